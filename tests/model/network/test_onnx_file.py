@@ -1,0 +1,150 @@
+"""The network file against onnxruntime, and against damage."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network, load, run, save
+from fermatnet.model.network.nodes import Affine, Conv, Threshold
+from fermatnet.model.network.onnx_file import to_model
+
+from .samples import digits_like, everything
+
+
+def oracle(model: onnx.ModelProto | str, images: np.ndarray) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model if isinstance(model, str) else model.SerializeToString())
+    return session.run(None, {session.get_inputs()[0].name: images})[0].reshape(len(images), -1)
+
+
+def images(net: Network, n: int = 5, seed: int = 1) -> np.ndarray:
+    lo, hi = net.input_range
+    return np.random.default_rng(seed).integers(lo, hi + 1, (n, *net.input_shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("build", [digits_like, everything])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_reference_equals_onnxruntime(build, seed, tmp_path):
+    net = build(seed)
+    x = images(net)
+    save(net, tmp_path / "net.onnx")
+    expected = oracle(str(tmp_path / "net.onnx"), x)
+    again = load(tmp_path / "net.onnx")
+    assert np.array_equal(run(net, x), expected)
+    assert np.array_equal(run(again, x, batch=2), expected)
+    if build is digits_like:
+        assert len(np.unique(expected)) > 20
+    onnx.checker.check_model(onnx.load(tmp_path / "net.onnx"))
+
+
+def test_extreme_operands_are_exact_in_onnxruntime():
+    """Mixed-sign 8-bit kernels saturate on some machines; ours must not."""
+    weight = np.full((2, 16, 3, 3), 127)
+    weight[1] = -127
+    inner = Conv("c", ("image",), weight, engine="direct")
+    net = Network([inner], (16, 3, 3))
+    x = np.full((1, 16, 3, 3), 255, np.uint8)
+    assert oracle(to_model(net), x).ravel().tolist() == [255 * 127 * 144, -255 * 127 * 144]
+
+
+def test_saving_is_deterministic_and_round_trips(tmp_path):
+    net = everything()
+    save(net, tmp_path / "a.onnx")
+    save(load(tmp_path / "a.onnx"), tmp_path / "b.onnx")
+    a, b = onnx.load(tmp_path / "a.onnx"), onnx.load(tmp_path / "b.onnx")
+    assert a.graph.initializer == b.graph.initializer and list(a.graph.node) == list(b.graph.node)
+    save(net, tmp_path / "c.onnx")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "c.onnx").read_bytes()
+
+
+def test_one_flipped_bit_is_named(tmp_path):
+    save(digits_like(), tmp_path / "net.onnx")
+    model = onnx.load(tmp_path / "net.onnx")
+    codes = next(t for t in model.graph.initializer if t.name == "conv2.codes")
+    data = bytearray(codes.raw_data)
+    data[5] ^= 1
+    codes.raw_data = bytes(data)
+    onnx.save(model, tmp_path / "bad.onnx")
+    with pytest.raises(InputError, match="SHA-256"):
+        load(tmp_path / "bad.onnx")
+    blob = bytearray((tmp_path / "net.onnx").read_bytes())
+    for at in range(200, len(blob), max(1, len(blob) // 60)):  # anywhere in the file: refused, never half-loaded
+        damaged = bytearray(blob)
+        damaged[at] ^= 1 << (at % 8)
+        (tmp_path / "bad.onnx").write_bytes(damaged)
+        with pytest.raises(InputError):
+            load(tmp_path / "bad.onnx")
+
+
+def test_foreign_and_truncated_files(tmp_path):
+    save(digits_like(), tmp_path / "net.onnx")
+    blob = (tmp_path / "net.onnx").read_bytes()
+    (tmp_path / "short.onnx").write_bytes(blob[: len(blob) // 2])
+    (tmp_path / "text.onnx").write_text("hello")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    info = [onnx.helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
+    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", info[:1], info[1:])), tmp_path / "foreign.onnx")
+    for name in ("short", "text", "empty", "foreign", "absent"):
+        with pytest.raises(InputError) as caught:
+            load(tmp_path / f"{name}.onnx")
+        assert "\n" not in str(caught.value) and f"{name}.onnx" in str(caught.value)
+
+
+def test_wrong_images():
+    net = digits_like()
+    good = images(net)
+    for bad, words in ((good.astype(np.int64), "uint8"), (good[:, :, :7], "shape"), (good[:0], "at least 1"), (good + 17, "0..16")):
+        with pytest.raises(InputError, match=words):
+            run(net, bad)
+
+
+def broken(name: str, **changes: object) -> Network:
+    net = digits_like()
+    nodes = [dataclasses.replace(node, **changes) if node.name == name else node for node in net.nodes]
+    return Network(nodes, net.input_shape, net.input_range)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("conv1", {"levels_w": np.array([-8, -25, 0, 9, 24])}, "sorted"),
+        ("conv1", {"levels_w": np.array([-8, -2, 9, 24])}, "M even"),
+        ("conv1", {"levels_a": np.array([1, 3, 6, 9, 13, 17])}, "hold 0"),
+        ("conv1", {"levels_a": np.array([0, 3])}, "indices up to 5"),
+        ("conv1", {"group": 3}, "groups"),
+        ("conv1", {"inputs": ("conv0",)}, "takes piece indices"),
+        ("conv0", {"weight": np.full((4, 1, 5, 5), 128)}, "within -127..127"),
+        ("conv0", {"weight": np.ones((4, 2, 5, 5), int)}, "input channels"),
+        ("act0", {"thresholds": np.array([[3, 1, 2, 4, 5]] * 4)}, "ascending"),
+        ("act0", {"sign": np.zeros(4, np.int8)}, "sign"),
+        ("scale3", {"shift": 50}, "shift"),
+        ("scale3", {"lo": 5, "hi": 1}, "clip"),
+        ("add", {"inputs": ("scale3", "conv0")}, "cannot be added"),
+        ("dense", {"weight": np.ones((10, 5), int)}, "weights for 5"),
+        ("pool", {"kernel": (9, 9)}, "does not fit"),
+        ("sum", {"kernel": (3, 3)}, "does not divide"),
+    ],
+)
+def test_bad_layers_are_named(name, changes, words):
+    with pytest.raises(InputError, match=words) as caught:
+        broken(name, **changes)
+    assert name in str(caught.value)
+
+
+def test_graph_errors():
+    act = Threshold("a", ("nowhere",), np.zeros((1, 1), int), np.ones(1, np.int8))
+    with pytest.raises(InputError, match="nowhere"):
+        Network([act], (1, 4, 4))
+    twice = [Affine("a", ("image",), np.ones(1, int), np.zeros(1, int), 0, 0, 255)] * 2
+    with pytest.raises(InputError, match="twice"):
+        Network(twice, (1, 4, 4))
+
+
+def test_modulus_too_small_is_named_with_one_that_would_do():
+    net = digits_like(moduli=(8,))
+    with pytest.raises(InputError, match=r"conv0.*16"):
+        run(net, images(net))
