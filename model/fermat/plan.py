@@ -1,0 +1,257 @@
+"""Which moduli, transform lengths and tile one convolution layer gets, chosen from the true range of its outputs.
+
+A stride s makes a convolution the sum of s*s convolutions at stride one over the *phases* of the image
+(``x[s*i + a, s*j + b]``), each with every s-th tap of the kernel; phases that meet no tap are dropped, so a strided layer
+costs no more products than its taps need. A dilated kernel is a larger one with zeros in it.
+
+Each transform of Ny x Nx points then yields ``(Ny-k+1) x (Nx-k+1)`` outputs by overlap-save. Costs are counted in 8x8-bit
+multiplications: a product modulo 2^b+1 is ``((b+1)/8)^2`` of them, an addition of a butterfly `ADDITION` * (b+1)/8.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, prod
+
+import numpy as np
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.fermat.bound import output_range
+from fermatnet.model.fermat.residue import check_widths, modulus
+
+__all__ = ["SYSTEMS", "Geometry", "Plan", "choose", "longest", "phases", "polyphase"]
+
+SYSTEMS: tuple[tuple[int, ...], ...] = (
+    (8,), (16,), (32,), (64,), (4, 8), (4, 16), (8, 16), (4, 8, 16), (4, 32), (8, 32), (4, 8, 32), (16, 32), (8, 16, 32),
+)
+"""Systems the choice is made from: widths of Fermat numbers F_2 .. F_6."""
+
+ADDITION = 0.25
+"""A modular addition against a multiplication of the same width squared: about 20 LUT a byte against 80 for an 8x8 product."""
+
+LONGEST = 128
+"""Longest transform the choice considers; longer ones can be forced."""
+
+STORED_BITS = 2_000_000
+"""Spectra above this many bits are computed on the fly when nothing else is asked for (an ECP5-85k has 3.8 Mbit of block RAM)."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One convolution layer without its values: sizes, in outputs and taps. ``pad`` is (top, left, bottom, right)."""
+
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pad: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    def __post_init__(self) -> None:
+        if min(self.height, self.width, *self.kernel, *self.stride, *self.dilation) < 1:
+            raise InputError(f"sizes, kernel, stride and dilation must be at least 1: {self}")
+        if min(self.pad) < 0:
+            raise InputError(f"padding must not be negative: {self.pad}")
+        if min(self.out) < 1:
+            raise InputError(f"kernel {self.kernel} (dilation {self.dilation}) is larger than the padded image {self.height}x{self.width}")
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Taps from first to last, dilation included."""
+        return (self.kernel[0] - 1) * self.dilation[0] + 1, (self.kernel[1] - 1) * self.dilation[1] + 1
+
+    @property
+    def out(self) -> tuple[int, int]:
+        top, left, bottom, right = self.pad
+        return (
+            (self.height + top + bottom - self.span[0]) // self.stride[0] + 1,
+            (self.width + left + right - self.span[1]) // self.stride[1] + 1,
+        )
+
+    @property
+    def phase_kernel(self) -> tuple[int, int]:
+        """Taps of the largest phase."""
+        return ceil(self.span[0] / self.stride[0]), ceil(self.span[1] / self.stride[1])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one layer is computed.
+
+    widths: b of each modulus 2^b+1; lengths: transform points (rows Ny, columns Nx); kernel: taps of the largest phase;
+    tile: outputs a tile; tiles: their number down and across; phases: image phases that meet a tap;
+    lo, hi: range of the outputs; spectra: "stored" or "computed"; spectra_bits: memory that storing them takes;
+    cost: 8x8-bit multiplications and their like an image; reasons: one line for people.
+    """
+
+    widths: tuple[int, ...]
+    lengths: tuple[int, int]
+    kernel: tuple[int, int]
+    tile: tuple[int, int]
+    tiles: tuple[int, int]
+    phases: int
+    lo: int
+    hi: int
+    spectra: str
+    spectra_bits: int
+    cost: float
+    reasons: str
+
+    @property
+    def length(self) -> int:
+        """The longer of the two transform lengths."""
+        return max(self.lengths)
+
+    @property
+    def modulus(self) -> int:
+        return modulus(self.widths)
+
+    @property
+    def products_per_output(self) -> float:
+        """Products of the residue system for one output and one input channel: (Ny Nx) / (tile) * moduli."""
+        return prod(self.lengths) / prod(self.tile) * len(self.widths)
+
+
+def longest(b: int) -> int:
+    """Longest power-of-two transform modulo 2^b+1: roots 2 and, where 4 divides b, sqrt(2)."""
+    order = 4 * b if b % 4 == 0 else 2 * b
+    return order & -order
+
+
+def phases(geometry: Geometry) -> list[tuple[int, int]]:
+    """Image phases (row, column) that at least one tap of the kernel reads."""
+    found = []
+    for extent, stride, dilation in zip(geometry.kernel, geometry.stride, geometry.dilation, strict=True):
+        found.append(sorted({tap * dilation % stride for tap in range(extent)}))
+    return [(a, b) for a in found[0] for b in found[1]]
+
+
+def polyphase(weight: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Kernel (O, C, kh, kw) as (O, C, phases, kh', kw'): tap (q, r) of phase (a, b) is tap (q*s + a, r*s + b) of the dilated kernel."""
+    o, c = weight.shape[:2]
+    kernel, (sy, sx), (dy, dx) = geometry.phase_kernel, geometry.stride, geometry.dilation
+    spread = np.zeros((o, c, kernel[0] * sy, kernel[1] * sx), np.int64)
+    spread[:, :, : geometry.span[0] : dy, : geometry.span[1] : dx] = weight
+    return np.stack([spread[:, :, a::sy, b::sx] for a, b in phases(geometry)], axis=2)
+
+
+def choose(
+    weight: np.ndarray,
+    lo: int,
+    hi: int,
+    stride: tuple[int, int] = (1, 1),
+    pad: tuple[int, int, int, int] = (0, 0, 0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    group: int = 1,
+    height: int = 1,
+    width: int = 1,
+    moduli: tuple[int, ...] = (),
+    length: int = 0,
+    *,
+    spectra: str = "auto",
+    memory_bits: int = 0,
+) -> Plan:
+    """The cheapest {moduli, lengths, tile} that the true range of the outputs allows.
+
+    weight: integer (O, I/group, kh, kw); inputs in [lo, hi]; height, width: of the input image. ``moduli`` forces the
+    widths b, ``length`` a square transform. ``spectra``: "stored", "computed" or "auto"; ``memory_bits``: most bits the
+    stored spectra may take (0: no limit).
+
+    Raises InputError, naming the bound and what would do, when a forced system is too small or has no root of the forced
+    length, when the kernel is longer than the transform, or when stored spectra do not fit the memory.
+    """
+    low, high = output_range(weight, lo, hi, group)
+    out_channels, in_channels, kh, kw = weight.shape
+    geometry = Geometry(height, width, (kh, kw), stride, pad, dilation)
+    if spectra not in ("auto", "stored", "computed"):
+        raise InputError(f"spectra must be 'auto', 'stored' or 'computed', not {spectra!r}")
+    systems = _systems(low, high, moduli)
+    best = None
+    for widths in systems:
+        for lengths in _lengths(widths, geometry, length):
+            tile = lengths[0] - geometry.phase_kernel[0] + 1, lengths[1] - geometry.phase_kernel[1] + 1
+            tiles = ceil(geometry.out[0] / tile[0]), ceil(geometry.out[1] / tile[1])
+            cost = _cost(widths, lengths, tiles, in_channels * len(phases(geometry)), out_channels, group)
+            if best is None or cost < best[0]:
+                best = cost, widths, lengths, tile, tiles
+    if best is None:
+        raise _no_length(systems, geometry, length)
+    cost, widths, lengths, tile, tiles = best
+    count = len(phases(geometry))
+    bits = out_channels * in_channels * count * prod(lengths) * sum(b + 1 for b in widths)
+    kept = _spectra(spectra, bits, memory_bits)
+    direct = prod(geometry.out) * out_channels * in_channels * kh * kw
+    reasons = (
+        f"outputs in [{low}, {high}] need {(high - low + 1).bit_length()} bits; moduli {_names(widths)}"
+        f"{' (forced)' if moduli else ''} tell {modulus(widths)} values apart; {lengths[0]}x{lengths[1]} points"
+        f"{' (forced)' if length else ''} yield {tile[0]}x{tile[1]} outputs in {tiles[0]}x{tiles[1]} tiles"
+        f"{f' of {count} phases' if count > 1 else ''}; {cost / direct:.2f} x the direct count of 8x8 multiplications per weight tap; "
+        f"spectra {kept} ({bits} bits)"
+    )
+    return Plan(widths, lengths, geometry.phase_kernel, tile, tiles, count, low, high, kept, bits, cost, reasons)
+
+
+def _names(widths: tuple[int, ...]) -> str:
+    return "{" + ", ".join(f"2^{b}+1" for b in widths) + "}"
+
+
+def _systems(low: int, high: int, moduli: tuple[int, ...]) -> list[tuple[int, ...]]:
+    fitting = [widths for widths in SYSTEMS if modulus(widths) > high - low]
+    if not moduli:
+        if not fitting:
+            raise InputError(f"outputs in [{low}, {high}] exceed every known system of moduli, the largest is {_names(SYSTEMS[-1])}")
+        return fitting
+    widths = check_widths(moduli)
+    if modulus(widths) <= high - low:
+        would = min(fitting, key=modulus, default=None)
+        advice = f"{_names(would)} would do" if would else "no known system would do"
+        raise InputError(f"outputs in [{low}, {high}] exceed the {modulus(widths)} values of the moduli {_names(widths)}; {advice}")
+    return [widths]
+
+
+def _lengths(widths: tuple[int, ...], geometry: Geometry, forced: int) -> Iterator[tuple[int, int]]:
+    limit = min(longest(b) for b in widths)
+    if forced:
+        if forced >= 2 and forced & (forced - 1) == 0 and forced <= limit and forced >= max(geometry.phase_kernel):
+            yield forced, forced
+        return
+    options = [n for n in (4, 8, 16, 32, 64, 128, 256) if n <= min(limit, LONGEST)]
+    for ny in options:
+        for nx in options:
+            if ny >= geometry.phase_kernel[0] and nx >= geometry.phase_kernel[1]:
+                yield ny, nx
+
+
+def _no_length(systems: list[tuple[int, ...]], geometry: Geometry, forced: int) -> InputError:
+    kernel = max(geometry.phase_kernel)
+    limit = max(min(longest(b) for b in widths) for widths in systems)
+    if forced and forced < kernel:
+        return InputError(f"kernel of {kernel} taps is longer than the transform of {forced} points")
+    if forced:
+        return InputError(
+            f"no root of order {forced} modulo {_names(systems[0])}: the length must be a power of two that divides {limit}"
+            if len(systems) == 1
+            else f"no modulus that holds the outputs has a root of order {forced}: the length must be a power of two up to {limit}"
+        )
+    return InputError(f"kernel of {kernel} taps is longer than the longest transform of {min(limit, LONGEST)} points")
+
+
+def _cost(widths: tuple[int, ...], lengths: tuple[int, int], tiles: tuple[int, int], channels: int, outputs: int, group: int) -> float:
+    points = prod(lengths)
+    stages = (points - 1).bit_length()
+    total = 0.0
+    for b in widths:
+        size = (b + 1) / 8
+        products = channels * outputs * size * size
+        # a butterfly of two points is two additions; the accumulation is one a product
+        additions = (channels * group + outputs) * stages * ADDITION * size + channels * outputs * ADDITION * size
+        total += points * (products + additions)
+    return total * prod(tiles)
+
+
+def _spectra(wanted: str, bits: int, memory_bits: int) -> str:
+    limit = memory_bits or (STORED_BITS if wanted == "auto" else 0)
+    if wanted == "stored" and memory_bits and bits > memory_bits:
+        raise InputError(f"stored spectra take {bits} bits, the memory holds {memory_bits}; compute them on the fly (spectra 'computed')")
+    if wanted == "auto":
+        return "stored" if bits <= limit else "computed"
+    return wanted
