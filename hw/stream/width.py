@@ -1,0 +1,101 @@
+"""Between blocks that take different numbers of channels a beat."""
+
+from math import gcd
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.model.errors import InputError
+
+__all__ = ["WidthConverter"]
+
+
+class WidthConverter(wiring.Component):
+    """Regroups the channels of each pixel from ``lanes_in`` to ``lanes_out`` a beat; order is kept.
+
+    A gearbox: narrow pieces of gcd(lanes_in, lanes_out) channels pass through a shift register. With one of the two
+    dividing the other this is the usual serialiser or collector.
+
+    Latency: ceil(lanes_out / lanes_in) cycles from the first beat in to the first beat out, 0 where the widths are equal.
+    Throughput: the wider side's beat per ``max(lanes) / min(lanes)`` cycles, that is ``cycles`` a pixel =
+    max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the other.
+
+    Parameters
+    ----------
+    shape : Shape
+        Of one channel.
+    lanes_in, lanes_out : int
+        Both divide ``channels``.
+    channels : int
+
+    Members
+    -------
+    i : In(stream), o : Out(stream)
+    """
+
+    def __init__(self, shape, lanes_in, lanes_out, channels):
+        self.shape, self.lanes_in, self.lanes_out, self.channels = Shape.cast(shape), lanes_in, lanes_out, channels
+        if channels % lanes_in or channels % lanes_out:
+            raise InputError(f"width converter: {lanes_in} and {lanes_out} lanes must both divide {channels} channels")
+        self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in)
+        self.cycles = max(channels // lanes_in, channels // lanes_out)
+        super().__init__({
+            "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes_in))),
+            "o": Out(stream.Signature(data.ArrayLayout(self.shape, lanes_out))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        if self.lanes_in == self.lanes_out:
+            wiring.connect(m, wiring.flipped(self.i), wiring.flipped(self.o))
+        elif self.lanes_out % self.lanes_in == 0:
+            self._collect(m)
+        elif self.lanes_in % self.lanes_out == 0:
+            self._serialise(m)
+        else:
+            self._gearbox(m)
+        return m
+
+    def _collect(self, m):
+        ratio, bits = self.lanes_out // self.lanes_in, self.shape.width * self.lanes_in
+        held = Signal(bits * ratio)
+        count = Signal(range(ratio + 1))
+        full = count == ratio
+        leave = self.o.valid & self.o.ready
+        m.d.comb += [self.o.valid.eq(full), self.o.payload.as_value().eq(held), self.i.ready.eq(~full | self.o.ready)]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [held.eq(Cat(held[bits:], self.i.payload.as_value())), count.eq(Mux(full, 1, count + 1))]
+        with m.Elif(leave):
+            m.d.sync += count.eq(0)
+
+    def _serialise(self, m):
+        ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out
+        held = Signal(bits * ratio)
+        count = Signal(range(ratio + 1))        # pieces left
+        m.d.comb += [self.o.valid.eq(count != 0), self.o.payload.as_value().eq(held[:bits])]
+        m.d.comb += self.i.ready.eq((count == 0) | ((count == 1) & self.o.ready))
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [held.eq(self.i.payload.as_value()), count.eq(ratio)]
+        with m.Elif(self.o.valid & self.o.ready):
+            m.d.sync += [held.eq(held >> bits), count.eq(count - 1)]
+
+    def _gearbox(self, m):
+        """Pieces of gcd channels; room for one beat in and two out, so that the side with more beats never pauses."""
+        unit = gcd(self.lanes_in, self.lanes_out)
+        take, give, bits = self.lanes_in // unit, self.lanes_out // unit, self.shape.width * unit
+        room = take + 2 * give
+        held = Signal(bits * room)
+        count = Signal(range(room + 1))
+        accept, leave = Signal(), Signal()
+        m.d.comb += [self.o.valid.eq(count >= give), self.o.payload.as_value().eq(held[:bits * give])]
+        m.d.comb += self.i.ready.eq(count <= room - take)
+        m.d.comb += [accept.eq(self.i.valid & self.i.ready), leave.eq(self.o.valid & self.o.ready)]
+        rest, left = Signal.like(held), Signal.like(count)
+        m.d.comb += [rest.eq(Mux(leave, held >> (bits * give), held)), left.eq(Mux(leave, count - give, count))]
+        m.d.sync += [held.eq(rest), count.eq(left + Mux(accept, take, 0))]
+        with m.If(accept), m.Switch(left):
+            for k in range(room - take + 1):
+                with m.Case(k):
+                    m.d.sync += held[bits * k:bits * (k + take)].eq(self.i.payload.as_value())
+        return m
