@@ -44,6 +44,7 @@ class Network:
         if not self.nodes:
             raise InputError("a network needs at least one layer")
         self.output = self.output or self.nodes[-1].name
+        self.input_shape = tuple(self.input_shape)
         lo, hi = self.input_range
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             raise InputError(f"input shape must be three positive numbers (C, H, W), not {self.input_shape}")
@@ -60,7 +61,7 @@ class Network:
     def types(self) -> dict[str, TensorType]:
         """Type of every tensor by name: shape and the range that the true weights allow."""
         lo, hi = self.input_range
-        types = {self.input_name: TensorType(tuple(self.input_shape), lo, hi)}
+        types = {self.input_name: TensorType(self.input_shape, lo, hi)}
         indices: set[str] = set()
         for node in self.nodes:
             if not node.name or node.name in types:

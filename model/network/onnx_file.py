@@ -126,8 +126,8 @@ def to_model(net: Network) -> ModelProto:
     model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=10, producer_name="fermatnet")
     entries = {**net.meta, "format": _FORMAT, "input_range": f"{net.input_range[0]},{net.input_range[1]}", "sha256": _digest(model)}
     helper.set_model_props(model, {_PREFIX + key: str(value) for key, value in sorted(entries.items())})
-    entry = model.metadata_props.add()
-    entry.key, entry.value = f"{_PREFIX}sha256_structure", _structure_digest(model)
+    digest = _structure_digest(model)
+    model.metadata_props.append(onnx.StringStringEntryProto(key=f"{_PREFIX}sha256_structure", value=digest))
     return model
 
 

@@ -6,6 +6,7 @@ VNNI the mixed-sign kernel of onnxruntime saturates its 16-bit intermediate sums
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from onnx import AttributeProto, FunctionProto, NodeProto, TensorProto, helper
 
@@ -23,7 +24,7 @@ class _Body:
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
 
-    def op(self, kind: str, *inputs: str, out: str = "", refs: tuple[str, ...] = (), renamed: dict[str, str] | None = None, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, out: str = "", refs: tuple[str, ...] = (), renamed: dict[str, str] | None = None, **attributes: Any) -> str:
         name = out or f"t{len(self.nodes)}"
         node = helper.make_node(kind, list(inputs), [name], **attributes)
         for own, theirs in {**{ref: ref for ref in refs}, **(renamed or {})}.items():

@@ -1,0 +1,5 @@
+"""``python -m fermatnet.cli``."""
+
+from fermatnet.cli.main import entry
+
+entry()

@@ -1,0 +1,40 @@
+"""``fermatnet bench``."""
+
+import importlib
+from pathlib import Path
+
+import click
+
+from fermatnet.cli.console import results
+from fermatnet.model.errors import InputError
+
+# name: modules of fermatnet.bench with run(json_path=...), and one line of help
+BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
+    "fermat": (("fermat_arithmetic", "fermat_convolver"), "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines"),
+    "array": (("array",), "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals"),
+    "compile": (("compile",), "Compiler: prediction against synthesis, elaboration time, random networks, simulation speed"),
+    "software": (("software",), "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals"),
+    "accuracy": (("accuracy",), "Accuracy of piecewise approximation and its rivals"),
+    "training": (("training",), "Cost of a training step"),
+    "zoo": (("zoo",), "Comparisons of chapters 4 to 8"),
+}
+
+
+@click.command(name="bench")
+@click.argument("name", required=False)
+@click.option("--json", "target", metavar="FILE", help="Write the figures as JSON too.")
+def command(name: str | None, target: str | None) -> None:
+    """Run the benchmark NAME; without a name, list them.
+
+    Ratios are measured side by side in one run, the losing cases are in the tables.
+    """
+    if name is None:
+        for key, (_, help_line) in BENCHES.items():
+            results.print(f"{key:10} {help_line}")
+        return
+    if name not in BENCHES:
+        raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")
+    modules, _ = BENCHES[name]
+    for module in modules:
+        path = None if target is None else Path(target) if len(modules) == 1 else Path(target).with_stem(f"{Path(target).stem}-{module}")
+        importlib.import_module(f"fermatnet.bench.{module}").run(json_path=path)

@@ -1,0 +1,51 @@
+"""``fermatnet sim``."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from fermatnet.cli.arrays import load_array, save_array
+from fermatnet.cli.console import bar, results
+
+
+@click.command(name="sim")
+@click.argument("network")
+@click.option("--input", "source", required=True, metavar="X.npy", help="Images, uint8, shape (n, C, H, W).")
+@click.option("--output", "target", required=True, metavar="Y.npy", help="Where the simulated outputs go: int64, shape (n, K).")
+@click.option("--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator", show_default=True)
+@click.option("--stalls", type=int, metavar="SEED", help="Random stalls on both sides, from this seed.")
+@click.option("--waves", metavar="FILE", help="Write waveforms (FST).")
+@click.option("--verilog", "directory", metavar="DIR", help="Simulate this folder of `fermatnet verilog` instead of generating one.")
+@click.option("--expect", metavar="Y.npy", help="Compare with these outputs instead of the reference's.")
+def command(network: str, source: str, target: str, simulator: str, stalls: int | None, waves: str | None, directory: str | None, expect: str | None) -> int:
+    """Simulate NETWORK's Verilog through its AXI4-Stream ports and compare every output with the bit-exact reference.
+
+    Exit status 1, naming the image and the logit, when one integer differs.
+    """
+    from fermatnet.model.network import load, run
+    from fermatnet.model.network.reference import check_images
+    from fermatnet.sim.network import compare, simulate
+
+    net, images = load(network), load_array(source)
+    check_images(net, images)
+    expected = load_array(expect) if expect else run(net, images)
+    with tempfile.TemporaryDirectory() as scratch:
+        if directory is None:
+            from fermatnet.hw.network import generate
+
+            directory = str(Path(scratch) / "verilog")
+            generate(net, directory)
+        with bar(f"simulating ({simulator})", len(images)) as progress:
+            waves_file = None if waves is None else Path(waves)
+            result = simulate(Path(directory), images, stalls=stalls, simulator=simulator, waves=waves_file, progress=progress)
+    save_array(result.outputs, target)
+    difference = compare(result, expected)
+    if difference:
+        results.print(difference)
+        return 1
+    results.print(
+        f"{len(images)} images, {expected.shape[1]} outputs each: equal to the {'expected' if expect else 'reference'}. "
+        f"{result.cycles_per_image:.1f} cycles an image, first output after {result.first_latency}; {result.seconds:.1f} s"
+    )
+    return 0
