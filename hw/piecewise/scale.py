@@ -1,0 +1,152 @@
+"""Fixed-point scale and level tables: what joins piecewise layers to residual sums."""
+
+import numpy as np
+from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from numpy.typing import ArrayLike
+
+from fermatnet.hw.memory import Rom
+from fermatnet.hw.piecewise.pipeline import elastic, range_shape
+from fermatnet.hw.piecewise.thresholds import pack_words, shape_range
+from fermatnet.model.errors import InputError
+
+__all__ = ["AffineUnit", "LevelsUnit"]
+
+
+class AffineUnit(wiring.Component):
+    """``y[c] = clip((x[c] * multiplier[c] + offset[c]) >> shift, lo, hi)`` for a stream of pixels, ``lanes`` channels a beat.
+
+    The shift is arithmetic (floor). Multipliers and offsets are stored no wider than their largest value.
+
+    Latency: 3 cycles, 2 when all channels pass in one beat (the factors are then constants). Throughput: one beat a cycle,
+    C/lanes beats a pixel.
+
+    Parameters
+    ----------
+    multiplier, offset : (C,) int
+        |multiplier| < 2^17.
+    shift : int
+        Not negative.
+    lo, hi : int
+        Inclusive bounds of the result.
+    x_shape : Shape
+        Shape of an incoming integer.
+    lanes : int
+        Channels a beat; divides C.
+
+    Members
+    -------
+    i : In(stream of ArrayLayout(x_shape, lanes))
+    o : Out(stream of ArrayLayout(shape of lo..hi, lanes))
+    """
+
+    def __init__(self, multiplier: ArrayLike, offset: ArrayLike, shift: int, lo: int, hi: int, x_shape: Shape, *, lanes: int):
+        self.multiplier, self.offset = np.asarray(multiplier, np.int64), np.asarray(offset, np.int64)
+        self.shift, self.lo, self.hi, self.x_shape, self.lanes = int(shift), int(lo), int(hi), Shape.cast(x_shape), lanes
+        if self.multiplier.ndim != 1 or not self.multiplier.size or self.offset.shape != self.multiplier.shape:
+            raise InputError(f"multiplier and offset must be (C,), not {self.multiplier.shape} and {self.offset.shape}")
+        if np.abs(self.multiplier).max() >= 1 << 17 or not 0 <= self.shift <= 62:
+            raise InputError("|multiplier| must be below 2^17 and shift within 0..62")
+        self.channels = self.multiplier.size
+        if lanes < 1 or self.channels % lanes:
+            raise InputError(f"lanes must divide {self.channels} channels, not {lanes}")
+        self.cycles = self.channels // lanes
+        self.latency = 3 if self.cycles > 1 else 2
+        self.multiplier_shape = range_shape(min(int(self.multiplier.min()), 0), int(self.multiplier.max()))
+        self.offset_shape = range_shape(min(int(self.offset.min()), 0), max(int(self.offset.max()), 0))
+        ends = [int(m) * end for m in self.multiplier for end in shape_range(self.x_shape)]
+        self.product_shape = range_shape(min([0, *ends]), max([0, *ends]))
+        self.o_shape = range_shape(self.lo, self.hi)
+        super().__init__({
+            "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),
+            "o": Out(stream.Signature(data.ArrayLayout(self.o_shape, lanes))),
+        })
+
+    @property
+    def word(self) -> data.ArrayLayout:
+        """What one beat needs."""
+        return data.ArrayLayout(data.StructLayout({"multiplier": self.multiplier_shape, "offset": self.offset_shape}), self.lanes)
+
+    def words(self) -> list[int]:
+        """Memory contents, one word a beat of a pixel."""
+        rows = []
+        for start in range(0, self.channels, self.lanes):
+            row = []
+            for channel in range(start, start + self.lanes):
+                row += [(self.multiplier[channel], self.multiplier_shape.width), (self.offset[channel], self.offset_shape.width)]
+            rows.append(row)
+        return pack_words(rows)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
+        m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
+        x, stage = Signal.like(self.i.payload), 0
+        factors = Signal(self.word)
+        if self.cycles == 1:
+            m.d.comb += [x.eq(self.i.payload), factors.eq(Const(self.words()[0], self.word.size))]
+        else:
+            m.submodules.table = rom = Rom(self.word.size, self.words(), "affine")
+            beat = Signal(range(self.cycles))
+            with m.If(enables[0]):
+                m.d.sync += x.eq(self.i.payload)
+                with m.If(self.i.valid):
+                    m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
+            m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0]), factors.eq(rom.data)]
+            stage = 1
+        product = Signal(data.ArrayLayout(self.product_shape, self.lanes))
+        offset = Signal(data.ArrayLayout(self.offset_shape, self.lanes))
+        for lane in range(self.lanes):
+            with m.If(enables[stage]):
+                m.d.sync += [product[lane].eq(x[lane] * factors[lane].multiplier), offset[lane].eq(factors[lane].offset)]
+            moved = (product[lane] + offset[lane]) >> self.shift
+            with m.If(enables[-1]):
+                m.d.sync += self.o.payload[lane].eq(Mux(moved < self.lo, self.lo, Mux(moved > self.hi, self.hi, moved)))
+        return m
+
+
+class LevelsUnit(wiring.Component):
+    """``y = levels[index]`` for a stream, ``lanes`` indices a beat.
+
+    Latency: 1 cycle. Throughput: one beat a cycle (``cycles`` = 1).
+
+    Parameters
+    ----------
+    levels : (N+1,) int
+        The table; an index past its end reads an undefined level.
+    index_bits : int
+        Width of an index, enough for N.
+    lanes : int
+        Indices a beat.
+
+    Members
+    -------
+    i : In(stream of ArrayLayout(unsigned(index_bits), lanes))
+    o : Out(stream of ArrayLayout(shape of the smallest..largest level, lanes))
+    """
+
+    latency = 1
+    cycles = 1
+
+    def __init__(self, levels: ArrayLike, index_bits: int, *, lanes: int):
+        self.levels, self.index_bits, self.lanes = np.asarray(levels, np.int64), index_bits, lanes
+        if self.levels.ndim != 1 or not self.levels.size or self.levels.size > 1 << index_bits:
+            raise InputError(f"levels must be one row of 1..{1 << index_bits} integers, not {self.levels.shape}")
+        if lanes < 1:
+            raise InputError(f"lanes must be at least 1, not {lanes}")
+        self.o_shape = range_shape(int(self.levels.min()), int(self.levels.max()))
+        super().__init__({
+            "i": In(stream.Signature(data.ArrayLayout(index_bits, lanes))),
+            "o": Out(stream.Signature(data.ArrayLayout(self.o_shape, lanes))),
+        })
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        valids, enables = elastic(m, self.i.valid, self.o.ready, 1)
+        m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[0])]
+        width = signed(self.o_shape.width) if self.o_shape.signed else self.o_shape
+        table = Array(Const(int(level), width) for level in self.levels)
+        with m.If(enables[0]):
+            m.d.sync += [self.o.payload[lane].eq(table[self.i.payload[lane]]) for lane in range(self.lanes)]
+        return m

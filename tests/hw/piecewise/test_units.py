@@ -1,0 +1,66 @@
+"""Threshold, affine and level units against plain integer formulas, with stalls, latency and rate."""
+
+import numpy as np
+import pytest
+from amaranth.hdl import signed, unsigned
+
+from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
+from fermatnet.hw.piecewise.thresholds import ThresholdUnit
+from fermatnet.model.errors import InputError
+
+
+def check(make, x, expected, drive):
+    """x (pixels, C) through a fresh block, unstalled and stalled."""
+    for stalls in (None, 5):
+        block = make()
+        run = drive(block, x.reshape(-1, block.lanes), x.size // block.lanes, stalls)
+        np.testing.assert_array_equal(run.beats.reshape(expected.shape), expected)
+        if stalls is None:
+            assert np.all(np.array(run.produced) - np.array(run.accepted) == block.latency)
+            assert np.all(np.diff(run.accepted) == 1)
+            assert len(run.beats) == block.cycles * x.size // (block.cycles * block.lanes)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 6])
+@pytest.mark.parametrize("pieces", [1, 3, 5, 7, 8])
+@pytest.mark.parametrize("x_shape", [signed(7), unsigned(6)])
+def test_thresholds(lanes, pieces, x_shape, drive):
+    rng = np.random.default_rng(pieces)
+    thresholds = np.sort(rng.integers(-90, 90, (6, pieces)), axis=1)  # some past either end of x's range
+    sign = np.array([1, -1, -1, 1, 1, -1])
+    lo, hi = (-64, 64) if x_shape.signed else (0, 64)
+    x = rng.integers(lo, hi, (40, 6))
+    x[0], x[1] = lo, hi - 1
+    expected = (sign[:, None] * x[:, :, None] >= thresholds).sum(axis=2)
+    check(lambda: ThresholdUnit(thresholds, sign, x_shape, lanes=lanes), x, expected, drive)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+@pytest.mark.parametrize(("shift", "lo", "hi"), [(0, -1 << 40, 1 << 40), (9, -128, 127), (3, 0, 255), (12, 5, 9)])
+def test_affine(lanes, shift, lo, hi, drive):
+    rng = np.random.default_rng(shift)
+    multiplier, offset = rng.integers(-(1 << 17) + 1, 1 << 17, 4), rng.integers(-(1 << 20), 1 << 20, 4)
+    x = rng.integers(-512, 512, (30, 4))
+    x[0], x[1] = -512, 511
+    expected = np.clip((x * multiplier + offset) >> shift, lo, hi)
+    check(lambda: AffineUnit(multiplier, offset, shift, lo, hi, signed(10), lanes=lanes), x, expected, drive)
+
+
+@pytest.mark.parametrize("levels", [[0, 3, 5, 9, 100], [-7, 0, 3], [0, 0]])
+def test_levels(levels, drive):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, len(levels), (12, 2))
+    check(lambda: LevelsUnit(levels, 3, lanes=2), x, np.array(levels)[x], drive)
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: ThresholdUnit([[2, 1]], [1], signed(4), lanes=1), "must ascend"),
+    (lambda: ThresholdUnit([[1, 2]], [2], signed(4), lanes=1), r"\+1 or -1"),
+    (lambda: ThresholdUnit([[1, 2]] * 3, [1] * 3, signed(4), lanes=2), "lanes must divide 3"),
+    (lambda: AffineUnit([1 << 17], [0], 0, 0, 1, signed(4), lanes=1), "below 2"),
+    (lambda: AffineUnit([1], [0], 0, 2, 1, signed(4), lanes=1), "range must not be empty"),
+    (lambda: LevelsUnit([1, 2, 3], 1, lanes=1), "one row of 1..2"),
+])
+def test_bad_input_is_named(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
