@@ -71,7 +71,10 @@ def draw(summary: dict[str, Any], name: str = "network") -> str:
         parts.append(_box(*spots[layer["name"]], f"{layer['name']}: {layer['engine'] or layer['op']}", detail, colour))
     width = max(x for x, _ in spots.values()) + WIDTH + 4
     height = max(y for _, y in spots.values()) + HEIGHT + 4
-    tip = '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#7b8794"/></marker></defs>'
+    tip = (
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0L8 4L0 8z" fill="#7b8794"/></marker></defs>'
+    )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="drawing of {escape(name)}" font-family="system-ui, sans-serif" font-size="12" fill="#1f2933">{tip}{"".join(parts)}</svg>'

@@ -22,7 +22,8 @@ table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font
 th{text-align:left;color:#7b8794;font-weight:600;border-bottom:1px solid #e4e7eb;padding:5px 10px 5px 0}
 td{padding:5px 10px 5px 0;border-bottom:1px solid #f0f2f5} td.n,th.n{text-align:right} td:last-child,th:last-child{padding-right:0}
 .yes{color:#27784a;font-weight:600}.no{color:#b42318;font-weight:600}
-svg{max-width:100%;height:auto} .wide>svg{width:100%} .mistakes{display:flex;gap:14px;flex-wrap:wrap} figure{margin:0;text-align:center;font-size:13px;color:#52606d}
+svg{max-width:100%;height:auto}
+.wide>svg{width:100%} .mistakes{display:flex;gap:14px;flex-wrap:wrap} figure{margin:0;text-align:center;font-size:13px;color:#52606d}
 footer{color:#7b8794;font-size:13px;margin-top:18px} .key{display:flex;gap:16px;flex-wrap:wrap;font-size:13px;color:#52606d;margin-bottom:10px}
 .key i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px;vertical-align:-1px}
 code{background:#eef1f5;border-radius:4px;padding:1px 5px;font-size:13px} @media(max-width:900px){.two{grid-template-columns:minmax(0,1fr)}}
@@ -97,9 +98,11 @@ and placed on {escape(synth["device"])}. Made by <code>{escape(report["command"]
 <section><h2>Confusion matrix</h2>{figures.confusion(report["confusion"])}</section>
 <section><h2>What it got wrong</h2>{_mistakes(report)}</section>
 <section><h2>Critical path</h2>{_facts(path) if path else "<p>Not reported for this device.</p>"}</section></div></div>
-<section class="wide"><h2>Resources by layer</h2><p>yosys and nextpnr for {escape(synth["device"])}; the numbers beside the titles are totals.</p>{figures.resources(synth["layers"])}</section>
+<section class="wide"><h2>Resources by layer</h2><p>yosys and nextpnr for {escape(synth["device"])}; the numbers beside the titles are totals.</p>
+{figures.resources(synth["layers"])}</section>
 <section class="wide"><h2>Weights and activations beside their approximations</h2>
-<p>As figures 3.4 and 3.5 of the thesis: the distribution that training left, and the few levels the hardware computes with.</p>{figures.histograms(report["histograms"])}</section>
+<p>As figures 3.4 and 3.5 of the thesis: the distribution that training left, and the few levels the hardware computes with.</p>
+{figures.histograms(report["histograms"])}</section>
 <section class="wide"><h2>Training</h2>{figures.curves(report["curves"])}</section>
 <div class="two"><section><h2>Time</h2>{_facts(seconds)}</section><section><h2>Versions</h2>{_facts(report["versions"])}</section></div>
 <footer>The same figures, machine-readable, are in report.json beside this page.</footer>
