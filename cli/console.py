@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["bar", "notes", "results"]
+__all__ = ["bar", "notes", "results", "share"]
 
 notes = Console(stderr=True, highlight=False)
 results = Console(highlight=False)
@@ -19,3 +19,12 @@ def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=notes, transient=not notes.is_terminal) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done: progress.update(task, completed=done)
+
+
+@contextmanager
+def share(title: str) -> Iterator[Callable[[float, str], None]]:
+    """A progress bar on stderr for work that tells its share done, 0 to 1, and a few words."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=notes, transient=not notes.is_terminal) as progress:
+        task = progress.add_task(title, total=1.0)
+        yield lambda done, words: progress.update(task, completed=done, description=f"{title}: {words}" if words else title)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from fermatnet.cli.arrays import load_array, save_array
-from fermatnet.cli.console import bar, results
+from fermatnet.cli.console import results, share
 
 
 @click.command(name="sim")
@@ -36,13 +36,13 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
 
             directory = str(Path(scratch) / "verilog")
             generate(net, directory)
-        with bar(f"simulating ({simulator})", len(images)) as progress:
+        with share("simulation") as progress:
             waves_file = None if waves is None else Path(waves)
             result = simulate(Path(directory), images, stalls=stalls, simulator=simulator, waves=waves_file, progress=progress)
     save_array(result.outputs, target)
     difference = compare(result, expected)
     if difference:
-        results.print(difference)
+        results.print(str(difference))
         return 1
     results.print(
         f"{len(images)} images, {expected.shape[1]} outputs each: equal to the {'expected' if expect else 'reference'}. "
