@@ -1,0 +1,249 @@
+"""Piecewise approximation of weights and activations (thesis 3.3, equations 3.6-3.14) with integer levels in the loop.
+
+Weights, M even, end-points u_i = mean(W) + k_i std(W), half-open pieces (a value equal to an end-point lies on its right)::
+
+    forward   W~ = alpha_i on piece i, 0 between u_{M/2} and u_{M/2+1};    alpha_i = mean of the piece            (3.6, 3.7)
+    backward  dW~/dW = lambda_W (step between neighbouring levels), the regions split at s_i = (u_i + u_{i+1})/2    (3.8, 3.9)
+
+Activations, N end-points v_i and levels beta_i, both learned::
+
+    forward   A~ = 0 below v_1, beta_i on [v_i, v_{i+1}), beta_N from v_N on                                       (3.10)
+    backward  dA~/dA = lambda_A (beta_i - beta_{i-1}) on [t_{i-1}, t_i), 0 outside [t_0, t_N)                       (3.11)
+              t_i = (v_i + v_{i+1})/2, t_0 = 2 v_1 - t_1, t_N = v_N + lambda_Delta                                 (3.12)
+              dC/dbeta_i = sum of dC/dA~ over piece i                                                              (3.13)
+              dC/dv_i = -lambda_A (beta_i - beta_{i-1}) * sum of dC/dA~ over [t_{i-1}, t_i)                         (3.14)
+
+(3.14) is printed without the minus sign; raising an end-point lowers the mean output, so the sign is there.
+
+Levels are integers in [-127, 127] times a power of two, chosen anew in every forward pass, so the network that is trained is the
+network that is exported. Nothing of size M x N, and no one-hot tensor, exists: the backward pass keeps one byte an element.
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.nn import kernels
+from fermatnet.model.nn.rounding import straight_through
+
+__all__ = [
+    "WEIGHT_ENDPOINTS",
+    "PiecewiseActivation",
+    "PiecewiseWeight",
+    "fixed_levels",
+    "piecewise_activation",
+    "piecewise_weight",
+    "weight_endpoints",
+    "weight_pieces",
+]
+
+LEVEL_LIMIT = 127
+# In units of std(W). M = 8 is table 3.1; the others minimise the squared error on a unit Gaussian.
+WEIGHT_ENDPOINTS = {2: (0.61,), 4: (0.40, 1.25), 6: (0.30, 0.91, 1.66), 8: (0.25, 0.50, 1.00, 1.50)}
+ACTIVATION_STEP = {1: 1.0, 2: 0.80, 3: 0.65, 4: 0.54, 5: 0.455, 6: 0.40, 7: 0.355}  # d of v_i = (i - 1/2) d, beta_i = i d
+
+
+def weight_endpoints(m: int) -> tuple[float, ...]:
+    """The M end-points k_i in units of std(W), ascending and symmetric; for M outside the table uniform steps up to 2 std."""
+    if m < 2 or m % 2:
+        raise InputError(f"M, the number of weight pieces, must be even and at least 2, not {m}")
+    half = WEIGHT_ENDPOINTS.get(m) or tuple(2.0 * (i + 0.5) / (m // 2) for i in range(m // 2))
+    return tuple(-k for k in reversed(half)) + half
+
+
+def activation_step(n: int) -> float:
+    """The step d that minimises the squared error of N uniform pieces on a rectified unit Gaussian (fitted between the known ones)."""
+    if n < 1 or n > 126:
+        raise InputError(f"N, the number of activation pieces, must be 1 to 126, not {n}")
+    return ACTIVATION_STEP.get(n) or 3.3 / (n + 2.3)
+
+
+def _ascending(levels: Tensor) -> Tensor:
+    """Integers made strictly ascending from at least 1 on, changing as little as possible from the left."""
+    ramp = torch.arange(1, levels.numel() + 1, dtype=levels.dtype, device=levels.device)
+    return torch.cummax((levels - ramp).clamp(min=0), 0).values + ramp
+
+
+def fixed_levels(levels: Tensor, zero: int, limit: int = LEVEL_LIMIT) -> tuple[Tensor, Tensor]:
+    """(integers, exponent k): levels ~ integers * 2^-k, |integer| <= limit, strictly ascending.
+
+    levels: (L,) ascending, level number ``zero`` stands for zero: the first one of activations, the middle one of weights.
+    k (0-d, float) is the largest that keeps them in range.
+    """
+    positive, negative = levels[zero + 1:], -levels[:zero].flip(0)
+    room = limit - max(positive.numel(), negative.numel())
+    top = levels.detach().abs().max().clamp(min=1e-30)
+    exponent = (torch.frexp(room / top).exponent - 1).to(levels.dtype)
+    unit = torch.exp2(exponent)
+    integers = torch.cat([-_ascending((negative * unit).round()).flip(0), levels.new_zeros(1), _ascending((positive * unit).round())])
+    return integers, exponent
+
+
+def weight_pieces(w: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(cell, levels, endpoints): cells of the merged end-points u and s (uint8), the M+1 real levels (3.7), the end-points u.
+
+    piece = (cell + 1) // 2, region of the backward pass = cell // 2. An empty piece takes its end-point nearest to zero.
+    """
+    std, mean = torch.std_mean(w.detach(), correction=0)
+    u = mean + k * std
+    merged = torch.empty(2 * u.numel() - 1, dtype=w.dtype, device=w.device)
+    merged[0::2] = u
+    merged[1::2] = (u[1:] + u[:-1]) / 2
+    cell = kernels.cells(w.detach(), merged)
+    sums, counts = kernels.cell_sums(w.detach(), cell, merged.numel() + 1)
+    sums, counts = _pairs(sums), _pairs(counts)
+    half = u.numel() // 2
+    nearest = torch.cat([u[:half], u.new_zeros(1), u[half:]])
+    levels = torch.where(counts > 0, (sums / counts.clamp(min=1)).to(w.dtype), nearest)
+    levels = torch.cat([levels[:half].clamp(max=-1e-30), levels.new_zeros(1), levels[half + 1:].clamp(min=1e-30)])
+    return cell, levels, u
+
+
+def _pairs(x: Tensor) -> Tensor:
+    """Sums over the cells of each piece: cells 2i-1 and 2i make piece i."""
+    return torch.cat([x[:1], x[1:-1].reshape(-1, 2).sum(1), x[-1:]])
+
+
+class _Weight(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, w: Tensor, k: Tensor, lambda_w: float, limit: int) -> Tensor:
+        cell, levels, _ = weight_pieces(w, k)
+        if limit:
+            integers, exponent = fixed_levels(levels, k.numel() // 2, limit)
+            levels = integers * torch.exp2(-exponent)
+        slope = lambda_w / torch.std(w, correction=0).clamp(min=1e-30) * (levels[1:] - levels[:-1])
+        ctx.save_for_backward(cell, slope.repeat_interleave(2))
+        piece = torch.arange(2 * k.numel(), device=w.device)
+        return kernels.scale_by_cell(torch.ones_like(w), cell, levels[(piece + 1) // 2].contiguous(), False)[0]
+
+    @staticmethod
+    def backward(ctx, g: Tensor):  # type: ignore[override]
+        cell, slope = ctx.saved_tensors
+        return kernels.scale_by_cell(g, cell, slope, False)[0], None, None, None
+
+
+def piecewise_weight(w: Tensor, k: Tensor, *, lambda_w: float = 2.0, limit: int = LEVEL_LIMIT) -> Tensor:
+    """W~ of (3.6) with gradient (3.8).
+
+    w: any shape; k: (M,) end-points in units of std(W); lambda_w: lambda_W in units of 1/std(W);
+    limit: largest integer level, 0 for real levels.
+    """
+    return _Weight.apply(w, k, lambda_w, limit)
+
+
+class _Activation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, v: Tensor, beta: Tensor, lambda_a: float | Tensor, lambda_delta: float | Tensor) -> Tensor:
+        n = v.numel()
+        levels = torch.cat([beta.new_zeros(1), beta])
+        merged = torch.empty(2 * n + 1, dtype=v.dtype, device=v.device)
+        merged[1::2] = v
+        merged[2:-1:2] = (v[1:] + v[:-1]) / 2
+        merged[-1] = v[-1] + lambda_delta
+        merged[0] = 2 * v[0] - merged[2]
+        if x.dtype == torch.float64:  # compared in float64, exactly: a float32 end-point is a float64 number too
+            merged = merged.double()
+        out, cell = kernels.quantize(x, merged, levels.repeat_interleave(2))
+        slope = lambda_a * (levels[1:] - levels[:-1])
+        ctx.save_for_backward(cell, slope)
+        return out
+
+    @staticmethod
+    def backward(ctx, g: Tensor):  # type: ignore[override]
+        cell, slope = ctx.saved_tensors
+        outside = slope.new_zeros(1)
+        table = torch.cat([outside, slope.repeat_interleave(2), outside])
+        gx, sums = kernels.scale_by_cell(g, cell, table, True)
+        assert sums is not None
+        gv = -slope * sums[1:-1].reshape(-1, 2).sum(1).to(slope.dtype)
+        gbeta = sums.reshape(-1, 2).sum(1)[1:].to(slope.dtype)
+        return gx, gv, gbeta, None, None
+
+
+def piecewise_activation(x: Tensor, v: Tensor, beta: Tensor, *, lambda_a: float | Tensor, lambda_delta: float | Tensor) -> Tensor:
+    """A~ of (3.10) with gradients (3.11)-(3.14). x: any shape; v, beta: (N,) ascending, of the type of the result."""
+    return _Activation.apply(x, v, beta, lambda_a, lambda_delta)
+
+
+class PiecewiseWeight(nn.Module):
+    """Quantizer of a weight tensor into M+1 levels. ``k``: M end-points in units of std(W); see :func:`piecewise_weight`."""
+
+    def __init__(self, m: int, *, k: tuple[float, ...] | None = None, lambda_w: float = 2.0, limit: int = LEVEL_LIMIT):
+        super().__init__()
+        points = weight_endpoints(m) if k is None else tuple(float(value) for value in k)
+        if len(points) != m or any(a >= b for a, b in pairwise(points)):
+            raise InputError(f"k must be {m} ascending end-points, not {points}")
+        if not math.isfinite(lambda_w) or lambda_w <= 0:
+            raise InputError(f"lambda_w must be positive, not {lambda_w}")
+        self.m, self.lambda_w, self.limit = m, lambda_w, limit
+        self.k: Tensor
+        self.register_buffer("k", torch.tensor(points))
+
+    def forward(self, w: Tensor) -> Tensor:
+        return piecewise_weight(w, self.k.to(w.dtype), lambda_w=self.lambda_w, limit=self.limit)
+
+    @torch.no_grad()
+    def pieces(self, w: Tensor) -> tuple[Tensor, Tensor, int]:
+        """(codes uint8 like w, M+1 integer levels int64, exponent): W~ = levels[codes] * 2^-exponent."""
+        cell, levels, _ = weight_pieces(w, self.k.to(w.dtype))
+        integers, exponent = fixed_levels(levels, self.m // 2, self.limit or LEVEL_LIMIT)
+        return ((cell.int() + 1) // 2).to(torch.uint8), integers.long(), int(exponent)
+
+    def integers(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """(int64 weights, exponent (1,)): W~ = integers * 2^-exponent."""
+        codes, levels, exponent = self.pieces(w)
+        return levels[codes.long()], torch.tensor([exponent])
+
+    def extra_repr(self) -> str:
+        return f"M={self.m}"
+
+
+class PiecewiseActivation(nn.Module):
+    """Activation into N+1 levels with learned end-points and levels; made to follow a batch norm (unit Gaussian).
+
+    Members
+    -------
+    v, beta : parameters (N,), in units of ``scale``; scale : what :meth:`calibrate` measured, 1 after a batch norm.
+    """
+
+    def __init__(self, n: int, *, lambda_a: float | None = None, lambda_delta: float | None = None, limit: int = LEVEL_LIMIT):
+        super().__init__()
+        d = activation_step(n)
+        self.n, self.limit = n, limit
+        self.lambda_a = 1.0 / d if lambda_a is None else lambda_a
+        self.lambda_delta = d / 2 if lambda_delta is None else lambda_delta
+        self.v = nn.Parameter((torch.arange(1, n + 1) - 0.5) * d)
+        self.beta = nn.Parameter(torch.arange(1, n + 1) * d)
+        self.scale: Tensor
+        self.register_buffer("scale", torch.ones(()))
+
+    @torch.no_grad()
+    def calibrate(self, x: Tensor) -> None:
+        """Set ``scale`` to the root mean square of a batch of inputs (1 for a unit Gaussian)."""
+        self.scale.copy_(x.float().pow(2).mean().sqrt().clamp(min=1e-6))
+
+    def points(self) -> Tensor:
+        """End-points v (N,), ascending."""
+        return self.v.sort().values * self.scale
+
+    def levels(self) -> tuple[Tensor, Tensor]:
+        """(integer levels (N+1,) from 0, exponent) of the beta as they are now."""
+        beta = self.beta.detach().sort().values * self.scale
+        return fixed_levels(torch.cat([beta.new_zeros(1), beta]), 0, self.limit or LEVEL_LIMIT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        beta = self.beta.sort().values * self.scale
+        if self.limit:
+            integers, exponent = self.levels()
+            beta = straight_through(beta, integers[1:] * torch.exp2(-exponent))
+        return piecewise_activation(x, self.points(), beta, lambda_a=self.lambda_a / self.scale, lambda_delta=self.lambda_delta * self.scale)
+
+    def index(self, x: Tensor) -> Tensor:
+        """Piece index 0..N (int64) of every element, compared as the forward pass compares."""
+        return torch.bucketize(x.double(), self.points().detach().double(), right=True)
+
+    def extra_repr(self) -> str:
+        return f"N={self.n}"

@@ -1,0 +1,158 @@
+"""How the layers of a network are quantized, as one argument: ``scheme("pa", weights=4, activations=5)``, ``scheme("int8")``, ``scheme("float")``.
+
+An architecture asks its scheme for every layer it needs; swapping the scheme swaps the method and nothing else. The first and the last
+layer are 8-bit integer in every quantized scheme (``edge_bits``), so that methods are compared on what they do to the layers between.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, Linear, Rescale
+from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight, activation_step, weight_endpoints
+from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
+
+__all__ = ["Method", "Scheme", "method", "methods", "scheme"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One quantization method.
+
+    weight(count, channels): quantizer of an inner layer's weights or None; activation(count): module or None for a rectifier;
+    weights, activations: default counts (pieces, bases or bits; 0 = full precision); exportable: the hardware can do it.
+    """
+
+    name: str
+    help: str
+    weight: Callable[[int, int], nn.Module | None]
+    activation: Callable[[int], nn.Module | None]
+    weights: int
+    activations: int
+    exportable: bool = False
+    options: tuple[str, ...] = ()
+
+
+_methods: dict[str, Method] = {}
+
+
+def method(entry: Method) -> None:
+    """Add a method; its name is then good for :func:`scheme`."""
+    _methods[entry.name] = entry
+
+
+def methods() -> dict[str, Method]:
+    """All methods by name, the rivals of :mod:`fermatnet.model.nn.rivals` included."""
+    from fermatnet.model.nn import rivals  # noqa: F401  (registers)
+
+    return dict(_methods)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A method with its counts, and the factory of all layers."""
+
+    name: str
+    weights: int
+    activations: int
+    edge_bits: int = 8
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def method(self) -> Method:
+        return methods()[self.name]
+
+    @property
+    def full_precision(self) -> bool:
+        return self.name == "float"
+
+    def weight(self, channels: int = 0) -> nn.Module | None:
+        """Quantizer of an inner layer; 0 weights = full precision."""
+        return self.method.weight(self.weights, channels) if self.weights else None
+
+    def edge_weight(self, channels: int = 0) -> nn.Module | None:
+        """Quantizer of the first and last layer: integers of ``edge_bits`` bits, one step a channel (first) or one in all (last)."""
+        return None if self.full_precision or not self.edge_bits else UniformWeight(self.edge_bits, channels=channels)
+
+    def conv(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int | None = None, groups: int = 1) -> nn.Module:
+        """Inner convolution without bias; padding None keeps the size at stride 1."""
+        padding = kernel // 2 if padding is None else padding
+        return Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False, quantizer=self.weight(outputs))
+
+    def stem(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int | None = None, bits: int = 8) -> nn.Module:
+        """First convolution, on ``bits``-bit pixels."""
+        padding = kernel // 2 if padding is None else padding
+        return Conv2d(inputs, outputs, kernel, stride, padding, bias=False, quantizer=self.edge_weight(outputs), input_bits=bits)
+
+    def linear(self, inputs: int, outputs: int) -> nn.Module:
+        """Inner dense layer without bias."""
+        return Linear(inputs, outputs, bias=False, quantizer=self.weight())
+
+    def dense(self, inputs: int, outputs: int) -> nn.Module:
+        """Last layer: logits."""
+        return Linear(inputs, outputs, quantizer=self.edge_weight())
+
+    def norm_activation(self, channels: int) -> nn.Sequential:
+        """Batch norm and the activation that feeds the next inner layer."""
+        if self.name.startswith("int"):
+            return nn.Sequential(FixedNorm(channels, bits=self.activations, fraction=None, signed=False), nn.Identity())
+        return nn.Sequential(BatchNorm(channels), self.activation())
+
+    def activation(self) -> nn.Module:
+        """The activation alone: an input that is not normalised, or the rectifier where activations stay in full precision."""
+        found = self.method.activation(self.activations) if self.activations else None
+        return nn.ReLU() if found is None else found
+
+    def fixed_norm(self, channels: int, *, bits: int = 10, fraction: int | None = 5, signed: bool = True) -> nn.Module:
+        """Batch norm in fixed point, for residual sums; in full precision where the method has no hardware."""
+        return FixedNorm(channels, bits=bits, fraction=fraction, signed=signed, full_precision=not self.method.exportable)
+
+    def rescale(self, gain: float = 1.0, *, bits: int = 8, signed: bool = True) -> nn.Module:
+        """Integers of ``bits`` bits for the last layer."""
+        return Rescale(gain, bits=bits, signed=signed, full_precision=not self.method.exportable)
+
+    def describe(self) -> str:
+        if self.full_precision:
+            return "full precision"
+        return f"{self.name}({self.weights or 32},{self.activations or 32})"
+
+
+def scheme(name: str = "pa", *, weights: int | None = None, activations: int | None = None, edge_bits: int = 8, **extra: Any) -> Scheme:
+    """The scheme of that method; counts default to the method's own. Impossible counts are an InputError here, not later."""
+    known = methods()
+    if name not in known:
+        raise InputError(f"no quantization scheme is called {name!r}; there are {', '.join(sorted(known))}")
+    entry = known[name]
+    made = Scheme(name, entry.weights if weights is None else weights, entry.activations if activations is None else activations, edge_bits, extra)
+    if made.weights < 0 or made.activations < 0:
+        raise InputError(f"counts of weights and activations cannot be negative: {made.weights}, {made.activations}")
+    if made.weights:
+        entry.weight(made.weights, 1)
+    if made.activations:
+        entry.activation(made.activations)
+    return made
+
+
+def _none(*_: int) -> None:
+    return None
+
+
+def _pieces(m: int, _: int = 0) -> nn.Module:
+    weight_endpoints(m)
+    return PiecewiseWeight(m)
+
+
+def _activation_pieces(n: int) -> nn.Module:
+    activation_step(n)
+    return PiecewiseActivation(n)
+
+
+method(Method("float", "full precision", _none, _none, 0, 0))
+method(Method("pa", "piecewise approximation, M weight and N activation pieces (thesis chapter 3)", _pieces, _activation_pieces, 4, 5, True))
+for _bits in (8, 16):
+    method(Method(f"int{_bits}", f"{_bits}-bit integers with learned power-of-two steps, for the Fermat engine",
+                  lambda bits, channels: UniformWeight(bits, channels=channels), lambda bits: UniformActivation(bits, signed=False),
+                  _bits, 8, True))

@@ -1,0 +1,126 @@
+"""One walk over a model's graph, for whatever wants to know what every layer does to *exact* values.
+
+:func:`walk` traces a model with ``torch.fx`` and calls one method of a visitor for each step; the visitor decides what a value is: an
+int64 tensor (:mod:`fermatnet.model.nn.integer`) or a tensor name of a network file (:mod:`fermatnet.model.export`).
+A step that the hardware has no layer for is an InputError that names it.
+"""
+
+import operator
+from typing import Any, Protocol
+
+import torch
+from torch import fx, nn
+from torch.nn import functional
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, Linear, PixelScale, Rescale, SumPool
+from fermatnet.model.nn.piecewise import PiecewiseActivation
+from fermatnet.model.nn.uniform import UniformActivation
+
+__all__ = ["LEAVES", "Visitor", "trace", "walk"]
+
+LEAVES = (BatchNorm, Conv2d, FixedNorm, Linear, PixelScale, Rescale, SumPool, PiecewiseActivation, UniformActivation)
+
+
+class Visitor(Protocol):
+    """What a walk needs; every method gets the layer's name, its module (where there is one) and the incoming values."""
+
+    def pixels(self, name: str, module: Any, x: Any) -> Any: ...
+    def conv(self, name: str, module: Any, x: Any) -> Any: ...
+    def linear(self, name: str, module: Any, x: Any) -> Any: ...
+    def norm(self, name: str, module: Any, x: Any) -> Any: ...
+    def fixed(self, name: str, module: Any, x: Any) -> Any: ...
+    def pieces(self, name: str, module: Any, x: Any) -> Any: ...
+    def relu(self, name: str, module: Any, x: Any) -> Any: ...
+    def maxpool(self, name: str, module: Any, x: Any) -> Any: ...
+    def sumpool(self, name: str, kernel: tuple[int, int], average: bool, x: Any) -> Any: ...
+    def add(self, name: str, a: Any, b: Any) -> Any: ...
+    def concat(self, name: str, xs: list[Any]) -> Any: ...
+    def flatten(self, name: str, x: Any) -> Any: ...
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
+
+
+def trace(model: nn.Module) -> fx.Graph:
+    """The model's graph with our layers as leaves; control flow on values is an InputError."""
+    try:
+        return _Tracer().trace(model)
+    except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
+        raise InputError(f"{type(model).__name__} cannot be traced: {str(error).splitlines()[0]}") from error
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+
+
+def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        if module.output_size not in (1, (1, 1)):
+            raise InputError(f"layer {name!r}: only averages over the whole map, not to {module.output_size}, can be exported")
+        return visitor.sumpool(name, (0, 0), True, x)
+    kernel = _pair(module.kernel_size)
+    if _pair(module.stride) != kernel or _pair(module.padding) != (0, 0) or module.ceil_mode or module.divisor_override not in (None, 1):
+        raise InputError(f"layer {name!r}: averages must be over disjoint, unpadded windows")
+    return visitor.sumpool(name, kernel, module.divisor_override is None, x)
+
+
+def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
+    # FixedNorm is a BatchNorm: it comes first
+    table: list[tuple[Any, str]] = [
+        (PixelScale, "pixels"), (Conv2d, "conv"), (Linear, "linear"), (FixedNorm, "fixed"), (Rescale, "fixed"),
+        (UniformActivation, "fixed"), (BatchNorm, "norm"), (PiecewiseActivation, "pieces"), (nn.ReLU, "relu"), (nn.MaxPool2d, "maxpool"),
+    ]
+    for kind, method in table:
+        if isinstance(module, kind):
+            return getattr(visitor, method)(name, module, x)
+    if isinstance(module, nn.AdaptiveAvgPool2d | nn.AvgPool2d):
+        return _average(visitor, name, module, x)
+    if isinstance(module, SumPool):
+        return visitor.sumpool(name, _pair(module.kernel), False, x)
+    if isinstance(module, nn.Flatten):
+        return visitor.flatten(name, x)
+    if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
+        return x
+    raise InputError(f"layer {name!r}: the hardware has no {type(module).__name__}")
+
+
+def _function(visitor: Visitor, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+    name, args = node.name, node.args
+    read = [values[arg] for arg in args if isinstance(arg, fx.Node)]
+    if node.target in (operator.add, operator.iadd, torch.add, "add", "add_") and len(read) == 2:
+        return visitor.add(name, *read)
+    if node.target in (torch.cat, torch.concat):
+        dimension = args[1] if len(args) > 1 else node.kwargs.get("dim", 0)
+        if dimension == 1:
+            return visitor.concat(name, [values[arg] for arg in args[0]])  # type: ignore[union-attr, index]
+    if node.target in (functional.relu, torch.relu, "relu", "relu_"):
+        return visitor.relu(name, None, read[0])
+    if node.target in (torch.flatten, "flatten") and tuple(args[1:]) in ((1,), (1, -1)):
+        return visitor.flatten(name, read[0])
+    raise InputError(f"step {name!r}: the hardware has no {getattr(node.target, '__name__', node.target)} of {len(read)} tensors")
+
+
+def walk(model: nn.Module, visitor: Visitor, x: Any) -> Any:
+    """Run ``visitor`` over the model; ``x`` is its value for the image. Returns its value for the model's output."""
+    graph = trace(model)
+    values: dict[fx.Node, Any] = {}
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            if values:
+                raise InputError("a network for the hardware has one input")
+            values[node] = x
+        elif node.op == "call_module":
+            name = str(node.target)
+            values[node] = _module(visitor, name, model.get_submodule(name), values[node.args[0]])
+        elif node.op in ("call_function", "call_method"):
+            values[node] = _function(visitor, node, values)
+        elif node.op == "output":
+            if not isinstance(node.args[0], fx.Node):
+                raise InputError("a network for the hardware has one output")
+            return values[node.args[0]]
+        else:
+            raise InputError(f"step {node.name!r}: the hardware has no {node.op} {node.target}")
+    raise InputError("the model returns nothing")
