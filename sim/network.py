@@ -1,0 +1,233 @@
+"""Generated networks in simulation: images in through ``s_axis``, logits out of ``m_axis``, and the comparison with a reference."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fermatnet.model.errors import InputError
+from fermatnet.sim import bulk, packing, runner
+
+__all__ = ["Mismatch", "SimulationResult", "compare", "read_interface", "simulate"]
+
+HARNESS = "fermatnet_harness"
+DRIVERS = ("harness", "cocotb")
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What came out of a simulation.
+
+    ``outputs``: int64 (n, K), logits of each image (channels, then rows, then columns where a map comes out).
+    ``first_latency``: cycles from the first input beat accepted to the first output beat valid.
+    ``cycles_per_image``: cycles between the last beats of successive images, averaged over the second half of the run
+    (of a single image: all its cycles). ``cycles``: first input beat accepted to last output beat taken.
+    ``seconds``: wall time of the run; ``build_seconds``: of the compilation before it, near 0 when it was cached.
+    """
+
+    outputs: NDArray[np.int64]
+    cycles_per_image: float
+    first_latency: int
+    cycles: int
+    seconds: float
+    build_seconds: float = 0.0
+
+
+class Mismatch(InputError):
+    """Simulated outputs that differ from the expected ones; names the first image and logit, and how many differ."""
+
+    def __init__(self, image: int, logit: int, got: int, expected: int, logits: int, images: int):
+        self.image, self.logit, self.got, self.expected, self.logits, self.images = image, logit, got, expected, logits, images
+        super().__init__(
+            f"image {image}, logit {logit}: the design gives {got}, expected {expected} "
+            f"({logits} logits of {images} images differ in all)"
+        )
+
+
+def compare(result: SimulationResult | NDArray[Any], expected: NDArray[Any]) -> Mismatch | None:
+    """None when every logit of every image is equal, else a `Mismatch` to print or raise.
+
+    Raises InputError when ``expected`` has another shape or is not made of integers.
+    """
+    got = result.outputs if isinstance(result, SimulationResult) else np.asarray(result)
+    expected = np.asarray(expected)
+    if expected.dtype.kind not in "iu":
+        raise InputError(f"expected outputs must be integers, not {expected.dtype}")
+    if expected.shape != got.shape:
+        raise InputError(f"expected outputs must have shape {got.shape}, not {expected.shape}")
+    wrong = got != expected
+    if not wrong.any():
+        return None
+    image, logit = (int(at) for at in np.argwhere(wrong)[0])
+    return Mismatch(
+        image, logit, int(got[image, logit]), int(expected[image, logit]), int(wrong.sum()), int(wrong.any(axis=1).sum())
+    )
+
+
+def read_interface(directory: Path) -> dict[str, Any]:
+    """``interface.json`` of a generated design; `InputError` when it is missing, foreign, or names files that are not there."""
+    path = Path(directory) / "interface.json"
+    try:
+        interface = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{directory} holds no generated design: {path}: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{path} is not JSON") from None
+    try:
+        names = [*interface["files"]["verilog"], *interface["files"]["memories"]]
+        _ = interface["top"], interface["format"]
+    except (KeyError, TypeError):
+        raise InputError(f"{path} does not describe a generated design") from None
+    for name in names:
+        if not (Path(directory) / name).is_file():
+            raise InputError(f"{directory} is incomplete: {name} is missing")
+    return interface
+
+
+def simulate(
+    directory: Path,
+    images: NDArray[np.uint8],
+    *,
+    stalls: int | None = None,
+    simulator: str = "verilator",
+    waves: Path | None = None,
+    progress: Progress | None = None,
+    driver: str = "harness",
+) -> SimulationResult:
+    """Streams ``images`` through the generated network in ``directory`` and returns its outputs and cycle counts.
+
+    Parameters
+    ----------
+    directory : path
+        What ``fermatnet verilog`` wrote; left untouched.
+    images : uint8 (n, C, H, W)
+        Inside the input range of the network.
+    stalls : int or None
+        Seed of random stalls on both sides; None for none, which is what the cycle counts of the interface mean.
+    simulator : str
+        "verilator" or "icarus".
+    waves : path or None
+        Takes the signals of the run: ``.fst`` (or ``.vcd`` on Verilator).
+    progress : callable or None
+        Called with the share done, 0 to 1, and a few words.
+    driver : str
+        "harness": a Verilog harness streams the files, cocotb starts and judges it; "cocotb": Python drives every beat,
+        some twenty times slower, and independent of the harness.
+
+    Raises InputError for images that do not fit, and SimulationError when the design deadlocks, breaks a rule of the
+    protocol, or gives too many beats.
+    """
+    directory = Path(directory)
+    interface = read_interface(directory)
+    images = _checked_images(images, interface["input"])
+    if driver not in DRIVERS:
+        raise InputError(f"driver must be one of {', '.join(DRIVERS)}, not {driver!r}")
+    if waves is not None:
+        waves = Path(waves)
+        if not waves.parent.is_dir():
+            raise InputError(f"{waves}: its folder {waves.parent} does not exist")
+    report = progress or (lambda share, words: None)
+
+    started = time.monotonic()
+    report(0.0, f"compiling for {simulator}")
+    built = _build(directory, interface, simulator, waves.suffix if waves is not None else "", driver)
+    compiled = time.monotonic()
+    with runner.working_directory() as scratch:
+        for name in interface["files"]["memories"]:
+            shutil.copyfile(directory / name, scratch / name)
+        settings = _write_stimulus(scratch, interface, images, stalls)
+        total, response = settings["beats_out"], scratch / "response.txt"
+        line = settings["response_line"]
+
+        def poll() -> None:
+            size = response.stat().st_size if response.exists() else 0
+            report(min(1.0, size / line / total), f"{len(images)} images on {simulator}")
+
+        module = "fermatnet.sim.bulk" if driver == "harness" else "fermatnet.sim.drive"
+        runner.run(built, module, scratch, seed=stalls or 0, waves=waves, poll=poll if progress else None)
+        outcome = json.loads((scratch / "outcome.json").read_text())
+        result = _read_response(scratch, interface, len(images), outcome, (compiled - started, time.monotonic() - compiled))
+    report(1.0, "done")
+    return result
+
+
+def _checked_images(images: NDArray[np.uint8], port: dict[str, Any]) -> NDArray[np.uint8]:
+    images = np.asarray(images)
+    shape = tuple(port["shape"])
+    if images.dtype != np.uint8:
+        raise InputError(f"images must be uint8, not {images.dtype}")
+    if images.ndim != 4 or images.shape[1:] != shape or len(images) == 0:
+        raise InputError(f"images must have shape (n, {', '.join(map(str, shape))}) with n at least 1, not {images.shape}")
+    low, high = port.get("range", (0, 255))
+    if images.min() < low or images.max() > high:
+        raise InputError(f"images must lie in {low}..{high}, not {images.min()}..{images.max()}")
+    return images
+
+
+def _build(directory: Path, interface: dict[str, Any], simulator: str, waves: str, driver: str) -> runner.Built:
+    sources = {name: (directory / name).read_text() for name in interface["files"]["verilog"]}
+    top = interface["top"]
+    if driver == "cocotb":
+        ports = [f"{side}_axis_{name}" for side in "sm" for name in ("tdata", "tvalid", "tready", "tlast")]
+        return runner.build(sources, top, simulator=simulator, visible=[interface["clock"], interface["reset"], *ports], waves=waves)
+    sources["harness.v"] = (resources.files("fermatnet.sim") / "harness.v").read_text()
+    parameters = {"S_BITS": interface["input"]["tdata_bits"], "M_BITS": interface["output"]["tdata_bits"]}
+    return runner.build(
+        sources, HARNESS, simulator=simulator, parameters=parameters, defines={"DUT": top}, visible=bulk.VISIBLE, waves=waves
+    )
+
+
+def _write_stimulus(scratch: Path, interface: dict[str, Any], images: NDArray[np.uint8], stalls: int | None) -> dict[str, int]:
+    port, out = interface["input"], interface["output"]
+    beats = packing.pack(images, port["lanes"], port["element_bits"])
+    if beats.shape != (len(images) * port["beats_per_image"], port["tdata_bits"] // 8):
+        raise InputError(f"interface.json contradicts itself: {port['beats_per_image']} beats of {port['tdata_bits']} bits an image")
+    digits = np.frombuffer(beats[:, ::-1].tobytes().hex().encode(), np.uint8).reshape(len(beats), -1)
+    (scratch / "stimulus.hex").write_bytes(np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())
+    seeds = np.random.default_rng(stalls).integers(1, 1 << 32, 2) if stalls is not None else (0, 0)
+    # with stalls a transfer can take the gateway's patience many times over
+    patience = 4 * (interface["cycles_per_image"] + interface["latency_cycles"]) * (16 if stalls is not None else 1) + 4096
+    settings = {
+        "seed_s": int(seeds[0]), "seed_m": int(seeds[1]),
+        "beats_in": len(beats), "beats_out": len(images) * out["beats_per_image"],
+        "image_in": port["beats_per_image"], "image_out": out["beats_per_image"],
+        "idle_limit": int(patience), "drain": min(4096, int(interface["cycles_per_image"])) + 16,
+        "response_line": out["tdata_bits"] // 4 + 1 + 2 + 17 + 1,
+    }
+    (scratch / "settings.json").write_text(json.dumps(settings))
+    return settings
+
+
+def _read_response(
+    scratch: Path, interface: dict[str, Any], images: int, outcome: dict[str, int], seconds: tuple[float, float]
+) -> SimulationResult:
+    out = interface["output"]
+    rows = [line.split() for line in (scratch / "response.txt").read_text().splitlines()]
+    per_image = out["beats_per_image"]
+    if len(rows) != images * per_image:
+        raise runner.SimulationError(f"{len(rows)} output beats came, {images * per_image} were expected")
+    for at, row in enumerate(rows):
+        if (row[1] == "1") != (at % per_image == per_image - 1):
+            raise runner.SimulationError(f"m_axis_tlast is {row[1]} on beat {at % per_image} of image {at // per_image}")
+    width = out["tdata_bits"] // 8
+    beats = np.frombuffer(bytes.fromhex("".join(row[0] for row in rows)), np.uint8).reshape(-1, width)[:, ::-1]
+    try:
+        values = packing.unpack(np.ascontiguousarray(beats), tuple(out["shape"]), out["lanes"], out["element_bits"], out["element_signed"])
+    except ValueError as error:
+        raise runner.SimulationError(f"m_axis_tdata: {error}") from None
+    ends = [int(row[2], 16) for row in rows[per_image - 1 :: per_image]]
+    half = (images - 1) // 2
+    steady = (ends[-1] - ends[half]) / (images - 1 - half) if images > 1 else ends[0] - outcome["first_accepted"] + 1
+    return SimulationResult(
+        values.reshape(images, -1), steady, outcome["first_offered"] - outcome["first_accepted"],
+        ends[-1] - outcome["first_accepted"] + 1, seconds[1], seconds[0],
+    )
