@@ -1,5 +1,7 @@
 """Reading and writing the .npy files that commands take: never pickles, always named in errors."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 
-__all__ = ["load_array", "save_array"]
+__all__ = ["array_file", "load_array"]
 
 
 def load_array(path: str | Path) -> np.ndarray:
@@ -24,7 +26,16 @@ def load_array(path: str | Path) -> np.ndarray:
     return array
 
 
-def save_array(array: np.ndarray, path: str | Path) -> None:
-    """Writes a .npy file whole or not at all."""
-    with atomic_file(path) as temporary, temporary.open("wb") as handle:
-        np.save(handle, array, allow_pickle=False)
+@contextmanager
+def array_file(path: str | Path) -> Iterator[Callable[[np.ndarray], None]]:
+    """Yields a function that takes the array of a .npy file: enter it before the work, so that a bad path is told first.
+
+    The file appears whole when the block ends well, and not at all otherwise.
+    """
+    with atomic_file(path) as temporary:
+
+        def store(array: np.ndarray) -> None:
+            with temporary.open("wb") as handle:
+                np.save(handle, array, allow_pickle=False)
+
+        yield store

@@ -12,11 +12,17 @@ notes = Console(stderr=True, highlight=False)
 results = Console(highlight=False)
 
 
+def _say(title: str) -> None:
+    if not notes.is_terminal:  # a log gets one line instead of a bar
+        notes.print(f"{title} ...")
+
+
 @contextmanager
 def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr; yields a function that takes how many are done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=notes, transient=not notes.is_terminal) as progress:
+    _say(title)
+    with Progress(*columns, console=notes, disable=not notes.is_terminal) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done: progress.update(task, completed=done)
 
@@ -25,6 +31,7 @@ def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
 def share(title: str) -> Iterator[Callable[[float, str], None]]:
     """A progress bar on stderr for work that tells its share done, 0 to 1, and a few words."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    with Progress(*columns, console=notes, transient=not notes.is_terminal) as progress:
+    _say(title)
+    with Progress(*columns, console=notes, disable=not notes.is_terminal) as progress:
         task = progress.add_task(title, total=1.0)
         yield lambda done, words: progress.update(task, completed=done, description=f"{title}: {words}" if words else title)

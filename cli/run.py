@@ -2,7 +2,7 @@
 
 import click
 
-from fermatnet.cli.arrays import load_array, save_array
+from fermatnet.cli.arrays import array_file, load_array
 from fermatnet.cli.console import bar, results
 
 
@@ -22,7 +22,7 @@ def command(network: str, source: str, target: str, batch: int) -> None:
 
     net, images = load(network), load_array(source)
     check_images(net, images)
-    with bar("reference", len(images)) as progress:
+    with array_file(target) as store, bar("reference", len(images)) as progress:
         outputs = run(net, images, batch=batch, progress=progress)
-    save_array(outputs, target)
+        store(outputs)
     results.print(f"{len(images)} images -> {target} (int64, {outputs.shape[0]} x {outputs.shape[1]})")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from fermatnet.cli.arrays import load_array, save_array
+from fermatnet.cli.arrays import array_file, load_array
 from fermatnet.cli.console import results, share
 
 
@@ -30,7 +30,7 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
     net, images = load(network), load_array(source)
     check_images(net, images)
     expected = load_array(expect) if expect else run(net, images)
-    with tempfile.TemporaryDirectory() as scratch:
+    with array_file(target) as store, tempfile.TemporaryDirectory() as scratch:
         if directory is None:
             from fermatnet.hw.network import generate
 
@@ -39,7 +39,7 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
         with share("simulation") as progress:
             waves_file = None if waves is None else Path(waves)
             result = simulate(Path(directory), images, stalls=stalls, simulator=simulator, waves=waves_file, progress=progress)
-    save_array(result.outputs, target)
+        store(result.outputs)
     difference = compare(result, expected)
     if difference:
         results.print(str(difference))
