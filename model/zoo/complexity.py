@@ -8,6 +8,7 @@ layer. Mbit = 1e6 bit, MB = 1e6 byte; "flops" are multiply-accumulates, as all t
 `CONVENTIONS` says what each chapter leaves out.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -80,11 +81,11 @@ def _planes(module: nn.Module) -> tuple[str, int, int] | None:
 
 
 def measure(network: nn.Module, input_shape: tuple[int, ...]) -> Measured:
-    """Run the network once on meta tensors of shape (1, C, H, W) and write down each layer."""
+    """Run a copy of the network once on meta tensors of shape (1, C, H, W) and write down each layer."""
+    network = copy.deepcopy(network).to("meta").eval()
     layers: list[Layer] = []
     joins = [0]
     sums: dict[str, int] = {"extra": 0, "excess_weights": 0, "excess_macs": 0, "pooled": 0}
-    handles = []
 
     def shapes(module: Any, inputs: tuple, output: Any, name: str, kind: str, planes: tuple[int, int]) -> None:
         weights = module.weight.numel()
@@ -116,28 +117,20 @@ def measure(network: nn.Module, input_shape: tuple[int, ...]) -> Measured:
         found = _planes(module)
         if found is not None:
             kind, weights, products = found
-            handles.append(module.register_forward_hook(
+            module.register_forward_hook(
                 lambda m, i, o, name=name, kind=kind, planes=(weights, products): shapes(m, i, o, name, kind, planes)
-            ))
+            )
         if isinstance(module, Sum | Join | Concat):
-            handles.append(module.register_forward_hook(joined))
+            module.register_forward_hook(joined)
         if isinstance(module, DenseStage):
-            handles.append(module.register_forward_hook(staged))
+            module.register_forward_hook(staged)
         if hasattr(module, "extra_operations"):
-            handles.append(module.register_forward_hook(extra))
+            module.register_forward_hook(extra)
         if isinstance(module, nn.MaxPool2d | nn.AvgPool2d) and module.kernel_size in (3, (3, 3)):
-            handles.append(module.register_forward_hook(pooled))
+            module.register_forward_hook(pooled)
     parameters = sum(p.numel() for p in network.parameters())
-    training = network.training
-    try:
-        network.eval()
-        with torch.no_grad():
-            device = next((p.device for p in network.parameters()), torch.device("cpu"))
-            network(torch.zeros((1, *input_shape), device=device))
-    finally:
-        network.train(training)
-        for handle in handles:
-            handle.remove()
+    with torch.no_grad():
+        network(torch.zeros((1, *input_shape), device="meta"))
     return Measured(
         tuple(layers), parameters, max(joins), sums["extra"], sums["excess_weights"], sums["excess_macs"], sums["pooled"]
     )
