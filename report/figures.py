@@ -31,13 +31,13 @@ def _svg(figure: Figure) -> str:
 
 
 def curves(series: dict[str, list[dict[str, float]]]) -> str:
-    """Loss and accuracy by epoch of the twin and the quantized network; each epoch has loss, train_accuracy and, if known, accuracy."""
+    """Loss and accuracy by epoch of the twin and the quantized network; each epoch has loss, accuracy and, if known, accuracy."""
     with plt.rc_context(_STYLE):
         figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(8.6, 2.6))
         for (name, epochs), colour in zip(series.items(), (MUTED, BLUE), strict=False):
             at = [epoch["epoch"] for epoch in epochs]
             loss.plot(at, [epoch["loss"] for epoch in epochs], color=colour, label=name)
-            accuracy.plot(at, [100 * epoch["train_accuracy"] for epoch in epochs], color=colour, label=name)
+            accuracy.plot(at, [100 * epoch["accuracy"] for epoch in epochs], color=colour, label=name)
         for axes, title in ((loss, "training loss"), (accuracy, "training accuracy (%)")):
             axes.set_title(title)
             axes.set_xlabel("epoch")

@@ -1,0 +1,158 @@
+"""The whole path in one call: train, export, run, generate, simulate, synthesise, report. Every step's result is a file of its own."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fermatnet.hw.network import generate
+from fermatnet.model.atomic import atomic_file
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network, load, run, save
+from fermatnet.model.network.summary import summary
+from fermatnet.model.nn.integer import integer_logits
+from fermatnet.model.train.data import Data, digits
+from fermatnet.model.train.run import export_run, load_run, train
+from fermatnet.report import evidence, page
+from fermatnet.report.oracle import onnxruntime_outputs
+from fermatnet.sim.network import simulate
+from fermatnet.synth.flow import synthesise
+
+__all__ = ["CYCLES", "run_demo"]
+
+CYCLES = 2304
+"""Default goal in cycles an image: a quarter of the sequential design's, and it still fits a mid-size FPGA."""
+
+_STEPS = "steps.json"
+
+
+class _Steps:
+    """Seconds of each finished step, kept in a file so that a resumed demo reports true figures."""
+
+    def __init__(self, out: Path, resume: bool, say: Callable[[str], None]):
+        self.path, self.say = out / _STEPS, say
+        self.seconds: dict[str, float] = json.loads(self.path.read_text()) if resume and self.path.exists() else {}
+
+    def run(self, name: str, words: str, work: Callable[[], Any], kept: Callable[[], Any] | None = None) -> Any:
+        """The result of ``work``, or of ``kept`` when the step was finished before."""
+        if name in self.seconds and kept is not None:
+            self.say(f"{words}: kept from before")
+            return kept()
+        self.say(words)
+        started = time.monotonic()
+        result = work()
+        self.seconds[name] = round(time.monotonic() - started, 2)
+        with atomic_file(self.path) as temporary:
+            temporary.write_text(json.dumps(self.seconds))
+        return result
+
+
+def _folder(out: Path, resume: bool, force: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file, not a folder")
+    if out.is_dir() and any(out.iterdir()) and not resume:
+        if not force:
+            raise InputError(f"{out} is not empty (--force replaces it, --resume keeps the finished steps)")
+        if not (out / _STEPS).exists():
+            raise InputError(f"{out} holds something else than a demo: remove it yourself")
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / _STEPS).exists():
+        (out / _STEPS).write_text("{}")
+
+
+def _classes(logits: np.ndarray) -> np.ndarray:
+    return logits.argmax(axis=1)
+
+
+def _write(out: Path, report: dict[str, Any]) -> None:
+    with atomic_file(out / "report.html") as temporary:
+        temporary.write_text(page.render(report))
+    with atomic_file(out / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _evidence(out: Path, data: Data, computed: np.ndarray) -> dict[str, Any]:
+    model, _ = load_run(out / "run")
+    epochs = [json.loads(line) for line in (out / "run" / "metrics.jsonl").read_text().splitlines()]
+    return {
+        "confusion": evidence.confusion(data.test.labels, computed, len(data.classes)),
+        "mistakes": evidence.mistakes(data.test.images, data.test.labels, computed),
+        "histograms": evidence.histograms(model, data.train.images),
+        "curves": {phase: [entry for entry in epochs if entry["phase"] == phase] for phase in ("float", "quantized")},
+        "versions": evidence.versions(),
+    }
+
+
+def _accuracies(trained: dict[str, Any], logits: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:
+    exact = {name: float((_classes(values) == labels).mean()) for name, values in logits.items()}
+    return {"float": float(trained["accuracy"]["float"]), **{name: exact[name] for name in ("torch", "reference", "onnxruntime", "rtl")}}
+
+
+def run_demo(
+    out: str | Path, *, device: str = "ecp5-85k", cycles: int | None = None, seed: int = 0,
+    resume: bool = False, force: bool = False, say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Trains, exports, generates, simulates and synthesises the digits network into ``out``; returns the report.
+
+    Writes ``run/``, ``digits.onnx``, ``verilog/``, ``report.html``, ``report.json``. ``resume`` keeps the steps that an
+    interrupted call finished. Raises InputError when ``out`` is not empty and neither ``resume`` nor ``force`` is given.
+    """
+    out = Path(out)
+    _folder(out, resume, force)
+    steps, data = _Steps(out, resume, say), digits()
+    images, labels, verilog = data.test.images, data.test.labels, out / "verilog"
+
+    trained = steps.run(
+        "train", "training the full-precision twin and the quantized network", lambda: train("digits", "digits", out / "run", resume=resume, seed=seed),
+        kept=lambda: json.loads((out / "run" / "summary.json").read_text()),
+    )
+
+    def export() -> Network:
+        save(export_run(out / "run"), out / "digits.onnx")
+        return load(out / "digits.onnx")
+
+    net = steps.run("export", "exporting to digits.onnx", export)
+    say(f"computing {len(images)} held-out images in torch, numpy and onnxruntime")
+    logits = {"reference": run(net, images), "onnxruntime": onnxruntime_outputs(out / "digits.onnx", images)}
+    logits["torch"] = integer_logits(load_run(out / "run")[0], torch.from_numpy(images)).numpy()
+
+    def make() -> dict[str, Any]:
+        return generate(net, verilog, cycles=cycles or CYCLES, device=device, force=True)
+
+    interface = steps.run("verilog", "generating Verilog", make, kept=lambda: json.loads((verilog / "interface.json").read_text()))
+
+    def both() -> tuple[Any, Any]:
+        return simulate(verilog, images), simulate(verilog, images, stalls=seed + 1)
+
+    plain, stalled = steps.run("sim", f"simulating {len(images)} images, then again with random stalls (cocotb, Verilator)", both)
+    logits["rtl"], logits["stalled"] = plain.outputs, stalled.outputs
+    placed = out / "synth.json"
+
+    def place() -> dict[str, Any]:
+        found = synthesise(verilog, device)
+        with atomic_file(placed) as temporary:
+            temporary.write_text(json.dumps(found, indent=2) + "\n")
+        return found
+
+    synth = steps.run("synth", f"synthesising for {device} (yosys, nextpnr)", place, kept=lambda: json.loads(placed.read_text()))
+    same = {name: bool(np.array_equal(logits[name], logits["reference"])) for name in ("torch", "onnxruntime", "rtl", "stalled")}
+    report = {
+        "images": len(images), "accuracy": _accuracies(trained, logits, labels),
+        "exact": {"torch": same["torch"], "onnxruntime": same["onnxruntime"], "rtl": same["rtl"], "rtl_stalled": same["stalled"]},
+        "synth": {**synth, "cycles_per_image": interface["cycles_per_image"]},
+        "simulation": {"cycles_per_image": plain.cycles_per_image, "first_latency": plain.first_latency, "cycles": plain.cycles},
+        "seconds": steps.seconds, "network": {"name": "digits", **summary(net)}, "command": f"fermatnet demo --device {device} --seed {seed}",
+        **_evidence(out, data, _classes(logits["rtl"])),
+    }
+    _write(out, report)
+    accuracy = report["accuracy"]
+    exact = ", ".join(f"{key} {value}" for key, value in report["exact"].items())
+    say(f"accuracy: float {accuracy['float']:.4f}, hardware {accuracy['rtl']:.4f}; exact: {exact}")
+    say(f"{synth['luts']} LUTs, {synth['fmax_mhz']:.1f} MHz, {synth['images_per_second']:,.0f} images/s; report: {out / 'report.html'}")
+    return report
