@@ -1,20 +1,40 @@
-"""The kernels of :mod:`fermatnet.model.nn.kernels` compiled by numba: one pass over memory each, threads as torch uses them."""
+"""The kernels of :mod:`fermatnet.model.nn.kernels` compiled by numba: one pass over memory each, slices on as many threads as torch uses.
 
-import numba
+The threads are our own, not numba's: its pools wait by spinning, which on a busy machine costs far more than the kernels.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import njit
 
 __all__ = ["cell_sums", "cells", "quantize", "scale_by_cell"]
 
-CHUNK = 4096      # elements a thread works on at once: codes and floats stay in the first-level cache
-SMALL = 1 << 16   # below this many elements starting threads costs more than it saves
+CHUNK = 4096       # elements worked on at once: counts and floats stay in the first-level cache
+SPLIT = 1 << 18    # below this many elements a second thread costs more than it saves
 
 
-def _threads(size: int) -> int:
-    count = 1 if size < SMALL else min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    numba.set_num_threads(count)
-    return count
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="kernel")
+
+
+def _slices(size: int) -> list[slice]:
+    threads = max(1, min(torch.get_num_threads(), size // SPLIT))
+    step = -(-size // threads) if size else 1
+    return [slice(start, min(size, start + step)) for start in range(0, size, step)]
+
+
+def _spread(size: int, work: Callable[[slice], Any]) -> list[Any]:
+    """``work`` on every slice; the kernels release the interpreter's lock."""
+    parts = _slices(size)
+    if len(parts) == 1:
+        return [work(parts[0])]
+    return list(_pool(len(parts)).map(work, parts))
 
 
 @njit(cache=True, nogil=True)
@@ -37,61 +57,50 @@ def _count(x, boundaries, count):
         j += 1
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def _cells(x, boundaries, cell):
-    for chunk in prange((x.size + CHUNK - 1) // CHUNK):
-        start = chunk * CHUNK
-        stop = min(x.size, start + CHUNK)
-        count = np.empty(stop - start, np.int32)
-        _count(x[start:stop], boundaries, count)
-        for e in range(stop - start):
+    count = np.empty(CHUNK, np.int32)
+    for start in range(0, x.size, CHUNK):
+        size = min(CHUNK, x.size - start)
+        _count(x[start:start + size], boundaries, count)
+        for e in range(size):
             cell[start + e] = count[e]
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def _quantize(x, boundaries, table, cell, out):
-    for chunk in prange((x.size + CHUNK - 1) // CHUNK):
-        start = chunk * CHUNK
-        stop = min(x.size, start + CHUNK)
-        count = np.empty(stop - start, np.int32)
-        _count(x[start:stop], boundaries, count)
-        for e in range(stop - start):
-            cell[start + e] = count[e]
-        for e in range(stop - start):
-            out[start + e] = table[count[e]]
+    count = np.empty(CHUNK, np.int32)
+    for start in range(0, x.size, CHUNK):
+        size = min(CHUNK, x.size - start)
+        _count(x[start:start + size], boundaries, count)
+        cells, outs = cell[start:start + size], out[start:start + size]
+        for e in range(size):
+            cells[e] = count[e]
+        for e in range(size):
+            outs[e] = table[count[e]]
 
 
-@njit(cache=True, nogil=True, parallel=True)
+@njit(cache=True, nogil=True)
 def _scale(g, cell, table, out):
-    for chunk in prange((g.size + CHUNK - 1) // CHUNK):
-        start = chunk * CHUNK
-        for e in range(start, min(g.size, start + CHUNK)):
-            out[e] = g[e] * table[cell[e]]
+    for e in range(g.size):
+        out[e] = g[e] * table[cell[e]]
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def _scale_and_sum(g, cell, table, out, threads):
+@njit(cache=True, nogil=True)
+def _scale_and_sum(g, cell, table, out):
     # Two interleaved sets of sums: neighbouring elements often share a cell, and one set would wait for its own last store.
-    parts = np.zeros((threads, 2, max(64, table.size)), np.float64)
-    size = (g.size + threads - 1) // threads
-    for t in prange(threads):
-        start = t * size
-        stop = min(g.size, start + size)
-        for e in range(start, stop - 1, 2):
-            a, b = cell[e], cell[e + 1]
-            out[e] = g[e] * table[a]
-            out[e + 1] = g[e + 1] * table[b]
-            parts[t, 0, a] += g[e]
-            parts[t, 1, b] += g[e + 1]
-        if stop > start and (stop - start) % 2:
-            a = cell[stop - 1]
-            out[stop - 1] = g[stop - 1] * table[a]
-            parts[t, 0, a] += g[stop - 1]
-    total = np.zeros(table.size, np.float64)
-    for t in range(threads):
-        for j in range(table.size):
-            total[j] += parts[t, 0, j] + parts[t, 1, j]
-    return total
+    even, odd = np.zeros(table.size, np.float64), np.zeros(table.size, np.float64)
+    for e in range(0, g.size - 1, 2):
+        a, b = cell[e], cell[e + 1]
+        out[e] = g[e] * table[a]
+        out[e + 1] = g[e + 1] * table[b]
+        even[a] += g[e]
+        odd[b] += g[e + 1]
+    if g.size % 2:
+        a = cell[g.size - 1]
+        out[g.size - 1] = g[g.size - 1] * table[a]
+        even[a] += g[g.size - 1]
+    return even + odd
 
 
 @njit(cache=True, nogil=True)
@@ -106,27 +115,24 @@ def _cell_sums(g, cell, count):
     if g.size % 2:
         total[0, 0, cell[g.size - 1]] += g[g.size - 1]
         total[0, 1, cell[g.size - 1]] += 1.0
-    return total[0, 0] + total[1, 0], total[0, 1] + total[1, 1]
+    return total[:, 0].sum(0), total[:, 1].sum(0)
 
 
 def cells(x: np.ndarray, boundaries: np.ndarray, cell: np.ndarray) -> None:
     """Write the number of boundaries <= x[e] to cell[e]."""
-    _threads(x.size)
-    _cells(x, boundaries, cell)
+    _spread(x.size, lambda s: _cells(x[s], boundaries, cell[s]))
 
 
 def quantize(x: np.ndarray, boundaries: np.ndarray, table: np.ndarray, cell: np.ndarray, out: np.ndarray) -> None:
     """Write cells, and table[cell] to ``out``."""
-    _threads(x.size)
-    _quantize(x, boundaries, table, cell, out)
+    _spread(x.size, lambda s: _quantize(x[s], boundaries, table, cell[s], out[s]))
 
 
 def scale_by_cell(g: np.ndarray, cell: np.ndarray, table: np.ndarray, out: np.ndarray, sums: bool) -> np.ndarray | None:
     """Write g * table[cell] to ``out``; the sums of g by cell where asked for."""
-    threads = _threads(g.size)
     if sums:
-        return _scale_and_sum(g, cell, table, out, threads)
-    _scale(g, cell, table, out)
+        return np.sum(_spread(g.size, lambda s: _scale_and_sum(g[s], cell[s], table, out[s])), axis=0)
+    _spread(g.size, lambda s: _scale(g[s], cell[s], table, out[s]))
     return None
 
 

@@ -1,1 +1,1 @@
-
+"""Training: data, augmentation, the loop, checkpoints and run folders."""

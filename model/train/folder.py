@@ -1,0 +1,99 @@
+"""The run folder: config.json, metrics.jsonl, checkpoint.pt, float.pt, model.pt, summary.json, curves.png.
+
+Everything is written whole or not at all. Tensors are saved by ``torch.save`` as plain dictionaries and loaded with ``weights_only=True``:
+nothing in a run folder can execute anything.
+"""
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fermatnet.model.atomic import atomic_file
+from fermatnet.model.errors import InputError
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """Reads and writes one run. ``create`` refuses a folder that holds something already."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def create(self) -> None:
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise InputError(f"{self.path} is not empty: choose another folder, or --resume the run in it")
+        self.path.mkdir(parents=True, exist_ok=True)
+
+    def write_json(self, name: str, value: Any) -> None:
+        with atomic_file(self.path / name) as path:
+            path.write_text(json.dumps(value, indent=2) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_text())
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path} is not a training run: it has no {name}") from error
+        except ValueError as error:
+            raise InputError(f"{self.path / name} is damaged: {error}") from error
+
+    def save(self, name: str, value: dict[str, Any]) -> None:
+        with atomic_file(self.path / name) as path:
+            torch.save(value, path)
+
+    def load(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        if not path.is_file():
+            raise InputError(f"{self.path} has no {name}: the run has not come that far")
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+            raise InputError(f"{path} is not a checkpoint or is damaged: {str(error).splitlines()[0]}") from error
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def metrics(self) -> list[dict[str, Any]]:
+        if not self.has("metrics.jsonl"):
+            return []
+        lines = (self.path / "metrics.jsonl").read_text().splitlines()
+        entries = []
+        for line in lines:
+            try:
+                entries.append(json.loads(line))
+            except ValueError:  # a kill in the middle of a line: the epoch is run again
+                break
+        return entries
+
+    def set_metrics(self, entries: list[dict[str, Any]]) -> None:
+        with atomic_file(self.path / "metrics.jsonl") as path:
+            path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+
+    def draw_curves(self) -> None:
+        """curves.png from metrics.jsonl: loss and accuracy by epoch, one colour a phase."""
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+
+        entries = self.metrics()
+        figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), constrained_layout=True)
+        for phase, colour in zip(dict.fromkeys(entry["phase"] for entry in entries), ("#5b6770", "#c2410c", "#1d4ed8"), strict=False):
+            mine = [entry for entry in entries if entry["phase"] == phase]
+            epochs = [entry["epoch"] for entry in mine]
+            axes[0].plot(epochs, [entry["loss"] for entry in mine], color=colour, label=phase)
+            axes[1].plot(epochs, [entry["accuracy"] for entry in mine], color=colour, label=f"{phase}, training")
+            checked = [(entry["epoch"], entry["validation"]) for entry in mine if "validation" in entry]
+            if checked:
+                axes[1].plot(*zip(*checked, strict=True), color=colour, linestyle="--", label=f"{phase}, validation")
+        for axis, title in zip(axes, ("loss", "accuracy"), strict=True):
+            axis.set(title=title, xlabel="epoch")
+            axis.grid(alpha=0.25)
+            if entries:
+                axis.legend(frameon=False, fontsize=8)
+        with atomic_file(self.path / "curves.png") as path:
+            figure.savefig(path, dpi=120, format="png")
+        pyplot.close(figure)

@@ -1,0 +1,46 @@
+"""Optimizers with their parameter groups, and learning rates as a pure function of the step."""
+
+import math
+
+import torch
+from torch import nn
+
+from fermatnet.model.train.options import Options
+
+__all__ = ["learning_rate", "make_optimizer"]
+
+_LEVELS = ("v", "beta", "log2_step", "alpha", "basis", "clip", "shift")  # quantizers' own parameters: a smaller step, no decay
+
+
+def make_optimizer(model: nn.Module, how: Options, rate: float) -> torch.optim.Optimizer:
+    """Weights with decay; norms, biases and quantizers' parameters without; ``base`` of a group is its rate before the schedule."""
+    decayed, plain, levels = [], [], []
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        if name.rpartition(".")[2] in _LEVELS:
+            levels.append(parameter)
+        else:
+            (decayed if parameter.dim() > 1 else plain).append(parameter)
+    groups = [{"params": decayed, "weight_decay": how.weight_decay, "base": rate}, {"params": plain, "weight_decay": 0.0, "base": rate},
+              {"params": levels, "weight_decay": 0.0, "base": rate * how.level_lr}]
+    groups = [group for group in groups if group["params"]]
+    if how.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=how.momentum, nesterov=how.momentum > 0)
+    kind = torch.optim.AdamW if how.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=rate)
+
+
+def learning_rate(how: Options, step: int, steps: int) -> float:
+    """Factor on the base rate at ``step`` of ``steps``: linear warm-up, then the schedule."""
+    at = step / max(1, steps)
+    if how.schedule == "one-cycle":  # Smith's: up for 30 %, down to almost nothing
+        rise = max(how.warmup, 0.3)
+        return 0.04 + 0.96 * (1 - math.cos(math.pi * at / rise)) / 2 if at < rise else (1 + math.cos(math.pi * (at - rise) / (1 - rise))) / 2
+    if at < how.warmup:
+        return (step + 1) / max(1.0, how.warmup * steps)
+    if how.schedule == "cosine":
+        return (1 + math.cos(math.pi * (at - how.warmup) / (1 - how.warmup))) / 2
+    if how.schedule == "step":
+        return how.step_factor ** sum(at >= mark for mark in how.milestones)
+    return 1.0

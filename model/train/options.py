@@ -1,0 +1,102 @@
+"""What a training run can be told, and good defaults for the networks and data we ship."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from fermatnet.model.errors import InputError
+
+__all__ = ["Options", "defaults", "options"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """One run: first the full-precision twin (``float_epochs``), then the quantized network from its weights (``epochs``).
+
+    distill: share of the loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged weights (0: off);
+    validation: share of the training data set aside for the curves; level_lr: learning rate of end-points, levels and steps
+    relative to ``lr``; warmup: share of the steps; pad, flip: augmentation; threads: 0 = torch's own choice.
+    """
+
+    scheme: str = "pa"
+    weights: int | None = None
+    activations: int | None = None
+    edge_bits: int = 8
+    engine: str = "auto"
+    epochs: int = 10
+    float_epochs: int = 10
+    batch: int = 128
+    optimizer: str = "adamw"
+    lr: float = 2e-3
+    float_lr: float = 4e-3
+    level_lr: float = 0.1
+    weight_decay: float = 1e-4
+    momentum: float = 0.9
+    schedule: str = "cosine"
+    warmup: float = 0.05
+    milestones: tuple[float, ...] = (0.3, 0.6, 0.8)
+    step_factor: float = 0.2
+    smoothing: float = 0.0
+    distill: float = 0.5
+    temperature: float = 3.0
+    ema: float = 0.0
+    pad: int = 0
+    flip: bool = False
+    validation: float = 0.0
+    seed: int = 0
+    threads: int = 0
+    precision: str = "float32"
+    device: str = "cpu"
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        def need(condition: bool, message: str) -> None:
+            if not condition:
+                raise InputError(message)
+
+        need(self.epochs >= 0 and self.float_epochs >= 0, f"epochs cannot be negative: {self.epochs}, {self.float_epochs}")
+        need(self.epochs + self.float_epochs > 0, "epochs must be at least 1")
+        need(self.batch >= 2, f"batch must be at least 2 (batch norm), not {self.batch}")
+        need(self.optimizer in ("sgd", "adam", "adamw"), f"optimizer must be sgd, adam or adamw, not {self.optimizer!r}")
+        need(self.schedule in ("constant", "step", "cosine", "one-cycle"),
+             f"schedule must be constant, step, cosine or one-cycle, not {self.schedule!r}")
+        need(self.lr > 0 and self.float_lr > 0, f"learning rates must be positive: {self.lr}, {self.float_lr}")
+        need(0 <= self.warmup < 1, f"warmup is a share of the steps, 0 to below 1, not {self.warmup}")
+        need(0 <= self.smoothing < 1, f"smoothing must be 0 to below 1, not {self.smoothing}")
+        need(0 <= self.distill <= 1, f"distill must be 0 to 1, not {self.distill}")
+        need(0 <= self.ema < 1, f"ema must be 0 to below 1, not {self.ema}")
+        need(0 <= self.validation < 0.9, f"validation is a share of the training data, below 0.9, not {self.validation}")
+        need(self.precision in ("float32", "bfloat16"), f"precision must be float32 or bfloat16, not {self.precision!r}")
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+_DIGITS = Options(epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5)
+_DENSE = Options(epochs=40, float_epochs=20, batch=100, pad=2, validation=0.05)
+_CIFAR = Options(epochs=200, float_epochs=200, batch=128, optimizer="sgd", float_lr=0.1, lr=0.05, weight_decay=5e-4, schedule="step",
+                 pad=4, flip=True, validation=0.05, level_lr=0.01)  # the schedule of chapters 6 and 7
+
+
+def defaults(net: str, data: str) -> Options:
+    """Good options for a network on a dataset."""
+    kind = data.partition(":")[0]
+    if kind == "digits":
+        return _DIGITS
+    if kind == "mnist":
+        return _DENSE
+    if kind == "fashion-mnist":
+        return replace(_DENSE, pad=2, flip=True, epochs=10, float_epochs=10, batch=128)
+    return _CIFAR if kind in ("cifar10", "cifar100") else replace(_CIFAR, pad=0)
+
+
+def options(net: str, data: str, given: dict[str, Any]) -> Options:
+    """Defaults with what was given (None = not given). ``epochs`` alone sets both phases."""
+    known = {item.name for item in fields(Options)}
+    for key in given:
+        if key not in known:
+            raise InputError(f"training has no option {key!r}; it has {', '.join(sorted(known))}")
+    chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if value is not None}
+    if "epochs" in chosen and "float_epochs" not in chosen:
+        chosen["float_epochs"] = chosen["epochs"]
+    return replace(defaults(net, data), **chosen)
