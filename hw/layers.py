@@ -1,0 +1,343 @@
+"""From a network's node to the block that computes it: possible folds, lanes, cycles, the component and its timing."""
+
+from dataclasses import dataclass
+from math import gcd
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Module, Shape
+from amaranth.lib import stream, wiring
+
+from fermatnet.hw import timing
+from fermatnet.hw.depthwise import DepthwiseArray
+from fermatnet.hw.integer import IntegerArray
+from fermatnet.hw.piecewise.array import PiecewiseArray
+from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
+from fermatnet.hw.piecewise.thresholds import ThresholdUnit
+from fermatnet.hw.stream.join import Adder, Concat
+from fermatnet.hw.stream.pooling import ArgMax, MaxPool, SumPool
+from fermatnet.hw.stream.window import SlidingWindow
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network, nodes
+from fermatnet.model.network.nodes import Node, TensorType
+from fermatnet.model.network.rules import sum_kernel
+
+__all__ = ["Fold", "Layer", "Pace", "divisors", "layer_of", "link", "shape_of"]
+
+
+def divisors(n: int) -> list[int]:
+    return [k for k in range(1, n + 1) if n % k == 0]
+
+
+def shape_of(tensor: TensorType) -> Shape:
+    """How one value of a tensor travels: as narrow as its proven range."""
+    return Shape(tensor.bits, tensor.signed)
+
+
+def beats_of(tensor: TensorType, lanes: int) -> int:
+    channels, height, width = tensor.shape
+    return height * width * (channels // lanes)
+
+
+@dataclass(frozen=True, order=True)
+class Fold:
+    """Parallelism of one layer: ``pe`` outputs by ``simd`` inputs (pools and depthwise layers: ``pe`` lanes)."""
+
+    pe: int = 1
+    simd: int = 1
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a tensor travels: channels a beat, and cycles between two beats at least."""
+
+    lanes: int
+    interval: int
+
+
+class Layer:
+    """One node, seen by the compiler; subclasses know one kind of block each.
+
+    ``pace(fold, incoming, period)`` says with how many lanes the block takes each input and how it emits; ``build`` makes
+    the component (ports ``i`` or ``i0``, ``i1``, ..., and ``o``); ``model`` is its timing.
+    """
+
+    foldable = False
+
+    def __init__(self, net: Network, node: Node):
+        self.net, self.node, self.name = net, node, node.name
+        self.inputs = [net.types[name] for name in node.inputs]
+        self.output = net.types[node.name]
+
+    @property
+    def kind(self) -> str:
+        return type(self.node).__name__
+
+    def folds(self) -> list[Fold]:
+        return [Fold()]
+
+    def cycles(self, fold: Fold) -> int:
+        """Cycles an image of the block itself, whatever its neighbours do."""
+        return 1
+
+    def pace(self, fold: Fold, incoming: list[Pace], period: int) -> tuple[list[int], Pace]:
+        raise InputError(f"layer {self.name!r}: a {self.kind} cannot be generated")
+
+    def build(self, fold: Fold, lanes: list[int], rows: int = 0) -> wiring.Component:
+        raise InputError(f"layer {self.name!r}: a {self.kind} cannot be generated")
+
+    def model(self, component: Any, fold: Fold, lanes: list[int]) -> Any:
+        return timing.Chain(component.latency)
+
+    def narrowest(self, incoming: Pace, period: int, tensor: TensorType) -> int:
+        """Fewest lanes that keep up with the producer and divide its lanes."""
+        for lanes in divisors(incoming.lanes):
+            if incoming.lanes // lanes <= incoming.interval and beats_of(tensor, lanes) <= period:
+                return lanes
+        return incoming.lanes
+
+
+class Elementwise(Layer):
+    """Thresholds, fixed-point scale, level tables: beat for beat."""
+
+    def pace(self, fold, incoming, period):
+        lanes = self.narrowest(incoming[0], period, self.inputs[0])
+        return [lanes], Pace(lanes, incoming[0].interval if lanes == incoming[0].lanes else 1)
+
+    def build(self, fold, lanes, rows=0):
+        node, shape = self.node, shape_of(self.inputs[0])
+        if isinstance(node, nodes.Threshold):
+            return ThresholdUnit(node.thresholds, node.sign, shape, lanes=lanes[0])
+        if isinstance(node, nodes.Affine):
+            return AffineUnit(node.multiplier, node.offset, node.shift, node.lo, node.hi, shape, lanes=lanes[0])
+        return LevelsUnit(node.levels, max(shape.width, (len(node.levels) - 1).bit_length()), lanes=lanes[0])
+
+
+class Matrix(Layer):
+    """Convolutions and dense layers on an array behind a sliding window; folds are (divisors of O/group) x (divisors of C/group)."""
+
+    foldable = True
+
+    def __init__(self, net, node):
+        super().__init__(net, node)
+        channels, height, width = self.inputs[0].shape
+        if isinstance(node, nodes.Dense):
+            # Flattened as (C, H, W) in the file, as (H, W, C) on the stream: the weights move, not the data.
+            weight = node.weight.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+            self.matrix = weight.reshape(len(weight), -1)
+            self.geometry = {"kernel": (1, 1), "stride": (1, 1), "pad": (0, 0, 0, 0), "dilation": (1, 1)}
+            self.map, self.group = (channels * height * width, 1, 1), 1
+        else:
+            weight = node.codes if isinstance(node, nodes.PiecewiseConv) else node.weight
+            self.matrix = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+            self.geometry = {"kernel": tuple(int(k) for k in weight.shape[2:]), "stride": tuple(node.stride), "pad": tuple(node.pad),
+                             "dilation": tuple(node.dilation)}
+            self.map, self.group = (channels, height, width), node.group
+        self.outputs, self.taps = self.matrix.shape
+        self.pixels = self.output.shape[1] * self.output.shape[2]
+
+    def folds(self):
+        inputs = self.map[0] // self.group
+        allowed = divisors(inputs)
+        if isinstance(self.node, nodes.Dense):      # a beat of the stream holds channels of one pixel
+            allowed = divisors(self.inputs[0].shape[0])
+        return [Fold(pe, simd) for pe in divisors(self.outputs // self.group) for simd in allowed]
+
+    def cycles(self, fold):
+        return self.pixels * (self.outputs // fold.pe) * (self.taps // fold.simd)
+
+    def pace(self, fold, incoming, period):
+        return [fold.simd], Pace(fold.pe, self.taps // fold.simd)
+
+    def repeats(self, fold: Fold) -> int:
+        return self.outputs // self.group // fold.pe
+
+    def needs_window(self, fold: Fold) -> bool:
+        plain = self.geometry["kernel"] == (1, 1) and self.geometry["stride"] == (1, 1) and not any(self.geometry["pad"])
+        return not (plain and self.group == 1 and self.repeats(fold) == 1)
+
+    def window(self, fold: Fold, rows: int) -> SlidingWindow:
+        try:
+            return SlidingWindow(shape_of(self.inputs[0]), *self.map, **self.geometry, lanes=fold.simd, repeats=self.repeats(fold),
+                                 groups=self.group, rows=rows)
+        except InputError as error:
+            raise InputError(f"layer {self.name!r}: {error}") from error
+
+    def array(self, fold: Fold) -> wiring.Component:
+        node, shape = self.node, shape_of(self.inputs[0])
+        if isinstance(node, nodes.PiecewiseConv):
+            return PiecewiseArray(self.matrix, node.levels_w, node.levels_a, pe=fold.pe, simd=fold.simd)
+        bias = node.bias if isinstance(node, nodes.Dense) else np.zeros(0, np.int64)
+        return IntegerArray(self.matrix, bias, shape, pe=fold.pe, simd=fold.simd)
+
+    def build(self, fold, lanes, rows=0):
+        array = self.array(fold)
+        return Pipeline(self.window(fold, rows), array) if self.needs_window(fold) else array
+
+    def model(self, component, fold, lanes):
+        beats = self.taps // fold.simd
+        if not isinstance(component, Pipeline):
+            return timing.Runs(beats, component.latency - beats + 1)
+        return timing.Windows.of(component.parts[0], self.outputs // fold.pe, beats, 1 + component.parts[1].latency)
+
+
+class Depthwise(Matrix):
+    """Convolutions with as many groups as channels, in and out: ``pe`` channels side by side."""
+
+    def folds(self):
+        return [Fold(lanes, lanes) for lanes in divisors(self.outputs)]
+
+    def cycles(self, fold):
+        return self.pixels * (self.outputs // fold.pe) * self.taps
+
+    def pace(self, fold, incoming, period):
+        return [fold.pe], Pace(fold.pe, self.taps)
+
+    def needs_window(self, fold):
+        return True
+
+    def window(self, fold, rows):
+        return SlidingWindow(shape_of(self.inputs[0]), *self.map, **self.geometry, lanes=fold.pe, groups=self.outputs // fold.pe, rows=rows)
+
+    def array(self, fold):
+        node, shape = self.node, shape_of(self.inputs[0])
+        if isinstance(node, nodes.PiecewiseConv):
+            weight = node.levels_w.astype(np.int64)[self.matrix]
+            return DepthwiseArray(weight, Shape((len(node.levels_a) - 1).bit_length()), lanes=fold.pe, levels=node.levels_a)
+        return DepthwiseArray(self.matrix, shape, lanes=fold.pe)
+
+    def model(self, component, fold, lanes):
+        return timing.Windows.of(component.parts[0], self.outputs // fold.pe, self.taps, 1 + component.parts[1].latency)
+
+
+class Largest(Layer):
+    """Max-pooling."""
+
+    foldable = True
+
+    def folds(self):
+        return [Fold(lanes, lanes) for lanes in divisors(self.inputs[0].shape[0])]
+
+    def cycles(self, fold):
+        return max(beats_of(self.output, fold.pe) * self.node.kernel[0] * self.node.kernel[1], beats_of(self.inputs[0], fold.pe))
+
+    def pace(self, fold, incoming, period):
+        return [fold.pe], Pace(fold.pe, self.node.kernel[0] * self.node.kernel[1])
+
+    def build(self, fold, lanes, rows=0):
+        node = self.node
+        return MaxPool(shape_of(self.inputs[0]), *self.inputs[0].shape, kernel=node.kernel, stride=node.stride, pad=node.pad, lanes=fold.pe,
+                       rows=rows)
+
+    def model(self, component, fold, lanes):
+        window = component.window
+        return timing.Windows.of(window, window.groups, window.beats, window.beats + 1)
+
+
+class Sums(Layer):
+    """Sum pooling."""
+
+    def pace(self, fold, incoming, period):
+        lanes = self.narrowest(incoming[0], period, self.inputs[0])
+        return [lanes], Pace(lanes, 1)
+
+    def build(self, fold, lanes, rows=0):
+        return SumPool(shape_of(self.inputs[0]), *self.inputs[0].shape, kernel=sum_kernel(self.node, self.inputs[0]), lanes=lanes[0],
+                       out_shape=shape_of(self.output))
+
+    def model(self, component, fold, lanes):
+        channels, height, width = self.inputs[0].shape
+        order = np.arange(height * width * channels // lanes[0]).reshape(height, width, -1)
+        kh, kw = component.kernel
+        return timing.Select(order.size, order[kh - 1 :: kh, kw - 1 :: kw].reshape(-1), component.latency)
+
+
+class Sum(Layer):
+    """Residual add."""
+
+    def pace(self, fold, incoming, period):
+        for lanes in divisors(self.output.shape[0]):
+            if beats_of(self.output, lanes) <= period and all(p.lanes <= lanes * p.interval for p in incoming):
+                break
+        return [lanes, lanes], Pace(lanes, 1)
+
+    def build(self, fold, lanes, rows=0):
+        return Adder(shape_of(self.inputs[0]), shape_of(self.inputs[1]), lanes=lanes[0], shape=shape_of(self.output))
+
+    def model(self, component, fold, lanes):
+        return timing.Join()
+
+
+class Together(Layer):
+    """Channel concatenation."""
+
+    def pace(self, fold, incoming, period):
+        common = divisors(gcd(*(t.shape[0] for t in self.inputs)))
+        for lanes in common:
+            if beats_of(self.output, lanes) <= period and all(p.lanes <= lanes * p.interval for p in incoming):
+                break
+        return [lanes] * len(incoming), Pace(lanes, 1)
+
+    def build(self, fold, lanes, rows=0):
+        return Concat([shape_of(t) for t in self.inputs], [t.shape[0] for t in self.inputs], lanes=lanes[0], shape=shape_of(self.output))
+
+    def model(self, component, fold, lanes):
+        return timing.Gather(tuple(t.shape[0] // lanes[0] for t in self.inputs))
+
+
+class Best(Layer):
+    """Arg max."""
+
+    def pace(self, fold, incoming, period):
+        lanes = self.narrowest(incoming[0], period, self.inputs[0])
+        return [lanes], Pace(1, self.inputs[0].shape[0] // lanes)
+
+    def build(self, fold, lanes, rows=0):
+        return ArgMax(shape_of(self.inputs[0]), self.inputs[0].shape[0], lanes=lanes[0])
+
+    def model(self, component, fold, lanes):
+        return timing.Runs(component.cycles, component.latency)
+
+
+def link(m, source, sink) -> None:
+    """Connects two streams of as many lanes; each value is cut or extended to the sink's shape (its range is proven to fit)."""
+    for k in range(sink.payload.shape().length):
+        m.d.comb += sink.payload[k].eq(source.payload[k])
+    m.d.comb += [sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
+
+
+class Pipeline(wiring.Component):
+    """Window and array one after the other."""
+
+    def __init__(self, window: wiring.Component, array: wiring.Component):
+        self.parts = (window, array)
+        self.latency = window.latency + array.latency
+        super().__init__({
+            "i": wiring.In(stream.Signature(window.i.payload.shape())), "o": wiring.Out(stream.Signature(array.o.payload.shape())),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        window, array = self.parts
+        m.submodules.window, m.submodules.array = window, array
+        wiring.connect(m, wiring.flipped(self.i), window.i)
+        link(m, window.o, array.i)
+        wiring.connect(m, array.o, wiring.flipped(self.o))
+        return m
+
+
+_KINDS: dict[type[Node], type[Layer]] = {
+    nodes.Threshold: Elementwise, nodes.Affine: Elementwise, nodes.Levels: Elementwise, nodes.Dense: Matrix,
+    nodes.MaxPool: Largest, nodes.SumPool: Sums, nodes.Add: Sum, nodes.Concat: Together, nodes.ArgMax: Best,
+}
+
+
+def layer_of(net: Network, node: Node) -> Layer:
+    """The compiler's view of a node; InputError for what it cannot generate."""
+    if isinstance(node, nodes.Conv | nodes.PiecewiseConv):
+        weight = node.weight if isinstance(node, nodes.Conv) else node.codes
+        depthwise = node.group > 1 and weight.shape[1] == 1 and weight.shape[0] == node.group
+        return (Depthwise if depthwise else Matrix)(net, node)
+    if type(node) not in _KINDS:
+        raise InputError(f"layer {node.name!r}: a {type(node).__name__} cannot be generated")
+    return _KINDS[type(node)](net, node)

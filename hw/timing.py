@@ -1,0 +1,229 @@
+"""When beats move: exact cycle times of each block's beats, forwards (as soon as possible) and backwards (as late as possible).
+
+Times are cycle numbers in int64 arrays, one per beat, in stream order. Forward functions take the times at which beats are
+*offered* and return the times at which the block takes them and offers its own; they work on any number of images one after
+another. Backward functions take, for one image of a periodic schedule, the latest times by which the outputs are wanted,
+and return the latest times by which inputs must be taken.
+
+Every block here is *monotone*: offered earlier or taken earlier, nothing leaves later. That is what carries the proof in
+`fermatnet.hw.schedule`.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fermatnet.hw.stream.window import output_size, ring_rows
+
+__all__ = ["Chain", "Collect", "Gather", "Join", "Runs", "Select", "Serialise", "Windows", "earliest", "latest"]
+
+FAR = np.int64(1) << 60
+
+
+def earliest(times: np.ndarray, gap: int = 1) -> np.ndarray:
+    """Smallest times >= ``times`` that are at least ``gap`` apart."""
+    ramp = np.arange(len(times), dtype=np.int64) * gap
+    return np.maximum.accumulate(times - ramp) + ramp
+
+
+def latest(times: np.ndarray, period: int, gap: int = 1) -> np.ndarray:
+    """Largest times <= ``times`` that are at least ``gap`` apart, also from the next period's (``period`` >= gap * len)."""
+    two = np.concatenate([times, np.minimum(times, FAR) + period])
+    ramp = np.arange(len(two), dtype=np.int64) * gap
+    return (np.minimum.accumulate((two - ramp)[::-1])[::-1] + ramp)[: len(times)]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Passes every beat ``latency`` cycles later."""
+
+    latency: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        taken = earliest(offered)
+        return taken, taken + self.latency
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        return latest(wanted - self.latency, period)
+
+
+@dataclass(frozen=True)
+class Serialise:
+    """One beat in, ``ratio`` out, the first one cycle later; takes the next one as the last piece leaves."""
+
+    ratio: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        taken = earliest(offered, self.ratio)
+        return taken, (taken[:, None] + 1 + np.arange(self.ratio)).reshape(-1)
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        return latest((wanted.reshape(-1, self.ratio) - 1 - np.arange(self.ratio)).min(axis=1), period, self.ratio)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """One beat out for ``beats`` in, ``delay`` cycles after the last of them: folded sums without a window, arg max."""
+
+    beats: int
+    delay: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        taken = earliest(offered)
+        return taken, taken[self.beats - 1 :: self.beats] + self.delay
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        inputs = np.full(len(wanted) * self.beats, FAR)
+        inputs[self.beats - 1 :: self.beats] = wanted - self.delay
+        return latest(inputs, period)
+
+
+def Collect(ratio: int) -> Runs:
+    """``ratio`` beats in, one out, one cycle after the last."""
+    return Runs(ratio, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Select:
+    """One beat out, ``delay`` cycles after each of the chosen beats of an image of ``beats``: sums over windows."""
+
+    beats: int
+    chosen: np.ndarray
+    delay: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        taken = earliest(offered)
+        return taken, taken.reshape(-1, self.beats)[:, self.chosen].reshape(-1) + self.delay
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        inputs = np.full(self.beats, FAR)
+        inputs[self.chosen] = wanted - self.delay
+        return latest(inputs, period)
+
+
+@dataclass(frozen=True)
+class Join:
+    """Residual add: one register on each side, the sum leaves one cycle after the later beat."""
+
+    def forward(self, first: np.ndarray, second: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        out = earliest(np.maximum(first, second) + 1)
+        before = np.concatenate([[-FAR], out[:-1]])
+        return [np.maximum(first, before), np.maximum(second, before)], out
+
+    def backward(self, wanted: np.ndarray, period: int) -> list[np.ndarray]:
+        inputs = latest(wanted - 1, period)
+        return [inputs, inputs]
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Concatenation: in each pixel ``counts[0]`` beats of the first stream, then ``counts[1]`` of the next, ...; one cycle each."""
+
+    counts: tuple[int, ...]
+
+    def _places(self) -> list[np.ndarray]:
+        ends = np.cumsum((0, *self.counts))
+        return [np.arange(a, b) for a, b in itertools.pairwise(ends)]
+
+    def forward(self, *offered: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        total = sum(self.counts)
+        merged = np.empty((len(offered[0]) // self.counts[0], total), np.int64)
+        for place, times, count in zip(self._places(), offered, self.counts, strict=True):
+            merged[:, place] = times.reshape(-1, count)
+        taken = earliest(merged.reshape(-1))
+        return [taken.reshape(-1, total)[:, place].reshape(-1) for place in self._places()], taken + 1
+
+    def backward(self, wanted: np.ndarray, period: int) -> list[np.ndarray]:
+        taken = latest(wanted - 1, period).reshape(-1, sum(self.counts))
+        return [taken[:, place].reshape(-1) for place in self._places()]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A sliding window and what consumes it: ``outputs`` results a window, each after ``beats`` beats, ``delay`` cycles after
+    the cycle in which the first of its beats is read.
+
+    The window's geometry is that of `fermatnet.hw.stream.window.SlidingWindow` (``rows`` of ring included).
+    """
+
+    height: int
+    width: int
+    chunks: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: tuple[int, int, int, int]
+    dilation: tuple[int, int]
+    outputs: int
+    beats: int
+    delay: int
+    rows: int
+
+    @staticmethod
+    def of(window: Any, outputs: int, beats: int, delay: int) -> "Windows":
+        """For a SlidingWindow component."""
+        return Windows(window.height, window.width, window.chunks, window.kernel, window.stride, window.pad, window.dilation,
+                       outputs, beats, delay, window.rows)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return output_size(self.height, self.width, self.kernel, self.stride, self.pad, self.dilation)
+
+    @property
+    def least_rows(self) -> int:
+        return ring_rows(self.height, self.kernel, self.stride, self.pad, self.dilation, self.size[0])
+
+    @property
+    def work(self) -> int:
+        """Cycles a window is read."""
+        return self.outputs * self.beats
+
+    def _needed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Last row that each output row needs, and beats of a row that each output column needs."""
+        rows, columns = self.size
+        row = np.arange(rows) * self.stride[0] - self.pad[0] + self.dilation[0] * (self.kernel[0] - 1)
+        column = np.arange(columns) * self.stride[1] - self.pad[1] + self.dilation[1] * (self.kernel[1] - 1)
+        return np.minimum(row, self.height - 1), (np.minimum(column, self.width - 1) + 1) * self.chunks
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows, columns = self.size
+        need_row, need_beats = self._needed()
+        line = self.width * self.chunks
+        offered = offered.reshape(-1, line)
+        taken = np.empty_like(offered)
+        images = len(offered) // self.height
+        starts = np.empty((images * rows, columns), np.int64)
+        released_at = np.empty(len(offered), np.int64)      # when a row's place is free again
+        filled = released = 0
+        last_taken, last_start = -FAR, -FAR
+        for index in range(images * rows):
+            image, y = divmod(index, rows)
+            base = image * self.height
+            while filled <= base + need_row[y]:
+                room = released_at[filled - self.rows] if filled >= self.rows else -FAR
+                taken[filled] = earliest(np.maximum(offered[filled], max(room, last_taken + 1)))
+                last_taken = taken[filled, -1]
+                filled += 1
+            ready = taken[base + need_row[y], need_beats - 1] + 1
+            starts[index] = earliest(np.maximum(ready, last_start + self.work), self.work)
+            last_start = starts[index, -1]
+            until = base + (self.height if y == rows - 1 else min(self.height, max(0, (y + 1) * self.stride[0] - self.pad[0])))
+            released_at[released:until] = last_start + self.work
+            released = max(released, until)
+        while filled < len(offered):        # rows below the last window
+            room = released_at[filled - self.rows] if filled >= self.rows else -FAR
+            taken[filled] = earliest(np.maximum(offered[filled], max(room, last_taken + 1)))
+            last_taken = taken[filled, -1]
+            filled += 1
+        out = starts.reshape(-1, 1) + np.arange(self.outputs) * self.beats + self.delay
+        return taken.reshape(-1), out.reshape(-1)
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        spread = wanted.reshape(-1, self.outputs) - np.arange(self.outputs) * self.beats - self.delay
+        starts = latest(spread.min(axis=1), period, self.work)
+        need_row, need_beats = self._needed()
+        last = (need_row[:, None] * (self.width * self.chunks) + need_beats - 1).reshape(-1)
+        inputs = np.full(self.height * self.width * self.chunks, FAR)
+        np.minimum.at(inputs, last, starts - 1)
+        return latest(inputs, period)
