@@ -1,0 +1,103 @@
+"""Two-dimensional transform, one point a cycle: transform, transpose, transform."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.hw.fermat.number import Number
+from fermatnet.hw.fermat.serial_transform import SerialTransform, serial_latency
+
+__all__ = ["SerialTransform2d", "Transposer", "serial_latency2d"]
+
+
+def serial_latency2d(b: int, rows: int, columns: int, adder_latency: int) -> int:
+    """Latency of a `SerialTransform2d`, forward or inverse."""
+    return serial_latency(b, rows, adder_latency) + rows * columns + 1 + serial_latency(b, columns, adder_latency)
+
+
+class Transposer(wiring.Component):
+    """Frames of rows x columns words in raster order, out column by column, one word a cycle.
+
+    A square frame needs one memory of its own size: each word is replaced, where it was read, by one of the next frame, and
+    the addresses swap their halves from frame to frame. Other frames take two memories in turn.
+    Latency: rows * columns + 1 cycles. Throughput: one word a cycle; frames may follow each other at once or after any gap.
+
+    Members
+    -------
+    valid, i : In(1), In(shape); o_valid, o : Out(1), Out(shape).
+    """
+
+    def __init__(self, shape, rows: int, columns: int):
+        for size in (rows, columns):
+            if size < 2 or size & (size - 1):
+                raise ValueError(f"rows and columns must be powers of two, at least 2, not {size!r}")
+        self.shape, self.rows, self.columns, self.latency = shape, rows, columns, rows * columns + 1
+        super().__init__({"valid": In(1), "i": In(shape), "o_valid": Out(1), "o": Out(shape)})
+
+    def elaborate(self, platform):
+        m = Module()
+        size, square = self.rows * self.columns, self.rows == self.columns
+        bits, row_bits, column_bits = (size - 1).bit_length(), (self.rows - 1).bit_length(), (self.columns - 1).bit_length()
+        m.submodules.words = words = memory.Memory(shape=self.shape, depth=size if square else 2 * size, init=[])
+        write, read = words.write_port(), words.read_port()
+        put, get, parity_in, parity_out = Signal(bits), Signal(bits), Signal(), Signal()
+        reading, finished = Signal(), Signal()
+
+        def swapped(at):  # position in the order (column, row) to address row * columns + column
+            return Cat(at[row_bits:], at[:row_bits])
+
+        with m.If(self.valid):
+            m.d.sync += put.eq(put + 1)
+            with m.If(put == size - 1):
+                m.d.sync += parity_in.eq(~parity_in)
+        # one cycle later than the read of the same place
+        m.d.sync += [
+            write.en.eq(self.valid), write.data.eq(self.i), finished.eq(self.valid & (put == size - 1)),
+            write.addr.eq(Mux(parity_in, swapped(put), put) if square else Cat(put, parity_in)),
+        ]
+        step = Signal()
+        m.d.comb += [
+            step.eq(reading | finished),
+            read.addr.eq(Mux(parity_out, get, swapped(get)) if square else Cat(swapped(get), parity_out)),
+            read.en.eq(step), self.o.eq(read.data),
+        ]
+        # the last word of a frame is written in the cycle `finished`; it is read rows cycles later at the earliest
+        with m.If(step):
+            m.d.sync += [get.eq(get + 1), reading.eq(get != size - 1)]
+            with m.If(get == size - 1):
+                m.d.sync += parity_out.eq(~parity_out)
+        m.d.sync += self.o_valid.eq(step)
+        assert column_bits + row_bits == bits
+        return m
+
+
+class SerialTransform2d(wiring.Component):
+    """Transform of rows x columns points modulo 2^b+1, one point a cycle.
+
+    Forward: raster order in; rows, then columns; out column by column, both directions bit-reversed. Inverse: takes that
+    order, columns first, and gives raster order, without the factor 1 / (rows * columns).
+    Latency: ``latency`` cycles, about rows * columns + rows + columns. Throughput: one point a cycle.
+
+    Members
+    -------
+    valid, i : In(1), In(Number(b)); o_valid, o : Out(1), Out(Number(b)).
+    """
+
+    def __init__(self, b: int, rows: int, columns: int, *, inverse: bool = False, adder_latency: int = 2, form: str = "chain"):
+        self.b, self.rows, self.columns, self.inverse = b, rows, columns, inverse
+        self.adder_latency, self.form = adder_latency, form
+        self.latency = serial_latency2d(b, rows, columns, adder_latency)
+        layout = Number(b)
+        super().__init__({"valid": In(1), "i": In(layout), "o_valid": Out(1), "o": Out(layout)})
+
+    def elaborate(self, platform):
+        m = Module()
+        valid, point = self.valid, self.i
+        first, second = (self.rows, self.columns) if self.inverse else (self.columns, self.rows)
+        ends = [SerialTransform(self.b, n, inverse=self.inverse, adder_latency=self.adder_latency, form=self.form) for n in (first, second)]
+        for name, part in (("first", ends[0]), ("transposer", Transposer(Number(self.b), second, first)), ("second", ends[1])):
+            m.submodules[name] = part
+            m.d.comb += [part.valid.eq(valid), part.i.eq(point)]
+            valid, point = part.o_valid, part.o
+        m.d.comb += [self.o_valid.eq(valid), self.o.eq(point)]
+        return m

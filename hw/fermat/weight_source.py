@@ -1,0 +1,135 @@
+"""Spectra of the kernels, point by point in the order the products want them: read from a memory, or computed on the fly."""
+
+from math import prod
+
+import numpy as np
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.hw.fermat.counters import Counters
+from fermatnet.hw.fermat.number import Number, shifted
+from fermatnet.hw.fermat.residue import WideEncoder, encoder_latency
+from fermatnet.hw.fermat.serial_transform import FlagDelay
+from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
+from fermatnet.hw.memory import Rom
+from fermatnet.model.fermat.convolution import weight_spectra
+from fermatnet.model.fermat.plan import Geometry, Plan, polyphase
+
+__all__ = ["ComputedWeights", "StoredWeights", "in_order", "pack_words"]
+
+
+def in_order(values: np.ndarray, products: int) -> np.ndarray:
+    """(O, C/g, ...) to (jobs * C/g * ..., products): jobs of ``products`` outputs, then channels, then the rest."""
+    jobs = values.shape[0] // products
+    return values.reshape(jobs, products, -1).transpose(0, 2, 1).reshape(-1, products)
+
+
+def pack_words(lanes: np.ndarray, bits: int) -> list[int]:
+    """Rows of unsigned lanes (uint64, each below 2^bits, bits <= 64) to integers, lane 0 lowest."""
+    padded = -(-bits // 8) * 8
+    if padded == bits:
+        raw = lanes.astype("<u8").view(np.uint8).reshape(*lanes.shape, 8)[..., : bits // 8]
+        return [int.from_bytes(row.tobytes(), "little") for row in np.ascontiguousarray(raw)]
+    planes = (lanes[..., None] >> np.arange(bits, dtype=np.uint64)) & np.uint64(1)
+    rows = np.packbits(planes.astype(np.uint8).reshape(len(lanes), -1), axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
+
+
+class StoredWeights(wiring.Component):
+    """A memory of spectra, ``products`` numbers a word, read in a circle, one word a cycle with ``step``.
+
+    ``ahead``: cycles from ``step`` to ``next``; here 0. ``o`` is there one cycle after ``next``.
+
+    Members
+    -------
+    step : In(1); next : Out(1); o : Out(ArrayLayout(Number(b), products)).
+    """
+
+    _MustUse__silence = True  # may be made only to be asked for its cycles
+
+    def __init__(self, b: int, weight: np.ndarray, geometry: Geometry, plan: Plan, group: int, products: int, name: str):
+        self.b, self.products, self.ahead, self.name = b, products, 0, name
+        self.weight, self.geometry, self.plan, self.group = weight, geometry, plan, group
+        super().__init__({"step": In(1), "next": Out(1), "o": Out(data.ArrayLayout(Number(b), products))})
+
+    def words(self) -> list[int]:
+        """The memory's contents."""
+        spectra, b = weight_spectra(self.weight, self.geometry, self.plan.lengths, self.b), self.b
+        value = in_order(np.swapaxes(spectra.value, -1, -2), self.products)
+        zero = in_order(np.swapaxes(spectra.zero, -1, -2), self.products)
+        if b < 64:
+            return pack_words(value | (zero.astype(np.uint64) << np.uint64(b)), b + 1)
+        return [sum((int(v) | int(z) << b) << (b + 1) * lane for lane, (v, z) in enumerate(zip(*row, strict=True)))
+                for row in zip(value, zero, strict=True)]
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.rom = rom = Rom((self.b + 1) * self.products, self.words(), f"{self.name}_spectra{self.b}")
+        at = Signal(range(max(2, rom.depth)))
+        with m.If(self.step):
+            m.d.sync += at.eq(Mux(at == rom.depth - 1, 0, at + 1))
+        m.d.comb += [rom.addr.eq(at), rom.en.eq(self.step), self.next.eq(self.step), self.o.as_value().eq(rom.data)]
+        return m
+
+
+class ComputedWeights(wiring.Component):
+    """A memory of plain weights and one serial two-dimensional transform for each product.
+
+    The memory holds k*k words where spectra take Ny*Nx wider ones. A kernel enters at index -t mod N, so its taps are met
+    in the order 0, k-1, ..., 1 in both directions; the memory holds them so. 1/(Ny Nx) is wiring at the end.
+    ``ahead``: cycles from ``step`` to ``next``, the latency of the transform. ``o`` is there one cycle after ``next``.
+
+    Members
+    -------
+    step : In(1); next : Out(1); o : Out(ArrayLayout(Number(b), products)).
+    """
+
+    _MustUse__silence = True  # may be made only to be asked for its cycles
+
+    def __init__(self, b: int, weight: np.ndarray, geometry: Geometry, plan: Plan, group: int, products: int, name: str,
+                 *, adder_latency: int = 2, form: str = "chain"):
+        self.bits = max(int(max(weight.max(), -weight.min() - 1)).bit_length(), 1) + 1
+        self.weight, self.geometry, self.group, self.name, self.adder_latency, self.form = weight, geometry, group, name, adder_latency, form
+        self.b, self.products, self.kernel, self.lengths = b, products, plan.kernel, plan.lengths
+        self.encoder_latency = encoder_latency(b, signed(self.bits))
+        self.ahead = 1 + self.encoder_latency + serial_latency2d(b, *plan.lengths, adder_latency)
+        super().__init__({"step": In(1), "next": Out(1), "o": Out(data.ArrayLayout(Number(b), products))})
+
+    def words(self) -> list[int]:
+        """The memory's contents: ``products`` weights a word, two's complement."""
+        taps = polyphase(self.weight, self.geometry)
+        rows, columns = (-np.arange(taps.shape[3])) % taps.shape[3], (-np.arange(taps.shape[4])) % taps.shape[4]
+        ordered = in_order(taps[..., rows[:, None], columns[None, :]], self.products)
+        return pack_words((ordered & ((1 << self.bits) - 1)).astype(np.uint64), self.bits)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.rom = rom = Rom(self.bits * self.products, self.words(), f"{self.name}_weights")
+        counters = Counters(m, list(self.lengths))
+        counters.step(self.step)
+        tap = Signal()
+        at = Signal(range(max(2, rom.depth)))
+        hits = [(value == 0) | (value > length - kernel) for value, length, kernel in
+                zip(counters.values, self.lengths, self.kernel, strict=True)]
+        m.d.comb += [tap.eq(self.step & hits[0] & hits[1]), rom.addr.eq(at), rom.en.eq(tap)]
+        with m.If(tap):
+            m.d.sync += at.eq(Mux(at == rom.depth - 1, 0, at + 1))
+        live, present = Signal(), Signal()
+        m.d.sync += [live.eq(self.step), present.eq(tap)]
+        m.submodules.valid = valid = FlagDelay(self.encoder_latency)
+        m.d.comb += valid.i.eq(live)
+        for lane in range(self.products):
+            encoder = WideEncoder(self.b, signed(self.bits))
+            transform = SerialTransform2d(self.b, *self.lengths, adder_latency=self.adder_latency, form=self.form)
+            m.submodules[f"encoder{lane}"], m.submodules[f"transform{lane}"] = encoder, transform
+            word = rom.data[lane * self.bits : (lane + 1) * self.bits]
+            m.d.comb += [
+                encoder.i.eq(Mux(present, word.as_signed(), 0)), transform.valid.eq(valid.o), transform.i.eq(encoder.o),
+            ]
+            m.d.sync += self.o[lane].eq(shifted(transform.o, -(prod(self.lengths).bit_length() - 1)))
+            if lane == 0:
+                m.d.comb += self.next.eq(transform.o_valid)
+        return m
+
+
