@@ -114,8 +114,8 @@ def _plus_resnext(depth: int = 50, pairs: int = 2, **options: Any) -> ResidualNe
     return resnext(depth, pairs=pairs, **options)
 
 
-register("reaf-resnet50", reaf_resnet, "ResNet with REAF convolutions; options scheme=4-3-4, inner, middle",
-         pattern=r"reaf-resnet(?P<depth>\d+)")
+register("reaf-resnet50", reaf_resnet, "ResNet with REAF convolutions; reaf-resnet50-8-4-70-88-70: template 8-4-70, C=88, C'=70",
+         pattern=r"reaf-resnet(?P<depth>\d+)(?:-(?P<scheme>\d+-\d+-\d+))?(?:-(?P<inner>\d+))?(?:-(?P<middle>\d+))?")
 register("resnext50", resnext, "ResNeXt 32x4d; options groups, inner", pattern=r"resnext(?P<depth>\d+)")
 register("reafplus-resnext50", _plus_resnext, "ResNeXt with REAF+ on the last 1x1 of a block", pattern=r"reafplus-resnext(?P<depth>\d+)")
 register("mobilenetv2", MobileNetV2, "MobileNetV2")

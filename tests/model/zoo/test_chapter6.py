@@ -40,12 +40,12 @@ TABLE_6_3 = """88 56 8-6-28 23.60
 @pytest.mark.parametrize("row", TABLE_6_3.splitlines())
 def test_table_6_3(row):
     inner, middle, scheme, millions = row.split()
-    figures = report("reaf-resnet50", (3, 32, 32), 100, inner=int(inner), middle=int(middle), scheme=scheme)
+    figures = report(f"reaf-resnet50-{scheme}-{inner}-{middle}", (3, 32, 32), 100)
     assert figures["parameters"] / 1e6 == pytest.approx(float(millions), abs=0.008)
 
 
 def test_imagenet_rows():
-    row = report("reaf-resnet50", (3, 224, 224), 1000, inner=88, middle=70, scheme="8-4-70")
+    row = report("reaf-resnet50-8-4-70-88-70", (3, 224, 224), 1000)
     assert (f"{row['parameters'] / 1e6:.2f}", f"{row['flops'] / 1e9:.2f}") == ("24.85", "3.74")
     row = report("reaf-resnet50", (3, 224, 224), 1000)
     assert (f"{row['parameters'] / 1e6:.3f}", f"{row['flops'] / 1e9:.3f}") == ("26.154", "3.955")
