@@ -16,6 +16,12 @@ class FilePlatform:
     """Elaboration platform that turns every `Rom` into a memory file; files are named in elaboration order."""
 
     images: dict[str, str] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+
+    def verilog_module(self, name: str, text: str) -> None:
+        """Takes the text of a module that the design instantiates by name; one text a name."""
+        if self.modules.setdefault(name, text) != text:
+            raise ValueError(f"two different modules are called {name}")
 
     def memory_image(self, name: str, width: int, words: list[int]) -> str:
         digits = -(-width // 4)
@@ -57,6 +63,7 @@ def emit(component: wiring.Component, name: str, directory: Path | None = None) 
     text = verilog.convert(component, name=name, platform=platform, emit_src=False)
     if ROM_MODULE in text:
         text = ROM_VERILOG + "\n" + text
+    text = "".join(body + "\n" for _, body in sorted(platform.modules.items())) + text
     emitted = Emitted(name, text, dict(sorted(platform.images.items())))
     if directory is not None:
         emitted.write(Path(directory))
