@@ -5,14 +5,14 @@ layer are 8-bit integer in every quantized scheme (``edge_bits``), so that metho
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, Linear, Rescale
-from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight, activation_step, weight_endpoints
+from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 
 __all__ = ["Method", "Scheme", "method", "methods", "scheme"]
@@ -22,18 +22,19 @@ __all__ = ["Method", "Scheme", "method", "methods", "scheme"]
 class Method:
     """One quantization method.
 
-    weight(count, channels): quantizer of an inner layer's weights or None; activation(count): module or None for a rectifier;
-    weights, activations: default counts (pieces, bases or bits; 0 = full precision); exportable: the hardware can do it.
+    weight(count, shape): quantizer of an inner layer's weights of that shape, or None; activation(count): module or None for a rectifier;
+    weights, activations: default counts (pieces, bases or bits; 0 = full precision); exportable: the hardware can do it;
+    branches: the method replicates a residual branch once a base (Group-Net).
     """
 
     name: str
     help: str
-    weight: Callable[[int, int], nn.Module | None]
+    weight: Callable[[int, tuple[int, ...]], nn.Module | None]
     activation: Callable[[int], nn.Module | None]
     weights: int
     activations: int
     exportable: bool = False
-    options: tuple[str, ...] = ()
+    branches: bool = False
 
 
 _methods: dict[str, Method] = {}
@@ -59,7 +60,6 @@ class Scheme:
     weights: int
     activations: int
     edge_bits: int = 8
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def method(self) -> Method:
@@ -69,18 +69,24 @@ class Scheme:
     def full_precision(self) -> bool:
         return self.name == "float"
 
-    def weight(self, channels: int = 0) -> nn.Module | None:
+    @property
+    def branches(self) -> int:
+        """How many times a residual branch is to be built, 1 but for methods of several branches."""
+        return self.weights if self.method.branches else 1
+
+    def weight(self, shape: tuple[int, ...]) -> nn.Module | None:
         """Quantizer of an inner layer; 0 weights = full precision."""
-        return self.method.weight(self.weights, channels) if self.weights else None
+        return self.method.weight(self.weights, shape) if self.weights else None
 
     def edge_weight(self, channels: int = 0) -> nn.Module | None:
-        """Quantizer of the first and last layer: integers of ``edge_bits`` bits, one step a channel (first) or one in all (last)."""
+        """Quantizer of the first and last layer: integers of ``edge_bits`` bits, one step in all, or one a channel."""
         return None if self.full_precision or not self.edge_bits else UniformWeight(self.edge_bits, channels=channels)
 
     def conv(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int | None = None, groups: int = 1) -> nn.Module:
         """Inner convolution without bias; padding None keeps the size at stride 1."""
         padding = kernel // 2 if padding is None else padding
-        return Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False, quantizer=self.weight(outputs))
+        return Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False,
+                      quantizer=self.weight((outputs, inputs // groups, kernel, kernel)))
 
     def stem(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int | None = None, bits: int = 8) -> nn.Module:
         """First convolution, on ``bits``-bit pixels."""
@@ -89,7 +95,7 @@ class Scheme:
 
     def linear(self, inputs: int, outputs: int) -> nn.Module:
         """Inner dense layer without bias."""
-        return Linear(inputs, outputs, bias=False, quantizer=self.weight())
+        return Linear(inputs, outputs, bias=False, quantizer=self.weight((outputs, inputs)))
 
     def dense(self, inputs: int, outputs: int) -> nn.Module:
         """Last layer: logits."""
@@ -120,39 +126,33 @@ class Scheme:
         return f"{self.name}({self.weights or 32},{self.activations or 32})"
 
 
-def scheme(name: str = "pa", *, weights: int | None = None, activations: int | None = None, edge_bits: int = 8, **extra: Any) -> Scheme:
+def scheme(name: str = "pa", *, weights: int | None = None, activations: int | None = None, edge_bits: int = 8) -> Scheme:
     """The scheme of that method; counts default to the method's own. Impossible counts are an InputError here, not later."""
     known = methods()
     if name not in known:
         raise InputError(f"no quantization scheme is called {name!r}; there are {', '.join(sorted(known))}")
     entry = known[name]
-    made = Scheme(name, entry.weights if weights is None else weights, entry.activations if activations is None else activations, edge_bits, extra)
+    made = Scheme(name, entry.weights if weights is None else weights, entry.activations if activations is None else activations, edge_bits)
     if made.weights < 0 or made.activations < 0:
         raise InputError(f"counts of weights and activations cannot be negative: {made.weights}, {made.activations}")
     if made.weights:
-        entry.weight(made.weights, 1)
+        entry.weight(made.weights, (1, 1, 1, 1))
     if made.activations:
         entry.activation(made.activations)
     return made
 
 
-def _none(*_: int) -> None:
+def _none(*_: Any) -> None:
     return None
 
 
-def _pieces(m: int, _: int = 0) -> nn.Module:
-    weight_endpoints(m)
+def _pieces(m: int, shape: tuple[int, ...]) -> nn.Module:
     return PiecewiseWeight(m)
 
 
-def _activation_pieces(n: int) -> nn.Module:
-    activation_step(n)
-    return PiecewiseActivation(n)
-
-
 method(Method("float", "full precision", _none, _none, 0, 0))
-method(Method("pa", "piecewise approximation, M weight and N activation pieces (thesis chapter 3)", _pieces, _activation_pieces, 4, 5, True))
+method(Method("pa", "piecewise approximation, M weight and N activation pieces (thesis chapter 3)", _pieces, PiecewiseActivation, 4, 5, True))
 for _bits in (8, 16):
     method(Method(f"int{_bits}", f"{_bits}-bit integers with learned power-of-two steps, for the Fermat engine",
-                  lambda bits, channels: UniformWeight(bits, channels=channels), lambda bits: UniformActivation(bits, signed=False),
+                  lambda bits, shape: UniformWeight(bits), lambda bits: UniformActivation(bits, signed=False),
                   _bits, 8, True))

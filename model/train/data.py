@@ -64,7 +64,7 @@ class Data:
             raise InputError(f"{self.name}: training images are {self.train.images.shape[1:]}, test images {self.test.images.shape[1:]}")
         digest = hashlib.sha256()
         for part in (self.train, self.test):
-            digest.update(np.ascontiguousarray(part.images))
+            digest.update(np.ascontiguousarray(part.images).data)
             digest.update(part.labels.astype("<i8").tobytes())
         object.__setattr__(self, "sha256", digest.hexdigest())
 

@@ -118,7 +118,9 @@ def read_class_folders(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str,
     classes = sorted({child.name for side, _ in sides for child in side.iterdir() if child.is_dir()})  # type: ignore[union-attr]
     if len(classes) < 2:
         raise InputError(f"{folder} has {len(classes)} class folders; at least two are needed")
-    images, labels, split = [], [], []
+    images: list[np.ndarray] = []
+    labels: list[int] = []
+    split: list[bool] = []
     for side, is_test in sides:
         for label, name in enumerate(classes):
             found = sorted(path for path in (side / name).glob("*") if path.suffix.lower() in _SUFFIXES)  # type: ignore[operator]

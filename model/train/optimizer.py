@@ -14,7 +14,9 @@ _LEVELS = ("v", "beta", "log2_step", "alpha", "basis", "clip", "shift")  # quant
 
 def make_optimizer(model: nn.Module, how: Options, rate: float) -> torch.optim.Optimizer:
     """Weights with decay; norms, biases and quantizers' parameters without; ``base`` of a group is its rate before the schedule."""
-    decayed, plain, levels = [], [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
+    levels: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue

@@ -96,7 +96,7 @@ def options(net: str, data: str, given: dict[str, Any]) -> Options:
     for key in given:
         if key not in known:
             raise InputError(f"training has no option {key!r}; it has {', '.join(sorted(known))}")
-    chosen = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if value is not None}
+    chosen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if value is not None}
     if "epochs" in chosen and "float_epochs" not in chosen:
         chosen["float_epochs"] = chosen["epochs"]
     return replace(defaults(net, data), **chosen)

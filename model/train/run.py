@@ -5,7 +5,7 @@
 """
 
 import os
-import time
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -46,7 +46,16 @@ def build_for(net: str, data: Data, how: Scheme) -> nn.Module:
 
 def carry_over(model: nn.Module, weights: dict[str, Any]) -> None:
     """Start from another scheme's weights: everything but the quantizers' own parameters must be there."""
-    missing, unexpected = model.load_state_dict({key: value for key, value in weights.items() if key in model.state_dict()}, strict=False)
+    own = model.state_dict()
+    given = {key: value for key, value in weights.items() if key in own}
+    generator = torch.Generator().manual_seed(0)
+    for key in own.keys() - given.keys():  # a method of several branches: each starts near the twin's only one
+        source = weights.get(re.sub(r"\bbranches\.\d+\.", "branches.0.", key))
+        if source is not None and source.dim() > 1:
+            given[key] = source + 0.3 * source.std() * torch.randn(source.shape, generator=generator)
+        elif source is not None:
+            given[key] = source
+    missing, unexpected = model.load_state_dict(given, strict=False)
     lacking = [key for key in missing if key.rpartition(".")[2] in ("weight", "bias", "running_mean", "running_var") and "quantizer" not in key]
     if lacking or unexpected:
         raise InputError(f"the full-precision twin has no {(lacking or unexpected)[0]}")
@@ -58,7 +67,7 @@ def _world() -> tuple[int, int]:
 
 
 class _Run:
-    def __init__(self, net: str, data: str, out: str | Path, how: Options, progress: bool):
+    def __init__(self, net: str, data: str, out: str | Path, how: Options, progress: bool, twin: str | Path | None = None):
         self.net, self.data_name, self.how = net, data, how
         self.folder = RunFolder(out)
         self.rank, self.world = _world()
@@ -66,18 +75,21 @@ class _Run:
         self.progress = progress and self.first
         self.entries: list[dict[str, Any]] = []
         self.scheme = scheme(how.scheme, weights=how.weights, activations=how.activations, edge_bits=how.edge_bits)
-        if self.scheme.full_precision and not how.float_epochs:
+        self.twin = str(Path(twin).resolve()) if twin else None
+        if self.twin:
+            self.how = how = replace(how, float_epochs=0)
+        elif self.scheme.full_precision and not how.float_epochs:
             self.how = how = replace(how, float_epochs=how.epochs)
 
     def config(self) -> dict[str, Any]:
         return {"format": FORMAT, "net": self.net, "data": self.data_name, "data_sha256": self.data.sha256, "scheme": self.scheme.describe(),
-                "shape": list(self.data.shape), "value_range": list(self.data.value_range), "classes": list(self.data.classes),
+                "shape": list(self.data.shape), "value_range": list(self.data.value_range), "classes": list(self.data.classes), "twin": self.twin,
                 "training_images": len(self.data.train), "test_images": len(self.data.test), "processes": self.world,
                 "options": self.how.plain(), "versions": versions()}
 
     def phases(self) -> list[tuple[str, Scheme, int, float]]:
         found = [("float", scheme("float"), self.how.float_epochs, self.how.float_lr)] if self.how.float_epochs else []
-        if not self.scheme.full_precision and self.how.epochs:
+        if self.how.epochs and (self.twin or not self.scheme.full_precision):
             found.append(("quantized", self.scheme, self.how.epochs, self.how.lr))
         return found
 
@@ -89,8 +101,11 @@ class _Run:
         train, validation = self.data.train.split(self.how.validation, self.how.seed) if self.how.validation else (self.data.train, None)
         self.batches = Batches(train, self.how.batch, self.how.seed, pad=self.how.pad, flip=self.how.flip, rank=self.rank, world=self.world)
         self.validation = validation
-        twin: nn.Module | None = None
         results: dict[str, Any] = {"accuracy": {}, "seconds": {}}
+        twin: nn.Module | None = None
+        if self.twin:
+            twin, _ = load_run(self.twin, "float")
+            results["accuracy"]["float"] = accuracy(twin, self.data.test)
         bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
                        disable=not self.progress)
         with bar:
@@ -114,11 +129,14 @@ class _Run:
                 self.folder.write_json("config.json", config)
             return None
         old = self.folder.read_json("config.json")
-        for key in ("format", "net", "data_sha256", "options"):
+        for key in ("format", "net", "data_sha256", "twin", "options"):
             if old.get(key) != config[key]:
                 mine, theirs = config[key], old.get(key)
                 if key == "options":
-                    differ = [name for name in mine if mine[name] != (theirs or {}).get(name)]
+                    usual = Options().plain()  # an option newer than the run had its usual value
+                    differ = [name for name in mine if mine[name] != (theirs or {}).get(name, usual[name])]
+                    if not differ:
+                        continue
                     raise InputError(f"{self.folder.path} was trained with other options ({', '.join(differ)}): resume with the same ones")
                 raise InputError(f"{self.folder.path} is a run of another {key}: {theirs}, not {mine}")
         if not self.folder.has("checkpoint.pt"):
@@ -188,20 +206,22 @@ class _Run:
         return summary
 
 
-def train(net: str, data: str, out: str | Path, *, resume: bool = False, progress: bool = True, **given: Any) -> dict[str, Any]:
+def train(net: str, data: str, out: str | Path, *, resume: bool = False, progress: bool = True, twin: str | Path | None = None,
+          **given: Any) -> dict[str, Any]:
     """Train ``net`` on ``data`` into the run folder ``out``.
 
     Parameters
     ----------
     net : name in the zoo;  data : see :func:`fermatnet.model.train.data.load`
     resume : go on after the last finished epoch of the run in ``out``; on CPU the weights come out as if it had never stopped
+    twin : run folder whose full-precision network is the start and the teacher, instead of training one (``float_epochs`` is then 0)
     given : :class:`fermatnet.model.train.options.Options`; None and missing ones take the defaults for this network and data
 
     Returns
     -------
     The summary that is also written: test accuracy of the twin and of the quantized network, seconds, ...
     """
-    run = _Run(net, data, out, options(net, data, given), progress)
+    run = _Run(net, data, out, options(net, data, given), progress, twin)
     with _processes(run.world, run.how.device):
         return run.run(resume)
 
@@ -224,7 +244,7 @@ def load_run(path: str | Path, phase: str | None = None) -> tuple[nn.Module, dic
     """(network in evaluation mode, config) of a finished run; ``phase`` "float" gives its full-precision twin."""
     folder = RunFolder(path)
     config = folder.read_json("config.json")
-    run = _Run(config["net"], config["data"], path, options(config["net"], config["data"], config["options"]), False)
+    run = _Run(config["net"], config["data"], path, options(config["net"], config["data"], config["options"]), False, config.get("twin"))
     names = [name for name, *_ in run.phases()]
     wanted = phase or names[-1]
     if wanted not in names:
