@@ -1,0 +1,192 @@
+"""Straight-line C++ for the 1-D Fermat number transforms, with every reduction placed by a proof.
+
+The transforms work on balanced residues in machine lanes that are wider than the modulus. A reduction costs as much as a butterfly, so it is worth
+putting off; here each value carries the exact interval it lies in, operations are emitted one by one, and a reduction is emitted only where the next
+operation could leave the lane. So the generated code cannot overflow, by construction: the intervals are the proof, and `Line.fits` checks each one.
+
+Functions come out as `static void NAME(V *p, long stride)`: N vectors at p, p + stride, ..., transformed in place. Forward is decimation in frequency
+(natural order in, bit-reversed out), inverse is decimation in time (bit-reversed in, natural out), so nothing is ever permuted. The factor 1/N is left
+to the caller. Twiddles are powers of alpha, a power of two or of sqrt(2) = 2**(b/4) * (2**(b/2) - 1): shifts, never multiplications.
+
+Source: (2.4)-(2.9) of the thesis; the sqrt(2) root and its doubled length from FERMAT arithmetic practice (Agarwal and Burrus 1975).
+"""
+
+from dataclasses import dataclass, field
+
+__all__ = ["Interval", "Line", "header", "lengths", "transform"]
+
+SMALL = 1 << 15  # inputs of the "small" forward functions: every int8, uint8 and int16
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Closed interval that a vector's lanes are known to lie in, and the C++ name that holds it."""
+
+    name: str
+    lo: int
+    hi: int
+
+    @property
+    def size(self) -> int:
+        return max(-self.lo, self.hi)
+
+
+@dataclass
+class Line:
+    """Emits operations modulo 2**b + 1 on signed lanes of `lane` bits."""
+
+    b: int
+    lane: int
+    body: list[str] = field(default_factory=list)
+    operations: dict[str, int] = field(default_factory=lambda: {"add": 0, "shift": 0, "reduce": 0})
+    _next: int = 0
+
+    @property
+    def limit(self) -> int:
+        return (1 << (self.lane - 1)) - 1
+
+    def fits(self, lo: int, hi: int) -> bool:
+        return -self.limit <= lo and hi <= self.limit
+
+    def emit(self, expression: str, lo: int, hi: int) -> Interval:
+        if not self.fits(lo, hi):
+            raise AssertionError(f"{expression}: [{lo}, {hi}] leaves a {self.lane}-bit lane")
+        name = f"t{self._next}"
+        self._next += 1
+        self.body.append(f"    const V {name} = {expression};")
+        return Interval(name, lo, hi)
+
+    def reduce(self, a: Interval) -> Interval:
+        """(low b bits) - (the rest): congruent because 2**b = -1; three operations, lies in about [0, 2**b)."""
+        self.operations["reduce"] += 1
+        mask = (1 << self.b) - 1
+        return self.emit(f"({a.name} & S({mask})) - ({a.name} >> {self.b})", -(a.hi >> self.b), mask - (a.lo >> self.b))
+
+    def balance(self, a: Interval) -> Interval:
+        """The representative in [-2**(b-1), 2**(b-1)], up to one: the carry of a is rounded to nearest."""
+        while a.size > (1 << (self.lane - 2)):
+            a = self.reduce(a)
+        half = 1 << (self.b - 1)
+        while a.size > half + 1:
+            self.operations["reduce"] += 1
+            h_lo, h_hi = (a.lo + half) >> self.b, (a.hi + half) >> self.b
+            h = self.emit(f"({a.name} + S({half})) >> {self.b}", h_lo, h_hi)
+            # r = a - (h << b) is in [-half, half - 1], or a itself when a never leaves that range
+            a = self.emit(f"{a.name} - ({h.name} << {self.b}) - {h.name}", -half - h_hi, half - 1 - h_lo)
+        return a
+
+    def add(self, a: Interval, b: Interval) -> Interval:
+        a, b = self._room(a, b)
+        self.operations["add"] += 1
+        return self.emit(f"{a.name} + {b.name}", a.lo + b.lo, a.hi + b.hi)
+
+    def subtract(self, a: Interval, b: Interval) -> Interval:
+        a, b = self._room(a, b)
+        self.operations["add"] += 1
+        return self.emit(f"{a.name} - {b.name}", a.lo - b.hi, a.hi - b.lo)
+
+    def _room(self, a: Interval, b: Interval) -> tuple[Interval, Interval]:
+        while a.size + b.size > self.limit:
+            if a.size >= b.size:
+                a = self.reduce(a)
+            else:
+                b = self.reduce(b)
+        return a, b
+
+    def shift(self, a: Interval, s: int) -> Interval:
+        """a * 2**s for 0 <= s < b; in steps with reductions between where the lane is too narrow for one."""
+        if s == 0:
+            return a
+        self.operations["shift"] += 1
+        while s:
+            if a.size << s > self.limit:
+                loose = (1 << self.b) + (1 << max(0, self.lane - 1 - self.b))
+                a = self.reduce(a) if a.size > loose else self.balance(a)
+            step = min(s, self.limit.bit_length() - a.size.bit_length())
+            if step <= 0:
+                raise AssertionError(f"no room to shift by {s} modulo 2^{self.b}+1 in {self.lane} bits")
+            a = self.emit(f"{a.name} << {step}", a.lo << step, a.hi << step)
+            s -= step
+        return a
+
+    def times_root(self, a: Interval, e: int) -> tuple[Interval, int]:
+        """(c, sign) with sign * c = a * sqrt(2)**e; the sign is left to the addition that follows."""
+        e %= 4 * self.b
+        if e % 2 == 0:
+            s = e // 2
+            return (self.shift(a, s), 1) if s < self.b else (self.shift(a, s - self.b), -1)
+        s = (e - 1) // 2  # sqrt(2) = 2**(3b/4) - 2**(b/4)
+        high, high_sign = self.times_root(a, 2 * (s + 3 * self.b // 4))
+        low, low_sign = self.times_root(a, 2 * (s + self.b // 4))
+        if high_sign == low_sign:
+            return self.subtract(high, low), high_sign
+        return self.add(high, low), high_sign
+
+
+def lengths(b: int) -> tuple[int, ...]:
+    """Transform lengths generated for modulus 2**b + 1: powers of two up to 4b (sqrt(2)), at most 64; 1 is the identity."""
+    return tuple(n for n in (1, 4, 8, 16, 32, 64) if n <= 4 * b)
+
+
+def transform(name: str, b: int, lane: int, length: int, direction: str, bound: int) -> tuple[str, dict[str, int]]:
+    """C++ text of one transform and the counts of its operations.
+
+    Parameters
+    ----------
+    name: C++ function name.
+    b, lane: modulus 2**b + 1, lanes of `lane` bits.
+    length: N, a power of two, at most 4b.
+    direction: "forward" (decimation in frequency) or "inverse" (decimation in time, without 1/N).
+    bound: the inputs lie in [-bound, bound]; the outputs always lie within 2**(b-1) + 1 (balanced residues).
+    """
+    line = Line(b, lane)
+    v = []
+    for i in range(length):
+        line.body.append(f"    const V i{i} = p[{i} * stride];")
+        v.append(Interval(f"i{i}", -bound, bound))
+    unit = 4 * b // length  # alpha = sqrt(2)**unit has order N
+    half = length // 2
+    while direction == "forward" and half >= 1:
+        for start in range(0, length, 2 * half):
+            for j in range(half):
+                a, c = v[start + j], v[start + j + half]
+                root = unit * j * (length // (2 * half))
+                v[start + j] = line.add(a, c)
+                d, sign = line.times_root(line.subtract(a, c), root)
+                v[start + j + half] = d if sign > 0 else line.subtract(Interval("V{}", 0, 0), d)
+        half //= 2
+    half = 1
+    while direction == "inverse" and half < length:
+        for start in range(0, length, 2 * half):
+            for j in range(half):
+                a = v[start + j]
+                d, sign = line.times_root(v[start + j + half], -unit * j * (length // (2 * half)))
+                v[start + j] = line.add(a, d) if sign > 0 else line.subtract(a, d)
+                v[start + j + half] = line.subtract(a, d) if sign > 0 else line.add(a, d)
+        half *= 2
+    for i in range(length):
+        line.body.append(f"    p[{i} * stride] = {line.balance(v[i]).name};")
+    text = f"static void {name}(V *p, long stride) {{\n    (void)stride;\n" + "\n".join(line.body) + "\n}\n"
+    return text, line.operations
+
+
+def header() -> str:
+    """The generated part of the extension: all transforms of F_3, F_4 (32-bit lanes) and F_5 (64-bit lanes), and the tables that find them."""
+    parts = ["// Generated by software_codegen.py: transforms with proven lazy reduction."]
+    for t, b, lane in ((3, 8, 32), (4, 16, 32), (5, 32, 64)):
+        parts.append(f"namespace f{t} {{\ntypedef int{lane}_t S;\ntypedef S V __attribute__((vector_size(64)));")
+        table: dict[str, list[str]] = {"small": [], "forward": [], "inverse": []}
+        for length in lengths(b):
+            for kind, direction, bound in (
+                ("small", "forward", SMALL),
+                ("forward", "forward", (1 << (b - 1)) + 1),
+                ("inverse", "inverse", 2 << b),
+            ):
+                text, _ = transform(f"{kind}{length}", b, lane, length, direction, bound)
+                parts.append(text)
+                table[kind].append(f"case {length}: return {kind}{length};")
+        parts.append("typedef void (*Pass)(V *, long);")
+        for kind, cases in table.items():
+            parts.append(f"static Pass find_{kind}(int n) {{ switch (n) {{ {' '.join(cases)} default: return nullptr; }} }}")
+        parts.append("}  // namespace")
+    return "\n".join(parts) + "\n"

@@ -1,0 +1,663 @@
+// Exact integer convolution by Fermat number transforms: the compiled part of fermatnet.model.fermat.conv2d.
+//
+// Four steps, each a function below, called in this order by software_engine.py:
+//   weights  : O x C kernels -> spectra, packed for the product                         (cached by the caller)
+//   forward  : image tiles -> spectra, layout [point, tile, pair of channels, limb plane, 2], int16
+//   multiply : at every point a matrix product over the channels, tiles x C by C x O, in 16-bit limbs with 32-bit sums
+//   inverse  : spectra -> tiles of the image; several moduli are joined by the Chinese remainder theorem (Garner)
+//
+// Limbs. A product modulo F_3 = 257 needs one pass of 16-bit multiply-add (residues are at most 128). Modulo F_4 = 65537 the activation is split into
+// two 8-bit limbs: two passes. F_5 = 641 * 6700417, so a product modulo F_5 is one pass modulo 641 and, with two 11-bit limbs and Karatsuba's
+// identity, three passes modulo 6700417; the idempotents of the two factors join them in one exact linear combination (constants `e`).
+// Every 32-bit sum is cut at `CHUNK` channels, where it provably still fits.
+//
+// The transforms themselves (namespaces f3, f4, f5: small*, forward*, inverse*) are generated, see software_codegen.py.
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#include "software_transforms.h"
+
+typedef int32_t W __attribute__((vector_size(64)));   // 16 sums, or 16 pairs of int16
+typedef int16_t H __attribute__((vector_size(64)));
+typedef int64_t L8 __attribute__((vector_size(64)));
+typedef double D8 __attribute__((vector_size(64)));
+typedef int32_t I8 __attribute__((vector_size(32)));
+typedef int16_t H8 __attribute__((vector_size(16)));
+typedef int16_t H16 __attribute__((vector_size(32)));
+typedef int32_t Q __attribute__((vector_size(16)));   // 4 pairs of int16
+
+static const long CHUNK = 256;  // channels summed in 32 bits: F_5 (2660^2), F_4 (129 * 2^15) and F_3 (129^2) times 256 all stay below 2^31
+
+struct Geometry {               // mirrored by software_build.Geometry
+    int64_t images, channels, height, width;          // of the input
+    int64_t stride_n, stride_c, stride_y, stride_x;   // of the input, in elements
+    int64_t pad_y, pad_x;                             // zeros before the first row and column
+    int64_t out_height, out_width;                    // of the (stride 1) output
+    int64_t tile_y, tile_x;                           // outputs a tile makes
+    int64_t points_y, points_x;                       // transform lengths
+    int64_t tiles_y, tiles_x;
+    int64_t kernel_y, kernel_x;
+    int64_t dtype;                                    // of the input: 0..4 = int8, uint8, int16, int32, int64
+};
+
+template <class F> static void parallel_for(long n, int threads, F body) {
+    if (threads > n) threads = int(n);
+    if (threads <= 1) { body([&](auto run) { for (long i = 0; i < n; i++) run(i); }); return; }
+    std::atomic<long> next(0);
+    const long grain = n / (threads * 16) + 1;
+    auto worker = [&] {
+        body([&](auto run) {
+            for (;;) {
+                long first = next.fetch_add(grain);
+                if (first >= n) return;
+                for (long i = first; i < n && i < first + grain; i++) run(i);
+            }
+        });
+    };
+    std::vector<std::thread> pool;
+    for (int i = 1; i < threads; i++) pool.emplace_back(worker);
+    worker();
+    for (auto &t : pool) t.join();
+}
+
+template <class T> struct Buffer {  // 64-byte aligned scratch of one thread
+    T *p;
+    explicit Buffer(size_t n) : p(static_cast<T *>(std::aligned_alloc(64, (n * sizeof(T) + 63) / 64 * 64))) {}
+    ~Buffer() { std::free(p); }
+    Buffer(const Buffer &) = delete;
+};
+
+static inline int64_t balanced_scalar(int64_t x, int64_t f) {
+    x %= f;
+    if (x > f / 2) x -= f;
+    if (x < -(f / 2)) x += f;
+    return x;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- rings
+struct Ring3 {
+    typedef f3::S S; typedef f3::V V;
+    enum { LANES = 16, PA = 1, PB = 1, MR = 14 };
+    static const int64_t F = 257;
+    static f3::Pass small(int n) { return f3::find_small(n); }
+    static f3::Pass forward(int n) { return f3::find_forward(n); }
+    static f3::Pass inverse(int n) { return f3::find_inverse(n); }
+    typedef W P;  // a plane: one limb of every lane
+    static void split(V v, P planes[]) { planes[0] = v; }
+    static void interleave(const P planes[], int16_t *to) {
+        const H16 t = __builtin_convertvector(planes[0], H16);
+        std::memcpy(to, &t, 32);
+    }
+};
+struct Ring4 {
+    typedef f4::S S; typedef f4::V V;
+    enum { LANES = 16, PA = 2, PB = 1, MR = 12 };
+    static const int64_t F = 65537;
+    static f4::Pass small(int n) { return f4::find_small(n); }
+    static f4::Pass forward(int n) { return f4::find_forward(n); }
+    static f4::Pass inverse(int n) { return f4::find_inverse(n); }
+    typedef W P;
+    static void split(V v, P planes[]) {
+        planes[1] = (v + S(128)) >> 8;
+        planes[0] = v - (planes[1] << 8);
+    }
+    static void interleave(const P planes[], int16_t *to) {
+        const I8 low = (I8)__builtin_convertvector(planes[0], H16), high = (I8)__builtin_convertvector(planes[1], H16);
+        const I8 first = __builtin_shuffle(low, high, I8{0, 8, 1, 9, 2, 10, 3, 11}), second = __builtin_shuffle(low, high, I8{4, 12, 5, 13, 6, 14, 7, 15});
+        std::memcpy(to, &first, 32);
+        std::memcpy(to + 16, &second, 32);
+    }
+};
+struct Ring5 {
+    typedef f5::S S; typedef f5::V V;
+    enum { LANES = 8, PA = 4, PB = 3, MR = 6 };
+    static const int64_t F = 4294967297LL;
+    static f5::Pass small(int n) { return f5::find_small(n); }
+    static f5::Pass forward(int n) { return f5::find_forward(n); }
+    static f5::Pass inverse(int n) { return f5::find_inverse(n); }
+    // residues modulo 641 and 6700417, the latter as low + 2048 * high; the planes are 641, low, high, low + high
+    typedef I8 P;
+    static void split(V v, P planes[]) {
+        const D8 magic = D8{} + 6755399441055744.0;  // 1.5 * 2^52: adding and subtracting it rounds to an integer
+        const D8 d = __builtin_convertvector(v, D8);
+        const D8 a = d - ((d * (1.0 / 641) + magic) - magic) * 641.0;
+        const D8 r = d - ((d * (1.0 / 6700417) + magic) - magic) * 6700417.0;
+        const D8 h = (r * (1.0 / 2048) + magic) - magic;
+        const D8 l = r - h * 2048.0;
+        planes[0] = __builtin_convertvector(a, I8);
+        planes[1] = __builtin_convertvector(l, I8);
+        planes[2] = __builtin_convertvector(h, I8);
+        planes[3] = planes[1] + planes[2];
+    }
+    static void interleave(const P planes[], int16_t *to) {
+        Q q[4];
+        for (int k = 0; k < 4; k++) q[k] = (Q)__builtin_convertvector(planes[k], H8);
+        const Q a0 = __builtin_shuffle(q[0], q[1], Q{0, 4, 1, 5}), a1 = __builtin_shuffle(q[0], q[1], Q{2, 6, 3, 7});
+        const Q b0 = __builtin_shuffle(q[2], q[3], Q{0, 4, 1, 5}), b1 = __builtin_shuffle(q[2], q[3], Q{2, 6, 3, 7});
+        const Q all[4] = {__builtin_shuffle(a0, b0, Q{0, 1, 4, 5}), __builtin_shuffle(a0, b0, Q{2, 3, 6, 7}),
+                          __builtin_shuffle(a1, b1, Q{0, 1, 4, 5}), __builtin_shuffle(a1, b1, Q{2, 3, 6, 7})};
+        std::memcpy(to, all, 64);
+    }
+};
+
+template <class R> static inline typename R::V reduce_loose(typename R::V x, int b) {  // as Line.reduce in software_codegen.py
+    return (x & typename R::S((int64_t(1) << b) - 1)) - (x >> b);
+}
+
+// -------------------------------------------------------------------------------------------------------------- forward
+template <class R, class T> static void load_tile(const T *x, const Geometry &g, long tile, long channel, typename R::V *buffer, long &rows) {
+    typedef typename R::S S;
+    const long lanes = R::LANES, columns = g.points_x;
+    const long tx = tile % g.tiles_x, ty = tile / g.tiles_x % g.tiles_y, n = tile / (g.tiles_x * g.tiles_y);
+    const long y0 = ty * g.tile_y - g.pad_y, x0 = tx * g.tile_x - g.pad_x;
+    long outputs = g.out_height - ty * g.tile_y;
+    if (outputs > g.tile_y) outputs = g.tile_y;
+    rows = outputs + g.kernel_y - 1;
+    S *out = reinterpret_cast<S *>(buffer);
+    std::memset(buffer, 0, sizeof(*buffer) * g.points_y * columns);
+    const long first = x0 < 0 ? -x0 : 0;
+    long last = g.width - x0;
+    if (last > columns) last = columns;
+    for (long l = 0; l < lanes && channel + l < g.channels; l++) {
+        const T *plane = x + n * g.stride_n + (channel + l) * g.stride_c;
+        for (long y = 0; y < rows; y++) {
+            if (y0 + y < 0 || y0 + y >= g.height) continue;
+            const T *row = plane + (y0 + y) * g.stride_y + x0 * g.stride_x;
+            S *to = out + y * columns * lanes + l;
+            for (long i = first; i < last; i++) {
+                if constexpr (sizeof(T) <= 2 || (sizeof(T) == 4 && sizeof(S) == 8)) to[i * lanes] = S(row[i * g.stride_x]);
+                else to[i * lanes] = S(balanced_scalar(row[i * g.stride_x], R::F));
+            }
+        }
+    }
+}
+
+template <class R, class T> static void forward_typed(const T *x, const Geometry &g, long tile0, long tiles, long k_padded, int16_t *a, int threads) {
+    typedef typename R::V V;
+    const long points = g.points_y * g.points_x, blocks = (g.channels + R::LANES - 1) / R::LANES;
+    // F_4's residues and int16 are the same interval; F_3 and F_5 have a first pass that knows its inputs are short
+    const auto rows_pass = sizeof(T) <= 2 ? R::small(int(g.points_x)) : R::forward(int(g.points_x));
+    const auto columns_pass = R::forward(int(g.points_y));
+    parallel_for(tiles, threads, [&](auto each) {
+        Buffer<V> buffer(points);
+        each([&](long m) {
+            for (long block = 0; block < blocks; block++) {
+                const long c0 = block * R::LANES;
+                long rows, count = k_padded - c0;
+                if (count > R::LANES) count = R::LANES;
+                load_tile<R, T>(x, g, tile0 + m, c0, buffer.p, rows);
+                for (long y = 0; y < rows; y++) rows_pass(buffer.p + y * g.points_x, 1);
+                for (long i = 0; i < g.points_x; i++) columns_pass(buffer.p + i, g.points_x);
+                for (long p = 0; p < points; p++) {
+                    typename R::P planes[R::PA];
+                    int16_t line[R::LANES * R::PA], *to = a + ((p * tiles + m) * k_padded + c0) * R::PA;
+                    R::split(buffer.p[p], planes);
+                    if (count == R::LANES) {
+                        R::interleave(planes, to);
+                    } else {
+                        R::interleave(planes, line);
+                        std::memcpy(to, line, size_t(count) * R::PA * 2);
+                    }
+                }
+            }
+        });
+    });
+}
+
+template <class R> static void forward_any(const void *x, const Geometry &g, long tile0, long tiles, long k_padded, int16_t *a, int threads) {
+    switch (g.dtype) {
+        case 0: return forward_typed<R>(static_cast<const int8_t *>(x), g, tile0, tiles, k_padded, a, threads);
+        case 1: return forward_typed<R>(static_cast<const uint8_t *>(x), g, tile0, tiles, k_padded, a, threads);
+        case 2: return forward_typed<R>(static_cast<const int16_t *>(x), g, tile0, tiles, k_padded, a, threads);
+        case 3: return forward_typed<R>(static_cast<const int32_t *>(x), g, tile0, tiles, k_padded, a, threads);
+        default: return forward_typed<R>(static_cast<const int64_t *>(x), g, tile0, tiles, k_padded, a, threads);
+    }
+}
+
+// -------------------------------------------------------------------------------------------------------------- weights
+// Spectrum of R::LANES outputs and one channel: tap (u, v) of the kernel stands at (-u mod N, -v mod N), so that the product is a correlation.
+struct Kernels {
+    const int64_t *w, *stride;  // strides in elements
+    long outputs, channels, height, width, ny, nx;
+};
+template <class R> static void kernel_spectrum(const Kernels &k, long o0, long c, typename R::V *buffer) {
+    typedef typename R::S S;
+    std::memset(buffer, 0, sizeof(*buffer) * k.ny * k.nx);
+    if (c >= k.channels || o0 >= k.outputs) return;
+    S *to = reinterpret_cast<S *>(buffer);
+    for (long l = 0; l < R::LANES && o0 + l < k.outputs; l++)
+        for (long u = 0; u < k.height; u++)
+            for (long v = 0; v < k.width; v++)
+                to[((k.ny - u) % k.ny * k.nx + (k.nx - v) % k.nx) * R::LANES + l] =
+                    S(balanced_scalar(k.w[(o0 + l) * k.stride[0] + c * k.stride[1] + u * k.stride[2] + v * k.stride[3]], R::F));
+    const auto rows_pass = R::forward(int(k.nx)), columns_pass = R::forward(int(k.ny));
+    for (long u = 0; u < k.height; u++) rows_pass(buffer + (k.ny - u) % k.ny * k.nx, 1);
+    for (long i = 0; i < k.nx; i++) columns_pass(buffer + i, k.nx);
+}
+
+// x * 2^s modulo F_3 or F_4 for balanced x, balanced
+template <class R> static inline typename R::V scaled(typename R::V x, int s) {
+    typedef typename R::S S;
+    const int b = R::F == 257 ? 8 : 16, half = 1 << (b - 1);
+    for (; s > 0; s -= 12) {
+        x = x << (s < 12 ? s : 12);
+        for (int i = 0; i < 2; i++) { const typename R::V h = (x + S(half)) >> b; x = x - (h << b) - h; }
+    }
+    return x;
+}
+
+static const int32_t TOP = 32768;  // 2^15 modulo F_4, which scaled() may also write as -2^15 - 1
+static inline W is_top(W x) { return (x == TOP) | (x == -TOP - 1); }  // all ones where true
+static inline W cut(W x) { return (is_top(x) & (TOP - 1)) | (~is_top(x) & x); }
+
+// Packed as [point][panel of 16 outputs][pair of channels][plane][16][2]; F_3 and F_4 carry the factor 1/(Ny Nx) = 2^shift, F_5 leaves it to the
+// constants e. The residue 2^15 modulo F_4 has no int16: it becomes 2^15 - 1 here, and fermat_augment_* make it good.
+template <class R> static void weights_any(const Kernels &k, long k_padded, int shift, int16_t *b, int threads) {
+    const long panels = (k.outputs + 15) / 16, pairs = k_padded / 2, points = k.ny * k.nx, halves = 16 / R::LANES;
+    parallel_for(panels * ((k.channels + 1) / 2), threads, [&](auto each) {
+        Buffer<typename R::V> buffer(points * halves * 2);
+        each([&](long job) {
+            const long panel = job / ((k.channels + 1) / 2), pair = job % ((k.channels + 1) / 2);
+            for (long half = 0; half < halves; half++)
+                for (long odd = 0; odd < 2; odd++)
+                    kernel_spectrum<R>(k, panel * 16 + half * R::LANES, 2 * pair + odd, buffer.p + (half * 2 + odd) * points);
+            for (long p = 0; p < points; p++) {
+                int16_t *to = b + ((p * panels + panel) * pairs + pair) * R::PB * 32;
+                for (long half = 0; half < halves; half++) {
+                    typename R::P even[4], odd[4];
+                    const typename R::V *v = buffer.p + half * 2 * points + p;
+                    if constexpr (R::PA == 4) {
+                        R::split(v[0], even);
+                        R::split(v[points], odd);
+                    } else {
+                        even[0] = scaled<R>(v[0], shift);
+                        odd[0] = scaled<R>(v[points], shift);
+                        if constexpr (R::PA == 2) { even[0] = cut(even[0]); odd[0] = cut(odd[0]); }
+                    }
+                    for (int q = 0; q < R::PB; q++) {
+                        const typename R::P word = (even[q] & 65535) | (odd[q] << 16);
+                        std::memcpy(to + q * 32 + half * 16, &word, sizeof(word));
+                    }
+                }
+            }
+        });
+    });
+}
+
+// F_4 only: for every point the channels where some weight is 2^15, so that the product can add the missing 1 times that activation. The list of a
+// point is a row of `extra`, filled up with -1; returns the longest one. `extra` has `capacity` places a point (enough: the number of channels).
+extern "C" int64_t fermat_exceptions(const int64_t *w, const int64_t *ws, int64_t outputs, int64_t channels, int64_t kh, int64_t kw, int64_t ny,
+                                     int64_t nx, int64_t shift, int32_t *extra, uint16_t *marks, int64_t threads) {
+    // marks: [channel][point][panel], a bit for each of the panel's 16 outputs, written here
+    const long panels = (outputs + 15) / 16, points = ny * nx;
+    const Kernels k = {w, ws, outputs, channels, kh, kw, ny, nx};
+    parallel_for(panels * channels, int(threads), [&](auto each) {
+        Buffer<Ring4::V> buffer(points);
+        each([&](long job) {
+            const long panel = job % panels, c = job / panels;
+            kernel_spectrum<Ring4>(k, panel * 16, c, buffer.p);
+            for (long p = 0; p < points; p++) {
+                const W top = is_top(scaled<Ring4>(buffer.p[p], int(shift)));
+                unsigned bits = 0;
+                for (int l = 0; l < 16; l++) bits |= unsigned(top[l] & 1) << l;
+                marks[(c * points + p) * panels + panel] = uint16_t(bits);
+            }
+        });
+    });
+    long longest = 0;
+    for (long p = 0; p < points; p++) {
+        long count = 0;
+        for (long c = 0; c < channels; c++) {
+            bool any = false;
+            for (long i = 0; i < panels; i++) any |= marks[(c * points + p) * panels + i] != 0;
+            if (any) extra[p * channels + count++] = int32_t(c);
+        }
+        for (long i = count; i < channels; i++) extra[p * channels + i] = -1;
+        if (count > longest) longest = count;
+    }
+    return longest;
+}
+
+// Writes the unit weights of the extra channels (columns channels .. channels + longest - 1 of the contraction).
+extern "C" void fermat_augment_weights(int64_t outputs, int64_t channels, int64_t points, int64_t k_padded, int64_t longest, const int32_t *extra,
+                                       const uint16_t *marks, int16_t *b) {
+    const long panels = (outputs + 15) / 16, pairs = k_padded / 2;
+    for (long p = 0; p < points; p++)
+        for (long j = 0; j < longest && extra[p * channels + j] >= 0; j++) {
+            const long c = extra[p * channels + j], k = channels + j;
+            for (long o = 0; o < panels * 16; o++)
+                if (marks[(c * points + p) * panels + o / 16] >> (o % 16) & 1)
+                    b[((p * panels + o / 16) * pairs + k / 2) * 32 + o % 16 * 2 + k % 2] = 1;
+        }
+}
+
+extern "C" void fermat_augment_tiles(int64_t tiles, int64_t channels, int64_t points, int64_t k_padded, int64_t longest, const int32_t *extra, int16_t *a) {
+    for (long row = 0; row < points * tiles; row++) {
+        int16_t *to = a + row * k_padded * 2;
+        const int32_t *list = extra + row / tiles * channels;
+        for (long plane = 0; plane < 2; plane++) {
+            auto at = [&](long k) -> int16_t & { return to[(k / 2 * 2 + plane) * 2 + k % 2]; };
+            for (long j = 0; j < longest; j++) at(channels + j) = list[j] >= 0 ? at(list[j]) : int16_t(0);
+            for (long k = channels + longest; k < k_padded; k++) at(k) = 0;
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------------- multiply
+static inline W load(const int16_t *p) { W v; std::memcpy(&v, p, 64); return v; }
+
+static inline W dot(W sum, const int16_t *pair, W b) {  // 16 sums of two products each; the pair of activations goes to all of them
+    int32_t a;
+    std::memcpy(&a, pair, 4);
+#if defined(__AVX512VNNI__)
+    return (W)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)b, _mm512_set1_epi32(a));
+#elif defined(__AVX512BW__)
+    return sum + (W)_mm512_madd_epi16((__m512i)b, _mm512_set1_epi32(a));
+#elif defined(__AVX2__)
+    union { W w; __m256i h[2]; } s = {sum}, v = {b};
+    for (int i = 0; i < 2; i++) s.h[i] = _mm256_add_epi32(s.h[i], _mm256_madd_epi16(v.h[i], _mm256_set1_epi32(a)));
+    return s.w;
+#else
+    return sum + ((b << 16) >> 16) * int32_t(int16_t(a)) + (b >> 16) * (a >> 16);
+#endif
+}
+
+// The inner loops keep their sums in registers: a local array that only fully unrolled loops touch. Each writes its sums to `out` at the end.
+template <int MR>
+__attribute__((noinline)) static void sum5(const int16_t *a, long lda, long start, long stop, const int16_t *b, W out[MR][4]) {
+    W s[MR][4];
+#pragma GCC unroll 6
+    for (int r = 0; r < MR; r++) s[r][0] = s[r][1] = s[r][2] = s[r][3] = W{};
+    for (long k = start; k < stop; k++) {
+        const W b0 = load(b + k * 96), b1 = load(b + k * 96 + 32), b2 = load(b + k * 96 + 64);
+        const W b3 = (W)((H)b1 + (H)b2);
+#pragma GCC unroll 6
+        for (int r = 0; r < MR; r++) {
+            const int16_t *row = a + r * lda + 8 * k;
+            s[r][0] = dot(s[r][0], row, b0);
+            s[r][1] = dot(s[r][1], row + 2, b1);
+            s[r][2] = dot(s[r][2], row + 4, b2);
+            s[r][3] = dot(s[r][3], row + 6, b3);
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < MR; r++) { out[r][0] = s[r][0]; out[r][1] = s[r][1]; out[r][2] = s[r][2]; out[r][3] = s[r][3]; }
+}
+
+template <int MR>
+__attribute__((noinline)) static void sum4(const int16_t *a, long lda, long start, long stop, const int16_t *b, W low_out[MR], W high_out[MR]) {
+    W low[MR], high[MR];
+#pragma GCC unroll 12
+    for (int r = 0; r < MR; r++) low[r] = high[r] = W{};
+    for (long k = start; k < stop; k++) {
+        const W b0 = load(b + k * 32);
+#pragma GCC unroll 12
+        for (int r = 0; r < MR; r++) {
+            low[r] = dot(low[r], a + r * lda + 4 * k, b0);
+            high[r] = dot(high[r], a + r * lda + 4 * k + 2, b0);
+        }
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < MR; r++) { low_out[r] = low[r]; high_out[r] = high[r]; }
+}
+
+template <int MR>
+__attribute__((noinline)) static void sum3(const int16_t *a, long lda, long start, long stop, const int16_t *b, W out[MR]) {
+    W s[MR];
+#pragma GCC unroll 14
+    for (int r = 0; r < MR; r++) s[r] = W{};
+    for (long k = start; k < stop; k++) {
+        const W b0 = load(b + k * 32);
+#pragma GCC unroll 14
+        for (int r = 0; r < MR; r++) s[r] = dot(s[r], a + r * lda + 2 * k, b0);
+    }
+#pragma GCC unroll 14
+    for (int r = 0; r < MR; r++) out[r] = s[r];
+}
+
+template <class R, int MR>
+static void micro(const int16_t *a, long lda, long pairs, const int16_t *b, const int64_t *e, typename R::S *c, long ldc) {
+    const long step = CHUNK / 2;
+    if constexpr (R::PA == 4) {
+        L8 total[MR][2];
+        for (int r = 0; r < MR; r++) total[r][0] = total[r][1] = L8{};
+        for (long start = 0; start < pairs; start += step) {
+            W s[MR][4];
+            sum5<MR>(a, lda, start, start + step < pairs ? start + step : pairs, b, s);
+            for (int r = 0; r < MR; r++) {
+                const W part[4] = {s[r][0], s[r][1], s[r][3] - s[r][1] - s[r][2], s[r][2]};
+                for (int h = 0; h < 2; h++) {
+                    L8 t = L8{};
+                    for (int q = 0; q < 4; q++) {
+                        I8 x;
+                        std::memcpy(&x, reinterpret_cast<const char *>(&part[q]) + 32 * h, 32);
+                        t += __builtin_convertvector(x, L8) * e[q];
+                    }
+                    total[r][h] += reduce_loose<R>(t, 32);
+                }
+            }
+        }
+        for (int r = 0; r < MR; r++)
+            for (int h = 0; h < 2; h++) {
+                const L8 t = reduce_loose<R>(total[r][h], 32);
+                std::memcpy(c + r * ldc + 8 * h, &t, 64);
+            }
+    } else {
+        W total[MR];
+        for (int r = 0; r < MR; r++) total[r] = W{};
+        for (long start = 0; start < pairs; start += step) {
+            const long stop = start + step < pairs ? start + step : pairs;
+            W low[MR], high[MR];
+            if constexpr (R::PA == 2) {
+                sum4<MR>(a, lda, start, stop, b, low, high);
+                for (int r = 0; r < MR; r++)
+                    total[r] = reduce_loose<R>(total[r] + reduce_loose<R>(low[r], 16) + (reduce_loose<R>(high[r], 16) << 8), 16);
+            } else {
+                sum3<MR>(a, lda, start, stop, b, low);
+                for (int r = 0; r < MR; r++) total[r] = reduce_loose<R>(total[r] + reduce_loose<R>(reduce_loose<R>(low[r], 8), 8), 8);
+            }
+        }
+        for (int r = 0; r < MR; r++) std::memcpy(c + r * ldc, &total[r], 64);
+    }
+}
+
+template <class R, int MR>
+static void rows(int count, const int16_t *a, long lda, long pairs, const int16_t *b, const int64_t *e, typename R::S *c, long ldc) {
+    if (count == MR) return micro<R, MR>(a, lda, pairs, b, e, c, ldc);
+    if constexpr (MR > 1) rows<R, MR - 1>(count, a, lda, pairs, b, e, c, ldc);
+}
+
+template <class R>
+static void multiply_any(const int16_t *a, const int16_t *b, const int64_t *e, typename R::S *c, long points, long tiles, long k_padded, long outputs,
+                         int threads) {
+    const long panels = (outputs + 15) / 16, ldc = panels * 16, lda = R::PA * k_padded, pairs = k_padded / 2;
+#if defined(__AVX512BW__)
+    const long most = R::MR;
+#else
+    const long most = 2;  // 16 registers of 32 bytes
+#endif
+    const long band = 16 * most;  // rows whose limbs stay in the second cache while all panels pass by
+    parallel_for(points, threads, [&](auto each) {
+        each([&](long p) {
+            for (long m0 = 0; m0 < tiles; m0 += band) {
+                const long in_band = tiles - m0 < band ? tiles - m0 : band, groups = (in_band + most - 1) / most;
+                for (long panel = 0; panel < panels; panel++)
+                    for (long group = 0; group < groups; group++) {
+                        const long first = m0 + in_band * group / groups, next = m0 + in_band * (group + 1) / groups;
+                        rows<R, R::MR>(int(next - first), a + (p * tiles + first) * lda, lda, pairs, b + (p * panels + panel) * pairs * R::PB * 32, e,
+                                       c + (p * tiles + first) * ldc + panel * 16, ldc);
+                    }
+            }
+        });
+    });
+}
+
+// -------------------------------------------------------------------------------------------------------------- inverse
+template <class R> static void inverse_tile(const typename R::S *c, long tiles, long ldc, long m, long o0, const Geometry &g, long rows,
+                                            typename R::V *buffer, int64_t *out, long columns) {
+    const long points = g.points_y * g.points_x;
+    const auto columns_pass = R::inverse(int(g.points_y)), rows_pass = R::inverse(int(g.points_x));
+    for (long half = 0; half < 16; half += R::LANES) {
+        for (long p = 0; p < points; p++) std::memcpy(buffer + p, c + (p * tiles + m) * ldc + o0 + half, 64);
+        for (long i = 0; i < g.points_x; i++) columns_pass(buffer + i, g.points_x);
+        for (long y = 0; y < rows; y++) {
+            rows_pass(buffer + y * g.points_x, 1);
+            for (long x = 0; x < columns; x++)
+                for (int l = 0; l < R::LANES; l++) out[(y * columns + x) * 16 + half + l] = buffer[y * g.points_x + x][l];
+        }
+    }
+}
+
+template <class T> static void inverse_typed(int moduli, const int32_t *c3, const int32_t *c4, const int64_t *c5, const Geometry &g, long tile0, long tiles,
+                                             long outputs, T *out, const int64_t *os, int threads) {
+    const long ldc = (outputs + 15) / 16 * 16, blocks = ldc / 16, points = g.points_y * g.points_x, most = g.tile_y * g.tile_x * 16;
+    parallel_for(tiles * blocks, threads, [&](auto each) {
+        Buffer<int64_t> buffer(points * 8), r3(most), r4(most), r5(most);
+        each([&](long job) {
+            const long m = job / blocks, o0 = job % blocks * 16, tile = tile0 + m;
+            const long tx = tile % g.tiles_x, ty = tile / g.tiles_x % g.tiles_y, n = tile / (g.tiles_x * g.tiles_y);
+            long rows = g.out_height - ty * g.tile_y, columns = g.out_width - tx * g.tile_x;
+            if (rows > g.tile_y) rows = g.tile_y;
+            if (columns > g.tile_x) columns = g.tile_x;
+            void *scratch = buffer.p;
+            if (moduli & 8) inverse_tile<Ring3>(c3, tiles, ldc, m, o0, g, rows, static_cast<Ring3::V *>(scratch), r3.p, columns);
+            if (moduli & 16) inverse_tile<Ring4>(c4, tiles, ldc, m, o0, g, rows, static_cast<Ring4::V *>(scratch), r4.p, columns);
+            if (moduli & 32) inverse_tile<Ring5>(c5, tiles, ldc, m, o0, g, rows, static_cast<Ring5::V *>(scratch), r5.p, columns);
+            const long count = rows * columns * 16;
+            // Garner, largest modulus first: F_5 = 2 modulo F_4 and F_3, F_4 = 2 modulo F_3, so every inverse is a power of 1/2
+            int64_t *y = moduli & 32 ? r5.p : moduli & 16 ? r4.p : r3.p;
+            int64_t product = moduli & 32 ? Ring5::F : moduli & 16 ? Ring4::F : Ring3::F;
+            int64_t inverse = 1;
+            if ((moduli & 48) == 48) {
+                for (long i = 0; i < count; i++) y[i] += product * balanced_scalar(balanced_scalar(r4.p[i] - y[i], Ring4::F) * 32769, Ring4::F);
+                product *= Ring4::F;
+                inverse = 129;
+            }
+            if ((moduli & 8) && moduli != 8) {
+                inverse = inverse * 129 % Ring3::F;  // 129 = 1/2 modulo 257
+                for (long i = 0; i < count; i++) y[i] += product * balanced_scalar(balanced_scalar(r3.p[i] - y[i], Ring3::F) * inverse, Ring3::F);
+                product *= Ring3::F;
+            }
+            for (long l = 0; l < 16 && o0 + l < outputs; l++) {
+                T *plane = out + n * os[0] + (o0 + l) * os[1];
+                for (long r = 0; r < rows; r++)
+                    for (long i = 0; i < columns; i++) {
+                        int64_t v = y[(r * columns + i) * 16 + l];
+                        if (v > product / 2) v -= product;
+                        if (v < -(product / 2)) v += product;
+                        plane[(ty * g.tile_y + r) * os[2] + (tx * g.tile_x + i) * os[3]] = T(v);
+                    }
+            }
+        });
+    });
+}
+
+// ------------------------------------------------------------------------------------------------------------ the loops
+// The direct method, two ways. First the loops of (2.1) as they stand; rows of x are padded by the caller so that a row of outputs, rounded up to
+// 16, may read beyond the last one (`span`), because rows of 12 or 14 would otherwise hardly use a vector unit.
+template <class T> static void direct_planes(const T *x, const T *w, T *y, long n, long c, long h, long width, long o, long kh, long kw, long ow, int threads) {
+    const long oh = h - kh + 1, span = (ow + 15) / 16 * 16;
+    parallel_for(n * o, threads, [&](auto each) {
+        Buffer<T> sum(oh * span);
+        each([&](long job) {
+            T *__restrict out = sum.p;
+            std::memset(out, 0, sizeof(T) * oh * span);
+            for (long f = 0; f < c; f++)
+                for (long u = 0; u < kh; u++)
+                    for (long v = 0; v < kw; v++) {
+                        const T tap = w[((job % o * c + f) * kh + u) * kw + v];
+                        for (long i = 0; i < oh; i++) {
+                            const T *__restrict from = x + ((job / o * c + f) * h + i + u) * width + v;
+                            for (long j = 0; j < span; j += 16)
+                                for (long l = 0; l < 16; l++) out[i * span + j + l] += tap * from[j + l];
+                        }
+                    }
+            for (long i = 0; i < oh; i++) std::memcpy(y + (job * oh + i) * ow, out + i * span, sizeof(T) * ow);
+        });
+    });
+}
+
+// Second, the harder opponent: sixteen outputs by six pixels in registers; x [n][h][w][c] padded, w [o / 16][kh][kw][c][16], y [n][oh][ow][o].
+template <class T, int COUNT>
+__attribute__((noinline)) static void direct_block(const T *x, const T *w, T *y, long c, long h_step, long o, long kh, long kw) {
+    typedef T B __attribute__((vector_size(16 * sizeof(T))));
+    B sum[COUNT];
+#pragma GCC unroll 6
+    for (int j = 0; j < COUNT; j++) sum[j] = B{};
+    for (long u = 0; u < kh; u++)
+        for (long f = 0; f < kw * c; f++) {
+            B taps;
+            std::memcpy(&taps, w + (u * kw * c + f) * 16, sizeof(taps));
+#pragma GCC unroll 6
+            for (int j = 0; j < COUNT; j++) sum[j] += x[u * h_step + j * c + f] * taps;
+        }
+#pragma GCC unroll 6
+    for (int j = 0; j < COUNT; j++) std::memcpy(y + j * o, &sum[j], sizeof(B));
+}
+template <class T> static void direct_blocked(const T *x, const T *w, T *y, long n, long c, long h, long width, long o, long kh, long kw, long ow, int threads) {
+    const long oh = h - kh + 1;
+    parallel_for(n * oh, threads, [&](auto each) {
+        each([&](long job) {
+            for (long block = 0; block < o / 16; block++)
+                for (long j = 0; j < ow; j += j + 6 <= ow ? 6 : 1) {
+                    const T *from = x + ((job / oh * h + job % oh) * width + j) * c, *taps = w + block * kh * kw * c * 16;
+                    T *to = y + (job * ow + j) * o + block * 16;
+                    if (j + 6 <= ow) direct_block<T, 6>(from, taps, to, c, width * c, o, kh, kw);
+                    else direct_block<T, 1>(from, taps, to, c, width * c, o, kh, kw);
+                }
+        });
+    });
+}
+
+extern "C" {
+void fermat_forward(int64_t t, const void *x, const Geometry *g, int64_t tile0, int64_t tiles, int64_t k_padded, int16_t *a, int64_t threads) {
+    if (t == 3) forward_any<Ring3>(x, *g, tile0, tiles, k_padded, a, int(threads));
+    else if (t == 4) forward_any<Ring4>(x, *g, tile0, tiles, k_padded, a, int(threads));
+    else forward_any<Ring5>(x, *g, tile0, tiles, k_padded, a, int(threads));
+}
+void fermat_weights(int64_t t, const int64_t *w, const int64_t *ws, int64_t outputs, int64_t channels, int64_t kh, int64_t kw, int64_t ny, int64_t nx,
+                    int64_t k_padded, int64_t shift, int16_t *b, int64_t threads) {
+    const Kernels k = {w, ws, outputs, channels, kh, kw, ny, nx};
+    if (t == 3) weights_any<Ring3>(k, k_padded, int(shift), b, int(threads));
+    else if (t == 4) weights_any<Ring4>(k, k_padded, int(shift), b, int(threads));
+    else weights_any<Ring5>(k, k_padded, int(shift), b, int(threads));
+}
+void fermat_multiply(int64_t t, const int16_t *a, const int16_t *b, const int64_t *e, void *c, int64_t points, int64_t tiles, int64_t k_padded,
+                     int64_t outputs, int64_t threads) {
+    if (t == 3) multiply_any<Ring3>(a, b, e, static_cast<int32_t *>(c), points, tiles, k_padded, outputs, int(threads));
+    else if (t == 4) multiply_any<Ring4>(a, b, e, static_cast<int32_t *>(c), points, tiles, k_padded, outputs, int(threads));
+    else multiply_any<Ring5>(a, b, e, static_cast<int64_t *>(c), points, tiles, k_padded, outputs, int(threads));
+}
+void fermat_inverse(int64_t moduli, const int32_t *c3, const int32_t *c4, const int64_t *c5, const Geometry *g, int64_t tile0, int64_t tiles,
+                    int64_t outputs, void *out, int64_t wide, const int64_t *os, int64_t threads) {
+    if (wide) inverse_typed(int(moduli), c3, c4, c5, *g, tile0, tiles, outputs, static_cast<int64_t *>(out), os, int(threads));
+    else inverse_typed(int(moduli), c3, c4, c5, *g, tile0, tiles, outputs, static_cast<int32_t *>(out), os, int(threads));
+}
+void direct_planes32(const int32_t *x, const int32_t *w, int32_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
+                     int64_t ow, int64_t threads) { direct_planes(x, w, y, n, c, h, width, o, kh, kw, ow, int(threads)); }
+void direct_planes64(const int64_t *x, const int64_t *w, int64_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
+                     int64_t ow, int64_t threads) { direct_planes(x, w, y, n, c, h, width, o, kh, kw, ow, int(threads)); }
+void direct_blocked32(const int32_t *x, const int32_t *w, int32_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
+                      int64_t ow, int64_t threads) { direct_blocked(x, w, y, n, c, h, width, o, kh, kw, ow, int(threads)); }
+void direct_blocked64(const int64_t *x, const int64_t *w, int64_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
+                      int64_t ow, int64_t threads) { direct_blocked(x, w, y, n, c, h, width, o, kh, kw, ow, int(threads)); }
+const char *fermat_instructions() {
+#if defined(__AVX512VNNI__)
+    return "AVX-512 VNNI";
+#elif defined(__AVX512BW__)
+    return "AVX-512 BW";
+#elif defined(__AVX2__)
+    return "AVX2";
+#else
+    return "portable vectors";
+#endif
+}
+}

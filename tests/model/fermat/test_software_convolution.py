@@ -1,0 +1,208 @@
+"""The software convolution against direct sums: forward, every backend, every set of moduli, the ends of the ranges, bad input."""
+
+import numpy as np
+import pytest
+from fermatnet.model.errors import InputError
+from fermatnet.model.fermat import software_build, software_convolution, software_plan
+from fermatnet.model.fermat.software_convolution import convolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+BACKENDS = ["numpy", *(["compiled"] if software_build.available() else [])]
+LIMITS = {np.int8: (-128, 127), np.uint8: (0, 255), np.int16: (-32768, 32767)}
+
+
+def sums(x, w, stride=(1, 1), padding=(0, 0), groups=1):
+    """(2.1) as written, in int64: one shifted product after the other."""
+    x = np.pad(x.astype(np.int64), ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
+    kh, kw = w.shape[2:]
+    oh, ow = (x.shape[2] - kh) // stride[0] + 1, (x.shape[3] - kw) // stride[1] + 1
+    out = np.zeros((x.shape[0], w.shape[0], oh, ow), np.int64)
+    each_in, each_out = x.shape[1] // groups, w.shape[0] // groups
+    for g in range(groups):
+        for u in range(kh):
+            for v in range(kw):
+                part = x[:, g * each_in : (g + 1) * each_in, u : u + stride[0] * oh : stride[0], v : v + stride[1] * ow : stride[1]][:, :, :oh, :ow]
+                taps = w[g * each_out : (g + 1) * each_out, :, u, v].astype(np.int64)
+                out[:, g * each_out : (g + 1) * each_out] += np.einsum("ncyx,oc->noyx", part, taps)
+    return out
+
+
+@st.composite
+def layers(draw):
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    kernel = draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
+    padding = draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    stride = draw(st.sampled_from([(1, 1), (1, 1), (2, 2), (3, 1), (2, 3)]))
+    size = tuple(draw(st.integers(max(1, k - 2 * p), 24)) for k, p in zip(kernel, padding, strict=True))
+    low, high = draw(st.sampled_from([(-1, 1), (-8, 7), (0, 255), (-128, 127), (-2000, 2000), (-32768, 32767)]))
+    kind = draw(st.sampled_from([np.int64, np.int32, np.int16] + ([np.int8] if (low, high) in ((-1, 1), (-8, 7), (-128, 127)) else [])))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    channels, outputs = groups * draw(st.integers(1, 9)), groups * draw(st.integers(1, 18))
+    x = random.integers(low, high + 1, (draw(st.integers(1, 3)), channels, *size)).clip(np.iinfo(kind).min, np.iinfo(kind).max).astype(kind)
+    w = random.integers(-high - 1, high + 1, (outputs, channels // groups, *kernel)).clip(-32768, 32767).astype(np.int32)
+    return x, w, stride, padding, groups
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(max_examples=60, deadline=None)
+@given(layer=layers(), method=st.sampled_from(["auto", "fermat"]), threads=st.integers(1, 2), memory=st.sampled_from([1 << 30, 1 << 21]))
+def test_equals_direct_sums(backend, layer, method, threads, memory):
+    x, w, stride, padding, groups = layer
+    try:
+        got = convolve(x, w, stride, padding, groups, backend=backend, method=method, threads=threads, memory=memory)
+    except InputError as error:
+        assert "too little for one tile" in str(error) and memory == 1 << 21
+        return
+    assert got.dtype == np.int64
+    np.testing.assert_array_equal(got, sums(*layer))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("length", [4, 8, 16, 32, 64])
+@pytest.mark.parametrize("moduli", software_plan.MODULI)
+def test_each_system_and_length_at_the_edge_of_its_range(backend, moduli, length):
+    if length > 4 * software_plan.BITS[min(moduli)]:
+        with pytest.raises(InputError, match="fits a 3x3 kernel at length"):
+            convolve(np.ones((1, 1, 5, 5), np.int8), np.ones((1, 1, 3, 3), np.int8), moduli=moduli, length=length, backend=backend)
+        return
+    reach = software_plan.modulus(moduli) // 2 - 1
+    random = np.random.default_rng(length)
+    # the largest results this system may hold, of both signs: kernel entries as large as the bound allows, inputs at the ends of int16
+    top = min(32767, max(1, reach // (18 * 32768)))
+    x = random.choice(np.array([-32768 if top > 1 else -min(reach // 18, 14), 0, 32767 if top > 1 else min(reach // 18, 14)]), (2, 2, 9, 13)).astype(np.int32)
+    w = random.choice(np.array([-top, top]), (3, 2, 3, 3)).astype(np.int32)
+    bounds = (int(x.min()), int(x.max()))
+    got = convolve(x, w, 1, 1, moduli=moduli, length=length, backend=backend, method="fermat", x_range=bounds)
+    np.testing.assert_array_equal(got, sums(x, w, (1, 1), (1, 1)))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", LIMITS)
+@pytest.mark.parametrize("ends", ["low", "high", "mixed"])
+def test_extreme_values(backend, kind, ends):
+    low, high = LIMITS[kind]
+    shape = (2, 70, 11, 9)
+    x = {"low": np.full(shape, low), "high": np.full(shape, high), "mixed": np.where(np.indices(shape).sum(0) % 2, low, high)}[ends].astype(kind)
+    for value in (-32768, 32767):
+        w = np.full((5, 70, 5, 5), value, np.int16)
+        np.testing.assert_array_equal(convolve(x, w, 1, 2, backend=backend, method="fermat"), sums(x, w, (1, 1), (2, 2)))
+
+
+@pytest.mark.skipif("compiled" not in BACKENDS, reason="no C++ compiler here")
+@pytest.mark.parametrize("tap", [1, 2, 128, 181, 16384, -16384])
+def test_weights_whose_spectra_hit_the_one_residue_without_an_int16(tap):
+    # a single tap 2**k has spectrum values 2**15 modulo F_4 at many points, so whole channels must be repeated in the product
+    w = np.zeros((18, 5, 3, 3), np.int16)
+    w[::2, ::2, 1, 2] = tap
+    w[1::3, 3, 0, 0] = -tap
+    x = np.random.default_rng(1).integers(-1, 2, (2, 5, 9, 9)).astype(np.int8)
+    for length in (8, 16, 32):
+        got = convolve(x, w, 1, 1, moduli=(4,) if abs(tap) < 1000 else (4, 5), length=length, backend="compiled", method="fermat", cache=False)
+        np.testing.assert_array_equal(got, sums(x, w, (1, 1), (1, 1)))
+
+
+def test_large_image_is_tiled_and_memory_is_bounded():
+    random = np.random.default_rng(2)
+    x = random.integers(0, 256, (1, 3, 150, 211)).astype(np.uint8)
+    w = random.integers(-128, 128, (20, 3, 7, 3)).astype(np.int8)
+    profile = {}
+    got = convolve(x, w, 1, (3, 1), memory=1 << 20, method="fermat", profile=profile)
+    np.testing.assert_array_equal(got, sums(x, w, (1, 1), (3, 1)))
+    assert profile["plans"][0].tiles[1] > 1
+    if "compiled" in BACKENDS:  # the array backend rounds up to one image
+        with pytest.raises(InputError, match=r"memory=1000 bytes is too little for one tile: \d+ would do"):
+            convolve(x, w, memory=1000, method="fermat", backend="compiled")
+
+
+def test_kernels_longer_than_a_transform():
+    random = np.random.default_rng(3)
+    x, w = random.integers(-9, 10, (2, 2, 50, 80)), random.integers(-9, 10, (3, 2, 40, 66))
+    np.testing.assert_array_equal(convolve(x, w, (1, 2), (2, 0)), sums(x, w, (1, 2), (2, 0)))
+
+
+def test_views_of_any_strides():
+    random = np.random.default_rng(4)
+    x = random.integers(-9, 10, (12, 30, 10, 2)).astype(np.int16).transpose(3, 2, 0, 1)[:, ::-1, ::2]
+    w = random.integers(-9, 10, (3, 4, 10, 5)).transpose(3, 2, 0, 1)[:, :, ::-1]
+    np.testing.assert_array_equal(convolve(x, w, method="fermat"), sums(x, w))
+
+
+def test_changed_weights_are_never_taken_from_the_cache():
+    x = np.arange(2 * 8 * 8).reshape(1, 2, 8, 8).astype(np.int16)
+    w = np.ones((2, 2, 3, 3), np.int64)
+    convolve(x, w, method="fermat")
+    w[1, 1, 2, 2] = 5  # in place: same address, same object
+    np.testing.assert_array_equal(convolve(x, w, method="fermat"), sums(x, w))
+
+
+def test_cache_keeps_within_its_limit():
+    cache = software_convolution.spectra_cache
+    software_convolution.clear_cache()
+    before, cache.limit = cache.limit, 200_000
+    try:
+        for seed in range(5):
+            random = np.random.default_rng(seed)
+            convolve(random.integers(-3, 4, (1, 8, 12, 12)), random.integers(-3, 4, (16, 8, 3, 3)), method="fermat")
+            assert cache.nbytes <= 200_000
+    finally:
+        cache.limit = before
+
+
+def test_never_wraps_at_the_bound_of_a_system():
+    # 128 * 256 = 2**15 is one too much for F_4 = 65537, 128 * 255 fits: the plan must step up exactly there
+    w = np.full((1, 1, 1, 1), 128, np.int64)
+    for top, moduli in ((255, (4,)), (256, (3, 4))):
+        x, profile = np.full((1, 1, 4, 4), top, np.int64), {}
+        got = convolve(x, w, x_range=(0, top), method="fermat", profile=profile)
+        assert (got == 128 * top).all()
+        reach = software_plan.modulus(profile["plans"][0].moduli) // 2
+        assert 128 * top < reach and (moduli != (4,) or 128 * top < 32768)
+    with pytest.raises(InputError, match=r"results up to 32768 do not fit F_4 \(at most 32767\): F_3, F_4 would do"):
+        convolve(np.full((1, 1, 4, 4), 256), w, x_range=(0, 256), method="fermat", moduli=(4,))
+
+
+BAD = [
+    (lambda x, w: convolve(x.astype(np.float32), w), r"x must hold integers .*, not float32"),
+    (lambda x, w: convolve(x, w.astype(bool)), r"w must hold integers .*, not bool"),
+    (lambda x, w: convolve(x[0], w), r"x must have 4 axes \(n, C, H, W\), not shape \(4, 9, 9\)"),
+    (lambda x, w: convolve(x[:0], w), r"x is empty: shape \(0, 4, 9, 9\)"),
+    (lambda x, w: convolve(x, w[:, :3]), r"channels do not match: x has 4, w takes 3 in each of 1 group"),
+    (lambda x, w: convolve(x, w, groups=3), r"groups must divide the input's 4 and the output's 6 channels, not 3"),
+    (lambda x, w: convolve(x[:, :, :2], w), r"a 3x3 kernel is larger than the padded 2x9 image"),
+    (lambda x, w: convolve(x, w, stride=0), r"stride must be an integer of at least 1, or two of them, not 0"),
+    (lambda x, w: convolve(x, w, padding=(1, 2, 3)), r"padding must be an integer of at least 0"),
+    (lambda x, w: convolve(x, w, threads=0), r"threads must be a positive integer, not 0"),
+    (lambda x, w: convolve(x, w, backend="fast"), r"backend must be auto, compiled or numpy, not 'fast'"),
+    (lambda x, w: convolve(x, w, method="fast"), r"method must be auto, fermat or direct, not 'fast'"),
+    (lambda x, w: convolve(x, w, moduli=(6,)), r"moduli must be one of .*, not \(6,\)"),
+    (lambda x, w: convolve(x, w, length=12), r"length must be one of .*, not 12"),
+    (lambda x, w: convolve(x, w, x_range=(0, 1)), r"x lies in \[-?\d+, \d+\], outside x_range \(0, 1\)"),
+    (lambda x, w: convolve(x, w, dtype=np.int16), r"dtype must be int64 or int32, not int16"),
+    (lambda x, w: convolve(x * 2**50, w * 2**20), r"results up to \d+ \(2\^\d+.\d\) may overflow: F_3, F_4 and F_5 together hold \d+"),
+    (lambda x, w: convolve(x * 2**20, w * 2**20, dtype=np.int32), r"results up to \d+ do not fit int32: use int64"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD)
+def test_bad_input_is_one_clear_line(call, message):
+    random = np.random.default_rng(5)
+    x, w = random.integers(-3, 4, (2, 4, 9, 9)), random.integers(-3, 4, (6, 4, 3, 3))
+    with pytest.raises(InputError, match=message) as caught:
+        call(x, w)
+    assert "\n" not in str(caught.value)
+
+
+def test_explains_itself():
+    x, w = np.full((4, 8, 20, 20), 3, np.int8), np.full((16, 8, 5, 5), -2, np.int8)
+    text = software_convolution.explain(x, w, 1, 2, method="fermat")
+    assert "every result lies in [-1200, 0]" in text and "modulo F_4 = 2^16+1" in text and "overlap-save" in text and "rejected" in text
+    assert "phases" in software_convolution.explain(x, w, 2, 2)
+
+
+def test_without_a_compiler_numpy_takes_over(monkeypatch):
+    monkeypatch.setattr(software_build, "_load", lambda: (None, "no C++ compiler: install g++ (or set CXX)"))
+    x, w = np.arange(50).reshape(1, 2, 5, 5), np.arange(-18, 18).reshape(2, 2, 3, 3)
+    np.testing.assert_array_equal(convolve(x, w), sums(x, w))
+    with pytest.raises(InputError, match="compiled backend cannot be built here: no C\\+\\+ compiler"):
+        convolve(x, w, backend="compiled")
