@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The network compiler: from a network to a top level with AXI4-Stream edges, and the folder of files around it."""
 
 import hashlib
@@ -230,10 +231,10 @@ def _cycles_wanted(fps: float | None, cycles: int | None, luts: float | None, cl
 
 def interface(design: Design, name: str, memories: list[str], clock_mhz: float, device: str) -> dict[str, Any]:
     """What a user or a test bench has to know about the generated files."""
-    net, top = design.net, Top(design)
-    instances = design.instances()
+    net, instances = design.net, design.instances()
 
-    def port(prefix: str, tensor: str, shape: Shape, lanes: int) -> dict[str, Any]:
+    def port(prefix: str, tensor: str) -> dict[str, Any]:
+        shape, lanes = shape_of(net.types[tensor]), design.paces[tensor].lanes
         bits = field_bits(shape)
         return {"port": prefix, "tdata_bits": bits * lanes, "lanes": lanes, "element_bits": bits, "element_signed": shape.signed,
                 "value_bits": shape.width, "shape": list(net.types[tensor].shape), "range": [net.types[tensor].lo, net.types[tensor].hi],
@@ -251,8 +252,7 @@ def interface(design: Design, name: str, memories: list[str], clock_mhz: float, 
     return {
         "format": 1, "name": name, "top": TOP, "clock": "clk", "reset": "rst",
         "files": {"verilog": [f"{TOP}.v"], "memories": memories, "core": f"{TOP}.core", "waivers": f"{TOP}.vlt"},
-        "input": port("s_axis", net.input_name, top.source_shape, top.source_lanes),
-        "output": port("m_axis", net.output, top.sink_shape, top.sink_lanes),
+        "input": port("s_axis", net.input_name), "output": port("m_axis", net.output),
         "latency_cycles": design.latency, "cycles_per_image": design.cycles_per_image, "clock_mhz": clock_mhz, "device": device,
         "network_sha256": fingerprint(net), "layers": layers,
     }

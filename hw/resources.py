@@ -1,6 +1,6 @@
 """What a layer will cost: look-up tables, flip-flops, block memories and multipliers, before anything is synthesised."""
 
-from fermatnet.hw.layers import Elementwise, Fold, Layer, Matrix, shape_of
+from fermatnet.hw.layers import Elementwise, Fold, Layer, Matrix, Transform, shape_of
 from fermatnet.model.network import nodes
 
 __all__ = ["lut_cost"]
@@ -17,6 +17,8 @@ def lut_cost(layer: Layer, fold: Fold) -> float:
         else:
             unit = 1.2 * width * node.weight_bits + 4
         return fold.pe * fold.simd * unit + fold.pe * 2 * out + 2 * fold.simd * width + 150
+    if isinstance(layer, Transform):
+        return sum(60.0 * b + fold.pe * b * b for b in layer.plan.widths) * 4
     if isinstance(layer, Elementwise):
         return 2.0 * out + 30
     return fold.pe * 2.0 * width + 100

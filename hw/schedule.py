@@ -27,7 +27,7 @@ from fermatnet.model.network import Network
 __all__ = ["Edge", "Schedule", "conversions", "depth_needed", "lanes_plan", "make"]
 
 SOURCE_LATENCY = 1      # the register at the AXI4-Stream edge
-IMAGES = 3              # unrolled; the last one is in the steady state
+IMAGES = (3, 6, 12, 24)     # unrolled, as many as the steady state takes to come
 
 
 @dataclass(frozen=True)
@@ -123,15 +123,14 @@ def make(net: Network, models: dict[str, Any], edges: list[Edge], paces: dict[st
     for _ in range(64):
         wanted, needs = _backward(net, models, plan, paces, period)
         first = wanted[net.input_name]
-        offered = np.concatenate([first + k * period for k in range(IMAGES)])
-        times, seen = _forward(net, models, plan, offered)
-        changed = _grow_rings(net, models, rows, needs, seen, period)
+        images, times, seen = _steady(net, models, plan, first, period)
+        changed = _grow_rings(net, models, rows, needs, seen, (images - 1) * period)
         if not changed:
             changed = _grow_queues(plan, seen)
         if not changed:
             eager, _ = _forward(net, models, plan, np.arange(len(first), dtype=np.int64))
             latency = int(eager[net.output][0])
-            return Schedule(period, latency, plan, rows, {name: value[-len(value) // IMAGES :] for name, value in times.items()})
+            return Schedule(period, latency, plan, rows, {name: value[-(len(value) // images) :] for name, value in times.items()})
     raise InputError(f"no schedule of {period} cycles was found: the queues keep growing")
 
 
@@ -181,7 +180,17 @@ def _forward(net, models, plan, offered):
     return times, seen
 
 
-def _grow_rings(net, models, rows, needs, seen, period) -> bool:
+def _steady(net, models, plan, first, period):
+    """Forward until the last two images leave exactly one period apart (or the rings turn out too small for that)."""
+    for images in IMAGES:
+        times, seen = _forward(net, models, plan, np.concatenate([first + k * period for k in range(images)]))
+        last = times[net.output].reshape(images, -1)
+        if (last[-1] - last[-2] == period).all():
+            break
+    return images, times, seen
+
+
+def _grow_rings(net, models, rows, needs, seen, ahead) -> bool:
     """A ring that makes its input wait past the latest time gets one more row."""
     changed = False
     for node in net.nodes:
@@ -189,7 +198,7 @@ def _grow_rings(net, models, rows, needs, seen, period) -> bool:
         if not isinstance(model, timing.Windows):
             continue
         needed = needs[node.name, 0]
-        taken = seen[node.name, 0][1][1][-len(needed) :] - (IMAGES - 1) * period
+        taken = seen[node.name, 0][1][1][-len(needed) :] - ahead
         if (taken > needed).any():
             rows[node.name] = model.rows + 1
             models[node.name] = replace(model, rows=model.rows + 1)
