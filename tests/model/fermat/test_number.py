@@ -46,8 +46,8 @@ def test_unary_exhaustively(b: int) -> None:
     assert_is(ring, ring.neg(x), -v % ring.modulus)
     for k in range(-2 * b, 4 * b + 1):
         assert_is(ring, ring.shift(x, k), v * pow(2, k, ring.modulus) % ring.modulus)
-    k = np.arange(ring.modulus) % (2 * b)
-    assert_is(ring, ring.shift(x, k), [int(n) * 2 ** int(s) % ring.modulus for n, s in zip(v.tolist(), k.tolist(), strict=True)])
+    amounts = np.arange(ring.modulus) % (2 * b)
+    assert_is(ring, ring.shift(x, amounts), [n * 2**s % ring.modulus for n, s in zip(v.tolist(), amounts.tolist(), strict=True)])
     half = 1 << (b - 1)
     signed = np.arange(-half, half + 1)
     assert_is(ring, ring.encode(signed), signed % ring.modulus)

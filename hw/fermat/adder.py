@@ -1,0 +1,100 @@
+"""Diminished-1 adder and subtractor: zeros handled inside the carries, without operand multiplexers.
+
+With codes X, Y and flags zx, zy the sum's code is X + Y + c, c = not(carry | zx | zy); the flag is the carry out of that
+increment. A subtraction adds the complement of Y; a zero y adds all ones, which its own c = 1 takes back. The flags enter as
+extra top bits of the two carry chains, so they cost no logic after a chain.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.hw.fermat.number import Number, check_choice, number, register
+from fermatnet.hw.fermat.prefix import prefix_carries
+
+__all__ = ["FORMS", "Adder", "Subtractor"]
+
+FORMS = ("chain", "select", "prefix")
+
+
+class Adder(wiring.Component):
+    """o = x + y modulo 2^b + 1.
+
+    Latency: ``latency`` enabled cycles, 0, 1 or 2; throughput: one sum per enabled cycle.
+
+    Parameters
+    ----------
+    b : width of the modulus, 2..64.
+    latency : 0 combinational; 1 output register; 2 also a register between sum and increment (half the carry delay).
+    form : "chain": sum, then end-around increment, two carry chains that share their propagate signals (smallest on an FPGA);
+        "select": sum and sum + 1 side by side, then a multiplexer (one carry chain of delay in one cycle);
+        "prefix": Sklansky parallel-prefix carries with the inverted end-around carry as last level (for ASIC).
+
+    Members
+    -------
+    x, y : In(Number(b)); o : Out(Number(b)); en : In(1), advances the registers.
+    """
+
+    subtract = False
+
+    def __init__(self, b: int, *, latency: int = 1, form: str = "chain") -> None:
+        check_choice("latency", latency, (0, 1, 2))
+        check_choice("form", form, FORMS)
+        layout = Number(b)
+        self.b, self.latency, self.form = layout.b, latency, form
+        super().__init__({"x": In(layout), "y": In(layout), "en": In(1), "o": Out(layout)})
+
+    def elaborate(self, platform):
+        m = Module()
+        x, zx, zy, b = self.x.value, self.x.zero, self.y.zero, self.b
+        y = ~self.y.value if self.subtract else self.y.value
+        if self.subtract:
+            no_increment, propagate, keep, both = zx & ~zy, ~zy, ~zy | zx, Const(0, 1)
+        else:
+            no_increment, propagate, keep, both = zx | zy, Const(1, 1), Const(1, 1), zx & zy
+        build = {"chain": self._chain, "select": self._select, "prefix": self._prefix}[self.form]
+        result = build(m, x, y[:b], no_increment, propagate, keep, both)
+        m.d.comb += self.o.eq(register(m, self.en, result) if self.latency else result)
+        return m
+
+    # Each form gets codes x and y (y complemented for a subtraction) and four bits:
+    #   the carry at bit b becomes  carry(no_increment, propagate, carry of x + y),  its complement is the increment;
+    #   flag = both | keep & carry out of the increment.
+
+    def _chain(self, m: Module, x: Value, y: Value, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
+        b = self.b
+        total = Cat(x, no_increment, Const(1, 1)) + Cat(y, propagate, Const(0, 1))
+        increment = total[b + 1]
+        if self.latency == 2:
+            s, increment, keep, both = (register(m, self.en, v) for v in (total[:b], increment, keep, both))
+            final = Cat(s, keep, both) + increment if self.subtract else Cat(s, both) + increment
+            return number(b, final[:b], final[b + 1 if self.subtract else b])
+        final = Cat(increment, x, increment & keep, both) + Cat(increment, y)
+        return number(b, final[1 : b + 1], final[b + 2])
+
+    def _select(self, m: Module, x: Value, y: Value, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
+        b = self.b
+        total = Cat(x, no_increment, Const(1, 1)) + Cat(y, propagate, Const(0, 1))
+        above = (Cat(Const(1, 1), x) + Cat(Const(1, 1), y))[1 : b + 2]
+        s, increment = total[:b], total[b + 1]
+        if self.latency == 2:
+            s, increment, above, keep, both = (register(m, self.en, v) for v in (s, increment, above, keep, both))
+        return number(b, Mux(increment, above[:b], s), both | (increment & keep & above[b]))
+
+    def _prefix(self, m: Module, x: Value, y: Value, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
+        b = self.b
+        half = x ^ y
+        g, p = prefix_carries(x & y, half)
+        increment = ~((no_increment & propagate) | (propagate & g[b - 1]) | (no_increment & g[b - 1]))
+        g, p = Cat(*g), Cat(*p)
+        if self.latency == 2:
+            half, g, p, increment, keep, both = (register(m, self.en, v) for v in (half, g, p, increment, keep, both))
+        carries = g | (p & increment.replicate(b))
+        value = half ^ Cat(increment, carries[: b - 1])
+        return number(b, value, both | (increment & keep & carries[b - 1]))
+
+
+class Subtractor(Adder):
+    """o = x - y modulo 2^b + 1; parameters, members, latency and throughput of ``Adder``."""
+
+    subtract = True
