@@ -169,9 +169,8 @@ class Convolver(wiring.Component):
         beats = min(plan.tile[0], self.geometry.out[0]) * self.geometry.out[1] * self.outputs // self.lanes_out
         band_period = max(plan.tiles[1] * period, beats)
         band = (plan.tiles[1] * self.jobs - 1) * path.job + drain + self.out_after + self.reconstructs[0].latency + 3 + beats
-        # a tenth of a bank is not worth another one
-        spectra, jobs, bands = (max(2, ceil(held / every - 0.1)) for held, every in ((tile, period), (sums, path.job), (band, band_period)))
-        return spectra, jobs, bands
+        # a tenth of a large bank is not worth another one
+        return max(2, ceil(tile / period - 0.1)), max(2, ceil(sums / path.job)), max(2, ceil(band / band_period - 0.1))
 
     def _timing(self) -> Timing:
         images, path = self.images, self.paths[0]
