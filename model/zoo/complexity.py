@@ -21,8 +21,9 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.zoo import build
 from fermatnet.model.zoo.binary import BinaryConv2d, Concat, Join, Sum
 from fermatnet.model.zoo.binarydensenet import DenseStage
+from fermatnet.model.zoo.generator import NOISE
 
-__all__ = ["CONVENTIONS", "Layer", "Measured", "measure", "report", "summarise"]
+__all__ = ["CONVENTIONS", "Layer", "Measured", "generator_figures", "measure", "report", "summarise"]
 
 BATCH = 64
 """Images of the run-time memory of chapter 5."""
@@ -68,7 +69,7 @@ def _planes(module: nn.Module) -> tuple[str, int, int] | None:
     """Kind and planes of a layer with weights; None for a module that is not one."""
     weight = getattr(module, "weight", None)
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        return "norm", 1, 1
+        return None if weight is None else ("norm", 1, 1)
     if not isinstance(weight, torch.Tensor) or weight.dim() not in (2, 4) or isinstance(module, nn.Embedding):
         return None
     pieces = getattr(module, "pieces", None)
@@ -80,8 +81,11 @@ def _planes(module: nn.Module) -> tuple[str, int, int] | None:
     return "real", 1, 1
 
 
-def measure(network: nn.Module, input_shape: tuple[int, ...]) -> Measured:
-    """Run a copy of the network once on meta tensors of shape (1, C, H, W) and write down each layer."""
+def measure(network: nn.Module, input_shape: tuple[int, ...], inputs: tuple[torch.Tensor, ...] | None = None) -> Measured:
+    """Run a copy of the network once on a meta tensor (1, *input_shape) and write down each layer.
+
+    ``inputs``: meta tensors to run it on instead, for networks that do not take one image.
+    """
     network = copy.deepcopy(network).to("meta").eval()
     layers: list[Layer] = []
     joins = [0]
@@ -130,7 +134,7 @@ def measure(network: nn.Module, input_shape: tuple[int, ...]) -> Measured:
             module.register_forward_hook(pooled)
     parameters = sum(p.numel() for p in network.parameters())
     with torch.no_grad():
-        network(torch.zeros((1, *input_shape), device="meta"))
+        network(*(inputs if inputs is not None else (torch.zeros((1, *input_shape), device="meta"),)))
     return Measured(
         tuple(layers), parameters, max(joins), sums["extra"], sums["excess_weights"], sums["excess_macs"], sums["pooled"]
     )
@@ -220,6 +224,13 @@ def summarise(network: nn.Module, input_shape: tuple[int, ...], *, layers: bool 
     if layers:
         figures["layers"] = [asdict(layer) for layer in measured.layers]
     return figures
+
+
+def generator_figures(generator: nn.Module) -> dict[str, int]:
+    """Table 8.7 for a generator of images: weights of its layers (no biases, no norms) and multiply-accumulates an image."""
+    z, labels = torch.zeros(1, NOISE, device="meta"), torch.zeros(1, dtype=torch.int64, device="meta")
+    measured = measure(generator, (NOISE,), (z, labels))
+    return {"parameters": measured.parameters, "weights": measured.total("real", "weights"), "macs": measured.total("real", "macs")}
 
 
 def report(name: str, input_shape: tuple[int, int, int], classes: int, *, layers: bool = False, **options: Any) -> dict[str, Any]:
