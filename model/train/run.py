@@ -4,9 +4,10 @@
 ``torchrun`` the same call runs data-parallel (gloo on CPU, nccl on GPU) and the first process writes the same folder.
 """
 
+import inspect
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -32,14 +33,18 @@ __all__ = ["build_for", "carry_over", "export_run", "load_run", "train"]
 FORMAT = 1
 
 
-def build_for(net: str, data: Data, how: Scheme) -> nn.Module:
-    """The network for the data's shape, classes and pixel width, as far as its builder takes them."""
-    import inspect
-
+def _parameters(net: str) -> Mapping[str, inspect.Parameter]:
+    """What a network's builder takes; InputError when there is no such network or it takes no scheme."""
     entry, _ = zoo.entry(net)
     takes = inspect.signature(entry.builder).parameters
     if "how" not in takes:
         raise InputError(f"{net} is not trained by this front end: its builder takes no quantization scheme")
+    return takes
+
+
+def build_for(net: str, data: Data, how: Scheme) -> nn.Module:
+    """The network for the data's shape, classes and pixel width, as far as its builder takes them."""
+    takes = _parameters(net)
     given = {"how": how, "classes": len(data.classes), "shape": data.shape, "bits": data.bits}
     return zoo.build(net, **{key: value for key, value in given.items() if key in takes})
 
@@ -94,6 +99,7 @@ class _Run:
         return found
 
     def run(self, resume: bool) -> dict[str, Any]:
+        _parameters(self.net)  # before the folder is made
         self.data = load(self.data_name)
         if self.how.threads:
             torch.set_num_threads(self.how.threads)
