@@ -218,10 +218,10 @@ def _read_response(
     for at, row in enumerate(rows):
         if (row[1] == "1") != (at % per_image == per_image - 1):
             raise runner.SimulationError(f"m_axis_tlast is {row[1]} on beat {at % per_image} of image {at // per_image}")
-    width = out["tdata_bits"] // 8
+    width, bits = out["tdata_bits"] // 8, out.get("value_bits", out["element_bits"])
     beats = np.frombuffer(bytes.fromhex("".join(row[0] for row in rows)), np.uint8).reshape(-1, width)[:, ::-1]
     try:
-        values = packing.unpack(np.ascontiguousarray(beats), tuple(out["shape"]), out["lanes"], out["element_bits"], out["element_signed"])
+        values = packing.unpack(np.ascontiguousarray(beats), tuple(out["shape"]), out["lanes"], bits, out["element_signed"])
     except ValueError as error:
         raise runner.SimulationError(f"m_axis_tdata: {error}") from None
     ends = [int(row[2], 16) for row in rows[per_image - 1 :: per_image]]

@@ -1,0 +1,73 @@
+"""Counts of what a mapped netlist uses, by module and by place in the hierarchy."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["RESOURCES", "resources", "total", "whole"]
+
+RESOURCES = ("luts", "ffs", "brams", "dsps")
+
+# What one cell of a type takes. Cells that are not here (carry chains of xc7, wide multiplexers, buffers) come with a LUT or
+# take none.
+WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
+    "ecp5": {
+        # a carry cell uses both LUTs of its slice; a distributed RAM four LUTs, and its write port blocks two more
+        "luts": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
+        "ffs": {"TRELLIS_FF": 1},
+        "brams": {"DP16KD": 1, "PDPW16KD": 1},
+        "dsps": {"MULT18X18D": 1},
+    },
+    "ice40": {
+        "luts": {"SB_LUT4": 1},
+        "ffs": {},  # every SB_DFF*, see below
+        "brams": {"SB_RAM40_4K": 1, "SB_RAM40_4KNR": 1, "SB_RAM40_4KNW": 1, "SB_RAM40_4KNRNW": 1},
+        "dsps": {"SB_MAC16": 1},
+    },
+    "xc7": {
+        "luts": {
+            **{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "SRL16E": 1, "SRLC32E": 1,
+            "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4,
+            "RAM32M": 4, "RAM64M": 4,
+        },
+        "ffs": {name: 1 for name in ("FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1", "FDCE_1", "FDPE_1", "LDCE", "LDPE")},
+        "brams": {"RAMB36E1": 1, "RAMB18E1": 0.5},
+        "dsps": {"DSP48E1": 1},
+    },
+}
+
+
+def total(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[str]:
+    """Cells of ``top`` and of everything under it, by type; ``modules`` holds each module's cells, submodules among them."""
+    known: dict[str, Counter[str]] = {}
+
+    def count(name: str) -> Counter[str]:
+        if name not in known:
+            cells: Counter[str] = Counter()
+            for kind, number in modules[name].items():
+                if kind in modules:
+                    for below, inside in count(kind).items():
+                        cells[below] += number * inside
+                elif not kind.startswith("$"):  # $scopeinfo and the like are notes, not cells
+                    cells[kind] += number
+            known[name] = cells
+        return known[name]
+
+    return count(top)
+
+
+def resources(cells: Mapping[str, int], family: str) -> dict[str, Any]:
+    """LUTs, flip-flops, block RAMs and DSPs of ``cells``; block RAMs of xc7 are counted in 36 kbit, so in halves."""
+    counts: dict[str, Any] = {}
+    for resource in RESOURCES:
+        weights = WEIGHTS[family][resource]
+        number = sum(weights.get(kind, 0) * many for kind, many in cells.items())
+        if family == "ice40" and resource == "ffs":
+            number = sum(many for kind, many in cells.items() if kind.startswith("SB_DFF"))
+        counts[resource] = whole(number)
+    return counts
+
+
+def whole(number: float) -> float | int:
+    """An int where nothing is lost."""
+    return int(number) if number == int(number) else number

@@ -1,0 +1,67 @@
+"""Logic synthesis with yosys: from Verilog to a netlist of the family's cells, with each layer kept apart."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fermatnet.synth import tools
+from fermatnet.synth.devices import Device
+
+__all__ = ["Netlist", "map_design"]
+
+COMMANDS = {"ecp5": "synth_ecp5", "ice40": "synth_ice40", "xc7": "synth_xilinx"}
+NETLIST = "netlist.json"
+
+
+@dataclass(frozen=True)
+class Netlist:
+    """A mapped design in ``directory``: cells by module and the top module's instances by name."""
+
+    directory: Path
+    top: str
+    modules: dict[str, dict[str, int]]
+    instances: dict[str, str]
+    port_bits: int
+    version: str
+    seconds: float
+
+
+def map_design(
+    directory: Path, verilog: Sequence[str], top: str, device: Device, *, flatten: bool = True, apart: str = ""
+) -> Netlist:
+    """Maps the Verilog files (names relative to ``directory``, which holds their memory files too) to cells of ``device``.
+
+    ``flatten``: dissolve the hierarchy, except modules that ask to be kept. ``apart``: keep every instance directly under
+    this module whole. Cells then belong to exactly one layer, where names of mapped logic in a flat netlist tell nothing;
+    layers meet at registered streams, so hardly anything could have been shared across them.
+    """
+    yosys = tools.find("yosys")
+    kept = [] if flatten else ["-noflatten"]
+    if device.family == "xc7":  # the other way round there
+        kept = ["-flatten"] if flatten else []
+    command = " ".join([COMMANDS[device.family], *device.map, *kept, "-top", top])
+    keep = [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"] if apart else []
+    script = [
+        f"read_verilog -defer {' '.join(verilog)}",  # -defer: a memory's default file name is not one to open
+        f"hierarchy -check -top {top}",
+        *keep,
+        f"{command} -run begin:map_luts",
+        "splitnets",  # abc9 can give two wires one name (yosys issue 4349) unless they are single bits
+        f"{command} -run map_luts:",
+        f"write_json {NETLIST}",
+        "tee -q -o cells.json stat -json",
+    ]
+    (directory / "map.ys").write_text("\n".join(script) + "\n")
+    seconds = tools.run(yosys, ["-q", "-l", "yosys.log", "map.ys"], directory, "yosys.out")
+    return _read(directory, top, yosys.version, seconds)
+
+
+def _read(directory: Path, top: str, version: str, seconds: float) -> Netlist:
+    stat = json.loads((directory / "cells.json").read_text())
+    modules = {name.removeprefix("\\"): body["num_cells_by_type"] for name, body in stat["modules"].items()}
+    modules = {name: {kind.removeprefix("\\"): many for kind, many in cells.items()} for name, cells in modules.items()}
+    design = json.loads((directory / NETLIST).read_text())["modules"][top]
+    instances = {name: cell["type"] for name, cell in design["cells"].items() if cell["type"] in modules}
+    port_bits = sum(len(port["bits"]) for port in design["ports"].values())
+    return Netlist(directory, top, modules, instances, port_bits, version, seconds)
