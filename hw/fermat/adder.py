@@ -46,43 +46,52 @@ class Adder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        x, zx, zy, b = self.x.value, self.x.zero, self.y.zero, self.b
-        y = ~self.y.value if self.subtract else self.y.value
+        zx, zy = self.x.zero, self.y.zero
         if self.subtract:
             no_increment, propagate, keep, both = zx & ~zy, ~zy, ~zy | zx, Const(0, 1)
         else:
             no_increment, propagate, keep, both = zx | zy, Const(1, 1), Const(1, 1), zx & zy
         build = {"chain": self._chain, "select": self._select, "prefix": self._prefix}[self.form]
-        result = build(m, x, y[:b], no_increment, propagate, keep, both)
+        result = build(m, no_increment, propagate, keep, both)
         m.d.comb += self.o.eq(register(m, self.en, result) if self.latency else result)
         return m
 
-    # Each form gets codes x and y (y complemented for a subtraction) and four bits:
+    # Each form adds the codes (a subtraction the complement of y) and gets four bits:
     #   the carry at bit b becomes  carry(no_increment, propagate, carry of x + y),  its complement is the increment;
     #   flag = both | keep & carry out of the increment.
 
-    def _chain(self, m: Module, x: Value, y: Value, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
-        b = self.b
-        total = Cat(x, no_increment, Const(1, 1)) + Cat(y, propagate, Const(0, 1))
+    def _sum(self, carry: Value | None, x: Value, y: Value, more_x: tuple[Value, ...] = (), more_y: tuple[Value, ...] = ()) -> Value:
+        """x + y + carry as one carry chain; written as a subtraction where y is a complement, so that no inverter precedes the chain."""
+        if self.subtract:  # the lowest bit turns the subtraction's own carry-in of 1 into `carry`
+            low = Const(0, 1) if carry is None else carry
+            return (Cat(low, x, *more_x) - Cat(Const(1, 1), y, *(~bit for bit in more_y)))[1 : len(x) + len(more_x) + 1]
+        if carry is None:
+            return (Cat(x, *more_x) + Cat(y, *more_y))[: len(x) + len(more_x)]
+        return (Cat(carry, x, *more_x) + Cat(carry, y, *more_y))[1 : len(x) + len(more_x) + 1]
+
+    def _chain(self, m: Module, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
+        b, x, y, zero, one = self.b, self.x.value, self.y.value, Const(0, 1), Const(1, 1)
+        total = self._sum(None, x, y, (no_increment, one), (propagate, zero))
         increment = total[b + 1]
         if self.latency == 2:
             s, increment, keep, both = (register(m, self.en, v) for v in (total[:b], increment, keep, both))
             final = Cat(s, keep, both) + increment if self.subtract else Cat(s, both) + increment
             return number(b, final[:b], final[b + 1 if self.subtract else b])
-        final = Cat(increment, x, increment & keep, both) + Cat(increment, y)
-        return number(b, final[1 : b + 1], final[b + 2])
+        final = self._sum(increment, x, y, (increment & keep, both), (zero, zero))
+        return number(b, final[:b], final[b + 1])
 
-    def _select(self, m: Module, x: Value, y: Value, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
-        b = self.b
-        total = Cat(x, no_increment, Const(1, 1)) + Cat(y, propagate, Const(0, 1))
-        above = (Cat(Const(1, 1), x) + Cat(Const(1, 1), y))[1 : b + 2]
+    def _select(self, m: Module, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
+        b, x, y, zero, one = self.b, self.x.value, self.y.value, Const(0, 1), Const(1, 1)
+        total = self._sum(None, x, y, (no_increment, one), (propagate, zero))
+        above = self._sum(one, x, y, (zero,), (zero,))
         s, increment = total[:b], total[b + 1]
         if self.latency == 2:
             s, increment, above, keep, both = (register(m, self.en, v) for v in (s, increment, above, keep, both))
         return number(b, Mux(increment, above[:b], s), both | (increment & keep & above[b]))
 
-    def _prefix(self, m: Module, x: Value, y: Value, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
-        b = self.b
+    def _prefix(self, m: Module, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
+        b, x = self.b, self.x.value
+        y = (~self.y.value)[:b] if self.subtract else self.y.value
         half = x ^ y
         g, p = prefix_carries(x & y, half)
         increment = ~((no_increment & propagate) | (propagate & g[b - 1]) | (no_increment & g[b - 1]))
