@@ -29,7 +29,7 @@ def pack_words(lanes: np.ndarray, bits: int) -> list[int]:
     """Rows of unsigned lanes (uint64, each below 2^bits, bits <= 64) to integers, lane 0 lowest."""
     padded = -(-bits // 8) * 8
     if padded == bits:
-        raw = lanes.astype("<u8").view(np.uint8).reshape(*lanes.shape, 8)[..., : bits // 8]
+        raw = np.ascontiguousarray(lanes.astype("<u8")).view(np.uint8).reshape(*lanes.shape, 8)[..., : bits // 8]
         return [int.from_bytes(row.tobytes(), "little") for row in np.ascontiguousarray(raw)]
     planes = (lanes[..., None] >> np.arange(bits, dtype=np.uint64)) & np.uint64(1)
     rows = np.packbits(planes.astype(np.uint8).reshape(len(lanes), -1), axis=1, bitorder="little")
