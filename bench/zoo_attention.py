@@ -29,7 +29,7 @@ NETWORKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> str:
-    given = arguments("AW-convolution against plain, SE and CBAM", training=4000, test=4000, epochs=5).parse_args(argv)
+    given = arguments("AW-convolution against plain, SE and CBAM", training=3000, test=4000, epochs=4).parse_args(argv)
     torch.set_num_threads(given.threads)
     data = subset(given.data, given.training, given.test, halve=given.halve)
     common = {"classes": len(data.classes), "input_shape": data.shape}

@@ -37,7 +37,7 @@ def _selectivity(network: nn.Module, data: Data) -> dict[str, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> str:
-    given = arguments("REAF against plain and group convolution", training=4000, test=4000, epochs=5).parse_args(argv)
+    given = arguments("REAF against plain and group convolution", training=3000, test=4000, epochs=4).parse_args(argv)
     torch.set_num_threads(given.threads)
     data = subset(given.data, given.training, given.test, halve=given.halve)
     common = {"classes": len(data.classes), "input_shape": data.shape}

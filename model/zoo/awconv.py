@@ -4,7 +4,7 @@
     AK = K + A * K,   O[n] = conv(I[n], AK[n])                                          (7.5)
 
 Every image has its own kernel, so the weights of this layer are data: it cannot be folded into constant memories, and
-`export_refusal` says so to whoever tries.
+an export is refused by the layer's name with that reason.
 """
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.zoo.binary import refuse_tracing
 
 __all__ = ["AWConv2d", "added_parameters", "aw_convolution"]
 
@@ -29,8 +30,6 @@ class AWConv2d(nn.Module):
     channels), expand_kernel = r_hw (True: one value for the whole kernel), reduction = r between the pointwise
     convolutions, residual: AK = K + A*K, otherwise A*K. Input (n, C1, H, W), output (n, C2, H', W').
     """
-
-    export_refusal = "its weights are computed from every image (A = F1(I)), and the hardware holds weights in constant memories"
 
     def __init__(
         self, channels_in: int, channels_out: int, kernel: int = 3, *, stride: int = 1, dilation: int = 1, expand_in: int | None = None,
@@ -73,6 +72,7 @@ class AWConv2d(nn.Module):
         return attended + self.conv.weight if self.residual else attended
 
     def forward(self, x: Tensor) -> Tensor:
+        refuse_tracing(x, self, "an AW-convolution's weights are computed from every image, the hardware holds weights in constant memories")
         batch = x.shape[0]
         weight = self.attended_weights(x)
         if x.device.type == "meta":

@@ -4,13 +4,15 @@ Every architecture of chapters 4 and 5 is made of these: a *unit* (activation qu
 `Sum`, `Join`, `Concat`. The joins are modules, not operators, so that `complexity` can see them in the real network.
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["BinaryConv2d", "Concat", "ConvUnit", "Join", "Sum", "check_bits", "quantize_unit", "sign_activation", "sign_weight"]
+__all__ = ["BinaryConv2d", "Concat", "ConvUnit", "Join", "Sum", "check_bits", "quantize_unit", "refuse_tracing", "sign_activation", "sign_weight"]
 
 
 class _SignActivation(torch.autograd.Function):
@@ -70,6 +72,16 @@ def quantize_unit(x: Tensor, bits: int) -> Tensor:
     return _RoundUnit.apply(x, bits)
 
 
+def refuse_tracing(x: Any, module: nn.Module, reason: str) -> None:
+    """`InputError` with the module's name where an export follows the graph through a layer that has no hardware."""
+    if isinstance(x, fx.Proxy):
+        try:
+            name = x.tracer.path_of_module(module)  # type: ignore[attr-defined]
+        except (NameError, AttributeError):
+            name = type(module).__name__
+        raise InputError(f"layer {name!r} ({type(module).__name__}) cannot be exported: {reason}")
+
+
 def check_bits(bits: int) -> int:
     if bits != 32 and not 1 <= bits <= 8:
         raise InputError(f"bits must be 1 to 8, or 32 for full precision, not {bits}")
@@ -114,6 +126,7 @@ class BinaryConv2d(nn.Conv2d):
         return 2 * quantize_unit(bounded / 2 + 0.5, self.bits) - 1
 
     def forward(self, x: Tensor) -> Tensor:
+        refuse_tracing(x, self, "its batch norm and shortcuts are real-valued; build the network with how=scheme('sign')")
         x = self.activation(x)
         border = self.border
         if self.bits == 1 and self.padding_value == -1 and border:

@@ -13,7 +13,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.zoo import register
 from fermatnet.model.zoo.binary import Sum
 from fermatnet.model.zoo.bireal import BLOCKS
 from fermatnet.model.zoo.nasb_space import (
@@ -201,5 +200,3 @@ def cells_of(blocks: Sequence[int], width: int, steps: int) -> list[list[tuple[i
         steps = 2
     return [convolutions[start : start + steps + 1] for start in range(0, last, steps)]
 
-
-register("nasb-resnet18", NASBNet, "NASB ResNet; options variant, genotype", pattern=r"nasb-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?")

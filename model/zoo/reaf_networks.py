@@ -11,7 +11,7 @@ from fermatnet.model.zoo.reaf import REAFConv2d, REAFPlus, template
 from fermatnet.model.zoo.residual import BOTTLENECK, ConvFactory, ResidualNetwork, grouped_convolution, plain_convolution
 from fermatnet.model.zoo.stem import SMALL_IMAGE, Classifier, check_input
 
-__all__ = ["MobileNetV2", "reaf_convolution"]
+__all__ = ["MobileNetV2", "reaf_convolution", "reaf_resnet", "resnext"]
 
 
 def reaf_convolution(scheme: str) -> ConvFactory:
@@ -114,8 +114,6 @@ def _plus_resnext(depth: int = 50, pairs: int = 2, **options: Any) -> ResidualNe
     return resnext(depth, pairs=pairs, **options)
 
 
-register("reaf-resnet50", reaf_resnet, "ResNet with REAF convolutions; reaf-resnet50-8-4-70-88-70: template 8-4-70, C=88, C'=70",
-         pattern=r"reaf-resnet(?P<depth>\d+)(?:-(?P<scheme>\d+-\d+-\d+))?(?:-(?P<inner>\d+))?(?:-(?P<middle>\d+))?")
 register("resnext50", resnext, "ResNeXt 32x4d; options groups, inner", pattern=r"resnext(?P<depth>\d+)")
 register("reafplus-resnext50", _plus_resnext, "ResNeXt with REAF+ on the last 1x1 of a block", pattern=r"reafplus-resnext(?P<depth>\d+)")
 register("mobilenetv2", MobileNetV2, "MobileNetV2")

@@ -72,10 +72,6 @@ class UAResNet(nn.Module):
         return self.classifier(self.stages(self.stem(x)))
 
 
-def _ablated(depth: int = 21, width: int = 50, **options) -> UAResNet:
-    return UAResNet(depth, width, residual=False, **options)
-
-
 def _bireal(depth: int = 18, **options) -> BinaryResNet:
     return BinaryResNet(depth, shortcuts="layer", **options)
 
@@ -88,10 +84,6 @@ def _binary(depth: int = 18, **options) -> BinaryResNet:
     return BinaryResNet(depth, shortcuts="block", **options)
 
 
-register("ua-resnet37-41", UAResNet, "unified architecture: residual fractal blocks (depth, base width)",
-         pattern=r"ua-resnet(?P<depth>\d+)-(?P<width>\d+)")
-register("a-resnet21-50", _ablated, "UA-ResNet without its shortcuts (ablation of table 5.6)",
-         pattern=r"a-resnet(?P<depth>\d+)-(?P<width>\d+)")
 register("bireal-resnet18", _bireal, "Bi-Real ResNet: a shortcut around every binary convolution",
          pattern=r"bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?")
 register("enhanced-bireal-resnet18", _enhanced, "Bi-Real ResNet with block shortcuts as well (table 5.1)",
