@@ -1,7 +1,6 @@
 # amaranth: UnusedElaboratable=no
 """The network compiler: from a network to a top level with AXI4-Stream edges, and the folder of files around it."""
 
-import hashlib
 import itertools
 import json
 import re
@@ -26,6 +25,7 @@ from fermatnet.hw.stream.width import WidthConverter
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.onnx_file import sha256
 
 __all__ = ["Design", "build", "generate", "plan"]
 
@@ -254,18 +254,8 @@ def interface(design: Design, name: str, memories: list[str], clock_mhz: float, 
         "files": {"verilog": [f"{TOP}.v"], "memories": memories, "core": f"{TOP}.core", "waivers": f"{TOP}.vlt"},
         "input": port("s_axis", net.input_name), "output": port("m_axis", net.output),
         "latency_cycles": design.latency, "cycles_per_image": design.cycles_per_image, "clock_mhz": clock_mhz, "device": device,
-        "network_sha256": fingerprint(net), "layers": layers,
+        "network_sha256": sha256(net), "layers": layers,
     }
-
-
-def fingerprint(net: Network) -> str:
-    """SHA-256 over everything that decides the hardware: nodes in order with every field, shape and range of the input."""
-    digest = hashlib.sha256(repr((tuple(net.input_shape), tuple(net.input_range), net.input_name, net.output)).encode())
-    for node in net.nodes:
-        for key, value in sorted(vars(node).items()):
-            digest.update(f"{type(node).__name__}.{key}=".encode())
-            digest.update(value.astype("<i8").tobytes() if hasattr(value, "tobytes") else repr(value).encode())
-    return digest.hexdigest()
 
 
 def generate(net: Network, out_dir: str | Path, *, fps: float | None = None, cycles: int | None = None, luts: float | None = None,

@@ -119,16 +119,18 @@ def make(net: Network, models: dict[str, Any], edges: list[Edge], paces: dict[st
     """Queues and rings for one image per ``period``; ``models`` are the timing models of the layers by name."""
     plan = {edge.key: edge for edge in edges}
     rows: dict[str, int] = {}
-    models = dict(models)
+    first_image = dict(models)
+    models = {name: model.relaxed(period) if isinstance(model, timing.Tiles) else model for name, model in models.items()}
     for _ in range(64):
         wanted, needs = _backward(net, models, plan, paces, period)
         first = wanted[net.input_name]
         images, times, seen = _steady(net, models, plan, first, period)
         changed = _grow_rings(net, models, rows, needs, seen, (images - 1) * period)
         if not changed:
-            changed = _grow_queues(plan, seen)
+            changed = _grow_queues(net, models, plan, times, seen)
         if not changed:
-            eager, _ = _forward(net, models, plan, np.arange(len(first), dtype=np.int64))
+            first_image |= {name: model for name, model in models.items() if isinstance(model, timing.Windows)}
+            eager, _ = _forward(net, first_image, plan, np.arange(len(first), dtype=np.int64))
             latency = int(eager[net.output][0])
             return Schedule(period, latency, plan, rows, {name: value[-(len(value) // images) :] for name, value in times.items()})
     raise InputError(f"no schedule of {period} cycles was found: the queues keep growing")
@@ -206,14 +208,36 @@ def _grow_rings(net, models, rows, needs, seen, ahead) -> bool:
     return changed
 
 
-def _grow_queues(plan, seen) -> bool:
+def _grow_queues(net, models, plan, times, seen) -> bool:
     changed = False
     for key, edge in plan.items():
-        depths = []
-        for (offered, taken), now in zip(seen[key], (edge.before, edge.after), strict=True):
-            need = depth_needed(offered, taken) if now or (taken > offered).any() else 0
-            depths.append(max(now, need))
-        if depths != [edge.before, edge.after]:
+        (offered, first_taken), (ready, taken) = seen[key]
+        before = depth_needed(offered, first_taken) if edge.before or (first_taken > offered).any() else 0
+        after = 0
+        if edge.after or (taken > ready).any():
+            after = depth_needed(_held_back(net, models, plan, times, edge, ready, taken), taken)
+        depths = max(before, edge.before), max(after, edge.after)
+        if depths != (edge.before, edge.after):
             plan[key] = replace(edge, before=depths[0], after=depths[1])
             changed = True
     return changed
+
+
+def _held_back(net, models, plan, times, edge, offered, taken):
+    """When beats may enter a queue at the latest: the registers before it hold some, and the producer its last one until the next.
+
+    Between a tensor's producer and the queue lie S registers of beat-by-beat blocks. The producer keeps beat n until beat n+1
+    is due, so with S registers in between beat n may enter the queue one cycle before beat n+1+S is due.
+    """
+    if edge.lanes_from != edge.lanes_to:
+        return offered
+    name, registers = edge.producer, 0
+    while name != net.input_name and len(net.consumers(name)) == 1 and isinstance(models[name], timing.Chain):
+        above = plan[name, 0]
+        if above.before or above.after or above.lanes_from != above.lanes_to:
+            break
+        registers += models[name].latency
+        name = above.producer
+    due = times[name][1 + registers :] - 1
+    latest = np.concatenate([due, np.full(len(offered) - len(due), timing.FAR)])
+    return np.maximum(offered, np.minimum(latest, taken - edge.latencies()[1]))

@@ -233,9 +233,29 @@ class Windows:
 class Tiles:
     """The Fermat convolver: rows in, tiles, products, inverse transforms, bands of rows out; job lengths as in
     `fermatnet.hw.fermat.schedule.Timing`, whose recurrences these are, with rows that come when they come.
+
+    A finished band may leave slowly, because the engine keeps it until it is taken: ``gap`` cycles between its beats.
     """
 
     jobs: Any
+    gap: int = 1
+
+    def relaxed(self, period: int) -> "Tiles":
+        """With the largest gap that still keeps the period: what follows then need not queue whole bands."""
+        beats = sum(self.jobs.band_beats)
+        for share in (1.0, 0.9, 0.75, 0.5, 0.25):
+            gap = int(period * share) // beats
+            if gap <= 1:
+                break
+            slow = Tiles(self.jobs, gap)
+            _, out = slow.forward(slow._back_to_back(period))
+            last = out.reshape(-1, beats)
+            if (last[-1] - last[-2] == period).all():
+                return slow
+        return self
+
+    def _back_to_back(self, period: int, images: int = 8) -> np.ndarray:
+        return (np.arange(images)[:, None] * period + np.arange(self.jobs.row_beats * self.jobs.rows)).reshape(-1)
 
     def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         t = self.jobs
@@ -247,7 +267,7 @@ class Tiles:
         band_ends: list[int] = []
         out = []
         for _ in range(len(offered) // t.rows):
-            for band, (need, free, beats) in enumerate(zip(t.need, t.free, t.band_beats, strict=True)):
+            for need, free, beats in zip(t.need, t.free, t.band_beats, strict=True):
                 ready = rows.wait(need)
                 for tile in range(t.tiles):
                     start = max(tile_starts[-1] + t.frame if tile_starts else ready, ready)
@@ -270,15 +290,14 @@ class Tiles:
                 rows.give_back(free, tile_starts[-1] + t.frame)
                 full = drain_starts[-1] + t.result + t.drain - 1 + 3
                 begin = max(full, band_ends[-1] + 1 if band_ends else full)
-                band_ends.append(begin + t.band_beats[band] - 1)
-                out.append(begin + 1 + np.arange(beats))
+                band_ends.append(begin + (beats - 1) * self.gap)
+                out.append(begin + 1 + np.arange(beats) * self.gap)
         return rows.finish(), np.concatenate(out)
 
     def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
         """From the steady state with images back to back: safe, because earlier inputs never make later outputs."""
         images, beats = 8, self.jobs.row_beats * self.jobs.rows
-        offered = (np.arange(images)[:, None] * period + np.arange(beats)).reshape(-1)
-        taken, out = self.forward(offered)
+        taken, out = self.forward(self._back_to_back(period, images))
         shift = int((wanted - (out[-len(wanted) :] - (images - 1) * period)).min())
         return taken[-beats:] - (images - 1) * period + shift
 

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Maximum and sum pooling, arg max."""
 
 from amaranth.hdl import Module, Mux, Shape, Signal, signed, unsigned
@@ -29,16 +30,21 @@ class MaxReduce(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count = Signal(range(max(2, self.beats)))
+        best = Signal.like(self.o.payload)
         last = count == self.beats - 1
-        m.d.comb += self.i.ready.eq(self.o.ready | ~self.o.valid)
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(self.i.valid & last)
-            with m.If(self.i.valid):
-                m.d.sync += count.eq(Mux(last, 0, count + 1))
-                for k in range(self.lanes):
-                    new, best = self.i.payload[k], self.o.payload[k]
-                    with m.If((count == 0) | (new > best)):
-                        m.d.sync += best.eq(new)
+        m.d.comb += self.i.ready.eq(~last | self.o.ready | ~self.o.valid)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += count.eq(Mux(last, 0, count + 1))
+            for k in range(self.lanes):
+                larger = Signal(self.shape, name=f"larger{k}")
+                m.d.comb += larger.eq(Mux((count == 0) | (self.i.payload[k] > best[k]), self.i.payload[k], best[k]))
+                m.d.sync += best[k].eq(larger)
+                with m.If(last):
+                    m.d.sync += self.o.payload[k].eq(larger)
+            with m.If(last):
+                m.d.sync += self.o.valid.eq(1)
         return m
 
 
@@ -140,14 +146,16 @@ class SumPool(wiring.Component):
                 m.d.sync += address.eq(base)
                 with m.If(last["kx"]):
                     m.d.sync += [address.eq(Mux(last["x"], 0, base + chunks)), base.eq(Mux(last["x"], 0, base + chunks))]
-        m.d.comb += [self.i.ready.eq(self.o.ready | ~self.o.valid), accept.eq(self.i.valid & self.i.ready)]
+        emit = last["ky"] & last["kx"]
+        m.d.comb += [self.i.ready.eq(~emit | self.o.ready | ~self.o.valid), accept.eq(self.i.valid & self.i.ready)]
         m.d.comb += [read.addr.eq(address), write.addr.eq(address), write.en.eq(accept)]
         begin = first["ky"] & first["kx"]
         for k in range(self.lanes):
             m.d.comb += write.data[k].eq(self.i.payload[k] + Mux(begin, 0, read.data[k]))
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(self.i.valid & last["ky"] & last["kx"])
-            m.d.sync += self.o.payload.eq(write.data)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(accept & emit):
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(write.data)]
         return m
 
 
@@ -183,12 +191,15 @@ class ArgMax(wiring.Component):
             value, index = Mux(better, self.i.payload[k], value), Mux(better, base + k, index)
         top, place = Signal(self.shape), Signal(self.out_shape)
         m.d.comb += [top.eq(value), place.eq(index)]
-        m.d.comb += self.i.ready.eq(self.o.ready | ~self.o.valid)
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(self.i.valid & (beat == beats - 1))
-            with m.If(self.i.valid):
-                m.d.sync += beat.eq(Mux(beat == beats - 1, 0, beat + 1))
-                m.d.sync += base.eq(Mux(beat == beats - 1, 0, base + self.lanes))
-                with m.If((beat == 0) | (top > best)):
-                    m.d.sync += [best.eq(top), self.o.payload[0].eq(place)]
+        last, leader, winner = beat == beats - 1, Signal.like(place), Signal.like(place)
+        better = (beat == 0) | (top > best)
+        m.d.comb += [self.i.ready.eq(~last | self.o.ready | ~self.o.valid), winner.eq(Mux(better, place, leader))]
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [beat.eq(Mux(last, 0, beat + 1)), base.eq(Mux(last, 0, base + self.lanes)), leader.eq(winner)]
+            with m.If(better):
+                m.d.sync += best.eq(top)
+            with m.If(last):
+                m.d.sync += [self.o.valid.eq(1), self.o.payload[0].eq(winner)]
         return m
