@@ -250,10 +250,12 @@ class _Exporter:
         return _Value(self.append(Add(_short(name), (a.name, b.name))), exponent)
 
     def concat(self, name: str, xs: list[_Value]) -> _Value:
-        same = all(x.levels is not None and xs[0].levels is not None and np.array_equal(x.levels, xs[0].levels) and x.exponent[0] == xs[0].exponent[0] for x in xs)
+        first = xs[0]
+        same = all(x.levels is not None and first.levels is not None and np.array_equal(x.levels, first.levels)
+                   and x.exponent[0] == first.exponent[0] for x in xs)
         parts = xs if same else [self.integers(name, x) for x in xs]
         made = self.append(Concat(_short(name), tuple(x.name for x in parts)))
-        return _Value(made, np.concatenate([x.exponent for x in parts]), xs[0].levels if same else None)
+        return _Value(made, np.concatenate([x.exponent for x in parts]), first.levels if same else None)
 
     def flatten(self, name: str, x: _Value) -> _Value:
         return replace(x, flat=True)

@@ -51,7 +51,7 @@ def cells(x: Tensor, boundaries: Tensor) -> Tensor:
         out = torch.empty_like(x, dtype=torch.uint8)
         compiled().cells(_flat(x).numpy(), boundaries.detach().numpy(), _flat(out).numpy())
         return out
-    return torch.bucketize(x, boundaries, right=True, out_int32=True).to(torch.uint8)
+    return torch.bucketize(x.contiguous(), boundaries, right=True, out_int32=True).to(torch.uint8)
 
 
 def quantize(x: Tensor, boundaries: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
@@ -61,7 +61,7 @@ def quantize(x: Tensor, boundaries: Tensor, table: Tensor) -> tuple[Tensor, Tens
         cell, out = torch.empty_like(x, dtype=torch.uint8), torch.empty_like(x)
         compiled().quantize(_flat(x).numpy(), boundaries.detach().numpy(), table.detach().numpy(), _flat(cell).numpy(), _flat(out).numpy())
         return out, cell
-    index = torch.bucketize(x, boundaries, right=True, out_int32=True)
+    index = torch.bucketize(x.contiguous(), boundaries, right=True, out_int32=True)
     return table[index], index.to(torch.uint8)
 
 
@@ -71,7 +71,7 @@ def cell_sums(g: Tensor, cell: Tensor, count: int) -> tuple[Tensor, Tensor]:
         g = g.contiguous(memory_format=torch.channels_last) if not cell.is_contiguous() else g.contiguous()
         sums, counts = compiled().cell_sums(_flat(g).numpy(), _flat(cell).numpy(), count)
         return torch.from_numpy(sums), torch.from_numpy(counts)
-    index = cell.reshape(-1).long()
+    index = cell.reshape(-1).long()  # the logical order, as g below
     return (torch.zeros(count, dtype=torch.float64, device=g.device).index_add_(0, index, g.reshape(-1).double()),
             torch.bincount(index, minlength=count).double())
 

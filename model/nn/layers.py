@@ -150,10 +150,11 @@ class _FixedPoint(nn.Module):
         self.bits, self.full_precision = bits, full_precision
         self.lo, self.hi = integer_range(bits, signed)
         self.learned = fraction is None
-        if fraction is None:
-            self.log2_step = nn.Parameter(torch.tensor(float("nan")))
+        start = torch.tensor(float("nan") if fraction is None else float(-fraction))
+        if self.learned and not full_precision:
+            self.log2_step = nn.Parameter(start)
         else:
-            self.register_buffer("log2_step", torch.tensor(float(-fraction)))
+            self.register_buffer("log2_step", start)
 
     @property
     def fraction(self) -> int:

@@ -243,7 +243,7 @@ class PiecewiseActivation(nn.Module):
 
     def index(self, x: Tensor) -> Tensor:
         """Piece index 0..N (int64) of every element, compared as the forward pass compares."""
-        return torch.bucketize(x.double(), self.points().detach().double(), right=True)
+        return torch.bucketize(x.double().contiguous(), self.points().detach().double(), right=True)
 
     def extra_repr(self) -> str:
         return f"N={self.n}"

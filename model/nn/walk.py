@@ -17,9 +17,7 @@ from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, Linear, Pixe
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.uniform import UniformActivation
 
-__all__ = ["LEAVES", "Visitor", "trace", "walk"]
-
-LEAVES = (BatchNorm, Conv2d, FixedNorm, Linear, PixelScale, Rescale, SumPool, PiecewiseActivation, UniformActivation)
+__all__ = ["Visitor", "trace", "walk"]
 
 
 class Visitor(Protocol):
@@ -41,7 +39,7 @@ class Visitor(Protocol):
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, LEAVES) or super().is_leaf_module(m, module_qualified_name)
+        return type(m).__module__.startswith("fermatnet.model.nn.") or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(model: nn.Module) -> fx.Graph:
