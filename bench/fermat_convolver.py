@@ -1,6 +1,6 @@
 """The Fermat convolution engine against a direct multiply-accumulate engine of equal throughput, both generated and synthesised here.
 
-Engines are sums of parts, each part synthesised on its own, flattened, for 7-series cells (yosys); equal parts once. The
+Engines are sums of parts, each part synthesised on its own, flattened, for ECP5 cells (yosys); equal parts once. The
 direct engine is the project's own: a sliding window and an array of multiply-accumulate units. DSP blocks hold one product
 each on both sides: yosys packs no two 8-bit products into one, a vendor's tool may, which halves the INT8 ratios.
 """
@@ -37,7 +37,7 @@ from fermatnet.synth.flow import cells
 
 __all__ = ["Parts", "compare", "growth", "run"]
 
-DEVICE = "xc7"
+DEVICE = "ecp5-85k"
 PRODUCTS = 4  # parallel products of the compared engines
 RESOURCES = ("dsps", "luts", "brams")
 
@@ -104,7 +104,7 @@ def fermat_parts(engine: Convolver) -> list[tuple[int, str, Callable[[], wiring.
         parts += [
             (1, f"encoder {b} {engine.shape}", partial(WideEncoder, b, engine.shape)),
             (forwards, f"transform {b} {ny_nx}", partial(SerialTransform2d, b, *ny_nx)),
-            (engine.inverses, f"inverse {b} {ny_nx}", partial(SerialTransform2d, b, *ny_nx, inverse=True)),
+            (engine.inverses, f"inverse transform {b} {ny_nx}", partial(SerialTransform2d, b, *ny_nx, inverse=True)),
             (p, f"product {b}", partial(Multiplier, b)),
             (p if path.sum_latency else 0, f"sum {b}", partial(Adder, b, latency=2)),
             storage(b + 1, engine.spectra_banks * path.frame),

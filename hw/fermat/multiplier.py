@@ -13,6 +13,7 @@ from fermatnet.model.errors import InputError
 
 __all__ = ["Multiplier", "Product"]
 
+GATE_BITS = 4  # products up to this width are made of gates: a DSP block would be wasted on them
 DSP_BITS = 17  # unsigned operand that one DSP block takes: 25x18 signed (7-series), 18x18 (ECP5)
 
 
@@ -59,7 +60,7 @@ class Product(wiring.Component):
             m.submodules[f"part{i}"] = part
             m.d.comb += part.en.eq(self.en)
         if not parts:
-            m.d.comb += self.p.eq(register(m, self.en, self.x * self.y))
+            m.d.comb += self.p.eq(register(m, self.en, self.x * self.y if self.width > GATE_BITS else self._rows()))
         elif self.form == "schoolbook":
             self._schoolbook(m, *parts)
         else:
@@ -90,6 +91,11 @@ class Product(wiring.Component):
         middle = register(m, en, Mux(add, total + cross.p, total - cross.p)[: 2 * h + 1])
         outer = register(m, en, Cat(low.p, high.p))
         m.d.comb += self.p.eq(register(m, en, Cat(outer[:h], outer[h:] + middle)[: 2 * self.width]))
+
+    def _rows(self):
+        """The product as a sum of shifted rows, which synthesis keeps out of DSP blocks."""
+        rows = [(self.x & self.y[k].replicate(self.width)) << k for k in range(self.width)]
+        return sum(rows[1:], rows[0])
 
     def _half(self, v: Signal, index: int):
         return v[self.half :] if index else v[: self.half]
