@@ -3,12 +3,13 @@
     report("ua-resnet37-41", (3, 224, 224), 1000)
     {"parameters": ..., "storage_mbit": 32.24, "flops": 1.28e8, "memory_mb": 164.58, ...}
 
-The network is built and run once on PyTorch's meta device (shapes only, no memory, no arithmetic) with hooks on every
-layer. Mbit = 1e6 bit, MB = 1e6 byte; "flops" are multiply-accumulates, as all the tables of the thesis count them.
-`CONVENTIONS` says what each chapter leaves out.
+The network is built and run once on PyTorch's meta device (shapes only, no memory, no arithmetic; on the CPU where a
+quantizer has to measure its weights) with hooks on every layer. Mbit = 1e6 bit, MB = 1e6 byte; "flops" are
+multiply-accumulates, as all the tables of the thesis count them. `CONVENTIONS` says what each chapter leaves out.
 """
 
 import copy
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,12 +19,15 @@ import torch
 from torch import nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.zoo import build
+from fermatnet.model.nn.layers import PixelScale
+from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
+from fermatnet.model.zoo import build, entry
 from fermatnet.model.zoo.binary import BinaryConv2d, Concat, Join, Sum
 from fermatnet.model.zoo.binarydensenet import DenseStage
 from fermatnet.model.zoo.generator import NOISE
+from fermatnet.model.zoo.hardware_layers import MaskedWeight, SignWeight
 
-__all__ = ["CONVENTIONS", "Layer", "Measured", "generator_figures", "measure", "report", "summarise"]
+__all__ = ["CONVENTIONS", "Layer", "Measured", "assemble", "generator_figures", "measure", "report", "summarise"]
 
 BATCH = 64
 """Images of the run-time memory of chapter 5."""
@@ -35,7 +39,8 @@ WORD = 64
 class Layer:
     """One layer with weights, for one image: kind "real", "binary", "piecewise" or "norm"; macs are multiply-accumulates.
 
-    planes: binary planes of its weights and of its products, 1 and 1 for binary layers, M and M*N for piecewise ones.
+    planes: binary planes of its weights and of its products, 1 and 1 for binary layers, M and M*N for piecewise ones (N of
+    the network's activations).
     """
 
     name: str
@@ -65,19 +70,21 @@ class Measured:
         return sum(getattr(layer, field) for layer in self.layers if layer.kind == kind)
 
 
-def _planes(module: nn.Module) -> tuple[str, int, int] | None:
-    """Kind and planes of a layer with weights; None for a module that is not one."""
+def _planes(module: nn.Module, pieces: int) -> tuple[str, int, int] | None:
+    """Kind and planes of a layer with weights, ``pieces`` = N of the network's activations; None for another module."""
     weight = getattr(module, "weight", None)
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
         return None if weight is None else ("norm", 1, 1)
     if not isinstance(weight, torch.Tensor) or weight.dim() not in (2, 4) or isinstance(module, nn.Embedding):
         return None
-    pieces = getattr(module, "pieces", None)
-    if isinstance(pieces, tuple) and len(pieces) == 2:
-        m, n = pieces
-        return ("piecewise", m, m * n) if m or n else ("real", 1, 1)
     if isinstance(module, BinaryConv2d) and module.bits == 1:
         return "binary", 1, 1
+    quantizer = getattr(module, "quantizer", None)
+    quantizer = quantizer.base if isinstance(quantizer, MaskedWeight) else quantizer
+    if isinstance(quantizer, SignWeight):
+        return "binary", 1, 1
+    if isinstance(quantizer, PiecewiseWeight):
+        return "piecewise", quantizer.m, quantizer.m * max(1, pieces)
     return "real", 1, 1
 
 
@@ -86,7 +93,11 @@ def measure(network: nn.Module, input_shape: tuple[int, ...], inputs: tuple[torc
 
     ``inputs``: meta tensors to run it on instead, for networks that do not take one image.
     """
-    network = copy.deepcopy(network).to("meta").eval()
+    network = copy.deepcopy(network).eval()
+    quantized = any(isinstance(module, PixelScale) for module in network.modules())
+    device = torch.device("cpu" if quantized else "meta")
+    network = network if quantized else network.to(device)
+    pieces = max((module.n for module in network.modules() if isinstance(module, PiecewiseActivation)), default=0)
     layers: list[Layer] = []
     joins = [0]
     sums: dict[str, int] = {"extra": 0, "excess_weights": 0, "excess_macs": 0, "pooled": 0}
@@ -118,7 +129,7 @@ def measure(network: nn.Module, input_shape: tuple[int, ...], inputs: tuple[torc
 
     module: Any
     for name, module in network.named_modules():
-        found = _planes(module)
+        found = _planes(module, pieces)
         if found is not None:
             kind, weights, products = found
             module.register_forward_hook(
@@ -134,7 +145,7 @@ def measure(network: nn.Module, input_shape: tuple[int, ...], inputs: tuple[torc
             module.register_forward_hook(pooled)
     parameters = sum(p.numel() for p in network.parameters())
     with torch.no_grad():
-        network(*(inputs if inputs is not None else (torch.zeros((1, *input_shape), device="meta"),)))
+        network(*(inputs if inputs is not None else (torch.zeros((1, *input_shape), device=device),)))
     return Measured(
         tuple(layers), parameters, max(joins), sums["extra"], sums["excess_weights"], sums["excess_macs"], sums["pooled"]
     )
@@ -233,8 +244,17 @@ def generator_figures(generator: nn.Module) -> dict[str, int]:
     return {"parameters": measured.parameters, "weights": measured.total("real", "weights"), "macs": measured.total("real", "macs")}
 
 
+def assemble(name: str, input_shape: tuple[int, int, int], classes: int, **options: Any) -> nn.Module:
+    """The network of that name for that image, its weights unallocated where nothing has to measure them."""
+    takes = inspect.signature(entry(name)[0].builder).parameters
+    image = {"input_shape" if "input_shape" in takes or "shape" not in takes else "shape": tuple(input_shape)}
+    quantized = options.get("how") is not None or ("how" in takes and "input_shape" not in takes)
+    with torch.device("cpu" if quantized else "meta"):
+        return build(name, classes=classes, **image, **options)
+
+
 def report(name: str, input_shape: tuple[int, int, int], classes: int, *, layers: bool = False, **options: Any) -> dict[str, Any]:
-    """Build ``name`` on the meta device and count it: parameters, storage_mbit, flops, memory_mb and what they are made of.
+    """Build ``name`` without allocating its weights and count it: parameters, storage_mbit, flops, memory_mb and what they are made of.
 
     input_shape is (C, H, W). ``layers`` adds one row a layer. An architecture that takes no ``input_shape`` is run on it
     all the same; one that cannot is an `InputError`.
@@ -243,8 +263,7 @@ def report(name: str, input_shape: tuple[int, int, int], classes: int, *, layers
         raise InputError(f"input shape must be three positive sizes CxHxW, not {'x'.join(map(str, input_shape))}")
     if classes < 1:
         raise InputError(f"classes must be positive, not {classes}")
-    with torch.device("meta"):
-        network = build(name, classes=classes, input_shape=tuple(input_shape), **options)
+    network = assemble(name, input_shape, classes, **options)
     try:
         return {"name": name, "input": list(input_shape), "classes": classes} | summarise(network, input_shape, layers=layers)
     except RuntimeError as error:
