@@ -1,16 +1,19 @@
 """The AND-popcount array of a piecewise layer: PE x SIMD folding over outputs and inputs, planes as few as the levels allow."""
 
-from amaranth.hdl import Module, Mux, Signal
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
 from fermatnet.hw.integer import Folding, Walk
 from fermatnet.hw.memory import Rom
-from fermatnet.hw.piecewise.pipeline import elastic, range_shape
+from fermatnet.hw.piecewise.compressor import TARGETS
+from fermatnet.hw.piecewise.dot import Dot
+from fermatnet.hw.piecewise.forms import choose_form
+from fermatnet.hw.piecewise.pipeline import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.pieces import accumulator_range, check_levels
-from fermatnet.model.piecewise.planes import short_planes
 
 __all__ = ["PiecewiseArray"]
 
@@ -19,10 +22,11 @@ class PiecewiseArray(wiring.Component):
     """``y = sum_ij a_i b_j popcount(T_i AND V_j)`` for every output pixel, ``pe`` outputs by ``simd`` inputs a beat.
 
     For each output pixel the input brings the window of K piece indices in order (ky, kx, c), once for every output fold:
-    O/pe * K/simd beats, output fold outermost. Weights lie in memory as the planes they switch on. Planes are not the M x N
-    one-hot ones but the fewest that give the same levels (see `fermatnet.model.piecewise.planes`).
+    O/pe * K/simd beats, output fold outermost. The dot product takes the cheapest of its exact forms
+    (`fermatnet.hw.piecewise.forms`): fewer planes than M x N where the levels allow it, or product tables. Weights lie in memory
+    as the planes they switch on, or as codes for tables.
 
-    Latency: K/simd + 2 cycles from the first beat of an output to its result. Throughput: one beat a cycle.
+    Latency: K/simd + 2 + pipeline cycles from the first beat of an output to its result. Throughput: one beat a cycle.
 
     Parameters
     ----------
@@ -34,13 +38,17 @@ class PiecewiseArray(wiring.Component):
         Outputs and inputs in parallel; pe divides O, simd divides K.
     target : str
         "generic", "lut6", "ecp5" or "asic": what the compressor trees are made for.
+    pipeline : int
+        Register stages inside the trees.
+    form : str
+        "auto", "planes", "powers" (only power-of-two coefficients), "one-hot" (the M x N planes) or "table".
 
     Attributes
     ----------
     acc_shape : Shape
         Shape of a result, from the proven range of every partial sum with the true weights.
-    planes : (int, int)
-        Weight and activation planes built.
+    form : Form
+        The exact form built; ``form.planes`` AND-popcount planes beside the M x N of the paper.
     latency, cycles : int
         As above; cycles of one output pixel.
 
@@ -50,81 +58,94 @@ class PiecewiseArray(wiring.Component):
     o : Out(stream of ArrayLayout(acc_shape, pe))
     """
 
-    def __init__(self, codes: ArrayLike, levels_w: ArrayLike, levels_a: ArrayLike, *, pe: int, simd: int, target: str = "generic"):
+    def __init__(self, codes: ArrayLike, levels_w: ArrayLike, levels_a: ArrayLike, *, pe: int, simd: int, target: str = "generic",
+                 pipeline: int = 0, form: str = "auto"):
         self.codes, self.levels_w, self.levels_a = check_levels(codes, levels_w, levels_a)
         if self.codes.ndim != 2:
             raise InputError(f"codes must be (O, K), not {self.codes.shape}")
-        self.pe, self.simd, self.target = pe, simd, target
+        if target not in TARGETS or pipeline < 0:
+            raise InputError(f"target must be one of {', '.join(TARGETS)} and pipeline not negative, not {target!r} and {pipeline!r}")
+        self.pe, self.simd, self.target, self.pipeline = pe, simd, target, pipeline
         self.folding = Folding(self.codes.shape[0], self.codes.shape[1], pe, simd)
-        self.latency, self.cycles = self.folding.beats + 2, self.folding.cycles
+        self.latency, self.cycles = self.folding.beats + 2 + pipeline, self.folding.cycles
         self.index_bits = (self.levels_a.size - 1).bit_length()
         self.acc_shape = range_shape(*accumulator_range(self.codes, self.levels_w, self.levels_a))
-        self.weight_planes, self.activation_planes = short_planes(self.levels_w), short_planes(self.levels_a)
-        self.planes = (self.weight_planes.count, self.activation_planes.count)
+        self.form = choose_form(self.levels_w, self.levels_a, simd, pe, target, form)
         super().__init__({
             "i": In(stream.Signature(data.ArrayLayout(self.index_bits, simd))),
             "o": Out(stream.Signature(data.ArrayLayout(self.acc_shape, pe))),
         })
 
     def words(self) -> list[int]:
-        """Weight memory, one word a beat: for each output each plane's ``simd`` bits."""
-        bits = self.weight_planes.table[self.folding.tiles(self.codes)]  # (beats, pe, simd, planes)
-        flat = bits.transpose(0, 1, 3, 2).reshape(self.cycles, -1)
-        return [int("".join(map(str, row[::-1])) or "0", 2) for row in flat]
+        """Weight memory, one word a beat: for each output each plane's ``simd`` bits, or each lane's code."""
+        tiles = self.folding.tiles(self.codes)  # (beats, pe, simd)
+        if self.form.weight_planes is not None:
+            bits = self.form.weight_planes.table[tiles].transpose(0, 1, 3, 2)
+        else:
+            bits = tiles[..., None] >> np.arange(self.form.weight_bits) & 1
+        octets = np.packbits(bits.reshape(self.cycles, -1).astype(np.uint8), axis=1, bitorder="little")
+        return [int.from_bytes(row.tobytes(), "little") for row in octets]
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        take = Signal()  # the partial sums may move into the accumulators
-        valids, enables = elastic(m, self.i.valid, take, 2)
-        walk = Walk(m, self.folding, enables[0] & self.i.valid)
-        m.submodules.weights = rom = Rom(max(1, self.pe * self.simd * self.planes[0]), self.words(), "weights")
-        m.d.comb += [self.i.ready.eq(enables[0]), rom.addr.eq(walk.address), rom.en.eq(enables[0])]
-        index = Signal.like(self.i.payload)
-        flags = [Signal(2, name=f"flags{k}") for k in range(2)]  # first, last
-        with m.If(enables[0]):
-            m.d.sync += [index.eq(self.i.payload), flags[0].eq(walk.first | (walk.last << 1))]
-        with m.If(enables[1]):
-            m.d.sync += flags[1].eq(flags[0])
-        first, last = flags[1][0], flags[1][1]
-        move = Signal()
-        m.d.comb += [take.eq(~last | ~self.o.valid | self.o.ready), move.eq(valids[1] & take)]
+        read, sums, take, move = Signal(), Signal(), Signal(), Signal()  # enables: memory stage, trees, accumulators may, accumulators do
+        walk = Walk(m, self.folding, read & self.i.valid)
+        m.submodules.weights = rom = Rom(max(1, self.pe * self.simd * self.form.weight_bits), self.words(), "weights")
+        m.d.comb += [self.i.ready.eq(read), rom.addr.eq(walk.address), rom.en.eq(read)]
+        index, here = Signal.like(self.i.payload), Signal(3)  # here, there: valid, first, last
+        with m.If(read):
+            m.d.sync += [index.eq(self.i.payload), here.eq(Cat(self.i.valid, walk.first, walk.last))]
+        there = here
+        for stage in range(self.pipeline + 1):
+            held = Signal(3, name=f"stage{stage}")
+            with m.If(sums):
+                m.d.sync += held.eq(there)
+            there = held
+        valid, first, last = there[0], there[1], there[2]
+        m.d.comb += [
+            read.eq(~here[0] | sums), sums.eq(~valid | take), take.eq(~last | ~self.o.valid | self.o.ready), move.eq(valid & take),
+        ]
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(move & last):
             m.d.sync += self.o.valid.eq(1)
-        v_planes = self._decode(m, index)
+        v = self._activations(m, index)
         for n in range(self.pe):
-            total = self._partial(m, n, rom.data, v_planes)
-            partial, acc = Signal(total.shape(), name=f"partial{n}"), Signal(self.acc_shape, name=f"acc{n}")
-            result = Signal(self.acc_shape, name=f"result{n}")
-            with m.If(enables[1]):
-                m.d.sync += partial.eq(total)
-            m.d.comb += result.eq(partial + Mux(first, 0, acc))
-            with m.If(move):
-                m.d.sync += acc.eq(result)
-                with m.If(last):
-                    m.d.sync += self.o.payload[n].eq(result)
+            m.submodules[f"dot{n}"] = dot = Dot(self.form, self.simd, self.acc_shape.width, target=self.target, pipeline=self.pipeline)
+            m.d.comb += [dot.t.eq(rom.data.word_select(n, len(dot.t)) if len(dot.t) else 0), dot.v.eq(v)]
+            if self.pipeline:
+                m.d.comb += dot.en.eq(sums)
+            partial = Signal(self.acc_shape.width, name=f"partial{n}")
+            with m.If(sums):
+                m.d.sync += partial.eq(dot.o)
+            self._accumulate(m, n, partial, -dot.offset * self.folding.beats, first, move, last)
         return m
 
-    def _decode(self, m: Module, index) -> list[Signal]:
-        """Activation planes of the beat in stage 0, shared by all outputs: each plane has one bit for each of ``simd`` inputs."""
-        planes = []
-        for k, members in enumerate(self.activation_planes.table.T):
-            plane = Signal(self.simd, name=f"v{k}")
-            truth = int("".join(map(str, members[::-1])), 2)
-            m.d.comb += [plane[lane].eq((truth >> index[lane]) & 1) for lane in range(self.simd)]
-            planes.append(plane)
-        return planes
+    def _accumulate(self, m: Module, n: int, partial: Signal, start: int, first, move, last) -> None:
+        """Running sum of output n, begun at ``start``, which takes off the constants of all its beats; all modulo 2^width."""
+        width = self.acc_shape.width
+        begin = Const(start % (1 << width), width)
+        before: Value = begin
+        if self.folding.beats > 1:
+            acc = Signal(width, name=f"acc{n}")
+            before = Mux(first, begin, acc)
+        result = Signal(width, name=f"result{n}")
+        m.d.comb += result.eq(partial + before)
+        with m.If(move):
+            if self.folding.beats > 1:
+                m.d.sync += acc.eq(result)
+            with m.If(last):
+                m.d.sync += self.o.payload[n].eq(result)
 
-    def _partial(self, m: Module, n: int, word, v_planes: list[Signal]) -> Signal:
-        """Sum over planes of coefficient times popcount(T AND V) of one output."""
-        total = 0
-        for i, a in enumerate(self.weight_planes.coefficients):
-            t_plane = word.bit_select((n * self.planes[0] + i) * self.simd, self.simd)
-            for b, v_plane in zip(self.activation_planes.coefficients, v_planes, strict=True):
-                total = total + a * b * sum(((t_plane & v_plane)[k] for k in range(self.simd)), 0)
-        reach = self.simd * int(self.levels_a[-1])
-        shape = range_shape(min(0, int(self.levels_w[0]) * reach), max(0, int(self.levels_w[-1]) * reach))
-        partial = Signal(shape, name=f"sum{n}")
-        m.d.comb += partial.eq(total)
-        return partial
+    def _activations(self, m: Module, index) -> Value:
+        """Activation planes of the beat in the memory stage, shared by all outputs; the indices themselves for a table."""
+        planes = self.form.activation_planes
+        if planes is None:
+            return index.as_value()
+        bits = []
+        for members in planes.table.T:
+            truth = Const(sum(int(bit) << piece for piece, bit in enumerate(members)), 1 << self.index_bits)
+            bits += [(truth >> index[lane])[0] for lane in range(self.simd)]
+        v = Signal(len(bits), name="v")
+        m.d.comb += v.eq(Cat(bits))
+        return v

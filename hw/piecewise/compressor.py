@@ -168,12 +168,13 @@ class _Tree:
         self.m, self.en = m, en
         self.cells: list[tuple[Counter, list[tuple[Value, Value, str]], list[list[_Term]], list[_Term]]] = []
         self.sum: list[_Term] = []
+        self.formed: list[CounterCell] = []  # pairs that needed a table of their own
         self.delays: dict[tuple[int, int], Value] = {}
 
     def schedule(self, plan: Plan, pairs, bits) -> None:
         """Assign terms to the plan's counters."""
         for column, counter in plan.steps:
-            taken_pairs = _pick_pairs(pairs[column], counter)
+            taken_pairs = self._pick_pairs(pairs[column], counter)
             taken = []
             for j, count in enumerate(counter.bits):
                 pool = bits[column + j] if count else []
@@ -187,6 +188,24 @@ class _Tree:
             self.cells.append((counter, taken_pairs, taken, made))
         assert not any(pairs) and all(len(column) <= 1 for column in bits), "the plan leaves terms over"
         self.sum = [column[0] if column else _Term(Const(0, 1), 0) for column in bits]
+
+    def _pick_pairs(self, pool: list[tuple[Value, Value, str]], counter: Counter) -> list[tuple[Value, Value, str]]:
+        """Pairs for one counter. In an ecp5 chain two pairs share a position where only one may be 1 for zero inputs; where the
+        column has no other pair left, a table of its own forms the second one."""
+        taken: list[tuple[Value, Value, str]] = []
+        for _ in range(counter.pairs):
+            crowded = counter.kind == "ecp5" and counter.positions and any(gate in ("nand", "xnor") for _, _, gate in taken)
+            at = next((k for k, pair in enumerate(pool) if not (crowded and pair[2] in ("nand", "xnor"))), None)
+            if at is not None:
+                taken.append(pool.pop(at))
+                continue
+            a, b, gate = pool.pop(0)
+            cell = CounterCell(Counter("ecp5", 1, (), 1, 1), (gate,))
+            self.m.submodules[f"formed{len(self.formed)}"] = cell
+            self.m.d.comb += cell.p.eq(Cat(a, b))
+            self.formed.append(cell)
+            taken.append((cell.o[0], Const(1, 1), "and"))
+        return taken
 
     def build(self, pipeline: int) -> Value:
         """Make the cells level by level; a term that a later stage reads passes through registers."""
@@ -218,15 +237,3 @@ class _Tree:
                 self.delays[id(register), -1] = value  # keeps the key's object alive
             value = self.delays[key]
         return value
-
-
-def _pick_pairs(pool: list[tuple[Value, Value, str]], counter: Counter) -> list[tuple[Value, Value, str]]:
-    """Pairs for one counter. In an ecp5 chain two pairs share a position where only one may be 1 for zero inputs."""
-    taken: list[tuple[Value, Value, str]] = []
-    for _ in range(counter.pairs):
-        crowded = counter.kind == "ecp5" and counter.positions and any(gate in ("nand", "xnor") for _, _, gate in taken)
-        at = next((k for k, pair in enumerate(pool) if not (crowded and pair[2] in ("nand", "xnor"))), None)
-        if at is None:
-            raise InputError("an ecp5 tree needs as many and or xor pairs as nand or xnor ones in each column")
-        taken.append(pool.pop(at))
-    return taken

@@ -79,7 +79,8 @@ def _header(counter: Counter, gates: tuple[str, ...]) -> list[str]:
     ports = [f"input wire [{2 * counter.pairs - 1}:0] p"] if counter.pairs else []
     ports += [f"input wire [{count - 1}:0] x{j}" for j, count in enumerate(counter.bits) if count]
     ports.append(f"output wire [{counter.outputs - 1}:0] o")
-    lines = ["(* keep_hierarchy *)", f"module {counter.module(gates)} ({', '.join(ports)});"]
+    kept = [] if counter.kind == "asic" else ["(* keep_hierarchy *)"]  # cell libraries gain from optimising across counters
+    lines = [*kept, f"module {counter.module(gates)} ({', '.join(ports)});"]
     for k, gate in enumerate(gates):
         lines.append(f"    wire q{k} = {_GATE[gate].format(f'p[{2 * k}]', f'p[{2 * k + 1}]')};")
     return lines
@@ -142,36 +143,47 @@ def _lut6_verilog(counter: Counter, gates: tuple[str, ...]) -> str:
 
 
 def _lut6_chains(longest: int) -> list[Counter]:
-    """Every chain counter of up to ``longest`` positions whose tables fit six inputs and that removes a bit."""
+    """Chain counters of up to ``longest`` positions whose tables fit six inputs and that remove a bit.
+
+    Left out are shapes of which yosys would make more tables than positions: a first position without two table inputs (it is
+    split off), one without a wire below the top, a bare bit that is only passed on. The rest was synthesised one by one: a table a
+    position and one chain, never more.
+    """
     found: list[Counter] = []
 
-    def grow(positions, rest, carried, cost, bare):
-        if positions and not rest and not bare:  # a bare wire at the top would only be passed on, for one table
-            for cin in (0, 1):
-                bits = [raw + wire for _, raw, wire in positions]
-                bits[0] += cin
-                pairs = positions[0][0]
-                top = sum(count << j for j, count in enumerate(bits)) + pairs
-                counter = Counter("lut6", pairs, tuple(bits), top.bit_length(), cost, tuple(positions), cin)
-                # below three result bits yosys builds no carry chain but tables
-                if counter.removed > 0 and max(3, len(positions)) <= counter.outputs <= len(positions) + 1:
-                    found.append(counter)
+    def emit(positions):
+        for cin in (0, 1):
+            bits = [raw + wire for _, raw, wire in positions]
+            bits[0] += cin
+            pairs = positions[0][0]
+            top = sum(count << j for j, count in enumerate(bits)) + pairs
+            counter = Counter("lut6", pairs, tuple(bits), top.bit_length(), len(positions), tuple(positions), cin)
+            # below three result bits yosys builds no carry chain
+            if counter.removed > 0 and max(3, len(positions)) <= counter.outputs <= len(positions) + 1:
+                found.append(counter)
+
+    def grow(positions, rest, carried):
+        if positions and not rest:
+            emit(positions)
         if len(positions) == longest:
             return
         for pairs in range(0 if positions else 3, -1, -1):
             for raw in range(4):
                 for wire in (0, 1):
-                    if rest + pairs + raw > 3 or not (rest or pairs or raw or wire):
-                        continue
+                    table = rest + pairs + raw
                     through = 2 * pairs + raw + (carried if rest else 0)
-                    if through + wire > 6:
+                    if not 1 <= table <= 3 or through + wire > 6 or (not positions and table < 2):
                         continue
-                    over = int(rest + pairs + raw >= 2)
-                    step = (*positions, (pairs, raw, wire))
-                    table = bool(rest or pairs or raw)
-                    grow(step, over, through if over else 0, cost + int(table), not table)
+                    if table == 1 and not rest and not wire:
+                        continue
+                    if positions and not positions[-1][2]:
+                        continue
+                    over = int(table >= 2)
+                    grow((*positions, (pairs, raw, wire)), over, through if over else 0)
 
-    grow((), 0, 0, 0, True)
+    grow((), 0, 0)
+    for length in range(2, longest + 1):
+        emit(((0, 1, 1),) * length)  # plain adders
     return found
 
 

@@ -93,19 +93,25 @@ def _moves(pairs: Columns, bits: Columns, at: int, target: str) -> list[tuple[li
         if pairs[at] >= needed and (needed or not pairs[at]) and all(
             at + j < len(bits) and bits[at + j] >= h for j, h in enumerate(heights) if h
         ):
-            state: tuple[Columns, Columns] | None = (pairs, bits)
-            for counter in counters:
-                state = _apply(*state, at, counter) if state else None
-            if state:
-                return [(counters, state)]
+            state = (pairs, bits)
+            applied: list[Counter] = []
+            repeats = max(1, (pairs[at] - needed) // 16 if needed else (bits[at] - heights[0]) // 8)
+            for counter in counters * repeats:
+                following = _apply(state[0], state[1], at, counter)
+                if following is None:
+                    break
+                state = following
+                applied.append(counter)
+            if applied:
+                return [(applied, state)]
     prices = PRICES[target]
     found: list[tuple[float, int, Counter, tuple[Columns, Columns]]] = []
     for counter in family(target):
-        state = _apply(pairs, bits, at, counter)
-        if state and state != (pairs, bits):
-            found.append((counter.cost + 0.01 * counter.carries + _price(state[0], state[1], prices), len(found), counter, state))
+        after = _apply(pairs, bits, at, counter)
+        if after and after != (pairs, bits):
+            found.append((counter.cost + 0.01 * counter.carries + _price(after[0], after[1], prices), len(found), counter, after))
     found.sort(key=lambda move: move[:2])
-    return [([counter], state) for _, _, counter, state in found[:MOVES]]
+    return [([counter], after) for _, _, counter, after in found[:MOVES]]
 
 
 @lru_cache(maxsize=512)

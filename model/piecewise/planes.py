@@ -60,34 +60,37 @@ def one_hot(levels: ArrayLike) -> Planes:
     return Planes(tuple(values[k] for k in kept), tuple(tuple(int(piece == k) for k in kept) for piece in range(len(values))))
 
 
-def short_planes(levels: ArrayLike) -> Planes:
+def short_planes(levels: ArrayLike, powers: bool = False) -> Planes:
     """The fewest planes found for these levels; among equals the ones whose coefficients have the fewest signed digits.
 
     Candidates for coefficients are differences of levels and (signed) powers of two: optimal for symmetric and for equally
-    spaced levels. Falls back to one-hot planes.
+    spaced levels. Falls back to one-hot planes. ``powers``: only signed powers of two, in two's complement where nothing shorter
+    is found.
     """
     values = tuple(int(level) for level in np.asarray(levels))
     if not values or values.count(0) == 0:
         raise InputError("levels must hold 0")
-    return _search(values)
+    return _search(values, powers)
 
 
 @lru_cache(maxsize=256)
-def _search(values: tuple[int, ...]) -> Planes:
+def _search(values: tuple[int, ...], only_powers: bool) -> Planes:
     wanted = sorted(set(values))
     if wanted == [0]:
         return Planes((), tuple(() for _ in values))
     differences = {a - b for a in wanted for b in wanted if a != b}
     top = max(abs(value) for value in wanted).bit_length()
     powers = {sign << exponent for exponent in range(top + 1) for sign in (1, -1)}
-    useful = sorted(differences | powers, key=lambda c: (abs(c), c))
-    for count in range((len(wanted) - 1).bit_length(), len(wanted) - 1):
+    useful = sorted(powers if only_powers else differences | powers, key=lambda c: (abs(c), c))
+    complement = tuple(1 << k for k in range(top)) + ((-1 << top,) if wanted[0] < 0 else ())
+    last = len(complement) if only_powers else len(wanted) - 1
+    for count in range((len(wanted) - 1).bit_length(), last):
         if _choose(len(useful), count) > MAX_CANDIDATES:
             break
         found = _best(wanted, useful, count)
         if found:
             return _members(values, found)
-    return one_hot(values)
+    return _members(values, complement) if only_powers else one_hot(values)
 
 
 def _choose(n: int, k: int) -> int:

@@ -1,0 +1,121 @@
+"""One output's dot product over ``simd`` inputs: pairs or table bits into compressor trees, group sums times their odd numbers."""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.hw.piecewise.compressor import Compressor
+from fermatnet.hw.piecewise.forms import Form
+from fermatnet.model.piecewise.planes import digits
+
+__all__ = ["Dot"]
+
+
+class Dot(wiring.Component):
+    """``o = sum over lanes of level_w * level_a + offset``, modulo 2^width.
+
+    Latency: ``pipeline`` cycles while ``en`` is high. Throughput: one sum a cycle.
+
+    Parameters
+    ----------
+    form : Form
+        Which exact form; see `fermatnet.hw.piecewise.forms`.
+    simd : int
+        Lanes.
+    width : int
+        Bits of the sum.
+    target : str
+        What the trees are made for.
+    pipeline : int
+        Register stages inside.
+
+    Attributes
+    ----------
+    offset : int
+        What the constant parts of all lanes add to each sum.
+    trees : list of Compressor
+        One for each group, then one that joins them where there are several or odd factors.
+
+    Members
+    -------
+    t : In(simd * form.weight_bits)
+        Weights: plane after plane, or table codes lane after lane.
+    v : In(simd * activation planes) or In(simd * index bits)
+        Activations: plane after plane, or indices lane after lane.
+    en : In(1)
+        Clock enable (only with ``pipeline`` > 0).
+    o : Out(width)
+    """
+
+    def __init__(self, form: Form, simd: int, width: int, *, target: str = "generic", pipeline: int = 0):
+        self.form, self.simd, self.width, self.target, self.pipeline, self.latency = form, simd, width, target, pipeline, pipeline
+        self.offset = form.offset * simd
+        joined = len(form.groups) > 1 or any(group.factor > 1 for group in form.groups)
+        inside = pipeline - 1 if joined and pipeline else pipeline  # one register stage stands between the two tiers
+        self.trees = []
+        for group in form.groups:
+            columns = [tuple(gate for _, _, gate in column) * simd for column in group.pairs] + [()] * group.bits
+            bits = [0] * len(group.pairs) + [simd] * group.bits
+            top = sum((len(gates) + count) << e for e, (gates, count) in enumerate(zip(columns, bits, strict=True)))
+            self.trees.append(Compressor(columns, bits, min(top.bit_length(), width), target=target, pipeline=inside))
+        self.between = int(joined and pipeline > 0)
+        self.joint = self._joint() if joined else None
+        index_bits = (len(form.products[0]) - 1).bit_length() if form.kind == "table" else 0
+        self.code_bits, self.index_bits = form.weight_bits, index_bits
+        v_width = simd * (index_bits if form.activation_planes is None else form.activation_planes.count)
+        enable = {"en": In(1)} if pipeline else {}
+        super().__init__({"t": In(simd * form.weight_bits), "v": In(v_width), **enable, "o": Out(width)})
+
+    def _joint(self) -> Compressor:
+        """Tree that adds the group sums at the signed digits of their factors; a negative digit adds inverted bits, whose constants
+        join the offset. Bits past the top vanish modulo 2^width, with their constants."""
+        self.wiring: list[list[tuple[int, int, bool]]] = [[] for _ in range(self.width)]  # (group, bit, inverted) by column
+        for g, (group, tree) in enumerate(zip(self.form.groups, self.trees, strict=True)):
+            for sign, exponent in digits(group.factor):
+                for k in range(min(tree.width, max(0, self.width - exponent))):
+                    self.wiring[exponent + k].append((g, k, sign < 0))
+                    self.offset += 1 << exponent + k if sign < 0 else 0
+        return Compressor([()] * self.width, [len(column) for column in self.wiring], self.width, target=self.target)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        for g, (group, tree) in enumerate(zip(self.form.groups, self.trees, strict=True)):
+            m.submodules[f"group{g}"] = tree
+            if self.pipeline and tree.pipeline:
+                m.d.comb += tree.en.eq(self.en)
+            ts, vs = [], []
+            for column in group.pairs:
+                for lane in range(self.simd):
+                    ts += [self.t[i * self.simd + lane] for i, _, _ in column]
+                    vs += [self.v[j * self.simd + lane] for _, j, _ in column]
+            if ts:
+                m.d.comb += [tree.a.eq(Cat(ts)), tree.b.eq(Cat(vs))]
+            if group.bits:
+                m.d.comb += tree.x.eq(self._products(m, group.bits))
+        sums: list[Value] = [tree.o for tree in self.trees]
+        if self.between:
+            held = [Signal(tree.width, name=f"sum{g}") for g, tree in enumerate(self.trees)]
+            with m.If(self.en):
+                m.d.sync += [register.eq(value) for register, value in zip(held, sums, strict=True)]
+            sums = list(held)
+        if self.joint is None:
+            m.d.comb += self.o.eq(sums[0] if sums else 0)
+            return m
+        m.submodules.joint = self.joint
+        m.d.comb += self.joint.x.eq(Cat(sums[g][k] ^ int(inverted) for column in self.wiring for g, k, inverted in column))
+        m.d.comb += self.o.eq(self.joint.o)
+        return m
+
+    def _products(self, m: Module, bits: int) -> Value:
+        """Product bits, column after column, lane after lane: one table of code and index each."""
+        rows = 1 << self.index_bits
+        tables = [
+            sum(((product >> k) & 1) << (code * rows + index) for code, row in enumerate(self.form.products) for index, product in enumerate(row))
+            for k in range(bits)
+        ]
+        selects = []
+        for lane in range(self.simd):
+            select = Signal(self.index_bits + self.code_bits, name=f"select{lane}")
+            m.d.comb += select.eq(Cat(self.v.word_select(lane, self.index_bits), self.t.word_select(lane, self.code_bits)))
+            selects.append(select)
+        return Cat((Const(table, rows << self.code_bits) >> select)[0] for table in tables for select in selects)
