@@ -17,14 +17,14 @@ from fermatnet.model.zoo.selectivity import network_selectivity
 
 __all__ = ["NETWORKS", "main"]
 
-_SMALL = {"outer": 64, "stem_width": 16}
+_SMALL = {"outer": 32, "stem_width": 8}
 NETWORKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("plain", "reaf-resnet26", {"scheme": "1-1-1", "inner": 16, **_SMALL}),
-    ("REAF 4-3-4", "reaf-resnet26", {"scheme": "4-3-4", "inner": 20, "middle": 16, **_SMALL}),
-    ("REAF 4-2-6", "reaf-resnet26", {"scheme": "4-2-6", "inner": 20, "middle": 18, **_SMALL}),
-    ("group convolution 4-1-4", "reaf-resnet26", {"scheme": "4-1-4", "inner": 24, **_SMALL}),
-    ("ResNeXt (8 groups)", "resnext26", {"groups": 8, "inner": 24, **_SMALL}),
-    ("REAF+ ResNeXt (8 groups)", "reafplus-resnext26", {"groups": 8, "inner": 24, **_SMALL}),
+    ("plain", "reaf-resnet26", {"scheme": "1-1-1", "inner": 9, **_SMALL}),
+    ("REAF 4-3-4", "reaf-resnet26", {"scheme": "4-3-4", "inner": 12, "middle": 8, **_SMALL}),
+    ("REAF 4-2-6", "reaf-resnet26", {"scheme": "4-2-6", "inner": 12, **_SMALL}),
+    ("group convolution 4-1-4", "reaf-resnet26", {"scheme": "4-1-4", "inner": 16, "middle": 12, **_SMALL}),
+    ("ResNeXt (8 groups)", "resnext26", {"groups": 8, "inner": 16, **_SMALL}),
+    ("REAF+ ResNeXt (8 groups)", "reafplus-resnext26", {"groups": 8, "inner": 16, **_SMALL}),
 )
 
 
@@ -37,7 +37,7 @@ def _selectivity(network: nn.Module, data: Data) -> dict[str, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> str:
-    given = arguments("REAF against plain and group convolution", training=3000, test=4000, epochs=4).parse_args(argv)
+    given = arguments("REAF against plain and group convolution", training=2500, test=3000, epochs=4).parse_args(argv)
     torch.set_num_threads(given.threads)
     data = subset(given.data, given.training, given.test, halve=given.halve)
     common = {"classes": len(data.classes), "input_shape": data.shape}
