@@ -25,9 +25,9 @@ from fermatnet.model.errors import InputError
 
 __all__ = ["FASHION", "MNIST", "Task", "run", "tasks"]
 
-BUDGET: dict[str, Any] = {"epochs": 3, "batch": 128, "optimizer": "adamw", "lr": 2e-3, "schedule": "one-cycle", "distill": 0.0, "smoothing": 0.0,
+BUDGET: dict[str, Any] = {"epochs": 2, "batch": 128, "optimizer": "adamw", "lr": 2e-3, "schedule": "one-cycle", "distill": 0.0, "smoothing": 0.0,
                           "pad": 0, "flip": True, "validation": 0.0, "threads": 1}
-TWIN: dict[str, Any] = {**BUDGET, "scheme": "float", "epochs": 0, "float_epochs": 6, "float_lr": 4e-3}
+TWIN: dict[str, Any] = {**BUDGET, "scheme": "float", "epochs": 0, "float_epochs": 4, "float_lr": 4e-3}
 # name: (label, scheme, weights, activations)
 FASHION = {
     "float": ("full precision, the same extra epochs", "float", 0, 0), "pa-8-7": ("PA(8,7)", "pa", 8, 7), "pa-4-5": ("PA(4,5)", "pa", 4, 5),
@@ -36,9 +36,9 @@ FASHION = {
     "groupnet": ("Group-Net (5 branches)", "groupnet", 5, 5), "pa-2-3": ("PA(2,3)", "pa", 2, 3), "pa-8-32": ("PA(8,32)", "pa", 8, 0),
     "lq-2-2": ("LQ 2/2", "lq", 2, 2), "pact-2-2": ("PACT/SAWB 2/2", "pact", 2, 2), "ttq": ("TTQ, 32-bit activations", "ttq", 2, 0),
 }
-MNIST = {"tfc": 30, "sfc": 20}
+MNIST = {"tfc": 25, "sfc": 12}
 MNIST_BUDGET: dict[str, Any] = {"scheme": "pa", "weights": 4, "activations": 3, "batch": 100, "lr": 4e-3, "float_lr": 4e-3, "schedule": "cosine",
-                                "pad": 2, "validation": 0.0, "threads": 1, "distill": 0.5, "float_epochs": 12}
+                                "pad": 2, "validation": 0.0, "threads": 1, "distill": 0.5, "float_epochs": 8}
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import power_of_two, round_half_up, straight_through, uniform
 from fermatnet.model.nn.uniform import integer_range
 
-__all__ = ["BatchNorm", "Conv2d", "FixedNorm", "Linear", "PixelScale", "Rescale", "SumPool", "exact_affine"]
+__all__ = ["AvgPool2d", "BatchNorm", "Conv2d", "FixedNorm", "Linear", "PixelScale", "Rescale", "SumPool", "exact_affine"]
 
 EXACT_FLOAT32 = 1 << 24
 
@@ -253,9 +253,17 @@ class SumPool(nn.Module):
         self.kernel = kernel
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x if self.training else x.double()  # sums of fixed-point numbers can pass float32's 24 bits
         if not self.kernel:
             return x.sum((2, 3), keepdim=True)
         return functional.avg_pool2d(x, self.kernel, divisor_override=1)
 
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}"
+
+
+class AvgPool2d(nn.AvgPool2d):
+    """Average over windows, in float64 in evaluation: exact where the window's area is a power of two."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input if self.training else input.double())

@@ -39,7 +39,7 @@ class Visitor(Protocol):
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return type(m).__module__.startswith("fermatnet.model.nn.") or super().is_leaf_module(m, module_qualified_name)
+        return (type(m).__module__.startswith("fermatnet.model.nn.") and not isinstance(m, nn.Sequential)) or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(model: nn.Module) -> fx.Graph:
@@ -93,6 +93,8 @@ def _function(visitor: Visitor, node: fx.Node, values: dict[fx.Node, Any]) -> An
     if node.target in (torch.cat, torch.concat):
         dimension = args[1] if len(args) > 1 else node.kwargs.get("dim", 0)
         if dimension == 1:
+            if len(args[0]) == 1:  # type: ignore[arg-type]
+                return values[args[0][0]]  # type: ignore[index]
             return visitor.concat(name, [values[arg] for arg in args[0]])  # type: ignore[union-attr, index]
     if node.target in (functional.relu, torch.relu, "relu", "relu_"):
         return visitor.relu(name, None, read[0])

@@ -1,0 +1,287 @@
+"""``convert(model, scheme)``: any traceable CNN into its quantized twin, pre-trained weights kept, with a list of what was done and why.
+
+What becomes what: the first convolution and the last dense layer 8-bit integer, depthwise convolutions 8-bit integer (they are few
+operations; thesis 3.4.3), every other convolution and dense layer by the scheme, 1x1 shortcuts included; a rectifier the scheme's
+activation; a batch norm that feeds a rectifier a norm evaluated in float64, any other one fixed point; the average over the map a sum
+and a fixed-point factor. The raw uint8 image goes in: the normalisation (x/255 - mean)/std moves into the first convolution.
+"""
+
+import operator
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.nn.layers import AvgPool2d, BatchNorm, Conv2d, FixedNorm, Linear, PixelScale, SumPool
+from fermatnet.model.nn.piecewise import PiecewiseActivation
+from fermatnet.model.nn.scheme import Scheme
+from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
+from fermatnet.model.nn.walk import trace
+
+__all__ = ["Change", "calibrate", "convert", "reestimate_norms"]
+
+_ADDS = (operator.add, operator.iadd, torch.add, "add", "add_")
+_RELUS = (functional.relu, functional.relu6, torch.relu, "relu", "relu_")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of the report: layer, what it was, what it is now (the same: left), why."""
+
+    name: str
+    was: str
+    now: str
+    why: str
+
+
+class _Converter:
+    def __init__(self, model: nn.Module, how: Scheme, shape: tuple[int, int, int], bits: int):
+        self.source = deepcopy(model)
+        self.graph = trace(self.source)
+        self.root = fx.GraphModule(self.source, self.graph)
+        self.how, self.bits = how, bits
+        self.replaced: set[str] = set()
+        self.changes: list[Change] = []
+        self.shapes = self._shapes(shape)
+        self.weighted = [node for node in self.graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)]
+        if not self.weighted:
+            raise InputError(f"{type(model).__name__} has no layer to quantize")
+
+    def layer(self, node: Any) -> Any:
+        """The module of a step: the new one where it is replaced already."""
+        if not isinstance(node, fx.Node) or node.op != "call_module":
+            return None
+        return (self.root if node.target in self.replaced else self.source).get_submodule(str(node.target))
+
+    def _shapes(self, shape: tuple[int, int, int]) -> dict[fx.Node, tuple[int, ...]]:
+        found: dict[fx.Node, tuple[int, ...]] = {}
+
+        class Shapes(fx.Interpreter):
+            def run_node(self, n: fx.Node) -> Any:
+                value = super().run_node(n)
+                if isinstance(value, Tensor):
+                    found[n] = tuple(value.shape)
+                return value
+
+        self.source.eval()
+        try:
+            with torch.no_grad():
+                Shapes(self.root).run(torch.zeros(1, *shape))
+        except RuntimeError as error:
+            raise InputError(f"the model does not take images of {'x'.join(map(str, shape))}: {str(error).splitlines()[0]}") from error
+        return found
+
+    def put(self, node: fx.Node, module: nn.Module, was: str, why: str) -> None:
+        """Let ``module`` do this step: under the step's own name, so that a module used twice becomes two."""
+        name = str(node.target).replace(".", "_") if node.op == "call_module" else node.name
+        while hasattr(self.root, name) and name not in self.replaced:
+            name += "_q"
+        while name in self.replaced:
+            name += "_again"
+        self.replaced.add(name)
+        self.root.add_module(name, module)
+        node.op, node.target, node.kwargs = "call_module", name, {}
+        node.args = (node.args[0],)
+        self.changes.append(Change(name, was, type(module).__name__ + (f" {module.extra_repr()}" if module.extra_repr() else ""), why))
+
+    def is_relu(self, node: fx.Node) -> bool:
+        return isinstance(self.layer(node), nn.ReLU | nn.ReLU6) or (node.op in ("call_function", "call_method") and node.target in _RELUS)
+
+    def run(self) -> nn.Module:
+        for node in list(self.graph.nodes):
+            module = self.layer(node)
+            if node.op == "call_module":
+                self._module(node, module)
+            elif self.is_relu(node):
+                self._activation(node, "relu")
+            elif node.target in (torch.clamp_max, "clamp_max") and node.args[0].target in self.replaced:
+                self.put(node, nn.Identity(), "clamp_max", "the activation before it saturates")
+            elif node.op in ("call_function", "call_method") and node.target not in (*_ADDS, torch.cat, torch.concat, torch.flatten, "flatten"):
+                self.changes.append(Change(node.name, str(node.target), str(node.target), "left: not a layer of the hardware; export will refuse it"))
+        first = next(node for node in self.graph.nodes if node.op == "placeholder")
+        self.root.add_module("pixels", PixelScale(self.bits))
+        with self.graph.inserting_after(first):
+            scale = self.graph.call_module("pixels", (first,))
+        first.replace_all_uses_with(scale, delete_user_cb=lambda user: user is not scale)
+        self.graph.lint()
+        self.root.recompile()
+        self.root.delete_all_unused_submodules()
+        return fx.GraphModule(self.root, self.graph)
+
+    def _module(self, node: fx.Node, module: nn.Module) -> None:
+        was = type(module).__name__
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            self._weighted(node, module)
+        elif isinstance(module, nn.BatchNorm2d):
+            self._norm(node, module)
+        elif self.is_relu(node):
+            self._activation(node, was)
+        elif isinstance(module, nn.AdaptiveAvgPool2d | nn.AvgPool2d):
+            self._average(node, module)
+        elif not isinstance(module, nn.MaxPool2d | nn.Flatten | nn.Identity | nn.Dropout):
+            self.changes.append(Change(str(node.target), was, was, "left: not a layer of the hardware; export will refuse it"))
+
+    def _weighted(self, node: fx.Node, module: Any) -> None:
+        edge = node is self.weighted[0] or node is self.weighted[-1]
+        depthwise = isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
+        shape = tuple(module.weight.shape)
+        if edge or depthwise:
+            quantizer = None if self.how.full_precision else UniformWeight(self.how.edge_bits or 8)
+            why = "first layer" if node is self.weighted[0] else "last layer" if edge else "depthwise: few operations"
+        else:
+            quantizer, why = self.how.weight(shape), "inner layer"
+        made: Any
+        if isinstance(module, nn.Linear):
+            made = Linear(module.in_features, module.out_features, bias=module.bias is not None, quantizer=quantizer)
+        else:
+            made = Conv2d(module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding, module.dilation,
+                          module.groups, module.bias is not None, quantizer=quantizer, input_bits=self.bits if node is self.weighted[0] else 8)
+        made.load_state_dict(module.state_dict(), strict=False)
+        unscaled = any(node_user.target in (torch.cat, torch.concat) or isinstance(self.layer(node_user), nn.AvgPool2d) for node_user in node.users)
+        if unscaled and self.how.name.startswith("int"):  # channels that meet in one tensor need units that are near each other
+            made, why = _Scaled(made, self.how.rescale(bits=10)), f"{why}; rescaled before it joins other channels"
+        self.put(node, made, type(module).__name__, why)
+
+    def _norm(self, node: fx.Node, module: nn.BatchNorm2d) -> None:
+        users = list(node.users)
+        rectified = bool(users) and all(self.is_relu(user) for user in users)
+        integer = self.how.name.startswith("int")
+        made: BatchNorm
+        if rectified and not integer:
+            made, why = BatchNorm(module.num_features), "feeds an activation: folds into its thresholds"
+        elif rectified:
+            made, why = FixedNorm(module.num_features, bits=self.how.activations or 8, fraction=None, signed=False), "with its rectifier, integers"
+        elif any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in users):
+            made = FixedNorm(module.num_features, bits=8, fraction=None, full_precision=not self.how.method.exportable)
+            why = "feeds a convolution: 8-bit integers"
+        else:
+            made = self.how.fixed_norm(module.num_features, bits=10, fraction=None)  # type: ignore[assignment]
+            why = "feeds a sum: fixed point"
+        made.eps, made.momentum = module.eps, module.momentum
+        made.load_state_dict(module.state_dict(), strict=False)
+        self.put(node, made, type(module).__name__, why)
+
+    def _activation(self, node: fx.Node, was: str) -> None:
+        source = node.args[0]
+        integer = self.how.name.startswith("int")
+        before = self.layer(source)
+        if isinstance(before, FixedNorm) and before.lo == 0:
+            self.put(node, nn.Identity(), was, "done by the norm before it")
+            return
+        made = UniformActivation(self.how.activations or 8, signed=False) if integer else self.how.activation()
+        self.put(node, made, was, "activation" if not isinstance(made, nn.ReLU) else "left: full-precision activations")
+
+    def _average(self, node: fx.Node, module: Any) -> None:
+        inputs, outputs = self.shapes[node.args[0]], self.shapes[node]  # type: ignore[index]
+        was = type(module).__name__
+        if outputs[2:] == (1, 1):
+            area = inputs[2] * inputs[3]
+            made: nn.Module = _Scaled(SumPool(), self.how.rescale(1.0 / area))
+            self.put(node, made, was, f"sum over {inputs[2]}x{inputs[3]}, the factor in fixed point")
+        elif isinstance(module, nn.AvgPool2d):
+            self.put(node, AvgPool2d(module.kernel_size, module.stride, module.padding), was, "exact in evaluation")
+        else:
+            self.changes.append(Change(str(node.target), was, was, "left: averages to several places are not in the hardware"))
+
+
+class _Scaled(nn.Sequential):
+    """A layer and the fixed-point factor after it."""
+
+
+def _fold_normalisation(model: Any, mean: Sequence[float], std: Sequence[float], bits: int) -> None:
+    """y = W ((p/255) - mean)/std for the raw pixel p = 2^bits * (what the first layer now gets)."""
+    steps = [node for node in model.graph.nodes if node.op == "call_module"]
+    first = next(node for node in steps if isinstance(model.get_submodule(node.target), Conv2d | Linear))
+    layer: Any = model.get_submodule(first.target)
+    per = torch.tensor(std, dtype=layer.weight.dtype)
+    mu = torch.tensor(mean, dtype=layer.weight.dtype) / per
+    if isinstance(layer, Linear):
+        share = layer.weight.shape[1] // len(mu)
+        mu, per = mu.repeat_interleave(share), per.repeat_interleave(share)
+    shape = (1, -1, 1, 1) if layer.weight.dim() == 4 else (1, -1)
+    with torch.no_grad():
+        constant = (layer.weight * mu.view(shape)).flatten(1).sum(1)
+        layer.weight.mul_((2.0**bits / ((1 << bits) - 1)) / per.view(shape))
+        user = next(iter(first.users))
+        norm: Any = model.get_submodule(str(user.target)) if user.op == "call_module" else None
+        if isinstance(norm, BatchNorm):
+            norm.running_mean.add_(constant)
+        elif layer.bias is not None:
+            layer.bias.sub_(constant)
+        else:
+            layer.bias = nn.Parameter(-constant)
+
+
+@torch.no_grad()
+def calibrate(model: nn.Module, images: Tensor) -> None:
+    """One pass over a batch: every activation measures its input in order; steps that are not set yet are set."""
+    hooks = [module.register_forward_pre_hook(lambda m, inputs: m.calibrate(inputs[0]))
+             for module in model.modules() if isinstance(module, PiecewiseActivation)]
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    kept = [(module, module.running_mean.clone(), module.running_var.clone(), module.num_batches_tracked.clone())
+            for module in norms if module.running_mean is not None and module.running_var is not None and module.num_batches_tracked is not None]
+    try:
+        model.train()
+        model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module, mean, var, count in kept:
+            module.running_mean, module.running_var, module.num_batches_tracked = mean, var, count
+        model.eval()
+
+
+@torch.no_grad()
+def reestimate_norms(model: nn.Module, batches: Iterable[Tensor]) -> int:
+    """Running means and variances anew as plain averages over the batches; returns how many norms were measured."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [module.momentum for module in norms]
+    was = model.training
+    try:
+        for module in norms:
+            module.reset_running_stats()
+            module.momentum = None
+        model.train()
+        count = 0
+        for images in batches:
+            model(images)
+            count += 1
+        if norms and not count:
+            raise InputError("re-estimating norms needs at least one batch")
+    finally:
+        for module, momentum in zip(norms, momenta, strict=True):
+            module.momentum = momentum
+        model.train(was)
+    return len(norms)
+
+
+def convert(model: nn.Module, how: Scheme, shape: tuple[int, int, int], *, mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
+            bits: int = 8, images: Tensor | None = None) -> tuple[nn.Module, list[Change]]:
+    """(quantized twin, report). The model itself is not changed.
+
+    Parameters
+    ----------
+    shape : of one image (C, H, W);  bits : of its pixels
+    mean, std : the normalisation the model was trained with, a channel, of pixels in 0..1; None: it took pixels / 2^bits
+        (zero padding of the first layer is then of raw pixels: black, not the mean; re-estimating the norms takes up the difference)
+    images : uint8 batch to calibrate activations on and to re-estimate the norms with; without it the first training batch sets the steps
+
+    Raises InputError when the model cannot be traced or does not take such images.
+    """
+    converter = _Converter(model, how, shape, bits)
+    made = converter.run()
+    if mean is not None or std is not None:
+        channels = shape[0]
+        mean, std = mean if mean is not None else [0.0] * channels, std if std is not None else [1.0] * channels
+        if len(mean) != channels or len(std) != channels or min(std) <= 0:
+            raise InputError(f"mean and std must be {channels} numbers each, std positive")
+        _fold_normalisation(made, mean, std, bits)
+    if images is not None:
+        calibrate(made, images)
+        reestimate_norms(made, [images])
+    return made, converter.changes
