@@ -4,13 +4,16 @@ The transforms work on balanced residues in machine lanes that are wider than th
 putting off; here each value carries the exact interval it lies in, operations are emitted one by one, and a reduction is emitted only where the next
 operation could leave the lane. So the generated code cannot overflow, by construction: the intervals are the proof, and `Line.fits` checks each one.
 
-Functions come out as `static void NAME(V *p, long stride)`: N vectors at p, p + stride, ..., transformed in place. Forward is decimation in frequency
+Functions come out as `static void NAME(V *p, long stride, long kept)`: N vectors at p, p + stride, ..., transformed in place, of which an inverse need
+only deliver the first `kept`. Five kinds a length: small and first (rows of the image; short and balanced inputs), last (columns), back (columns of the
+spectrum), end (rows, balanced results). Forward is decimation in frequency
 (natural order in, bit-reversed out), inverse is decimation in time (bit-reversed in, natural out), so nothing is ever permuted. The factor 1/N is left
 to the caller. Twiddles are powers of alpha, a power of two or of sqrt(2) = 2**(b/4) * (2**(b/2) - 1): shifts, never multiplications.
 
 Source: (2.4)-(2.9) of the thesis; the sqrt(2) root and its doubled length from FERMAT arithmetic practice (Agarwal and Burrus 1975).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 __all__ = ["Interval", "Line", "header", "lengths", "transform"]
@@ -128,7 +131,7 @@ def lengths(b: int) -> tuple[int, ...]:
     return tuple(n for n in (1, 4, 8, 16, 32, 64) if n <= 4 * b)
 
 
-def transform(name: str, b: int, lane: int, length: int, direction: str, bound: int) -> tuple[str, dict[str, int]]:
+def transform(name: str, b: int, lane: int, length: int, direction: str, bound: int, out: int = 0) -> tuple[str, dict[str, int]]:
     """C++ text of one transform and the counts of its operations.
 
     Parameters
@@ -137,36 +140,64 @@ def transform(name: str, b: int, lane: int, length: int, direction: str, bound: 
     b, lane: modulus 2**b + 1, lanes of `lane` bits.
     length: N, a power of two, at most 4b.
     direction: "forward" (decimation in frequency) or "inverse" (decimation in time, without 1/N).
-    bound: the inputs lie in [-bound, bound]; the outputs always lie within 2**(b-1) + 1 (balanced residues).
+    bound: the inputs lie in [-bound, bound].
+    out: the outputs shall lie in [-out, out]; 0 means balanced residues, within 2**(b-1) + 1.
     """
     line = Line(b, lane)
-    v = []
-    for i in range(length):
-        line.body.append(f"    const V i{i} = p[{i} * stride];")
-        v.append(Interval(f"i{i}", -bound, bound))
     unit = 4 * b // length  # alpha = sqrt(2)**unit has order N
-    half = length // 2
-    while direction == "forward" and half >= 1:
-        for start in range(0, length, 2 * half):
-            for j in range(half):
-                a, c = v[start + j], v[start + j + half]
-                root = unit * j * (length // (2 * half))
-                v[start + j] = line.add(a, c)
-                d, sign = line.times_root(line.subtract(a, c), root)
-                v[start + j + half] = d if sign > 0 else line.subtract(Interval("V{}", 0, 0), d)
-        half //= 2
-    half = 1
-    while direction == "inverse" and half < length:
-        for start in range(0, length, 2 * half):
-            for j in range(half):
-                a = v[start + j]
-                d, sign = line.times_root(v[start + j + half], -unit * j * (length // (2 * half)))
-                v[start + j] = line.add(a, d) if sign > 0 else line.subtract(a, d)
-                v[start + j + half] = line.subtract(a, d) if sign > 0 else line.add(a, d)
-        half *= 2
-    for i in range(length):
-        line.body.append(f"    p[{i} * stride] = {line.balance(v[i]).name};")
-    text = f"static void {name}(V *p, long stride) {{\n    (void)stride;\n" + "\n".join(line.body) + "\n}\n"
+    v: list[Interval | None] = [None] * length
+
+    def value(i: int) -> Interval:  # loaded when first used
+        if v[i] is None:
+            line.body.append(f"    const V i{i} = p[{i} * stride];")
+            v[i] = Interval(f"i{i}", -bound, bound)
+        return v[i]  # type: ignore[return-value]
+
+    def forward(start: int, size: int) -> None:
+        half = size // 2
+        for j in range(half):
+            a, c = value(start + j), value(start + j + half)
+            v[start + j] = line.add(a, c)
+            d, sign = line.times_root(line.subtract(a, c), unit * j * (length // size))
+            v[start + j + half] = d if sign > 0 else line.subtract(Interval("V{}", 0, 0), d)
+        finish(start, half, forward)
+
+    def inverse(start: int, size: int) -> None:
+        half = size // 2
+        finish(start, half, inverse)
+        for j in range(half):
+            a = value(start + j)
+            d, sign = line.times_root(value(start + j + half), -unit * j * (length // size))
+            v[start + j] = line.add(a, d) if sign > 0 else line.subtract(a, d)
+            if size == length:  # of the last half only what the caller keeps
+                store(start + j)
+                line.body.append(f"    if ({start + j + half} < kept) {{")
+            v[start + j + half] = line.subtract(a, d) if sign > 0 else line.add(a, d)
+            if size == length:
+                store(start + j + half)
+                line.body.append("    }")
+
+    def store(i: int) -> None:
+        a = value(i)
+        while out and a.size > out:
+            a = line.reduce(a)
+        line.body.append(f"    p[{i} * stride] = {(a if out else line.balance(a)).name};")
+
+    def finish(start: int, half: int, run: Callable[[int, int], None]) -> None:
+        # depth first, so that a half of 16 values stays in registers while the other half waits
+        for first in (start, start + half):
+            if half > 1:
+                run(first, half)
+            elif direction == "forward":
+                store(first)
+
+    if length == 1:
+        store(0)
+    elif direction == "forward":
+        forward(0, length)
+    else:
+        inverse(0, length)
+    text = f"static void {name}(V *p, long stride, long kept) {{\n    (void)stride, (void)kept;\n" + "\n".join(line.body) + "\n}\n"
     return text, line.operations
 
 
@@ -175,18 +206,20 @@ def header() -> str:
     parts = ["// Generated by software_codegen.py: transforms with proven lazy reduction."]
     for t, b, lane in ((3, 8, 32), (4, 16, 32), (5, 32, 64)):
         parts.append(f"namespace f{t} {{\ntypedef int{lane}_t S;\ntypedef S V __attribute__((vector_size(64)));")
-        table: dict[str, list[str]] = {"small": [], "forward": [], "inverse": []}
-        for length in lengths(b):
-            for kind, direction, bound in (
-                ("small", "forward", SMALL),
-                ("forward", "forward", (1 << (b - 1)) + 1),
-                ("inverse", "inverse", 2 << b),
-            ):
-                text, _ = transform(f"{kind}{length}", b, lane, length, direction, bound)
-                parts.append(text)
-                table[kind].append(f"case {length}: return {kind}{length};")
-        parts.append("typedef void (*Pass)(V *, long);")
-        for kind, cases in table.items():
-            parts.append(f"static Pass find_{kind}(int n) {{ switch (n) {{ {' '.join(cases)} default: return nullptr; }} }}")
+        balanced, loose = (1 << (b - 1)) + 1, 2 << b
+        last = 1 << 51 if t == 5 else 0  # F_5's limbs are cut in float64, which takes any integer below 2^51
+        kinds = {
+            "small": ("forward", SMALL, loose),
+            "first": ("forward", balanced, loose),
+            "last": ("forward", loose, last),
+            "back": ("inverse", loose, loose),
+            "end": ("inverse", loose, 0),
+        }
+        parts.append("typedef void (*Pass)(V *, long, long);")
+        for kind, (direction, bound, out) in kinds.items():
+            for length in lengths(b):
+                parts.append(transform(f"{kind}{length}", b, lane, length, direction, bound, out)[0])
+            cases = " ".join(f"case {length}: return {kind}{length};" for length in lengths(b))
+            parts.append(f"static Pass find_{kind}(int n) {{ switch (n) {{ {cases} default: return nullptr; }} }}")
         parts.append("}  // namespace")
     return "\n".join(parts) + "\n"

@@ -17,7 +17,7 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat import software_build, software_generic
 from fermatnet.model.fermat.software_plan import PACKED, PACKED_WEIGHT, RESULT, SoftwarePlan, choose, output_interval
-from fermatnet.model.fermat.software_weights import WeightCache, Weights, address, constants
+from fermatnet.model.fermat.software_weights import WeightCache, Weights, address, constants, spaced
 
 __all__ = [
     "DEFAULT_MEMORY",
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 DEFAULT_MEMORY = 1 << 30
+CACHED = 4 << 20
 LONGEST = 33  # taps a side; longer kernels are cut into blocks, because a transform of 64 points would hardly have outputs left
 spectra_cache = WeightCache(limit=1 << 30)
 _scratch = threading.local()
@@ -110,15 +111,13 @@ def taps_to_depth(w: Any, stride: tuple[int, int]) -> Any:
     return result.reshape(outputs, channels * phases[0] * phases[1], *taps)
 
 
-def _borrow(name: str, shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Uninitialised scratch that the thread keeps from call to call: fresh pages cost as much as a transform."""
-    need = int(np.prod(shape)) * np.dtype(dtype).itemsize
+def _borrow(name: str, size: int) -> np.ndarray:
+    """`size` bytes of uninitialised scratch, aligned to 64, that the thread keeps from call to call: fresh pages cost as much as a transform."""
     have = getattr(_scratch, name, None)
-    if have is None or have.nbytes < need:
-        have = np.empty(need + 64, np.uint8)
+    if have is None or have.nbytes < size + 64:
+        have = np.empty(size + 64, np.uint8)
         setattr(_scratch, name, have)
-    offset = -have.ctypes.data % 64
-    return have[offset : offset + need].view(dtype).reshape(shape) if have.nbytes >= need + offset else np.empty(shape, dtype)
+    return have[-have.ctypes.data % 64 :]
 
 
 def plan_for(x_shape: tuple[int, ...], weights: Weights, x_range: tuple[int, int], padding: tuple[int, int], **options: object) -> SoftwarePlan:
@@ -140,6 +139,7 @@ def _run_compiled(
     profile: dict[str, float] | None,
 ) -> None:
     compiled = software_build.library()
+    now = time.thread_time if threads == 1 else time.perf_counter  # the former does not count what other programs do meanwhile
     images, channels, outputs, kh, kw, oh, ow = plan.shape
     strides = [s // x.itemsize for s in x.strides]
     points = plan.points[0] * plan.points[1]
@@ -155,25 +155,26 @@ def _run_compiled(
     per_tile = points * (max(PACKED[t] for t in plan.moduli) * depth + sum(RESULT[t] for t in plan.moduli) * min(group, panels * 16))
     if per_tile + min(group, 16) // 16 * per_panel > memory:
         raise InputError(f"memory={memory} bytes is too little for one tile: {per_tile + per_panel} would do")
-    chunk = min(tiles, max(1, memory // 2 // per_tile))
+    # spectra of a chunk fit the last cache, unless the weights, read once a chunk, are larger than that
+    chunk = min(tiles, max(1, min(memory // 2, max(CACHED, 2 * per_panel * group // 16)) // per_tile))
     keep = group >= outputs
     for first in range(0, outputs, group):
         last = min(outputs, first + group)
         width = -(-(last - first) // 16) * 16
-        started = time.perf_counter()
+        started = now()
         spectra = {t: weights.spectrum(t, plan, first, last, threads, keep) for t in plan.moduli}
-        clock = [started, time.perf_counter()]
+        clock = [started, now()]
         for tile in range(0, tiles, chunk):
             count = min(chunk, tiles - tile)
             results: dict[int, np.ndarray] = {}
             for t in plan.moduli:
                 s = spectra[t]
-                a = _borrow("activations", (points, count, s.depth, PACKED[t] // 2), np.int16)
+                a = _borrow("activations", points * spaced(count * s.depth * PACKED[t]))
                 compiled.fermat_forward(t, address(x), geometry, tile, count, s.depth, address(a), threads)
                 if s.extra is not None:
                     compiled.fermat_augment_tiles(count, channels, points, s.depth, s.repeats, address(s.extra), address(a))
-                clock.append(time.perf_counter())
-                results[t] = _borrow(f"results{t}", (points, count, width), np.int64 if t == 5 else np.int32)
+                clock.append(now())
+                results[t] = _borrow(f"results{t}", points * spaced(count * width * RESULT[t]))
                 compiled.fermat_multiply(
                     t,
                     address(a),
@@ -186,7 +187,7 @@ def _run_compiled(
                     last - first,
                     threads,
                 )
-                clock.append(time.perf_counter())
+                clock.append(now())
             compiled.fermat_inverse(
                 sum(1 << t for t in plan.moduli),
                 *(address(results.get(t)) for t in (3, 4, 5)),
@@ -199,7 +200,7 @@ def _run_compiled(
                 address(out_strides),
                 threads,
             )
-            clock.append(time.perf_counter())
+            clock.append(now())
         if profile is not None:
             names = ["weights", *(["forward", "product"] * len(plan.moduli) + ["inverse"]) * -(-tiles // chunk)]
             for name, begin, end in zip(names, clock, clock[1:], strict=False):
@@ -290,7 +291,7 @@ def convolve(
     threads: by default the processors this process may use.
     dtype: numpy.int64, or numpy.int32 where the bound allows.
     cache: keep the weights' spectra for the next call with equal weights.
-    profile: a dict that receives seconds by stage and the plans.
+    profile: a dict that receives seconds by stage (processor time with one thread, else elapsed) and the plans.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 // Exact integer convolution by Fermat number transforms: the compiled part of fermatnet.model.fermat.conv2d.
 //
-// Four steps, each a function below, called in this order by software_engine.py:
+// Four steps, each a function below, called in this order by software_convolution.py:
 //   weights  : O x C kernels -> spectra, packed for the product                         (cached by the caller)
 //   forward  : image tiles -> spectra, layout [point, tile, pair of channels, limb plane, 2], int16
 //   multiply : at every point a matrix product over the channels, tiles x C by C x O, in 16-bit limbs with 32-bit sums
@@ -11,7 +11,7 @@
 // identity, three passes modulo 6700417; the idempotents of the two factors join them in one exact linear combination (constants `e`).
 // Every 32-bit sum is cut at `CHUNK` channels, where it provably still fits.
 //
-// The transforms themselves (namespaces f3, f4, f5: small*, forward*, inverse*) are generated, see software_codegen.py.
+// The transforms themselves (namespaces f3, f4, f5) are generated, see software_codegen.py.
 
 #include <atomic>
 #include <cstdint>
@@ -75,6 +75,10 @@ template <class T> struct Buffer {  // 64-byte aligned scratch of one thread
     Buffer(const Buffer &) = delete;
 };
 
+// Bytes from one point to the next in a spectrum: an odd number of cache lines. A transform touches every point of a tile in turn, and with the
+// powers of two that layers are made of, all of them would fall into the same few sets of the caches.
+static inline long spaced(long bytes) { return ((bytes + 63) / 64 | 1) * 64; }
+
 static inline int64_t balanced_scalar(int64_t x, int64_t f) {
     x %= f;
     if (x > f / 2) x -= f;
@@ -87,9 +91,12 @@ struct Ring3 {
     typedef f3::S S; typedef f3::V V;
     enum { LANES = 16, PA = 1, PB = 1, MR = 14 };
     static const int64_t F = 257;
-    static f3::Pass small(int n) { return f3::find_small(n); }
-    static f3::Pass forward(int n) { return f3::find_forward(n); }
-    static f3::Pass inverse(int n) { return f3::find_inverse(n); }
+    typedef f3::Pass Pass;
+    static Pass small(long n) { return f3::find_small(int(n)); }
+    static Pass first(long n) { return f3::find_first(int(n)); }
+    static Pass last(long n) { return f3::find_last(int(n)); }
+    static Pass back(long n) { return f3::find_back(int(n)); }
+    static Pass end(long n) { return f3::find_end(int(n)); }
     typedef W P;  // a plane: one limb of every lane
     static void split(V v, P planes[]) { planes[0] = v; }
     static void interleave(const P planes[], int16_t *to) {
@@ -101,9 +108,12 @@ struct Ring4 {
     typedef f4::S S; typedef f4::V V;
     enum { LANES = 16, PA = 2, PB = 1, MR = 12 };
     static const int64_t F = 65537;
-    static f4::Pass small(int n) { return f4::find_small(n); }
-    static f4::Pass forward(int n) { return f4::find_forward(n); }
-    static f4::Pass inverse(int n) { return f4::find_inverse(n); }
+    typedef f4::Pass Pass;
+    static Pass small(long n) { return f4::find_small(int(n)); }
+    static Pass first(long n) { return f4::find_first(int(n)); }
+    static Pass last(long n) { return f4::find_last(int(n)); }
+    static Pass back(long n) { return f4::find_back(int(n)); }
+    static Pass end(long n) { return f4::find_end(int(n)); }
     typedef W P;
     static void split(V v, P planes[]) {
         planes[1] = (v + S(128)) >> 8;
@@ -120,9 +130,12 @@ struct Ring5 {
     typedef f5::S S; typedef f5::V V;
     enum { LANES = 8, PA = 4, PB = 3, MR = 6 };
     static const int64_t F = 4294967297LL;
-    static f5::Pass small(int n) { return f5::find_small(n); }
-    static f5::Pass forward(int n) { return f5::find_forward(n); }
-    static f5::Pass inverse(int n) { return f5::find_inverse(n); }
+    typedef f5::Pass Pass;
+    static Pass small(long n) { return f5::find_small(int(n)); }
+    static Pass first(long n) { return f5::find_first(int(n)); }
+    static Pass last(long n) { return f5::find_last(int(n)); }
+    static Pass back(long n) { return f5::find_back(int(n)); }
+    static Pass end(long n) { return f5::find_end(int(n)); }
     // residues modulo 641 and 6700417, the latter as low + 2048 * high; the planes are 641, low, high, low + high
     typedef I8 P;
     static void split(V v, P planes[]) {
@@ -182,10 +195,10 @@ template <class R, class T> static void load_tile(const T *x, const Geometry &g,
 
 template <class R, class T> static void forward_typed(const T *x, const Geometry &g, long tile0, long tiles, long k_padded, int16_t *a, int threads) {
     typedef typename R::V V;
-    const long points = g.points_y * g.points_x, blocks = (g.channels + R::LANES - 1) / R::LANES;
-    // F_4's residues and int16 are the same interval; F_3 and F_5 have a first pass that knows its inputs are short
-    const auto rows_pass = sizeof(T) <= 2 ? R::small(int(g.points_x)) : R::forward(int(g.points_x));
-    const auto columns_pass = R::forward(int(g.points_y));
+    const long points = g.points_y * g.points_x, blocks = (g.channels + R::LANES - 1) / R::LANES, step = spaced(tiles * k_padded * R::PA * 2) / 2;
+    // a first pass that knows its inputs are short, or one for balanced residues
+    const auto rows_pass = sizeof(T) <= 2 ? R::small(g.points_x) : R::first(g.points_x);
+    const auto columns_pass = R::last(g.points_y);
     parallel_for(tiles, threads, [&](auto each) {
         Buffer<V> buffer(points);
         each([&](long m) {
@@ -194,11 +207,11 @@ template <class R, class T> static void forward_typed(const T *x, const Geometry
                 long rows, count = k_padded - c0;
                 if (count > R::LANES) count = R::LANES;
                 load_tile<R, T>(x, g, tile0 + m, c0, buffer.p, rows);
-                for (long y = 0; y < rows; y++) rows_pass(buffer.p + y * g.points_x, 1);
-                for (long i = 0; i < g.points_x; i++) columns_pass(buffer.p + i, g.points_x);
+                for (long y = 0; y < rows; y++) rows_pass(buffer.p + y * g.points_x, 1, g.points_x);
+                for (long i = 0; i < g.points_x; i++) columns_pass(buffer.p + i, g.points_x, g.points_y);
                 for (long p = 0; p < points; p++) {
                     typename R::P planes[R::PA];
-                    int16_t line[R::LANES * R::PA], *to = a + ((p * tiles + m) * k_padded + c0) * R::PA;
+                    int16_t line[R::LANES * R::PA], *to = a + p * step + (m * k_padded + c0) * R::PA;
                     R::split(buffer.p[p], planes);
                     if (count == R::LANES) {
                         R::interleave(planes, to);
@@ -238,9 +251,9 @@ template <class R> static void kernel_spectrum(const Kernels &k, long o0, long c
             for (long v = 0; v < k.width; v++)
                 to[((k.ny - u) % k.ny * k.nx + (k.nx - v) % k.nx) * R::LANES + l] =
                     S(balanced_scalar(k.w[(o0 + l) * k.stride[0] + c * k.stride[1] + u * k.stride[2] + v * k.stride[3]], R::F));
-    const auto rows_pass = R::forward(int(k.nx)), columns_pass = R::forward(int(k.ny));
-    for (long u = 0; u < k.height; u++) rows_pass(buffer + (k.ny - u) % k.ny * k.nx, 1);
-    for (long i = 0; i < k.nx; i++) columns_pass(buffer + i, k.nx);
+    const auto rows_pass = R::first(k.nx), columns_pass = R::last(k.ny);
+    for (long u = 0; u < k.height; u++) rows_pass(buffer + (k.ny - u) % k.ny * k.nx, 1, k.nx);
+    for (long i = 0; i < k.nx; i++) columns_pass(buffer + i, k.nx, k.ny);
 }
 
 // x * 2^s modulo F_3 or F_4 for balanced x, balanced
@@ -262,6 +275,7 @@ static inline W cut(W x) { return (is_top(x) & (TOP - 1)) | (~is_top(x) & x); }
 // constants e. The residue 2^15 modulo F_4 has no int16: it becomes 2^15 - 1 here, and fermat_augment_* make it good.
 template <class R> static void weights_any(const Kernels &k, long k_padded, int shift, int16_t *b, int threads) {
     const long panels = (k.outputs + 15) / 16, pairs = k_padded / 2, points = k.ny * k.nx, halves = 16 / R::LANES;
+    const long step = spaced(panels * pairs * R::PB * 64) / 2;
     parallel_for(panels * ((k.channels + 1) / 2), threads, [&](auto each) {
         Buffer<typename R::V> buffer(points * halves * 2);
         each([&](long job) {
@@ -270,7 +284,7 @@ template <class R> static void weights_any(const Kernels &k, long k_padded, int 
                 for (long odd = 0; odd < 2; odd++)
                     kernel_spectrum<R>(k, panel * 16 + half * R::LANES, 2 * pair + odd, buffer.p + (half * 2 + odd) * points);
             for (long p = 0; p < points; p++) {
-                int16_t *to = b + ((p * panels + panel) * pairs + pair) * R::PB * 32;
+                int16_t *to = b + p * step + (panel * pairs + pair) * R::PB * 32;
                 for (long half = 0; half < halves; half++) {
                     typename R::P even[4], odd[4];
                     const typename R::V *v = buffer.p + half * 2 * points + p;
@@ -284,7 +298,9 @@ template <class R> static void weights_any(const Kernels &k, long k_padded, int 
                     }
                     for (int q = 0; q < R::PB; q++) {
                         const typename R::P word = (even[q] & 65535) | (odd[q] << 16);
-                        std::memcpy(to + q * 32 + half * 16, &word, sizeof(word));
+                        if constexpr (R::PA == 4)  // the two halves of a panel take turns, see times()
+                            for (int l = 0; l < 8; l++) std::memcpy(to + q * 32 + 4 * l + 2 * half, reinterpret_cast<const char *>(&word) + 4 * l, 4);
+                        else std::memcpy(to + q * 32, &word, sizeof(word));
                     }
                 }
             }
@@ -307,7 +323,11 @@ extern "C" int64_t fermat_exceptions(const int64_t *w, const int64_t *ws, int64_
             for (long p = 0; p < points; p++) {
                 const W top = is_top(scaled<Ring4>(buffer.p[p], int(shift)));
                 unsigned bits = 0;
+#if defined(__AVX512DQ__)
+                bits = _mm512_movepi32_mask((__m512i)top);
+#else
                 for (int l = 0; l < 16; l++) bits |= unsigned(top[l] & 1) << l;
+#endif
                 marks[(c * points + p) * panels + panel] = uint16_t(bits);
             }
         });
@@ -329,19 +349,19 @@ extern "C" int64_t fermat_exceptions(const int64_t *w, const int64_t *ws, int64_
 // Writes the unit weights of the extra channels (columns channels .. channels + longest - 1 of the contraction).
 extern "C" void fermat_augment_weights(int64_t outputs, int64_t channels, int64_t points, int64_t k_padded, int64_t longest, const int32_t *extra,
                                        const uint16_t *marks, int16_t *b) {
-    const long panels = (outputs + 15) / 16, pairs = k_padded / 2;
+    const long panels = (outputs + 15) / 16, pairs = k_padded / 2, step = spaced(panels * pairs * 64) / 2;
     for (long p = 0; p < points; p++)
         for (long j = 0; j < longest && extra[p * channels + j] >= 0; j++) {
             const long c = extra[p * channels + j], k = channels + j;
             for (long o = 0; o < panels * 16; o++)
                 if (marks[(c * points + p) * panels + o / 16] >> (o % 16) & 1)
-                    b[((p * panels + o / 16) * pairs + k / 2) * 32 + o % 16 * 2 + k % 2] = 1;
+                    b[p * step + (o / 16 * pairs + k / 2) * 32 + o % 16 * 2 + k % 2] = 1;
         }
 }
 
 extern "C" void fermat_augment_tiles(int64_t tiles, int64_t channels, int64_t points, int64_t k_padded, int64_t longest, const int32_t *extra, int16_t *a) {
     for (long row = 0; row < points * tiles; row++) {
-        int16_t *to = a + row * k_padded * 2;
+        int16_t *to = a + row / tiles * (spaced(tiles * k_padded * 4) / 2) + row % tiles * k_padded * 2;
         const int32_t *list = extra + row / tiles * channels;
         for (long plane = 0; plane < 2; plane++) {
             auto at = [&](long k) -> int16_t & { return to[(k / 2 * 2 + plane) * 2 + k % 2]; };
@@ -352,6 +372,21 @@ extern "C" void fermat_augment_tiles(int64_t tiles, int64_t channels, int64_t po
 }
 
 // ------------------------------------------------------------------------------------------------------------- multiply
+// Sixteen 32-bit sums times a constant below 2^31, as 64-bit products: those of the even places (outputs 0..7), or of the odd ones (8..15).
+static inline L8 times(W sums, int64_t e, int odd) {
+    const L8 wide = odd ? (L8)sums >> 32 : (L8)sums;
+#if defined(__AVX512F__)
+    return (L8)_mm512_mul_epi32((__m512i)wide, _mm512_set1_epi64(e));
+#else
+    return (wide << 32 >> 32) * e;
+#endif
+}
+
+// The product modulo F_5, not reduced, from the sums modulo 641 and of the limbs: low, high and (low + high)(low + high), Karatsuba's three.
+static inline L8 join(const W s[4], const int64_t *e, int odd) {
+    return times(s[0], e[0], odd) + times(s[1], e[1], odd) + times(s[3] - s[1] - s[2], e[2], odd) + times(s[2], e[3], odd);
+}
+
 static inline W load(const int16_t *p) { W v; std::memcpy(&v, p, 64); return v; }
 
 static inline W dot(W sum, const int16_t *pair, W b) {  // 16 sums of two products each; the pair of activations goes to all of them
@@ -427,23 +462,23 @@ template <class R, int MR>
 static void micro(const int16_t *a, long lda, long pairs, const int16_t *b, const int64_t *e, typename R::S *c, long ldc) {
     const long step = CHUNK / 2;
     if constexpr (R::PA == 4) {
+        if (pairs <= step) {
+            W s[MR][4];
+            sum5<MR>(a, lda, 0, pairs, b, s);
+            for (int r = 0; r < MR; r++)
+                for (int h = 0; h < 2; h++) {
+                    const L8 t = reduce_loose<R>(join(s[r], e, h), 32);
+                    std::memcpy(c + r * ldc + 8 * h, &t, 64);
+                }
+            return;
+        }
         L8 total[MR][2];
         for (int r = 0; r < MR; r++) total[r][0] = total[r][1] = L8{};
         for (long start = 0; start < pairs; start += step) {
             W s[MR][4];
             sum5<MR>(a, lda, start, start + step < pairs ? start + step : pairs, b, s);
-            for (int r = 0; r < MR; r++) {
-                const W part[4] = {s[r][0], s[r][1], s[r][3] - s[r][1] - s[r][2], s[r][2]};
-                for (int h = 0; h < 2; h++) {
-                    L8 t = L8{};
-                    for (int q = 0; q < 4; q++) {
-                        I8 x;
-                        std::memcpy(&x, reinterpret_cast<const char *>(&part[q]) + 32 * h, 32);
-                        t += __builtin_convertvector(x, L8) * e[q];
-                    }
-                    total[r][h] += reduce_loose<R>(t, 32);
-                }
-            }
+            for (int r = 0; r < MR; r++)
+                for (int h = 0; h < 2; h++) total[r][h] += reduce_loose<R>(join(s[r], e, h), 32);
         }
         for (int r = 0; r < MR; r++)
             for (int h = 0; h < 2; h++) {
@@ -479,6 +514,8 @@ template <class R>
 static void multiply_any(const int16_t *a, const int16_t *b, const int64_t *e, typename R::S *c, long points, long tiles, long k_padded, long outputs,
                          int threads) {
     const long panels = (outputs + 15) / 16, ldc = panels * 16, lda = R::PA * k_padded, pairs = k_padded / 2;
+    const long a_step = spaced(tiles * lda * 2) / 2, b_step = spaced(panels * pairs * R::PB * 64) / 2;
+    const long c_step = spaced(tiles * ldc * long(sizeof(*c))) / long(sizeof(*c));
 #if defined(__AVX512BW__)
     const long most = R::MR;
 #else
@@ -492,8 +529,8 @@ static void multiply_any(const int16_t *a, const int16_t *b, const int64_t *e, t
                 for (long panel = 0; panel < panels; panel++)
                     for (long group = 0; group < groups; group++) {
                         const long first = m0 + in_band * group / groups, next = m0 + in_band * (group + 1) / groups;
-                        rows<R, R::MR>(int(next - first), a + (p * tiles + first) * lda, lda, pairs, b + (p * panels + panel) * pairs * R::PB * 32, e,
-                                       c + (p * tiles + first) * ldc + panel * 16, ldc);
+                        rows<R, R::MR>(int(next - first), a + p * a_step + first * lda, lda, pairs, b + p * b_step + panel * pairs * R::PB * 32, e,
+                                       c + p * c_step + first * ldc + panel * 16, ldc);
                     }
             }
         });
@@ -504,16 +541,36 @@ static void multiply_any(const int16_t *a, const int16_t *b, const int64_t *e, t
 template <class R> static void inverse_tile(const typename R::S *c, long tiles, long ldc, long m, long o0, const Geometry &g, long rows,
                                             typename R::V *buffer, int64_t *out, long columns) {
     const long points = g.points_y * g.points_x;
-    const auto columns_pass = R::inverse(int(g.points_y)), rows_pass = R::inverse(int(g.points_x));
+    const long step = spaced(tiles * ldc * long(sizeof(*c))) / long(sizeof(*c));
+    const auto columns_pass = R::back(g.points_y), rows_pass = R::end(g.points_x);
     for (long half = 0; half < 16; half += R::LANES) {
-        for (long p = 0; p < points; p++) std::memcpy(buffer + p, c + (p * tiles + m) * ldc + o0 + half, 64);
-        for (long i = 0; i < g.points_x; i++) columns_pass(buffer + i, g.points_x);
+        for (long p = 0; p < points; p++) std::memcpy(buffer + p, c + p * step + m * ldc + o0 + half, 64);
+        for (long i = 0; i < g.points_x; i++) columns_pass(buffer + i, g.points_x, rows);
         for (long y = 0; y < rows; y++) {
-            rows_pass(buffer + y * g.points_x, 1);
+            rows_pass(buffer + y * g.points_x, 1, columns);
             for (long x = 0; x < columns; x++)
                 for (int l = 0; l < R::LANES; l++) out[(y * columns + x) * 16 + half + l] = buffer[y * g.points_x + x][l];
         }
     }
+}
+
+// Representatives below 2^16 + 2^(bits - 16) modulo F_4, and below 2^9 modulo F_3 (where 2^16 = 1), of an int64; no division, so loops over them vectorise
+static inline int64_t fold16(int64_t x) { return (x & 65535) - (x >> 16); }
+static inline int64_t fold8(int64_t x) {
+    for (int i = 0; i < 3; i++) x = (x & 65535) + (x >> 16);
+    for (int i = 0; i < 2; i++) x = (x & 255) - (x >> 8);
+    return x;
+}
+
+template <class T>  // not vectorised: gathers and scatters are slower than sixteen moves
+__attribute__((noinline, optimize("no-tree-vectorize")))
+static void scatter(const int64_t *y, long rows, long columns, long count, T *out, const int64_t *os) {
+    for (long l = 0; l < count; l++)
+        for (long r = 0; r < rows; r++) {
+            T *to = out + l * os[1] + r * os[2];
+            const int64_t *from = y + r * columns * 16 + l;
+            for (long i = 0; i < columns; i++) to[i * os[3]] = T(from[i * 16]);
+        }
 }
 
 template <class T> static void inverse_typed(int moduli, const int32_t *c3, const int32_t *c4, const int64_t *c5, const Geometry &g, long tile0, long tiles,
@@ -535,27 +592,18 @@ template <class T> static void inverse_typed(int moduli, const int32_t *c3, cons
             // Garner, largest modulus first: F_5 = 2 modulo F_4 and F_3, F_4 = 2 modulo F_3, so every inverse is a power of 1/2
             int64_t *y = moduli & 32 ? r5.p : moduli & 16 ? r4.p : r3.p;
             int64_t product = moduli & 32 ? Ring5::F : moduli & 16 ? Ring4::F : Ring3::F;
-            int64_t inverse = 1;
             if ((moduli & 48) == 48) {
-                for (long i = 0; i < count; i++) y[i] += product * balanced_scalar(balanced_scalar(r4.p[i] - y[i], Ring4::F) * 32769, Ring4::F);
+                for (long i = 0; i < count; i++) y[i] += product * fold16(fold16(fold16(fold16(r4.p[i] - y[i])) * 32769));
                 product *= Ring4::F;
-                inverse = 129;
             }
             if ((moduli & 8) && moduli != 8) {
-                inverse = inverse * 129 % Ring3::F;  // 129 = 1/2 modulo 257
-                for (long i = 0; i < count; i++) y[i] += product * balanced_scalar(balanced_scalar(r3.p[i] - y[i], Ring3::F) * inverse, Ring3::F);
+                const int64_t inverse = (moduli & 48) == 48 ? 193 : 129;  // 1/4 and 1/2 modulo 257
+                for (long i = 0; i < count; i++) y[i] += product * fold8(fold8(fold8(r3.p[i] - y[i]) * inverse));
                 product *= Ring3::F;
             }
-            for (long l = 0; l < 16 && o0 + l < outputs; l++) {
-                T *plane = out + n * os[0] + (o0 + l) * os[1];
-                for (long r = 0; r < rows; r++)
-                    for (long i = 0; i < columns; i++) {
-                        int64_t v = y[(r * columns + i) * 16 + l];
-                        if (v > product / 2) v -= product;
-                        if (v < -(product / 2)) v += product;
-                        plane[(ty * g.tile_y + r) * os[2] + (tx * g.tile_x + i) * os[3]] = T(v);
-                    }
-            }
+            if (moduli & (moduli - 1))  // one modulus: balanced residues are the results already
+                for (long i = 0; i < count; i++) y[i] += (y[i] < -(product / 2) ? product : 0) - (y[i] > product / 2 ? product : 0);
+            scatter(y, rows, columns, outputs - o0 < 16 ? outputs - o0 : 16, out + n * os[0] + o0 * os[1] + ty * g.tile_y * os[2] + tx * g.tile_x * os[3], os);
         });
     });
 }

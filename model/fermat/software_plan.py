@@ -48,6 +48,7 @@ class Costs:
     product: {t: seconds for one pair of (tile, 16 outputs) and one channel at one point}
     join: {t: seconds to join and store 16 sums at one point}
     stream: seconds to read a byte of packed weights
+    garner: seconds a result, for each modulus beyond the first
     call: seconds of a call that do not depend on its size
     """
 
@@ -56,23 +57,28 @@ class Costs:
     product: dict[int, float] = field(default_factory=dict)
     join: dict[int, float] = field(default_factory=dict)
     stream: float = 0.0
+    garner: float = 0.0
     call: float = 0.0
     direct: float = 0.0  # seconds for one multiply-add of the direct loops in 64 bits
 
 
-def _table(scale: dict[int, tuple[float, float]]) -> dict[int, dict[int, float]]:
-    """Nanoseconds a point: fixed part plus a part for every butterfly stage of both directions."""
-    return {t: {n: (a + b * 2 * math.log2(n)) * 1e-9 for n in lengths(BITS[t])} for t, (a, b) in scale.items()}
-
-
 COSTS = Costs(
-    forward=_table({3: (6.0, 0.9), 4: (7.0, 1.2), 5: (9.0, 1.2)}),
-    inverse=_table({3: (14.0, 0.9), 4: (14.0, 1.2), 5: (18.0, 2.2)}),
-    product={3: 0.3e-9, 4: 0.5e-9, 5: 1.0e-9},
-    join={3: 4e-9, 4: 6e-9, 5: 15e-9},
-    stream=0.05e-9,
-    call=60e-6,
-    direct=0.3e-9,
+    forward={
+        3: {1: 20e-9, 4: 20e-9, 8: 17e-9, 16: 17e-9, 32: 21e-9},
+        4: {1: 21e-9, 4: 21e-9, 8: 17e-9, 16: 17e-9, 32: 21e-9, 64: 29e-9},
+        5: {1: 19e-9, 4: 19e-9, 8: 19e-9, 16: 21e-9, 32: 23e-9, 64: 29e-9},
+    },
+    inverse={
+        3: {1: 18e-9, 4: 18e-9, 8: 20e-9, 16: 23e-9, 32: 28e-9},
+        4: {1: 18e-9, 4: 18e-9, 8: 19e-9, 16: 22e-9, 32: 29e-9, 64: 36e-9},
+        5: {1: 22e-9, 4: 22e-9, 8: 27e-9, 16: 30e-9, 32: 43e-9, 64: 62e-9},
+    },
+    product={3: 0.27e-9, 4: 0.48e-9, 5: 0.83e-9},
+    join={3: 4e-9, 4: 6e-9, 5: 24e-9},
+    stream=0.04e-9,
+    garner=3e-9,
+    call=130e-6,
+    direct=0.2e-9,
 )
 
 
@@ -155,6 +161,8 @@ def fermat_stages(
         stages["forward"] += tiles * -(-channels // LANES[t]) * total * forward
         stages["product"] += total * panels * (tiles * (2 * pairs * costs.product[t] + costs.join[t]) + 16 * 2 * pairs * PACKED_WEIGHT[t] * costs.stream)
         stages["inverse"] += tiles * panels * total * inverse * kept
+    kept_points = (points[0] - kernel[0] + 1) * (points[1] - kernel[1] + 1)
+    stages["inverse"] += (len(moduli) - 1) * tiles * 16 * panels * kept_points * costs.garner
     return stages
 
 

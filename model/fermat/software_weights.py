@@ -14,7 +14,7 @@ import numpy as np
 from fermatnet.model.fermat.software_build import library
 from fermatnet.model.fermat.software_plan import BITS, PACKED_WEIGHT, SoftwarePlan, output_interval
 
-__all__ = ["Spectrum", "WeightCache", "Weights", "address", "constants"]
+__all__ = ["Spectrum", "WeightCache", "Weights", "address", "constants", "spaced"]
 
 F5 = (1 << 32) + 1
 
@@ -22,6 +22,11 @@ F5 = (1 << 32) + 1
 def address(a: np.ndarray | None) -> int | None:
     """Pointer to the first element, for the compiled part."""
     return None if a is None else a.ctypes.data
+
+
+def spaced(size: int) -> int:
+    """Bytes from point to point of a spectrum, `size` or a little more: an odd number of cache lines (`spaced` in the C++ says why)."""
+    return (-(-size // 64) | 1) * 64
 
 
 def constants(points: int) -> np.ndarray:
@@ -38,7 +43,7 @@ def constants(points: int) -> np.ndarray:
 class Spectrum:
     """Packed spectra of a set of kernels modulo one F_t (layout in software_kernels.cpp).
 
-    packed: int16; depth: channels the product runs over, padded; extra: (points, channels) int32 or None, channels to repeat at each point because a
+    packed: int16, flat; depth: channels the product runs over, padded; extra: (points, channels) int32 or None, channels to repeat at each point because a
     weight there is 2^15 modulo F_4, `repeats` of them at most.
     """
 
@@ -61,7 +66,7 @@ def spectrum(w: np.ndarray, t: int, points: tuple[int, int], threads: int) -> Sp
         marks = np.empty((channels, total, panels), np.uint16)
         repeats = compiled.fermat_exceptions(address(w), address(strides), outputs, channels, kh, kw, *points, shift, address(extra), address(marks), threads)
     depth = (channels + repeats + 1) // 2 * 2
-    packed = np.zeros((total, panels, depth // 2, PACKED_WEIGHT[t] // 2, 16, 2), np.int16)
+    packed = np.zeros(total * spaced(panels * depth * PACKED_WEIGHT[t] * 16) // 2, np.int16)
     compiled.fermat_weights(t, address(w), address(strides), outputs, channels, kh, kw, *points, depth, shift, address(packed), threads)
     if repeats:
         compiled.fermat_augment_weights(outputs, channels, total, depth, repeats, address(extra), address(marks), address(packed))

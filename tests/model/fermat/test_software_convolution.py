@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat import software_build, software_convolution, software_plan
 from fermatnet.model.fermat.software_convolution import convolve
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 BACKENDS = ["numpy", *(["compiled"] if software_build.available() else [])]
 LIMITS = {np.int8: (-128, 127), np.uint8: (0, 255), np.int16: (-32768, 32767)}

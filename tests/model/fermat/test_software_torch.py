@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 import torch
-from fermatnet.model.errors import InputError
-from fermatnet.model.fermat import Conv2dFermat, conv2d, conv2d_carried, conv2d_input_grad, conv2d_weight_grad, explain
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.fermat import Conv2dFermat, conv2d, conv2d_carried, conv2d_input_grad, conv2d_weight_grad, explain
 
 SHAPES = st.fixed_dictionaries(
     {
