@@ -1,0 +1,359 @@
+"""Proofs of the diminished-1 blocks and stream wrappers, and refutations of mutated ones. ``python -m fermatnet.bench.fermat_proofs``
+
+Every claim is against plain modular integers written in SMT-LIB, for all operand values and from any state of the registers:
+
+- adder, subtractor, butterfly: residue and layout of the result, each carry form, at the stated latency;
+- negation; conversion of every signed integer and back;
+- rotator: k = 0 is the identity, and for every k the output for k + 1 is twice the output for k: by induction, 2^k;
+  constant shifts: equal to the rotator for every k; sqrt(2): equal to the difference of the two rotations;
+- stream wrappers: frozen while the output waits, a beat accepted exactly when the pipeline moves, given out exactly once.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.hw.fermat.adder import Adder, Subtractor
+from fermatnet.hw.fermat.butterfly import Butterfly
+from fermatnet.hw.fermat.convert import Decoder, Encoder
+from fermatnet.hw.fermat.negate import Negate
+from fermatnet.hw.fermat.number import Number, number, shifted
+from fermatnet.hw.fermat.pipelined import FramedStream, PipelinedStream
+from fermatnet.hw.fermat.serial_transform import SerialTransform, serial_latency
+from fermatnet.hw.fermat.shift import Rotator, Sqrt2
+from fermatnet.hw.fermat.transform import ParallelTransform
+from fermatnet.synth.formal import Block, Proof, constant, residue, valid_number
+
+__all__ = ["Named", "arithmetic_proofs", "mutants", "run", "stream_proofs"]
+
+
+@dataclass
+class Named:
+    """A proof with its name, built on demand; ``expected`` False for a mutant, which must be refuted."""
+
+    name: str
+    make: Callable[[], Proof]
+    expected: bool = True
+
+
+def _given(proof: Proof) -> Proof:
+    return proof
+
+
+def _both(*terms: str) -> str:
+    return f"(and {' '.join(terms)})"
+
+
+def sum_modulo(x: str, y: str, b: int, width: int) -> str:
+    total, f = f"(bvadd {x} {y})", constant((1 << b) + 1, width)
+    return f"(ite (bvuge {total} {f}) (bvsub {total} {f}) {total})"
+
+
+def difference_modulo(x: str, y: str, b: int, width: int) -> str:
+    return f"(ite (bvuge {x} {y}) (bvsub {x} {y}) (bvsub (bvadd {x} {constant((1 << b) + 1, width)}) {y}))"
+
+
+def two_operands(component: wiring.Component, b: int, latency: int, outputs: dict[str, Callable[..., str]]) -> Proof:
+    """Outputs equal functions of the residues of x and y, `latency` enabled edges later, and are well-formed numbers."""
+    block, width = Block(component), b + 3
+    x, y = (residue(block.port(name, 0), b, width) for name in ("x", "y"))
+    claims = []
+    for name, function in outputs.items():
+        word = block.port(name, latency)
+        claims += [valid_number(word, b), f"(= {residue(word, b, width)} {function(x, y, b, width)})"]
+    assumptions = [valid_number(block.port(name, 0), b) for name in ("x", "y")] + [block.high("en", t) for t in range(latency)]
+    return Proof(block, _both(*claims), assumptions, latency)
+
+
+def addition(kind: type[Adder], function: Callable[..., str], b: int, form: str, latency: int) -> Proof:
+    return two_operands(kind(b, latency=latency, form=form), b, latency, {"o": function})
+
+
+def negation(b: int, component: Negate | None = None) -> Proof:
+    block, width = Block(component or Negate(b)), b + 3
+    x, o = block.port("x", 0), block.port("o", 0)
+    claim = f"(= {sum_modulo(residue(x, b, width), residue(o, b, width), b, width)} {constant(0, width)})"
+    return Proof(block, _both(claim, valid_number(o, b)), [valid_number(x, b)])
+
+
+def encoding(b: int) -> Proof:
+    """The residue of the output is v modulo F, for every b-bit signed v."""
+    block, width = Block(Encoder(b, signed(b), latency=0)), b + 3
+    v, o = f"((_ sign_extend 3) {block.port('i', 0)})", block.port("o", 0)
+    wrapped = f"(ite (bvslt {v} {constant(0, width)}) (bvadd {v} {constant((1 << b) + 1, width)}) {v})"
+    return Proof(block, _both(f"(= {residue(o, b, width)} {wrapped})", valid_number(o, b)))
+
+
+def decoding(b: int) -> Proof:
+    """The output is the residue, or the residue minus F, whichever is in -2^(b-1)..2^(b-1)."""
+    block, width = Block(Decoder(b, latency=0)), b + 3
+    i, o = block.port("i", 0), f"((_ sign_extend 2) {block.port('o', 0)})"
+    wrapped = f"(ite (bvslt {o} {constant(0, width)}) (bvadd {o} {constant((1 << b) + 1, width)}) {o})"
+    half = 1 << (b - 1)
+    bounds = f"(bvsle {o} {constant(half, width)}) (bvsge {o} {constant(-half, width)})"
+    return Proof(block, f"(and (= {wrapped} {residue(i, b, width)}) {bounds})", [valid_number(i, b)])
+
+
+class RotatorPair(wiring.Component):
+    """Rotators by k and by k + 1 of the same number."""
+
+    def __init__(self, b: int) -> None:
+        self.b = b
+        super().__init__({"x": In(Number(b)), "k": In(range(2 * b)), "o": Out(b + 1), "next": Out(b + 1), "zeroth": Out(b + 1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, k, out in (("first", self.k, self.o), ("second", self.k + 1, self.next), ("zeroth", 0, self.zeroth)):
+            m.submodules[name] = rotator = Rotator(self.b, latency=0)
+            m.d.comb += [rotator.x.eq(self.x), rotator.k.eq(k), out.eq(rotator.o)]
+        return m
+
+
+def rotation(b: int) -> Proof:
+    """x * 2^0 = x, and x * 2^(k+1) = 2 * (x * 2^k) for every k below 2b - 1."""
+    block, width = Block(RotatorPair(b)), b + 3
+    o, following, zeroth = (block.port(name, 0) for name in ("o", "next", "zeroth"))
+    r = residue(o, b, width)
+    claims = [f"(= {zeroth} {block.port('x', 0)})", valid_number(following, b), f"(= {residue(following, b, width)} {sum_modulo(r, r, b, width)})"]
+    bits = (2 * b - 1).bit_length()
+    return Proof(block, _both(*claims), [valid_number(block.port("x", 0), b), f"(bvult {block.port('k', 0)} {constant(2 * b - 1, bits)})"])
+
+
+class AllShifts(wiring.Component):
+    """Every constant shift of x beside a rotator by k: ``same`` is high where shift number k equals the rotator's output."""
+
+    def __init__(self, b: int) -> None:
+        self.b = b
+        super().__init__({"x": In(Number(b)), "k": In(range(2 * b)), "same": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.rotator = rotator = Rotator(self.b, latency=0)
+        m.d.comb += [rotator.x.eq(self.x), rotator.k.eq(self.k)]
+        with m.Switch(self.k):
+            for k in range(2 * self.b):
+                with m.Case(k):
+                    m.d.comb += self.same.eq(shifted(self.x, k - 2 * self.b * (k % 2)).as_value() == rotator.o.as_value())
+        return m
+
+
+def constant_shifts(b: int) -> Proof:
+    block = Block(AllShifts(b))
+    bits = (2 * b - 1).bit_length()
+    assumptions = [valid_number(block.port("x", 0), b), f"(bvule {block.port('k', 0)} {constant(2 * b - 1, bits)})"]
+    return Proof(block, block.high("same", 0), assumptions)
+
+
+class Sqrt2WithParts(wiring.Component):
+    """``Sqrt2`` beside the two rotations it subtracts."""
+
+    def __init__(self, b: int) -> None:
+        self.b = b
+        super().__init__({"x": In(Number(b)), "high": Out(b + 1), "low": Out(b + 1), "o": Out(b + 1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.sqrt2 = sqrt2 = Sqrt2(self.b, latency=0)
+        m.d.comb += [sqrt2.x.eq(self.x), self.o.eq(sqrt2.o), self.high.eq(shifted(self.x, 3 * self.b // 4)), self.low.eq(shifted(self.x, self.b // 4))]
+        return m
+
+
+def square_root(b: int) -> Proof:
+    block, width = Block(Sqrt2WithParts(b)), b + 3
+    o, high, low = (block.port(name, 0) for name in ("o", "high", "low"))
+    expected = difference_modulo(residue(high, b, width), residue(low, b, width), b, width)
+    return Proof(block, _both(f"(= {residue(o, b, width)} {expected})", valid_number(o, b)), [valid_number(block.port("x", 0), b)])
+
+
+def arithmetic_proofs(b: int, forms: tuple[str, ...] = ("chain", "select", "prefix")) -> Iterator[Named]:
+    """All proofs of one width; b must be a multiple of 4 for sqrt(2)."""
+    for form in forms:
+        for latency in (0, 1, 2):
+            yield Named(f"adder {form} latency {latency}", partial(addition, Adder, sum_modulo, b, form, latency))
+            yield Named(f"subtractor {form} latency {latency}", partial(addition, Subtractor, difference_modulo, b, form, latency))
+    yield Named("butterfly latency 2", lambda: two_operands(Butterfly(b, latency=2), b, 2, {"s": sum_modulo, "d": difference_modulo}))
+    yield Named("negation", lambda: negation(b))
+    yield Named("rotator, every k", lambda: rotation(b))
+    yield Named("constant shifts, every k", lambda: constant_shifts(b))
+    yield Named("sqrt(2)", lambda: square_root(b))
+    yield Named("from signed", lambda: encoding(b))
+    yield Named("to signed", lambda: decoding(b))
+
+
+# -- streams
+
+
+def _stream_claims(block: Block, latency: int) -> list[tuple[str, Proof]]:
+    """One-edge and `latency`-edge claims that together are the stream contract.
+
+    The pipeline moves on an edge when its enable is high. (1) A waiting beat stays, payload unchanged, and the whole state is frozen
+    when it does not move: every register bit equal. (2) A beat is accepted exactly when i.valid and the pipeline moves, one is
+    given out exactly when it moves and the last valid bit is set: each edge both ends count the same step. (3) Over `latency`
+    moves the valid bit at the end is the one that entered: a shift register, so nothing is lost, doubled or overtaken.
+    """
+    en, moves = [block.high("moves", t) for t in range(latency + 1)], [block.high("last", t) for t in range(latency + 1)]
+    valid, ready = block.high("o__valid", 0), block.high("o__ready", 0)
+    steady = [f"(= {block.port(p, 0)} {block.port(p, 1)})" for p in ("i__payload",)]
+    steady += [block.high("i__valid", 1)]
+    waiting = f"(and {block.high('i__valid', 0)} (not {block.high('i__ready', 0)}))"
+    source_keeps = f"(=> {waiting} (and {' '.join(steady)}))"
+    held = f"(=> (and {valid} (not {ready})) (and {block.high('o__valid', 1)} (= {block.port('o__payload', 0)} {block.port('o__payload', 1)})))"
+    inputs_equal = " ".join(f"(= {block.port(p, 0)} {block.port(p, 1)})" for p in ("i__payload", "i__valid", "o__ready", "rst", "clk"))
+    inputs_equal += " (= (|block_is| s0) (|block_is| s1))"  # yosys keeps a mark of initial states in the state
+    frozen = f"(=> (and (not {en[0]}) {inputs_equal}) (= s0 s1))"
+    accept = f"(= (and {block.high('i__valid', 0)} {block.high('i__ready', 0)}) (and {block.high('i__valid', 0)} {en[0]}))"
+    give = f"(= (and {valid} {ready}) (and {moves[0]} {en[0]}))"
+    no_reset = [f"(not {block.high('rst', t)})" for t in range(latency + 1)]
+    moving = en[:latency]
+    shift = f"(= {moves[latency]} {block.high('i__valid', 0)})"
+    return [
+        ("payload held while stalled", Proof(block, held, [*no_reset[:1], source_keeps], 1)),
+        ("every register frozen while stalled", Proof(block, frozen, no_reset[:1], 1)),
+        ("one in and one out per move", Proof(block, _both(accept, give))),
+        (f"beats come out in order after {latency} moves", Proof(block, shift, [*no_reset, *moving], latency)),
+    ]
+
+
+class Pairwise(wiring.Component):
+    """A stream wrapper with its own enable and last valid bit brought out for the proofs."""
+
+    def __init__(self, inner: PipelinedStream | FramedStream) -> None:
+        self.inner = inner
+        members = inner.signature.members
+        super().__init__({"i": members["i"], "o": members["o"], "moves": Out(1), "last": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = inner = self.inner
+        wiring.connect(m, wiring.flipped(self.i), inner.i)
+        wiring.connect(m, inner.o, wiring.flipped(self.o))
+        m.d.comb += [self.moves.eq(inner.moves), self.last.eq(inner.last)]
+        return m
+
+
+def streams(b: int = 4, n: int = 4) -> Iterator[tuple[str, Callable[[], PipelinedStream | FramedStream]]]:
+    """Every stream wrapper around every kind of block; the contract does not depend on the data width."""
+    pair = data.StructLayout({"x": Number(b), "y": Number(b)})
+    both = data.StructLayout({"s": Number(b), "d": Number(b)})
+    points = data.ArrayLayout(Number(b), n)
+    yield "adder stream", lambda: PipelinedStream(lambda: Adder(b, latency=2), pair, Number(b), 2)
+    yield "combinational adder stream", lambda: PipelinedStream(lambda: Adder(b, latency=0), pair, Number(b), 0)
+    yield "butterfly stream", lambda: PipelinedStream(lambda: Butterfly(b, latency=2), pair, both, 2)
+    yield "parallel transform stream", lambda: PipelinedStream(lambda: ParallelTransform(b, n, stage_latency=2), points, points, 4)
+    for inverse in (False, True):
+        name = "inverse" if inverse else "forward"
+        yield (
+            f"serial {name} transform stream",
+            partial(FramedStream, partial(SerialTransform, b, n, inverse=inverse), n, serial_latency(b, n, 2), Number(b)),
+        )
+
+
+def stream_proofs(only: tuple[str, ...] = ()) -> Iterator[Named]:
+    """The stream contract of every wrapper, or of those named."""
+    for name, make in streams():
+        if only and name not in only:
+            continue
+        component = Pairwise(make())
+        block = Block(component)
+        latency = component.inner.latency
+        for claim, proof in _stream_claims(block, latency):
+            yield Named(f"{name}: {claim}", partial(_given, proof))
+
+
+# -- mutants: each must be refuted
+
+
+class UngatedAdder(Adder):
+    """Forgets that a zero operand must stop the increment."""
+
+    def elaborate(self, platform):
+        m = Module()
+        total = self.x.value + self.y.value
+        final = total[: self.b] + ~total[self.b]
+        m.d.comb += self.o.eq(number(self.b, final[: self.b], (self.x.zero & self.y.zero) | final[self.b]))
+        return m
+
+
+class ThesisNegate(Negate):
+    """The printed negation, 2^b - X."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.o.eq(number(self.b, (-self.x.value)[: self.b] & ~self.x.zero.replicate(self.b), self.x.zero))
+        return m
+
+
+class LeakyStream(PipelinedStream):
+    """Says ready while its output waits: loses beats."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.core = core = self._make()
+        valid = Signal(self.latency)
+        m.d.comb += [self.last.eq(valid[-1]), self.moves.eq(self.o.ready | ~self.last), self.i.ready.eq(1), self.o.valid.eq(self.last)]
+        with m.If(self.moves):
+            m.d.sync += valid.eq((valid << 1) | self.i.valid)
+        m.d.comb += [core.en.eq(self.moves), core.x.eq(self.i.payload), self.o.payload.eq(core.o)]
+        return m
+
+
+class RunawayStream(PipelinedStream):
+    """Moves on while its output waits: overwrites beats."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.core = core = self._make()
+        valid = Signal(self.latency)
+        m.d.comb += [self.last.eq(valid[-1]), self.moves.eq(1), self.i.ready.eq(1), self.o.valid.eq(self.last)]
+        m.d.sync += valid.eq((valid << 1) | self.i.valid)
+        m.d.comb += [core.en.eq(1), core.x.eq(self.i.payload), self.o.payload.eq(core.o)]
+        return m
+
+
+def mutants(b: int) -> Iterator[Named]:
+    """Designs with one thing wrong, and one right design with a wrong claim: every one must be refuted."""
+    yield Named("mutant: adder without the zero gate", lambda: two_operands(UngatedAdder(b, latency=0), b, 0, {"o": sum_modulo}), False)
+    yield Named("mutant: subtractor claimed to add", lambda: two_operands(Subtractor(b, latency=0), b, 0, {"o": sum_modulo}), False)
+    yield Named("mutant: adder claimed a cycle early", lambda: two_operands(Adder(b, latency=2), b, 1, {"o": sum_modulo}), False)
+    yield Named("mutant: negation as printed in the thesis", lambda: negation(b, ThesisNegate(b)), False)
+    for kind, at in ((LeakyStream, 2), (RunawayStream, 0)):
+        component = Pairwise(kind(lambda: Negate(b, latency=1), Number(b), Number(b), 1))
+        claim, proof = _stream_claims(Block(component), 1)[at]
+        yield Named(f"mutant: {kind.__name__}, {claim}", partial(_given, proof), False)
+
+
+def check(proofs: Iterator[Named], timeout_s: float = 300.0) -> Iterator[dict[str, Any]]:
+    """Runs proofs one by one: name, ``holds``, ``as expected``, seconds in the solver."""
+    for named in proofs:
+        proof = named.make()
+        holds = proof.holds(timeout_s)
+        yield {"proof": named.name, "holds": holds, "as_expected": holds == named.expected, "seconds": round(proof.seconds, 2)}
+
+
+def run(json_path: str | Path | None = None, widths: tuple[int, ...] = (16, 32, 64)) -> list[dict[str, Any]]:
+    """Runs every proof, prints a table, optionally writes JSON; the rows."""
+    from rich.console import Console
+
+    console, rows = Console(), []
+    groups = [(f"b = {b}", arithmetic_proofs(b)) for b in widths]
+    groups += [(f"b = {b}", mutants(b)) for b in widths] + [("any b", stream_proofs())]
+    for group, proofs in groups:
+        for row in check(proofs):
+            rows.append({"group": group, **row})
+            verdict = "proved" if row["holds"] else "refuted"
+            console.print(f"{group:7} {verdict:8} {row['seconds']:7.2f} s  {row['proof']}{'' if row['as_expected'] else '   <-- NOT EXPECTED'}")
+    console.print(f"{len(rows)} claims, {sum(row['as_expected'] for row in rows)} as expected")
+    if json_path is not None:
+        Path(json_path).write_text(json.dumps(rows, indent=1) + "\n")
+    return rows
+
+
+if __name__ == "__main__":
+    run()

