@@ -136,12 +136,16 @@ class IntegerArray(wiring.Component):
             products = [Signal(_product_shape(self.weight_shape, self.x_shape), name=f"product{n}_{k}") for k in range(self.simd)]
             with m.If(enables[1]):
                 m.d.sync += [product.eq(weights[n][k] * x[k]) for k, product in enumerate(products)]
-            acc, total = Signal(self.acc_shape, name=f"acc{n}"), Signal(self.acc_shape, name=f"total{n}")
-            m.d.comb += total.eq(_tree(products) + Mux(first, bias[n], acc))
-            with m.If(move):
-                m.d.sync += acc.eq(total)
-                with m.If(last):
-                    m.d.sync += self.o.payload[n].eq(total)
+            total = Signal(self.acc_shape, name=f"total{n}")
+            before = bias[n]
+            if fold.beats > 1:
+                acc = Signal(self.acc_shape, name=f"acc{n}")
+                before = Mux(first, before, acc)
+                with m.If(move):
+                    m.d.sync += acc.eq(total)
+            m.d.comb += total.eq(_tree(products) + before)
+            with m.If(move & last):
+                m.d.sync += self.o.payload[n].eq(total)
         return m
 
     def _bias(self, m: Module, done) -> data.View:
