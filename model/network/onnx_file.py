@@ -28,7 +28,7 @@ from fermatnet.model.network.nodes import (
 from fermatnet.model.network.onnx_functions import DOMAIN, OPSET, function
 from fermatnet.model.network.rules import sum_kernel
 
-__all__ = ["load", "save", "to_model"]
+__all__ = ["load", "save", "sha256", "to_model"]
 
 _FORMAT = "1"
 _PREFIX = "fermatnet."
@@ -129,6 +129,11 @@ def to_model(net: Network) -> ModelProto:
     digest = _structure_digest(model)
     model.metadata_props.append(onnx.StringStringEntryProto(key=f"{_PREFIX}sha256_structure", value=digest))
     return model
+
+
+def sha256(net: Network) -> str:
+    """The hash over the weights that the network's file carries, whether it was saved already or not."""
+    return _digest(to_model(net))
 
 
 def save(net: Network, path: str | Path) -> None:
