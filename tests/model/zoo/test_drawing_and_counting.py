@@ -7,6 +7,8 @@ import torch
 from click.testing import CliRunner
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.layers import Conv2d
+from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.zoo import build, names
 from fermatnet.model.zoo.complexity import CONVENTIONS, measure, report, summarise
@@ -85,3 +87,36 @@ def test_zoo_command_prints_the_table_entry():
 def test_an_image_that_is_too_small_is_an_input_error():
     with pytest.raises(InputError, match="cannot take"):
         report("ua-resnet21-4", (1, 1, 1), 10, how=scheme("sign"))
+
+
+class _ShapesOnly(PiecewiseWeight):
+    def forward(self, w):
+        return w
+
+    def integers(self, w):
+        return torch.ones(1, 1, device="cpu"), torch.zeros(1, device="cpu")
+
+
+class _ShapesOnlyActivation(PiecewiseActivation):
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("depth", "storage", "flops"), [(18, "61.622", 6.484e8), (34, "102.26", 1.2264e9), (50, "161.319", 1.2882e9)]
+)
+def test_piecewise_resnets_of_chapter_3(depth, storage, flops):
+    """M = 4, N = 5: every convolution but the first is piecewise, 1x1 ones too; printed 61.6, (85.0), 161.3 Mbit."""
+    with torch.device("meta"):
+        network = build(f"plain-resnet{depth}", classes=1000, input_shape=(3, 224, 224))
+        for module in list(network.modules()):
+            for name, child in list(module.named_children()):
+                if type(child) is torch.nn.Conv2d and child.in_channels != 3:
+                    setattr(module, name, Conv2d(child.in_channels, child.out_channels, child.kernel_size, child.stride, child.padding, bias=False,
+                                                 quantizer=_ShapesOnly(4)))
+                elif type(child) is torch.nn.ReLU:
+                    setattr(module, name, _ShapesOnlyActivation(5))
+    network.convention = "chapter3"
+    figures = summarise(network, (3, 224, 224))
+    assert f"{figures['storage_mbit']:.{len(storage.partition('.')[2])}f}" == storage
+    assert figures["flops"] == pytest.approx(flops, rel=1e-4)
