@@ -1,23 +1,24 @@
 """The Fermat convolution engine against a direct multiply-accumulate engine of equal throughput, both generated and synthesised here.
 
-Engines are sums of parts, each part synthesised on its own, flattened, for ECP5 cells (yosys); equal parts once. The
-direct engine is the project's own: a sliding window and an array of multiply-accumulate units. DSP blocks hold one product
-each on both sides: yosys packs no two 8-bit products into one, a vendor's tool may, which halves the INT8 ratios.
+Engines are sums of parts, each part synthesised on its own, flattened, for ECP5 cells (yosys); equal parts once. Block RAMs
+are counted from every memory's width and depth. The direct engine is the project's own: a sliding window and an array of
+multiply-accumulate units. A DSP block holds one product on both sides: yosys packs no two 8-bit products into one, a vendor's
+tool may, which halves the INT8 ratios.
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil, log2, prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Module, signed
-from amaranth.lib import memory, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import signed
+from amaranth.lib import wiring
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +33,7 @@ from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d
 from fermatnet.hw.integer import IntegerArray
 from fermatnet.hw.stream.window import SlidingWindow
 from fermatnet.hw.verilog import emit
-from fermatnet.model.fermat.plan import Plan, choose
+from fermatnet.model.fermat.plan import Geometry, Plan, choose
 from fermatnet.synth.flow import cells
 
 __all__ = ["Parts", "compare", "growth", "run"]
@@ -41,22 +42,19 @@ DEVICE = "ecp5-85k"
 PRODUCTS = 4  # parallel products of the compared engines
 RESOURCES = ("dsps", "luts", "brams")
 
+Part = tuple[int, str, Callable[[], wiring.Component]]
+"""How often, its name, how to build it."""
 
-class Storage(wiring.Component):
-    """A memory with one write and one read port and nothing else: what it costs is what the family's memories cost."""
 
-    def __init__(self, width: int, depth: int):
-        self.width, self.depth = width, depth
-        bits = max(1, (depth - 1).bit_length())
-        super().__init__({"put": In(width), "at": In(bits), "write": In(1), "read_at": In(bits), "get": Out(width)})
+def block_rams(width: int, depth: int) -> int:
+    """18-kbit block RAMs (DP16KD) of a memory, in the aspect ratio that takes the fewest; small ones are lookup-table RAM."""
+    if width * depth <= 1024:
+        return 0
+    return min(ceil(width / w) * ceil(depth / d) for w, d in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)))
 
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.words = words = memory.Memory(shape=self.width, depth=self.depth, init=[])
-        write, read = words.write_port(), words.read_port()
-        m.d.comb += [write.addr.eq(self.at), write.data.eq(self.put), write.en.eq(self.write), read.addr.eq(self.read_at), read.en.eq(1),
-                     self.get.eq(read.data)]
-        return m
+
+ZEROS = re.compile(r"^ *\w+\[\d+\] = \d+'h0+;\n", re.MULTILINE)
+"""Zero contents of RAMs, one line a word: yosys takes minutes to read them and they decide nothing."""
 
 
 @dataclass
@@ -70,53 +68,72 @@ class Parts:
         if name not in self.known:
             with tempfile.TemporaryDirectory(prefix="fermatnet-part-") as scratch, self.console.status(f"synthesising {name}"):
                 emit(build(), "part", Path(scratch))
-                found = cells(Path(scratch) / "part.v", "part", DEVICE)
-            self.known[name] = {key: ceil(found[key]) if key != "brams" else found[key] for key in RESOURCES}
+                verilog = Path(scratch) / "part.v"
+                verilog.write_text(ZEROS.sub("", verilog.read_text()))
+                found = cells(verilog, "part", DEVICE)
+            self.known[name] = {key: found[key] for key in RESOURCES}
         return self.known[name]
 
-    def total(self, parts: list[tuple[int, str, Callable[[], wiring.Component]]]) -> dict[str, Any]:
-        total: dict[str, Any] = dict.fromkeys(RESOURCES, 0)
+    def total(self, parts: list[Part], memories: list[tuple[int, int]]) -> dict[str, int]:
+        """Logic of the parts, which hold small memories or none, and the block RAMs of ``memories`` (width, depth)."""
+        total = dict.fromkeys(RESOURCES, 0)
         for count, name, build in parts:
             cost = self.cost(name, build)
-            for key in RESOURCES:
+            for key in ("dsps", "luts"):
                 total[key] += count * cost[key]
+        total["brams"] = sum(block_rams(*m) for m in memories)
+        total["kbit"] = sum(w * d for w, d in memories) // 1024
         return total
 
 
-def storage(width: int, depth: int) -> tuple[int, str, Callable[[], wiring.Component]]:
-    return 1, f"memory {width} x {depth}", lambda: Storage(width, depth)
+def fermat_parts(engine: Convolver) -> list[Part]:
+    """Every datapath part of a convolver with its count. The job counters, about a hundred LUTs, are not in it.
 
-
-def fermat_parts(engine: Convolver) -> list[tuple[int, str, Callable[[], wiring.Component]]]:
-    """Every datapath part and memory of a convolver with its count. The job counters, about a hundred LUTs, are not in it."""
-    plan, p, ny_nx = engine.plan, engine.products, engine.plan.lengths
-    images, raster = engine.images, engine.raster
-    key = f"{engine.shape} {engine.channels}ch {engine.geometry.height}x{engine.geometry.width} {plan.lengths} {plan.kernel}"
-    parts: list[tuple[int, str, Callable[[], wiring.Component]]] = [
-        (1, f"tile reader {key}", lambda: ImageBuffer(images.shape, images.channels, images.geometry, plan, images.lanes)),
-        (1, f"output bands {key} {engine.outputs} {engine.bits} {engine.inverses} {engine.band_banks}",
-         lambda: RasterBuffer(raster.shape, raster.channels, raster.geometry, plan, raster.sources, raster.lanes, banks=raster.banks)),
-        (engine.inverses, f"reconstruct {plan.widths} {plan.lo} {plan.hi}", lambda: Reconstruct(plan.widths, plan.lo, plan.hi)),
+    Tile readers and output buffers differ between layers in their counters' widths only: one of 16 channels and an image of
+    one tile stands for all of its width.
+    """
+    plan, p, lengths, shape = engine.plan, engine.products, engine.plan.lengths, engine.shape
+    size = plan.tile[0]
+    k, n = plan.kernel[0], plan.lengths[0]
+    wide = f"about {-(-engine.bits // 8) * 8} bits"
+    geometry = Geometry(size, size, (k, k), pad=(k // 2,) * 4)
+    small = replace(plan, tiles=(1, 1))
+    parts: list[Part] = [
+        (1, f"tile reader {shape} {k} {n}", partial(ImageBuffer, shape, 16, geometry, small, 1)),
+        (1, f"output bands {wide} {k} {n} {engine.inverses}",
+         partial(RasterBuffer, engine.raster.shape, 16, geometry, small, engine.inverses, 1)),
+        (engine.inverses, f"reconstruct {plan.widths} {wide}", partial(Reconstruct, plan.widths, plan.lo, plan.hi)),
     ]
     for path in engine.paths:
         b = path.b
-        forwards = 1 + (p if plan.spectra == "computed" else 0)
+        computed = p if plan.spectra == "computed" else 0
         parts += [
-            (1, f"encoder {b} {engine.shape}", partial(WideEncoder, b, engine.shape)),
-            (forwards, f"transform {b} {ny_nx}", partial(SerialTransform2d, b, *ny_nx)),
-            (engine.inverses, f"inverse transform {b} {ny_nx}", partial(SerialTransform2d, b, *ny_nx, inverse=True)),
+            (1 + computed, f"encoder {b} {shape}", partial(WideEncoder, b, shape)),
+            (1 + computed, f"transform {b} {lengths}", partial(SerialTransform2d, b, *lengths)),
+            (engine.inverses, f"inverse {b} {lengths}", partial(SerialTransform2d, b, *lengths, inverse=True)),
             (p, f"product {b}", partial(Multiplier, b)),
             (p if path.sum_latency else 0, f"sum {b}", partial(Adder, b, latency=2)),
-            storage(b + 1, engine.spectra_banks * path.frame),
-            (engine.sums_banks, *storage((b + 1) * p, path.points)[1:]),
         ]
-        jobs = engine.outputs // p
-        if plan.spectra == "computed":
-            parts += [(p, f"encoder {b} weights {path.weights.bits}", partial(WideEncoder, b, signed(path.weights.bits))),
-                      storage(path.weights.bits * p, jobs * engine.channels * plan.phases * prod(plan.kernel) // engine.group)]
-        else:
-            parts.append(storage((b + 1) * p, jobs * path.job))
     return [part for part in parts if part[0]]
+
+
+def fermat_memories(engine: Convolver) -> list[tuple[int, int]]:
+    """(width, depth) of every memory of a convolver above a register file's size."""
+    plan, p, g = engine.plan, engine.products, engine.geometry
+    found = [(engine.shape.width * engine.lanes_in, engine.images.rows * g.width * engine.channels // engine.lanes_in)]
+    found += [(engine.bits * engine.raster.elements, engine.raster.banks * engine.raster.band_words)] * engine.inverses
+    jobs = engine.outputs // p
+    if engine.reader is not None:
+        found.append((engine.reader.bits * p, jobs * engine.channels * plan.phases * prod(plan.kernel) // engine.group))
+    for path in engine.paths:
+        transforms = 1 + engine.inverses
+        found += [(path.b + 1, engine.spectra_banks * path.frame)] + [((path.b + 1) * p, path.points)] * engine.sums_banks
+        if plan.spectra == "stored":
+            found.append(((path.b + 1) * p, jobs * path.job))
+        else:
+            transforms += p
+        found += [(path.b + 1, path.points)] * transforms
+    return found
 
 
 @dataclass(frozen=True)
@@ -139,21 +156,27 @@ def direct_engine(outputs: int, channels: int, k: int, out: int, cycles: int) ->
         for pe in range(1, outputs + 1) if outputs % pe == 0 for simd in range(1, channels + 1) if channels % simd == 0
     ]
     fast = [d for d in options if d.cycles <= 1.02 * cycles]
-    return min(fast, key=lambda d: (d.products, d.cycles)) if fast else min(options, key=lambda d: d.cycles)
+    return min(fast, key=lambda d: (d.products, abs(d.simd - 16), d.cycles)) if fast else min(options, key=lambda d: d.cycles)
 
 
-def direct_parts(d: Direct, w: np.ndarray, bits: int, size: int, pad: tuple[int, int, int, int]):
-    """Window, array and weights; beyond a megabit the array's weights are counted as a plain memory beside an array of few."""
-    outputs, channels, k, _ = w.shape
-    matrix = w.transpose(0, 2, 3, 1).reshape(outputs, -1)
+def direct_parts(d: Direct, w: np.ndarray, bits: int) -> list[Part]:
+    """Window and array; the array with few weights and a bias that makes its accumulators as wide as the true ones."""
+    outputs, k = w.shape[0], w.shape[2]
+    shape, top = signed(bits), 1 << (bits - 1)
     folds = min(outputs // d.pe, 2) * d.pe
-    shape = signed(bits)
-    window = (1, f"window {bits} {channels} {size} {k} {d.simd} {outputs // d.pe}",
-              lambda: SlidingWindow(shape, channels, size, size, kernel=(k, k), pad=pad, lanes=d.simd, repeats=outputs // d.pe))
-    few = matrix[:folds, : 2 * d.simd]
-    array = (1, f"array {bits} {d.pe}x{d.simd} {k} {channels}",
-             lambda: IntegerArray(np.where(few > 0, (1 << (bits - 1)) - 1, -(1 << (bits - 1))), np.zeros(0, np.int64), shape, pe=d.pe, simd=d.simd))
-    return [window, array, storage(bits * d.pe * d.simd, matrix.size // (d.pe * d.simd))]
+    few = np.random.default_rng(0).choice([-top, top - 1], (folds, 2 * d.simd))
+    worst = int(np.abs(w).reshape(outputs, -1).sum(axis=1).max()) * top - 2 * d.simd * top * top
+    return [
+        (1, f"window {bits} {k} {d.simd}", partial(
+            SlidingWindow, shape, 16, 8 + k, 8 + k, kernel=(k, k), lanes=min(d.simd, 16), repeats=outputs // d.pe)),
+        (1, f"array {bits} {d.pe}x{d.simd} {k}", partial(IntegerArray, few, np.full(folds, max(worst, 0)), shape, pe=d.pe, simd=d.simd)),
+    ]
+
+
+def direct_memories(d: Direct, w: np.ndarray, bits: int, size: int) -> list[tuple[int, int]]:
+    """Ring of rows and weights."""
+    channels, k = w.shape[1], w.shape[2]
+    return [(bits * d.simd, (k + 1) * size * channels // d.simd), (bits * d.products, w.size // d.products)]
 
 
 def compare(parts: Parts, kernels=(3, 5, 7, 11), widths=(8, 16), channels=(16, 64), image: int = 0) -> list[dict[str, Any]]:
@@ -162,28 +185,28 @@ def compare(parts: Parts, kernels=(3, 5, 7, 11), widths=(8, 16), channels=(16, 6
     for bits in widths:
         for k in kernels:
             for c in channels:
-                n = 16 if k <= 5 else 32
+                n = 16 if k <= (7 if bits == 8 else 5) else 32
                 top = 1 << (bits - 1)
                 w = np.random.default_rng(k + bits).integers(-top, top, (c, c, k, k))
                 size, pad = image or 2 * (n - k + 1), (k // 2,) * 4
                 plan = _plan(w, bits, size, pad, n)
                 engine = Convolver(w, -top, top - 1, size, size, pad=pad, plan=plan, products=PRODUCTS)
                 d = direct_engine(c, c, k, size, engine.cycles)
+                fermat = parts.total(fermat_parts(engine), fermat_memories(engine))
+                direct = parts.total(direct_parts(d, w, bits), direct_memories(d, w, bits, size))
                 rows.append({
-                    "bits": bits, "k": k, "channels": c, "image": size, "widths": plan.widths, "length": plan.lengths[0], "spectra": plan.spectra,
-                    "cycles": engine.cycles, "fermat": parts.total(fermat_parts(engine)),
-                    "direct cycles": d.cycles, "direct": parts.total(direct_parts(d, w, bits, size, pad)), "direct products": d.products,
-                    "theory": k * k / (plan.products_per_output / len(plan.widths)),
+                    "bits": bits, "k": k, "channels": c, "image": size, "widths": plan.widths, "length": plan.lengths[0],
+                    "spectra": plan.spectra, "cycles": engine.cycles, "fermat": fermat, "direct cycles": d.cycles, "direct": direct,
+                    "direct products": d.products, "theory": k * k / (plan.products_per_output / len(plan.widths)),
                 })
     return rows
 
 
 def _plan(w: np.ndarray, bits: int, size: int, pad: tuple[int, int, int, int], n: int) -> Plan:
-    """INT8 in Fermat numbers up to F_4 where a root of order n exists, INT16 in {F_4, F_5}, as the thesis' successor would choose."""
+    """INT16 in {F_4, F_5}; INT8 in {F_2, F_3, F_4} up to 16 points, which is as far as F_2 goes, in F_5 beyond."""
     top = 1 << (bits - 1)
-    if bits == 16:
-        return choose(w, -top, top - 1, pad=pad, height=size, width=size, moduli=(16, 32), length=n)
-    return choose(w, -top, top - 1, pad=pad, height=size, width=size, moduli=(4, 8, 16) if n <= 16 else (8, 16), length=n)
+    moduli = (16, 32) if bits == 16 else (4, 8, 16) if n == 16 else (32,)
+    return choose(w, -top, top - 1, pad=pad, height=size, width=size, moduli=moduli, length=n)
 
 
 def growth(parts: Parts) -> dict[str, list[dict[str, float]]]:
@@ -228,7 +251,7 @@ def _tables(console: Console, rows: list[dict[str, Any]]) -> None:
         table.add_row(
             str(r["bits"]), str(r["k"]), str(r["channels"]), str(r["image"]), str(r["widths"]), str(r["length"]), r["spectra"],
             str(r["cycles"]), str(r["direct cycles"]), str(f["dsps"]), str(d["dsps"]), f"{r['ratio']:.2f}", f"{r['equal ratio']:.2f}",
-            str(f["luts"]), str(d["luts"]), f"{f['brams']:.1f}", f"{d['brams']:.1f}",
+            str(f["luts"]), str(d["luts"]), str(f["brams"]), str(d["brams"]),
             f"{r['luts a dsp saved']:.0f}" if r["luts a dsp saved"] is not None else "loses")
     console.print(table)
 
@@ -242,7 +265,7 @@ def draw(rows: list[dict[str, Any]], grown: dict[str, list[dict[str, float]]], f
 
     figure, axes = plt.subplots(figsize=(7, 4.5))
     taps = np.arange(1, 16)
-    for bits, n, dsps, style in ((8, 16, 2, "C0"), (8, 32, 2, "C0"), (16, 32, 5, "C1")):
+    for bits, n, dsps, style in ((8, 16, 2, "C0"), (8, 32, 4, "C0"), (16, 16, 5, "C1"), (16, 32, 5, "C1")):
         usable = taps[taps < n - 2]
         ratio = usable**2 / ((n / (n - usable + 1)) ** 2 * dsps)
         axes.plot(usable, ratio, style + ("--" if n == 16 else "-"), label=f"INT{bits}, N = {n}, {dsps} DSP a product")

@@ -16,7 +16,7 @@ from fermatnet.hw.fermat.raster_buffer import RasterBuffer
 from fermatnet.hw.fermat.residue import Reconstruct
 from fermatnet.hw.fermat.schedule import Timing, steady
 from fermatnet.hw.fermat.serial_transform import FlagDelay
-from fermatnet.hw.fermat.weight_source import ComputedWeights, StoredWeights
+from fermatnet.hw.fermat.weight_source import ComputedWeights, StoredWeights, WeightReader
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.plan import Geometry, Plan, choose, phases
@@ -119,12 +119,13 @@ class Convolver(wiring.Component):
                 f"{products} products and {lanes_out} output lanes do not go together; products "
                 f"{products_allowed(self.outputs, group, planes // group, lanes_out)} do")
         self.images = ImageBuffer(self.shape, self.channels, self.geometry, self.plan, lanes_in)
-        source = StoredWeights if self.plan.spectra == "stored" else ComputedWeights
+        self.reader = None if self.plan.spectra == "stored" else WeightReader(weight, self.geometry, self.plan, products, name)
         self.paths = [
             ModulusPath(
                 b, self.shape, self.plan.lengths, planes, group, self.outputs,
-                source(b, weight, self.geometry, self.plan, group, products, name), self.inverses,
-                adder_latency=adder_latency, product_form=product_form,
+                StoredWeights(b, weight, self.geometry, self.plan, products, name) if self.reader is None
+                else ComputedWeights(b, self.reader.bits, self.plan.lengths, products, adder_latency=adder_latency),
+                self.inverses, adder_latency=adder_latency, product_form=product_form,
             )
             for b in self.plan.widths
         ]
@@ -217,6 +218,9 @@ class Convolver(wiring.Component):
         ]
         for path in paths:
             m.d.comb += [path.step.eq(step), path.drain.eq(drain)]
+        if self.reader is not None:
+            m.submodules.reader = self.reader
+            m.d.comb += [self.reader.step.eq(step), *(path.weights.eq(self.reader.o) for path in paths)]
 
     def _job(self, m, may_start, counters):
         """A run of steps, one a cycle once started; returns (step, first step)."""

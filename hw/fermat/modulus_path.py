@@ -13,6 +13,7 @@ from fermatnet.hw.fermat.number import Number
 from fermatnet.hw.fermat.residue import WideEncoder, encoder_latency
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
+from fermatnet.hw.fermat.weight_source import ComputedWeights, StoredWeights
 
 __all__ = ["ModulusPath", "multiplier_latency"]
 
@@ -46,6 +47,8 @@ class ModulusPath(wiring.Component):
         Tiles, each in one run.
     step : In(1)
         One step of a job.
+    weights : In(ArrayLayout(signed, products)), only where spectra are computed
+        Plain weights of the step before.
     drain : In(1)
         One point of finished sums to the inverse transforms: ``inverses`` kernels side by side.
     spectra_full, spectra_done, sums_full : Out(1)
@@ -55,10 +58,11 @@ class ModulusPath(wiring.Component):
 
     _MustUse__silence = True  # may be made only to be asked for its cycles
 
-    def __init__(self, b: int, shape: Shape, lengths: tuple[int, int], channels: int, group: int, outputs: int, weights,
+    def __init__(self, b: int, shape: Shape, lengths: tuple[int, int], channels: int, group: int, outputs: int,
+                 source: StoredWeights | ComputedWeights,
                  inverses: int, *, adder_latency: int = 2, product_form: str = "schoolbook", form: str = "chain"):
         self.b, self.lengths, self.channels, self.group, self.outputs = b, lengths, channels, group, outputs
-        self.weights, self.products, self.inverses, self.form = weights, weights.products, inverses, form
+        self.source, self.products, self.inverses, self.form = source, source.products, inverses, form
         self.points = prod(lengths)
         self.frame = channels * self.points
         self.job = self.frame // group
@@ -69,12 +73,13 @@ class ModulusPath(wiring.Component):
         self.product_latency = multiplier_latency(b, product_form)
         self.sum_latency = adder_latency if channels > group else 0
         self.full_after = self.encoder_latency + self.transform_latency + self.frame - 1
-        self.done_after = weights.ahead + self.job - 1
-        self.sums_after = weights.ahead + self.product_latency + 1 + self.sum_latency + self.job - 1
+        self.done_after = source.ahead + self.job - 1
+        self.sums_after = source.ahead + self.product_latency + 1 + self.sum_latency + self.job - 1
         self.out_after = 2 + self.transform_latency
         self.spectra_banks = self.sums_banks = 2
+        raw = {"weights": In(source.signature.members["weights"].shape)} if isinstance(source, ComputedWeights) else {}
         super().__init__({
-            "valid": In(1), "point": In(shape), "step": In(1), "drain": In(1),
+            "valid": In(1), "point": In(shape), "step": In(1), "drain": In(1), **raw,
             "spectra_full": Out(1), "spectra_done": Out(1), "sums_full": Out(1),
             "o_valid": Out(1), "o": Out(data.ArrayLayout(Number(b), inverses)),
         })
@@ -85,11 +90,13 @@ class ModulusPath(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.weights = weights = self.weights
-        m.d.comb += weights.step.eq(self.step)
-        spectrum = self._spectra(m, weights.next)
-        product = self._multiply(m, spectrum, weights.o)
-        self._drain(m, self._accumulate(m, weights.next, product))
+        m.submodules.source = source = self.source
+        m.d.comb += source.step.eq(self.step)
+        if isinstance(source, ComputedWeights):
+            m.d.comb += source.weights.eq(self.weights)
+        spectrum = self._spectra(m, source.next)
+        product = self._multiply(m, spectrum, source.o)
+        self._drain(m, self._accumulate(m, source.next, product))
         return m
 
     def _spectra(self, m, read_step):

@@ -16,7 +16,7 @@ from fermatnet.hw.memory import Rom
 from fermatnet.model.fermat.convolution import weight_spectra
 from fermatnet.model.fermat.plan import Geometry, Plan, polyphase
 
-__all__ = ["ComputedWeights", "StoredWeights", "in_order", "pack_words"]
+__all__ = ["ComputedWeights", "StoredWeights", "WeightReader", "in_order", "pack_words"]
 
 
 def in_order(values: np.ndarray, products: int) -> np.ndarray:
@@ -48,9 +48,9 @@ class StoredWeights(wiring.Component):
 
     _MustUse__silence = True  # may be made only to be asked for its cycles
 
-    def __init__(self, b: int, weight: np.ndarray, geometry: Geometry, plan: Plan, group: int, products: int, name: str):
+    def __init__(self, b: int, weight: np.ndarray, geometry: Geometry, plan: Plan, products: int, name: str):
         self.b, self.products, self.ahead, self.name = b, products, 0, name
-        self.weight, self.geometry, self.plan, self.group = weight, geometry, plan, group
+        self.weight, self.geometry, self.plan = weight, geometry, plan
         super().__init__({"step": In(1), "next": Out(1), "o": Out(data.ArrayLayout(Number(b), products))})
 
     def words(self) -> list[int]:
@@ -73,28 +73,25 @@ class StoredWeights(wiring.Component):
         return m
 
 
-class ComputedWeights(wiring.Component):
-    """A memory of plain weights and one serial two-dimensional transform for each product.
+class WeightReader(wiring.Component):
+    """A memory of plain weights, read in the order in which a transform of the flipped kernels meets them; zeros between taps.
 
-    The memory holds k*k words where spectra take Ny*Nx wider ones. A kernel enters at index -t mod N, so its taps are met
-    in the order 0, k-1, ..., 1 in both directions; the memory holds them so. 1/(Ny Nx) is wiring at the end.
-    ``ahead``: cycles from ``step`` to ``next``, the latency of the transform. ``o`` is there one cycle after ``next``.
+    The memory holds k*k words where spectra take Ny*Nx wider ones, and serves all moduli. A kernel enters at index -t mod N,
+    so its taps are met in the order 0, k-1, ..., 1 in both directions; the memory holds them so.
+    Latency: 1 cycle. Throughput: one point of ``products`` kernels a cycle with ``step``.
 
     Members
     -------
-    step : In(1); next : Out(1); o : Out(ArrayLayout(Number(b), products)).
+    step : In(1); o : Out(ArrayLayout(signed(bits), products)).
     """
 
     _MustUse__silence = True  # may be made only to be asked for its cycles
 
-    def __init__(self, b: int, weight: np.ndarray, geometry: Geometry, plan: Plan, group: int, products: int, name: str,
-                 *, adder_latency: int = 2, form: str = "chain"):
+    def __init__(self, weight: np.ndarray, geometry: Geometry, plan: Plan, products: int, name: str):
         self.bits = max(int(max(weight.max(), -weight.min() - 1)).bit_length(), 1) + 1
-        self.weight, self.geometry, self.group, self.name, self.adder_latency, self.form = weight, geometry, group, name, adder_latency, form
-        self.b, self.products, self.kernel, self.lengths = b, products, plan.kernel, plan.lengths
-        self.encoder_latency = encoder_latency(b, signed(self.bits))
-        self.ahead = 1 + self.encoder_latency + serial_latency2d(b, *plan.lengths, adder_latency)
-        super().__init__({"step": In(1), "next": Out(1), "o": Out(data.ArrayLayout(Number(b), products))})
+        self.weight, self.geometry, self.products, self.name = weight, geometry, products, name
+        self.kernel, self.lengths = plan.kernel, plan.lengths
+        super().__init__({"step": In(1), "o": Out(data.ArrayLayout(signed(self.bits), products))})
 
     def words(self) -> list[int]:
         """The memory's contents: ``products`` weights a word, two's complement."""
@@ -108,28 +105,50 @@ class ComputedWeights(wiring.Component):
         m.submodules.rom = rom = Rom(self.bits * self.products, self.words(), f"{self.name}_weights")
         counters = Counters(m, list(self.lengths))
         counters.step(self.step)
-        tap = Signal()
+        tap, present = Signal(), Signal()
         at = Signal(range(max(2, rom.depth)))
         hits = [(value == 0) | (value > length - kernel) for value, length, kernel in
                 zip(counters.values, self.lengths, self.kernel, strict=True)]
         m.d.comb += [tap.eq(self.step & hits[0] & hits[1]), rom.addr.eq(at), rom.en.eq(tap)]
         with m.If(tap):
             m.d.sync += at.eq(Mux(at == rom.depth - 1, 0, at + 1))
-        live, present = Signal(), Signal()
-        m.d.sync += [live.eq(self.step), present.eq(tap)]
-        m.submodules.valid = valid = FlagDelay(self.encoder_latency)
-        m.d.comb += valid.i.eq(live)
+        m.d.sync += present.eq(tap)
+        m.d.comb += self.o.as_value().eq(Mux(present, rom.data, 0))
+        return m
+
+
+class ComputedWeights(wiring.Component):
+    """Spectra of weights as they come from a `WeightReader`: one serial two-dimensional transform for each product.
+
+    1/(Ny Nx) is wiring at the end. ``ahead``: cycles from ``step`` to ``next``, the latency of the transform and one cycle of
+    the reader; ``weights`` belong to the ``step`` of the cycle before. ``o`` is there one cycle after ``next``.
+
+    Members
+    -------
+    step : In(1); weights : In(ArrayLayout(signed(bits), products)); next : Out(1); o : Out(ArrayLayout(Number(b), products)).
+    """
+
+    _MustUse__silence = True  # may be made only to be asked for its cycles
+
+    def __init__(self, b: int, bits: int, lengths: tuple[int, int], products: int, *, adder_latency: int = 2, form: str = "chain"):
+        self.b, self.bits, self.lengths, self.products, self.adder_latency, self.form = b, bits, lengths, products, adder_latency, form
+        self.encoder_latency = encoder_latency(b, signed(bits))
+        self.ahead = 1 + self.encoder_latency + serial_latency2d(b, *lengths, adder_latency)
+        super().__init__({
+            "step": In(1), "weights": In(data.ArrayLayout(signed(bits), products)),
+            "next": Out(1), "o": Out(data.ArrayLayout(Number(b), products)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.valid = valid = FlagDelay(1 + self.encoder_latency)
+        m.d.comb += valid.i.eq(self.step)
         for lane in range(self.products):
             encoder = WideEncoder(self.b, signed(self.bits))
             transform = SerialTransform2d(self.b, *self.lengths, adder_latency=self.adder_latency, form=self.form)
             m.submodules[f"encoder{lane}"], m.submodules[f"transform{lane}"] = encoder, transform
-            word = rom.data[lane * self.bits : (lane + 1) * self.bits]
-            m.d.comb += [
-                encoder.i.eq(Mux(present, word.as_signed(), 0)), transform.valid.eq(valid.o), transform.i.eq(encoder.o),
-            ]
+            m.d.comb += [encoder.i.eq(self.weights[lane]), transform.valid.eq(valid.o), transform.i.eq(encoder.o)]
             m.d.sync += self.o[lane].eq(shifted(transform.o, -(prod(self.lengths).bit_length() - 1)))
             if lane == 0:
                 m.d.comb += self.next.eq(transform.o_valid)
         return m
-
-
