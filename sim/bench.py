@@ -15,9 +15,9 @@ from typing import Any
 from amaranth.lib import wiring
 
 from fermatnet.hw import verilog
+from fermatnet.hw.interface import read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.sim import runner
-from fermatnet.sim.network import read_interface
 
 __all__ = ["Bench", "benches", "check", "load", "write"]
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fermatnet.hw.interface import read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.sim import bulk, packing, runner
 
-__all__ = ["Mismatch", "SimulationResult", "compare", "read_interface", "simulate"]
+__all__ = ["Mismatch", "SimulationResult", "compare", "simulate"]
 
 HARNESS = "fermatnet_harness"
 DRIVERS = ("harness", "cocotb")
@@ -71,26 +72,6 @@ def compare(result: SimulationResult | NDArray[Any], expected: NDArray[Any]) -> 
     return Mismatch(
         image, logit, int(got[image, logit]), int(expected[image, logit]), int(wrong.sum()), int(wrong.any(axis=1).sum())
     )
-
-
-def read_interface(directory: Path) -> dict[str, Any]:
-    """``interface.json`` of a generated design; `InputError` when it is missing, foreign, or names files that are not there."""
-    path = Path(directory) / "interface.json"
-    try:
-        interface = json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{directory} holds no generated design: {path}: {error.strerror}") from None
-    except ValueError:
-        raise InputError(f"{path} is not JSON") from None
-    try:
-        names = [*interface["files"]["verilog"], *interface["files"]["memories"]]
-        _ = interface["top"], interface["format"]
-    except (KeyError, TypeError):
-        raise InputError(f"{path} does not describe a generated design") from None
-    for name in names:
-        if not (Path(directory) / name).is_file():
-            raise InputError(f"{directory} is incomplete: {name} is missing")
-    return interface
 
 
 def simulate(

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from fermatnet.hw.interface import read_interface
 from fermatnet.model.errors import InputError
-from fermatnet.sim.network import read_interface
 from fermatnet.synth import asic, count, liberty, pins
 from fermatnet.synth.devices import Device
 from fermatnet.synth.devices import device as find_device
@@ -24,7 +24,7 @@ def synthesise(
     directory: str | Path, device: str, *, liberty: str | Path | None = None, clock_mhz: float | None = None, place: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Synthesises the generated network in ``directory`` for ``device`` and returns the report.
+    """Synthesises the generated network (or stand-alone block) in ``directory`` for ``device`` and returns the report.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def synthesise(
     directory, target = Path(directory), find_device(device)
     interface = read_interface(directory)
     library = _library(target, liberty)
-    clock = interface["clock_mhz"] if clock_mhz is None else clock_mhz
+    clock = interface.get("clock_mhz", 100.0) if clock_mhz is None else clock_mhz
     started = time.monotonic()
     report: dict[str, Any] = {"device": device, "name": interface["name"], "top": interface["top"], "clock_mhz": clock}
     with tempfile.TemporaryDirectory(prefix="fermatnet-synth-") as scratch:
@@ -60,8 +60,8 @@ def synthesise(
             report |= _asic(folder, interface, Path(str(liberty)), library, clock, progress)
         else:
             report |= _fpga(folder, interface, target, clock, place, progress)
-    report["cycles_per_image"], report["latency_cycles"] = interface["cycles_per_image"], interface["latency_cycles"]
-    if report.get("fmax_mhz"):
+    report["cycles_per_image"], report["latency_cycles"] = interface.get("cycles_per_image"), interface.get("latency_cycles")
+    if report.get("fmax_mhz") and report["cycles_per_image"]:
         report["images_per_second"] = round(report["fmax_mhz"] * 1e6 / interface["cycles_per_image"], 2)
     report["seconds"] = {**report["seconds"], "total": round(time.monotonic() - started, 2)}
     return report
@@ -124,8 +124,8 @@ def _gather(verilog: str | Path | Iterable[str | Path], scratch: Path) -> list[s
 def _fpga(folder: Path, interface: dict[str, Any], target: Device, clock: float, placing: bool, progress: Progress | None) -> dict[str, Any]:
     say = progress or (lambda words: None)
     top, sources, prefix = interface["top"], list(interface["files"]["verilog"]), ""
-    into, out = interface["input"]["tdata_bits"], interface["output"]["tdata_bits"]
-    if target.family == "ice40" and into + out + 8 > target.pins:
+    into, out = (interface.get(side, {}).get("tdata_bits", 0) for side in ("input", "output"))
+    if target.family == "ice40" and placing and into and into + out + 8 > target.pins:
         (folder / "frame.v").write_text(pins.frame(top, into, out))
         sources, prefix = [*sources, "frame.v"], "core."
     say(f"yosys: mapping {top} to {target.name} (the first call of a WebAssembly build takes a minute more)")
@@ -180,10 +180,10 @@ def _asic(
         for instance, module in sorted(mapped["instances"].items())
     ]
     return {
-        **whole, "layers": layers, "delay_ns": round(mapped["delay_ps"] / 1000, 3), "library": library.name, "voltage": library.voltage,
+        **whole, "layers": layers, "delay_ns": round(asic.delay_ns(mapped["flat"], library), 3), "library": library.name, "voltage": library.voltage,
         "meaning": {
             "area": "sum of cell areas in the library's units, memories as flip-flops, no wires",
-            "delay_ns": "longest logic between flip-flops in any layer by abc's static timing, no wires, no clock-to-output or set-up time",
+            "delay_ns": "clock to output and logic of the longest path by the library's tables, loaded by the driven pins; no wires, no set-up time",
             "power_mw": f"leakage + C V^2 f / 2 of input pins at {clock:g} MHz, {asic.ACTIVITY} changes a cycle assumed: an estimate to rank by",
         },
         "versions": {"yosys": mapped["version"]}, "seconds": {"yosys": round(mapped["seconds"], 2)},
