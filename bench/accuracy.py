@@ -25,9 +25,9 @@ from fermatnet.model.errors import InputError
 
 __all__ = ["FASHION", "MNIST", "Task", "run", "tasks"]
 
-BUDGET: dict[str, Any] = {"epochs": 2, "batch": 128, "optimizer": "adamw", "lr": 2e-3, "schedule": "one-cycle", "distill": 0.0, "smoothing": 0.0,
+BUDGET: dict[str, Any] = {"epochs": 1, "batch": 128, "optimizer": "adamw", "lr": 2e-3, "schedule": "one-cycle", "distill": 0.0, "smoothing": 0.0,
                           "pad": 0, "flip": True, "validation": 0.0, "threads": 1}
-TWIN: dict[str, Any] = {**BUDGET, "scheme": "float", "epochs": 0, "float_epochs": 4, "float_lr": 4e-3}
+TWIN: dict[str, Any] = {**BUDGET, "scheme": "float", "epochs": 0, "float_epochs": 3, "float_lr": 4e-3}
 # name: (label, scheme, weights, activations)
 FASHION = {
     "float": ("full precision, the same extra epochs", "float", 0, 0), "pa-8-7": ("PA(8,7)", "pa", 8, 7), "pa-4-5": ("PA(4,5)", "pa", 4, 5),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numba import njit
 
-__all__ = ["cell_sums", "cells", "quantize", "scale_by_cell"]
+__all__ = ["cell_sums", "cells", "look_up", "mask", "quantize", "round_clip", "scale_by_cell", "weight_pieces"]
 
 CHUNK = 4096       # elements worked on at once: counts and floats stay in the first-level cache
 SPLIT = 1 << 18    # below this many elements a second thread costs more than it saves
@@ -104,6 +104,21 @@ def _scale_and_sum(g, cell, table, out):
 
 
 @njit(cache=True, nogil=True)
+def _round_clip(x, inverse, step, lo, hi, out, inside):
+    for e in range(x.size):
+        r = x[e] * inverse
+        q = np.floor(r + np.float32(0.5))
+        inside[e] = (r >= lo) & (r <= hi)
+        out[e] = min(max(q, lo), hi) * step
+
+
+@njit(cache=True, nogil=True)
+def _mask(g, inside, out):
+    for e in range(g.size):
+        out[e] = g[e] if inside[e] else np.float32(0)
+
+
+@njit(cache=True, nogil=True)
 def _cell_sums(g, cell, count):
     total = np.zeros((2, 2, count), np.float64)
     for e in range(0, g.size - 1, 2):
@@ -116,6 +131,52 @@ def _cell_sums(g, cell, count):
         total[0, 0, cell[g.size - 1]] += g[g.size - 1]
         total[0, 1, cell[g.size - 1]] += 1.0
     return total[:, 0].sum(0), total[:, 1].sum(0)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(cell, table, out):
+    for e in range(cell.size):
+        out[e] = table[cell[e]]
+
+
+@njit(cache=True, nogil=True)
+def _weight_pieces(w, k, cell):
+    total = 0.0
+    for e in range(w.size):
+        total += w[e]
+    mean = total / w.size
+    square = 0.0
+    for e in range(w.size):
+        square += (w[e] - mean) * (w[e] - mean)
+    std = np.sqrt(square / w.size)
+    m = k.size
+    u = np.empty(m, np.float32)
+    merged = np.empty(2 * m - 1, np.float32)
+    for i in range(m):
+        u[i] = mean + k[i] * std
+        merged[2 * i] = u[i]
+        if i:
+            merged[2 * i - 1] = (u[i - 1] + u[i]) / np.float32(2)
+    _cells(w, merged, cell)
+    sums, counts = _cell_sums(w, cell, 2 * m)
+    levels = np.zeros(m + 1, np.float32)
+    for i in range(m + 1):
+        number, value = counts[2 * i] if i < m else 0.0, sums[2 * i] if i < m else 0.0  # cells 2i-1 and 2i make piece i
+        if i:
+            number, value = number + counts[2 * i - 1], value + sums[2 * i - 1]
+        level = value / number if number > 0 else np.float64(u[i] if i < m // 2 else u[i - 1] if i > m // 2 else 0.0)
+        levels[i] = min(level, -1e-30) if i < m // 2 else max(level, 1e-30) if i > m // 2 else 0.0
+    return levels, u
+
+
+def look_up(cell: np.ndarray, table: np.ndarray, out: np.ndarray) -> None:
+    """Write table[cell]."""
+    _spread(cell.size, lambda s: _look_up(cell[s], table, out[s]))
+
+
+def weight_pieces(w: np.ndarray, k: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Write the cells of the weights; (levels (M+1,), end-points (M,)) float32 (3.6, 3.7, 3.9)."""
+    return _weight_pieces(w, k, cell)
 
 
 def cells(x: np.ndarray, boundaries: np.ndarray, cell: np.ndarray) -> None:
@@ -134,6 +195,17 @@ def scale_by_cell(g: np.ndarray, cell: np.ndarray, table: np.ndarray, out: np.nd
         return np.sum(_spread(g.size, lambda s: _scale_and_sum(g[s], cell[s], table, out[s])), axis=0)
     _spread(g.size, lambda s: _scale(g[s], cell[s], table, out[s]))
     return None
+
+
+def round_clip(x: np.ndarray, step: float, lo: int, hi: int, out: np.ndarray, inside: np.ndarray) -> None:
+    """Write clip(floor(x/step + 1/2), lo, hi) * step and whether x/step lies within; step a power of two."""
+    inverse, unit, low, high = np.float32(1 / step), np.float32(step), np.float32(lo), np.float32(hi)
+    _spread(x.size, lambda s: _round_clip(x[s], inverse, unit, low, high, out[s], inside[s]))
+
+
+def mask(g: np.ndarray, inside: np.ndarray, out: np.ndarray) -> None:
+    """Write g where inside, else 0."""
+    _spread(g.size, lambda s: _mask(g[s], inside[s], out[s]))
 
 
 def cell_sums(g: np.ndarray, cell: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["cell_sums", "cells", "compiled", "quantize", "scale_by_cell"]
+__all__ = ["cell_sums", "cells", "compiled", "look_up", "mask", "quantize", "round_clip", "scale_by_cell"]
 
 
 @cache
@@ -74,6 +74,36 @@ def cell_sums(g: Tensor, cell: Tensor, count: int) -> tuple[Tensor, Tensor]:
     index = cell.reshape(-1).long()  # the logical order, as g below
     return (torch.zeros(count, dtype=torch.float64, device=g.device).index_add_(0, index, g.reshape(-1).double()),
             torch.bincount(index, minlength=count).double())
+
+
+def round_clip(x: Tensor, step: float, lo: int, hi: int) -> tuple[Tensor, Tensor]:
+    """(clip(floor(x/step + 1/2), lo, hi) * step, whether x/step lies in [lo, hi]); step a power of two."""
+    if _fast(x):
+        x = _dense(x)
+        out, inside = torch.empty_like(x), torch.empty_like(x, dtype=torch.bool)
+        compiled().round_clip(_flat(x).numpy(), step, lo, hi, _flat(out).numpy(), _flat(inside).numpy())
+        return out, inside
+    ratio = x / step
+    return torch.floor(ratio + 0.5).clamp(lo, hi) * step, (ratio >= lo) & (ratio <= hi)
+
+
+def mask(g: Tensor, inside: Tensor) -> Tensor:
+    """g where ``inside``, else 0."""
+    if _fast(g):
+        g = g.contiguous(memory_format=torch.channels_last) if not inside.is_contiguous() else g.contiguous()
+        out = torch.empty_like(g)
+        compiled().mask(_flat(g).numpy(), _flat(inside).numpy(), _flat(out).numpy())
+        return out
+    return g * inside
+
+
+def look_up(cell: Tensor, table: Tensor) -> Tensor:
+    """table[cell] for every element."""
+    if cell.device.type == "cpu" and table.dtype == torch.float32 and compiled() is not None:
+        out = torch.empty_like(cell, dtype=table.dtype)
+        compiled().look_up(_flat(cell).numpy(), table.detach().numpy(), _flat(out).numpy())
+        return out
+    return table[cell.int()]
 
 
 def scale_by_cell(g: Tensor, cell: Tensor, table: Tensor, sums: bool) -> tuple[Tensor, Tensor | None]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.rounding import power_of_two, round_half_up, straight_through, uniform
+from fermatnet.model.nn.rounding import fixed, power_of_two, round_half_up, straight_through, uniform
 from fermatnet.model.nn.uniform import integer_range
 
 __all__ = ["AvgPool2d", "BatchNorm", "Conv2d", "FixedNorm", "Linear", "PixelScale", "Rescale", "SumPool", "exact_affine"]
@@ -193,6 +193,8 @@ class _FixedPoint(nn.Module):
         if self.full_precision:
             return y.clamp(min=0) if self.lo == 0 else y
         self.ready(y)
+        if not self.learned:
+            return fixed(y, 2.0**-self.fraction, self.lo, self.hi)
         return uniform(y, power_of_two(self.log2_step).to(y.dtype), self.lo, self.hi, 1.0 / math.sqrt(y.numel() * self.hi))
 
     def _evaluate(self, x: Tensor) -> Tensor:

@@ -8,7 +8,9 @@ step gradient of Esser et al. (LSQ, 2020).
 import torch
 from torch import Tensor
 
-__all__ = ["power_of_two", "round_half_up", "straight_through", "uniform"]
+from fermatnet.model.nn import kernels
+
+__all__ = ["fixed", "power_of_two", "round_half_up", "straight_through", "uniform"]
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -53,6 +55,23 @@ class _Uniform(torch.autograd.Function):
         inside = (ratio >= lo) & (ratio <= hi)
         slope = torch.where(inside, round_half_up(ratio) - ratio, ratio.clamp(lo, hi))
         return g * inside, (g * slope).sum_to_size(step.shape) * gradient_scale, None, None, None
+
+
+class _Fixed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, step: float, lo: int, hi: int) -> Tensor:
+        out, inside = kernels.round_clip(x, step, lo, hi)
+        ctx.save_for_backward(inside)
+        return out
+
+    @staticmethod
+    def backward(ctx, g: Tensor):  # type: ignore[override]
+        return kernels.mask(g, ctx.saved_tensors[0]), None, None, None
+
+
+def fixed(x: Tensor, step: float, lo: int, hi: int) -> Tensor:
+    """:func:`uniform` with a step that is not learned: keeps one byte an element for the backward pass. step: a power of two."""
+    return _Fixed.apply(x, step, lo, hi)
 
 
 def uniform(x: Tensor, step: Tensor, lo: int, hi: int, gradient_scale: float = 1.0) -> Tensor:

@@ -47,7 +47,7 @@ def method(entry: Method) -> None:
 
 def methods() -> dict[str, Method]:
     """All methods by name, the rivals of :mod:`fermatnet.model.nn.rivals` included."""
-    from fermatnet.model.nn import rivals  # noqa: F401  (registers)
+    from fermatnet.model.nn import rivals, sign  # noqa: F401  (they register)
 
     return dict(_methods)
 
