@@ -4,21 +4,29 @@ The block must have a fixed latency and an ``en`` input, as every datapath block
 """
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from amaranth.back import cxxrtl, verilog
-from amaranth.hdl import Value
+from amaranth.hdl import Value, signed
 from amaranth.lib import wiring
 
+from fermatnet.hw.fermat.adder import Adder, Subtractor
+from fermatnet.hw.fermat.butterfly import Butterfly
+from fermatnet.hw.fermat.convert import Encoder
+from fermatnet.hw.fermat.multiplier import Multiplier
+from fermatnet.hw.fermat.shift import Rotator
 from fermatnet.model.errors import InputError
 
-__all__ = ["NativeBlock", "from_words", "to_words"]
+__all__ = ["NativeBlock", "check_block", "from_words", "run", "to_words"]
 
 HARNESS = """
 #include "block.cc"
@@ -97,7 +105,7 @@ class NativeBlock:
             here = os.getcwd()
             os.chdir(directory)
             try:
-                failed = run_yosys(["-q", "-p", "read_verilog block.v; hierarchy -top block; write_cxxrtl block.cc"])
+                failed = run_yosys(["-q", "-w", ".*", "-p", "read_verilog block.v; hierarchy -top block; write_cxxrtl block.cc"])
             finally:
                 os.chdir(here)
             if failed:
@@ -148,3 +156,66 @@ class NativeBlock:
             result[name] = from_words(out[:, offset : offset + count])
             offset += count
         return result
+
+
+def _residues(rng: np.random.Generator, b: int, count: int) -> list[int]:
+    """Random residues, and often 0, 1, -1 and the middle, as Python integers."""
+    modulus = (1 << b) + 1
+    high, low = rng.integers(0, 1 << 32, (2, count), dtype=np.uint64)
+    drawn = [((int(h) << 32) | int(v)) % modulus for h, v in zip(high, low, strict=True)]
+    corners = [0, 1, 2, modulus - 1, modulus - 2, 1 << (b - 1), (1 << (b - 1)) + 1]
+    for at, corner in zip(rng.integers(0, count, count // 20).tolist(), rng.integers(0, len(corners), count // 20).tolist(), strict=True):
+        drawn[at] = corners[corner]
+    return drawn
+
+
+def _code(values: list[int], b: int) -> np.ndarray:
+    """The hardware's b + 1 bits: x - 1 modulo F, so that 0 becomes 2^b."""
+    modulus = (1 << b) + 1
+    return np.array([(v - 1) % modulus for v in values], np.uint64 if b < 64 else object)
+
+
+def check_block(name: str, b: int, vectors: int, seed: int = 0) -> dict[str, Any]:
+    """Random vectors through one block's generated Verilog against Python integers: row with the number of wrong outputs."""
+    rng = np.random.default_rng([b, seed])
+    x, y, k = _residues(rng, b, vectors), _residues(rng, b, vectors), rng.integers(0, 2 * b, vectors).tolist()
+    half = 1 << (b - 1)
+    signed_x = [v % (1 << b) - (1 << b) * (v % (1 << b) >= half) for v in x]
+    cases: dict[str, tuple[Callable[[], wiring.Component], dict[str, Any], dict[str, list[int]]]] = {
+        "adder": (lambda: Adder(b, latency=2), {"x": _code(x, b), "y": _code(y, b)}, {"o": [p + q for p, q in zip(x, y, strict=True)]}),
+        "subtractor": (lambda: Subtractor(b, latency=2), {"x": _code(x, b), "y": _code(y, b)}, {"o": [p - q for p, q in zip(x, y, strict=True)]}),
+        "butterfly": (
+            lambda: Butterfly(b, latency=2), {"x": _code(x, b), "y": _code(y, b)},
+            {"s": [p + q for p, q in zip(x, y, strict=True)], "d": [p - q for p, q in zip(x, y, strict=True)]},
+        ),
+        "multiplier": (
+            lambda: Multiplier(b, form="karatsuba"), {"x": _code(x, b), "y": _code(y, b)}, {"o": [p * q for p, q in zip(x, y, strict=True)]}
+        ),
+        "rotator": (
+            lambda: Rotator(b, latency=2), {"x": _code(x, b), "k": np.array(k)}, {"o": [p << e for p, e in zip(x, k, strict=True)]}
+        ),
+        "from signed": (lambda: Encoder(b, signed(b)), {"i": np.array([v % (1 << b) for v in signed_x], np.uint64)}, {"o": signed_x}),
+    }  # fmt: skip
+    make, inputs, outputs = cases[name]
+    native = NativeBlock(make(), through_verilog=True)
+    started = time.perf_counter()
+    got = native(**inputs)
+    seconds = time.perf_counter() - started
+    wrong = sum(int(np.sum(got[port].astype(object) != _code(values, b).astype(object))) for port, values in outputs.items())
+    return {"block": name, "b": b, "vectors": vectors, "wrong": wrong, "seconds": round(seconds, 2)}
+
+
+def run(json_path: str | Path | None = None, *, vectors: int = 1_000_000, widths: tuple[int, ...] = (16, 32, 64)) -> list[dict[str, Any]]:
+    """Random vectors through every block at every width, on the generated Verilog by CXXRTL; prints and returns the rows."""
+    rows = []
+    for b in widths:
+        for name in ("adder", "subtractor", "butterfly", "multiplier", "rotator", "from signed"):
+            rows.append(check_block(name, b, vectors))
+            print(f"b = {b:2}  {name:12} {vectors} vectors, {rows[-1]['wrong']} wrong, {rows[-1]['seconds']} s", flush=True)
+    if json_path is not None:
+        Path(json_path).write_text(json.dumps(rows, indent=1) + "\n")
+    return rows
+
+
+if __name__ == "__main__":
+    run()
