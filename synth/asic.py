@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from fermatnet.model.errors import InputError
-from fermatnet.synth import count, liberty, tools
+from fermatnet.synth import count, delays, liberty, tools
 
-__all__ = ["ACTIVITY", "estimate", "map_cells"]
+__all__ = ["ACTIVITY", "delay_ns", "estimate", "map_cells"]
 
 LIBRARY = "cells.lib"
 ACTIVITY = 0.2  # changes of a net per clock cycle, assumed; a clock net has 2
@@ -20,8 +20,7 @@ def map_cells(directory: Path, verilog: Sequence[str], top: str, *, apart: str =
     """Maps the Verilog files in ``directory`` to the library ``cells.lib`` there.
 
     Memories become flip-flops and multiplexers: a library of logic cells has no RAM. Returns the cells by module
-    (``modules``), instances of the module ``apart`` (``instances``), and the longest logic delay of any module in the units
-    of abc, picoseconds (``delay_ps``): between flip-flops, without their own delay, wires or a clock tree.
+    (``modules``), instances of the module ``apart`` (``instances``), and the whole design as one flat module (``flat``).
     """
     yosys = tools.find("yosys")
     keep = [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"] if apart else []
@@ -35,6 +34,10 @@ def map_cells(directory: Path, verilog: Sequence[str], top: str, *, apart: str =
         "opt_clean -purge",
         "write_json netlist.json",
         "tee -q -o cells.json stat -json",
+        "setattr -unset keep_hierarchy a:keep_hierarchy",
+        "setattr -mod -unset keep_hierarchy *",
+        "flatten",
+        "write_json flat.json",
     ]
     (directory / "map.ys").write_text("\n".join(script) + "\n")
     seconds = tools.run(yosys, ["-l", "yosys.log", "map.ys"], directory, "yosys.out")
@@ -45,10 +48,16 @@ def map_cells(directory: Path, verilog: Sequence[str], top: str, *, apart: str =
     }
     design = json.loads((directory / "netlist.json").read_text())["modules"][top]
     instances = {name: cell["type"] for name, cell in design["cells"].items() if cell["type"] in modules}
-    delays = [float(found) for found in re.findall(r"Delay =\s*([\d.]+) ps", (directory / "yosys.out").read_text(errors="replace"))]
+    flat = json.loads((directory / "flat.json").read_text())["modules"][top]
     return {
-        "modules": modules, "instances": instances, "delay_ps": max(delays, default=0.0), "version": yosys.version, "seconds": seconds,
+        "modules": modules, "instances": instances, "flat": flat, "version": yosys.version, "seconds": seconds,
     }
+
+
+def delay_ns(flat: dict[str, Any], library: liberty.Library) -> float:
+    """Longest path of a flat netlist in nanoseconds: clock to output, then logic, each cell loaded by the pins it drives."""
+    pins = {name: {pin: value / library.farads for pin, value in cell.capacitances.items()} for name, cell in library.cells.items()}
+    return delays.longest_path(flat, delays.arcs_of(library.group), pins) * library.seconds * 1e9
 
 
 def estimate(modules: dict[str, dict[str, int]], name: str, library: liberty.Library, clock_mhz: float) -> dict[str, Any]:

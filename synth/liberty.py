@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["Cell", "Library", "read"]
+__all__ = ["Cell", "Group", "Library", "read"]
 
 PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
@@ -24,11 +24,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Library:
-    """A cell library: name, supply voltage, cells by name."""
+    """A cell library: name, supply voltage, cells by name, units of time (seconds) and load (farads), and the whole text parsed."""
 
     name: str
     voltage: float
-    cells: dict[str, Cell] = field(default_factory=dict)
+    cells: dict[str, Cell]
+    seconds: float
+    farads: float
+    group: "Group"
 
 
 @dataclass
@@ -59,7 +62,8 @@ def read(path: Path) -> Library:
     cells = {group.argument: _cell(group, power, farads) for group in library.groups if group.kind == "cell"}
     if not cells:
         raise InputError(f"{path} holds no cells")
-    return Library(library.argument, _number(library.attributes.get("nom_voltage", "0")), cells)
+    seconds = _unit(library.attributes.get("time_unit", "1ns"), "s")
+    return Library(library.argument, _number(library.attributes.get("nom_voltage", "0")), cells, seconds, farads, library)
 
 
 def _cell(group: Group, power: float, farads: float) -> Cell:

@@ -12,6 +12,8 @@ __all__ = ["Netlist", "map_design"]
 
 COMMANDS = {"ecp5": "synth_ecp5", "ice40": "synth_ice40", "xc7": "synth_xilinx"}
 NETLIST = "netlist.json"
+# Cells that generated Verilog instantiates by name must be known before the hierarchy is checked.
+LIBRARIES = {"ecp5": ["read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v"]}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def map_design(
     command = " ".join([COMMANDS[device.family], *device.map, *kept, "-top", top])
     keep = [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"] if apart else []
     script = [
+        *LIBRARIES.get(device.family, []),
         f"read_verilog -defer {' '.join(verilog)}",  # -defer: a memory's default file name is not one to open
         f"hierarchy -check -top {top}",
         *keep,

@@ -88,7 +88,7 @@ def run(tool: Tool, arguments: Sequence[str], directory: Path, log: str) -> floa
 def _error(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     for line in lines:
-        if re.search(r"\bERROR:", line):
+        if "ERROR:" in line:
             return line.split("ERROR:", 1)[1].strip()
     return lines[-1] if lines else "it ended without a word"
 

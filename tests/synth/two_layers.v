@@ -1,5 +1,5 @@
 // Hand-written stand-in for a generated network: two layers with known contents.
-//   first:  a 16 x 16 multiplier between registers, 8 + 16 + 32 flip-flops
+//   first:  a 16 x 16 multiplier between registers, 16 + 32 flip-flops (held and the low half of grown are the same eight)
 //   second: a memory of 512 words of 32 bits, an accumulator of 32 bits
 module first (input wire clk, input wire en, input wire [7:0] x, output reg [31:0] y);
     reg [7:0] held;
