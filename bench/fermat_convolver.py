@@ -7,7 +7,6 @@ tool may, which halves the INT8 ratios.
 """
 
 import json
-import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench import fermat_layers
+from fermatnet.bench.fermat_stream import ZEROS
 from fermatnet.hw.fermat.adder import Adder
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.fermat.image_buffer import ImageBuffer
@@ -51,10 +51,6 @@ def block_rams(width: int, depth: int) -> int:
     if width * depth <= 1024:
         return 0
     return min(ceil(width / w) * ceil(depth / d) for w, d in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)))
-
-
-ZEROS = re.compile(r"^ *\w+\[\d+\] = \d+'h0+;\n", re.MULTILINE)
-"""Zero contents of RAMs, one line a word: yosys takes minutes to read them and they decide nothing."""
 
 
 @dataclass
@@ -310,7 +306,7 @@ def run(json_path: Path | None = None, *, quick: bool = False) -> dict[str, Any]
     result: dict[str, Any] = {"comparison": rows, "losing": losing, "growth": grown, "parts": parts.known}
     if not quick:
         result["reference"] = [_show(console, fermat_layers.reference(i, bits)) for bits in (8, 16) for i in range(5)]
-        result["tiles"] = [_show(console, fermat_layers.tile(i, bits, 8)) for bits in (8, 16) for i in range(5)]
+        result["tiles"] = [_show(console, fermat_layers.tile(i, bits, 16)) for bits in (8, 16) for i in range(5)]
     if json_path is not None:
         json_path.write_text(json.dumps(result, indent=1) + "\n")
         draw(rows + losing, grown, json_path.parent)

@@ -36,9 +36,9 @@ def direct(x: np.ndarray, w: np.ndarray, pad: tuple[int, int, int, int]) -> np.n
     return y.reshape(x.shape[0], *windows.shape[2:4], len(w)).transpose(0, 3, 1, 2)
 
 
-def plan_of(index: int, bits: int, w: np.ndarray, n: int, pad: tuple[int, int, int, int], free: bool) -> Plan:
+def plan_of(index: int, bits: int, w: np.ndarray, n: int, pad: tuple[int, int, int, int], free: bool, spectra: str = "auto") -> Plan:
     top = 1 << (bits - 1)
-    return choose(w, -top, top - 1, pad=pad, height=n, width=n, length=0 if free else LAYERS[index][1])
+    return choose(w, -top, top - 1, pad=pad, height=n, width=n, length=0 if free else LAYERS[index][1], spectra=spectra)
 
 
 def reference(index: int, bits: int) -> dict[str, Any]:
@@ -55,10 +55,13 @@ def reference(index: int, bits: int) -> dict[str, Any]:
     return row
 
 
-def tile(index: int, bits: int, products: int) -> dict[str, Any]:
-    """One full tile, all channels, through the generated engine: without and with random stalls."""
+def tile(index: int, bits: int, products: int, spectra: str = "stored") -> dict[str, Any]:
+    """One full tile, all channels, through the generated engine: without and with random stalls.
+
+    Stored spectra simulate several times faster than computed ones.
+    """
     x, w, n, pad = layer(index, bits)
-    plan = plan_of(index, bits, w, n, pad, False)
+    plan = plan_of(index, bits, w, n, pad, False, spectra)
     top = 1 << (bits - 1)
     block = Convolver(w, -top, top - 1, n, n, pad=pad, plan=plan, products=products)
     want = direct(x, w, pad)

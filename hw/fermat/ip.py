@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
-
 from fermatnet.hw.fermat.adder import FORMS, Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
-from fermatnet.hw.fermat.convolver import Convolver
+from fermatnet.hw.fermat.ip_convolver import CONVOLVER
 from fermatnet.hw.fermat.multiplier import Multiplier
 from fermatnet.hw.fermat.number import Number
 from fermatnet.hw.fermat.pipelined import FramedStream
@@ -15,7 +13,6 @@ from fermatnet.hw.fermat.serial_transform import SerialTransform, serial_latency
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
 from fermatnet.hw.fermat.transform import ParallelTransform
 from fermatnet.hw.ip import Block, Option
-from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.transform import root_of_order
 
 __all__ = ["BLOCKS"]
@@ -60,17 +57,6 @@ def _fnt2d(b: int, rows: int, columns: int, inverse: bool, scale: bool, form: st
     return FramedStream(make, rows * columns, serial_latency2d(b, rows, columns, 2), Number(b), shift=shift if inverse and scale else 0)
 
 
-def _convolver(
-    inputs: int, outputs: int, kernel: int, height: int, width: int, stride: int, pad: int, weight_bits: int, input_bits: int,
-    products: int, seed: int,
-) -> Convolver:  # fmt: skip
-    if min(inputs, outputs, kernel, height, width, stride) < 1 or pad < 0 or not 2 <= weight_bits <= 16 or not 1 <= input_bits <= 16:
-        raise InputError("inputs, outputs, kernel, height, width and stride must be at least 1, pad 0, weight_bits 2..16, input_bits 1..16")
-    reach = (1 << (weight_bits - 1)) - 1
-    weight = np.random.default_rng(seed).integers(-reach, reach + 1, (outputs, inputs, kernel, kernel))
-    return Convolver(weight, 0, (1 << input_bits) - 1, height, width, stride=(stride, stride), pad=(pad,) * 4, products=products)
-
-
 def _block(name: str, text: str, build: Callable, *options: Option) -> Block:
     return Block(name, text, build, options)
 
@@ -92,12 +78,5 @@ BLOCKS: dict[str, Block] = {block.name: block for block in (
         "fnt2d", "two-dimensional Fermat number transform as a stream, one point a cycle", _fnt2d, _B,
         Option("rows", int, 16, "rows, as n of fnt"), Option("columns", int, 16, "columns, as n of fnt"), _INVERSE, _SCALE, _FORM,
     ),
-    _block(
-        "convolver", "exact integer convolution of a stream of images by Fermat number transforms", _convolver,
-        Option("inputs", int, 4, "input channels"), Option("outputs", int, 4, "output channels"), Option("kernel", int, 3, "kernel side"),
-        Option("height", int, 16, "image height"), Option("width", int, 16, "image width"), Option("stride", int, 1, "both directions"),
-        Option("pad", int, 1, "zeros on every side"), Option("weight_bits", int, 8, "2..16"),
-        Option("input_bits", int, 8, "unsigned inputs, 1..16"), Option("products", int, 1, "parallel products"),
-        Option("seed", int, 0, "seed of the example weights; the memory files hold their spectra"),
-    ),
+    CONVOLVER,
 )}  # fmt: skip

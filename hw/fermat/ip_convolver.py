@@ -9,14 +9,14 @@ from fermatnet.hw.ip import Block, Option
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.plan import choose
 
-__all__ = ["BLOCKS", "build_convolver"]
+__all__ = ["CONVOLVER", "build_convolver"]
 
 
-def _weights(file: str, shape: tuple[int, int, int, int], bits: int) -> np.ndarray:
-    """Kernels from a .npy file, or pseudo-random ones of the full range (the same ones each time)."""
+def _weights(file: str, shape: tuple[int, int, int, int], bits: int, seed: int) -> np.ndarray:
+    """Kernels from a .npy file, or pseudo-random ones of the full range."""
     top = 1 << (bits - 1)
     if not file:
-        return np.random.default_rng(0).integers(-top, top, shape)
+        return np.random.default_rng(seed).integers(-top, top, shape)
     try:
         weight = np.load(Path(file), allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -36,40 +36,40 @@ def _moduli(text: str) -> tuple[int, ...]:
 
 
 def build_convolver(
-    *, outputs: int, channels: int, kernel: int, height: int, width: int, bits: int, signed: bool, stride: int, pad: int, group: int,
-    moduli: str, length: int, spectra: str, memory_bits: int, products: int, lanes_in: int, lanes_out: int, product_form: str, weights: str,
+    *, inputs: int, outputs: int, kernel: int, height: int, width: int, stride: int, pad: int, group: int, weight_bits: int,
+    input_bits: int, signed: bool, moduli: str, length: int, spectra: str, memory_bits: int, products: int, lanes_in: int, lanes_out: int,
+    product_form: str, weights: str, seed: int,
 ) -> Convolver:
     """The component for these options; InputError where they do not fit."""
-    if not 2 <= bits <= 16:
-        raise InputError(f"bits must be 2..16, not {bits}")
-    if group < 1 or channels % group or outputs % group:
-        raise InputError(f"group must divide {channels} channels and {outputs} outputs, not {group}")
-    lo, hi = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-    weight = _weights(weights, (outputs, channels // group, kernel, kernel), bits)
-    how = {"stride": (stride, stride), "pad": (pad,) * 4, "group": group}
+    if min(inputs, outputs, kernel, height, width, stride) < 1 or not 2 <= weight_bits <= 16 or not 1 <= input_bits <= 16:
+        raise InputError("inputs, outputs, kernel, height, width and stride must be at least 1, weight_bits 2..16, input_bits 1..16")
+    if group < 1 or inputs % group or outputs % group:
+        raise InputError(f"group must divide {inputs} inputs and {outputs} outputs, not {group}")
+    lo, hi = (-(1 << (input_bits - 1)), (1 << (input_bits - 1)) - 1) if signed else (0, (1 << input_bits) - 1)
+    weight = _weights(weights, (outputs, inputs // group, kernel, kernel), weight_bits, seed)
+    steps, border = (stride, stride), (pad, pad, pad, pad)
     plan = choose(
-        weight, lo, hi, (stride, stride), (pad,) * 4, (1, 1), group, height, width, _moduli(moduli), length, spectra=spectra,
-        memory_bits=memory_bits)
+        weight, lo, hi, steps, border, (1, 1), group, height, width, _moduli(moduli), length, spectra=spectra, memory_bits=memory_bits)
     return Convolver(
-        weight, lo, hi, height, width, **how, plan=plan, lanes_in=lanes_in, lanes_out=lanes_out, products=products, product_form=product_form)
+        weight, lo, hi, height, width, stride=steps, pad=border, group=group, plan=plan, lanes_in=lanes_in, lanes_out=lanes_out,
+        products=products, product_form=product_form)
 
 
-BLOCKS = {
-    "convolver": Block(
-        "convolver", "streaming exact convolution by Fermat number transforms, over one modulus or a residue system", build_convolver,
-        (
-            Option("outputs", int, 4, "output channels"), Option("channels", int, 2, "input channels"),
-            Option("kernel", int, 3, "kernel side"), Option("height", int, 14, "image rows"), Option("width", int, 14, "image columns"),
-            Option("bits", int, 8, "bits of inputs and weights, 2..16"), Option("signed", bool, True, "inputs are signed"),
-            Option("stride", int, 1, "stride"), Option("pad", int, 1, "zeros on each side"), Option("group", int, 1, "channel groups"),
-            Option("moduli", str, "", "widths b of the moduli 2^b+1, such as 4,8,16; empty: the cheapest that hold the outputs"),
-            Option("length", int, 0, "points of the transforms, a power of two; 0: the cheapest"),
-            Option("spectra", ("auto", "stored", "computed"), "auto", "weight spectra in a memory, or computed on the fly"),
-            Option("memory_bits", int, 0, "most bits stored spectra may take; 0: no limit"),
-            Option("products", int, 1, "kernels multiplied at once"),
-            Option("lanes_in", int, 1, "channels a beat in"), Option("lanes_out", int, 1, "channels a beat out"),
-            Option("product_form", ("schoolbook", "karatsuba"), "schoolbook", "multipliers wider than a DSP block"),
-            Option("weights", str, "", ".npy file of integer weights (outputs, channels/group, kernel, kernel); empty: pseudo-random"),
-        ),
+CONVOLVER = Block(
+    "convolver", "exact integer convolution of a stream of images by Fermat number transforms", build_convolver,
+    (
+        Option("inputs", int, 4, "input channels"), Option("outputs", int, 4, "output channels"), Option("kernel", int, 3, "kernel side"),
+        Option("height", int, 16, "image height"), Option("width", int, 16, "image width"), Option("stride", int, 1, "both directions"),
+        Option("pad", int, 1, "zeros on every side"), Option("group", int, 1, "channel groups"),
+        Option("weight_bits", int, 8, "2..16"), Option("input_bits", int, 8, "1..16"), Option("signed", bool, False, "inputs are signed"),
+        Option("moduli", str, "", "widths b of the moduli 2^b+1, such as 4,8,16; empty: the cheapest that hold the outputs"),
+        Option("length", int, 0, "points of the transforms, a power of two; 0: the cheapest"),
+        Option("spectra", ("auto", "stored", "computed"), "auto", "weight spectra from a memory, or computed on the fly"),
+        Option("memory_bits", int, 0, "most bits that stored spectra may take; 0: no limit"),
+        Option("products", int, 1, "kernels multiplied at once"),
+        Option("lanes_in", int, 1, "channels a beat in"), Option("lanes_out", int, 1, "channels a beat out"),
+        Option("product_form", ("schoolbook", "karatsuba"), "schoolbook", "how wide products are split: 4 or 3 DSP blocks a halving"),
+        Option("weights", str, "", ".npy file of integers (outputs, inputs/group, kernel, kernel); empty: examples"),
+        Option("seed", int, 0, "of the example weights"),
     ),
-}
+)
