@@ -21,11 +21,12 @@ from torch import nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
+from fermatnet.model.nn.sign import SignWeight
 from fermatnet.model.zoo import build, entry
 from fermatnet.model.zoo.binary import BinaryConv2d, Concat, Join, Sum
 from fermatnet.model.zoo.binarydensenet import DenseStage
 from fermatnet.model.zoo.generator import NOISE
-from fermatnet.model.zoo.hardware_layers import MaskedWeight, SignWeight
+from fermatnet.model.zoo.hardware_layers import MaskedWeight
 
 __all__ = ["CONVENTIONS", "Layer", "Measured", "assemble", "generator_figures", "measure", "report", "summarise"]
 

@@ -1,76 +1,15 @@
-"""Layers that chapters 4 to 6 need beyond those of `fermatnet.model.nn`, in forms that export bit for bit.
-
-One-bit layers: weights -1, +1 and activations a = 2i - 1 with i in {0, 1}. Conv(w, 2i - 1) = 2 Conv(w, i) - sum(w) when
-the border holds a = -1, that is i = 0: an affine change which the batch norm after the convolution takes up. So the
-hardware's AND-popcount array with weight levels (-1, 0, 1) and activation levels (0, 1) is the XNOR network with a border
-of -1. (A border of 0 is no sign; it would take a second plane.)
-"""
+"""Layers that chapters 4 to 6 need beyond those of `fermatnet.model.nn`, in forms that export bit for bit."""
 
 import torch
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.layers import Conv2d
-from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
-from fermatnet.model.nn.scheme import Method, Scheme, method
+from fermatnet.model.nn.piecewise import PiecewiseWeight
+from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.zoo.reaf import combinations
 
-__all__ = ["MaskedWeight", "MeanWindow", "SignIndex", "SignWeight", "convolution", "reaf_hardware"]
-
-
-class _Sign(torch.autograd.Function):
-    """Forward -1 or +1; backward straight through (the scale of (4.1) is left to the batch norm)."""
-
-    @staticmethod
-    def forward(context, weight: Tensor) -> Tensor:
-        return torch.where(weight >= 0, 1.0, -1.0).to(weight.dtype)
-
-    @staticmethod
-    def backward(context, gradient: Tensor) -> Tensor:
-        return gradient
-
-
-class _Step(torch.autograd.Function):
-    """Forward 1 where x >= 0, else 0; backward half of (4.2): 1 - |x| inside (-1, 1)."""
-
-    @staticmethod
-    def forward(context, x: Tensor) -> Tensor:
-        context.save_for_backward(x)
-        return (x >= 0).to(x.dtype)
-
-    @staticmethod
-    def backward(context, gradient: Tensor) -> Tensor:
-        (x,) = context.saved_tensors
-        return gradient * (1 - x.abs()).clamp_min(0).to(gradient.dtype)
-
-
-class SignWeight(PiecewiseWeight):
-    """Weights -1 and +1: two pieces split at zero, the middle level unused."""
-
-    def __init__(self) -> None:
-        super().__init__(2)
-
-    def forward(self, w: Tensor) -> Tensor:
-        return _Sign.apply(w)
-
-    @torch.no_grad()
-    def pieces(self, w: Tensor) -> tuple[Tensor, Tensor, int]:
-        return 2 * (w >= 0).to(torch.uint8), torch.tensor([-1, 0, 1]), 0
-
-
-class SignIndex(PiecewiseActivation):
-    """Activation i = 1 where x >= 0, else 0, with the gradient of the sign."""
-
-    def __init__(self) -> None:
-        super().__init__(1)
-        self.v.requires_grad_(False).zero_()
-        self.beta.requires_grad_(False).fill_(1.0)
-
-    def levels(self) -> tuple[Tensor, Tensor]:
-        return torch.tensor([0.0, 1.0]), torch.tensor(0.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return _Step.apply(x).float()
+__all__ = ["MaskedWeight", "MeanWindow", "convolution", "reaf_hardware"]
 
 
 class MaskedWeight(nn.Module):
@@ -150,6 +89,3 @@ def reaf_hardware(how: Scheme, channels_in: int, channels_out: int, kernel: int,
         made.quantizer = MaskedWeight(nn.Identity(), mask)
     return made
 
-
-method(Method("sign", "one-bit weights and activations with a border of -1 (chapters 4 and 5)", lambda count, shape: SignWeight(),
-              lambda count: SignIndex(), 1, 1, True))

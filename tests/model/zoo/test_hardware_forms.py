@@ -12,9 +12,10 @@ from fermatnet.model.export import export
 from fermatnet.model.network import run, save
 from fermatnet.model.network.nodes import Conv, MaxPool, PiecewiseConv
 from fermatnet.model.nn.scheme import scheme
+from fermatnet.model.nn.sign import SignIndex, SignWeight
 from fermatnet.model.zoo import build
 from fermatnet.model.zoo.binary import BinaryConv2d
-from fermatnet.model.zoo.hardware_layers import MaskedWeight, MeanWindow, SignIndex, SignWeight, reaf_hardware
+from fermatnet.model.zoo.hardware_layers import MaskedWeight, MeanWindow, reaf_hardware
 from fermatnet.model.zoo.hardware_networks import HardwareNASBNet, HardwareREAFNet, HardwareUAResNet
 from fermatnet.model.zoo.reaf import REAFConv2d
 from fermatnet.sim.network import simulate
