@@ -91,7 +91,7 @@ def run(json_path: Path | None = None) -> list[dict[str, Any]]:
         print(f"\n{table}\n")
         print("| network | image | figure | ours | printed | equal |\n|---|---|---|---|---|---|")
         for name, (image, classes), printed in rows:
-            options = {"genotype": "bireal"} if name.endswith("as NASB") else {}
+            options: dict[str, Any] = {"genotype": "bireal"} if name.endswith("as NASB") else {}
             figures = report("nasb-resnet18" if options else name, image, classes, **options)
             for key, value in printed.items():
                 ours = _figure(figures, key)

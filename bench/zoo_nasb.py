@@ -52,7 +52,7 @@ def _luts(index: int, channels: int, height: int, width: int, cycles: int) -> fl
     around = (pad, pad, pad, pad)
     if operation.kernel:
         codes = 2 * np.random.default_rng(0).integers(0, 2, (channels, channels, operation.kernel, operation.kernel)).astype(np.uint8)
-        window = {"pad": around, "dilation": (operation.dilation, operation.dilation)}
+        window: dict[str, Any] = {"pad": around, "dilation": (operation.dilation, operation.dilation)}
         node: Node = PiecewiseConv("op", ("signs",), codes, np.array([-1, 0, 1]), np.array([0, 1]), **window)
     elif operation.pool == "max":
         node = MaxPool("op", ("image",), (3, 3), (1, 1), around)

@@ -15,7 +15,7 @@ __all__ = ["confusion", "curves", "histograms", "resources"]
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, ORANGE, GREEN, PURPLE = "#2f6fb2", "#d9822b", "#3f8f5b", "#7d5ba6"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "fermatnet", "font.family": "sans-serif", "font.size": 9, "axes.edgecolor": GRID,
     "axes.labelcolor": INK, "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "text.color": INK,
     "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
@@ -95,7 +95,7 @@ def confusion(counts: list[list[int]]) -> str:
         for y, row in enumerate(counts):
             for x, count in enumerate(row):
                 if count:
-                    style = {"color": "white"} if 2 * count > top else {"color": "#b42318", "weight": "bold"}
+                    style: dict[str, Any] = {"color": "white"} if 2 * count > top else {"color": "#b42318", "weight": "bold"}
                     axes.text(x, y, str(count), ha="center", va="center", fontsize=8, **style)
         axes.set_xticks(range(len(counts)))
         axes.set_yticks(range(len(counts)))

@@ -96,7 +96,7 @@ def convolve2d(
     x, weight = np.asarray(x, np.int64), np.asarray(weight, np.int64)
     if x.ndim != 4 or weight.ndim != 4 or x.shape[1] != weight.shape[1] * group or weight.shape[0] % group:
         raise InputError(f"images {x.shape} do not fit weights {weight.shape} in {group} groups")
-    geometry = Geometry(*x.shape[2:], weight.shape[2:], tuple(stride), tuple(pad), tuple(dilation))
+    geometry = Geometry(x.shape[2], x.shape[3], weight.shape[2:], stride, pad, dilation)
     expected = -(-geometry.out[0] // plan.tile[0]), -(-geometry.out[1] // plan.tile[1])
     if plan.kernel != geometry.phase_kernel or plan.tiles != expected or plan.phases != len(phases(geometry)):
         raise InputError(f"the plan was made for another layer: kernel {plan.kernel}, tiles {plan.tiles}, phases {plan.phases}")

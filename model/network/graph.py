@@ -44,7 +44,7 @@ class Network:
         if not self.nodes:
             raise InputError("a network needs at least one layer")
         self.output = self.output or self.nodes[-1].name
-        self.input_shape = tuple(self.input_shape)
+        self.input_shape = tuple(self.input_shape)  # type: ignore[assignment]
         lo, hi = self.input_range
         if len(self.input_shape) != 3 or min(self.input_shape) < 1:
             raise InputError(f"input shape must be three positive numbers (C, H, W), not {self.input_shape}")

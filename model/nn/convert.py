@@ -131,7 +131,7 @@ class _Converter:
         depthwise = isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
         shape = tuple(module.weight.shape)
         if edge or depthwise:
-            quantizer = None if self.how.full_precision else UniformWeight(self.how.edge_bits or 8)
+            quantizer: nn.Module | None = None if self.how.full_precision else UniformWeight(self.how.edge_bits or 8)
             why = "first layer" if node is self.weighted[0] else "last layer" if edge else "depthwise: few operations"
         else:
             quantizer, why = self.how.weight(shape), "inner layer"
@@ -210,7 +210,7 @@ def _fold_normalisation(model: Any, mean: Sequence[float], std: Sequence[float],
         user = next(iter(first.users))
         norm: Any = model.get_submodule(str(user.target)) if user.op == "call_module" else None
         if isinstance(norm, BatchNorm):
-            norm.running_mean.add_(constant)
+            norm.running_mean.add_(constant)  # type: ignore[union-attr]
         elif layer.bias is not None:
             layer.bias.sub_(constant)
         else:

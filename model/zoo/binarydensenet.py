@@ -5,6 +5,7 @@ reduce the channels with a real 1x1 convolution. Enhanced BinaryDenseNet51(32) h
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -143,7 +144,7 @@ class UADenseNet(_DenseNetwork):
         blocks = FRACTAL_BLOCKS[depth] if blocks is None else blocks
         if transitions is None:
             transitions = _scaled(FRACTAL_TRANSITIONS, growth, 48)[: len(blocks) - 1]
-        options = {"join": join, "residual": residual, "bits": bits, "padding_value": padding_value}
+        options: dict[str, Any] = {"join": join, "residual": residual, "bits": bits, "padding_value": padding_value}
         super().__init__(
             growth, blocks, transitions, columns, lambda channels: DenseFractalBlock(columns, channels, growth, **options), classes,
             input_shape, initial,

@@ -77,7 +77,7 @@ class Cell(nn.Module):
         wanted = {
             (source, nodes[node][1]) for node, pairs in enumerate(genotype, start=1) for source, _ in pairs if nodes[source][1] < nodes[node][1]
         }
-        options = {"relu": relu, "padding_value": padding_value}
+        options: dict[str, Any] = {"relu": relu, "padding_value": padding_value}
         self.adapters = nn.ModuleList(Adapters(nodes, wanted) for _ in range(branches))
         self.backbone = nn.ModuleList()
         self.found = nn.ModuleList()
