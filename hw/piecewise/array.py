@@ -9,13 +9,16 @@ from numpy.typing import ArrayLike
 from fermatnet.hw.integer import Folding, Walk
 from fermatnet.hw.memory import Rom
 from fermatnet.hw.piecewise.compressor import TARGETS
-from fermatnet.hw.piecewise.dot import Dot
+from fermatnet.hw.piecewise.dot import Dot, Lanes
 from fermatnet.hw.piecewise.forms import choose_form
 from fermatnet.hw.piecewise.pipeline import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.pieces import accumulator_range, check_levels
 
-__all__ = ["PiecewiseArray"]
+__all__ = ["STAGE", "PiecewiseArray"]
+
+# Counters (adders for generic) between registers: about 7 ns on an ECP5 of the slowest grade, where a counter takes 1.4 ns.
+STAGE = {"generic": 3, "lut6": 5, "ecp5": 5, "asic": 8}
 
 
 class PiecewiseArray(wiring.Component):
@@ -38,8 +41,8 @@ class PiecewiseArray(wiring.Component):
         Outputs and inputs in parallel; pe divides O, simd divides K.
     target : str
         "generic", "lut6", "ecp5" or "asic": what the compressor trees are made for.
-    pipeline : int
-        Register stages inside the trees.
+    pipeline : int or None
+        Register stages inside the trees; None: as many as keep `STAGE` counters (or adders) between registers.
     form : str
         "auto", "planes", "powers" (only power-of-two coefficients), "one-hot" (the M x N planes) or "table".
 
@@ -59,18 +62,21 @@ class PiecewiseArray(wiring.Component):
     """
 
     def __init__(self, codes: ArrayLike, levels_w: ArrayLike, levels_a: ArrayLike, *, pe: int, simd: int, target: str = "generic",
-                 pipeline: int = 0, form: str = "auto"):
+                 pipeline: int | None = None, form: str = "auto"):
         self.codes, self.levels_w, self.levels_a = check_levels(codes, levels_w, levels_a)
         if self.codes.ndim != 2:
             raise InputError(f"codes must be (O, K), not {self.codes.shape}")
-        if target not in TARGETS or pipeline < 0:
+        if target not in TARGETS or (pipeline is not None and pipeline < 0):
             raise InputError(f"target must be one of {', '.join(TARGETS)} and pipeline not negative, not {target!r} and {pipeline!r}")
-        self.pe, self.simd, self.target, self.pipeline = pe, simd, target, pipeline
+        self.pe, self.simd, self.target = pe, simd, target
         self.folding = Folding(self.codes.shape[0], self.codes.shape[1], pe, simd)
-        self.latency, self.cycles = self.folding.beats + 2 + pipeline, self.folding.cycles
         self.index_bits = (self.levels_a.size - 1).bit_length()
         self.acc_shape = range_shape(*accumulator_range(self.codes, self.levels_w, self.levels_a))
         self.form = choose_form(self.levels_w, self.levels_a, simd, pe, target, form)
+        if pipeline is None:
+            pipeline = max(0, -(-sum(Lanes(self.form, simd, self.acc_shape.width).depths(target)) // STAGE[target]) - 1)
+        self.pipeline = pipeline
+        self.latency, self.cycles = self.folding.beats + 2 + pipeline, self.folding.cycles
         super().__init__({
             "i": In(stream.Signature(data.ArrayLayout(self.index_bits, simd))),
             "o": Out(stream.Signature(data.ArrayLayout(self.acc_shape, pe))),

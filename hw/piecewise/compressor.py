@@ -1,21 +1,48 @@
 """Compressor trees: many terms of weight 2^c to one binary sum, by the counters of a plan, pipelined where asked."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Instance, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.piecewise.counters import Counter
-from fermatnet.hw.piecewise.plan import Plan, plan
+from fermatnet.hw.piecewise.plan import Plan, depth, plan
 from fermatnet.model.errors import InputError
 
-__all__ = ["GATES", "TARGETS", "Compressor", "CounterCell"]
+__all__ = ["GATES", "TARGETS", "Compressor", "CounterCell", "Heap"]
 
 TARGETS = ("generic", "lut6", "ecp5", "asic")
 GATES = {
     "and": lambda a, b: a & b, "nand": lambda a, b: ~(a & b), "xor": lambda a, b: a ^ b, "xnor": lambda a, b: ~(a ^ b),
 }
+
+
+@dataclass(frozen=True)
+class Heap:
+    """Terms to add, by column: gates of the pairs, number of plain bits; the sum is taken modulo 2^width."""
+
+    pairs: tuple[tuple[str, ...], ...]
+    bits: tuple[int, ...]
+    width: int
+
+    @property
+    def terms(self) -> int:
+        return sum(map(len, self.pairs[: self.width])) + sum(self.bits[: self.width])
+
+    def _heights(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        spare = (0,) * (self.width - len(self.bits))
+        return (*map(len, self.pairs[: self.width]), *spare), (*self.bits[: self.width], *spare)
+
+    def plan(self, target: str) -> Plan | None:
+        """Counters for a target; None for generic."""
+        return None if target == "generic" else plan(target, *self._heights())
+
+    def depth(self, target: str) -> int:
+        """Counters, or adders, on the longest path."""
+        made = self.plan(target)
+        return depth(made, self._heights()[1]) if made else 1 + max(1, self.terms - 1).bit_length()
 
 
 class CounterCell(wiring.Component):
@@ -81,7 +108,10 @@ class Compressor(wiring.Component):
     Attributes
     ----------
     plan : Plan or None
-        Counters used (None for generic). latency : int.
+        Counters used (None for generic).
+    depth : int
+        Counters, or adders, on the longest path.
+    latency : int
 
     Members
     -------
@@ -106,10 +136,8 @@ class Compressor(wiring.Component):
         self.total_pairs, self.total_bits = sum(map(len, self.pairs)), sum(self.bits)
         if not self.total_pairs + self.total_bits:
             raise InputError("a compressor needs at least one term")
-        self.plan: Plan | None = None
-        if target != "generic":
-            spare = (0,) * (width - len(self.bits))
-            self.plan = plan(target, (*map(len, self.pairs), *spare), (*self.bits, *spare))
+        heap = Heap(tuple(self.pairs), tuple(self.bits), width)
+        self.plan, self.depth = heap.plan(target), heap.depth(target)
         ports = {"a": In(self.total_pairs), "b": In(self.total_pairs)} if self.total_pairs else {}
         ports |= {"x": In(self.total_bits)} if self.total_bits else {}
         ports |= {"en": In(1)} if pipeline else {}

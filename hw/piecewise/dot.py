@@ -4,11 +4,44 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.piecewise.compressor import Compressor
+from fermatnet.hw.piecewise.compressor import Compressor, Heap
 from fermatnet.hw.piecewise.forms import Form
 from fermatnet.model.piecewise.planes import digits
 
-__all__ = ["Dot"]
+__all__ = ["Dot", "Lanes"]
+
+
+class Lanes:
+    """The heaps of one dot product of ``simd`` lanes, before any hardware.
+
+    ``groups`` and ``trees``: the form's groups with a term below 2^width, one heap each; ``joint``: the heap that adds the group sums at
+    the signed digits of their factors, None where one group of factor 1 is all; ``wiring``: its bits by column, (group, bit, inverted);
+    ``offset``: what constant parts add to each sum: a negative digit adds inverted bits. Bits past the top vanish modulo 2^width, with
+    their constants.
+    """
+
+    def __init__(self, form: Form, simd: int, width: int):
+        self.groups = [g for g in form.groups if any(g.pairs[:width]) or (g.bits and len(g.pairs) < width)]
+        self.offset = form.offset * simd
+        self.trees: list[Heap] = []
+        for group in self.groups:
+            columns = tuple(tuple(gate for _, _, gate in column) * simd for column in group.pairs) + ((),) * group.bits
+            bits = (0,) * len(group.pairs) + (simd,) * group.bits
+            top = sum((len(gates) + count) << e for e, (gates, count) in enumerate(zip(columns, bits, strict=True)))
+            self.trees.append(Heap(columns, bits, min(top.bit_length(), width)))
+        self.wiring: list[list[tuple[int, int, bool]]] = [[] for _ in range(width)]
+        self.joint: Heap | None = None
+        if len(self.groups) > 1 or any(group.factor > 1 for group in self.groups):
+            for g, (group, tree) in enumerate(zip(self.groups, self.trees, strict=True)):
+                for sign, exponent in digits(group.factor):
+                    for k in range(min(tree.width, max(0, width - exponent))):
+                        self.wiring[exponent + k].append((g, k, sign < 0))
+                        self.offset += 1 << exponent + k if sign < 0 else 0
+            self.joint = Heap(((),) * width, tuple(len(column) for column in self.wiring), width)
+
+    def depths(self, target: str) -> tuple[int, int]:
+        """Counters, or adders, on the longest path of the groups' trees and of the joint one."""
+        return max((tree.depth(target) for tree in self.trees), default=0), self.joint.depth(target) if self.joint else 0
 
 
 class Dot(wiring.Component):
@@ -31,6 +64,8 @@ class Dot(wiring.Component):
 
     Attributes
     ----------
+    depth : int
+        Counters, or adders, on the longest path.
     offset : int
         What the constant parts of all lanes add to each sum.
     trees : list of Compressor
@@ -49,37 +84,29 @@ class Dot(wiring.Component):
 
     def __init__(self, form: Form, simd: int, width: int, *, target: str = "generic", pipeline: int = 0):
         self.form, self.simd, self.width, self.target, self.pipeline, self.latency = form, simd, width, target, pipeline, pipeline
-        self.offset = form.offset * simd
-        joined = len(form.groups) > 1 or any(group.factor > 1 for group in form.groups)
-        inside = pipeline - 1 if joined and pipeline else pipeline  # one register stage stands between the two tiers
-        self.trees = []
-        for group in form.groups:
-            columns = [tuple(gate for _, _, gate in column) * simd for column in group.pairs] + [()] * group.bits
-            bits = [0] * len(group.pairs) + [simd] * group.bits
-            top = sum((len(gates) + count) << e for e, (gates, count) in enumerate(zip(columns, bits, strict=True)))
-            self.trees.append(Compressor(columns, bits, min(top.bit_length(), width), target=target, pipeline=inside))
-        self.between = int(joined and pipeline > 0)
-        self.joint = self._joint() if joined else None
+        self.lanes = lanes = Lanes(form, simd, width)
+        self.offset = lanes.offset
+        first, second = lanes.depths(target)
+        self.depth = first + second
+        self.between = int(lanes.joint is not None and pipeline > 0)  # one register stage stands between the two tiers
+        inside = pipeline
+        if self.between:
+            part = -(-self.depth // (pipeline + 1))
+            inside = min(pipeline - 1, max(0, -(-first // part) - 1))
+        self.trees = [Compressor(heap.pairs, heap.bits, heap.width, target=target, pipeline=inside) for heap in lanes.trees]
+        self.joint: Compressor | None = None
+        if lanes.joint is not None:
+            rest = pipeline - inside - self.between
+            self.joint = Compressor(lanes.joint.pairs, lanes.joint.bits, width, target=target, pipeline=rest)
         index_bits = (len(form.products[0]) - 1).bit_length() if form.kind == "table" else 0
         self.code_bits, self.index_bits = form.weight_bits, index_bits
         v_width = simd * (index_bits if form.activation_planes is None else form.activation_planes.count)
         enable = {"en": In(1)} if pipeline else {}
         super().__init__({"t": In(simd * form.weight_bits), "v": In(v_width), **enable, "o": Out(width)})
 
-    def _joint(self) -> Compressor:
-        """Tree that adds the group sums at the signed digits of their factors; a negative digit adds inverted bits, whose constants
-        join the offset. Bits past the top vanish modulo 2^width, with their constants."""
-        self.wiring: list[list[tuple[int, int, bool]]] = [[] for _ in range(self.width)]  # (group, bit, inverted) by column
-        for g, (group, tree) in enumerate(zip(self.form.groups, self.trees, strict=True)):
-            for sign, exponent in digits(group.factor):
-                for k in range(min(tree.width, max(0, self.width - exponent))):
-                    self.wiring[exponent + k].append((g, k, sign < 0))
-                    self.offset += 1 << exponent + k if sign < 0 else 0
-        return Compressor([()] * self.width, [len(column) for column in self.wiring], self.width, target=self.target)
-
     def elaborate(self, platform) -> Module:
         m = Module()
-        for g, (group, tree) in enumerate(zip(self.form.groups, self.trees, strict=True)):
+        for g, (group, tree) in enumerate(zip(self.lanes.groups, self.trees, strict=True)):
             m.submodules[f"group{g}"] = tree
             if self.pipeline and tree.pipeline:
                 m.d.comb += tree.en.eq(self.en)
@@ -102,7 +129,9 @@ class Dot(wiring.Component):
             m.d.comb += self.o.eq(sums[0] if sums else 0)
             return m
         m.submodules.joint = self.joint
-        m.d.comb += self.joint.x.eq(Cat(sums[g][k] ^ int(inverted) for column in self.wiring for g, k, inverted in column))
+        if self.joint.pipeline:
+            m.d.comb += self.joint.en.eq(self.en)
+        m.d.comb += self.joint.x.eq(Cat(sums[g][k] ^ int(inverted) for column in self.lanes.wiring for g, k, inverted in column))
         m.d.comb += self.o.eq(self.joint.o)
         return m
 

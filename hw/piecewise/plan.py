@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from fermatnet.hw.piecewise.counters import Counter, family
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "depth", "plan"]
 
 Columns = tuple[int, ...]
 
@@ -143,3 +143,20 @@ def plan(target: str, pairs: Columns, bits: Columns) -> Plan:
         link, at, counters = link
         steps[:0] = [(at, counter) for counter in counters]
     return Plan(target, width, tuple(steps))
+
+
+def depth(made: Plan, bits: Columns) -> int:
+    """Counters on the longest path of a tree built from a plan, earliest bits first; ``bits`` as given to `plan`."""
+    pools = [[0] * count for count in bits]
+    deepest = 0
+    for at, counter in made.steps:
+        level = 0
+        for j, count in enumerate(counter.bits):
+            if count:
+                pools[at + j].sort()
+                level = max(level, pools[at + j][count - 1])
+                del pools[at + j][:count]
+        for j in range(min(counter.outputs, made.width - at)):
+            pools[at + j].append(level + 1)
+        deepest = max(deepest, level + 1)
+    return deepest

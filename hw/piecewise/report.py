@@ -5,16 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.piecewise.compressor import Compressor
-from fermatnet.hw.piecewise.dot import Dot
+from fermatnet.hw.piecewise.dot import Lanes
 from fermatnet.hw.piecewise.forms import choose_form, estimate, forms_of
 from fermatnet.hw.piecewise.pipeline import range_shape
 
 __all__ = ["layer_report"]
-
-
-def _trees(dot: Dot) -> list[Compressor]:
-    return [*dot.trees, *([dot.joint] if dot.joint is not None else [])]
 
 
 def layer_report(levels_w: ArrayLike, levels_a: ArrayLike, *, simd: int, pe: int = 1, target: str = "lut6") -> dict[str, Any]:
@@ -30,18 +25,19 @@ def layer_report(levels_w: ArrayLike, levels_a: ArrayLike, *, simd: int, pe: int
     chosen = choose_form(w, a, simd, pe, target)
     forms: dict[str, dict[str, Any]] = {}
     for name, form in forms_of(w, a).items():
-        trees = _trees(Dot(form, simd, width, target=target))
-        prices = [tree.plan.cost for tree in trees if tree.plan is not None]
-        heaps = sum(prices) if prices else estimate(form, simd, pe, target)
+        lanes = Lanes(form, simd, width)
+        plans = [heap.plan(target) for heap in (*lanes.trees, lanes.joint) if heap is not None]
+        made = [plan for plan in plans if plan is not None]
+        heaps = sum(plan.cost for plan in made) if made else estimate(form, simd, pe, target)
         tables = 0.0
-        if form.kind == "table":
+        if made and form.kind == "table":
             inputs, size = form.weight_bits + (a.size - 1).bit_length(), 4 if target == "ecp5" else 6
             tables = simd * sum(group.bits for group in form.groups) * (1 << max(0, inputs - size))
-        elif form.activation_planes is not None:
+        elif made and form.activation_planes is not None:
             tables = simd * form.activation_planes.count / pe
         forms[name] = {
             "planes": form.planes, "weight_bits": form.weight_bits, "luts_per_mac": round((heaps + tables) / simd, 3),
-            "carry_positions": sum(tree.plan.carries for tree in trees if tree.plan is not None),
+            "carry_positions": sum(plan.carries for plan in made),
         }
     return {
         "planes_mn": int(np.count_nonzero(w) * np.count_nonzero(a)), "chosen": chosen.kind, "planes_built": chosen.planes,

@@ -5,7 +5,8 @@ import pytest
 from amaranth.hdl import Shape, signed, unsigned
 
 from fermatnet.hw.integer import IntegerArray
-from fermatnet.hw.piecewise.array import PiecewiseArray
+from fermatnet.hw.piecewise.array import STAGE, PiecewiseArray
+from fermatnet.hw.piecewise.dot import Lanes
 from fermatnet.model.errors import InputError
 
 LEVELS = {
@@ -61,6 +62,30 @@ def test_every_form_and_target(target, form, levels, pipeline, drive):
 
     check(make(), x, levels_a[x] @ levels_w[codes].T, drive, None)
     check(make(), x, levels_a[x] @ levels_w[codes].T, drive, 11)
+
+
+@pytest.mark.parametrize("form", ["auto", "planes", "table"])
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_sums_narrower_than_the_levels(form, code, drive):
+    """Weights that are all zero, or one alone, leave an accumulator narrower than a product's columns."""
+    levels_w, levels_a = np.array([-64, 0, 64]), np.array([0, 8, 48])
+    codes = np.full((2, 4), 1, np.uint8)
+    codes[1, 2] = code
+    x = np.random.default_rng(code).integers(0, 3, (5, 4))
+    block = PiecewiseArray(codes, levels_w, levels_a, pe=1, simd=2, target="lut6", form=form)
+    check(block, x, levels_a[x] @ levels_w[codes].T, drive, 1)
+
+
+def test_pipeline_by_default_keeps_stages_short(drive):
+    """Without a number the array registers its trees every few counters."""
+    rng = np.random.default_rng(4)
+    levels_w, levels_a = (np.array(row) for row in LEVELS["symmetric"])
+    codes, x = rng.integers(0, 5, (1, 24), dtype=np.uint8), rng.integers(0, 4, (3, 24))
+    for target in STAGE:
+        block = PiecewiseArray(codes, levels_w, levels_a, pe=1, simd=12, target=target)
+        depth = sum(Lanes(block.form, 12, block.acc_shape.width).depths(target))
+        assert block.latency == 2 + 2 + block.pipeline and depth <= STAGE[target] * (block.pipeline + 1)
+        check(block, x, levels_a[x] @ levels_w[codes].T, drive, None)
 
 
 @pytest.mark.parametrize("x_shape", [unsigned(8), signed(5), unsigned(1)])
