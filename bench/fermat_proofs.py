@@ -174,17 +174,18 @@ def square_root(b: int) -> Proof:
 
 def arithmetic_proofs(b: int, forms: tuple[str, ...] = ("chain", "select", "prefix")) -> Iterator[Named]:
     """All proofs of one width; b must be a multiple of 4 for sqrt(2)."""
-    for form in forms:
-        for latency in (0, 1, 2):
-            yield Named(f"adder {form} latency {latency}", partial(addition, Adder, sum_modulo, b, form, latency))
-            yield Named(f"subtractor {form} latency {latency}", partial(addition, Subtractor, difference_modulo, b, form, latency))
-    yield Named("butterfly latency 2", lambda: two_operands(Butterfly(b, latency=2), b, 2, {"s": sum_modulo, "d": difference_modulo}))
+    yield Named("butterfly latency 2, sum", lambda: two_operands(Butterfly(b, latency=2), b, 2, {"s": sum_modulo}))
+    yield Named("butterfly latency 2, difference", lambda: two_operands(Butterfly(b, latency=2), b, 2, {"d": difference_modulo}))
     yield Named("negation", lambda: negation(b))
     yield Named("rotator, every k", lambda: rotation(b))
     yield Named("constant shifts, every k", lambda: constant_shifts(b))
     yield Named("sqrt(2)", lambda: square_root(b))
     yield Named("from signed", lambda: encoding(b))
     yield Named("to signed", lambda: decoding(b))
+    for form in forms:
+        for latency in (2, 1, 0):
+            yield Named(f"adder {form} latency {latency}", partial(addition, Adder, sum_modulo, b, form, latency))
+            yield Named(f"subtractor {form} latency {latency}", partial(addition, Subtractor, difference_modulo, b, form, latency))
 
 
 # -- streams

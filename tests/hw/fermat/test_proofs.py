@@ -12,8 +12,8 @@ WIDTH = 16
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: fermat_proofs.addition(Adder, fermat_proofs.sum_modulo, 64, "chain", 2),
-        lambda: fermat_proofs.addition(Subtractor, fermat_proofs.difference_modulo, 64, "chain", 0),
+        lambda: fermat_proofs.addition(Adder, fermat_proofs.sum_modulo, 32, "chain", 2),
+        lambda: fermat_proofs.addition(Subtractor, fermat_proofs.difference_modulo, 32, "chain", 0),
         lambda: fermat_proofs.two_operands(
             Butterfly(8, latency=2), 8, 2, {"s": fermat_proofs.sum_modulo, "d": fermat_proofs.difference_modulo}
         ),
