@@ -11,7 +11,6 @@ weight spectra are in the cache, as kernels are prepared in advance for every ri
 
 import argparse
 import json
-import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from fermatnet.bench.software_measure import calibrate, median, race, ratio
 from fermatnet.bench.software_rivals import NAMES, QUANTUM, Layer, rivals, worst_int8_error
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software_build import library
-from fermatnet.model.fermat.software_convolution import clear_cache, convolve, explain
+from fermatnet.model.fermat.software_convolution import clear_cache, convolve, explain, processors
 from fermatnet.model.fermat.software_counts import direct_count, plan_count, thesis_count, unified
 from fermatnet.model.fermat.software_plan import Costs, choose, fermat_stages
 
@@ -202,7 +201,7 @@ def growth(quick: bool, costs: Costs) -> Result:
 
 def threads(quick: bool, costs: Costs) -> Result:
     """Figure 2.5."""
-    most = min(4, len(os.sched_getaffinity(0)))
+    most = min(4, processors())
     batch, rounds = (2, 2) if quick else (16, 7)
     table = Table(title=f"Figure 2.5: threads (batch {batch}, this machine has {most} processors for us)")
     for column in ("layer", *(f"{t} thread(s), ms" for t in range(1, most + 1)), "faster than one (least - greatest)"):
@@ -288,7 +287,7 @@ def run(json_path: Path | str | None = None, plots: Path | str | None = None, qu
     data = Layer.random(4, 5, 12, 256, 384, np.int8)
     console.print("\nWhy (5, 16, 256, 384), INT8, batch 4 is done as it is:\n" + explain(data.x, data.w, 1, 2))
     if json_path is not None:
-        Path(json_path).write_text(json.dumps(found, indent=1))
+        Path(json_path).write_text(json.dumps(found, indent=1, default=float))
     if plots is not None:
         from fermatnet.bench.software_plots import draw
 

@@ -30,6 +30,7 @@ __all__ = [
     "input_range",
     "pair",
     "plan_for",
+    "processors",
     "space_to_depth",
     "spectra_cache",
     "taps_to_depth",
@@ -47,6 +48,11 @@ def clear_cache() -> None:
     """Forgets all weight spectra, and this thread's scratch memory."""
     spectra_cache.clear()
     _scratch.__dict__.clear()
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def pair(value: object, name: str, least: int) -> tuple[int, int]:
@@ -309,7 +315,7 @@ def convolve(
     if backend == "compiled" and not software_build.available():
         raise InputError(f"the compiled backend cannot be built here: {software_build.why_not()}")
     engine = "compiled" if backend != "numpy" and software_build.available() else "numpy"
-    used = threads if threads is not None else len(os.sched_getaffinity(0))
+    used = threads if threads is not None else processors()
     if not isinstance(used, int) or used < 1:
         raise InputError(f"threads must be a positive integer, not {threads!r}")
     bounds = input_range(x) if x_range is None else x_range
