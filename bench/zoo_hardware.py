@@ -30,7 +30,6 @@ from fermatnet.sim.network import simulate
 
 __all__ = ["NETWORKS", "main"]
 
-SHAPE = (1, 8, 8)
 CELL = ((((0, 2),), ((1, 8), (0, 1)), ((2, 5),), ((3, 3), (1, 4))),)
 """Max pooling; dilated 3x3 and average pooling; 3x3; identity and 1x1, across a stride."""
 
@@ -45,37 +44,54 @@ def _trained(network: nn.Module, images: torch.Tensor) -> nn.Module:
     return network
 
 
-def _autorecon(images: torch.Tensor, bits: int) -> nn.Module:
-    common = {"classes": 10, "shape": SHAPE, "width": 4}
+def _autorecon(images: torch.Tensor, width: int, bits: int) -> nn.Module:
+    shape = tuple(images.shape[1:])
+    common = {"classes": 10, "shape": shape, "width": width}
     teacher = _trained(build("small-resnet", how=scheme("float"), **common), images)
     student = build("small-resnet", how=scheme("int8", weights=bits, activations=bits), **common)
     student.load_state_dict({key: value for key, value in teacher.state_dict().items() if key in student.state_dict()}, strict=False)
     freeze_norms(per_channel(student, bits))
     choice = tuple({"normal": 1, "up": 0, "cross": 1}[edge.kind] for edge in EDGES)
-    generator = FoundGenerator(choice, classes=10, image=SHAPE, width=4)
+    generator = FoundGenerator(choice, classes=10, image=shape, width=4)
     compress(teacher, student, generator, classes=10, epochs=3, steps=4, batch=32, warmup=1, pixels=(128.0, 60.0))
     return student
 
 
-NETWORKS: dict[str, Callable[[torch.Tensor], nn.Module]] = {
-    "ua-sign": lambda x: _trained(HardwareUAResNet(scheme("sign"), columns=2, width=4, blocks=(1, 1), shape=SHAPE), x),
-    "ua-pa": lambda x: _trained(HardwareUAResNet(scheme("pa"), columns=2, width=4, blocks=(1, 1), shape=SHAPE), x),
-    "ua-c3-sign": lambda x: _trained(HardwareUAResNet(scheme("sign"), columns=3, width=4, blocks=(1,), shape=SHAPE), x),
-    "nasb-sign": lambda x: _trained(HardwareNASBNet(scheme("sign"), CELL, width=4, blocks=(1, 1), shape=SHAPE), x),
-    "reaf-pa": lambda x: _trained(HardwareREAFNet(scheme("pa"), width=8, shape=SHAPE), x),
-    "reaf-groups-pa": lambda x: _trained(HardwareREAFNet(scheme("pa"), scheme="4-1-4", width=8, shape=SHAPE), x),
-    "reaf-int8": lambda x: _trained(HardwareREAFNet(scheme("int8"), width=8, shape=SHAPE, blocks=(1,)), x),
-    "autorecon-w4a4": lambda x: _autorecon(x, 4),
-    "autorecon-w3a3": lambda x: _autorecon(x, 3),
+Builder = Callable[[torch.Tensor, int], nn.Module]
+
+
+def _shape(images: torch.Tensor) -> Any:
+    return tuple(images.shape[1:])
+
+
+def _ua(how: str, columns: int, blocks: tuple[int, ...]) -> Builder:
+    return lambda x, w: _trained(HardwareUAResNet(scheme(how), columns=columns, width=w, blocks=blocks, shape=_shape(x)), x)
+
+
+def _reaf(how: str, template: str) -> Builder:
+    return lambda x, w: _trained(HardwareREAFNet(scheme(how), scheme=template, width=2 * w, inner=2 * w, middle=2 * w, blocks=(1,), shape=_shape(x)), x)
+
+
+NETWORKS: dict[str, Builder] = {
+    "ua-sign": _ua("sign", 2, (1, 1)),
+    "ua-pa": _ua("pa", 2, (1, 1)),
+    "ua-c3-sign": _ua("sign", 3, (1,)),
+    "nasb-sign": lambda x, w: _trained(HardwareNASBNet(scheme("sign"), CELL, width=w, blocks=(1, 1), shape=_shape(x)), x),
+    "reaf-pa": _reaf("pa", "4-3-4"),
+    "reaf-groups-pa": _reaf("pa", "4-1-4"),
+    "reaf-int8": _reaf("int8", "4-3-4"),
+    "autorecon-w4a4": lambda x, w: _autorecon(x, w, 4),
+    "autorecon-w3a3": lambda x, w: _autorecon(x, w, 3),
 }
 
 
-def check(name: str, out: Path, images: int, cycles: int, seed: int) -> dict[str, Any]:
+def check(name: str, out: Path, images: int, cycles: int, seed: int, side: int, width: int) -> dict[str, Any]:
     """One network from torch to simulation; raises ValueError where two answers differ."""
     torch.manual_seed(seed)
-    network = NETWORKS[name](torch.randint(256, (40, *SHAPE), dtype=torch.uint8))
-    file = export(network, SHAPE, name=name)
-    tested = torch.randint(256, (images, *SHAPE), dtype=torch.uint8)
+    shape = (1, side, side)
+    network = NETWORKS[name](torch.randint(256, (40, *shape), dtype=torch.uint8), width)
+    file = export(network, shape, name=name)
+    tested = torch.randint(256, (images, *shape), dtype=torch.uint8)
     with torch.no_grad():
         wanted = network.eval()(tested).double().numpy()
     integers = reference(file, tested.numpy())
@@ -86,7 +102,8 @@ def check(name: str, out: Path, images: int, cycles: int, seed: int) -> dict[str
     result = simulate(out / name, tested.numpy(), stalls=seed)
     if not np.array_equal(result.outputs, integers):
         raise ValueError(f"{name}: simulation and reference differ")
-    return {"network": name, "nodes": len(file.nodes), "images": images, "logits_equal": int(integers.size), "distinct": len(np.unique(integers)),
+    return {"network": name, "nodes": len(file.nodes), "side": side, "width": width, "images": images,
+            "logits_equal": int(integers.size), "distinct": len(np.unique(integers)),
             "cycles_per_image": result.cycles_per_image, "seconds": time.perf_counter() - started}
 
 
@@ -97,13 +114,15 @@ def main(argv: Sequence[str] | None = None) -> str:
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--cycles", type=int, default=20_000, help="cycles an image the folding aims at")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--side", type=int, default=8, help="side of the images")
+    parser.add_argument("--width", type=int, default=4, help="channels of the first stage")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(argv)
     torch.set_num_threads(1)
     lines = ["| network | nodes | images | logits equal in torch, reference and RTL | cycles an image |", "|---|---|---|---|---|"]
     rows = []
     for name in given.networks:
-        row = check(name, given.out, given.images, given.cycles, given.seed)
+        row = check(name, given.out, given.images, given.cycles, given.seed, given.side, given.width)
         rows.append(row)
         lines.append(f"| {name} | {row['nodes']} | {row['images']} | {row['logits_equal']} | {row['cycles_per_image']:.0f} |")
         print(lines[-1], flush=True)

@@ -39,7 +39,8 @@ class Visitor(Protocol):
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return (type(m).__module__.startswith("fermatnet.model.nn.") and not isinstance(m, nn.Sequential)) or super().is_leaf_module(m, module_qualified_name)
+        ours = any(base.__module__.startswith("fermatnet.model.nn.") for base in type(m).__mro__)  # subclasses made elsewhere too
+        return (ours and not isinstance(m, nn.Sequential)) or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(model: nn.Module) -> fx.Graph:
