@@ -4,6 +4,7 @@ The convolver is a chain of jobs of fixed length (rows in, tiles, products, inve
 each other's memories. Job starts therefore obey recurrences in (max, +); here they are iterated until they repeat.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -81,7 +82,7 @@ def _accept_rows(t: Timing, row_ends: list[int], freed: list[tuple[int, int]], c
         row = len(row_ends)
         start = row_ends[-1] + 1 if row_ends else 0
         if row >= t.ring:
-            start = max(start, next(seen for total, seen in freed if total >= row - t.ring + 1))
+            start = max(start, freed[bisect_left(freed, (row - t.ring + 1, 0))][1])
         row_ends.append(start + t.row_beats - 1)
 
 

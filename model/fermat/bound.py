@@ -26,7 +26,9 @@ def channel_ranges(weight: np.ndarray, lo: int, hi: int) -> tuple[list[int], lis
     """Smallest and largest value of each output channel for inputs in [lo, hi] or zero (padding): python integers, exact."""
     weight = _checked(weight, lo, hi, 1)
     low, high = min(int(lo), 0), max(int(hi), 0)
-    flat = weight.reshape(weight.shape[0], -1).astype(object)
+    flat = weight.reshape(weight.shape[0], -1)
+    exact = max(abs(int(flat.min())), abs(int(flat.max()))) * flat.shape[1] * max(-low, high) < 2**62
+    flat = flat.astype(np.int64 if exact else object)
     positive = np.where(flat > 0, flat, 0).sum(axis=1)
     negative = np.where(flat < 0, flat, 0).sum(axis=1)
     return [int(v) for v in positive * low + negative * high], [int(v) for v in positive * high + negative * low]
