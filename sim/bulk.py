@@ -12,7 +12,10 @@ from cocotb.triggers import ReadOnly, RisingEdge
 
 __all__ = ["SETTINGS", "VISIBLE"]
 
-SETTINGS = ("seed_s", "seed_m", "beats_in", "beats_out", "image_in", "idle_limit", "drain")
+SETTINGS = (
+    "seed_s", "seed_m", "beats_in", "beats_out", "image_in", "idle_limit", "drain",
+    "light_s", "heavy_s", "closed_s", "light_m", "heavy_m", "closed_m", "phase",
+)
 OUTCOMES = ("status", "cycle", "accepted", "received", "first_accepted", "first_offered", "blocked")
 VISIBLE = ("go", "finished", *SETTINGS, *OUTCOMES)
 

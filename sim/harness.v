@@ -20,6 +20,13 @@ module fermatnet_harness #(
     reg [31:0] image_in = 1;          // beats of one image, for tlast
     reg [63:0] idle_limit = 1000;     // cycles without a transfer on either side
     reg [63:0] drain = 0;             // cycles to wait for beats that should not come
+    reg [31:0] light_s = 0;           // rates of the stalled input side, see `rate`
+    reg [31:0] heavy_s = 0;
+    reg [31:0] closed_s = 0;
+    reg [31:0] light_m = 0;           // and of the output side
+    reg [31:0] heavy_m = 0;
+    reg [31:0] closed_m = 0;
+    reg [31:0] phase = 63;            // a power of two less one: a rate holds for about so many cycles
 
     // read by Python after `finished`
     reg finished = 0;
@@ -62,13 +69,14 @@ module fermatnet_harness #(
         end
     endfunction
 
-    // The share of stalled cycles, in 256ths, changes now and then: free running, light, heavy, nearly closed.
-    function [7:0] share(input [1:0] choice);
+    // The chance of a transfer in a cycle, in 65536ths, changes now and then: free running, light, heavy, nearly closed. The
+    // caller scales the last three to how often the design wants that side, or queues inside would never fill or empty.
+    function [31:0] rate(input [1:0] choice, input [31:0] light, input [31:0] heavy, input [31:0] closed);
         case (choice)
-            0: share = 0;
-            1: share = 64;
-            2: share = 160;
-            default: share = 240;
+            0: rate = 65536;
+            1: rate = light;
+            2: rate = heavy;
+            default: rate = closed;
         endcase
     endfunction
 
@@ -76,8 +84,8 @@ module fermatnet_harness #(
     reg [S_BITS-1:0] word;
     reg [31:0] random_s = 1;
     reg [31:0] random_m = 1;
-    reg [7:0] share_s = 0;
-    reg [7:0] share_m = 0;
+    reg [31:0] rate_s = 65536;
+    reg [31:0] rate_m = 65536;
     reg [63:0] fetched = 0;
     reg [31:0] place = 0;             // beat within the image
     reg [63:0] idle = 0;
@@ -90,8 +98,8 @@ module fermatnet_harness #(
 
     wire taken_s = s_tvalid && s_tready;
     wire taken_m = m_tvalid && m_tready;
-    wire stall_s = seed_s != 0 && random_s[23:16] < share_s;
-    wire stall_m = seed_m != 0 && random_m[23:16] < share_m;
+    wire stall_s = seed_s != 0 && random_s[31:16] >= rate_s;
+    wire stall_m = seed_m != 0 && random_m[31:16] >= rate_m;
 
     initial begin
         stimulus = $fopen("stimulus.hex", "r");
@@ -138,14 +146,14 @@ module fermatnet_harness #(
             end
             if (seed_s != 0) begin
                 random_s <= xorshift(random_s);
-                if (random_s[5:0] == 0) share_s <= share(random_s[9:8]);
+                if ((xorshift(~random_s) & phase) == 0) rate_s <= rate(random_s[9:8], light_s, heavy_s, closed_s);
             end
 
             // output side
             m_tready <= !stall_m;
             if (seed_m != 0) begin
                 random_m <= xorshift(random_m);
-                if (random_m[5:0] == 0) share_m <= share(random_m[9:8]);
+                if ((xorshift(~random_m) & phase) == 0) rate_m <= rate(random_m[9:8], light_m, heavy_m, closed_m);
             end
             if (m_tvalid && !offered) begin
                 offered <= 1;

@@ -12,6 +12,8 @@ from typing import Any
 
 from cocotb_tools.runner import get_runner
 
+from fermatnet.sim.watch import die_with_parent
+
 __all__ = ["main"]
 
 
@@ -28,4 +30,5 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     sys.exit(main(sys.argv[1]))

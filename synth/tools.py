@@ -58,7 +58,8 @@ def _find(name: str, path: str) -> Tool:
             return Tool(name, (program,), version, True)
     if not wheel:
         raise InputError(f"{name} is not installed; get it with: pip install '{package}'")
-    call = f"import sys, {module} as tool; sys.exit(tool.{function}(sys.argv[1:]))"
+    watch = "from fermatnet.sim.watch import die_with_parent; die_with_parent()"
+    call = f"import sys, {module} as tool; {watch}; sys.exit(tool.{function}(sys.argv[1:]))"
     return Tool(name, (sys.executable, "-P", "-c", call), f"{package} {wheel}", False)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -98,6 +99,28 @@ def test_a_killed_run_leaves_no_entry(tmp_path, monkeypatch):
         os.utime(path, (0, 0))
     cache.prune(entries=0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_dies_with_its_parent(tmp_path):
+    worker = "import time\nfrom fermatnet.sim.watch import die_with_parent\ndie_with_parent()\nprint('up', flush=True)\ntime.sleep(600)"
+    parent = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-P', '-c', {worker!r}], start_new_session=True, stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\nprint(child.pid, flush=True)\nsys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-P", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        process.kill()
+    for _ in range(600):
+        try:
+            state = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return
+        if state == "Z":  # dead, and nobody has asked for its status yet
+            return
+        time.sleep(0.1)
+    raise AssertionError("the worker is still there")
 
 
 def test_keys_do_not_collide():
