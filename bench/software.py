@@ -215,7 +215,7 @@ def threads(quick: bool, costs: Costs) -> Result:
             return lambda: convolve(data.x, data.w, 1, data.pad, method="fermat", threads=count, dtype=np.int32)
 
         times, _ = race({str(t): call(t) for t in range(1, most + 1)}, rounds, elapsed=True)
-        row = {"layer": layer, "seconds": times, "ratio": {t: ratio(times["1"], times[t]) for t in times if t != "1"}}
+        row: dict[str, Any] = {"layer": layer, "seconds": times, "ratio": {t: ratio(times["1"], times[t]) for t in times if t != "1"}}
         gains = [_times(row["ratio"][t]) for t in row["ratio"]]
         table.add_row(_name(layer), *(_ms(median(times[t])) for t in times), ", ".join(gains) or "-")
         rows.append(row)
