@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from functools import partial
 
+from amaranth.lib import data
+
 from fermatnet.hw.fermat.adder import FORMS, Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
+from fermatnet.hw.fermat.folded_transform import FoldedTransform, folded_latency
 from fermatnet.hw.fermat.ip_convolver import CONVOLVER
 from fermatnet.hw.fermat.multiplier import Multiplier
 from fermatnet.hw.fermat.number import Number
@@ -51,6 +54,12 @@ def _fnt_serial(b: int, n: int, inverse: bool, scale: bool, form: str) -> Framed
     return FramedStream(make, n, serial_latency(b, n, 2), Number(b), shift=-root.log2 if inverse and scale else 0)
 
 
+def _fnt_folded(b: int, n: int, lanes: int, inverse: bool, scale: bool, form: str) -> FramedStream:
+    latency = folded_latency(b, n, lanes)
+    make = partial(FoldedTransform, b, n, lanes, inverse=inverse, scale=scale, form=form)
+    return FramedStream(make, n // lanes, latency, data.ArrayLayout(Number(b), lanes))
+
+
 def _fnt2d(b: int, rows: int, columns: int, inverse: bool, scale: bool, form: str) -> FramedStream:
     shift = -root_of_order(b, rows).log2 - root_of_order(b, columns).log2
     make = partial(SerialTransform2d, b, rows, columns, inverse=inverse, form=form)
@@ -74,6 +83,10 @@ BLOCKS: dict[str, Block] = {block.name: block for block in (
         Option("stage_latency", int, 2, "cycles of each stage, 0..2"), _FORM,
     ),
     _block("fnt_serial", "Fermat number transform as a stream, one point a cycle", _fnt_serial, _B, _N, _INVERSE, _SCALE, _FORM),
+    _block(
+        "fnt_folded", "Fermat number transform as a stream, several points a cycle", _fnt_folded, _B, _N,
+        Option("lanes", int, 4, "points a cycle, a power of two from 2 to n/2"), _INVERSE, _SCALE, _FORM,
+    ),
     _block(
         "fnt2d", "two-dimensional Fermat number transform as a stream, one point a cycle", _fnt2d, _B,
         Option("rows", int, 16, "rows, as n of fnt"), Option("columns", int, 16, "columns, as n of fnt"), _INVERSE, _SCALE, _FORM,

@@ -7,6 +7,7 @@ from amaranth.hdl import EnableInserter, Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.fermat.folded_transform import FoldedTransform
 from fermatnet.hw.fermat.number import shifted
 from fermatnet.hw.fermat.serial_transform import SerialTransform
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d
@@ -76,7 +77,7 @@ class FramedStream(wiring.Component):
 
     Parameters
     ----------
-    make : called at elaboration; returns a `SerialTransform` or `SerialTransform2d`.
+    make : called at elaboration; returns a `SerialTransform`, `FoldedTransform` or `SerialTransform2d`.
     points : beats of a frame. latency : of the transform. payload : layout of a point.
     shift : the output is multiplied by 2^shift, wiring: 1/N of an inverse transform.
 
@@ -86,7 +87,7 @@ class FramedStream(wiring.Component):
     """
 
     def __init__(
-        self, make: Callable[[], SerialTransform | SerialTransform2d], points: int, latency: int, payload: Any, *,
+        self, make: Callable[[], SerialTransform | SerialTransform2d | FoldedTransform], points: int, latency: int, payload: Any, *,
         shift: int = 0,
     ) -> None:
         if points < 2:
@@ -109,7 +110,7 @@ class FramedStream(wiring.Component):
             self.o.valid.eq(self.last & runs),
             core.valid.eq(self.i.valid),
             core.i.eq(self.i.payload),
-            self.o.payload.eq(shifted(core.o, self.shift)),
+            self.o.payload.eq(shifted(core.o, self.shift) if self.shift else core.o),
         ]
         with m.If(self.i.ready & self.i.valid):
             m.d.sync += place.eq(place + 1)

@@ -76,6 +76,22 @@ def test_serial(b: int, n: int, inverse: bool, seed: int | None) -> None:
 
 
 @pytest.mark.parametrize("seed", [None, 1])
+@pytest.mark.parametrize(("b", "n", "lanes", "inverse"), [(8, 16, 4, False), (8, 16, 2, True), (4, 8, 4, False), (16, 16, 8, True)])
+def test_folded(b: int, n: int, lanes: int, inverse: bool, seed: int | None) -> None:
+    ring = Ring(b)
+    x = ring.from_residues(np.random.default_rng(n).integers(0, ring.modulus, (4, n)))
+    expected = (transform.inverse if inverse else transform.forward)(ring, x)
+
+    def beats(words: np.ndarray) -> list[int]:
+        return [sum(int(w) << (at * (b + 1)) for at, w in enumerate(row)) for row in words.reshape(-1, lanes)]
+
+    dut = BLOCKS["fnt_folded"].build(b=b, n=n, lanes=lanes, inverse=inverse, scale=True, form="chain")
+    got, latency = drive(dut, beats(ring.pack(x)), 4 * n // lanes, seed)
+    assert got == beats(ring.pack(expected))
+    assert seed is not None or latency == dut.latency
+
+
+@pytest.mark.parametrize("seed", [None, 1])
 @pytest.mark.parametrize(("rows", "columns", "inverse"), [(4, 4, False), (4, 4, True), (2, 8, False)])
 def test_two_dimensional(rows: int, columns: int, inverse: bool, seed: int | None) -> None:
     ring = Ring(8)
@@ -109,7 +125,8 @@ def test_pipelined_butterfly(latency: int, seed: int | None) -> None:
     ("name", "options"),
     [
         ("adder", {"b": 65}), ("adder", {"latency": 3}), ("multiplier", {"b": 1}), ("fnt", {"b": 16, "n": 128}), ("fnt", {"n": 12}),
-        ("fnt_serial", {"b": 6, "n": 8}), ("fnt2d", {"b": 16, "rows": 3}), ("convolver", {"kernel": 0}), ("butterfly", {"form": "x"}),
+        ("fnt_serial", {"b": 6, "n": 8}), ("fnt_folded", {"b": 16, "n": 64}), ("fnt_folded", {"lanes": 16}),
+        ("fnt2d", {"b": 16, "rows": 3}), ("convolver", {"kernel": 0}), ("butterfly", {"form": "x"}),
     ],
 )
 def test_bad_options(name: str, options: dict, tmp_path) -> None:
