@@ -8,7 +8,7 @@ tool may, which halves the INT8 ratios.
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil, log2, prod
@@ -208,7 +208,9 @@ def _plan(w: np.ndarray, bits: int, size: int, pad: tuple[int, int, int, int], n
 def growth(parts: Parts) -> dict[str, list[dict[str, float]]]:
     """Cycles and memory from the engine itself, area of the transform by synthesis, against N, channels and image size."""
     rng = np.random.default_rng(0)
-    by_n, by_channels, by_image = [], [], []
+    by_n: list[dict[str, Any]] = []
+    by_channels: list[dict[str, Any]] = []
+    by_image: list[dict[str, Any]] = []
     for n in (8, 16, 32, 64):
         w = rng.integers(-128, 128, (8, 8, 5, 5))
         engine = Convolver(w, -128, 127, 60, 60, plan=choose(w, -128, 127, height=60, width=60, moduli=(32,), length=n), products=2)
@@ -227,7 +229,7 @@ def growth(parts: Parts) -> dict[str, list[dict[str, float]]]:
     return {"length": by_n, "channels": by_channels, "image": by_image}
 
 
-def slope(rows: list[dict[str, float]], x: str, y: str) -> float:
+def slope(rows: Sequence[Mapping[str, float]], x: str, y: str) -> float:
     """Exponent of growth between the last two rows."""
     (a, b) = rows[-2:]
     return log2(b[y] / a[y]) / log2(b[x] / a[x])

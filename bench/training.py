@@ -118,7 +118,7 @@ def run(json_path: str | Path | None = None, *, network: str = "small-resnet", s
             if number >= 2:
                 times[label].append(seconds)
     base = _kept_bytes(variants["fp32"][0], images, labels)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for label, (model, _) in variants.items():
         ratios = sorted(mine / reference for mine, reference in zip(times[label], times["fp32"], strict=True))
         kept = _kept_bytes(model, images, labels)

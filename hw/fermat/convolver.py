@@ -105,7 +105,7 @@ class Convolver(wiring.Component):
         weight = np.asarray(weight, np.int64)
         low, high = output_range(weight, lo, hi, group)
         self.outputs, self.channels = weight.shape[0], weight.shape[1] * group
-        self.geometry = Geometry(height, width, weight.shape[2:], tuple(stride), tuple(pad), tuple(dilation))
+        self.geometry = Geometry(height, width, weight.shape[2:], stride, pad, dilation)
         self.plan = plan or choose(weight, lo, hi, stride, pad, dilation, group, height, width)
         self.weight, self.lo, self.hi, self.height, self.width, self.group = weight, lo, hi, height, width, group
         self.stride, self.pad, self.dilation = tuple(stride), tuple(pad), tuple(dilation)
