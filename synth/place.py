@@ -44,7 +44,8 @@ def place(netlist: Netlist, device: Device, clock_mhz: float) -> Placed:
         tool,
         [
             *device.place, "--json", NETLIST, *options, "--seed", str(SEED), "--freq", f"{clock_mhz:g}", "--timing-allow-fail",
-            "--report", "timing.json", "-q", "-l", "nextpnr.log",
+            # the default router needs many times as long where a design is congested
+            "--router", "router2", "--report", "timing.json", "-q", "-l", "nextpnr.log",
         ],
         netlist.directory, "nextpnr.out",
     )
