@@ -17,10 +17,11 @@ class Run:
         self.outputs, self.latency, self.ends = outputs, first_out - first_in, ends
 
 
-def simulate_top(top: Top, images: np.ndarray, *, seed: int | None = None, calm: int = 0, limit: int = 400_000) -> Run:
+def simulate_top(top: Top, images: np.ndarray, *, seed: int | None = None, calm: int = 0, limit: int = 400_000,
+                 weights: dict[str, list[int]] | None = None) -> Run:
     """Streams images (n, C, H, W) through; with a seed both sides stall at random, after the first ``calm`` images.
 
-    AssertionError when it stands still, or ``tlast`` is on a wrong beat.
+    ``weights``: for each weight port, the words it brings over and over. AssertionError when it stands still, or ``tlast`` is on a wrong beat.
     """
     net = top.design.net
     shape, lanes = top.sink_shape, top.sink_lanes
@@ -30,7 +31,10 @@ def simulate_top(top: Top, images: np.ndarray, *, seed: int | None = None, calm:
     channels, height, width = net.types[net.output].shape
     per_image = height * width * channels // lanes
     got: list[list[int]] = []
-    first_in, ends, first_out, last_move = [], [], [], [0]
+    first_in: list[int] = []
+    ends: list[int] = []
+    first_out: list[int] = []
+    last_move = [0]
     rngs = [random.Random(seed * 7 + k) if seed is not None else None for k in (1, 2)]
     paces = [rng.choice([0.1, 0.5, 0.8]) if rng else 0.0 for rng in rngs]
     cycle = [0]
@@ -66,7 +70,23 @@ def simulate_top(top: Top, images: np.ndarray, *, seed: int | None = None, calm:
                     ends.append(cycle[0])
             assert cycle[0] - last_move[0] < limit, f"deadlock after {len(got)} beats"
 
+    async def bring(ctx, prefix, words):
+        place = 0
+        ctx.set(getattr(top, f"{prefix}_tvalid"), 1)
+        while True:
+            ctx.set(getattr(top, f"{prefix}_tdata"), words[place])
+            *_, ready = await ctx.tick().sample(getattr(top, f"{prefix}_tready"))
+            place = (place + ready) % len(words)
+
+    def brings(prefix, words):
+        async def testbench(ctx):
+            await bring(ctx, prefix, words)
+
+        return testbench
+
     simulator = Simulator(top)
+    for prefix, contents in (weights or {}).items():
+        simulator.add_testbench(brings(prefix, contents), background=True)
     simulator.add_clock(1e-6)
     simulator.add_process(count)
     simulator.add_testbench(put, background=True)

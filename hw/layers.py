@@ -11,6 +11,7 @@ from amaranth.lib import stream, wiring
 
 from fermatnet.hw import timing
 from fermatnet.hw.depthwise import DepthwiseArray
+from fermatnet.hw.external import Streamed
 from fermatnet.hw.fermat.convolver import Convolver, inverse_count
 from fermatnet.hw.integer import IntegerArray
 from fermatnet.hw.piecewise.array import PiecewiseArray
@@ -66,8 +67,10 @@ class Layer:
     """
 
     foldable = False
+    external = False        # weights come from a stream
+    target = "generic"      # what compressor trees are made for
 
-    def __init__(self, net: Network, node: Node):
+    def __init__(self, net: Network, node: Any):
         self.net, self.node, self.name = net, node, node.name
         self.inputs = [net.types[name] for name in node.inputs]
         self.output = net.types[node.name]
@@ -169,12 +172,12 @@ class Matrix(Layer):
     def array(self, fold: Fold) -> wiring.Component:
         node, shape = self.node, shape_of(self.inputs[0])
         if isinstance(node, nodes.PiecewiseConv):
-            return PiecewiseArray(self.matrix, node.levels_w, node.levels_a, pe=fold.pe, simd=fold.simd)
+            return PiecewiseArray(self.matrix, node.levels_w, node.levels_a, pe=fold.pe, simd=fold.simd, target=self.target)
         bias = node.bias if isinstance(node, nodes.Dense) else np.zeros(0, np.int64)
         return IntegerArray(self.matrix, bias, shape, pe=fold.pe, simd=fold.simd)
 
     def build(self, fold, lanes, rows=0):
-        array = self.array(fold)
+        array = Streamed(self.array(fold)) if self.external else self.array(fold)
         return Pipeline(self.window(fold, rows), array) if self.needs_window(fold) else array
 
     def model(self, component, fold, lanes):
@@ -377,6 +380,7 @@ class Pipeline(wiring.Component):
         self.latency = window.latency + array.latency
         super().__init__({
             "i": wiring.In(stream.Signature(window.i.payload.shape())), "o": wiring.Out(stream.Signature(array.o.payload.shape())),
+            **({"w": wiring.In(stream.Signature(array.width))} if isinstance(array, Streamed) else {}),
         })
 
     def elaborate(self, platform):
@@ -386,6 +390,8 @@ class Pipeline(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i), window.i)
         link(m, window.o, array.i)
         wiring.connect(m, array.o, wiring.flipped(self.o))
+        if isinstance(array, Streamed):
+            wiring.connect(m, wiring.flipped(self.w), array.w)
         return m
 
 

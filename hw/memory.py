@@ -80,7 +80,12 @@ class Rom(wiring.Component):
         self.address_bits = max(1, (self.depth - 1).bit_length())
         super().__init__({"addr": In(self.address_bits), "en": In(1), "data": Out(width)})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: Any) -> Any:
+        if hasattr(platform, "memory_block"):  # a platform that keeps memories its own way: streamed or reloadable weights
+            return platform.memory_block(self)
+        return self.block(platform)
+
+    def block(self, platform: Any) -> Module:
         m = Module()
         if hasattr(platform, "memory_image"):
             file = platform.memory_image(self.name, self.width, self.words)

@@ -55,11 +55,13 @@ class Edge:
 
 @dataclass
 class Schedule:
-    """What the compiler builds by: ``period`` cycles an image, ``latency`` from the first beat taken to the first beat offered,
-    queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one image of the steady state."""
+    """What the compiler builds by: ``period`` cycles an image, ``latency`` from the first beat taken to the first beat offered
+    (exact unless a queue that is just deep enough for the steady state fills while the pipeline does; never more than
+    ``latency_bound``), queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one image of the steady state."""
 
     period: int
     latency: int
+    latency_bound: int
     edges: dict[tuple[str, int], Edge]
     rows: dict[str, int]
     times: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
@@ -132,7 +134,8 @@ def make(net: Network, models: dict[str, Any], edges: list[Edge], paces: dict[st
             first_image |= {name: model for name, model in models.items() if isinstance(model, timing.Windows)}
             eager, _ = _forward(net, first_image, plan, np.arange(len(first), dtype=np.int64))
             latency = int(eager[net.output][0])
-            return Schedule(period, latency, plan, rows, {name: value[-(len(value) // images) :] for name, value in times.items()})
+            bound = int(times[net.output][0] - first[0])
+            return Schedule(period, latency, max(latency, bound), plan, rows, {name: value[-(len(value) // images) :] for name, value in times.items()})
     raise InputError(f"no schedule of {period} cycles was found: the queues keep growing")
 
 

@@ -39,14 +39,15 @@ def images_for(net, count, number):
 
 
 def check_rtl(net, number, pick):
-    """RTL == reference, without and then with stalls; cycles between images and latency exact."""
+    """RTL == reference, without and then with stalls; cycles between images exact, latency too where nothing queues."""
     folds = {node.name: pick(layer_of(net, node).folds()) for node in net.nodes}
     design = network.plan(net, folds=folds)
     images = images_for(net, 5, number)
     result = simulate_top(network.Top(design), images, seed=number, calm=3)
     np.testing.assert_array_equal(result.outputs, run(net, images))
     assert result.ends[2] - result.ends[1] == design.cycles_per_image
-    assert result.latency == design.latency
+    queued = any(edge.before or edge.after for edge in design.schedule.edges.values())
+    assert design.latency <= result.latency <= (design.latency_bound if queued else design.latency)
 
 
 @seed(20260101)

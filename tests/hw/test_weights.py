@@ -1,0 +1,171 @@
+"""Weights from outside and weights at run time, in RTL against the reference; the checksum against zlib."""
+
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.sim import Simulator
+
+from fermatnet.bench.rtl import simulate_top
+from fermatnet.bench.shapes import pa_mobilenet, pa_resnet
+from fermatnet.hw import network
+from fermatnet.hw.reload import _crc32, load_words
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network, run
+
+
+def small(seed=3):
+    return pa_resnet((1, 4, 4), (2,), (1,), seed=seed, classes=4)
+
+
+def with_weights_of(net: Network, other: Network) -> Network:
+    """Structure of the first, trainable values of the second."""
+    nodes = []
+    for node, new in zip(net.nodes, other.nodes, strict=True):
+        fields = {key: getattr(new, key) for key in ("weight", "bias", "codes", "thresholds", "sign", "multiplier", "offset") if hasattr(new, key)}
+        nodes.append(replace(node, **fields))
+    return Network(nodes, net.input_shape)
+
+
+def images_for(net, count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *net.input_shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("net", [small(), pa_mobilenet((1, 4, 4), (2, 4))])
+def test_streamed_weights(net):
+    names = [node.name for node in net.nodes if hasattr(node, "codes") or hasattr(node, "weight")][1:]
+    design = network.plan(net, folds={}, external=names)
+    top, images = network.Top(design), images_for(net, 5)
+    assert set(top.weight_ports) == set(names)
+    feeds = {f"{prefix}": network.weight_words(design, name) for name, prefix in top.weight_ports.items()}
+    result = simulate_top(top, images, seed=3, calm=3, weights=feeds)
+    np.testing.assert_array_equal(result.outputs, run(net, images))
+    assert result.ends[2] - result.ends[1] == design.cycles_per_image
+    assert result.latency == design.latency
+
+
+def test_as_many_weights_leave_as_do_not_fit():
+    net = pa_resnet((3, 8, 8), (64, 128), (1, 1), seed=1)
+    everything = network.plan(net, folds={}, external="none")
+    assert everything.external == []
+    assert network.plan(net, folds={}, device="ecp5-85k").external == []
+    outside = network.plan(net, folds={}, device="ice40-up5k").external
+    assert outside and "s2b1_conv2" in outside and "fc" not in outside
+
+
+def test_unknown_external_layer():
+    with pytest.raises(InputError, match="'nothing' cannot come from outside"):
+        network.plan(small(), external=["nothing"])
+
+
+def test_crc_is_zlibs():
+    words = np.random.default_rng(0).integers(0, 1 << 32, 9).tolist()
+    crc, word, out = Signal(32), Signal(32), Signal(32)
+    m = Module()
+    m.d.comb += out.eq(_crc32(crc, word))
+
+    async def bench(ctx):
+        state = 0xFFFFFFFF
+        for value in words:
+            ctx.set(crc, state)
+            ctx.set(word, value)
+            await ctx.delay(1e-9)
+            state = ctx.get(out)
+        assert state ^ 0xFFFFFFFF == zlib.crc32(b"".join(value.to_bytes(4, "little") for value in words))
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+def run_loads(design, images, loads):
+    """Streams images; before image k the burst loads[k] is sent while earlier images are still inside. Returns outputs, (ok, error)."""
+    top = network.Top(design)
+    net, lanes = design.net, top.source_lanes
+    beats = images[0].size // lanes
+    words = [sum(v << (8 * k) for k, v in enumerate(row)) for row in images.transpose(0, 2, 3, 1).reshape(-1, lanes).tolist()]
+    per_image, got, outcome = net.types[net.output].shape[0] // top.sink_lanes, [], []
+    field = len(top.m_axis_tdata) // top.sink_lanes
+
+    async def put(ctx):
+        for place, word in enumerate(words):
+            if place % beats == 0 and place // beats in loads:
+                await send(ctx, loads[place // beats])
+            ctx.set(top.s_axis_tdata, word)
+            ctx.set(top.s_axis_tvalid, 1)
+            await ctx.tick().until(top.s_axis_tready)
+            ctx.set(top.s_axis_tvalid, 0)
+
+    async def send(ctx, burst):
+        for k, word in enumerate(burst):
+            ctx.set(top.s_load_tdata, word)
+            ctx.set(top.s_load_tlast, k == len(burst) - 1)
+            ctx.set(top.s_load_tvalid, 1)
+            await ctx.tick().until(top.s_load_tready)
+            ctx.set(top.s_load_tvalid, 0)
+        await ctx.tick().until(top.load_ok | top.load_error)
+        outcome.append((ctx.get(top.load_ok), ctx.get(top.load_error)))
+
+    async def take(ctx):
+        ctx.set(top.m_axis_tready, 1)
+        waited = 0
+        while len(got) < per_image * top.sink_lanes * len(images):
+            *_, valid, word = await ctx.tick().sample(top.m_axis_tvalid, top.m_axis_tdata)
+            waited = 0 if valid else waited + 1
+            assert waited < 20_000, f"the design stands still after {len(got)} values"
+            for k in range(top.sink_lanes if valid else 0):
+                value = word >> (k * field) & ((1 << field) - 1)
+                got.append(value - (1 << field) if value >> (field - 1) else value)
+
+    simulator = Simulator(top)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(put, background=True)
+    simulator.add_testbench(take)
+    simulator.run()
+    return np.array(got).reshape(len(images), -1), outcome
+
+
+def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):
+    first = small()
+    second = with_weights_of(first, small(4))
+    network.generate(first, tmp_path / "design", reloadable=True, folds={})
+    burst = network.load_burst(second, tmp_path / "design")
+    own = [int(line, 16) for line in (tmp_path / "design" / "load.hex").read_text().split()]
+    design = network.plan(first, folds={}, reloadable=True)
+    images = images_for(first, 6, 2)
+    flipped = [*burst[:7], burst[7] ^ 4, *burst[8:]]
+    loads = {1: flipped, 2: burst[:-3], 3: [burst[0] ^ 1, *burst[1:]], 4: burst, 5: own}
+    got, outcome = run_loads(design, images, loads)
+    assert outcome == [(0, 1), (0, 1), (0, 1), (1, 0), (1, 0)]
+    np.testing.assert_array_equal(got[[0, 1, 2, 3, 5]], run(first, images)[[0, 1, 2, 3, 5]])
+    np.testing.assert_array_equal(got[4], run(second, images)[4])
+    assert (run(first, images)[4] != run(second, images)[4]).any()
+
+
+def test_loads_of_another_structure_are_refused(tmp_path):
+    network.generate(small(), tmp_path / "design", reloadable=True, folds={})
+    changed = small()
+    scale = next(node for node in changed.nodes if hasattr(node, "shift"))
+    scale.shift += 1        # a shift is wiring; levels, for instance, are contents where planes are powers of two
+    with pytest.raises(InputError, match="another structure"):
+        network.load_burst(Network(changed.nodes, changed.input_shape), tmp_path / "design")
+    beyond = small()
+    beyond.nodes[-1].bias[0] = 1 << 20
+    with pytest.raises(InputError, match="'fc': its bias goes beyond"):
+        network.load_burst(Network(beyond.nodes, beyond.input_shape), tmp_path / "design")
+    with pytest.raises(InputError, match="layers are not those"):
+        network.load_burst(pa_mobilenet((1, 4, 4), (2,)), tmp_path / "design")
+    network.generate(small(), tmp_path / "plain", folds={})
+    with pytest.raises(InputError, match="no reloadable design"):
+        network.load_burst(small(), tmp_path / "plain")
+
+
+def test_load_words_are_signature_contents_and_checksum():
+    from fermatnet.hw.reload import Layout
+
+    layout = Layout([("a", 40, [0x12_3456789A]), ("b", 3, [5, 6])])
+    words = load_words(layout)
+    assert words[1:-1] == [0x3456789A, 0x12, 5, 6] and len(words) == layout.length + 2
+    assert words[-1] == zlib.crc32(b"".join(word.to_bytes(4, "little") for word in words[1:-1]))
