@@ -52,7 +52,7 @@ def _autorecon(images: torch.Tensor, width: int, bits: int) -> nn.Module:
     student.load_state_dict({key: value for key, value in teacher.state_dict().items() if key in student.state_dict()}, strict=False)
     freeze_norms(per_channel(student, bits))
     choice = tuple({"normal": 1, "up": 0, "cross": 1}[edge.kind] for edge in EDGES)
-    generator = FoundGenerator(choice, classes=10, image=shape, width=4)
+    generator = FoundGenerator(choice, classes=10, image=shape, width=4)  # type: ignore[arg-type]
     compress(teacher, student, generator, classes=10, epochs=3, steps=4, batch=32, warmup=1, pixels=(128.0, 60.0))
     return student
 

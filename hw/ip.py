@@ -12,7 +12,7 @@ from amaranth.lib import wiring
 from fermatnet.hw import verilog
 from fermatnet.model.errors import InputError
 
-__all__ = ["Block", "Option", "blocks", "generate"]
+__all__ = ["Block", "Option", "blocks", "generate", "ports"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def generate(name: str, directory: Path, **options: Any) -> dict[str, Any]:
         "format": 1, "name": name, "top": name, "help": block.help, "options": settings,
         "clock": "clk", "reset": "rst",
         "files": {"verilog": [f"{name}.v"], "memories": list(emitted.memories)},
-        "ports": _used(_ports(component), emitted.verilog, name),
+        "ports": ports(component, emitted.verilog, name),
         "latency_cycles": getattr(component, "latency", None),
         "cycles": getattr(component, "cycles", None),
     }
@@ -85,8 +85,11 @@ def generate(name: str, directory: Path, **options: Any) -> dict[str, Any]:
     return interface
 
 
-def _used(ports: list[dict[str, Any]], text: str, name: str) -> list[dict[str, Any]]:
-    """Combinational blocks have no clock: keep the ports that the top module really declares."""
+def ports(component: wiring.Component, text: str, name: str) -> list[dict[str, Any]]:
+    """Name, direction, width and signedness of every port that top module ``name`` of the generated ``text`` declares.
+
+    Combinational blocks have no clock, so the text decides.
+    """
     start = text.rindex(f"module {name}(")
     header = text[start : text.index(";", start)].replace("(", " ").replace(")", " ").replace(",", " ").split()
-    return [port for port in ports if port["name"] in header]
+    return [port for port in _ports(component) if port["name"] in header]

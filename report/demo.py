@@ -77,6 +77,12 @@ def _write(out: Path, report: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(report, indent=2) + "\n")
 
 
+def _in_order(layers: list[dict[str, Any]], interface: dict[str, Any]) -> list[dict[str, Any]]:
+    """Resources in the order of the network, what lies around the layers after them."""
+    place = {layer["instance"]: at for at, layer in enumerate(interface["layers"])}
+    return sorted(layers, key=lambda layer: place.get(layer["instance"], len(place)))
+
+
 def _evidence(out: Path, data: Data, computed: np.ndarray) -> dict[str, Any]:
     model, _ = load_run(out / "run")
     epochs = [json.loads(line) for line in (out / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -145,7 +151,7 @@ def run_demo(
     report = {
         "images": len(images), "accuracy": _accuracies(trained, logits, labels),
         "exact": {"torch": same["torch"], "onnxruntime": same["onnxruntime"], "rtl": same["rtl"], "rtl_stalled": same["stalled"]},
-        "synth": {**synth, "cycles_per_image": interface["cycles_per_image"]},
+        "synth": {**synth, "cycles_per_image": interface["cycles_per_image"], "layers": _in_order(synth["layers"], interface)},
         "simulation": {"cycles_per_image": plain.cycles_per_image, "first_latency": plain.first_latency, "cycles": plain.cycles},
         "seconds": steps.seconds, "network": {"name": "digits", **summary(net)}, "command": f"fermatnet demo --device {device} --seed {seed}",
         **_evidence(out, data, _classes(logits["rtl"])),

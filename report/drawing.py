@@ -5,7 +5,7 @@ from typing import Any
 
 __all__ = ["draw"]
 
-WIDTH, HEIGHT, GAP, COLUMN = 232, 40, 20, 262
+WIDTH, HEIGHT, GAP, COLUMN = 250, 40, 20, 272
 
 _COLOURS = {"fermat": "#d9822b", "and-popcount": "#2f6fb2", "int": "#7d5ba6", "": "#9aa5b1"}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from amaranth.lib import wiring
 
-from fermatnet.hw import verilog
+from fermatnet.hw import ip, verilog
 from fermatnet.hw.interface import read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.sim import runner
@@ -45,7 +45,7 @@ def write(component: wiring.Component, name: str, directory: Path, options: Mapp
     emitted = verilog.emit(component, name, directory)
     interface = {
         "format": 1, "name": name, "top": name, "files": {"verilog": [f"{name}.v"], "memories": list(emitted.memories)},
-        "options": dict(options), "latency_cycles": getattr(component, "latency", None),
+        "options": dict(options), "latency_cycles": getattr(component, "latency", None), "ports": ip.ports(component, emitted.verilog, name),
     }
     (directory / "interface.json").write_text(json.dumps(interface))
     return directory
