@@ -36,8 +36,12 @@ async def convolver(dut: Any) -> None:
     wanted = [int(value) for value in expected.transpose(0, 2, 3, 1).ravel()]
     source, sink = block_streams(dut, stalls=given.stalls)
     await start(dut)
-    limit = 200 * (len(sent) + len(wanted)) + 20 * given.latency + 100_000
-    _, got = await within(limit, source.send(sent), sink.receive(len(wanted)), describe=lambda: f"{source.sent} of {len(sent)} beats accepted")
+    limit = 50 * (len(sent) + len(wanted)) + 20 * given.latency + 20_000
+
+    def stuck() -> str:
+        return f"{source.sent} of {len(sent)} beats accepted, {len(sink.cycles)} of {len(wanted)} received"
+
+    _, got = await within(limit, source.send(sent), sink.receive(len(wanted)), describe=stuck)
     for at, (have, want) in enumerate(zip(got, wanted, strict=True)):
         pixel, channel = divmod(at, options["outputs"])
         value = have - (1 << bits) if have >> (bits - 1) else have

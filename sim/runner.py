@@ -77,6 +77,8 @@ def build(
         "" for no waves, ".fst" or ".vcd" for a simulator that can record them.
     """
     tool = find(simulator)
+    if simulator == "icarus":
+        sources = {name: _awake(text) for name, text in sources.items()}
     if waves and waves not in WAVE_SUFFIXES[simulator]:
         raise InputError(f"{simulator} writes waves as {' or '.join(WAVE_SUFFIXES[simulator])}, not {waves!r}")
     parameters, defines = dict(parameters or {}), dict(defines or {})
@@ -171,6 +173,15 @@ def lint(sources: Mapping[str, str], top: str, *, waived: Sequence[str] = ()) ->
         done = subprocess.run([*command, *sources], cwd=directory, env=tool.environ(), capture_output=True, text=True, check=False)
     lines = [line.strip() for line in done.stderr.splitlines() if line.startswith(("%Warning", "%Error"))]
     return [line for line in lines if not line.startswith("%Error: Exiting")]
+
+
+def _awake(text: str) -> str:
+    """Generated Verilog whose combinational blocks all run at time 0 on Icarus.
+
+    yosys has each of them read a register that is set to 0 at time 0, which is to start them. SystemVerilog sets initial
+    values before any block waits, so there that starts nothing, and a block whose inputs never change stays unknown.
+    """
+    return re.sub(r"reg (\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ) = 0;", r"reg \1; initial #0 \1 = 0;", text)
 
 
 def _copy_runtime(source: Path, target: Path) -> None:
