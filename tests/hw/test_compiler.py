@@ -41,7 +41,8 @@ def images_for(net, count, number):
 def check_rtl(net, number, pick):
     """RTL == reference, without and then with stalls; cycles between images exact, latency too where nothing queues."""
     folds = {node.name: pick(layer_of(net, node).folds()) for node in net.nodes}
-    design = network.plan(net, folds=folds)
+    # A device without trees of its own: random levels would have a new tree searched for every layer.
+    design = network.plan(net, folds=folds, device="ice40-hx8k", external="none")
     images = images_for(net, 5, number)
     result = simulate_top(network.Top(design), images, seed=number, calm=3)
     np.testing.assert_array_equal(result.outputs, run(net, images))
@@ -51,7 +52,7 @@ def check_rtl(net, number, pick):
 
 
 @seed(20260101)
-@settings(max_examples=6, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=4, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck), database=None)
 @given(st.data())
 def test_random_networks_in_rtl(data):
     choices = Drawn(data.draw)
@@ -64,7 +65,7 @@ def test_random_networks_in_rtl(data):
 
 def test_hundreds_of_random_networks_reference_is_onnxruntime(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
-    for number in range(120):
+    for number in range(100):
         net = random_network(number)
         save(net, tmp_path / "net.onnx")
         images = images_for(net, 2, number)
