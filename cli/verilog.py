@@ -13,8 +13,11 @@ from fermatnet.cli.console import results
 @click.option("--luts", type=click.IntRange(min=1), metavar="L", help="Goal: fastest design predicted to take at most L LUTs.")
 @click.option("--clock-mhz", default=100.0, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Clock the design is meant for.")
 @click.option("--device", default="ecp5-85k", show_default=True, help="Device the design is meant for.")
+@click.option("--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum.")
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
-def command(network: str, out: str, fps: float | None, cycles: int | None, luts: int | None, clock_mhz: float, device: str, force: bool) -> None:
+def command(
+    network: str, out: str, fps: float | None, cycles: int | None, luts: int | None, clock_mhz: float, device: str, reloadable: bool, force: bool
+) -> None:
     """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC core.
 
     At the edge: AXI4-Stream s_axis_*, m_axis_*, one clock clk, one synchronous reset rst. Give at most one of --fps,
@@ -25,7 +28,9 @@ def command(network: str, out: str, fps: float | None, cycles: int | None, luts:
     from fermatnet.hw.network import generate
     from fermatnet.model.network import load
 
-    interface = generate(load(network), out, fps=fps, cycles=cycles, luts=luts, clock_mhz=clock_mhz, device=device, force=force)
+    interface = generate(
+        load(network), out, fps=fps, cycles=cycles, luts=luts, clock_mhz=clock_mhz, device=device, reloadable=reloadable, force=force
+    )
     period = interface["cycles_per_image"]
     rate = clock_mhz * 1e6 / period
     results.print(f"{out}: {period} cycles an image, latency {interface['latency_cycles']} cycles; {rate:,.0f} images/s at {clock_mhz:g} MHz")
