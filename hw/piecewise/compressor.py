@@ -36,7 +36,7 @@ class Heap:
         return (*map(len, self.pairs[: self.width]), *spare), (*self.bits[: self.width], *spare)
 
     def plan(self, target: str) -> Plan | None:
-        """Counters for a target; None for generic."""
+        """Counters for a target; None for generic, and where no plan was found: plain additions."""
         return None if target == "generic" else plan(target, *self._heights())
 
     def depth(self, target: str) -> int:
