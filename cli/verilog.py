@@ -21,7 +21,7 @@ def command(
     """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC core.
 
     At the edge: AXI4-Stream s_axis_*, m_axis_*, one clock clk, one synchronous reset rst. Give at most one of --fps,
-    --cycles and --luts; without one the smallest design is made. The same file and options give byte-identical Verilog.
+    --cycles and --luts; without one the fastest design predicted to take half the device is made. The same file and options give byte-identical Verilog.
     """
     if sum(goal is not None for goal in (fps, cycles, luts)) > 1:
         raise click.UsageError("give at most one of --fps, --cycles and --luts")
