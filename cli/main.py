@@ -17,6 +17,7 @@ _COMMANDS = {
     "demo": "The whole path on bundled digits: train, export, generate, simulate, synthesise, report.",
     "train": "Train a network of the zoo, quantization-aware; writes a run folder.",
     "export": "Export a trained run to a network file (ONNX, integers only).",
+    "import-qonnx": "Turn a QONNX model (Brevitas and others) into a network file.",
     "info": "Show a network file: layers, engines, bits, operations, memory, bounds, moduli.",
     "run": "Run a network file in the bit-exact reference.",
     "verilog": "Generate Verilog, memory files and interface.json from a network file.",
@@ -41,7 +42,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        return importlib.import_module(f"fermatnet.cli.{cmd_name}").command
+        return importlib.import_module(f"fermatnet.cli.{cmd_name.replace('-', '_')}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.builder import Builder
 from fermatnet.model.network.nodes import (
     Add,
     Affine,
@@ -25,13 +26,11 @@ from fermatnet.model.network.nodes import (
     Dense,
     Levels,
     MaxPool,
-    Node,
     PiecewiseConv,
     SumPool,
     TensorType,
     Threshold,
 )
-from fermatnet.model.network.rules import infer
 from fermatnet.model.nn.walk import walk
 
 __all__ = ["export", "versions"]
@@ -55,31 +54,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
 
 
-class _Exporter:
+class _Exporter(Builder):
     """Visitor that appends nodes; see :class:`fermatnet.model.nn.walk.Visitor`."""
 
     def __init__(self, shape: tuple[int, int, int], value_range: tuple[int, int], engine: str):
-        self.nodes: list[Node] = []
-        self.types = {"image": TensorType(shape, *value_range)}
-        self.indices: set[str] = set()
+        super().__init__(shape, value_range)
         self.engine = engine
-
-    def append(self, node: Node) -> str:
-        base, count = node.name, 2
-        while node.name in self.types:
-            node.name, count = f"{base}_{count}", count + 1
-        flags = [name in self.indices for name in node.inputs]
-        try:
-            self.types[node.name] = infer(node, [self.types[name] for name in node.inputs], flags)
-        except InputError as error:
-            raise InputError(f"layer {node.name!r}: {error}") from error
-        if isinstance(node, Threshold) or (isinstance(node, MaxPool | Concat) and flags[0]):
-            self.indices.add(node.name)
-        self.nodes.append(node)
-        return node.name
-
-    def channels(self, name: str) -> int:
-        return self.types[name].shape[0]
 
     def integers(self, name: str, x: _Value, shift: int = 0) -> _Value:
         """``x`` as plain integers, piece indices read through their table (shifted left by ``shift``)."""

@@ -1,0 +1,116 @@
+"""QONNX import: models that the real Brevitas writes, against Brevitas' own forward pass; what is not supported is named."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.import_qonnx import import_qonnx
+from fermatnet.model.network import run
+from fermatnet.model.network.nodes import Conv, Dense, PiecewiseConv
+
+
+def quant(name, value, bits, scale=0.5):
+    return [helper.make_node("Quant", [value, f"{name}.scale", f"{name}.zero", f"{name}.bits"], [name], name, domain="qonnx.custom_op.general",
+                             signed=int(bits > 0), narrow=int(bits > 0), rounding_mode="ROUND")], {
+        f"{name}.scale": np.float32(scale), f"{name}.zero": np.float32(0), f"{name}.bits": np.float32(abs(bits))}
+
+
+def write(path, nodes, constants, out):
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 6, 6])],
+                              [helper.make_tensor_value_info(out, TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("qonnx.custom_op.general", 1)]), path)
+
+
+def small(rng, extra=None):
+    """INT8 conv, norm with a negative gamma, rectifier, 3-bit activation, 3-bit conv, activation, dense: written by hand, in numpy too."""
+    constants = {"w1": rng.normal(size=(4, 1, 3, 3)).astype(np.float32), "w2": rng.normal(size=(5, 4, 3, 3)).astype(np.float32),
+                 "w3": rng.normal(size=(10, 5 * 36)).astype(np.float32), "b3": rng.normal(size=10).astype(np.float32)}
+    for n, c in (("1", 4), ("2", 5)):
+        constants |= {f"gamma{n}": np.array([1.3, -0.7, 0.4, 2.0, 1.0][:c], np.float32), f"beta{n}": rng.normal(size=c).astype(np.float32),
+                      f"mean{n}": rng.normal(size=c).astype(np.float32) * 20, f"var{n}": rng.uniform(500, 3000, c).astype(np.float32)}
+    nodes = []
+    for name, value, bits, scale in (("q1", "w1", 8, 1 / 64), ("q2", "w2", 3, 0.5), ("q3", "w3", 8, 1 / 64)):
+        made, given = quant(name, value, bits, scale)
+        nodes += made
+        constants |= given
+    for n, x, w in (("1", "x", "q1"), ("2", "a1", "q2")):
+        nodes.append(helper.make_node("Conv", [x, w], [f"c{n}"], f"c{n}", pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("BatchNormalization", [f"c{n}", *(f"{k}{n}" for k in ("gamma", "beta", "mean", "var"))], [f"n{n}"], f"n{n}"))
+        nodes.append(helper.make_node("Relu", [f"n{n}"], [f"r{n}"], f"r{n}"))
+        made, given = quant(f"a{n}", f"r{n}", -3, 0.25)
+        nodes += made + ([extra] if extra and n == "1" else [])
+        constants |= given
+    nodes += [helper.make_node("Flatten", ["a2"], ["f"], "f"), helper.make_node("Gemm", ["f", "q3", "b3"], ["y"], "y", transB=1)]
+    return nodes, constants
+
+
+def by_hand(k, images):
+    def clip(value, lo, hi):
+        return np.clip(np.round(value), lo, hi)
+    x = images.astype(np.float64)
+    for n, bits, scale in (("1", 8, 1 / 64), ("2", 3, 0.5)):
+        top = 2 ** (bits - 1) - 1
+        w = torch.tensor(clip(k[f"w{n}"].astype(np.float64) / scale, -top, top) * scale)
+        y = nn.functional.conv2d(torch.tensor(x), w, padding=1).numpy()
+        c = [k[f"{name}{n}"].astype(np.float64)[:, None, None] for name in ("gamma", "beta", "mean", "var")]
+        y = np.maximum((y - c[2]) * (c[0] / np.sqrt(c[3] + np.float64(np.float32(1e-5)))) + c[1], 0)
+        x = clip(y / 0.25, 0, 7) * 0.25
+    w = clip(k["w3"].astype(np.float64) * 64, -127, 127) / 64
+    return x.reshape(len(x), -1) @ w.T, k["b3"].astype(np.float64)
+
+
+def test_hand_written_model_gives_the_same_integers(tmp_path):
+    rng = np.random.default_rng(0)
+    nodes, constants = small(rng)
+    write(tmp_path / "net.onnx", nodes, constants, "y")
+    net = import_qonnx(tmp_path / "net.onnx")
+    assert [type(node) for node in net.nodes if isinstance(node, Conv | PiecewiseConv | Dense)] == [Conv, PiecewiseConv, Dense]
+    images = rng.integers(0, 256, (20, 1, 6, 6)).astype(np.uint8)
+    scale = float(net.meta["output_scale"])
+    product, bias = by_hand(constants, images)
+    np.testing.assert_array_equal(run(net, images) * scale, product + np.round(bias / scale) * scale)
+    assert float(net.meta["bias_error"]) <= scale / 2
+
+
+@pytest.mark.parametrize("extra, words", [(helper.make_node("Sigmoid", ["a1"], ["s"], "odd"), "'odd': Sigmoid is not supported"),
+                                          (helper.make_node("Add", ["a1", "a1"], ["s"], "sum"), "'sum': Add of two activations")])
+def test_unsupported_nodes_are_named(tmp_path, extra, words):
+    nodes, constants = small(np.random.default_rng(0), extra)
+    write(tmp_path / "net.onnx", nodes, constants, "y")
+    with pytest.raises(InputError, match=words):
+        import_qonnx(tmp_path / "net.onnx")
+
+
+def test_a_file_that_is_not_onnx(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match="not an ONNX file"):
+        import_qonnx(tmp_path / "x.onnx")
+
+
+def test_a_model_written_by_brevitas(tmp_path):
+    import brevitas.nn as layers
+    from brevitas.export import export_qonnx
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        layers.QuantConv2d(1, 4, 3, padding=1, bias=False, weight_bit_width=8), nn.BatchNorm2d(4), layers.QuantReLU(bit_width=3),
+        layers.QuantConv2d(4, 8, 3, padding=1, bias=False, weight_bit_width=3), nn.BatchNorm2d(8), layers.QuantReLU(bit_width=3), nn.MaxPool2d(2),
+        nn.Flatten(), layers.QuantLinear(8 * 16, 10, bias=True, weight_bit_width=8))
+    images = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(1)).float()
+    for _ in range(4):
+        net(images)
+    net.eval()
+    with torch.no_grad():
+        want = net(images).double().numpy()
+    export_qonnx(net, args=images[:1], export_path=str(tmp_path / "net.onnx"))
+    found = import_qonnx(tmp_path / "net.onnx")
+    assert any(isinstance(node, PiecewiseConv) for node in found.nodes)
+    # Brevitas works in float32; its logits are integers times one scale, plus the bias: compared as integers, so that float32 noise is no excuse
+    scale, bias = float(found.meta["output_scale"]), net[-1].bias.detach().double().numpy()
+    got = run(found, images.numpy().astype(np.uint8)) - np.round(bias / scale).astype(np.int64)
+    np.testing.assert_array_equal(got, np.round((want - bias) / scale))
