@@ -65,7 +65,7 @@ class BinaryResNet(nn.Module):
         if width < 1:
             raise InputError(f"width must be positive, not {width}")
         shape = check_input(input_shape, classes)
-        self.stem = stem(shape, width)
+        self.stem = stem(shape, width, relu=False)
         stages = []
         channels = width
         for stage, blocks in enumerate(BLOCKS[depth]):

@@ -168,7 +168,7 @@ class NASBNet(nn.Module):
             else:
                 genotype = genotype_from_json(genotype)
         self.genotype = check_genotype(genotype, len(self.plan), steps)
-        self.stem = stem(shape, width)
+        self.stem = stem(shape, width, relu=False)
         self.cells = nn.Sequential(*(
             Cell(nodes, cell, branches=rule.branches, relu=relu, padding_value=padding_value)
             for nodes, cell in zip(self.plan, self.genotype, strict=True)

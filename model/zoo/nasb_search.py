@@ -117,7 +117,7 @@ class SearchNet(nn.Module):
             raise InputError(f"depth of a NASB ResNet must be one of {', '.join(map(str, BLOCKS))}, not {depth}")
         shape = check_input(input_shape, classes)
         plan = cells_of(BLOCKS[depth], width, self.variant.steps)
-        self.stem = stem(shape, width)
+        self.stem = stem(shape, width, relu=False)
         self.cells = nn.Sequential(*(SearchCell(nodes, padding_value) for nodes in plan))
         self.classifier = Classifier(plan[-1][-1][0], classes)
 

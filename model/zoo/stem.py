@@ -21,7 +21,10 @@ def check_input(input_shape: tuple[int, int, int], classes: int) -> tuple[int, i
 
 
 def stem(input_shape: tuple[int, int, int], width: int, *, relu: bool = True) -> nn.Sequential:
-    """Real-valued first convolution to ``width`` channels: 7x7 stride 2 and 3x3 max pool, or 3x3 for small images."""
+    """Real-valued first convolution to ``width`` channels: 7x7 stride 2 and 3x3 max pool, or 3x3 for small images.
+
+    ``relu`` False: for networks whose next layer takes signs, as Bi-Real Net's code has it; after a rectifier every sign would be +1.
+    """
     channels, height, side = input_shape
     small = min(height, side) <= SMALL_IMAGE
     layers: list[nn.Module] = [

@@ -54,7 +54,7 @@ class UAResNet(nn.Module):
         shape = check_input(input_shape, classes)
         self.columns = columns
         self.depth = (1 << (columns - 1)) * sum(blocks) + len(blocks) + 1
-        self.stem = stem(shape, width)
+        self.stem = stem(shape, width, relu=False)
         layers: list[nn.Module] = []
         channels = width
         for stage, count in enumerate(blocks):

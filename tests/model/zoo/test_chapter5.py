@@ -229,3 +229,13 @@ def test_padding_value_of_minus_one_is_a_sign_at_the_border():
 def test_bad_input_is_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name", ["a-resnet21-8", "ua-resnet21-8", "bireal-resnet18-8"])
+def test_the_first_signs_depend_on_the_image(name):
+    """Behind a rectifier every sign would be +1, and a network without shortcuts would see nothing of its image."""
+    torch.manual_seed(0)
+    network = build(name, classes=4, input_shape=(1, 12, 12)).train()
+    with torch.no_grad():
+        spread = network(torch.randn(16, 1, 12, 12)).std(0)
+    assert (spread > 1e-3).all()
