@@ -1,7 +1,14 @@
 """The five layers of table 2.2 of the thesis, INT8 and INT16: the reference against a direct convolution on whole layers, and the
-generated engine, one full tile with all channels, in simulation with random stalls."""
+generated engine, one full tile with all channels, in simulation with random stalls.
 
+``python -m fermatnet.bench.fermat_layers --results FILE.jsonl`` simulates the ten tiles, smallest first, and appends a line after
+each; tiles whose line is there are not run again.
+"""
+
+import argparse
+import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +18,13 @@ from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.model.fermat.convolution import convolve2d
 from fermatnet.model.fermat.plan import Plan, choose
 
-__all__ = ["LAYERS", "direct", "layer", "reference", "tile"]
+__all__ = ["LAYERS", "TILES", "direct", "layer", "reference", "tile", "tiles"]
 
 LAYERS = ((11, 32, 3, 96), (7, 32, 96, 256), (5, 16, 256, 384), (5, 16, 384, 384), (3, 16, 384, 384))
 """(k, n + k - 1, f, f'): kernel, transform length, input and output channels; "same" padding, so n x n images of one tile."""
+
+TILES = ((0, 8, 4), (0, 16, 4), (1, 16, 32), (2, 8, 32), (1, 8, 32), (4, 8, 32), (3, 8, 32), (2, 16, 32), (4, 16, 32), (3, 16, 32))
+"""(layer, bits, parallel products) of the ten simulated tiles; the products shorten the simulation, every channel is computed."""
 
 
 def layer(index: int, bits: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, int, tuple[int, int, int, int]]:
@@ -75,3 +85,25 @@ def tile(index: int, bits: int, products: int, spectra: str = "stored") -> dict[
         "cycles an image": block.cycles, "latency": plain.latency, "stated latency": block.latency,
         "seconds": round(time.perf_counter() - start, 1),
     }
+
+
+def tiles(results: Path, only: str = "") -> list[dict[str, Any]]:
+    """Simulates the tiles that ``results`` (JSON lines) lacks and appends each; returns all. ``only``: one of them, as ``LAYER/BITS``."""
+    done = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    for index, bits, products in TILES:
+        if only not in ("", f"{index}/{bits}") or any(row["index"] == index and row["bits"] == bits for row in done):
+            continue
+        row = {"index": index, **tile(index, bits, products)}
+        with results.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+        done.append(row)
+    return done
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Simulates one tile of each layer of table 2.2, all channels.")
+    parser.add_argument("--results", type=Path, required=True, help="JSON lines, appended to")
+    parser.add_argument("--only", default="", help="one tile: LAYER/BITS, layers from 0")
+    options = parser.parse_args()
+    tiles(options.results, options.only)
