@@ -1,5 +1,7 @@
 """What commands share on the terminal: one console for progress on stderr, results on stdout."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -9,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 __all__ = ["bar", "notes", "results", "share"]
 
 notes = Console(stderr=True, highlight=False)
-results = Console(highlight=False)
+_LOG_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 132  # a pipe has no width of its own; 80 would cut tables
+results = Console(highlight=False, width=_LOG_WIDTH)
 
 
 def _say(title: str) -> None:
