@@ -1,4 +1,10 @@
-"""Random residual networks for property tests: every layer type, odd shapes, strides, groups, forks and joins."""
+"""Random residual networks for property tests: every layer type, odd shapes, strides, groups, forks and joins.
+
+A network is made by a row of small integers (`Choices`): drawn from a seed, or given. A failing row shrinks to a smaller one that
+fails the same way (`shrink`), and the row it ends with makes the same network again.
+"""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,17 +26,27 @@ from fermatnet.model.network.nodes import (
     Threshold,
 )
 
-__all__ = ["Choices", "build", "random_network"]
+__all__ = ["Choices", "build", "drawn", "random_network", "shrink"]
 
 
 class Choices:
-    """Where a network's random choices come from; a property test may hand in its own (that shrink)."""
+    """Where a network's choices come from: ``given`` ones first, then (with a seed) random ones, else the smallest.
 
-    def __init__(self, seed: int):
-        self.rng = np.random.default_rng(seed)
+    ``taken`` holds the choices as offsets from the least value allowed, so that smaller numbers mean simpler networks.
+    """
+
+    def __init__(self, seed: int | None = None, given: Sequence[int] = ()):
+        self.rng = None if seed is None else np.random.default_rng(seed)
+        self.given, self.taken = list(given), list[int]()
 
     def integer(self, lo: int, hi: int) -> int:
-        return int(self.rng.integers(lo, hi + 1))
+        place = len(self.taken)
+        if place < len(self.given):
+            value = min(self.given[place], hi - lo)
+        else:
+            value = 0 if self.rng is None else int(self.rng.integers(0, hi - lo + 1))
+        self.taken.append(value)
+        return lo + value
 
     def pick(self, options):
         return options[self.integer(0, len(options) - 1)]
@@ -166,11 +182,52 @@ def build(choices: Choices, seed: int = 0) -> Network:
     return Network(b.nodes, shape)
 
 
-def random_network(seed: int) -> Network:
-    """The network of a seed: the same one every time."""
+def drawn(seed: int) -> tuple[Network, Choices]:
+    """The network of a seed, the same one every time, and the choices that made it (more can be drawn from them)."""
     for attempt in range(100):
+        choices = Choices(seed + 1_000_003 * attempt)
         try:
-            return build(Choices(seed + 1_000_003 * attempt), seed)
+            return build(choices, seed), choices
         except InputError:
             continue        # accumulators beyond 32 bits, a window larger than its map: draw again
     raise AssertionError("no valid network in 100 draws")
+
+
+def random_network(seed: int) -> Network:
+    """The network of a seed."""
+    return drawn(seed)[0]
+
+
+def shrink(choices: Sequence[int], fails: Callable[[list[int]], bool], tries: int = 300) -> list[int]:
+    """A row of choices that still fails and has no simpler neighbour that does (or the best after ``tries`` runs of ``fails``).
+
+    Simpler: shorter, then smaller number by number. Neighbours: a run of choices left out, one set to 0, halved, or one less.
+    """
+    best, left = list(choices), tries
+
+    def better(row: list[int]) -> bool:
+        nonlocal best, left
+        if left <= 0 or (len(row), row) >= (len(best), best):
+            return False
+        left -= 1
+        if fails(row):
+            best = row
+            return True
+        return False
+
+    progress = True
+    while progress and left > 0:
+        progress = False
+        for size in (8, 4, 2, 1):
+            place = 0
+            while place + size <= len(best):
+                if better(best[:place] + best[place + size :]):
+                    progress = True
+                else:
+                    place += size
+        for place in range(len(best)):
+            for value in (0, best[place] // 2, best[place] - 1):
+                if 0 <= value < best[place] and better([*best[:place], value, *best[place + 1 :]]):
+                    progress = True
+                    break
+    return best

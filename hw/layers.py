@@ -93,7 +93,11 @@ class Layer:
         raise InputError(f"layer {self.name!r}: a {self.kind} cannot be generated")
 
     def model(self, component: Any, fold: Fold, lanes: list[int]) -> Any:
-        return timing.Chain(component.latency)
+        return timing.Chain(component.latency, getattr(component, "gap", 1))
+
+    def windowed(self, fold: Fold) -> bool:
+        """Whether a buffer stands at the input, so that its ready comes from registers."""
+        return False
 
     def narrowest(self, incoming: Pace, period: int, tensor: TensorType) -> int:
         """Fewest lanes that keep up with the producer and divide its lanes."""
@@ -106,14 +110,17 @@ class Layer:
 class Elementwise(Layer):
     """Thresholds, fixed-point scale, level tables: beat for beat."""
 
+    interval = 1        # cycles that the producer leaves between beats
+
     def pace(self, fold, incoming, period):
         lanes = self.narrowest(incoming[0], period, self.inputs[0])
-        return [lanes], Pace(lanes, incoming[0].interval if lanes == incoming[0].lanes else 1)
+        self.interval = incoming[0].interval if lanes == incoming[0].lanes else 1
+        return [lanes], Pace(lanes, self.interval)
 
     def build(self, fold, lanes, rows=0):
         node, shape = self.node, shape_of(self.inputs[0])
         if isinstance(node, nodes.Threshold):
-            return ThresholdUnit(node.thresholds, node.sign, shape, lanes=lanes[0])
+            return ThresholdUnit(node.thresholds, node.sign, shape, lanes=lanes[0], interval=self.interval)
         if isinstance(node, nodes.Affine):
             return AffineUnit(node.multiplier, node.offset, node.shift, node.lo, node.hi, shape, lanes=lanes[0])
         return LevelsUnit(node.levels, max(shape.width, (len(node.levels) - 1).bit_length()), lanes=lanes[0])
@@ -161,6 +168,9 @@ class Matrix(Layer):
     def needs_window(self, fold: Fold) -> bool:
         plain = self.geometry["kernel"] == (1, 1) and self.geometry["stride"] == (1, 1) and not any(self.geometry["pad"])
         return not (plain and self.group == 1 and self.repeats(fold) == 1)
+
+    def windowed(self, fold):
+        return self.needs_window(fold)
 
     def window(self, fold: Fold, rows: int) -> SlidingWindow:
         try:
@@ -263,6 +273,9 @@ class Transform(Layer):
     def build(self, fold, lanes, rows=0):
         return self.engine(fold)
 
+    def windowed(self, fold):
+        return True
+
     def model(self, component, fold, lanes):
         return timing.Tiles(component.timing)
 
@@ -285,6 +298,9 @@ class Largest(Layer):
         node = self.node
         return MaxPool(shape_of(self.inputs[0]), *self.inputs[0].shape, kernel=node.kernel, stride=node.stride, pad=node.pad, lanes=fold.pe,
                        rows=rows)
+
+    def windowed(self, fold):
+        return True
 
     def model(self, component, fold, lanes):
         window = component.window

@@ -24,9 +24,10 @@ from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 
-__all__ = ["Edge", "Schedule", "conversions", "depth_needed", "lanes_plan", "make"]
+__all__ = ["CUT", "Edge", "Schedule", "conversions", "depth_needed", "lanes_plan", "make"]
 
 SOURCE_LATENCY = 1      # the register at the AXI4-Stream edge
+CUT = 2     # places of a queue that only keeps ready from running through many blocks in one cycle
 IMAGES = (3, 6, 12, 24)     # unrolled, as many as the steady state takes to come
 
 
@@ -97,7 +98,9 @@ def lanes_plan(net: Network, layers: dict[str, Layer], folds: dict[str, Fold], p
         taken, paces[node.name] = layer.pace(folds[node.name], [paces[name] for name in node.inputs], period)
         for index, (name, lanes) in enumerate(zip(node.inputs, taken, strict=True)):
             tensor = net.types[name] if name != net.input_name else image
-            edges.append(Edge(name, node.name, index, paces[name].lanes, lanes, tensor.bits))
+            # A block with a window moves its whole reader by the ready of its output: that ready comes from a register.
+            cut = name in layers and layers[name].windowed(folds[name]) and not layer.windowed(folds[node.name])
+            edges.append(Edge(name, node.name, index, paces[name].lanes, lanes, tensor.bits, CUT if cut else 0))
     return edges, paces
 
 
@@ -236,6 +239,8 @@ def _held_back(net, models, plan, times, edge, offered, taken):
         return offered
     name, registers = edge.producer, 0
     while name != net.input_name and len(net.consumers(name)) == 1 and isinstance(models[name], timing.Chain):
+        if models[name].gap > 1:
+            break       # it keeps fewer beats than its latency has cycles
         above = plan[name, 0]
         if above.before or above.after or above.lanes_from != above.lanes_to:
             break

@@ -37,16 +37,17 @@ def latest(times: np.ndarray, period: int, gap: int = 1) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Chain:
-    """Passes every beat ``latency`` cycles later."""
+    """Passes every beat ``latency`` cycles later, one in ``gap`` cycles at most."""
 
     latency: int
+    gap: int = 1
 
     def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        taken = earliest(offered)
+        taken = earliest(offered, self.gap)
         return taken, taken + self.latency
 
     def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
-        return latest(wanted - self.latency, period)
+        return latest(wanted - self.latency, period, self.gap)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """From a component to Verilog text and memory files: deterministic, without source paths in it."""
 
+import hashlib
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,11 +19,21 @@ class FilePlatform:
 
     images: dict[str, str] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
+    _shared: dict[str, str] = field(default_factory=dict)
 
     def verilog_module(self, name: str, text: str) -> None:
         """Takes the text of a module that the design instantiates by name; one text a name."""
         if self.modules.setdefault(name, text) != text:
             raise ValueError(f"two different modules are called {name}")
+
+    def shared_module(self, kind: str, key: str, component: wiring.Component) -> str:
+        """Name of one Verilog module for all components of equal ``key``, made from the first: a block that stands in a design
+        hundreds of times is then written, read and compiled once. The component must hold no memories."""
+        name = f"{kind}_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        if name not in self._shared:
+            self._shared[name] = key
+            self.verilog_module(name, _convert(component, name, _Inside(self)).replace("(* top =  1  *)\n", ""))
+        return name
 
     def memory_image(self, name: str, width: int, words: list[int]) -> str:
         digits = -(-width // 4)
@@ -32,6 +44,23 @@ class FilePlatform:
             file = f"{name}_{copy}.hex"
         self.images[file] = text
         return file
+
+
+class _Inside:
+    """Platform of what lies within a shared module: all of it belongs to that module, but for texts of modules by name."""
+
+    def __init__(self, outer: FilePlatform):
+        self.verilog_module = outer.verilog_module
+
+
+_ZEROS = re.compile(r"^  initial begin\n(?: +\S+ ?\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE)
+"""Zero contents of a RAM, one line a word: tools take minutes over them and they decide nothing, no word is read before it is written."""
+
+
+def _convert(component: wiring.Component, name: str, platform: object) -> str:
+    from amaranth.back import verilog
+
+    return _ZEROS.sub("", verilog.convert(component, name=name, platform=platform, emit_src=False))
 
 
 @dataclass(frozen=True)
@@ -53,14 +82,12 @@ class Emitted:
 def emit(component: wiring.Component, name: str, directory: Path | None = None) -> Emitted:
     """Verilog for a component as top module ``name``; written to ``directory`` too when one is given.
 
-    The same component gives the same bytes. Memories load with ``$readmemh`` by bare file name: run the simulator or
-    yosys in the folder that holds them.
+    The same component gives the same bytes. RAMs have no initial contents (nothing reads a word before writing it). Memories load
+    with ``$readmemh`` by bare file name: run the simulator or yosys in the folder that holds them.
     """
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"  # an old system yosys would change the text
-    from amaranth.back import verilog
-
     platform = FilePlatform()
-    text = verilog.convert(component, name=name, platform=platform, emit_src=False)
+    text = _convert(component, name, platform)
     if ROM_MODULE in text:
         text = ROM_VERILOG + "\n" + text
     text = "".join(body + "\n" for _, body in sorted(platform.modules.items())) + text

@@ -27,9 +27,10 @@ class PiecewiseArray(wiring.Component):
     For each output pixel the input brings the window of K piece indices in order (ky, kx, c), once for every output fold:
     O/pe * K/simd beats, output fold outermost. The dot product takes the cheapest of its exact forms
     (`fermatnet.hw.piecewise.forms`): fewer planes than M x N where the levels allow it, or product tables. Weights lie in memory
-    as the planes they switch on, or as codes for tables.
+    as the planes they switch on, or as codes for tables. A register stands between memory and trees: the memory's own delay and the
+    trees' first counters do not add up, and the planes of a beat are worked out before it.
 
-    Latency: K/simd + 2 + pipeline cycles from the first beat of an output to its result. Throughput: one beat a cycle.
+    Latency: K/simd + 3 + pipeline cycles from the first beat of an output to its result. Throughput: one beat a cycle.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class PiecewiseArray(wiring.Component):
         if pipeline is None:
             pipeline = max(0, -(-sum(Lanes(self.form, simd, self.acc_shape.width).depths(target)) // STAGE[target]) - 1)
         self.pipeline = pipeline
-        self.latency, self.cycles = self.folding.beats + 2 + pipeline, self.folding.cycles
+        self.latency, self.cycles = self.folding.beats + 3 + pipeline, self.folding.cycles
         super().__init__({
             "i": In(stream.Signature(data.ArrayLayout(self.index_bits, simd))),
             "o": Out(stream.Signature(data.ArrayLayout(self.acc_shape, pe))),
@@ -102,7 +103,7 @@ class PiecewiseArray(wiring.Component):
         with m.If(read):
             m.d.sync += [index.eq(self.i.payload), here.eq(Cat(self.i.valid, walk.first, walk.last))]
         there = here
-        for stage in range(self.pipeline + 1):
+        for stage in range(self.pipeline + 2):
             held = Signal(3, name=f"stage{stage}")
             with m.If(sums):
                 m.d.sync += held.eq(there)
@@ -115,13 +116,16 @@ class PiecewiseArray(wiring.Component):
             m.d.sync += self.o.valid.eq(0)
         with m.If(move & last):
             m.d.sync += self.o.valid.eq(1)
-        v = self._activations(m, index)
+        planes = self._activations(m, index)
+        v, t = Signal(len(planes), name="held_v", reset_less=True), Signal(len(rom.data), name="held_t", reset_less=True)
+        with m.If(sums):
+            m.d.sync += [v.eq(planes), t.eq(rom.data)]
         for n in range(self.pe):
             m.submodules[f"dot{n}"] = dot = Dot(self.form, self.simd, self.acc_shape.width, target=self.target, pipeline=self.pipeline)
-            m.d.comb += [dot.t.eq(rom.data.word_select(n, len(dot.t)) if len(dot.t) else 0), dot.v.eq(v)]
+            m.d.comb += [dot.t.eq(t.word_select(n, len(dot.t)) if len(dot.t) else 0), dot.v.eq(v)]
             if self.pipeline:
                 m.d.comb += dot.en.eq(sums)
-            partial = Signal(self.acc_shape.width, name=f"partial{n}")
+            partial = Signal(self.acc_shape.width, name=f"partial{n}", reset_less=True)
             with m.If(sums):
                 m.d.sync += partial.eq(dot.o)
             self._accumulate(m, n, partial, -dot.offset * self.folding.beats, first, move, last)

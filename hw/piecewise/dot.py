@@ -1,6 +1,7 @@
+# amaranth: UnusedElaboratable=no
 """One output's dot product over ``simd`` inputs: pairs or table bits into compressor trees, group sums times their odd numbers."""
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -105,6 +106,8 @@ class Dot(wiring.Component):
         super().__init__({"t": In(simd * form.weight_bits), "v": In(v_width), **enable, "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
+        if hasattr(platform, "shared_module"):
+            return self._instance(platform)
         m = Module()
         for g, (group, tree) in enumerate(zip(self.lanes.groups, self.trees, strict=True)):
             m.submodules[f"group{g}"] = tree
@@ -133,6 +136,18 @@ class Dot(wiring.Component):
             m.d.comb += self.joint.en.eq(self.en)
         m.d.comb += self.joint.x.eq(Cat(sums[g][k] ^ int(inverted) for column in self.lanes.wiring for g, k, inverted in column))
         m.d.comb += self.o.eq(self.joint.o)
+        return m
+
+    def _instance(self, platform) -> Module:
+        """In Verilog all dot products of one shape are instances of one module."""
+        m = Module()
+        key = repr((self.form, self.form.weight_planes, self.form.activation_planes, self.form.products, self.simd, self.width, self.target,
+                    self.pipeline))
+        name = platform.shared_module("fermatnet_dot", key, Dot(self.form, self.simd, self.width, target=self.target, pipeline=self.pipeline))
+        ports = {f"i_{port}": getattr(self, port) for port in ("t", "v") if len(getattr(self, port))}
+        if self.pipeline and self.lanes.groups:
+            ports |= {"i_clk": ClockSignal(), "i_rst": ResetSignal(), "i_en": self.en}
+        m.submodules.dot = Instance(name, o_o=self.o, **ports)
         return m
 
     def _products(self, m: Module, bits: int) -> Value:

@@ -1,7 +1,7 @@
 """Thresholds: integers to piece indices, with a row of end-points for each channel (batch norm folded in)."""
 
 import numpy as np
-from amaranth.hdl import Const, Module, Mux, Shape, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
@@ -33,11 +33,15 @@ def pack_words(fields: list[list[tuple[int, int]]]) -> list[int]:
 class ThresholdUnit(wiring.Component):
     """``index[c] = sum_j (sign[c] * x[c] >= thresholds[c, j])`` for a stream of pixels, ``lanes`` channels a beat.
 
-    One comparator for each lane and threshold; their outputs are a thermometer code, so the index needs only the position of
-    its one step. A negative sign is turned into ``not (x >= 1 - t)``: stored thresholds and one flip bit, no negation of x.
+    A negative sign is turned into ``not (x >= 1 - t)``: stored thresholds and one flip bit, no negation of x. Forms:
 
-    Latency: 2 cycles, 1 when all channels pass in one beat (the thresholds are then constants). Throughput: one beat a cycle,
-    C/lanes beats a pixel.
+    *parallel*: one comparator for each lane and threshold; their outputs are a thermometer code, so the index needs only the
+    position of its one step. Latency: 2 cycles, 1 when all channels pass in one beat (the thresholds are then constants).
+    *search*: binary search, S = ceil(log2(N+1)) stages of one comparator and one memory a lane; the bits found so far address the
+    next stage's memory. Latency: S + 1 cycles. *serial*: the same search by one comparator and one memory a lane, S cycles a beat.
+    Latency: S + 1 cycles.
+
+    Throughput: one beat in ``gap`` cycles (S for serial, else 1), C/lanes beats a pixel.
 
     Parameters
     ----------
@@ -49,11 +53,17 @@ class ThresholdUnit(wiring.Component):
         Shape of an incoming integer.
     lanes : int
         Channels a beat; divides C.
+    form : str
+        "auto", "parallel", "search" or "serial"; the searches need more than one beat a pixel.
+    interval : int
+        Cycles between beats that the neighbours leave anyway: "auto" takes the cheapest form by `costs` whose gap is no longer.
 
     Attributes
     ----------
     latency, cycles : int
-        Cycles from an input beat to its output beat; cycles for one pixel.
+        Cycles from an input beat to its output beat; beats of one pixel.
+    form, gap : str, int
+        What was built; least cycles between two beats.
 
     Members
     -------
@@ -61,7 +71,7 @@ class ThresholdUnit(wiring.Component):
     o : Out(stream of ArrayLayout(unsigned(ceil(log2(N+1))), lanes))
     """
 
-    def __init__(self, thresholds: ArrayLike, sign: ArrayLike, x_shape: Shape, *, lanes: int):
+    def __init__(self, thresholds: ArrayLike, sign: ArrayLike, x_shape: Shape, *, lanes: int, form: str = "auto", interval: int = 1):
         self.thresholds, self.sign = np.asarray(thresholds, np.int64), np.asarray(sign, np.int64)
         self.x_shape, self.lanes = Shape.cast(x_shape), lanes
         if self.thresholds.ndim != 2 or not 1 <= self.thresholds.shape[1] <= 255 or self.sign.shape != self.thresholds.shape[:1]:
@@ -72,7 +82,6 @@ class ThresholdUnit(wiring.Component):
         if lanes < 1 or self.channels % lanes:
             raise InputError(f"lanes must divide {self.channels} channels, not {lanes}")
         self.cycles = self.channels // lanes
-        self.latency = 2 if self.cycles > 1 else 1
         self.index_bits = self.pieces.bit_length()
         # x >= bound, with bounds clipped to one past each end of x's range: the answers stay, the field is as narrow as it can be.
         lo, hi = shape_range(self.x_shape)
@@ -80,6 +89,9 @@ class ThresholdUnit(wiring.Component):
         self.bounds = np.clip(np.where(flipped, 1 - self.thresholds, self.thresholds), lo, hi + 1)
         self.bound_shape = Shape(self.x_shape.width + int(self.bounds.max() > hi), self.x_shape.signed)
         self.flips = bool(np.any(flipped))
+        self.form = self._choose(form, interval)
+        self.gap = self.index_bits if self.form == "serial" else 1
+        self.latency = self.index_bits + 1 if self.form != "parallel" else 2 if self.cycles > 1 else 1
         super().__init__({
             "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),
             "o": Out(stream.Signature(data.ArrayLayout(self.index_bits, lanes))),
@@ -102,7 +114,128 @@ class ThresholdUnit(wiring.Component):
             rows.append(row)
         return pack_words(rows)
 
+    def costs(self) -> dict[str, float]:
+        """Rough LUTs of each form that is possible: comparators, encoder, control, and small memories made of LUTs."""
+        width, steps = self.bound_shape.width, self.index_bits
+        if self.cycles == 1:
+            return {"parallel": self.lanes * self.pieces * width / 2}
+        found = {"parallel": self.lanes * (self.pieces * width + self.pieces) + _memory_luts(self.word.size, self.cycles)}
+        memories = [_memory_luts(self.entry.size, self.cycles << level) for level in range(steps)]
+        found["search"] = self.lanes * (steps * width + sum(memories)) + 2 * steps
+        found["serial"] = self.lanes * (width + 2 * steps + _memory_luts(self.entry.size, self.cycles << steps)) + 12
+        return found
+
+    def _choose(self, form: str, interval: int) -> str:
+        costs = self.costs()
+        if form == "auto":
+            fitting = [name for name in costs if name != "serial" or 1 < self.index_bits <= interval]
+            return min(fitting, key=lambda name: costs[name])
+        if form not in ("parallel", "search", "serial"):
+            raise InputError(f"form must be one of auto, parallel, search, serial, not {form!r}")
+        if form not in costs:
+            raise InputError(f"form {form} needs more than one beat a pixel: all {self.channels} channels pass in one")
+        return form
+
+    @property
+    def entry(self) -> data.StructLayout:
+        """What one step of a search needs. Where N+1 is no power of two some steps always say no: by a flip, or by a bound past x's range."""
+        past = self.pieces + 1 < 1 << self.index_bits and not self.flips and self.bound_shape.width == self.x_shape.width
+        return data.StructLayout({"bound": Shape(self.bound_shape.width + past, self.x_shape.signed), "flip": int(self.flips)})
+
+    def search_words(self, lane: int, level: int) -> list[int]:
+        """Memory of one lane at a level of the search: for each beat, by the ``level`` upper bits of the index found so far, the bound
+        that decides the next bit. Past the last piece the answer is no."""
+        (lo, hi), width = shape_range(self.x_shape), self.entry.size - int(self.flips)
+        rows = []
+        for channel in range(lane, self.channels, self.lanes):
+            flip = int(self.sign[channel] < 0)
+            for found in range(1 << level):
+                piece = (2 * found + 1 << self.index_bits - 1 - level) - 1
+                row = (int(self.bounds[channel, piece]), flip) if piece < self.pieces else (lo, 1) if self.flips else (hi + 1, 0)
+                rows.append([(row[0], width), (row[1], int(self.flips))])
+        return pack_words(rows)
+
     def elaborate(self, platform) -> Module:
+        return {"parallel": self._parallel, "search": self._search, "serial": self._serial}[self.form]()
+
+    def _search(self) -> Module:
+        m = Module()
+        steps = self.index_bits
+        valids, enables = elastic(m, self.i.valid, self.o.ready, steps + 1)
+        m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
+        beat = self._beat(m, enables[0] & self.i.valid)
+        for lane in range(self.lanes):
+            x, place, found = self.i.payload[lane], beat, Const(0, 0)
+            for level in range(steps):
+                rom = Rom(self.entry.size, self.search_words(lane, level), "thresholds")
+                m.submodules[f"table{lane}_{level}"] = rom
+                m.d.comb += [rom.addr.eq(Cat(found, place)), rom.en.eq(enables[level])]
+                held_x, held_place = Signal(self.x_shape, name=f"x{lane}_{level}"), Signal(len(beat), name=f"place{lane}_{level}")
+                with m.If(enables[level]):
+                    m.d.sync += [held_x.eq(x), held_place.eq(place)]
+                    if level:
+                        held_found = Signal(level, name=f"found{lane}_{level}")
+                        m.d.sync += held_found.eq(found)
+                x, place = held_x, held_place
+                found = Cat(self._step(x, rom.data), held_found if level else Const(0, 0))
+            with m.If(enables[steps]):
+                m.d.sync += self.o.payload[lane].eq(found)
+        return m
+
+    def _serial(self) -> Module:
+        m = Module()
+        steps = self.index_bits
+        busy, step, done = Signal(), Signal(range(steps)), Signal()
+        free = ~self.o.valid | self.o.ready
+        m.d.comb += [done.eq(busy & (step == steps - 1) & free), self.i.ready.eq(~busy | done)]
+        accept = Signal()
+        m.d.comb += accept.eq(self.i.valid & self.i.ready)
+        beat = self._beat(m, accept)
+        place, move = Signal.like(beat), Signal()
+        m.d.comb += move.eq(accept | (busy & (step != steps - 1)))
+        with m.If(accept):
+            m.d.sync += [busy.eq(1), step.eq(0), place.eq(beat)]
+        with m.Elif(done):
+            m.d.sync += busy.eq(0)
+        with m.Elif(move):
+            m.d.sync += step.eq(step + 1)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(done):
+            m.d.sync += self.o.valid.eq(1)
+        for lane in range(self.lanes):
+            x, found, following = Signal(self.x_shape, name=f"x{lane}"), Signal(steps, name=f"found{lane}"), Signal(steps, name=f"next{lane}")
+            # One memory holds all levels of a beat: the index found so far behind a leading one is the place of its bound.
+            words = [word for words in self._heaps(lane) for word in words]
+            m.submodules[f"table{lane}"] = rom = Rom(self.entry.size, words, "thresholds")
+            m.d.comb += following.eq(Cat(self._step(x, rom.data), found))
+            m.d.comb += [rom.addr.eq(Mux(accept, Cat(Const(1, steps), beat), Cat(following, place))), rom.en.eq(move)]
+            with m.If(accept):
+                m.d.sync += [x.eq(self.i.payload[lane]), found.eq(1)]
+            with m.Elif(move):
+                m.d.sync += found.eq(following)
+            with m.If(done):
+                m.d.sync += self.o.payload[lane].eq(following)
+        return m
+
+    def _heaps(self, lane: int) -> list[list[int]]:
+        """For each beat the bounds of a lane as a heap: place 0 is unused, 1 the first bound, 2 and 3 the next ones, ..."""
+        levels = [self.search_words(lane, level) for level in range(self.index_bits)]
+        return [[0, *(word for level, words in enumerate(levels) for word in words[beat << level : beat + 1 << level])] for beat in range(self.cycles)]
+
+    def _step(self, x, word):
+        """Whether x lies in an upper piece."""
+        entry = self.entry(word)
+        return (x >= entry.bound) ^ (entry.flip if self.flips else 0)
+
+    def _beat(self, m: Module, advance) -> Signal:
+        """Beat of the pixel that is at the input."""
+        beat = Signal(range(max(2, self.cycles)))
+        with m.If(advance):
+            m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
+        return beat
+
+    def _parallel(self) -> Module:
         m = Module()
         valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
@@ -127,11 +260,14 @@ class ThresholdUnit(wiring.Component):
     def _read(self, m: Module, enable: Signal) -> Signal:
         """The word of the beat now in stage 0: a counter over the beats of a pixel and the memory."""
         m.submodules.table = rom = Rom(self.word.size, self.words(), "thresholds")
-        beat = Signal(range(self.cycles))
-        with m.If(enable & self.i.valid):
-            m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
+        beat = self._beat(m, enable & self.i.valid)
         m.d.comb += [rom.addr.eq(beat), rom.en.eq(enable)]
         return rom.data
+
+
+def _memory_luts(width: int, words: int) -> float:
+    """LUTs of a read-only memory: none where block memory takes it (from about 1,000 bits), else a table of six inputs a bit."""
+    return 0.0 if width * words >= 1024 else width * -(-words // 64)
 
 
 def _thermometer_to_binary(m: Module, steps: list, bits: int, name: str):

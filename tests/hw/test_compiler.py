@@ -1,5 +1,4 @@
-"""The compiler end to end: random networks in RTL against the reference and onnxruntime, cycles and latency as predicted,
-generated files, refusals."""
+"""The compiler end to end: generated files, refusals, layouts and names; random networks are in test_random_networks.py."""
 
 import filecmp
 import json
@@ -8,10 +7,8 @@ import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, seed, settings
-from hypothesis import strategies as st
 
-from fermatnet.bench.random_networks import build, random_network
+from fermatnet.bench.random_networks import random_network
 from fermatnet.bench.rtl import simulate_top
 from fermatnet.bench.shapes import pa_resnet
 from fermatnet.hw import network
@@ -19,19 +16,6 @@ from fermatnet.hw.layers import Fold, layer_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
 from fermatnet.model.network.nodes import Conv, Dense, Levels, SumPool, Threshold
-
-
-class Drawn:
-    """Choices made by hypothesis, so that a failing network shrinks."""
-
-    def __init__(self, draw):
-        self.draw = draw
-
-    def integer(self, lo, hi):
-        return self.draw(st.integers(lo, hi))
-
-    def pick(self, options):
-        return options[self.integer(0, len(options) - 1)]
 
 
 def images_for(net, count, number):
@@ -51,29 +35,12 @@ def check_rtl(net, number, pick):
     assert design.latency <= result.latency <= (design.latency_bound if queued else design.latency)
 
 
-@seed(20260101)
-@settings(max_examples=4, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck), database=None)
-@given(st.data())
-def test_random_networks_in_rtl(data):
-    choices = Drawn(data.draw)
-    try:
-        net = build(choices, 5)
-    except InputError:
-        return      # a draw that no network file may hold
-    check_rtl(net, choices.integer(0, 99), choices.pick)
-
-
-def test_hundreds_of_random_networks_reference_is_onnxruntime(tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    for number in range(100):
+def test_files_come_back_as_they_were_saved(tmp_path):
+    for number in range(12):
         net = random_network(number)
         save(net, tmp_path / "net.onnx")
         images = images_for(net, 2, number)
-        session = onnxruntime.InferenceSession(tmp_path / "net.onnx", providers=["CPUExecutionProvider"])
-        (out,) = session.run(None, {session.get_inputs()[0].name: images})
-        np.testing.assert_array_equal(np.asarray(out).reshape(2, -1), run(net, images), err_msg=f"seed {number}")
-        if number % 30 == 0:
-            np.testing.assert_array_equal(run(load(tmp_path / "net.onnx"), images), run(net, images))
+        np.testing.assert_array_equal(run(load(tmp_path / "net.onnx"), images), run(net, images), err_msg=f"seed {number}")
 
 
 def small():

@@ -17,7 +17,7 @@ def check(make, x, expected, drive):
         np.testing.assert_array_equal(run.beats.reshape(expected.shape), expected)
         if stalls is None:
             assert np.all(np.array(run.produced) - np.array(run.accepted) == block.latency)
-            assert np.all(np.diff(run.accepted) == 1)
+            assert np.all(np.diff(run.accepted) == getattr(block, "gap", 1))
             assert len(run.beats) == block.cycles * x.size // (block.cycles * block.lanes)
 
 
@@ -33,6 +33,40 @@ def test_thresholds(lanes, pieces, x_shape, drive):
     x[0], x[1] = lo, hi - 1
     expected = (sign[:, None] * x[:, :, None] >= thresholds).sum(axis=2)
     check(lambda: ThresholdUnit(thresholds, sign, x_shape, lanes=lanes), x, expected, drive)
+
+
+@pytest.mark.parametrize("form", ["search", "serial"])
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("pieces", [1, 2, 3, 5, 7, 8])
+@pytest.mark.parametrize(("x_shape", "signs"), [(signed(7), [1, -1]), (unsigned(6), [1, -1]), (signed(7), [1]), (unsigned(6), [-1])])
+def test_searches(form, lanes, pieces, x_shape, signs, drive):
+    """Binary searches, with thresholds past either end of x's range and equal ones, and rows shorter than the search."""
+    rng = np.random.default_rng(pieces)
+    lo, hi = (-64, 64) if x_shape.signed else (0, 64)
+    thresholds = np.sort(rng.integers(-90 if len(signs) == 2 else -63, 90 if len(signs) == 2 else 63, (6, pieces)), axis=1)
+    thresholds[3] = thresholds[3, 0]
+    sign = rng.choice(signs, 6)
+    x = rng.integers(lo, hi, (30, 6))
+    x[0], x[1], x[2:12, 3] = lo, hi - 1, np.clip(thresholds[3, 0], lo, hi - 1)
+    expected = (sign[:, None] * x[:, :, None] >= thresholds).sum(axis=2)
+    check(lambda: ThresholdUnit(thresholds, sign, x_shape, lanes=lanes, form=form), x, expected, drive)
+
+
+def test_the_form_is_chosen_by_cost_and_interval():
+    rng = np.random.default_rng(0)
+    def unit(pieces, interval, lanes=1, form="auto"):
+        return ThresholdUnit(np.sort(rng.integers(-9999, 9999, (64, pieces)), axis=1), np.ones(64), signed(18), lanes=lanes, interval=interval, form=form)
+
+    assert (unit(7, 1).form, unit(7, 2).form, unit(7, 3).form, unit(1, 9).form) == ("search", "search", "serial", "parallel")
+    assert unit(7, 9, lanes=64).form == "parallel"      # constants
+    for pieces, interval in ((1, 1), (3, 1), (5, 9), (15, 4)):
+        chosen = unit(pieces, interval)
+        allowed = {form: cost for form, cost in chosen.costs().items() if form != "serial" or 1 < chosen.index_bits <= interval}
+        assert chosen.costs()[chosen.form] == min(allowed.values()) and chosen.gap <= interval
+    with pytest.raises(InputError, match="more than one beat a pixel"):
+        unit(3, 1, lanes=64, form="search")
+    with pytest.raises(InputError, match="form must be one of"):
+        unit(3, 1, form="linear")
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4])

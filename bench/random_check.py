@@ -1,0 +1,110 @@
+"""One random network through everything: numpy reference, onnxruntime, RTL with and without stalls; predicted cycles against counted ones."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fermatnet.bench.random_networks import Choices, build, drawn, shrink
+from fermatnet.bench.rtl import simulate_top
+from fermatnet.hw import network
+from fermatnet.hw.layers import layer_of
+from fermatnet.hw.schedule import CUT
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network, run, save
+
+__all__ = ["Outcome", "check", "check_seed", "onnxruntime_run", "shrunk"]
+
+IMAGES, CALM = 5, 3     # the first three without stalls: the distance between two of them is the period
+
+Simulate = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one network showed; ``problem`` is "" where all agrees. ``layers``: kinds in order; ``queues``: edges that have one."""
+
+    seed: int
+    problem: str = ""
+    layers: tuple[str, ...] = ()
+    cycles: int = 0
+    latency: int = 0
+    latency_exact: bool = False
+    queues: int = 0
+
+    def row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def onnxruntime_run(net: Network, images: np.ndarray) -> np.ndarray:
+    """Outputs int64 (n, K) by onnxruntime of the network's own file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    with tempfile.TemporaryDirectory(prefix="fermatnet-random-") as folder:
+        path = Path(folder) / "net.onnx"
+        save(net, path)
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    (out,) = session.run(None, {session.get_inputs()[0].name: images})
+    return np.asarray(out).reshape(len(images), -1).astype(np.int64)
+
+
+def check(net: Network, choices: Choices, seed: int, most_cycles: int, simulate: Simulate = simulate_top) -> Outcome:
+    """Folds drawn from ``choices`` among those of at most ``most_cycles`` cycles a layer (else the fastest), then everything compared."""
+    layers, folds = {node.name: layer_of(net, node) for node in net.nodes}, {}
+    for name, layer in layers.items():
+        options = sorted(layer.folds(), key=layer.cycles)
+        folds[name] = choices.pick([fold for fold in options if layer.cycles(fold) <= most_cycles] or options[:1])
+    # A device without trees of its own: random levels would have a new tree searched for every layer.
+    design = network.plan(net, folds=folds, device="ice40-hx8k", external="none")
+    images = np.random.default_rng(seed).integers(0, 256, (IMAGES, *net.input_shape)).astype(np.uint8)
+    expected = run(net, images)
+    queues = sum(max(edge.before, edge.after) > CUT for edge in design.schedule.edges.values())
+    found: dict[str, Any] = {"seed": seed, "layers": tuple(layer.kind for layer in layers.values()), "cycles": design.cycles_per_image,
+             "latency": design.latency, "queues": queues}
+    if not np.array_equal(onnxruntime_run(net, images), expected):
+        return Outcome(**found, problem="the reference and onnxruntime differ")
+    try:
+        result = simulate(network.Top(design), images, seed=seed, calm=CALM, limit=30 * (design.cycles_per_image + design.latency_bound) + 1000)
+    except AssertionError as error:
+        return Outcome(**found, problem=f"RTL: {error}")
+    period, bound = result.ends[CALM - 1] - result.ends[CALM - 2], design.latency_bound if queues else design.latency
+    if not np.array_equal(result.outputs, expected):
+        problem = "RTL and reference differ"
+    elif period != design.cycles_per_image:
+        problem = f"{period} cycles an image, {design.cycles_per_image} predicted"
+    elif not design.latency <= result.latency <= bound:
+        problem = f"latency {result.latency}, {design.latency} to {bound} predicted"
+    else:
+        problem = ""
+    return Outcome(**found, problem=problem, latency_exact=result.latency == design.latency)
+
+
+def check_seed(seed: int, most_cycles: int, simulate: Simulate = simulate_top) -> tuple[Outcome, list[int]]:
+    """The network of a seed; its outcome and the choices that make it and its folds again."""
+    net, choices = drawn(seed)
+    return check(net, choices, seed, most_cycles, simulate), choices.taken
+
+
+def shrunk(row: list[int], seed: int, most_cycles: int, simulate: Simulate = simulate_top, tries: int = 60) -> tuple[Outcome, list[int]]:
+    """A smaller network that still fails, and its choices."""
+    def outcome(given: list[int]) -> tuple[Outcome, list[int]] | None:
+        choices = Choices(given=given)
+        try:
+            net = build(choices, seed)
+        except InputError:
+            return None     # no network file may hold this
+        return check(net, choices, seed, most_cycles, simulate), choices.taken
+
+    def fails(given: list[int]) -> bool:
+        found = outcome(given)
+        return found is not None and bool(found[0].problem)
+
+    best = shrink(row, fails, tries)
+    found = outcome(best)
+    assert found is not None
+    return found
