@@ -18,7 +18,7 @@ from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.model.fermat.convolution import convolve2d
 from fermatnet.model.fermat.plan import Plan, choose
 
-__all__ = ["LAYERS", "TILES", "direct", "layer", "reference", "tile", "tiles"]
+__all__ = ["LAYERS", "TILES", "direct", "layer", "reference", "tile", "tiles", "variant"]
 
 LAYERS = ((11, 32, 3, 96), (7, 32, 96, 256), (5, 16, 256, 384), (5, 16, 384, 384), (3, 16, 384, 384))
 """(k, n + k - 1, f, f'): kernel, transform length, input and output channels; "same" padding, so n x n images of one tile."""
@@ -84,6 +84,23 @@ def tile(index: int, bits: int, products: int, spectra: str = "stored") -> dict[
         "stalled mismatches": stalled.mismatches + abs(stalled.beats - len(expected)), "unstable beats": plain.unstable + stalled.unstable,
         "cycles an image": block.cycles, "latency": plain.latency, "stated latency": block.latency,
         "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def variant(spectra: str = "computed", product_form: str = "karatsuba", products: int = 2) -> dict[str, Any]:
+    """A small INT16 layer in {F_4, F_5}, several tiles, in the other forms of the engine: without and with random stalls."""
+    rng = np.random.default_rng(3)
+    x, w = rng.integers(-32768, 32768, (2, 4, 13, 11)), rng.integers(-32768, 32768, (4, 4, 3, 3))
+    pad = (1, 1, 1, 1)
+    plan = choose(w, -32768, 32767, pad=pad, height=13, width=11, moduli=(16, 32), length=8, spectra=spectra)
+    block = Convolver(w, -32768, 32767, 13, 11, pad=pad, plan=plan, products=products, product_form=product_form)
+    beats, expected = x.transpose(0, 2, 3, 1).reshape(-1, 1), direct(x, w, pad).transpose(0, 2, 3, 1).reshape(-1, 1)
+    plain, stalled = play(block, beats, expected, bits_in=block.shape.width, bits_out=block.bits, images=2, seeds=(0, 7))
+    return {
+        "variant": f"{spectra} spectra, {product_form}, {products} products", "beats": plain.beats,
+        "mismatches": plain.mismatches + abs(plain.beats - len(expected)),
+        "stalled mismatches": stalled.mismatches + abs(stalled.beats - len(expected)), "unstable beats": plain.unstable + stalled.unstable,
+        "latency": plain.latency, "stated latency": block.latency, "cycles": plain.last_gap, "stated cycles": block.cycles,
     }
 
 

@@ -71,7 +71,8 @@ def pa_resnet(shape=(3, 32, 32), widths=(16, 32, 64), blocks=(1, 1, 1), *, m=4, 
 
 def pa_resnet18(side: int = 224, classes: int = 1000, seed: int = 0) -> Network:
     """ResNet-18 (M = 4, N = 5): 7x7 stem with stride 2, max-pool, four stages of two blocks, 1x1 downsampling."""
-    return pa_resnet((3, side, side), (64, 128, 256, 512), (2, 2, 2, 2), classes=classes, stem=7, stem_stride=2, stem_pool=True, seed=seed)
+    return pa_resnet((3, side, side), (64, 128, 256, 512), (2, 2, 2, 2), classes=classes, stem=7, stem_stride=2, stem_pool=True, seed=seed,
+                     engine="fermat")
 
 
 def pa_densenet(shape=(3, 32, 32), layers=(4, 4), growth=8, *, m=4, n=5, classes=10, seed=0) -> Network:

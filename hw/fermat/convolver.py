@@ -106,7 +106,7 @@ class Convolver(wiring.Component):
         low, high = output_range(weight, lo, hi, group)
         self.outputs, self.channels = weight.shape[0], weight.shape[1] * group
         self.geometry = Geometry(height, width, weight.shape[2:], stride, pad, dilation)
-        self.plan = plan or choose(weight, lo, hi, stride, pad, dilation, group, height, width)
+        self.plan = plan or choose(weight, lo, hi, stride, pad, dilation, group, height, width, products=products)
         self.weight, self.lo, self.hi, self.height, self.width, self.group = weight, lo, hi, height, width, group
         self.stride, self.pad, self.dilation = tuple(stride), tuple(pad), tuple(dilation)
         self.lanes_in, self.lanes_out, self.products, self.name = lanes_in, lanes_out, products, name

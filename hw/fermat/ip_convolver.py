@@ -49,7 +49,8 @@ def build_convolver(
     weight = _weights(weights, (outputs, inputs // group, kernel, kernel), weight_bits, seed)
     steps, border = (stride, stride), (pad, pad, pad, pad)
     plan = choose(
-        weight, lo, hi, steps, border, (1, 1), group, height, width, _moduli(moduli), length, spectra=spectra, memory_bits=memory_bits)
+        weight, lo, hi, steps, border, (1, 1), group, height, width, _moduli(moduli), length, spectra=spectra, memory_bits=memory_bits,
+        products=max(1, products))
     return Convolver(
         weight, lo, hi, height, width, stride=steps, pad=border, group=group, plan=plan, lanes_in=lanes_in, lanes_out=lanes_out,
         products=products, product_form=product_form)

@@ -16,9 +16,10 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range
+from fermatnet.model.fermat.cost import Layer, spectra_areas
 from fermatnet.model.fermat.residue import check_widths, modulus
 
-__all__ = ["SYSTEMS", "Geometry", "Plan", "choose", "longest", "phases", "polyphase"]
+__all__ = ["SYSTEMS", "Geometry", "Plan", "choose", "longest", "phases", "polyphase", "sizes"]
 
 SYSTEMS: tuple[tuple[int, ...], ...] = (
     (8,), (16,), (32,), (64,), (4, 8), (4, 16), (8, 16), (4, 8, 16), (4, 32), (8, 32), (4, 8, 32), (16, 32), (8, 16, 32),
@@ -31,8 +32,8 @@ ADDITION = 0.25
 LONGEST = 128
 """Longest transform the choice considers; longer ones can be forced."""
 
-STORED_BITS = 2_000_000
-"""Spectra above this many bits are computed on the fly when nothing else is asked for (an ECP5-85k has 3.8 Mbit of block RAM)."""
+PRODUCTS = 4
+"""Parallel products for which spectra are stored or computed, when their number is not known."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +150,14 @@ def choose(
     *,
     spectra: str = "auto",
     memory_bits: int = 0,
+    products: int = PRODUCTS,
 ) -> Plan:
     """The cheapest {moduli, lengths, tile} that the true range of the outputs allows.
 
     weight: integer (O, I/group, kh, kw); inputs in [lo, hi]; height, width: of the input image. ``moduli`` forces the
-    widths b, ``length`` a square transform. ``spectra``: "stored", "computed" or "auto"; ``memory_bits``: most bits the
-    stored spectra may take (0: no limit).
+    widths b, ``length`` a square transform. ``spectra``: "stored", "computed" or "auto", whichever takes the smaller share of a
+    device (`fermatnet.model.fermat.cost`) for ``products`` parallel products; ``memory_bits``: most bits the stored spectra may
+    take (0: no limit).
 
     Raises InputError, naming the bound and what would do, when a forced system is too small or has no root of the forced
     length, when the kernel is longer than the transform, or when stored spectra do not fit the memory.
@@ -178,14 +181,15 @@ def choose(
     cost, widths, lengths, tile, tiles = best
     count = len(phases(geometry))
     bits = out_channels * in_channels * count * prod(lengths) * sum(b + 1 for b in widths)
-    kept = _spectra(spectra, bits, memory_bits)
+    layer = sizes(weight, lo, hi, geometry, group, (low, high), widths, lengths)
+    kept, why = _spectra(spectra, bits, memory_bits, layer, products)
     direct = prod(geometry.out) * out_channels * in_channels * kh * kw
     reasons = (
         f"outputs in [{low}, {high}] need {(high - low + 1).bit_length()} bits; moduli {_names(widths)}"
         f"{' (forced)' if moduli else ''} tell {modulus(widths)} values apart; {lengths[0]}x{lengths[1]} points"
         f"{' (forced)' if length else ''} yield {tile[0]}x{tile[1]} outputs in {tiles[0]}x{tiles[1]} tiles"
         f"{f' of {count} phases' if count > 1 else ''}; {cost / direct:.2f} x the direct count of 8x8 multiplications per weight tap; "
-        f"spectra {kept} ({bits} bits)"
+        f"spectra {kept} ({why})"
     )
     return Plan(widths, lengths, geometry.phase_kernel, tile, tiles, count, low, high, kept, bits, cost, reasons)
 
@@ -248,10 +252,30 @@ def _cost(widths: tuple[int, ...], lengths: tuple[int, int], tiles: tuple[int, i
     return total * prod(tiles)
 
 
-def _spectra(wanted: str, bits: int, memory_bits: int) -> str:
-    limit = memory_bits or (STORED_BITS if wanted == "auto" else 0)
-    if wanted == "stored" and memory_bits and bits > memory_bits:
-        raise InputError(f"stored spectra take {bits} bits, the memory holds {memory_bits}; compute them on the fly (spectra 'computed')")
-    if wanted == "auto":
-        return "stored" if bits <= limit else "computed"
-    return wanted
+def sizes(weight: np.ndarray, lo: int, hi: int, geometry: Geometry, group: int, reach: tuple[int, int], widths: tuple[int, ...],
+          lengths: tuple[int, int]) -> Layer:
+    """What `fermatnet.model.fermat.cost` needs to know of a layer; ``reach``: range of its outputs."""
+    kernel = geometry.phase_kernel
+    tiles = tuple(ceil(out / (n - k + 1)) for out, n, k in zip(geometry.out, lengths, kernel, strict=True))
+    return Layer(
+        weight.shape[0], weight.shape[1] * group, group, geometry.kernel, geometry.out, geometry.width, geometry.stride[0],
+        signed_bits(lo, hi), signed_bits(int(weight.min()), int(weight.max())), signed_bits(*reach), widths, lengths, kernel,
+        (tiles[0], tiles[1]), len(phases(geometry)))
+
+
+def signed_bits(lo: int, hi: int) -> int:
+    """Bits of the integers lo..hi: two's complement where there are negative ones."""
+    return max((-lo - 1).bit_length(), hi.bit_length() if hi > 0 else 0) + 1 if lo < 0 else max(1, hi.bit_length())
+
+
+def _spectra(wanted: str, bits: int, memory_bits: int, layer: Layer, products: int) -> tuple[str, str]:
+    """"stored" or "computed", and why."""
+    if memory_bits and bits > memory_bits:
+        if wanted == "stored":
+            raise InputError(f"stored spectra take {bits} bits, the memory holds {memory_bits}; compute them on the fly (spectra 'computed')")
+        return "computed", f"{bits} bits exceed the memory of {memory_bits}"
+    stored, computed = spectra_areas(layer, products)
+    figures = f"stored {bits} bits in {stored.brams:.0f} block RAMs; on the fly {computed.luts:.0f} LUT and {computed.brams:.0f} block RAMs"
+    if wanted != "auto":
+        return wanted, f"as asked; {figures}, for {products} products"
+    return ("stored" if stored.worth <= computed.worth else "computed"), f"cheaper for {products} products: {figures}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.model.network.engine import conv_plan
+from fermatnet.model.network.engine import conv_choice
 from fermatnet.model.network.graph import Network
 from fermatnet.model.network.nodes import Conv, Dense, Node, PiecewiseConv
 
@@ -13,14 +13,14 @@ __all__ = ["engine_name", "summary"]
 
 
 def engine_name(net: Network, node: Node) -> tuple[str, str]:
-    """Engine of a layer in words and, for a Fermat layer, the reasons for its plan."""
+    """Engine of a layer in words and, for an integer convolution, the reasons for its engine and plan."""
     if isinstance(node, PiecewiseConv):
         return f"and-popcount {len(node.levels_w) - 1}x{len(node.levels_a) - 1}", ""
     if isinstance(node, Conv):
-        plan = conv_plan(net, node)
-        if plan is None:
-            return f"int{node.weight_bits}", ""
-        return "fermat " + "*".join(f"F(2^{b}+1)" for b in plan.widths), plan.reasons
+        choice = conv_choice(net, node)
+        if choice.plan is None:
+            return f"int{node.weight_bits}", choice.reasons
+        return "fermat " + "*".join(f"F(2^{b}+1)" for b in choice.plan.widths), choice.reasons
     return (f"int{node.weight_bits}", "") if isinstance(node, Dense) else ("", "")
 
 

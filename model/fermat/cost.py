@@ -1,0 +1,185 @@
+"""What the transform engine and a direct engine of equal throughput cost on an FPGA: DSP blocks, lookup tables, block RAMs.
+
+The models are counts of the engines' parts; the lookup tables of a part are fitted to its synthesis for 7-series (yosys; the parts
+and their figures: `fermatnet.bench.fermat_parts`). Resources are made comparable by the share of one device that they take:
+a Xilinx XC7A100T has 63400 lookup tables, 240 DSP blocks and 270 block RAMs of 18 kbit, so a DSP block is worth 264 lookup
+tables and a block RAM 235.
+"""
+
+from dataclasses import dataclass
+from math import ceil, prod
+
+__all__ = ["Area", "Layer", "Match", "block_rams", "direct_area", "matches", "spectra_areas", "transform_area"]
+
+LUTS, DSPS, BRAMS = 63400, 240, 270
+"""Lookup tables, DSP blocks and 18-kbit block RAMs of an XC7A100T (AMD DS180)."""
+
+PRODUCT = {4: (0, 46), 8: (1, 36), 16: (1, 68), 32: (4, 231), 64: (16, 909)}
+"""DSP blocks and lookup tables of one product modulo 2^b+1."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """DSP blocks, lookup tables and 18-kbit block RAMs."""
+
+    dsps: float = 0
+    luts: float = 0
+    brams: float = 0
+
+    def __add__(self, other: "Area") -> "Area":
+        return Area(self.dsps + other.dsps, self.luts + other.luts, self.brams + other.brams)
+
+    def __mul__(self, count: float) -> "Area":
+        return Area(self.dsps * count, self.luts * count, self.brams * count)
+
+    @property
+    def worth(self) -> float:
+        """In lookup tables, at the device's ratios."""
+        return self.luts + self.dsps * LUTS / DSPS + self.brams * LUTS / BRAMS
+
+    @property
+    def fits(self) -> bool:
+        return self.luts <= LUTS and self.dsps <= DSPS and self.brams <= BRAMS
+
+    def __str__(self) -> str:
+        return f"{self.dsps:.0f} DSP, {self.luts:.0f} LUT, {self.brams:.0f} block RAMs"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The sizes that decide a layer's cost.
+
+    outputs, channels: O and I; group; kernel: taps (kh, kw); out: outputs down and across; width: of the input image; input_bits,
+    weight_bits, sum_bits: of an element, a weight, an output. Of the transform engine: widths b, lengths (Ny, Nx), phase kernel,
+    tiles down and across, phases.
+    """
+
+    outputs: int
+    channels: int
+    group: int
+    kernel: tuple[int, int]
+    out: tuple[int, int]
+    width: int
+    stride: int
+    input_bits: int
+    weight_bits: int
+    sum_bits: int
+    widths: tuple[int, ...]
+    lengths: tuple[int, int]
+    phase_kernel: tuple[int, int]
+    tiles: tuple[int, int]
+    phases: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of an image."""
+        return prod(self.out) * self.outputs * (self.channels // self.group) * prod(self.kernel)
+
+    def cycles(self, products: int) -> int:
+        """Of the transform engine with so many parallel products, an image."""
+        return prod(self.tiles) * (self.outputs // self.group // products) * self.channels * self.phases * prod(self.lengths)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Both engines at one throughput: ``products`` of the transform engine, ``macs`` multiply-accumulates a cycle of the direct one."""
+
+    products: int
+    cycles: int
+    transform: Area
+    macs: int
+    direct: Area
+
+
+def block_rams(width: int, depth: int) -> int:
+    """18-kbit block RAMs of a memory, in the aspect ratio that takes the fewest; small ones are lookup-table RAM."""
+    if width * depth <= 1024:
+        return 0
+    return min(ceil(width / w) * ceil(depth / d) for w, d in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)))
+
+
+def _ram(width: int, depth: int) -> Area:
+    return Area(brams=block_rams(width, depth))
+
+
+def _transform(b: int, lengths: tuple[int, int]) -> Area:
+    stages = sum((n - 1).bit_length() for n in lengths)
+    return Area(luts=STAGE_LUTS * (b + 1) * stages + TRANSFORM_LUTS) + _ram(b + 1, prod(lengths))
+
+
+STAGE_LUTS = 5.3
+"""Of one stage of a serial transform, a bit: butterfly, rotator, delays."""
+
+TRANSFORM_LUTS = 80
+"""Of a serial two-dimensional transform beside its stages: control and transposer."""
+
+
+def inverse_transforms(products: int, planes: int) -> int:
+    """Fewest inverse transforms that work off ``products`` sums while the next ones are made: a divisor of ``products``."""
+    return next(count for count in range(1, products + 1) if products % count == 0 and count * planes >= products)
+
+
+def spectra_areas(layer: Layer, products: int) -> tuple[Area, Area]:
+    """Area of the kernels' spectra, stored and computed on the fly, for so many parallel products."""
+    points, kernels = prod(layer.lengths), layer.outputs * (layer.channels // layer.group) * layer.phases
+    stored, computed = Area(), _ram(layer.weight_bits * products, kernels // products * prod(layer.phase_kernel)) + Area(luts=60)
+    for b in layer.widths:
+        stored += _ram((b + 1) * products, kernels // products * points)
+        computed += (_transform(b, layer.lengths) + Area(luts=2 * (b + 1))) * products
+    return stored, computed
+
+
+def transform_area(layer: Layer, products: int, spectra: str) -> Area:
+    """Of the transform engine with ``products`` parallel products and ``spectra`` "stored" or "computed"."""
+    points, planes = prod(layer.lengths), layer.channels * layer.phases
+    inverses = inverse_transforms(products, planes // layer.group)
+    rows = layer.stride * (2 * layer.lengths[0] - layer.phase_kernel[0] + 1)
+    band = (layer.lengths[0] - layer.phase_kernel[0] + 1) * layer.out[1] * layer.outputs
+    area = Area(luts=BUFFER_LUTS) + _ram(layer.input_bits, rows * layer.width * layer.channels) + _ram(layer.sum_bits, 2 * band)
+    area += Area(luts=3 * layer.sum_bits * len(layer.widths)) * inverses
+    area += spectra_areas(layer, products)[spectra == "computed"]
+    for b in layer.widths:
+        dsps, luts = PRODUCT.get(b, (ceil((b + 1) / 17) ** 2, 0.22 * b * b))
+        area += _transform(b, layer.lengths) * (1 + inverses) + Area(luts=2 * (b + 1))
+        area += Area(dsps, luts + SUM_LUTS * (b + 1)) * products
+        area += _ram(b + 1, 2 * planes * points) + _ram((b + 1) * products, points) * 2
+    return area
+
+
+BUFFER_LUTS = 700
+"""Tile reader, output bands and job control."""
+
+SUM_LUTS = 3.0
+"""Of the accumulating adder, a bit."""
+
+
+def direct_area(layer: Layer, macs: int) -> Area:
+    """Of a sliding window and an array of ``macs`` multiply-accumulate units, one DSP block each."""
+    lanes = min(macs, layer.channels // layer.group)
+    rows = layer.kernel[0] + layer.stride
+    weights = layer.outputs * (layer.channels // layer.group) * prod(layer.kernel)
+    return (
+        Area(macs, 250 + MAC_LUTS * macs * (layer.input_bits + layer.weight_bits))
+        + _ram(layer.input_bits * lanes, ceil(rows * layer.width * layer.channels / lanes))
+        + _ram(layer.weight_bits * macs, ceil(weights / macs))
+    )
+
+
+MAC_LUTS = 1.0
+"""Of a multiply-accumulate unit beside its DSP block, a bit of the product: the tree of adders."""
+
+
+def matches(layer: Layer, spectra: str) -> list[Match]:
+    """Both engines at equal throughput, for every number of parallel products with which the transform engine fits the device.
+
+    Where it never does, for one product.
+    """
+    per = layer.outputs // layer.group
+    found = []
+    for products in (p for p in range(1, per + 1) if per % p == 0):
+        area = transform_area(layer, products, spectra)
+        if area.fits or products == 1:
+            cycles = layer.cycles(products)
+            macs = max(1, ceil(layer.macs / cycles))
+            found.append(Match(products, cycles, area, macs, direct_area(layer, macs)))
+    return [match for match in found if match.transform.fits] or found
