@@ -10,7 +10,7 @@ import numpy as np
 
 from fermatnet.model.fermat.software_codegen import lengths
 from fermatnet.model.fermat.software_convolution import clear_cache, convolve
-from fermatnet.model.fermat.software_plan import BITS, LANES, PACKED_WEIGHT, Costs
+from fermatnet.model.fermat.software_plan import BITS, COSTS, LANES, PACKED, PACKED_WEIGHT, RESULT, SECOND_CACHE, SHALLOW, Costs
 
 __all__ = ["calibrate", "median", "race", "ratio"]
 
@@ -72,18 +72,19 @@ def _stages(batch: int, channels: int, outputs: int, moduli: tuple[int, ...], n:
 def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 5) -> Costs:
     """Measures the constants of `software_plan.Costs` on this machine, one thread: some seconds for each modulus.
 
-    Transforms are timed at every length; the product at two depths, which separates multiply-adds from the join, and at one tile, where reading the
-    weights dominates.
+    Transforms are timed at every length, with spectra that the second cache holds; the product at two depths, which separates multiply-adds from the
+    join, and with one tile, where reading the weights is all; large spectra show what a byte outside the second cache costs, and few channels what is
+    saved where product and inverse are one step.
     """
     forward: dict[int, dict[int, float]] = {}
     inverse: dict[int, dict[int, float]] = {}
-    product, join, stream, call = {}, {}, [], []
+    product, join, saved, fetch, spill, call = {}, {}, {}, [], [], []
     for t in moduli:
         forward[t], inverse[t] = {}, {}
         for n in lengths(BITS[t]):
             if n == 1:
                 continue
-            batch = max(1, 4096 // (n * n))
+            batch = max(1, 4096 // (n * n))  # spectra that fill SECOND_CACHE
             tile = n - 2
             stages, points = _stages(batch, 64, 64, (t,), n, tile, rounds)
             kept = (1 + tile / n) / 2
@@ -91,18 +92,24 @@ def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 5) -> Costs:
             inverse[t][n] = stages["inverse"] / (batch * 4 * points * kept)
             call.append(stages["rest"])
         forward[t][1], inverse[t][1] = forward[t][4], inverse[t][4]
-        batch, outputs = 24, 128
-        shallow, points = _stages(batch, 32, outputs, (t,), 16, 12, rounds)
-        deep, _ = _stages(batch, 256, outputs, (t,), 16, 12, rounds)
-        single, _ = _stages(1, 256, outputs, (t,), 16, 12, rounds)
-        panels = points * outputs // 16
-        slope = (deep["product"] - shallow["product"]) / (panels * (256 - 32))  # batch multiply-adds and 16 weights
-        weights = single["product"] / (panels * 256)
-        per_byte = max(0.0, (weights - slope / batch) / (16 * PACKED_WEIGHT[t]) * batch / (batch - 1))
-        stream.append(per_byte)
-        product[t] = (slope - 16 * PACKED_WEIGHT[t] * per_byte) / batch
-        join[t] = max(0.0, shallow["product"] / panels - 32 * slope) / batch
+        batch, outputs, n, tile = 24, 128, 16, 12
+        few, most = (_stages(batch, channels, outputs, (t,), n, tile, rounds)[0] for channels in (32, 256))
+        single, points = _stages(1, 256, outputs, (t,), n, tile, rounds)
+        panels, read = points * outputs // 16, points * outputs * 256 * PACKED_WEIGHT[t]
+        deeper = (most["product"] - few["product"]) / (256 - 32)  # seconds a channel: `batch` multiply-adds and reading the weights
+        joins = max(0.0, few["product"] - 32 * deeper)
+        fetch.append(single["product"] / read)
+        product[t] = (deeper - single["product"] / 256) / (panels * batch)
+        join[t] = joins / (panels * batch)
+        kept = (1 + (tile + 1) / n) / 2
+        together, _ = _stages(batch, SHALLOW, outputs, (t,), n, tile, rounds)
+        apart = panels * batch * (SHALLOW * product[t] + join[t] + inverse[t][n] * kept)
+        saved[t] = (apart - together["finish"]) / (panels * batch)
+        bytes_ = points * batch * (256 * PACKED[t] + outputs * RESULT[t]) - 2 * SECOND_CACHE
+        spilled = most["forward"] + most["inverse"] - batch * points * (256 // LANES[t] * forward[t][n] + outputs // 16 * inverse[t][n] * kept)
+        spill.append(max(0.0, spilled) / bytes_)
     alone = sum(_stages(16, 64, 64, (t,), 16, 14, rounds)[0]["inverse"] for t in (4, 5))
     both = _stages(16, 64, 64, (4, 5), 16, 14, rounds)[0]["inverse"]
     garner = max(0.0, both - alone) / (16 * 64 * 14 * 14)
-    return Costs(forward, inverse, product, join, statistics.median(stream), garner, statistics.median(call))
+    middle = statistics.median
+    return Costs(forward, inverse, product, join, middle(fetch), middle(spill), garner, middle(call), saved, COSTS.direct)

@@ -81,7 +81,7 @@ def _loops(layer: Layer, threads: int) -> Callable[[], np.ndarray]:
     out: np.ndarray = np.empty((s, o, n, n), layer.result)
 
     def call() -> np.ndarray:
-        run(address(x), address(w), address(out), s, f, *x.shape[2:], o, k, k, n, threads)
+        run(address(x), address(w), address(out), s, 1, f, *x.shape[2:], o, k, k, n, threads)
         return out
 
     return call

@@ -19,7 +19,7 @@ import platformdirs
 
 from fermatnet.model.fermat import software_codegen
 
-__all__ = ["Geometry", "available", "cache_directory", "library", "why_not"]
+__all__ = ["Geometry", "Operands", "available", "cache_directory", "library", "why_not"]
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
 SOURCE = Path(__file__).with_name("software_kernels.cpp")
@@ -34,6 +34,18 @@ class Geometry(ctypes.Structure):
     """The struct of the same name in the C++: an unstrided convolution cut into tiles (every field an int64)."""
 
     _fields_ = [(name, ctypes.c_int64) for name in _FIELDS.split()]
+
+
+class Operands(ctypes.Structure):
+    """The struct of the same name in the C++: spectra of activations and weights, with their depths, for F_3, F_4 and F_5."""
+
+    _fields_ = [("a", ctypes.c_void_p * 3), ("b", ctypes.c_void_p * 3), ("depth", ctypes.c_int64 * 3), ("e", ctypes.c_void_p)]
+
+    @classmethod
+    def of(cls, spectra: dict[int, tuple[int | None, int | None, int]], constants: int | None) -> "Operands":
+        """spectra: {t: (address of the activations, address of the weights, depth)}."""
+        a, b, depth = zip(*(spectra.get(t, (None, None, 0)) for t in (3, 4, 5)), strict=True)
+        return cls((ctypes.c_void_p * 3)(*a), (ctypes.c_void_p * 3)(*b), (ctypes.c_int64 * 3)(*depth), constants)
 
 
 def cache_directory() -> Path:
@@ -85,9 +97,10 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
     found.fermat_augment_tiles.argtypes = [i, i, i, i, i, p, p]
     found.fermat_multiply.argtypes = [i, p, p, p, p, i, i, i, i, i]
     found.fermat_inverse.argtypes = [i, p, p, p, ctypes.POINTER(Geometry), i, i, i, p, i, p, i]
-    for name in ("direct_planes32", "direct_planes64", "direct_blocked32", "direct_blocked64"):
-        getattr(found, name).argtypes = [p, p, p, *[i] * 9]
-    for name in ("fermat_forward", "fermat_weights", "fermat_augment_weights", "fermat_augment_tiles", "fermat_multiply", "fermat_inverse"):
+    found.fermat_finish.argtypes = [i, ctypes.POINTER(Operands), ctypes.POINTER(Geometry), i, i, i, p, i, p, i]
+    for name, numbers in (("direct_planes32", 10), ("direct_planes64", 10), ("direct_blocked32", 9), ("direct_blocked64", 9)):
+        getattr(found, name).argtypes = [p, p, p, *[i] * numbers]
+    for name in ("fermat_forward", "fermat_weights", "fermat_augment_weights", "fermat_augment_tiles", "fermat_multiply", "fermat_inverse", "fermat_finish"):
         getattr(found, name).restype = None
     found.fermat_exceptions.restype = i
     found.fermat_instructions.restype = ctypes.c_char_p

@@ -16,7 +16,7 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat import software_build, software_generic
-from fermatnet.model.fermat.software_plan import PACKED, PACKED_WEIGHT, RESULT, SoftwarePlan, choose, output_interval
+from fermatnet.model.fermat.software_plan import PACKED, PACKED_WEIGHT, RESULT, SHALLOW, SoftwarePlan, choose, output_interval
 from fermatnet.model.fermat.software_weights import WeightCache, Weights, address, constants, spaced
 
 __all__ = [
@@ -78,7 +78,7 @@ def check_integers(name: str, a: Any, axes: str) -> Any:
 def input_range(x: np.ndarray) -> tuple[int, int]:
     """The data's range, widened to whole bits so that batches of one layer get one plan; exact ends where the widening is out of int64."""
     low, high = int(x.min()), int(x.max())
-    bits = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0)
+    bits = max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0)
     return (0 if low >= 0 else -(1 << bits)), (1 << bits) - 1
 
 
@@ -158,12 +158,19 @@ def _run_compiled(
     per_panel = points * sum(PACKED_WEIGHT[t] for t in plan.moduli) * depth * 16
     panels = -(-outputs // 16)
     group = min(panels, max(1, memory // 2 // per_panel)) * 16
-    per_tile = points * (max(PACKED[t] for t in plan.moduli) * depth + sum(RESULT[t] for t in plan.moduli) * min(group, panels * 16))
+    shallow = channels <= SHALLOW
+    if shallow:
+        per_tile = points * sum(PACKED[t] for t in plan.moduli) * depth
+    else:
+        per_tile = points * (max(PACKED[t] for t in plan.moduli) * depth + sum(RESULT[t] for t in plan.moduli) * min(group, panels * 16))
     if per_tile + min(group, 16) // 16 * per_panel > memory:
         raise InputError(f"memory={memory} bytes is too little for one tile: {per_tile + per_panel} would do")
     # spectra of a chunk fit the last cache, unless the weights, read once a chunk, are larger than that
     chunk = min(tiles, max(1, min(memory // 2, max(CACHED, 2 * per_panel * group // 16)) // per_tile))
     keep = group >= outputs
+    called = (int(out.itemsize == 8), address(out_strides), threads)
+    sets = sum(1 << t for t in plan.moduli)
+    joining = constants(points)  # named, because only its address goes on
     for first in range(0, outputs, group):
         last = min(outputs, first + group)
         width = -(-(last - first) // 16) * 16
@@ -172,49 +179,39 @@ def _run_compiled(
         clock = [started, now()]
         for tile in range(0, tiles, chunk):
             count = min(chunk, tiles - tile)
+            activations: dict[int, np.ndarray] = {}
             results: dict[int, np.ndarray] = {}
             for t in plan.moduli:
                 s = spectra[t]
-                a = _borrow("activations", points * spaced(count * s.depth * PACKED[t]))
+                a = activations[t] = _borrow(f"activations{t if shallow else ''}", points * spaced(count * s.depth * PACKED[t]))
                 compiled.fermat_forward(t, address(x), geometry, tile, count, s.depth, address(a), threads)
                 if s.extra is not None:
                     compiled.fermat_augment_tiles(count, channels, points, s.depth, s.repeats, address(s.extra), address(a))
                 clock.append(now())
-                results[t] = _borrow(f"results{t}", points * spaced(count * width * RESULT[t]))
-                compiled.fermat_multiply(
-                    t,
-                    address(a),
-                    address(s.packed),
-                    address(constants(points)),
-                    address(results[t]),
-                    points,
-                    count,
-                    s.depth,
-                    last - first,
-                    threads,
+                if not shallow:
+                    results[t] = _borrow(f"results{t}", points * spaced(count * width * RESULT[t]))
+                    to = address(results[t])
+                    compiled.fermat_multiply(t, address(a), address(s.packed), address(joining), to, points, count, s.depth, last - first, threads)
+                    clock.append(now())
+            target = address(out[:, first:last])
+            if shallow:
+                operands = software_build.Operands.of(
+                    {t: (address(activations[t]), address(spectra[t].packed), spectra[t].depth) for t in plan.moduli}, address(joining)
                 )
-                clock.append(now())
-            compiled.fermat_inverse(
-                sum(1 << t for t in plan.moduli),
-                *(address(results.get(t)) for t in (3, 4, 5)),
-                geometry,
-                tile,
-                count,
-                last - first,
-                address(out[:, first:last]),
-                int(out.itemsize == 8),
-                address(out_strides),
-                threads,
-            )
+                compiled.fermat_finish(sets, operands, geometry, tile, count, last - first, target, *called)
+            else:
+                compiled.fermat_inverse(sets, *(address(results.get(t)) for t in (3, 4, 5)), geometry, tile, count, last - first, target, *called)
             clock.append(now())
         if profile is not None:
-            names = ["weights", *(["forward", "product"] * len(plan.moduli) + ["inverse"]) * -(-tiles // chunk)]
+            each = ["forward"] * len(plan.moduli) + ["finish"] if shallow else ["forward", "product"] * len(plan.moduli) + ["inverse"]
+            names = ["weights", *each * -(-tiles // chunk)]
             for name, begin, end in zip(names, clock, clock[1:], strict=False):
                 profile[name] = profile.get(name, 0.0) + end - begin
 
 
-def direct(x: np.ndarray, w: np.ndarray, padding: tuple[int, int] = (0, 0), threads: int = 1, bits: int = 64) -> np.ndarray:
-    """The direct loops, compiled the same way: x (n, C, H, W), w (O, C, kh, kw) -> (n, O, OH, OW) in int64 or int32; the caller knows that it fits."""
+def direct(x: np.ndarray, w: np.ndarray, padding: tuple[int, int] = (0, 0), threads: int = 1, bits: int = 64, groups: int = 1) -> np.ndarray:
+    """The direct loops, compiled the same way: x (n, C, H, W), w (O, C / groups, kh, kw) -> (n, O, OH, OW) in int64 or int32; the caller knows that
+    every sum fits."""
     kind = np.int64 if bits == 64 else np.int32
     n, channels, height, width = x.shape
     outputs, _, kh, kw = w.shape
@@ -225,8 +222,14 @@ def direct(x: np.ndarray, w: np.ndarray, padding: tuple[int, int] = (0, 0), thre
     taps = np.ascontiguousarray(w, kind)
     out = np.empty((n, outputs, oh, ow), kind)
     loops = getattr(software_build.library(), f"direct_planes{bits}")
-    loops(address(padded), address(taps), address(out), n, channels, *padded.shape[2:], outputs, kh, kw, ow, threads)
+    loops(address(padded), address(taps), address(out), n, groups, channels // groups, *padded.shape[2:], outputs, kh, kw, ow, threads)
     return out
+
+
+def _loop_bits(x_range: tuple[int, int], reach: int, w: np.ndarray) -> int:
+    """32 where the input, the kernels and every sum (up to `reach`, which bounds the partial ones too) fit 32 bits, else 64."""
+    inside = max(-x_range[0], x_range[1], int(w.max()), -int(w.min()), reach)
+    return 32 if inside <= 0x7FFFFFFF else 64
 
 
 def _unstrided(
@@ -237,7 +240,7 @@ def _unstrided(
     if profile is not None:
         profile.setdefault("plans", []).append(plan)  # type: ignore[arg-type, attr-defined]
     if plan.method == "direct" and backend == "compiled":
-        out[...] = direct(x, weights.w, padding, threads)
+        out[...] = direct(x, weights.w, padding, threads, _loop_bits(x_range, max(plan.high, -plan.low), weights.w))
     elif backend == "compiled":
         _run_compiled(x, weights, padding, plan, out, memory, threads, profile)
     else:
@@ -331,10 +334,13 @@ def convolve(
     narrow = np.dtype(dtype) == np.int32
     if np.dtype(dtype) not in (np.dtype(np.int32), np.dtype(np.int64)):
         raise InputError(f"dtype must be int64 or int32, not {np.dtype(dtype).name}")
+    if groups > 1 and engine == "compiled" and method != "fermat":
+        found = _grouped_loops(x, w, pads, groups, bounds, used, narrow, profile, options)
+        if found is not None:
+            return found
     parts = [Weights(w[g * each_out : (g + 1) * each_out]) if not cache else spectra_cache.find(w[g * each_out : (g + 1) * each_out]) for g in range(groups)]
     reach = max(max(high, -low) for low, high in (part.interval(*bounds) for part in parts))
-    if narrow and reach > 0x7FFFFFFF:
-        raise InputError(f"results up to {reach} do not fit int32: use int64")
+    _check_reach(narrow, reach)
     out = np.empty((x.shape[0], w.shape[0], *out_size), np.int32 if narrow else np.int64)
     for g, part in enumerate(parts):
         target = out[:, g * each_out : (g + 1) * each_out]
@@ -342,6 +348,29 @@ def convolve(
     if cache:
         spectra_cache.trim()
     return out
+
+
+def _grouped_loops(
+    x: np.ndarray, w: np.ndarray, padding: tuple[int, int], groups: int, x_range: tuple[int, int], threads: int, narrow: bool, profile: dict | None,
+    options: dict[str, Any],
+) -> np.ndarray | None:  # fmt: skip
+    """All groups at once by direct loops, where the plan of a group says loops (depthwise layers); None where it does not."""
+    outputs, channels, kh, kw = w.shape
+    interval = output_interval(w, *x_range)
+    out = (x.shape[2] + 2 * padding[0] - kh + 1, x.shape[3] + 2 * padding[1] - kw + 1)
+    plan = choose((x.shape[0], channels, outputs // groups, kh, kw, *out), *interval, **options)
+    if plan.method != "direct":
+        return None
+    reach = max(interval[1], -interval[0])
+    _check_reach(narrow, reach)
+    if profile is not None:
+        profile.setdefault("plans", []).append(plan)
+    return direct(x, w, padding, threads, _loop_bits(x_range, reach, w), groups).astype(np.int32 if narrow else np.int64, copy=False)
+
+
+def _check_reach(narrow: bool, reach: int) -> None:
+    if narrow and reach > 0x7FFFFFFF:
+        raise InputError(f"results up to {reach} do not fit int32: use int64")
 
 
 def _narrow(a: np.ndarray, dtype: type) -> np.ndarray:

@@ -5,6 +5,7 @@
 //   forward  : image tiles -> spectra, layout [point, tile, pair of channels, limb plane, 2], int16
 //   multiply : at every point a matrix product over the channels, tiles x C by C x O, in 16-bit limbs with 32-bit sums
 //   inverse  : spectra -> tiles of the image; several moduli are joined by the Chinese remainder theorem (Garner)
+// Where there are few channels, `finish` takes the place of the last two: products go straight into the buffers of the inverse transforms.
 //
 // Limbs. A product modulo F_3 = 257 needs one pass of 16-bit multiply-add (residues are at most 128). Modulo F_4 = 65537 the activation is split into
 // two 8-bit limbs: two passes. F_5 = 641 * 6700417, so a product modulo F_5 is one pass modulo 641 and, with two 11-bit limbs and Karatsuba's
@@ -18,6 +19,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -70,7 +73,7 @@ template <class F> static void parallel_for(long n, int threads, F body) {
 
 template <class T> struct Buffer {  // 64-byte aligned scratch of one thread
     T *p;
-    explicit Buffer(size_t n) : p(static_cast<T *>(std::aligned_alloc(64, (n * sizeof(T) + 63) / 64 * 64))) {}
+    explicit Buffer(size_t n) : p(static_cast<T *>(std::aligned_alloc(64, (n * sizeof(T) / 64 + 1) * 64))) {}
     ~Buffer() { std::free(p); }
     Buffer(const Buffer &) = delete;
 };
@@ -166,53 +169,61 @@ template <class R> static inline typename R::V reduce_loose(typename R::V x, int
 }
 
 // -------------------------------------------------------------------------------------------------------------- forward
-template <class R, class T> static void load_tile(const T *x, const Geometry &g, long tile, long channel, typename R::V *buffer, long &rows) {
+// Rows of a tile in a thread's buffer are one vector longer than the transform: at a power of two, a column would fall into one set of the first cache.
+static inline long pitch(const Geometry &g) { return g.points_x + 1; }
+
+// One channel of a tile into lane `lane` of the buffer, which is zero; returns the number of rows that hold anything.
+template <class R, class T> static long load_plane(const T *x, const Geometry &g, long tile, long channel, long lane, typename R::V *buffer) {
     typedef typename R::S S;
-    const long lanes = R::LANES, columns = g.points_x;
+    const long lanes = R::LANES;
     const long tx = tile % g.tiles_x, ty = tile / g.tiles_x % g.tiles_y, n = tile / (g.tiles_x * g.tiles_y);
     const long y0 = ty * g.tile_y - g.pad_y, x0 = tx * g.tile_x - g.pad_x;
     long outputs = g.out_height - ty * g.tile_y;
     if (outputs > g.tile_y) outputs = g.tile_y;
-    rows = outputs + g.kernel_y - 1;
-    S *out = reinterpret_cast<S *>(buffer);
-    std::memset(buffer, 0, sizeof(*buffer) * g.points_y * columns);
-    const long first = x0 < 0 ? -x0 : 0;
+    const long rows = outputs + g.kernel_y - 1, first = x0 < 0 ? -x0 : 0;
     long last = g.width - x0;
-    if (last > columns) last = columns;
-    for (long l = 0; l < lanes && channel + l < g.channels; l++) {
-        const T *plane = x + n * g.stride_n + (channel + l) * g.stride_c;
-        for (long y = 0; y < rows; y++) {
-            if (y0 + y < 0 || y0 + y >= g.height) continue;
-            const T *row = plane + (y0 + y) * g.stride_y + x0 * g.stride_x;
-            S *to = out + y * columns * lanes + l;
-            for (long i = first; i < last; i++) {
-                if constexpr (sizeof(T) <= 2 || (sizeof(T) == 4 && sizeof(S) == 8)) to[i * lanes] = S(row[i * g.stride_x]);
-                else to[i * lanes] = S(balanced_scalar(row[i * g.stride_x], R::F));
-            }
+    if (last > g.points_x) last = g.points_x;
+    const T *plane = x + n * g.stride_n + channel * g.stride_c;
+    for (long y = 0; y < rows; y++) {
+        if (y0 + y < 0 || y0 + y >= g.height) continue;
+        const T *row = plane + (y0 + y) * g.stride_y + x0 * g.stride_x;
+        S *to = reinterpret_cast<S *>(buffer) + y * pitch(g) * lanes + lane;
+        for (long i = first; i < last; i++) {
+            if constexpr (sizeof(T) <= 2 || (sizeof(T) == 4 && sizeof(S) == 8)) to[i * lanes] = S(row[i * g.stride_x]);
+            else to[i * lanes] = S(balanced_scalar(row[i * g.stride_x], R::F));
         }
     }
+    return rows;
 }
 
 template <class R, class T> static void forward_typed(const T *x, const Geometry &g, long tile0, long tiles, long k_padded, int16_t *a, int threads) {
     typedef typename R::V V;
-    const long points = g.points_y * g.points_x, blocks = (g.channels + R::LANES - 1) / R::LANES, step = spaced(tiles * k_padded * R::PA * 2) / 2;
+    const long points = g.points_y * g.points_x, blocks = (k_padded + R::LANES - 1) / R::LANES, step = spaced(tiles * k_padded * R::PA * 2) / 2;
+    // with few channels, the lanes of a vector are those of several tiles, one after the other as in the spectrum
+    const long together = k_padded < R::LANES && R::LANES % k_padded == 0 ? R::LANES / k_padded : 1, area = g.points_y * pitch(g);
     // a first pass that knows its inputs are short, or one for balanced residues
     const auto rows_pass = sizeof(T) <= 2 ? R::small(g.points_x) : R::first(g.points_x);
     const auto columns_pass = R::last(g.points_y);
-    parallel_for(tiles, threads, [&](auto each) {
-        Buffer<V> buffer(points);
-        each([&](long m) {
+    parallel_for((tiles + together - 1) / together, threads, [&](auto each) {
+        Buffer<V> buffer(area);
+        each([&](long job) {
+            const long m = job * together, here = tiles - m < together ? tiles - m : together;
             for (long block = 0; block < blocks; block++) {
                 const long c0 = block * R::LANES;
-                long rows, count = k_padded - c0;
+                long rows = 0, count = k_padded * here - c0;
                 if (count > R::LANES) count = R::LANES;
-                load_tile<R, T>(x, g, tile0 + m, c0, buffer.p, rows);
-                for (long y = 0; y < rows; y++) rows_pass(buffer.p + y * g.points_x, 1, g.points_x);
-                for (long i = 0; i < g.points_x; i++) columns_pass(buffer.p + i, g.points_x, g.points_y);
+                std::memset(buffer.p, 0, sizeof(V) * area);
+                for (long i = 0; i < here; i++)
+                    for (long l = 0; l < R::LANES && c0 + l < g.channels; l++) {
+                        const long used = load_plane<R, T>(x, g, tile0 + m + i, c0 + l, i * k_padded + l, buffer.p);
+                        if (used > rows) rows = used;
+                    }
+                for (long y = 0; y < rows; y++) rows_pass(buffer.p + y * pitch(g), 1, g.points_x);
+                for (long i = 0; i < g.points_x; i++) columns_pass(buffer.p + i, pitch(g), g.points_y);
                 for (long p = 0; p < points; p++) {
                     typename R::P planes[R::PA];
                     int16_t line[R::LANES * R::PA], *to = a + p * step + (m * k_padded + c0) * R::PA;
-                    R::split(buffer.p[p], planes);
+                    R::split(buffer.p[p / g.points_x * pitch(g) + p % g.points_x], planes);
                     if (count == R::LANES) {
                         R::interleave(planes, to);
                     } else {
@@ -459,7 +470,7 @@ __attribute__((noinline)) static void sum3(const int16_t *a, long lda, long star
 }
 
 template <class R, int MR>
-static void micro(const int16_t *a, long lda, long pairs, const int16_t *b, const int64_t *e, typename R::S *c, long ldc) {
+static void micro(const int16_t *a, long lda, long pairs, const int16_t *b, const int64_t *e, typename R::S *c, long ldc, long half) {
     const long step = CHUNK / 2;
     if constexpr (R::PA == 4) {
         if (pairs <= step) {
@@ -468,7 +479,7 @@ static void micro(const int16_t *a, long lda, long pairs, const int16_t *b, cons
             for (int r = 0; r < MR; r++)
                 for (int h = 0; h < 2; h++) {
                     const L8 t = reduce_loose<R>(join(s[r], e, h), 32);
-                    std::memcpy(c + r * ldc + 8 * h, &t, 64);
+                    std::memcpy(c + r * ldc + half * h, &t, 64);
                 }
             return;
         }
@@ -483,7 +494,7 @@ static void micro(const int16_t *a, long lda, long pairs, const int16_t *b, cons
         for (int r = 0; r < MR; r++)
             for (int h = 0; h < 2; h++) {
                 const L8 t = reduce_loose<R>(total[r][h], 32);
-                std::memcpy(c + r * ldc + 8 * h, &t, 64);
+                std::memcpy(c + r * ldc + half * h, &t, 64);
             }
     } else {
         W total[MR];
@@ -504,10 +515,19 @@ static void micro(const int16_t *a, long lda, long pairs, const int16_t *b, cons
     }
 }
 
+// `half`: elements from the first eight results of a row to the last eight, where a vector holds eight
 template <class R, int MR>
-static void rows(int count, const int16_t *a, long lda, long pairs, const int16_t *b, const int64_t *e, typename R::S *c, long ldc) {
-    if (count == MR) return micro<R, MR>(a, lda, pairs, b, e, c, ldc);
-    if constexpr (MR > 1) rows<R, MR - 1>(count, a, lda, pairs, b, e, c, ldc);
+static void rows(int count, const int16_t *a, long lda, long pairs, const int16_t *b, const int64_t *e, typename R::S *c, long ldc, long half) {
+    if (count == MR) return micro<R, MR>(a, lda, pairs, b, e, c, ldc, half);
+    if constexpr (MR > 1) rows<R, MR - 1>(count, a, lda, pairs, b, e, c, ldc, half);
+}
+
+template <class R> constexpr long most_rows() {
+#if defined(__AVX512BW__)
+    return R::MR;
+#else
+    return 2;  // 16 registers of 32 bytes
+#endif
 }
 
 template <class R>
@@ -516,11 +536,7 @@ static void multiply_any(const int16_t *a, const int16_t *b, const int64_t *e, t
     const long panels = (outputs + 15) / 16, ldc = panels * 16, lda = R::PA * k_padded, pairs = k_padded / 2;
     const long a_step = spaced(tiles * lda * 2) / 2, b_step = spaced(panels * pairs * R::PB * 64) / 2;
     const long c_step = spaced(tiles * ldc * long(sizeof(*c))) / long(sizeof(*c));
-#if defined(__AVX512BW__)
-    const long most = R::MR;
-#else
-    const long most = 2;  // 16 registers of 32 bytes
-#endif
+    const long most = most_rows<R>();
     const long band = 16 * most;  // rows whose limbs stay in the second cache while all panels pass by
     parallel_for(points, threads, [&](auto each) {
         each([&](long p) {
@@ -528,9 +544,13 @@ static void multiply_any(const int16_t *a, const int16_t *b, const int64_t *e, t
                 const long in_band = tiles - m0 < band ? tiles - m0 : band, groups = (in_band + most - 1) / most;
                 for (long panel = 0; panel < panels; panel++)
                     for (long group = 0; group < groups; group++) {
+                        // the next panel comes while the groups of this one are at work; left alone, it would come in a burst and be waited for
+                        const int16_t *next_panel = b + p * b_step + (panel + 1) * pairs * R::PB * 32;
+                        const long lines = groups > 1 ? pairs * R::PB : 0;
+                        for (long i = lines * group / groups; i < lines * (group + 1) / groups; i++) __builtin_prefetch(next_panel + i * 32, 0, 2);
                         const long first = m0 + in_band * group / groups, next = m0 + in_band * (group + 1) / groups;
                         rows<R, R::MR>(int(next - first), a + p * a_step + first * lda, lda, pairs, b + p * b_step + panel * pairs * R::PB * 32, e,
-                                       c + p * c_step + first * ldc + panel * 16, ldc);
+                                       c + p * c_step + first * ldc + panel * 16, ldc, 8);
                     }
             }
         });
@@ -538,92 +558,251 @@ static void multiply_any(const int16_t *a, const int16_t *b, const int64_t *e, t
 }
 
 // -------------------------------------------------------------------------------------------------------------- inverse
-template <class R> static void inverse_tile(const typename R::S *c, long tiles, long ldc, long m, long o0, const Geometry &g, long rows,
-                                            typename R::V *buffer, int64_t *out, long columns) {
-    const long points = g.points_y * g.points_x;
-    const long step = spaced(tiles * ldc * long(sizeof(*c))) / long(sizeof(*c));
-    const auto columns_pass = R::back(g.points_y), rows_pass = R::end(g.points_x);
-    for (long half = 0; half < 16; half += R::LANES) {
-        for (long p = 0; p < points; p++) std::memcpy(buffer + p, c + p * step + m * ldc + o0 + half, 64);
-        for (long i = 0; i < g.points_x; i++) columns_pass(buffer + i, g.points_x, rows);
-        for (long y = 0; y < rows; y++) {
-            rows_pass(buffer + y * g.points_x, 1, columns);
-            for (long x = 0; x < columns; x++)
-                for (int l = 0; l < R::LANES; l++) out[(y * columns + x) * 16 + half + l] = buffer[y * g.points_x + x][l];
-        }
-    }
+// Sets of moduli are bit masks, 1 << t for F_t. A result is a W (sixteen outputs in 32 bits) where the set allows, else two L8.
+template <int SET> constexpr bool wide() { return (SET & 32) && SET != 32; }
+template <int SET> struct Sixteen { W w; };
+struct Wide { L8 half[2]; };
+template <> struct Sixteen<40> : Wide {};
+template <> struct Sixteen<48> : Wide {};
+template <> struct Sixteen<56> : Wide {};
+
+static inline W narrow(L8 a, L8 b) {
+#if defined(__AVX512F__)
+    return (W)_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32((__m512i)a)), _mm512_cvtepi64_epi32((__m512i)b), 1);
+#else
+    W to;
+    for (int l = 0; l < 8; l++) to[l] = int32_t(a[l]), to[l + 8] = int32_t(b[l]);
+    return to;
+#endif
+}
+static inline L8 widen(W a, int half) {
+    I8 part;
+    std::memcpy(&part, reinterpret_cast<const char *>(&a) + 32 * half, 32);
+    return __builtin_convertvector(part, L8);
 }
 
-// Representatives below 2^16 + 2^(bits - 16) modulo F_4, and below 2^9 modulo F_3 (where 2^16 = 1), of an int64; no division, so loops over them vectorise
-static inline int64_t fold16(int64_t x) { return (x & 65535) - (x >> 16); }
-static inline int64_t fold8(int64_t x) {
-    for (int i = 0; i < 3; i++) x = (x & 65535) + (x >> 16);
-    for (int i = 0; i < 2; i++) x = (x & 255) - (x >> 8);
+static inline W halved(W x, int f) { return (x + (x & 1) * f) >> 1; }  // x / 2 modulo an odd f
+static inline W balanced4(W x) {  // |x| < 2^26: two steps, within 2^15 + 1
+    for (int i = 0; i < 2; i++) { const W h = (x + 32768) >> 16; x = x - (h << 16) - h; }
     return x;
 }
-
-template <class T>  // not vectorised: gathers and scatters are slower than sixteen moves
-__attribute__((noinline, optimize("no-tree-vectorize")))
-static void scatter(const int64_t *y, long rows, long columns, long count, T *out, const int64_t *os) {
-    for (long l = 0; l < count; l++)
-        for (long r = 0; r < rows; r++) {
-            T *to = out + l * os[1] + r * os[2];
-            const int64_t *from = y + r * columns * 16 + l;
-            for (long i = 0; i < columns; i++) to[i * os[3]] = T(from[i * 16]);
-        }
+static inline W balanced3(W x) {  // |x| < 2^24: 2^16 = 1 modulo 257, then 2^8 = -1 rounded to nearest, twice; within 128
+    x = (x & 65535) + (x >> 16);
+    for (int i = 0; i < 2; i++) { const W h = (x + 128) >> 8; x = x - (h << 8) - h; }
+    return x + ((x > 128) & -257) - ((x < -128) & -257);
 }
 
-template <class T> static void inverse_typed(int moduli, const int32_t *c3, const int32_t *c4, const int64_t *c5, const Geometry &g, long tile0, long tiles,
-                                             long outputs, T *out, const int64_t *os, int threads) {
-    const long ldc = (outputs + 15) / 16 * 16, blocks = ldc / 16, points = g.points_y * g.points_x, most = g.tile_y * g.tile_x * 16;
+// Garner, largest modulus first: y joins the residues of the larger ones; F_5 = 2 modulo F_4 and F_3, F_4 = 2 modulo F_3, so inverses are halvings.
+// With v balanced, |y + product * v| < (product * F_t) / 2: nothing is left to correct.
+static inline W residue4(const L8 y[2]) {  // of |y| < 2^33 modulo F_4, |.| < 2^18
+    return narrow((y[0] & 65535) - (y[0] >> 16), (y[1] & 65535) - (y[1] >> 16));
+}
+static inline W residue3(const L8 y[2]) {  // of |y| < 2^50 modulo F_3: below 2^35 + 2^16, then 2^19 + 2^16
+    L8 r[2];
+    for (int h = 0; h < 2; h++) { r[h] = (y[h] & 65535) + (y[h] >> 16); r[h] = (r[h] & 65535) + (r[h] >> 16); }
+    return narrow(r[0], r[1]);
+}
+template <int SET> static inline Sixteen<SET> garner(W r3, W r4, L8 r5a, L8 r5b) {
+    Sixteen<SET> y;
+    if constexpr (SET == 8) y.w = r3;
+    else if constexpr (SET == 16) y.w = r4;
+    else if constexpr (SET == 32) y.w = narrow(r5a, r5b);
+    else if constexpr (SET == 24) {
+        const W v = balanced3(halved(r3 - r4, 257));
+        y.w = r4 + (v << 16) + v;
+    } else {
+        y.half[0] = r5a, y.half[1] = r5b;
+        if constexpr (SET & 16) {
+            const W v = balanced4(halved(r4 - residue4(y.half), 65537));
+            for (int h = 0; h < 2; h++) { const L8 u = widen(v, h); y.half[h] += (u << 32) + u; }
+        }
+        if constexpr (SET & 8) {
+            W d = halved(r3 - residue3(y.half), 257);
+            if constexpr (SET & 16) d = halved(d, 257);
+            d = balanced3(d);
+            for (int h = 0; h < 2; h++) {
+                const L8 u = widen(d, h), once = (u << 32) + u;
+                y.half[h] += SET & 16 ? (once << 16) + once : once;
+            }
+        }
+    }
+    return y;
+}
+
+// Transposes N vectors of N lanes, by exchanging ever larger halves.
+template <class V, int N, int STEP, int... LANE> static inline void exchange(V rows[N], std::integer_sequence<int, LANE...>) {
+    typedef decltype(rows[0] > rows[0]) Mask;
+    for (int i = 0; i < N; i++)
+        if (!(i & STEP)) {
+            const V low = rows[i], high = rows[i + STEP];
+            rows[i] = __builtin_shuffle(low, high, Mask{(LANE & STEP ? N + LANE - STEP : LANE)...});
+            rows[i + STEP] = __builtin_shuffle(low, high, Mask{(LANE & STEP ? N + LANE : LANE + STEP)...});
+        }
+    if constexpr (STEP * 2 < N) exchange<V, N, STEP * 2>(rows, std::integer_sequence<int, LANE...>());
+}
+
+template <class V> static inline void put(int32_t *to, V v) {
+    if constexpr (sizeof(v[0]) == 4) std::memcpy(to, &v, 64);
+    else { const I8 t = __builtin_convertvector(v, I8); std::memcpy(to, &t, 32); }
+}
+template <class V> static inline void put(int64_t *to, V v) {
+    if constexpr (sizeof(v[0]) == 8) std::memcpy(to, &v, 64);
+    else for (int h = 0; h < 2; h++) { const L8 t = widen(v, h); std::memcpy(to + 8 * h, &t, 64); }
+}
+
+// `length` pixels of sixteen outputs, of which `count` are wanted, to a row of `length` in each output's plane.
+template <int SET, class T> static void store_run(const Sixteen<SET> *y, long length, long count, T *out, long plane, long along) {
+    typedef typename std::conditional<wide<SET>(), int64_t, int32_t>::type S;
+#if defined(__AVX512F__)
+    typedef typename std::conditional<wide<SET>(), L8, W>::type V;
+    const long n = wide<SET>() ? 8 : 16;
+    if (along == 1 && length >= n) {
+        for (long i = 0; i < length; i += n) {
+            const long first = i + n <= length ? i : length - n;  // the last vector overlaps the one before
+            for (long part = 0; part < 16 && part < count; part += n) {
+                V v[n];
+                for (long j = 0; j < n; j++) std::memcpy(&v[j], reinterpret_cast<const S *>(y + first + j) + part, 64);
+                exchange<V, n, 1>(v, std::make_integer_sequence<int, n>());
+                for (long l = 0; l < n; l++)
+                    if (part + l < count) put(out + (part + l) * plane + first, v[l]);
+            }
+        }
+        return;
+    }
+#endif
+    for (long l = 0; l < count; l++)
+        for (long i = 0; i < length; i++) out[l * plane + i * along] = T(reinterpret_cast<const S *>(y + i)[l]);
+}
+
+// What a thread needs to finish one tile and sixteen outputs: the spectra of each modulus (F_5: two halves one after the other), and the results.
+template <int SET> struct Bench {
+    const Geometry &g;
+    const long area, tiles;  // vectors of a tile and a modulus; tiles held at a time
+    Buffer<W> s3, s4;
+    Buffer<L8> s5;
+    Buffer<Sixteen<SET>> y;
+    Bench(const Geometry &g, long tiles)
+        : g(g), area(g.points_y * pitch(g)), tiles(tiles), s3(SET & 8 ? area * tiles : 0), s4(SET & 16 ? area * tiles : 0),
+          s5(SET & 32 ? 2 * area * tiles : 0), y(g.tile_y * g.tile_x) {}
+
+    // transforms tile number `slot`, joins the moduli and writes tile `tile` of the images, outputs o0 ... (count of them)
+    template <class T> void finish(long slot, long tile, long count, T *out, const int64_t *os) {
+        const long tx = tile % g.tiles_x, ty = tile / g.tiles_x % g.tiles_y, n = tile / (g.tiles_x * g.tiles_y);
+        long rows = g.out_height - ty * g.tile_y, columns = g.out_width - tx * g.tile_x;
+        if (rows > g.tile_y) rows = g.tile_y;
+        if (columns > g.tile_x) columns = g.tile_x;
+        W *const v3 = s3.p + slot * area, *const v4 = s4.p + slot * area;
+        L8 *const v5 = s5.p + slot * 2 * area, *const w5 = v5 + area;
+        for (long i = 0; i < g.points_x; i++) {
+            if (SET & 8) Ring3::back(g.points_y)(v3 + i, pitch(g), rows);
+            if (SET & 16) Ring4::back(g.points_y)(v4 + i, pitch(g), rows);
+            if (SET & 32) Ring5::back(g.points_y)(v5 + i, pitch(g), rows), Ring5::back(g.points_y)(w5 + i, pitch(g), rows);
+        }
+        for (long r = 0; r < rows; r++) {
+            const long at = r * pitch(g);
+            // only the largest modulus needs balanced residues, Garner balances the others
+            if (SET & 8) (SET == 8 ? Ring3::end(g.points_x) : Ring3::back(g.points_x))(v3 + at, 1, columns);
+            if (SET & 16) (SET & 32 ? Ring4::back(g.points_x) : Ring4::end(g.points_x))(v4 + at, 1, columns);
+            if (SET & 32) Ring5::end(g.points_x)(v5 + at, 1, columns), Ring5::end(g.points_x)(w5 + at, 1, columns);
+            for (long i = 0; i < columns; i++)
+                y.p[r * columns + i] = garner<SET>(SET & 8 ? v3[at + i] : W{}, SET & 16 ? v4[at + i] : W{}, SET & 32 ? v5[at + i] : L8{}, SET & 32 ? w5[at + i] : L8{});
+        }
+        T *const to = out + n * os[0] + ty * g.tile_y * os[2] + tx * g.tile_x * os[3];
+        if (os[3] == 1 && os[2] == columns) return store_run<SET, T>(y.p, rows * columns, count, to, os[1], 1);  // the rows follow one another
+        for (long r = 0; r < rows; r++) store_run<SET, T>(y.p + r * columns, columns, count, to + r * os[2], os[1], os[3]);
+    }
+};
+
+template <int SET, class T> static void inverse_typed(const int32_t *c3, const int32_t *c4, const int64_t *c5, const Geometry &g, long tile0, long tiles,
+                                                      long outputs, T *out, const int64_t *os, int threads) {
+    const long ldc = (outputs + 15) / 16 * 16, blocks = ldc / 16;
+    const long narrow_step = spaced(tiles * ldc * 4) / 4, wide_step = spaced(tiles * ldc * 8) / 8;
     parallel_for(tiles * blocks, threads, [&](auto each) {
-        Buffer<int64_t> buffer(points * 8), r3(most), r4(most), r5(most);
+        Bench<SET> bench(g, 1);
         each([&](long job) {
-            const long m = job / blocks, o0 = job % blocks * 16, tile = tile0 + m;
-            const long tx = tile % g.tiles_x, ty = tile / g.tiles_x % g.tiles_y, n = tile / (g.tiles_x * g.tiles_y);
-            long rows = g.out_height - ty * g.tile_y, columns = g.out_width - tx * g.tile_x;
-            if (rows > g.tile_y) rows = g.tile_y;
-            if (columns > g.tile_x) columns = g.tile_x;
-            void *scratch = buffer.p;
-            if (moduli & 8) inverse_tile<Ring3>(c3, tiles, ldc, m, o0, g, rows, static_cast<Ring3::V *>(scratch), r3.p, columns);
-            if (moduli & 16) inverse_tile<Ring4>(c4, tiles, ldc, m, o0, g, rows, static_cast<Ring4::V *>(scratch), r4.p, columns);
-            if (moduli & 32) inverse_tile<Ring5>(c5, tiles, ldc, m, o0, g, rows, static_cast<Ring5::V *>(scratch), r5.p, columns);
-            const long count = rows * columns * 16;
-            // Garner, largest modulus first: F_5 = 2 modulo F_4 and F_3, F_4 = 2 modulo F_3, so every inverse is a power of 1/2
-            int64_t *y = moduli & 32 ? r5.p : moduli & 16 ? r4.p : r3.p;
-            int64_t product = moduli & 32 ? Ring5::F : moduli & 16 ? Ring4::F : Ring3::F;
-            if ((moduli & 48) == 48) {
-                for (long i = 0; i < count; i++) y[i] += product * fold16(fold16(fold16(fold16(r4.p[i] - y[i])) * 32769));
-                product *= Ring4::F;
-            }
-            if ((moduli & 8) && moduli != 8) {
-                const int64_t inverse = (moduli & 48) == 48 ? 193 : 129;  // 1/4 and 1/2 modulo 257
-                for (long i = 0; i < count; i++) y[i] += product * fold8(fold8(fold8(r3.p[i] - y[i]) * inverse));
-                product *= Ring3::F;
-            }
-            if (moduli & (moduli - 1))  // one modulus: balanced residues are the results already
-                for (long i = 0; i < count; i++) y[i] += (y[i] < -(product / 2) ? product : 0) - (y[i] > product / 2 ? product : 0);
-            scatter(y, rows, columns, outputs - o0 < 16 ? outputs - o0 : 16, out + n * os[0] + o0 * os[1] + ty * g.tile_y * os[2] + tx * g.tile_x * os[3], os);
+            const long m = job / blocks, o0 = job % blocks * 16, at = m * ldc + o0;
+            for (long y = 0, p = 0; y < g.points_y; y++)
+                for (long x = 0; x < g.points_x; x++, p++) {
+                    const long to = y * pitch(g) + x;
+                    if (SET & 8) std::memcpy(bench.s3.p + to, c3 + p * narrow_step + at, 64);
+                    if (SET & 16) std::memcpy(bench.s4.p + to, c4 + p * narrow_step + at, 64);
+                    if (SET & 32) std::memcpy(bench.s5.p + to, c5 + p * wide_step + at, 64), std::memcpy(bench.s5.p + bench.area + to, c5 + p * wide_step + at + 8, 64);
+                }
+            bench.finish(0, tile0 + m, outputs - o0 < 16 ? outputs - o0 : 16, out + o0 * os[1], os);
         });
     });
+}
+
+// Multiply and inverse in one, for few channels: a job is sixteen outputs of some tiles, whose products go straight into the buffers of the inverse
+// transforms and never leave the second cache.
+struct Operands {              // mirrored by software_build.Operands; places 0, 1, 2 are F_3, F_4, F_5
+    const int16_t *a[3], *b[3];
+    int64_t depth[3];
+    const int64_t *e;
+};
+template <class R> static void multiply_tiles(const Operands &f, int t, long tiles, long first, long count, long panels, long panel, const Geometry &g,
+                                              typename R::S *to, long per_tile, long half) {
+    const long lda = R::PA * f.depth[t], pairs = f.depth[t] / 2;
+    const long a_step = spaced(tiles * lda * 2) / 2, b_step = spaced(panels * pairs * R::PB * 64) / 2;
+    for (long y = 0, p = 0; y < g.points_y; y++)
+        for (long x = 0; x < g.points_x; x++, p++)
+            for (long m = 0; m < count; m += most_rows<R>())
+                rows<R, R::MR>(int(count - m < most_rows<R>() ? count - m : most_rows<R>()), f.a[t] + p * a_step + (first + m) * lda, lda, pairs,
+                               f.b[t] + p * b_step + panel * pairs * R::PB * 32, f.e, to + (y * pitch(g) + x) * R::LANES + m * per_tile, per_tile, half);
+}
+template <int SET, class T> static void finish_typed(const Operands &f, const Geometry &g, long tile0, long tiles, long outputs, T *out, const int64_t *os,
+                                                     int threads) {
+    const long panels = (outputs + 15) / 16, area = g.points_y * pitch(g);
+    const long bytes = area * 64 * ((SET >> 3 & 1) + (SET >> 4 & 1) + 2 * (SET >> 5 & 1)), most = SET & 32 ? 6 : 12;
+    long together = (768 << 10) / bytes;
+    if (together > most) together = most;
+    if (together < 1) together = 1;
+    const long groups = (tiles + together - 1) / together;
+    parallel_for(groups * panels, threads, [&](auto each) {
+        Bench<SET> bench(g, together);
+        each([&](long job) {
+            const long panel = job % panels, group = job / panels, first = tiles * group / groups, count = tiles * (group + 1) / groups - first;
+            if (SET & 8) multiply_tiles<Ring3>(f, 0, tiles, first, count, panels, panel, g, reinterpret_cast<int32_t *>(bench.s3.p), area * 16, 0);
+            if (SET & 16) multiply_tiles<Ring4>(f, 1, tiles, first, count, panels, panel, g, reinterpret_cast<int32_t *>(bench.s4.p), area * 16, 0);
+            if (SET & 32) multiply_tiles<Ring5>(f, 2, tiles, first, count, panels, panel, g, reinterpret_cast<int64_t *>(bench.s5.p), area * 16, area * 8);
+            for (long i = 0; i < count; i++)
+                bench.finish(i, tile0 + first + i, outputs - panel * 16 < 16 ? outputs - panel * 16 : 16, out + panel * 16 * os[1], os);
+        });
+    });
+}
+
+// Calls body with the set of moduli as a compile-time constant.
+template <class F> static void for_set(int64_t set, F body) {
+    switch (set) {
+        case 8: return body(std::integral_constant<int, 8>());
+        case 16: return body(std::integral_constant<int, 16>());
+        case 24: return body(std::integral_constant<int, 24>());
+        case 32: return body(std::integral_constant<int, 32>());
+        case 40: return body(std::integral_constant<int, 40>());
+        case 48: return body(std::integral_constant<int, 48>());
+        default: return body(std::integral_constant<int, 56>());
+    }
 }
 
 // ------------------------------------------------------------------------------------------------------------ the loops
 // The direct method, two ways. First the loops of (2.1) as they stand; rows of x are padded by the caller so that a row of outputs, rounded up to
 // 16, may read beyond the last one (`span`), because rows of 12 or 14 would otherwise hardly use a vector unit.
-template <class T> static void direct_planes(const T *x, const T *w, T *y, long n, long c, long h, long width, long o, long kh, long kw, long ow, int threads) {
+// x has the channels of all groups, c is those of one.
+template <class T> static void direct_planes(const T *x, const T *w, T *y, long n, long groups, long c, long h, long width, long o, long kh, long kw, long ow,
+                                             int threads) {
     const long oh = h - kh + 1, span = (ow + 15) / 16 * 16;
     parallel_for(n * o, threads, [&](auto each) {
         Buffer<T> sum(oh * span);
         each([&](long job) {
             T *__restrict out = sum.p;
             std::memset(out, 0, sizeof(T) * oh * span);
+            const T *image = x + (job / o * groups + job % o * groups / o) * c * h * width;
             for (long f = 0; f < c; f++)
                 for (long u = 0; u < kh; u++)
                     for (long v = 0; v < kw; v++) {
                         const T tap = w[((job % o * c + f) * kh + u) * kw + v];
                         for (long i = 0; i < oh; i++) {
-                            const T *__restrict from = x + ((job / o * c + f) * h + i + u) * width + v;
+                            const T *__restrict from = image + (f * h + i + u) * width + v;
                             for (long j = 0; j < span; j += 16)
                                 for (long l = 0; l < 16; l++) out[i * span + j + l] += tap * from[j + l];
                         }
@@ -684,15 +863,24 @@ void fermat_multiply(int64_t t, const int16_t *a, const int16_t *b, const int64_
     else if (t == 4) multiply_any<Ring4>(a, b, e, static_cast<int32_t *>(c), points, tiles, k_padded, outputs, int(threads));
     else multiply_any<Ring5>(a, b, e, static_cast<int64_t *>(c), points, tiles, k_padded, outputs, int(threads));
 }
-void fermat_inverse(int64_t moduli, const int32_t *c3, const int32_t *c4, const int64_t *c5, const Geometry *g, int64_t tile0, int64_t tiles,
+void fermat_inverse(int64_t set, const int32_t *c3, const int32_t *c4, const int64_t *c5, const Geometry *g, int64_t tile0, int64_t tiles,
                     int64_t outputs, void *out, int64_t wide, const int64_t *os, int64_t threads) {
-    if (wide) inverse_typed(int(moduli), c3, c4, c5, *g, tile0, tiles, outputs, static_cast<int64_t *>(out), os, int(threads));
-    else inverse_typed(int(moduli), c3, c4, c5, *g, tile0, tiles, outputs, static_cast<int32_t *>(out), os, int(threads));
+    for_set(set, [&](auto s) {
+        if (wide) inverse_typed<s()>(c3, c4, c5, *g, tile0, tiles, outputs, static_cast<int64_t *>(out), os, int(threads));
+        else inverse_typed<s()>(c3, c4, c5, *g, tile0, tiles, outputs, static_cast<int32_t *>(out), os, int(threads));
+    });
 }
-void direct_planes32(const int32_t *x, const int32_t *w, int32_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
-                     int64_t ow, int64_t threads) { direct_planes(x, w, y, n, c, h, width, o, kh, kw, ow, int(threads)); }
-void direct_planes64(const int64_t *x, const int64_t *w, int64_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
-                     int64_t ow, int64_t threads) { direct_planes(x, w, y, n, c, h, width, o, kh, kw, ow, int(threads)); }
+void fermat_finish(int64_t set, const Operands *f, const Geometry *g, int64_t tile0, int64_t tiles, int64_t outputs, void *out, int64_t wide,
+                   const int64_t *os, int64_t threads) {
+    for_set(set, [&](auto s) {
+        if (wide) finish_typed<s()>(*f, *g, tile0, tiles, outputs, static_cast<int64_t *>(out), os, int(threads));
+        else finish_typed<s()>(*f, *g, tile0, tiles, outputs, static_cast<int32_t *>(out), os, int(threads));
+    });
+}
+void direct_planes32(const int32_t *x, const int32_t *w, int32_t *y, int64_t n, int64_t groups, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh,
+                     int64_t kw, int64_t ow, int64_t threads) { direct_planes(x, w, y, n, groups, c, h, width, o, kh, kw, ow, int(threads)); }
+void direct_planes64(const int64_t *x, const int64_t *w, int64_t *y, int64_t n, int64_t groups, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh,
+                     int64_t kw, int64_t ow, int64_t threads) { direct_planes(x, w, y, n, groups, c, h, width, o, kh, kw, ow, int(threads)); }
 void direct_blocked32(const int32_t *x, const int32_t *w, int32_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
                       int64_t ow, int64_t threads) { direct_blocked(x, w, y, n, c, h, width, o, kh, kw, ow, int(threads)); }
 void direct_blocked64(const int64_t *x, const int64_t *w, int64_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,

@@ -20,7 +20,7 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software_codegen import lengths
 
-__all__ = ["BITS", "COSTS", "MODULI", "PASSES", "Costs", "SoftwarePlan", "choose", "output_interval", "widest"]
+__all__ = ["BITS", "COSTS", "MODULI", "PACKED", "PASSES", "RESULT", "SECOND_CACHE", "SHALLOW", "Costs", "SoftwarePlan", "choose", "output_interval", "widest"]
 
 BITS = {3: 8, 4: 16, 5: 32}  # F_t = 2**BITS[t] + 1
 PASSES = {3: 1, 4: 2, 5: 4}  # passes of the 16-bit product, see software_kernels.cpp
@@ -29,6 +29,9 @@ MODULI = ((3,), (4,), (3, 4), (5,), (3, 5), (4, 5), (3, 4, 5))  # by product
 PACKED = {3: 2, 4: 4, 5: 8}  # bytes of one activation in a spectrum; a weight takes 2, 2 and 6, a result 4, 4 and 8
 PACKED_WEIGHT = {3: 2, 4: 2, 5: 6}
 RESULT = {3: 4, 4: 4, 5: 8}
+ROWS = {3: 14, 4: 12, 5: 6}  # tiles whose sums fit the registers
+SECOND_CACHE = 2 << 20
+SHALLOW = 16  # channels up to which product and inverse transform are one step: a result then never leaves the second cache
 
 
 def modulus(moduli: tuple[int, ...]) -> int:
@@ -47,7 +50,9 @@ class Costs:
     forward, inverse: {t: {N: seconds for one point of one square tile, all lanes of a vector (forward) or 16 outputs (inverse)}}
     product: {t: seconds for one pair of (tile, 16 outputs) and one channel at one point}
     join: {t: seconds to join and store 16 sums at one point}
-    stream: seconds to read a byte of packed weights
+    fetch: seconds to read a byte of packed weights
+    spill: seconds for each byte of spectra of activations or results beyond SECOND_CACHE, to write it and to read it
+    saved: {t: seconds that a point and 16 outputs save where product and inverse are one step}
     garner: seconds a result, for each modulus beyond the first
     call: seconds of a call that do not depend on its size
     """
@@ -56,9 +61,11 @@ class Costs:
     inverse: dict[int, dict[int, float]] = field(default_factory=dict)
     product: dict[int, float] = field(default_factory=dict)
     join: dict[int, float] = field(default_factory=dict)
-    stream: float = 0.0
+    fetch: float = 0.0
+    spill: float = 0.0
     garner: float = 0.0
     call: float = 0.0
+    saved: dict[int, float] = field(default_factory=dict)
     direct: float = 0.0  # seconds for one multiply-add of the direct loops in 64 bits
 
 
@@ -75,10 +82,12 @@ COSTS = Costs(
     },
     product={3: 0.27e-9, 4: 0.48e-9, 5: 0.83e-9},
     join={3: 4e-9, 4: 6e-9, 5: 24e-9},
-    stream=0.04e-9,
+    fetch=0.03e-9,
+    spill=0.05e-9,
     garner=3e-9,
     call=130e-6,
     direct=0.2e-9,
+    saved={3: 4e-9, 4: 4e-9, 5: 8e-9},
 )
 
 
@@ -155,12 +164,18 @@ def fermat_stages(
     panels, pairs = -(-outputs // 16), -(-channels // 2)
     kept = (1 + (points[0] - kernel[0] + 1) / points[0]) / 2  # the second pass of the inverse skips rows that are not kept
     stages = {"forward": 0.0, "product": 0.0, "inverse": 0.0, "call": costs.call}
+    shallow = channels <= SHALLOW
     for t in moduli:
         forward = (costs.forward[t][points[0]] + costs.forward[t][points[1]]) / 2
         inverse = (costs.inverse[t][points[0]] + costs.inverse[t][points[1]]) / 2
-        stages["forward"] += tiles * -(-channels // LANES[t]) * total * forward
-        stages["product"] += total * panels * (tiles * (2 * pairs * costs.product[t] + costs.join[t]) + 16 * 2 * pairs * PACKED_WEIGHT[t] * costs.stream)
-        stages["inverse"] += tiles * panels * total * inverse * kept
+        vectors = -(-tiles * 2 * pairs // LANES[t]) if 2 * pairs < LANES[t] else tiles * -(-channels // LANES[t])
+        stages["forward"] += vectors * total * forward + costs.spill * max(0, total * tiles * 2 * pairs * PACKED[t] - SECOND_CACHE)
+        weights = total * panels * 16 * 2 * pairs * PACKED_WEIGHT[t]
+        busy, reading = total * panels * tiles * (2 * pairs * costs.product[t] + costs.join[t]), weights * costs.fetch
+        # a single group of tiles reads weights steadily, half of it beside the products; with more groups they come in bursts and are waited for
+        stages["product"] += max(busy, reading) + min(busy, reading) / 2 if tiles <= ROWS[t] else busy + reading
+        stages["inverse"] += tiles * panels * total * (inverse * kept - (costs.saved[t] if shallow else 0))
+        stages["inverse"] += 0 if shallow else costs.spill * max(0, total * tiles * 16 * panels * RESULT[t] - SECOND_CACHE)
     kept_points = (points[0] - kernel[0] + 1) * (points[1] - kernel[1] + 1)
     stages["inverse"] += (len(moduli) - 1) * tiles * 16 * panels * kept_points * costs.garner
     return stages

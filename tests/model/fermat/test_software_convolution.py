@@ -47,14 +47,20 @@ def layers(draw):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @settings(max_examples=60, deadline=None)
-@given(layer=layers(), method=st.sampled_from(["auto", "fermat"]), threads=st.integers(1, 2), memory=st.sampled_from([1 << 30, 1 << 21]))
-def test_equals_direct_sums(backend, layer, method, threads, memory):
+@given(
+    layer=layers(), method=st.sampled_from(["auto", "fermat", "direct"]), threads=st.integers(1, 2), memory=st.sampled_from([1 << 30, 1 << 21]),
+    shallow=st.sampled_from([0, 16]),
+)  # fmt: skip
+def test_equals_direct_sums(backend, layer, method, threads, memory, shallow):
     x, w, stride, padding, groups = layer
+    usual, software_convolution.SHALLOW = software_convolution.SHALLOW, shallow  # product and inverse in two steps, or in one
     try:
         got = convolve(x, w, stride, padding, groups, backend=backend, method=method, threads=threads, memory=memory)
     except InputError as error:
         assert "too little for one tile" in str(error) and memory == 1 << 21
         return
+    finally:
+        software_convolution.SHALLOW = usual
     assert got.dtype == np.int64
     np.testing.assert_array_equal(got, sums(*layer))
 
@@ -62,7 +68,9 @@ def test_equals_direct_sums(backend, layer, method, threads, memory):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("length", [4, 8, 16, 32, 64])
 @pytest.mark.parametrize("moduli", software_plan.MODULI)
-def test_each_system_and_length_at_the_edge_of_its_range(backend, moduli, length):
+@pytest.mark.parametrize("shallow", [0, 16])
+def test_each_system_and_length_at_the_edge_of_its_range(backend, moduli, length, shallow, monkeypatch):
+    monkeypatch.setattr(software_convolution, "SHALLOW", shallow)
     if length > 4 * software_plan.BITS[min(moduli)]:
         with pytest.raises(InputError, match="fits a 3x3 kernel at length"):
             convolve(np.ones((1, 1, 5, 5), np.int8), np.ones((1, 1, 3, 3), np.int8), moduli=moduli, length=length, backend=backend)
@@ -101,6 +109,21 @@ def test_weights_whose_spectra_hit_the_one_residue_without_an_int16(tap):
     for length in (8, 16, 32):
         got = convolve(x, w, 1, 1, moduli=(4,) if abs(tap) < 1000 else (4, 5), length=length, backend="compiled", method="fermat", cache=False)
         np.testing.assert_array_equal(got, sums(x, w, (1, 1), (1, 1)))
+
+
+def test_depthwise_layers_take_loops_for_all_groups_at_once():
+    random = np.random.default_rng(8)
+    x, w = random.integers(-128, 128, (2, 24, 19, 37)).astype(np.int8), random.integers(-128, 128, (48, 1, 3, 5)).astype(np.int8)
+    for kind in (np.int32, np.int64):
+        profile = {}
+        got = convolve(x, w, 1, (1, 2), 24, dtype=kind, profile=profile)
+        assert got.dtype == kind and ("compiled" not in BACKENDS or [plan.method for plan in profile["plans"]] == ["direct"])
+        np.testing.assert_array_equal(got, sums(x, w, (1, 1), (1, 2), 24))
+    # sums of 2**31 need the loops in 64 bits, and are refused as int32
+    x, w = np.full((1, 2, 8, 40), -(2**15), np.int16), np.full((2, 1, 1, 2), -(2**15), np.int16)
+    np.testing.assert_array_equal(convolve(x, w, groups=2, method="auto"), np.full((1, 2, 8, 39), 2**31))
+    with pytest.raises(InputError, match="results up to 2147483648 do not fit int32: use int64"):
+        convolve(x, w, groups=2, dtype=np.int32)
 
 
 def test_large_image_is_tiled_and_memory_is_bounded():
