@@ -186,6 +186,34 @@ def test_never_wraps_at_the_bound_of_a_system():
         convolve(np.full((1, 1, 4, 4), 256), w, x_range=(0, 256), method="fermat", moduli=(4,))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_sums_beyond_float64_where_its_convolution_and_fft_err_and_ours_cannot(backend):
+    random = np.random.default_rng(9)
+    x = random.integers(-(2**21), 2**21, (2, 3, 12, 12))
+    w = random.integers(2**27, 2**28, (5, 3, 5, 5)) * random.choice([-1, 1], (5, 3, 1, 1))
+    x[:, :, :5, :5] = 2**21 - 1  # reaches the bound, in both signs
+    x[:, :, 6:11, 6:11] = -(2**21)
+    exact = np.zeros((2, 5, 8, 8), object)
+    for u in range(5):
+        for v in range(5):
+            exact += np.einsum("ncyx,oc->noyx", x[:, :, u : u + 8, v : v + 8].astype(object), w[:, :, u, v].astype(object))
+    assert max(abs(v) for v in exact.flat) > 2**53
+    profile = {}
+    got = convolve(x, w, method="fermat", backend=backend, profile=profile)
+    assert (got.astype(object) == exact).all()
+    # the proof: the interval holds every sum and lies strictly within half the modulus, so the residue determines the sum
+    plan = profile["plans"][0]
+    assert plan.low <= min(exact.flat) and max(exact.flat) <= plan.high and max(-plan.low, plan.high) < plan.modulus // 2
+    spectrum = np.fft.rfft2(x.astype(float), (16, 16))[:, None] * np.fft.rfft2(w.astype(float), (16, 16)).conj()[None]
+    fft = np.rint(np.fft.irfft2(spectrum.sum(2), (16, 16))[:, :, :8, :8]).astype(np.int64)
+    assert (fft != got).any()
+    loops = np.zeros(got.shape)
+    for u in range(5):
+        for v in range(5):
+            loops += np.einsum("ncyx,oc->noyx", x[:, :, u : u + 8, v : v + 8].astype(float), w[:, :, u, v].astype(float))
+    assert (loops.astype(np.int64) != got).any()
+
+
 BAD = [
     (lambda x, w: convolve(x.astype(np.float32), w), r"x must hold integers .*, not float32"),
     (lambda x, w: convolve(x, w.astype(bool)), r"w must hold integers .*, not bool"),
