@@ -1,134 +1,132 @@
-"""The compiler in numbers: generation of large networks, cost per layer, random networks in RTL, simulation speed.
+"""The compiler in numbers: large networks, cost of a layer, simulation speed, a real residual stage, queues, random networks in RTL.
 
-``python -m fermatnet bench compile`` prints four tables and writes them as JSON. ``FERMATNET_RANDOM_NETWORKS`` is the number of random
-networks (default 50).
+    fermatnet bench compile --json compile.json                                   tables on the screen, rows as JSON
+    FERMATNET_RESULTS=DIR FERMATNET_RANDOM_NETWORKS=2000 fermatnet bench compile   keeps finished rows in DIR, goes on where it stopped
+    FERMATNET_PARTS=speed,stage fermatnet bench compile                           only these tables
+
+``FERMATNET_RANDOM_NETWORKS`` is the number of random networks (default 100; one takes about a second). Rows are found again as long
+as the generator's sources are the same.
 """
 
+import hashlib
 import json
 import os
-import resource
-import subprocess
-import sys
-import tempfile
-import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from fermatnet.bench.random_networks import random_network
-from fermatnet.bench.rtl import simulate_top
-from fermatnet.bench.shapes import pa_densenet, pa_mobilenet, pa_resnet, pa_resnet18
-from fermatnet.hw import network
-from fermatnet.hw.layers import layer_of
+import fermatnet.hw.network as compiler
+from fermatnet.bench import compile_scale, compile_speed, queues
+from fermatnet.bench.random_check import check_seed, shrunk
+from fermatnet.bench.result_log import ResultLog
 from fermatnet.model.atomic import atomic_file
-from fermatnet.model.network import run as reference
+from fermatnet.model.errors import InputError
 
-__all__ = ["elaboration_rows", "random_rows", "run", "scale_rows", "speed_rows"]
+__all__ = ["PARTS", "random_rows", "run"]
 
-SCALE = {
-    "PA-ResNet18 224x224": (pa_resnet18, 20_000_000),
-    "PA-DenseNet 32x32": (lambda: pa_densenet((3, 32, 32), (6, 6, 6), 12), 4_000_000),
-    "PA-MobileNet 64x64": (lambda: pa_mobilenet((3, 64, 64), (32, 64, 128, 256)), 2_000_000),
+MOST_CYCLES = 600       # an image and layer, in the random networks
+Rows = list[dict[str, Any]]
+
+
+def _sources() -> str:
+    """Digest of what the results depend on: the generator (without its predictions) and the random networks."""
+    hw = Path(compiler.__file__).parent
+    files = [path for path in sorted(hw.rglob("*.py")) if not path.name.startswith("resources")]
+    files += [hw.parent / "bench" / name for name in ("random_networks.py", "random_check.py", "rtl.py")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+def _scale(log: ResultLog) -> Rows:
+    return [log.row(f"scale/{name}/{_sources()}", partial(compile_scale.scale_row, name)) for name in compile_scale.SCALE]
+
+
+def _elaboration(log: ResultLog) -> Rows:
+    rows = [log.row(f"elaboration/{blocks}/{_sources()}", partial(compile_scale.elaboration_row, blocks)) for blocks in compile_scale.BLOCKS]
+    return compile_scale.fitted(rows)
+
+
+def _speed(log: ResultLog) -> Rows:
+    return [log.row(f"speed/{name}/{_sources()}", partial(compile_speed.speed_row, name)) for name in compile_speed.SPEED]
+
+
+def _stage(log: ResultLog) -> Rows:
+    return [log.row(f"stage/{side}/{_sources()}", partial(compile_speed.stage_row, side)) for side in (56,)]
+
+
+def _queues(log: ResultLog) -> Rows:
+    return [log.row(f"queues/{depth}/{_sources()}", partial(queues.queue_row, depth)) for depth in (1, 2, 3)]
+
+
+def _one(seed: int) -> dict[str, Any]:
+    outcome, row = check_seed(seed, MOST_CYCLES)
+    found = outcome.row()
+    if outcome.problem:
+        small, choices = shrunk(row, seed, MOST_CYCLES)
+        found["shrunk"] = {"problem": small.problem, "layers": small.layers, "choices": choices}
+    return found
+
+
+def random_rows(log: ResultLog, count: int) -> Rows:
+    """Seeds 0 .. count - 1: reference, onnxruntime and RTL under stalls; one line for all, one more for each that failed."""
+    sources = _sources()
+    rows = [log.row(f"random/{seed}/{MOST_CYCLES}/{sources}", partial(_one, seed)) for seed in track(range(count), description="random networks")]
+    kinds = Counter(kind for row in rows for kind in set(row["layers"]))
+    failed = [row for row in rows if row["problem"]]
+    whole = {
+        "networks": count, "seeds": f"0..{count - 1}", "layers": sum(len(row["layers"]) for row in rows), "exact_and_cycles_exact": count - len(failed),
+        "latency_exact": sum(row["latency_exact"] for row in rows), "with_queues": sum(row["queues"] > 0 for row in rows),
+        "with_add": kinds["Add"], "with_concat": kinds["Concat"], "with_pool": kinds["MaxPool"],
+    }
+    return [whole, *({"networks": f"seed {row['seed']}: {row['problem']}; shrunk: {row['shrunk']}"} for row in failed)]
+
+
+PARTS: dict[str, tuple[str, Callable[[ResultLog], Rows]]] = {
+    "scale": ("Large networks to Verilog (goal: PA-ResNet18 in 120 s and 4 GB)", _scale),
+    "elaboration": ("Cost of a layer: CPU seconds to plan and emit", _elaboration),
+    "speed": ("Simulation on Verilator (goal: Python's share below a third)", _speed),
+    "stage": ("A residual stage with downsampling, bit for bit", _stage),
+    "queues": ("Queue on a bypass: computed depth, one place less, two places", _queues),
+    "random": ("Random networks: reference == onnxruntime == RTL under stalls",
+               lambda log: random_rows(log, int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100")))),
 }
 
 
-def _generated(name: str) -> dict[str, Any]:
-    """Generates one network in this process: seconds, memory, what came out."""
-    make, cycles = SCALE[name]
-    started, net = time.perf_counter(), make()
-    with tempfile.TemporaryDirectory(prefix="fermatnet-compile-") as scratch:
-        made = network.generate(net, Path(scratch) / "out", cycles=cycles)
-        size = sum(path.stat().st_size for path in (Path(scratch) / "out").iterdir())
-    return {
-        "network": name, "layers": len(net.nodes), "seconds": round(time.perf_counter() - started, 1), "cpu_seconds": round(time.process_time(), 1),
-        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2), "megabytes": round(size / 1e6, 1),
-        "cycles_per_image": made["cycles_per_image"], "streamed_layers": len(made["external"]),
-    }
-
-
-def scale_rows() -> list[dict[str, Any]]:
-    """Each large network in a process of its own, so that memory is its own. Goal: ResNet18 in 120 s and 4 GB."""
-    rows = []
-    for name in track(SCALE, description="large networks"):
-        code = f"import json; from fermatnet.bench import compile as c; print(json.dumps(c._generated({name!r})))"
-        done = subprocess.run([sys.executable, "-P", "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
-    return rows
-
-
-def elaboration_rows() -> list[dict[str, Any]]:
-    """Time to plan and emit residual networks of 1, 2, 4, 8 blocks: seconds a layer should not grow."""
-    rows = []
-    for blocks in track((1, 2, 4, 8), description="elaboration"):
-        net = pa_resnet((3, 16, 16), (16,), (blocks,))
-        started = time.process_time()
-        with tempfile.TemporaryDirectory(prefix="fermatnet-compile-") as scratch:
-            network.generate(net, Path(scratch) / "out", cycles=300_000)
-        seconds = time.process_time() - started
-        rows.append({"blocks": blocks, "layers": len(net.nodes), "cpu_seconds": round(seconds, 2), "seconds_a_layer": seconds / len(net.nodes)})
-    return rows
-
-
-def random_rows(count: int) -> list[dict[str, Any]]:
-    """Random networks with random folds: RTL against the reference, under stalls; cycles and latency against their prediction."""
-    exact = cycles = latency = bounded = queued = 0
-    failed = []
-    for number in track(range(count), description="random networks"):
-        net, rng = random_network(number), np.random.default_rng(number)
-        folds = {node.name: (options := layer_of(net, node).folds())[rng.integers(len(options))] for node in net.nodes}
-        design = network.plan(net, folds=folds)
-        images = rng.integers(0, 256, (5, *net.input_shape)).astype(np.uint8)
-        result = simulate_top(network.Top(design), images, seed=number, calm=3)
-        same = bool((result.outputs == reference(net, images)).all())
-        paced = result.ends[2] - result.ends[1] == design.cycles_per_image
-        exact, cycles, latency = exact + same, cycles + paced, latency + (result.latency == design.latency)
-        bounded += design.latency <= result.latency <= design.latency_bound
-        queued += any(edge.before or edge.after for edge in design.schedule.edges.values())
-        if not (same and paced):
-            failed.append(number)
-    return [{"networks": count, "seeds": f"0..{count - 1}", "exact": exact, "cycles_exact": cycles, "latency_exact": latency,
-             "latency_within_bound": bounded, "with_queues": queued, "failed": failed}]
-
-
-def speed_rows() -> list[dict[str, Any]]:
-    """Images per second of a CIFAR-size PA-ResNet8 on Verilator, through the Verilog harness."""
-    from fermatnet.sim.network import simulate
-
-    net = pa_resnet((3, 32, 32), (16, 32, 64), (1, 1, 1))
-    images = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32)).astype(np.uint8)
-    with tempfile.TemporaryDirectory(prefix="fermatnet-compile-") as scratch:
-        made = network.generate(net, Path(scratch) / "out", cycles=40_000)
-        result = simulate(Path(scratch) / "out", images)
-    return [{"network": "PA-ResNet8 32x32", "exact": bool((result.outputs == reference(net, images)).all()),
-             "cycles_per_image": result.cycles_per_image, "predicted": made["cycles_per_image"], "build_seconds": round(result.build_seconds, 1),
-             "images_per_second": round(len(images) / result.seconds, 2), "cycles_per_second": round(result.cycles / result.seconds)}]
-
-
-def _print(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
-    table = Table(title=title, title_justify="left")
-    for column in rows[0]:
-        table.add_column(column, justify="right" if isinstance(rows[0][column], int | float) else "left")
-    for row in rows:
-        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()))
+def _print(console: Console, title: str, rows: Rows) -> None:
+    """One line a row; tables too wide for that stand on their side."""
+    shown = [{key: value for key, value in row.items() if key not in ("key", "date")} for row in rows]
+    columns = list(shown[0])
+    table = Table(title=title, title_justify="left", show_header=len(columns) <= 6)
+    lines = [columns, *([str(row.get(column, "")) for column in columns] for row in shown)]
+    if len(columns) > 6:
+        lines = [["", *[""] * len(shown)], *([str(cell) for cell in line] for line in zip(*lines, strict=True))]
+    for k, name in enumerate(lines[0]):
+        table.add_column(name, justify="left" if k == 0 else "right")
+    for line in lines[1:]:
+        table.add_row(*line)
     console.print(table)
 
 
-def run(json_path: str | Path | None = None) -> dict[str, list[dict[str, Any]]]:
+def run(json_path: str | Path | None = None) -> dict[str, Rows]:
     """Measure everything, print the tables, write JSON when a path is given; returns the rows by table."""
     console = Console()
-    tables = {
-        "scale": ("Large networks to Verilog", scale_rows), "elaboration": ("Cost of a layer", elaboration_rows),
-        "random": ("Random networks in RTL", lambda: random_rows(int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "50")))),
-        "speed": ("Simulation on Verilator", speed_rows),
-    }
+    wanted = os.environ.get("FERMATNET_PARTS", ",".join(PARTS)).split(",")
+    unknown = [part for part in wanted if part not in PARTS]
+    if unknown:
+        raise InputError(f"the compile bench has no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    kept = os.environ.get("FERMATNET_RESULTS")
+    log = ResultLog(Path(kept) / "compile.jsonl" if kept else None)
     results = {}
-    for key, (title, measure) in tables.items():
-        results[key] = measure()
-        _print(console, title, results[key])
+    for part in wanted:
+        title, measure = PARTS[part]
+        console.print(f"{part} ...")
+        results[part] = measure(log)
+        _print(console, title, results[part])
     if json_path is not None:
         with atomic_file(json_path) as path:
             path.write_text(json.dumps(results, indent=2) + "\n")

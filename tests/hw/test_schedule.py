@@ -3,41 +3,13 @@
 import numpy as np
 import pytest
 
-from fermatnet.bench.rtl import simulate_top
+from fermatnet.bench.queues import fork_and_join, measured
 from fermatnet.hw import network, schedule, timing
-from fermatnet.hw.layers import Fold
-from fermatnet.model.network import Network, run
-from fermatnet.model.network.nodes import Add, Affine, Levels, PiecewiseConv, Threshold
-
-
-def residual(depth: int) -> tuple[Network, dict[str, Fold]]:
-    """A fork, ``depth`` convolutions that set the pace, and a join that waits for them."""
-    rng = np.random.default_rng(depth)
-    nodes = [Threshold("act", ("image",), np.sort(rng.integers(0, 256, (2, 3)), axis=1), np.ones(2, np.int8))]
-    x, levels_a = "act", np.array([0, 1, 3, 4])
-    for k in range(depth):
-        codes = rng.integers(0, 3, (2, 2, 3, 3)).astype(np.uint8)
-        nodes.append(PiecewiseConv(f"conv{k}", (x,), codes, np.array([-2, 0, 2]), levels_a, pad=(1, 1, 1, 1)))
-        x = f"conv{k}"
-        if k < depth - 1:
-            nodes.append(Threshold(f"act{k}", (x,), np.sort(rng.integers(-20, 20, (2, 3)), axis=1), np.ones(2, np.int8)))
-            x = f"act{k}"
-    nodes.append(Affine("scale", (x,), np.array([3, 5]), np.array([0, 4]), 2, -100, 100))
-    nodes += [Levels("skip", ("act",), np.array([0, 10, 20, 30])), Add("add", ("scale", "skip"))]
-    return Network(nodes, (2, 5, 6)), {f"conv{k}": Fold(1, 1) for k in range(depth)}
-
-
-def measured(net, folds, depths=None):
-    design = network.plan(net, folds=folds, depths=depths)
-    images = np.random.default_rng(1).integers(0, 256, (6, *net.input_shape)).astype(np.uint8)
-    result = simulate_top(network.Top(design), images, limit=20_000)
-    np.testing.assert_array_equal(result.outputs, run(net, images))
-    return design, result.ends[-1] - result.ends[-2]
 
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_a_queue_one_smaller_stalls(depth):
-    net, folds = residual(depth)
+    net, folds = fork_and_join(depth)
     design, cycles = measured(net, folds)
     edge = design.schedule.edges["add", 1]
     assert edge.after > 4 and cycles == design.cycles_per_image == 5 * 6 * 2 * 18
@@ -46,7 +18,7 @@ def test_a_queue_one_smaller_stalls(depth):
 
 
 def test_far_too_small_a_queue_deadlocks():
-    net, folds = residual(2)
+    net, folds = fork_and_join(2)
     with pytest.raises(AssertionError, match="deadlock"):
         measured(net, folds, {("add", 1): (0, 2)})
 
@@ -54,7 +26,7 @@ def test_far_too_small_a_queue_deadlocks():
 def test_the_schedule_uses_every_place_and_no_more():
     """Replaying the beats of the steady state: at the fullest moment they fill the queue, the register of the level table before
     it, and the one that the fork's producer holds back."""
-    net, folds = residual(2)
+    net, folds = fork_and_join(2)
     design = network.plan(net, folds=folds)
     depth = design.schedule.edges["add", 1].after
     offered = np.concatenate([design.schedule.times["skip"] + k * design.cycles_per_image for k in range(4)])
@@ -84,7 +56,7 @@ def test_latest_and_earliest_are_inverse_limits():
 
 
 @pytest.mark.parametrize("model", [
-    timing.Chain(3), timing.Serialise(4), timing.Collect(3), timing.Runs(6, 2), timing.Select(12, np.array([3, 7, 11]), 1),
+    timing.Chain(3), timing.Chain(4, 3), timing.Serialise(4), timing.Collect(3), timing.Runs(6, 2), timing.Select(12, np.array([3, 7, 11]), 1),
     timing.Windows(4, 3, 2, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 2, 9, 5, 4),
     timing.Windows(5, 4, 1, (3, 2), (2, 1), (0, 1, 1, 0), (1, 2), 1, 6, 3, 6),
 ])
