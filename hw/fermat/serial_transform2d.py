@@ -37,14 +37,12 @@ class Transposer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         size, square = self.rows * self.columns, self.rows == self.columns
-        bits, row_bits, column_bits = (size - 1).bit_length(), (self.rows - 1).bit_length(), (self.columns - 1).bit_length()
+        bits = (size - 1).bit_length()
         m.submodules.words = words = memory.Memory(shape=self.shape, depth=size if square else 2 * size, init=[])
         write, read = words.write_port(), words.read_port()
-        put, get, parity_in, parity_out = Signal(bits), Signal(bits), Signal(), Signal()
-        reading, finished = Signal(), Signal()
-
-        def swapped(at):  # position in the order (column, row) to address row * columns + column
-            return Cat(at[row_bits:], at[:row_bits])
+        put, get = Signal(bits, name="put"), Signal(bits, name="get")
+        parity_in, parity_out = Signal(name="parity_in"), Signal(name="parity_out")
+        reading, finished = Signal(name="reading"), Signal(name="finished")
 
         with m.If(self.valid):
             m.d.sync += put.eq(put + 1)
@@ -53,12 +51,12 @@ class Transposer(wiring.Component):
         # one cycle later than the read of the same place
         m.d.sync += [
             write.en.eq(self.valid), write.data.eq(self.i), finished.eq(self.valid & (put == size - 1)),
-            write.addr.eq(Mux(parity_in, swapped(put), put) if square else Cat(put, parity_in)),
+            write.addr.eq(self._address(put, False, parity_in)),
         ]
         step = Signal()
         m.d.comb += [
             step.eq(reading | finished),
-            read.addr.eq(Mux(parity_out, get, swapped(get)) if square else Cat(swapped(get), parity_out)),
+            read.addr.eq(self._address(get, True, parity_out)),
             read.en.eq(step), self.o.eq(read.data),
         ]
         # the last word of a frame is written in the cycle `finished`; it is read rows cycles later at the earliest
@@ -67,8 +65,15 @@ class Transposer(wiring.Component):
             with m.If(get == size - 1):
                 m.d.sync += parity_out.eq(~parity_out)
         m.d.sync += self.o_valid.eq(step)
-        assert column_bits + row_bits == bits
         return m
+
+    def _address(self, at, by_columns, parity):
+        """Memory address of position ``at`` of a frame, counted in raster order or by columns; ``parity`` is that of the frame."""
+        row_bits = (self.rows - 1).bit_length()
+        swapped = Cat(at[row_bits:], at[:row_bits])  # position in the order (column, row) to row * columns + column
+        if self.rows != self.columns:
+            return Cat(swapped if by_columns else at, parity)
+        return Mux(parity, at, swapped) if by_columns else Mux(parity, swapped, at)
 
 
 class SerialTransform2d(wiring.Component):
