@@ -10,6 +10,7 @@ weight spectra are in the cache, as kernels are prepared in advance for every ri
 """
 
 import argparse
+import dataclasses
 import json
 import platform
 from collections.abc import Callable, Sequence
@@ -282,6 +283,7 @@ def run(json_path: Path | str | None = None, plots: Path | str | None = None, qu
     found: Result = {"instructions": instructions, "torch": torch.__version__, "numpy": np.__version__, "quick": quick}
     wanted = [name for name in SECTIONS if not only or name in only]
     costs = calibrate((3, 4, 5), rounds=1 if quick else 5) if "figures-2.2-2.4" in wanted else Costs()
+    found["costs"] = dataclasses.asdict(costs)
     for name in wanted:
         found[name] = SECTIONS[name](quick, costs)
     data = Layer.random(4, 5, 12, 256, 384, np.int8)

@@ -105,9 +105,10 @@ def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 5) -> Costs:
         together, _ = _stages(batch, SHALLOW, outputs, (t,), n, tile, rounds)
         apart = panels * batch * (SHALLOW * product[t] + join[t] + inverse[t][n] * kept)
         saved[t] = (apart - together["finish"]) / (panels * batch)
-        bytes_ = points * batch * (256 * PACKED[t] + outputs * RESULT[t]) - 2 * SECOND_CACHE
-        spilled = most["forward"] + most["inverse"] - batch * points * (256 // LANES[t] * forward[t][n] + outputs // 16 * inverse[t][n] * kept)
-        spill.append(max(0.0, spilled) / bytes_)
+        large, points = _stages(16, 64, 64, (t,), 32, 30, rounds)  # spectra of several megabytes
+        beyond = points * 16 * 64 * (PACKED[t] + RESULT[t]) - 2 * SECOND_CACHE
+        spilled = large["forward"] + large["inverse"] - 16 * points * (64 // LANES[t] * forward[t][32] + 4 * inverse[t][32] * 31 / 32)
+        spill.append(max(0.0, spilled) / beyond)
     alone = sum(_stages(16, 64, 64, (t,), 16, 14, rounds)[0]["inverse"] for t in (4, 5))
     both = _stages(16, 64, 64, (4, 5), 16, 14, rounds)[0]["inverse"]
     garner = max(0.0, both - alone) / (16 * 64 * 14 * 14)
