@@ -120,8 +120,7 @@ def run_demo(
     )
 
     def export() -> Network:
-        # on 8x8 images of one channel a direct engine is cheaper; the demonstration shows the transform
-        save(export_run(out / "run", engine="fermat"), out / "digits.onnx")
+        save(export_run(out / "run"), out / "digits.onnx")
         return load(out / "digits.onnx")
 
     net = steps.run("export", "exporting to digits.onnx", export)

@@ -14,7 +14,7 @@ __all__ = ["Area", "Layer", "Match", "block_rams", "direct_area", "matches", "sp
 LUTS, DSPS, BRAMS = 63400, 240, 270
 """Lookup tables, DSP blocks and 18-kbit block RAMs of an XC7A100T (AMD DS180)."""
 
-PRODUCT = {4: (0, 46), 8: (1, 36), 16: (1, 68), 32: (4, 231), 64: (16, 909)}
+PRODUCT = {4: (0, 49), 8: (1, 36), 16: (1, 68), 32: (4, 231), 64: (16, 909)}
 """DSP blocks and lookup tables of one product modulo 2^b+1."""
 
 
@@ -92,8 +92,8 @@ class Match:
 
 
 def block_rams(width: int, depth: int) -> int:
-    """18-kbit block RAMs of a memory, in the aspect ratio that takes the fewest; small ones are lookup-table RAM."""
-    if width * depth <= 1024:
+    """18-kbit block RAMs of a memory, in the aspect ratio that takes the fewest; small ones are lookup-table RAM, as yosys decides."""
+    if width * depth <= 2304:
         return 0
     return min(ceil(width / w) * ceil(depth / d) for w, d in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)))
 
@@ -104,14 +104,14 @@ def _ram(width: int, depth: int) -> Area:
 
 def _transform(b: int, lengths: tuple[int, int]) -> Area:
     stages = sum((n - 1).bit_length() for n in lengths)
-    return Area(luts=STAGE_LUTS * (b + 1) * stages + TRANSFORM_LUTS) + _ram(b + 1, prod(lengths))
+    return Area(luts=(STAGE_LUTS * (b + 1) + STAGE_CONTROL) * stages) + _ram(b + 1, prod(lengths))
 
 
-STAGE_LUTS = 5.3
+STAGE_LUTS = 4.3
 """Of one stage of a serial transform, a bit: butterfly, rotator, delays."""
 
-TRANSFORM_LUTS = 80
-"""Of a serial two-dimensional transform beside its stages: control and transposer."""
+STAGE_CONTROL = 30
+"""Of one stage of a serial transform beside its bits; the transposer's control is in it."""
 
 
 def inverse_transforms(products: int, planes: int) -> int:
@@ -125,7 +125,7 @@ def spectra_areas(layer: Layer, products: int) -> tuple[Area, Area]:
     stored, computed = Area(), _ram(layer.weight_bits * products, kernels // products * prod(layer.phase_kernel)) + Area(luts=60)
     for b in layer.widths:
         stored += _ram((b + 1) * products, kernels // products * points)
-        computed += (_transform(b, layer.lengths) + Area(luts=2 * (b + 1))) * products
+        computed += (_transform(b, layer.lengths) + Area(luts=ENCODER_LUTS)) * products
     return stored, computed
 
 
@@ -136,20 +136,26 @@ def transform_area(layer: Layer, products: int, spectra: str) -> Area:
     rows = layer.stride * (2 * layer.lengths[0] - layer.phase_kernel[0] + 1)
     band = (layer.lengths[0] - layer.phase_kernel[0] + 1) * layer.out[1] * layer.outputs
     area = Area(luts=BUFFER_LUTS) + _ram(layer.input_bits, rows * layer.width * layer.channels) + _ram(layer.sum_bits, 2 * band)
-    area += Area(luts=3 * layer.sum_bits * len(layer.widths)) * inverses
+    area += Area(luts=RECONSTRUCT_LUTS * layer.sum_bits * (len(layer.widths) - 1)) * inverses
     area += spectra_areas(layer, products)[spectra == "computed"]
     for b in layer.widths:
         dsps, luts = PRODUCT.get(b, (ceil((b + 1) / 17) ** 2, 0.22 * b * b))
-        area += _transform(b, layer.lengths) * (1 + inverses) + Area(luts=2 * (b + 1))
+        area += _transform(b, layer.lengths) * (1 + inverses) + Area(luts=ENCODER_LUTS)
         area += Area(dsps, luts + SUM_LUTS * (b + 1)) * products
         area += _ram(b + 1, 2 * planes * points) + _ram((b + 1) * products, points) * 2
     return area
 
 
-BUFFER_LUTS = 700
+BUFFER_LUTS = 450
 """Tile reader, output bands and job control."""
 
-SUM_LUTS = 3.0
+ENCODER_LUTS = 7
+"""Of a signed integer's way into the residues."""
+
+RECONSTRUCT_LUTS = 2.8
+"""Of mixed radix, a bit of the result, for every modulus but the first."""
+
+SUM_LUTS = 1.1
 """Of the accumulating adder, a bit."""
 
 
@@ -159,13 +165,16 @@ def direct_area(layer: Layer, macs: int) -> Area:
     rows = layer.kernel[0] + layer.stride
     weights = layer.outputs * (layer.channels // layer.group) * prod(layer.kernel)
     return (
-        Area(macs, 250 + MAC_LUTS * macs * (layer.input_bits + layer.weight_bits))
+        Area(macs, WINDOW_LUTS + lanes * layer.input_bits + MAC_LUTS * macs * (layer.input_bits + layer.weight_bits))
         + _ram(layer.input_bits * lanes, ceil(rows * layer.width * layer.channels / lanes))
         + _ram(layer.weight_bits * macs, ceil(weights / macs))
     )
 
 
-MAC_LUTS = 1.0
+WINDOW_LUTS = 190
+"""Of the sliding window, beside one for each bit that it reads at once."""
+
+MAC_LUTS = 0.93
 """Of a multiply-accumulate unit beside its DSP block, a bit of the product: the tree of adders."""
 
 
