@@ -53,7 +53,7 @@ def conv_choice(net: Network, node: Conv) -> Choice:
     figures = _figures(best)
     if pays:
         least = min(match.products for match in found if match.transform.worth < match.direct.worth)
-        return Choice(plan, f"Fermat engine by cost, {figures}, cheaper from {least} parallel {"product" if least == 1 else "products"} on; {plan.reasons}")
+        return Choice(plan, f"Fermat engine by cost, {figures}, cheaper from {least} parallel product{'s' * (least > 1)} on; {plan.reasons}")
     return Choice(None, f"direct engine by cost, {figures}")
 
 
