@@ -99,7 +99,7 @@ def xnor_rows(library_path: Path | None) -> list[dict[str, Any]]:
                     verilog.emit(blocks["asic"], "block", Path(scratch))
                     shutil.copyfile(library_path, Path(scratch) / asic.LIBRARY)
                     mapped = asic.map_cells(Path(scratch), ["block.v"], "block")
-                    row |= asic.estimate(mapped["modules"], "block", library, 100.0) | {"delay_ns": mapped["delay_ps"] / 1000}
+                    row |= asic.estimate(mapped["modules"], "block", library, 100.0) | {"delay_ns": asic.delay_ns(mapped["flat"], library)}
             rows.append(row)
     return rows
 

@@ -12,7 +12,8 @@ from fermatnet.model.errors import InputError
 BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     "fermat": (("fermat_arithmetic", "fermat_convolver"), "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines"),
     "array": (("array",), "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals"),
-    "compile": (("compile",), "Compiler: prediction against synthesis, elaboration time, random networks, simulation speed"),
+    "compile": (("compile",), "Compiler: elaboration time, random networks, simulation speed"),
+    "resources": (("prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
     "software": (("software",), "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals"),
     "accuracy": (("accuracy",), "Accuracy of piecewise approximation and its rivals"),
     "training": (("training",), "Cost of a training step"),

@@ -32,6 +32,9 @@ endmodule
 """
 
 
+KEPT_FROM = 16
+
+
 class MemoryPlatform(Protocol):
     """What an elaboration platform offers when memories are to become files."""
 
@@ -89,9 +92,12 @@ class Rom(wiring.Component):
         m = Module()
         if hasattr(platform, "memory_image"):
             file = platform.memory_image(self.name, self.width, self.words)
+            # Flattened, yosys makes 5 to 12 tables a bit of a memory of 100 words, alone 2: it is kept whole, but for the small ones, whose
+            # equal and constant bits are worth more to what reads them.
+            kept = {"a_keep_hierarchy": 1} if self.depth > KEPT_FROM else {}
             m.submodules.rom = Instance(
                 ROM_MODULE,
-                p_WIDTH=self.width, p_DEPTH=self.depth, p_ABITS=self.address_bits, p_INIT=file,
+                p_WIDTH=self.width, p_DEPTH=self.depth, p_ABITS=self.address_bits, p_INIT=file, **kept,
                 i_clk=ClockSignal(), i_en=self.en, i_addr=self.addr, o_data=self.data,
             )
         else:

@@ -1,22 +1,104 @@
-"""What a layer will cost: look-up tables, flip-flops, block memories and multipliers, before anything is synthesised."""
+"""What a block will take: look-up tables, flip-flops, block memories and multipliers, before anything is synthesised.
+
+`predict` elaborates the block and counts: registers, carry chains and the counters of compressor trees as they are, gates by covering them
+with tables, memories by the rules of yosys' memory libraries, multipliers by the widths from which yosys takes a hard one. One constant a
+family is fitted (`LOGIC`); ``fermatnet bench resources`` holds the result against yosys for layers that were not used to fit it.
+
+`lut_cost` is the estimate the compiler chooses folds by, for thousands of candidates: a formula, no elaboration. There multipliers cost
+what they would in tables, because no device has as many hard ones as a wide fold would ask for.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from amaranth.lib import wiring
 
 from fermatnet.hw.layers import Elementwise, Fold, Layer, Matrix, Transform, shape_of
+from fermatnet.hw.piecewise.forms import choose_form, estimate
+from fermatnet.hw.resources_memory import column_tables, kept
+from fermatnet.hw.resources_netlist import Contents, elaborated
+from fermatnet.model.errors import InputError
 from fermatnet.model.network import nodes
 
-__all__ = ["lut_cost"]
+__all__ = ["LOGIC", "Resources", "lut_cost", "predict"]
+
+TABLE_INPUTS = {"xc7": 6, "ecp5": 4}
+LOGIC = {"xc7": 0.95, "ecp5": 0.95}     # tables of yosys for one of the cover, fitted
+HARD_PRODUCT = 9                        # bits of a product from which yosys takes a hard multiplier
+HARD_INPUTS = {"xc7": (25, 18), "ecp5": (18, 18)}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """``luts`` and ``ffs`` as yosys counts cells (see `fermatnet.synth.count`), block memories ``brams`` (xc7: of 36 kbit, so halves),
+    hard multipliers ``dsps``."""
+
+    luts: float = 0.0
+    ffs: int = 0
+    brams: float = 0.0
+    dsps: int = 0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(self.luts + other.luts, self.ffs + other.ffs, self.brams + other.brams, self.dsps + other.dsps)
+
+
+def predict(component: wiring.Component, family: str = "xc7") -> Resources:
+    """Resources of a component on ``family`` "xc7" or "ecp5"; InputError for another one. A second or so for a large layer."""
+    if family not in TABLE_INPUTS:
+        raise InputError(f"resources are predicted for {' and '.join(TABLE_INPUTS)}, not for {family!r}")
+    return _resources(elaborated(component, family), family, {})
+
+
+def _resources(made: Contents, family: str, known: dict[int, Resources]) -> Resources:
+    tables = LOGIC[family] * made.graph.cover(made.roots, TABLE_INPUTS[family]) + made.chain + made.counters
+    registers, blocks, hard = float(made.registers), 0.0, 0
+    for store in made.stores:
+        own_tables, own_registers, own_blocks, _ = kept(store, family)
+        tables, registers, blocks = tables + own_tables, registers + own_registers, blocks + own_blocks
+    for a, b, used in made.products:
+        if min(a, b) >= 2 and min(used, a + b) >= HARD_PRODUCT:
+            wide, narrow = HARD_INPUTS[family]
+            hard += min(-(-a // wide) * -(-b // narrow), -(-b // wide) * -(-a // narrow))
+        else:
+            tables += a * b
+    result = Resources(tables, round(registers), blocks, hard)
+    for component in made.inside:
+        if id(component) not in known:
+            known[id(component)] = _resources(elaborated(component, family, inside=True), family, known)
+        result += known[id(component)]
+    return result
+
+
+@cache
+def _dot(levels_w: bytes, levels_a: bytes, simd: int, pe: int, target: str) -> tuple[float, int]:
+    """Tables of one output's dot product by the price of its terms, and bits of a weight in memory."""
+    w, a = np.frombuffer(levels_w, np.int64), np.frombuffer(levels_a, np.int64)
+    form = choose_form(w, a, simd, pe, target)
+    return estimate(form, simd, pe, target), form.weight_bits
+
+
+def _weights(words: int, width: int) -> float:
+    """Tables of a weight memory: none where it is block memory."""
+    return width * column_tables("xc7", words) if 16 < words and words * width <= 8256 else 0.5 * width if words <= 16 else 0.0
 
 
 def lut_cost(layer: Layer, fold: Fold) -> float:
-    """Rough LUTs of a layer: products of bit widths in the arrays, adders elsewhere."""
+    """LUTs of a layer at a fold, about: microseconds, deterministic."""
     width = shape_of(layer.inputs[0]).width
     out = shape_of(layer.output).width
     if isinstance(layer, Matrix):
-        node = layer.node
-        if isinstance(node, nodes.PiecewiseConv):
-            unit = 1.5 * (len(node.levels_w) - 1) * (len(node.levels_a) - 1)
-        else:
-            unit = 1.2 * width * node.weight_bits + 4
-        return fold.pe * fold.simd * unit + fold.pe * 2 * out + 2 * fold.simd * width + 150
+        node: Any = layer.node
+        words = max(1, layer.outputs * layer.taps // (fold.pe * fold.simd))
+        window = 170 + 2.5 * width * fold.simd ** 0.5
+        if isinstance(node, nodes.PiecewiseConv) and type(layer) is Matrix:
+            levels = np.asarray(node.levels_w, np.int64).tobytes(), np.asarray(node.levels_a, np.int64).tobytes()
+            dot, bits = _dot(*levels, fold.simd, fold.pe, layer.target)
+            return fold.pe * (dot + 1.2 * out) + _weights(words, fold.pe * fold.simd * bits) + window
+        bits = node.weight_bits if not isinstance(node, nodes.PiecewiseConv) else int(np.abs(node.levels_w).max()).bit_length() + 1
+        lanes = fold.pe * (fold.simd if type(layer) is Matrix else 1)
+        return lanes * (1.2 * width * bits + 4) + fold.pe * 2 * out + _weights(words, lanes * bits) + window
     if isinstance(layer, Transform):
         return sum(60.0 * b + fold.pe * b * b for b in layer.plan.widths) * 4
     if isinstance(layer, Elementwise):
