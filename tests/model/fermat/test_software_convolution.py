@@ -1,5 +1,7 @@
 """The software convolution against direct sums: forward, every backend, every set of moduli, the ends of the ranges, bad input."""
 
+from math import isqrt
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,13 +79,17 @@ def test_each_system_and_length_at_the_edge_of_its_range(backend, moduli, length
         return
     reach = software_plan.modulus(moduli) // 2 - 1
     random = np.random.default_rng(length)
-    # the largest results this system may hold, of both signs: kernel entries as large as the bound allows, inputs at the ends of int16
-    top = min(32767, max(1, reach // (18 * 32768)))
-    x = random.choice(np.array([-32768 if top > 1 else -min(reach // 18, 14), 0, 32767 if top > 1 else min(reach // 18, 14)]), (2, 2, 9, 13)).astype(np.int32)
-    w = random.choice(np.array([-top, top]), (3, 2, 3, 3)).astype(np.int32)
+    # results from one end of what this system holds to the other: 18 products of the largest entries, the signs aligned in some outputs
+    size = min(isqrt(reach // 18), 2**31 - 1) if reach > 18 * 2**30 else min(reach // 18, 32767)
+    top = max(1, reach // (18 * size))
+    x = random.choice(np.array([-size, 0, size]), (3, 2, 9, 13))
+    x[0], x[1] = size, -size
+    w = random.choice(np.array([-top, top]), (3, 2, 3, 3))
+    w[0], w[1] = top, -top
     bounds = (int(x.min()), int(x.max()))
     got = convolve(x, w, 1, 1, moduli=moduli, length=length, backend=backend, method="fermat", x_range=bounds)
     np.testing.assert_array_equal(got, sums(x, w, (1, 1), (1, 1)))
+    assert got.max() == -got.min() == 18 * size * top > 0.93 * reach
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
