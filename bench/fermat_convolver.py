@@ -10,6 +10,7 @@ synthesised part in FILE.jsonl (an interrupted run goes on where it stopped) and
 
 import argparse
 import json
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ from fermatnet.bench.fermat_parts import (
     whole_direct,
 )
 from fermatnet.hw.fermat.convolver import Convolver
-from fermatnet.model.fermat.cost import Area
-from fermatnet.model.fermat.plan import Plan, choose
+from fermatnet.model.fermat.cost import Area, direct_area, spectra_areas, transform_area
+from fermatnet.model.fermat.plan import Plan, choose, sizes
 
 __all__ = ["ROWS", "check_sums", "compare", "run"]
 
@@ -124,12 +125,29 @@ def _table(console: Console, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def shares(bits: int, k: int, channels: int) -> list[tuple[int, float]]:
+    """(parallel products, share of a device of the direct engine over the Fermat engine's, at equal cycles), by the cost model."""
+    engine = _engine(bits, k, channels, 0)
+    plan = engine.plan
+    layer = sizes(engine.weight, engine.lo, engine.hi, engine.geometry, 1, (plan.lo, plan.hi), plan.widths, plan.lengths)
+    found = []
+    for products in (p for p in (1, 2, 4, 8, 16, 32, 64) if channels % p == 0):
+        stored, computed = spectra_areas(layer, products)
+        fermat = transform_area(layer, products, "stored" if stored.worth <= computed.worth else "computed")
+        found.append((products, direct_area(layer, max(1, ceil(layer.macs / layer.cycles(products)))).worth / fermat.worth))
+    return found
+
+
 def draw(rows: list[dict[str, Any]], folder: Path) -> Path:
-    """Where it stops paying. Left, DSP blocks: synthesised beside the formula. Right, all that the engines take, as a share of a device."""
+    """Where it stops paying.
+
+    Left, DSP blocks against the kernel: synthesised (points) beside the formula. Right, all that the engines take as a share of a
+    device, against the parallel products: the cost model (lines) and the synthesised engines (points).
+    """
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "fermatnet"
+    matplotlib.rcParams.update({"svg.hashsalt": "fermatnet", "svg.fonttype": "none"})
     from matplotlib import pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4))
@@ -137,24 +155,31 @@ def draw(rows: list[dict[str, Any]], folder: Path) -> Path:
     for bits, n, dsps, style in ((8, 16, 2, "C0--"), (8, 32, 4, "C0-"), (16, 16, 5, "C1--"), (16, 32, 5, "C1-")):
         usable = taps[taps < n - 2]
         left.plot(usable, usable**2 / ((n / (n - usable + 1)) ** 2 * dsps), style, label=f"INT{bits}, N = {n}, {dsps} DSP a product: formula")
-    for bits, colour in ((8, "C0"), (16, "C1")):
-        for channels, mark, line in ((16, "o", "-"), (64, "s", "--")):
-            large = sorted((r for r in rows if (r["bits"], r["channels"]) == (bits, channels) and r["image"] != 8), key=lambda r: r["k"])
-            ks = [r["k"] for r in large]
-            left.plot(ks, [r["equal ratio"] for r in large], mark, color=colour)
-            right.plot(ks, [r["share ratio"] for r in large], mark + line, color=colour, label=f"INT{bits}, {channels} channels")
+    for r in rows:
+        mark = "x" if r["image"] == 8 else "o" if r["channels"] == 16 else "s"
+        left.plot(r["k"], r["equal ratio"], mark, color="C0" if r["bits"] == 8 else "C1")
+    lines = [(8, 3, 16), (8, 5, 16), (16, 7, 16), (16, 7, 64), (16, 11, 16), (16, 11, 64)]
+    for number, (bits, k, channels) in enumerate(lines):
+        points = shares(bits, k, channels)
+        style = f"C{number}" + ("--" if channels == 64 else "-")
+        right.plot([p for p, _ in points], [v for _, v in points], style, label=f"INT{bits}, k = {k}, {channels} channels")
         for r in rows:
-            if r["bits"] == bits and r["image"] == 8:
-                left.plot(r["k"], r["equal ratio"], "x", color=colour)
-                right.plot(r["k"], r["share ratio"], "x", color=colour, label=f"INT{bits}, {r['channels']} channels, 8x8 image")
-    for axes, title in ((left, "DSP blocks"), (right, "DSP blocks, LUTs and block RAMs, as shares of a device")):
+            if (r["bits"], r["k"], r["channels"]) == (bits, k, channels) and r["image"] != 8:
+                right.plot(PRODUCTS, r["share ratio"], "o", color=style[:2])
+    for axes, end, title in ((left, 15, "DSP blocks (points: synthesised)"), (right, 64, "share of a device (points: synthesised)")):
         axes.axhline(1, color="black", linewidth=1)
-        axes.fill_between([1, 15], 0.01, 1, color="0.9", zorder=0)
-        axes.text(12.4, 0.75, "does not pay", color="0.4", fontsize=8)
-        axes.set(xlabel="kernel k", ylabel="direct / Fermat, at equal cycles", yscale="log", xlim=(1, 15), title=title)
-        axes.legend(fontsize=6, loc="lower right" if axes is left else "upper left")
-    left.set_ylim(0.1, 30)
-    right.set_ylim(0.05, 30)
+        axes.fill_between([1, end], 0.01, 1, color="0.9", zorder=0)
+        axes.set(ylabel="direct / Fermat, at equal cycles", yscale="log", xlim=(1, end), title=title)
+    left.set(xlabel="kernel k", ylim=(0.1, 30))
+    left.text(10, 0.75, "does not pay", color="0.4", fontsize=8)
+    left.legend(fontsize=6, loc="lower right")
+    right.set(xlabel="parallel products", xscale="log", ylim=(0.1, 5))
+    right.set_xticks([1, 2, 4, 8, 16, 32, 64], ["1", "2", "4", "8", "16", "32", "64"])
+    right.legend(fontsize=6, loc="lower right")
+    right.set_yticks([0.1, 0.2, 0.5, 1, 2, 5], ["0.1", "0.2", "0.5", "1", "2", "5"])
+    left.set_yticks([0.1, 1, 10], ["0.1", "1", "10"])
+    right.minorticks_off()
+    figure.subplots_adjust(wspace=0.25)
     path = folder / "fermat-pays.svg"
     figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)

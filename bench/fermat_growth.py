@@ -86,7 +86,7 @@ def draw(grown: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path) -> Path
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "fermatnet"
+    matplotlib.rcParams.update({"svg.hashsalt": "fermatnet", "svg.fonttype": "none"})
     from matplotlib import pyplot as plt
 
     figure, panels = plt.subplots(1, 3, figsize=(11, 3.6))
