@@ -27,7 +27,9 @@ NETWORKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> str:
-    given = arguments("AW-convolution against plain and SE", training=2500, test=3000, epochs=4).parse_args(argv)
+    parser = arguments("AW-convolution against plain and SE", training=2500, test=3000, epochs=4)
+    parser.add_argument("--networks", nargs="+", choices=[label for label, _, _ in NETWORKS], default=[label for label, _, _ in NETWORKS])
+    given = parser.parse_args(argv)
     torch.set_num_threads(given.threads)
     data = subset(given.data, given.training, given.test, halve=given.halve)
     common = {"classes": len(data.classes), "input_shape": data.shape}
@@ -42,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> str:
         )
 
     settings = {"data": data.name, "shape": data.shape, "epochs": given.epochs, "test": given.test}
-    text = table(compare("zoo_attention", [row(*network) for network in NETWORKS], given.seeds, given.json, settings), ("parameters", "mflops"))
+    text = table(compare("zoo_attention", [row(*network) for network in NETWORKS if network[0] in given.networks], given.seeds, given.json, settings), ("parameters", "mflops"))
     print(text)
     return text
 
