@@ -17,6 +17,7 @@ from fermatnet.hw.integer import IntegerArray
 from fermatnet.hw.piecewise.array import PiecewiseArray
 from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
 from fermatnet.hw.piecewise.thresholds import ThresholdUnit
+from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.join import Adder, Concat
 from fermatnet.hw.stream.pooling import ArgMax, MaxPool, SumPool
 from fermatnet.hw.stream.window import SlidingWindow
@@ -194,7 +195,7 @@ class Matrix(Layer):
         beats = self.taps // fold.simd
         if not isinstance(component, Pipeline):
             return timing.Runs(beats, component.latency - beats + 1)
-        return timing.Windows.of(component.parts[0], self.outputs // fold.pe, beats, 1 + component.parts[1].latency)
+        return timing.Windows.of(component.parts[0], self.outputs // fold.pe, beats, 2 + component.parts[1].latency)
 
 
 class Depthwise(Matrix):
@@ -223,7 +224,7 @@ class Depthwise(Matrix):
         return DepthwiseArray(self.matrix, shape, lanes=fold.pe)
 
     def model(self, component, fold, lanes):
-        return timing.Windows.of(component.parts[0], self.outputs // fold.pe, self.taps, 1 + component.parts[1].latency)
+        return timing.Windows.of(component.parts[0], self.outputs // fold.pe, self.taps, 2 + component.parts[1].latency)
 
 
 class Transform(Layer):
@@ -389,11 +390,12 @@ def _weighed(component: Any) -> None:
 
 
 class Pipeline(wiring.Component):
-    """Window and array one after the other."""
+    """Window and array one after the other, with two places between them: the array's stalls reach the window's reader, with all its
+    counters, from a register. Latency: window's + 1 + array's."""
 
     def __init__(self, window: wiring.Component, array: wiring.Component):
         self.parts = (window, array)
-        self.latency = window.latency + array.latency
+        self.latency = window.latency + 1 + array.latency
         super().__init__({
             "i": wiring.In(stream.Signature(window.i.payload.shape())), "o": wiring.Out(stream.Signature(array.o.payload.shape())),
             **({"w": wiring.In(stream.Signature(array.width))} if isinstance(array, Streamed) else {}),
@@ -403,8 +405,10 @@ class Pipeline(wiring.Component):
         m = Module()
         window, array = self.parts
         m.submodules.window, m.submodules.array = window, array
+        m.submodules.between = between = Fifo(window.o.payload.shape(), 2, deep=False)
         wiring.connect(m, wiring.flipped(self.i), window.i)
-        link(m, window.o, array.i)
+        wiring.connect(m, window.o, between.i)
+        link(m, between.o, array.i)
         wiring.connect(m, array.o, wiring.flipped(self.o))
         if isinstance(array, Streamed):
             wiring.connect(m, wiring.flipped(self.w), array.w)

@@ -14,6 +14,7 @@ from fermatnet.model.errors import InputError
 __all__ = ["GATES", "TARGETS", "Compressor", "CounterCell", "Heap"]
 
 TARGETS = ("generic", "lut6", "ecp5", "asic")
+BANK = 32
 GATES = {
     "and": lambda a, b: a & b, "nand": lambda a, b: ~(a & b), "xor": lambda a, b: a ^ b, "xnor": lambda a, b: ~(a ^ b),
 }
@@ -162,6 +163,7 @@ class Compressor(wiring.Component):
         else:
             work.schedule(self.plan, pairs, bits)
             result = work.build(self.pipeline)
+        work.close()
         m.d.comb += self.o.eq(result)
         return m
 
@@ -198,6 +200,7 @@ class _Tree:
         self.sum: list[_Term] = []
         self.formed: list[CounterCell] = []  # pairs that needed a table of their own
         self.delays: dict[tuple[int, int], Value] = {}
+        self.held: list[tuple[Signal, Value]] = []
 
     def schedule(self, plan: Plan, pairs, bits) -> None:
         """Assign terms to the plan's counters."""
@@ -259,9 +262,21 @@ class _Tree:
             key = (id(value), step)
             if key not in self.delays:
                 register = Signal(len(value), name="held")
-                with self.m.If(self.en):
-                    self.m.d.sync += register.eq(value)
+                self.held.append((register, value))
                 self.delays[key] = register
                 self.delays[id(register), -1] = value  # keeps the key's object alive
             value = self.delays[key]
         return value
+
+    def close(self) -> None:
+        """Registers in banks of a machine word: tools are slow with hundreds of single enabled bits."""
+        rows: list[list[tuple[Signal, Value]]] = [[]]
+        for register, value in self.held:
+            if sum(len(held) for held, _ in rows[-1]) + len(register) > BANK:
+                rows.append([])
+            rows[-1].append((register, value))
+        for k, row in enumerate(rows if self.held else []):
+            bank = Signal(sum(len(register) for register, _ in row), name=f"bank{k}")
+            with self.m.If(self.en):
+                self.m.d.sync += bank.eq(Cat(value for _, value in row))
+            self.m.d.comb += Cat(register for register, _ in row).eq(bank)
