@@ -31,32 +31,44 @@ class Curve:
 
 CURVES = (
     Curve("N", "cycles an output", 0), Curve("N", "LUTs", 1, log=True), Curve("N", "spectra bits", 2),
-    Curve("channels", "cycles", 2), Curve("channels", "LUTs", 0), Curve("channels", "spectra bits", 2),
-    Curve("image", "cycles", 2), Curve("image", "LUTs", 0), Curve("image", "row bits", 1),
+    Curve("channels", "cycles", 2), Curve("channels", "memory bits", 1), Curve("channels", "spectra bits", 2),
+    Curve("image", "cycles", 2), Curve("image", "memory bits", 1), Curve("image", "row bits", 1),
 )
 
 
-def _row(parts: Parts, n: int, channels: int, size: int) -> dict[str, float]:
-    """INT4 weights and inputs in F_4, spectra computed, so that every sweep is of one engine; 'same' padding."""
+def _engine(n: int, channels: int, size: int) -> Convolver:
+    """INT4 weights in F_4, spectra computed, so that every sweep is of one engine; 'same' padding."""
     w = np.random.default_rng(0).integers(-8, 8, (channels, channels, KERNEL, KERNEL))
     pad = (KERNEL // 2,) * 4
     plan = choose(w, 0, 7, pad=pad, height=size, width=size, moduli=WIDTHS, length=n, spectra="computed")
-    engine = Convolver(w, 0, 7, size, size, pad=pad, plan=plan, products=PRODUCTS)
-    total = parts.total(fermat_parts(engine, engine), fermat_memories(engine))
-    return {
+    return Convolver(w, 0, 7, size, size, pad=pad, plan=plan, products=PRODUCTS)
+
+
+def _row(parts: Parts | None, n: int, channels: int, size: int) -> dict[str, float]:
+    """Cycles and memories of one engine, with ``parts`` its synthesised area too."""
+    engine = _engine(n, channels, size)
+    memories = fermat_memories(engine)
+    row = {
         "N": n, "channels": channels, "image": size, "cycles": engine.cycles, "latency": engine.latency,
-        "cycles an output": engine.cycles / (size * size * channels * channels), "LUTs": total["luts"], "DSPs": total["dsps"],
-        "BRAMs": total["brams"], "spectra bits": plan.spectra_bits, "row bits": engine.images.rows * size * channels * engine.shape.width,
-        "ideal cycles an output": prod(plan.lengths) / prod(plan.tile) / PRODUCTS,
+        "cycles an output": engine.cycles / (size * size * channels * channels), "memory bits": sum(w * d for w, d in memories),
+        "spectra bits": engine.plan.spectra_bits, "row bits": engine.images.rows * size * channels * engine.shape.width,
+        "ideal cycles an output": prod(engine.plan.lengths) / prod(engine.plan.tile) / PRODUCTS,
     }
+    if parts is not None:
+        total = parts.total(fermat_parts(engine, engine), memories)
+        row |= {"LUTs": total["luts"], "DSPs": total["dsps"], "BRAMs": total["brams"]}
+    return row
 
 
 def growth(parts: Parts) -> dict[str, list[dict[str, float]]]:
-    """One sweep a size: the others stay at N = 16, 8 channels, images of 24 (48 where N grows)."""
+    """One sweep a size: the others stay at N = 16, 8 channels, images of 84, which are whole tiles for every N.
+
+    Logic grows with N; with channels and image only the widths of its counters do, so that area is counted in bits of memory there.
+    """
     return {
-        "N": [_row(parts, n, 8, 48) for n in (8, 16, 32)],
-        "channels": [_row(parts, 16, c, 24) for c in (4, 8, 16)],
-        "image": [_row(parts, 16, 8, s) for s in (12, 24, 48)],
+        "N": [_row(parts, n, 8, 84) for n in (8, 16, 32)],
+        "channels": [_row(None, 16, c, 84) for c in (4, 8, 16, 32)],
+        "image": [_row(None, 16, 8, s) for s in (24, 48, 84, 168)],
     }
 
 
