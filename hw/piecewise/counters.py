@@ -276,10 +276,10 @@ def family(target: str) -> tuple[Counter, ...]:
     """All counters of a target, the ones without a chain first."""
     if target == "lut6":
         tables = [Counter("lut6", 3, (), 2, 2), Counter("lut6", 2, (), 2, 2), Counter("lut6", 1, (), 1, 1),
-                  Counter("lut6", 0, (6,), 3, 3), Counter("lut6", 0, (3,), 2, 2)]
+                  Counter("lut6", 0, (6,), 3, 3), Counter("lut6", 0, (3,), 2, 2), Counter("lut6", 0, (2,), 2, 2)]
         return (*tables, *_lut6_chains(3))
     if target == "ecp5":
-        return (Counter("ecp5", 2, (), 2, 2), Counter("ecp5", 1, (), 1, 1), Counter("ecp5", 0, (3,), 2, 2), *_ecp5_chains(2))
+        return (Counter("ecp5", 2, (), 2, 2), Counter("ecp5", 1, (), 1, 1), Counter("ecp5", 0, (3,), 2, 2), Counter("ecp5", 0, (2,), 2, 2), *_ecp5_chains(2))
     if target == "asic":
         return (Counter("asic", 1, (), 1, 0.25), Counter("asic", 0, (3,), 2, 1), Counter("asic", 0, (2,), 2, 0.5))
     raise ValueError(f"target must be lut6, ecp5 or asic, not {target!r}")

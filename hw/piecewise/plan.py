@@ -10,7 +10,7 @@ little because the last ones never find partners.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from fermatnet.hw.piecewise.counters import Counter, family
 
@@ -37,12 +37,14 @@ class Plan:
         return sum(counter.carries for _, counter in self.steps)
 
 
+# Prices in LUTs: a pair, a bit, a bit that a pair of its column can still use up. The search counts in thousandths, so that ties are ties.
 PRICES = {"lut6": (0.975, 0.65, 0.4), "ecp5": (2.0, 1.05, 1.0), "asic": (1.25, 1.0, 1.0)}
-BEAM = 24
+BEAM = 32
 MOVES = 10
 # Bulk moves for tall columns: what the linear program repeats; each row is (pairs needed, bits needed by column, counters to apply).
 
 
+@cache
 def _bulk(target: str) -> list[tuple[int, Columns, list[Counter]]]:
     counters = family(target)
     if target == "lut6":
@@ -59,86 +61,125 @@ def _bulk(target: str) -> list[tuple[int, Columns, list[Counter]]]:
     return [(1, (0,), [next(c for c in counters if c.pairs == 1)]), (0, (3,), [full])]
 
 
-def _apply(pairs: Columns, bits: Columns, at: int, counter: Counter) -> tuple[Columns, Columns] | None:
-    """Heights after one counter based in column ``at``, or None where it finds too few terms. Columns past the top are dropped: they
+@cache
+def _column(pairs: int, height: int, target: str) -> int:
+    """Guess of what the terms of one column will cost."""
+    per_pair, per_bit, per_useful_bit = (round(1000 * price) for price in PRICES[target])
+    useful = min(pairs, height)
+    return per_pair * pairs + per_useful_bit * useful + per_bit * max(0, height - useful - (pairs == 0))
+
+
+@cache
+def _effects(target: str) -> tuple[tuple[Counter, int, int, tuple[tuple[int, int, int], ...]], ...]:
+    """Each counter with its cost in thousandths (a carry position counts a hundredth of a LUT), the pairs it takes, and by column the bits
+    it takes and what it adds to the height."""
+    found = []
+    for counter in family(target):
+        span = max(len(counter.bits), counter.outputs)
+        taken = (*counter.bits, *(0,) * (span - len(counter.bits)))
+        found.append((counter, _cost(counter), counter.pairs, tuple((j, taken[j], (j < counter.outputs) - taken[j]) for j in range(span))))
+    return tuple(found)
+
+
+def _cost(counter: Counter) -> int:
+    return round(1000 * counter.cost) + 10 * counter.carries
+
+
+State = tuple[Columns, Columns]     # pairs and bits, from the lowest unfinished column up
+
+
+def _apply(state: State, counter: Counter) -> State | None:
+    """Heights after one counter based in the lowest column, or None where it finds too few terms. Columns past the top are dropped: they
     are zero, the sum being known to fit."""
-    if pairs[at] < counter.pairs:
+    pairs, bits = state
+    if not pairs or pairs[0] < counter.pairs:
         return None
     height, width = list(bits), len(bits)
     for j, count in enumerate(counter.bits):
         if count:
-            if at + j >= width or height[at + j] < count:
+            if j >= width or height[j] < count:
                 return None
-            height[at + j] -= count
-    for j in range(counter.outputs):
-        if at + j < width:
-            height[at + j] += 1
-    left = list(pairs)
-    left[at] -= counter.pairs
-    return tuple(left), tuple(height)
+            height[j] -= count
+    for j in range(min(counter.outputs, width)):
+        height[j] += 1
+    return (pairs[0] - counter.pairs, *pairs[1:]), tuple(height)
 
 
-def _price(pairs: Columns, bits: Columns, prices: tuple[float, float, float]) -> float:
-    per_pair, per_bit, per_useful_bit = prices
-    total = 0.0
-    for count, height in zip(pairs, bits, strict=True):
-        useful = min(count, height)
-        total += per_pair * count + per_useful_bit * useful + per_bit * max(0, height - useful - (count == 0))
-    return total
+def _finished(state: State) -> State:
+    """Without the lowest columns that need nothing more."""
+    pairs, bits = state
+    low = 0
+    while low < len(bits) and not pairs[low] and bits[low] <= 1:
+        low += 1
+    return pairs[low:], bits[low:]
 
 
-def _moves(pairs: Columns, bits: Columns, at: int, target: str) -> list[tuple[list[Counter], tuple[Columns, Columns]]]:
-    """Useful next steps in column ``at``: one bulk move where the column is tall, else the best single counters."""
+def _moves(state: State, target: str) -> list[tuple[list[Counter], State]]:
+    """Useful next steps in the lowest column: one bulk move where it is tall, else the best single counters."""
+    pairs, bits = state
     for needed, heights, counters in _bulk(target):
-        if pairs[at] >= needed and (needed or not pairs[at]) and all(
-            at + j < len(bits) and bits[at + j] >= h for j, h in enumerate(heights) if h
-        ):
-            state = (pairs, bits)
+        if pairs[0] >= needed and (needed or not pairs[0]) and all(j < len(bits) and bits[j] >= h for j, h in enumerate(heights) if h):
+            after: State = state
             applied: list[Counter] = []
-            repeats = max(1, (pairs[at] - needed) // 16 if needed else (bits[at] - heights[0]) // 8)
+            repeats = max(1, (pairs[0] - needed) // 16 if needed else (bits[0] - heights[0]) // 8)
             for counter in counters * repeats:
-                following = _apply(state[0], state[1], at, counter)
+                following = _apply(after, counter)
                 if following is None:
                     break
-                state = following
+                after = following
                 applied.append(counter)
             if applied:
-                return [(applied, state)]
-    prices = PRICES[target]
-    found: list[tuple[float, int, Counter, tuple[Columns, Columns]]] = []
-    for counter in family(target):
-        after = _apply(pairs, bits, at, counter)
-        if after and after != (pairs, bits):
-            found.append((counter.cost + 0.01 * counter.carries + _price(after[0], after[1], prices), len(found), counter, after))
+                return [(applied, after)]
+    found: list[tuple[int, int, Counter]] = []
+    width = len(bits)
+    for place, (counter, cost, took, columns) in enumerate(_effects(target)):
+        if pairs[0] < took:
+            continue
+        change, changed = cost, took
+        for j, taken, more in columns:
+            if j >= width:
+                if taken:
+                    break
+                continue
+            if bits[j] < taken:
+                break
+            left = pairs[j] - (took if j == 0 else 0)
+            change += _column(left, bits[j] + more, target) - _column(pairs[j], bits[j], target)
+            changed += abs(more)
+        else:
+            if changed:
+                found.append((change, place, counter))
     found.sort(key=lambda move: move[:2])
-    return [([counter], after) for _, _, counter, after in found[:MOVES]]
+    return [([counter], made) for _, _, counter in found[:MOVES] if (made := _apply(state, counter)) is not None]
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)
 def plan(target: str, pairs: Columns, bits: Columns) -> Plan | None:
     """Best plan found for these column heights (both tuples as long as the sum is wide, which must hold the largest sum).
 
     None where no order of the target's counters finishes the heap within that width; plain additions do it then.
     """
-    prices, width = PRICES[target], len(bits)
-    beam: dict[tuple[Columns, Columns], tuple[float, tuple | None]] = {(pairs, bits): (0.0, None)}  # cost, (previous link, steps)
-    best: tuple[float, tuple | None] | None = None
-    seen: dict[tuple[Columns, Columns], float] = {}
+    width, start = len(bits), _finished((pairs, bits))
+    beam: dict[State, tuple[int, tuple | None]] = {start: (0, None)}    # cost, (previous link, column, steps)
+    best: tuple[int, tuple | None] | None = None
+    seen: dict[State, int] = {}
     while beam:
-        following: dict[tuple[Columns, Columns], tuple[float, tuple | None]] = {}
-        for (left, height), (cost, link) in beam.items():
-            at = next((c for c in range(width) if left[c] or height[c] > 1), None)
-            if at is None:
+        following: dict[State, tuple[int, tuple | None]] = {}
+        for state, (cost, link) in beam.items():
+            if not state[1]:
                 if best is None or cost < best[0]:
                     best = (cost, link)
                 continue
-            for counters, state in _moves(left, height, at, target):
-                total = cost + sum(c.cost + 0.01 * c.carries for c in counters)
-                if total < seen.get(state, float("inf")) and (best is None or total < best[0]):
-                    seen[state] = total
-                    following[state] = (total, (link, at, counters))
-        ranked = sorted(following.items(), key=lambda item: (item[1][0] + _price(item[0][0], item[0][1], prices), item[0]))
-        beam = dict(ranked[:BEAM])
+            at = width - len(state[1])
+            for counters, made in _moves(state, target):
+                total = cost + sum(map(_cost, counters))
+                after = _finished(made)
+                known = following.get(after)
+                if total < min(seen.get(after, total + 1), known[0] if known else total + 1) and (best is None or total < best[0]):
+                    following[after] = (total, (link, at, counters))
+        ranked = sorted((total + sum(map(_column, *state, (target,) * len(state[1]))), state) for state, (total, _) in following.items())
+        beam = {state: following[state] for _, state in ranked[:BEAM]}
+        seen |= {state: total for state, (total, _) in beam.items()}    # a state that was cut may come back
     if best is None:
         return None
     steps: list[tuple[int, Counter]] = []

@@ -118,3 +118,73 @@ def test_cost_stays_where_it_was_measured():
 def test_bad_input_is_named(arguments, words):
     with pytest.raises(InputError, match=words):
         Popcount(**arguments)
+
+
+def heaps(rng):
+    """Heights of random level sets: a few columns of pairs and bits, results cut at a random width."""
+    columns = rng.randint(1, 9)
+    pairs = tuple(rng.choice([0, 0, rng.randint(0, 12)]) for _ in range(columns))
+    bits = tuple(rng.choice([0, rng.randint(0, 3), rng.randint(0, 20)]) for _ in range(columns))
+    return pairs, bits
+
+
+@pytest.mark.parametrize("target", ["lut6", "ecp5", "asic"])
+def test_every_heap_has_a_plan(target):
+    """Whatever the heights, and where the sum is cut: the plan's counters leave one bit a column, modulo 2^width."""
+    rng = random.Random(11)
+    for _ in range(150):
+        pairs, bits = heaps(rng)
+        made = plan(target, pairs, bits)
+        assert made is not None, (pairs, bits)
+        left, height = list(pairs), list(bits)
+        for column, counter in made.steps:
+            left[column] -= counter.pairs
+            for j, count in enumerate(counter.bits):
+                if count:
+                    height[column + j] -= count
+            assert left[column] >= 0 and min(height) >= 0
+            for j in range(min(counter.outputs, len(height) - column)):
+                height[column + j] += 1
+        assert not any(left) and max(height) <= 1
+
+
+def random_sums(target, pairs, bits, seed):
+    """The compressor's results on random terms, and the sums as Python adds them."""
+    rng = random.Random(seed)
+    block = Compressor([("and",) * n for n in pairs], bits, len(bits), target=target)
+    ports = [("a", sum(pairs)), ("b", sum(pairs)), ("x", sum(bits))]
+    ports = [(name, width) for name, width in ports if width]
+    vectors = [tuple(rng.getrandbits(width) for _, width in ports) for _ in range(40)]
+    expected = []
+    for vector in vectors:
+        given, total, at = dict(zip((name for name, _ in ports), vector, strict=True)), 0, 0
+        both = given.get("a", 0) & given.get("b", 0)
+        for c, count in enumerate(pairs):
+            total += ((both >> at) & ((1 << count) - 1)).bit_count() << c
+            at += count
+        at = 0
+        for c, count in enumerate(bits):
+            total += ((given.get("x", 0) >> at) & ((1 << count) - 1)).bit_count() << c
+            at += count
+        expected.append(total % (1 << len(bits)))
+    return block, simulate(block, vectors, [name for name, _ in ports]), expected
+
+
+# Sums cut below their carries: before half adders were counters too, no plan existed for the first two, and the third one's search ended dry.
+CUT = [((0, 3), (2, 2)), ((2, 0, 5, 0), (0, 0, 3, 2)), ((4, 0, 4, 0, 4, 0), (3, 3, 3, 3, 3, 3))]
+
+
+@pytest.mark.parametrize("target", ["lut6", "ecp5", "asic"])
+@pytest.mark.parametrize(("pairs", "bits"), CUT)
+def test_sums_cut_at_the_top(target, pairs, bits):
+    block, found, expected = random_sums(target, pairs, bits, 3)
+    assert block.plan is not None and found == expected
+
+
+@pytest.mark.parametrize("target", ["lut6", "ecp5"])
+def test_without_a_plan_it_is_plain_additions(target, monkeypatch):
+    """Should a search ever find none, the sum is still exact."""
+    monkeypatch.setattr("fermatnet.hw.piecewise.compressor.plan", lambda *_: None)
+    for pairs, bits in CUT:
+        block, found, expected = random_sums(target, pairs, bits, 5)
+        assert block.plan is None and found == expected
