@@ -2,14 +2,17 @@
 
 Everything is measured here, the rivals too: the plain registered 33-bit adder/subtractor pair (the limit that carry chains set)
 and the straightforward one-cycle diminished-1 butterfly are generated, synthesised and placed by the same tools in the same run.
-LUTs: xc7 LUT1..LUT6 cells, each once; ECP5 LUT4 + 2 per CCU2C, as everywhere in ``fermatnet.synth``. yosys counts an xc7 LUT
+``python -m fermatnet.bench.fermat_arithmetic --results FILE.jsonl`` keeps every row in a file and goes on where it stopped; ``--quick`` measures
+a part. LUTs: xc7 LUT1..LUT6 cells, each once; ECP5 LUT4 + 2 per CCU2C, as everywhere in ``fermatnet.synth``. yosys counts an xc7 LUT
 only where it holds logic; the last column counts *carry positions* too, the slice LUTs that CARRY4 inputs pass through.
 """
 
+import argparse
 import json
 import statistics
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench import fermat_proofs, fermat_vectors
+from fermatnet.bench.result_log import ResultLog, digest
 from fermatnet.hw import verilog
 from fermatnet.hw.fermat.adder import Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
@@ -127,6 +131,10 @@ def _fmax(directory: Path, seed: int, goal_mhz: float = 300.0) -> float:
     return min(entry["achieved"] for entry in found.values())
 
 
+def _key(kind: str, name: str, component: wiring.Component) -> str:
+    return f"{kind}/{name}/{digest(verilog.emit(component, 'block').verilog)}"
+
+
 def _ecp5(name: str, component: wiring.Component, latency: int, seeds: Sequence[int]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         found = _mapped(Boxed(component), "ecp5-85k", Path(scratch))
@@ -137,61 +145,74 @@ def _ecp5(name: str, component: wiring.Component, latency: int, seeds: Sequence[
     }  # fmt: skip
 
 
-def ecp5_rows(seeds: Sequence[int] = SEEDS, more: bool = True) -> list[dict[str, Any]]:
+def ecp5_rows(seeds: Sequence[int] = SEEDS, more: bool = True, log: ResultLog | None = None) -> list[dict[str, Any]]:
     """Butterflies beside the plain pair; with ``more`` also the blocks of the documentation's table, one seed each."""
-    rows = [
-        _ecp5("plain 33-bit add/subtract pair", PlainPair(33), 1, seeds),
-        _ecp5("butterfly b=32, latency 2", Butterfly(32, latency=2), 2, seeds),
-        _ecp5("butterfly b=32, latency 1", Butterfly(32, latency=1), 1, seeds[:1]),
-        _ecp5("butterfly b=32, latency 1, select", Butterfly(32, latency=1, form="select"), 1, seeds[:1]),
-        _ecp5("straightforward butterfly b=32, one cycle", Straightforward(32), 1, seeds[:1]),
-    ]
-    base = rows[0]
-    for row in rows:
-        row["fmax_ratio"] = round(row["fmax_mhz"] / base["fmax_mhz"], 3)
-        row["area_ratio"] = round(row["luts"] / base["luts"], 2)
+    log = log or ResultLog()
+    blocks: list[tuple[str, wiring.Component, Sequence[int]]] = [
+        ("plain 33-bit add/subtract pair", PlainPair(33), seeds), ("butterfly b=32, latency 2", Butterfly(32, latency=2), seeds),
+        ("butterfly b=32, latency 1", Butterfly(32, latency=1), seeds[:1]),
+        ("butterfly b=32, latency 1, select", Butterfly(32, latency=1, form="select"), seeds[:1]),
+        ("straightforward butterfly b=32, one cycle", Straightforward(32), seeds[:1]),
+    ]  # fmt: skip
+    against = len(blocks)
     if more:
-        blocks: list[tuple[str, wiring.Component]] = [
+        blocks += [(name, block, seeds[:1]) for name, block in (
             ("adder b=16", Adder(16, latency=2)), ("adder b=32", Adder(32, latency=2)), ("adder b=64", Adder(64, latency=2)),
             ("subtractor b=32", Subtractor(32, latency=2)), ("rotator b=32", Rotator(32, latency=2)),
             ("butterfly b=16", Butterfly(16, latency=2)), ("butterfly b=64", Butterfly(64, latency=2)),
             ("multiplier b=16", Multiplier(16)), ("multiplier b=32, karatsuba", Multiplier(32, form="karatsuba")),
             ("8-point transform b=16", ParallelTransform(16, 8, stage_latency=2)),
-        ]  # fmt: skip
-        rows += [_ecp5(name, block, block.latency, seeds[:1]) for name, block in blocks]  # type: ignore[attr-defined]
+        )]  # fmt: skip
+    rows = []
+    for name, block, tried in blocks:
+        latency = block.latency  # type: ignore[attr-defined]
+        rows.append(dict(log.row(f"{_key('ecp5', name, block)}/{len(tried)}", partial(_ecp5, name, block, latency, tried))))
+    for row in rows[:against]:
+        row["fmax_ratio"] = round(row["fmax_mhz"] / rows[0]["fmax_mhz"], 3)
+        row["area_ratio"] = round(row["luts"] / rows[0]["luts"], 2)
     return rows
 
 
-def xc7_rows() -> list[dict[str, Any]]:
-    """LUTs of butterflies and parallel transforms on xc7 against the goals."""
-    rows = []
+def _xc7(goal: str, latency: int, component: wiring.Component) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
+        found = _mapped(component, "xc7", Path(scratch))
+        positions = carry_positions(Path(scratch))
+    found["luts"] += found["cells"].get("INV", 0)  # an inverter that found no LUT to go into takes one
+    return {
+        "circuit": goal, "stage_latency": latency, "luts": found["luts"], "goal": LUT_GOALS[goal], "ffs": found["ffs"],
+        "saved": round(1 - found["luts"] / LUT_GOALS[goal], 3), "carry4": found["cells"].get("CARRY4", 0),
+        "luts_with_carry_positions": positions, "yosys": found["yosys"],
+    }  # fmt: skip
+
+
+def xc7_rows(more: bool = True, log: ResultLog | None = None) -> list[dict[str, Any]]:
+    """LUTs of butterflies and parallel transforms on xc7 against the goals; with ``more`` also the 16-point transforms."""
+    log, rows = log or ResultLog(), []
     for goal, latencies, make in (
         ("butterfly b=32", (0, 1, 2), lambda n: Butterfly(32, latency=n)),
         ("8-point transform F_4", (1, 2), lambda n: ParallelTransform(16, 8, stage_latency=n)),
-        ("16-point transform F_4", (1,), lambda n: ParallelTransform(16, 16, stage_latency=n)),
-        ("16-point transform F_5", (1,), lambda n: ParallelTransform(32, 16, stage_latency=n)),
+        ("16-point transform F_4", (1,) if more else (), lambda n: ParallelTransform(16, 16, stage_latency=n)),
+        ("16-point transform F_5", (1,) if more else (), lambda n: ParallelTransform(32, 16, stage_latency=n)),
     ):
         for latency in latencies:
-            with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
-                found = _mapped(make(latency), "xc7", Path(scratch))
-                positions = carry_positions(Path(scratch))
-                found["luts"] += found["cells"].get("INV", 0)  # an inverter that found no LUT to go into takes one
-            rows.append({
-                "circuit": goal, "stage_latency": latency, "luts": found["luts"], "goal": LUT_GOALS[goal], "ffs": found["ffs"],
-                "saved": round(1 - found["luts"] / LUT_GOALS[goal], 3), "carry4": found["cells"].get("CARRY4", 0),
-                "luts_with_carry_positions": positions, "yosys": found["yosys"],
-            })  # fmt: skip
+            component = make(latency)
+            rows.append(log.row(_key("xc7", f"{goal}, {latency}", component), partial(_xc7, goal, latency, component)))
     return rows
 
 
-def dsp_rows() -> list[dict[str, Any]]:
+def _product(b: int, form: str, component: wiring.Component) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
+        found = _mapped(component, "xc7", Path(scratch))
+    return {"product": f"2^{b} + 1", "form": form, "dsps": found["dsps"], "luts": found["luts"], "ffs": found["ffs"], "goal": None}
+
+
+def dsp_rows(log: ResultLog | None = None) -> list[dict[str, Any]]:
     """DSP blocks, LUTs and flip-flops of the multipliers on xc7, and of the residue systems' products."""
-    rows = []
+    log, rows = log or ResultLog(), []
     for b in (4, 8, 16, 32, 64):
         for form in ("schoolbook", "karatsuba") if b > 17 else ("schoolbook",):
-            with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
-                found = _mapped(Multiplier(b, form=form), "xc7", Path(scratch))
-            rows.append({"product": f"2^{b} + 1", "form": form, "dsps": found["dsps"], "luts": found["luts"], "ffs": found["ffs"], "goal": None})
+            component = Multiplier(b, form=form)
+            rows.append(log.row(_key("product", f"{b}, {form}", component), partial(_product, b, form, component)))
     by_name = {(row["product"], row["form"]): row for row in rows}
 
     def system(name: str, parts: Sequence[tuple[int, str]], goal: int) -> dict[str, Any]:
@@ -217,7 +238,7 @@ def _show(console: Console, title: str, rows: Sequence[dict[str, Any]], columns:
 
 def _verdicts(ecp5: list[dict[str, Any]], xc7: list[dict[str, Any]], dsp: list[dict[str, Any]]) -> list[str]:
     fast = ecp5[1]
-    best = {goal: min(row["luts"] for row in xc7 if row["circuit"] == goal) for goal in LUT_GOALS}
+    best = {goal: min(row["luts"] for row in xc7 if row["circuit"] == goal) for goal in LUT_GOALS if any(row["circuit"] == goal for row in xc7)}
     lines = [
         f"butterfly b=32 on ECP5: Fmax {fast['fmax_ratio']} x the plain pair's (goal {GOAL_FMAX}), area {fast['area_ratio']} x (goal {GOAL_AREA})",
         f"straightforward one-cycle form: Fmax {ecp5[4]['fmax_ratio']} x, area {ecp5[4]['area_ratio']} x",
@@ -226,13 +247,18 @@ def _verdicts(ecp5: list[dict[str, Any]], xc7: list[dict[str, Any]], dsp: list[d
     return lines + [f"{row['product']} ({row['form']}): {row['dsps']} DSP a product (goal {row['goal']})" for row in dsp if row["goal"]]
 
 
-def run(json_path: str | Path | None = None, *, proofs: bool = True, vectors: int = 1_000_000) -> dict[str, Any]:
+def run(
+    json_path: str | Path | None = None, *, proofs: bool = True, vectors: int = 1_000_000, quick: bool = False, results: str | Path | None = None
+) -> dict[str, Any]:
     """Measures everything, prints the tables, writes JSON when a path is given; returns the figures.
 
-    ``proofs`` False leaves out the formal proofs, ``vectors`` 0 the random vectors: they take most of the time.
+    ``proofs`` False leaves out the formal proofs, ``vectors`` 0 the random vectors: they take most of the time. ``quick``: one seed, no
+    16-point transforms, 20000 vectors and proofs at b = 16 only. ``results``: a JSONL file that keeps every row, to go on from.
     """
-    console = Console()
-    steps: dict[str, Callable[[], Any]] = {"xc7": xc7_rows, "dsp": dsp_rows, "ecp5": ecp5_rows}
+    console, log = Console(width=170), ResultLog(results)
+    steps: dict[str, Callable[[], Any]] = {
+        "xc7": lambda: xc7_rows(not quick, log), "dsp": lambda: dsp_rows(log), "ecp5": lambda: ecp5_rows(SEEDS[:1] if quick else SEEDS, not quick, log),
+    }  # fmt: skip
     figures: dict[str, Any] = {}
     for name, step in steps.items():
         with console.status(f"synthesis: {name}"):
@@ -243,20 +269,26 @@ def run(json_path: str | Path | None = None, *, proofs: bool = True, vectors: in
     )  # fmt: skip
     _show(console, "Products on xc7", figures["dsp"], ("product", "form", "dsps", "goal", "luts", "ffs"))
     _show(
-        console, f"ECP5 85k, speed 6, out of context, placed and routed; median of seeds {SEEDS} for the first two, seed 1 else",
-        figures["ecp5"], ("circuit", "latency", "lut4", "ccu2c", "luts", "ffs", "dsps", "fmax_mhz", "fmax_ratio", "area_ratio", "fmax_by_seed"),
+        console, "ECP5 85k, speed 6, out of context, placed and routed; Fmax is the median of the seeds shown", figures["ecp5"],
+        ("circuit", "latency", "lut4", "ccu2c", "luts", "ffs", "dsps", "fmax_mhz", "fmax_ratio", "area_ratio", "fmax_by_seed"),
     )  # fmt: skip
     figures["verdicts"] = _verdicts(figures["ecp5"], figures["xc7"], figures["dsp"])
     for line in figures["verdicts"]:
         console.print(line)
+    widths = (16,) if quick else (16, 32, 64)
     if vectors:
-        figures["vectors"] = fermat_vectors.run(vectors=vectors)
+        figures["vectors"] = fermat_vectors.run(vectors=20_000 if quick else vectors, widths=widths, results=results)
     if proofs:
-        figures["proofs"] = fermat_proofs.run()
+        figures["proofs"] = fermat_proofs.run(widths=widths, results=results)
     if json_path is not None:
         Path(json_path).write_text(json.dumps(figures, indent=1) + "\n")
     return figures
 
 
 if __name__ == "__main__":
-    run()
+    parser = argparse.ArgumentParser(description="Area, clock and correctness of the Fermat arithmetic.")
+    parser.add_argument("--results", help="JSONL file that keeps each row, to go on from")
+    parser.add_argument("--quick", action="store_true", help="a part of everything")
+    parser.add_argument("--synthesis", action="store_true", help="no random vectors, no proofs")
+    given = parser.parse_args()
+    run(quick=given.quick, results=given.results, proofs=not given.synthesis, vectors=0 if given.synthesis else 1_000_000)

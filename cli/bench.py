@@ -1,6 +1,7 @@
 """``fermatnet bench``."""
 
 import importlib
+import inspect
 from pathlib import Path
 
 import click
@@ -24,7 +25,9 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
 @click.command(name="bench")
 @click.argument("name", required=False)
 @click.option("--json", "target", metavar="FILE", help="Write the figures as JSON too.")
-def command(name: str | None, target: str | None) -> None:
+@click.option("--quick", is_flag=True, help="A part of the measurements, where the benchmark can do that.")
+@click.option("--results", "results_file", metavar="FILE", help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.")
+def command(name: str | None, target: str | None, quick: bool, results_file: str | None) -> None:
     """Run the benchmark NAME; without a name, list them.
 
     Ratios are measured side by side in one run, the losing cases are in the tables.
@@ -38,4 +41,7 @@ def command(name: str | None, target: str | None) -> None:
     modules, _ = BENCHES[name]
     for module in modules:
         path = None if target is None else Path(target) if len(modules) == 1 else Path(target).with_stem(f"{Path(target).stem}-{module}")
-        importlib.import_module(f"fermatnet.bench.{module}").run(json_path=path)
+        run = importlib.import_module(f"fermatnet.bench.{module}").run
+        wanted = {"quick": quick or None, "results": results_file}
+        taken = inspect.signature(run).parameters
+        run(json_path=path, **{key: value for key, value in wanted.items() if value is not None and key in taken})
