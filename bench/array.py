@@ -1,13 +1,16 @@
 """The AND-popcount array in numbers: LUTs of the popcount, AND against XNOR, and a layer in all its exact forms.
 
 ``python -m fermatnet bench array`` prints four tables and writes them as JSON. The cell library for the gate comparison is a path in
-``FERMATNET_LIBERTY``, or the one of Debian's qflow-tech-osu018 where that is installed.
+``FERMATNET_LIBERTY``, or the one of Debian's qflow-tech-osu018 where that is installed. With ``--json FILE`` each synthesis is kept in
+FILE.jsonl by its Verilog and not done again; ``FERMATNET_QUICK=1`` takes the popcounts with goals, and one set of levels.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ from fermatnet.synth import asic, liberty, tools
 
 __all__ = ["gate_rows", "layer_rows", "popcount_rows", "run", "xnor_rows"]
 
+QUICK = bool(os.environ.get("FERMATNET_QUICK"))
 LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 COMMANDS = {"xc7": "synth_xilinx -family xc7 -noiopad -noclkbuf -nodsp", "ecp5": "synth_ecp5 -nodsp"}
 GOALS = {("xc7", 72): 1.25, ("xc7", 256): 1.28, ("ecp5", 64): 3.0}
@@ -41,14 +45,43 @@ LEVELS = {
 }
 
 
+class _Kept:
+    """Results by a hash of what was mapped, in a file of lines when there is one."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.known: dict[str, Any] = {}
+
+    def open(self, path: Path | None) -> None:
+        self.path = path
+        lines = path.read_text().splitlines() if path is not None and path.exists() else []
+        self.known = dict(json.loads(line) for line in lines)
+
+    def get(self, what: str, made: verilog.Emitted, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        key = hashlib.sha256((what + made.verilog + repr(made.memories)).encode()).hexdigest()
+        if key not in self.known:
+            self.known[key] = measure()
+            if self.path is not None:
+                with self.path.open("a") as file:
+                    file.write(json.dumps([key, self.known[key]]) + "\n")
+        return self.known[key]
+
+
+_kept = _Kept()
+
+
 def _map(component: wiring.Component, family: str) -> dict[str, Any]:
     """LUTs (xc7: LUT1 to LUT6, each once; ecp5: LUT4 + 2 a CCU2C), carry cells, flip-flops and block memories after synthesis."""
     with tempfile.TemporaryDirectory(prefix="fermatnet-array-") as scratch:
         folder = Path(scratch)
-        verilog.emit(component, "block", folder)
-        script = f"read_verilog -defer block.v; {COMMANDS[family]} -top block; tee -q -o cells.json stat -json"
-        tools.run(tools.find("yosys"), ["-q", "-p", script], folder, "yosys.out")
-        cells: dict[str, int] = json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
+        made = verilog.emit(component, "block", folder)
+
+        def measure() -> dict[str, Any]:
+            script = f"read_verilog -defer block.v; {COMMANDS[family]} -top block; tee -q -o cells.json stat -json"
+            tools.run(tools.find("yosys"), ["-q", "-p", script], folder, "yosys.out")
+            return json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
+
+        cells: dict[str, int] = _kept.get(COMMANDS[family], made, measure)
     carry = cells.get("CARRY4", 0) + cells.get("CCU2C", 0)
     luts = sum(cells.get(f"LUT{n}", 0) for n in range(1, 7)) + 2 * cells.get("CCU2C", 0)
     ffs = sum(n for kind, n in cells.items() if kind.startswith(("FD", "TRELLIS_FF")))
@@ -56,12 +89,26 @@ def _map(component: wiring.Component, family: str) -> dict[str, Any]:
     return {"luts": luts, "carry_cells": carry, "ffs": ffs, "brams": brams}
 
 
+def _gates(component: wiring.Component, path: Path, library: liberty.Library) -> dict[str, Any]:
+    """Gates, area, power at 100 MHz and longest path in a cell library."""
+    with tempfile.TemporaryDirectory(prefix="fermatnet-array-") as scratch:
+        folder = Path(scratch)
+        made = verilog.emit(component, "block", folder)
+
+        def measure() -> dict[str, Any]:
+            shutil.copyfile(path, folder / asic.LIBRARY)
+            mapped = asic.map_cells(folder, ["block.v"], "block")
+            return asic.estimate(mapped["modules"], "block", library, 100.0) | {"delay_ns": asic.delay_ns(mapped["flat"], library)}
+
+        return _kept.get(str(path), made, measure)
+
+
 def popcount_rows() -> list[dict[str, Any]]:
     """LUTs an AND of the stand-alone popcount, beside plain additions and the goals."""
     rows = []
     for family, target, width in track(
-        [("xc7", t, n) for n in (32, 72, 256) for t in ("lut6", "generic")]
-        + [("ecp5", t, n) for n in (32, 64) for t in ("ecp5", "generic")], "popcounts", transient=True,
+        [("xc7", t, n) for n in ((72,) if QUICK else (32, 72, 256)) for t in ("lut6", "generic")]
+        + [("ecp5", t, n) for n in ((64,) if QUICK else (32, 64)) for t in ("ecp5", "generic")], "popcounts", transient=True,
     ):
         block = Popcount(width, target=target)
         found = _map(block, family)
@@ -95,11 +142,7 @@ def xnor_rows(library_path: Path | None) -> list[dict[str, Any]]:
             }
             row: dict[str, Any] = {"circuit": what, "gate": gate.upper(), "luts": _map(blocks["lut6"], "xc7")["luts"]}
             if library is not None and library_path is not None:
-                with tempfile.TemporaryDirectory(prefix="fermatnet-array-") as scratch:
-                    verilog.emit(blocks["asic"], "block", Path(scratch))
-                    shutil.copyfile(library_path, Path(scratch) / asic.LIBRARY)
-                    mapped = asic.map_cells(Path(scratch), ["block.v"], "block")
-                    row |= asic.estimate(mapped["modules"], "block", library, 100.0) | {"delay_ns": asic.delay_ns(mapped["flat"], library)}
+                row |= _gates(blocks["asic"], library_path, library)
             rows.append(row)
     return rows
 
@@ -130,7 +173,7 @@ def layer_rows(simd: int = 16, pe: int = 2) -> list[dict[str, Any]]:
     """
     rows = []
     rng = np.random.default_rng(0)
-    for name, (levels_w, levels_a) in track(LEVELS.items(), "layers", transient=True):
+    for name, (levels_w, levels_a) in track(list(LEVELS.items())[: 1 if QUICK else None], "layers", transient=True):
         codes, w, a = check_levels(rng.integers(0, len(levels_w), (8, 144)), levels_w, levels_a)
         chosen = choose_form(w, a, simd, pe, "lut6").kind
         forms = forms_of(w, a)
@@ -165,15 +208,18 @@ def run(json_path: str | Path | None = None) -> dict[str, list[dict[str, Any]]]:
     named = os.environ.get("FERMATNET_LIBERTY")
     library = Path(named) if named else LIBERTY if LIBERTY.is_file() else None
     console = Console()
-    results = {
-        "popcount": popcount_rows(), "xnor": xnor_rows(library), "gates": gate_rows(library), "layers": layer_rows(),
+    _kept.open(None if json_path is None else Path(json_path).with_suffix(".jsonl"))
+    makers = {
+        "popcount": popcount_rows, "xnor": lambda: xnor_rows(library), "gates": lambda: gate_rows(library), "layers": layer_rows,
     }
+    results = {}
     titles = {
         "popcount": "Popcount of two operands: LUTs an AND", "xnor": "The same circuit with AND and with XNOR",
         "gates": "One gate", "layers": "One layer in every exact form (xc7, 8 x 144, folded 2 x 16)",
     }
-    for name, rows in results.items():
-        _print(console, titles[name], rows)
+    for name, make in makers.items():
+        results[name] = make()
+        _print(console, titles[name], results[name])
     if library is None:
         console.print("no cell library: set FERMATNET_LIBERTY to a Liberty file for the gate columns")
     if json_path is not None:
