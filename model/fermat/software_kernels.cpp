@@ -787,28 +787,35 @@ template <class F> static void for_set(int64_t set, F body) {
 // ------------------------------------------------------------------------------------------------------------ the loops
 // The direct method, two ways. First the loops of (2.1) as they stand; rows of x are padded by the caller so that a row of outputs, rounded up to
 // 16, may read beyond the last one (`span`), because rows of 12 or 14 would otherwise hardly use a vector unit.
-// x has the channels of all groups, c is those of one.
-template <class T> static void direct_planes(const T *x, const T *w, T *y, long n, long groups, long c, long h, long width, long o, long kh, long kw, long ow,
-                                             int threads) {
+template <class T> static void direct_planes(const T *x, const T *w, T *y, long n, long c, long h, long width, long o, long kh, long kw, long ow, int threads) {
     const long oh = h - kh + 1, span = (ow + 15) / 16 * 16;
     parallel_for(n * o, threads, [&](auto each) {
         Buffer<T> sum(oh * span);
         each([&](long job) {
             T *__restrict out = sum.p;
             std::memset(out, 0, sizeof(T) * oh * span);
-            const T *image = x + (job / o * groups + job % o * groups / o) * c * h * width;
             for (long f = 0; f < c; f++)
                 for (long u = 0; u < kh; u++)
                     for (long v = 0; v < kw; v++) {
                         const T tap = w[((job % o * c + f) * kh + u) * kw + v];
                         for (long i = 0; i < oh; i++) {
-                            const T *__restrict from = image + (f * h + i + u) * width + v;
+                            const T *__restrict from = x + ((job / o * c + f) * h + i + u) * width + v;
                             for (long j = 0; j < span; j += 16)
                                 for (long l = 0; l < 16; l++) out[i * span + j + l] += tap * from[j + l];
                         }
                     }
             for (long i = 0; i < oh; i++) std::memcpy(y + (job * oh + i) * ow, out + i * span, sizeof(T) * ow);
         });
+    });
+}
+
+// Groups, each with c channels: the same loops, a job for each image and group.
+template <class T> static void direct_groups(const T *x, const T *w, T *y, long n, long groups, long c, long h, long width, long o, long kh, long kw, long ow,
+                                             int threads) {
+    if (groups == 1) return direct_planes(x, w, y, n, c, h, width, o, kh, kw, ow, threads);
+    const long each_o = o / groups, plane = (h - kh + 1) * ow;
+    parallel_for(n * groups, threads, [&](auto each) {
+        each([&](long i) { direct_planes(x + i * c * h * width, w + i % groups * each_o * c * kh * kw, y + i * each_o * plane, 1, c, h, width, each_o, kh, kw, ow, 1); });
     });
 }
 
@@ -878,9 +885,9 @@ void fermat_finish(int64_t set, const Operands *f, const Geometry *g, int64_t ti
     });
 }
 void direct_planes32(const int32_t *x, const int32_t *w, int32_t *y, int64_t n, int64_t groups, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh,
-                     int64_t kw, int64_t ow, int64_t threads) { direct_planes(x, w, y, n, groups, c, h, width, o, kh, kw, ow, int(threads)); }
+                     int64_t kw, int64_t ow, int64_t threads) { direct_groups(x, w, y, n, groups, c, h, width, o, kh, kw, ow, int(threads)); }
 void direct_planes64(const int64_t *x, const int64_t *w, int64_t *y, int64_t n, int64_t groups, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh,
-                     int64_t kw, int64_t ow, int64_t threads) { direct_planes(x, w, y, n, groups, c, h, width, o, kh, kw, ow, int(threads)); }
+                     int64_t kw, int64_t ow, int64_t threads) { direct_groups(x, w, y, n, groups, c, h, width, o, kh, kw, ow, int(threads)); }
 void direct_blocked32(const int32_t *x, const int32_t *w, int32_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
                       int64_t ow, int64_t threads) { direct_blocked(x, w, y, n, c, h, width, o, kh, kw, ow, int(threads)); }
 void direct_blocked64(const int64_t *x, const int64_t *w, int64_t *y, int64_t n, int64_t c, int64_t h, int64_t width, int64_t o, int64_t kh, int64_t kw,
