@@ -15,7 +15,7 @@ from fermatnet.hw import network
 from fermatnet.hw.layers import Fold, layer_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
-from fermatnet.model.network.nodes import Conv, Dense, Levels, SumPool, Threshold
+from fermatnet.model.network.nodes import Add, Conv, Dense, Levels, SumPool, Threshold
 
 
 def images_for(net, count, number):
@@ -90,9 +90,9 @@ REFUSALS = [
 
 @pytest.mark.parametrize("options, message", REFUSALS)
 def test_refusals_before_anything_is_written(tmp_path, options, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         network.generate(small(), tmp_path / "out", **options)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [] and "\n" not in str(caught.value)
 
 
 def test_nearest_that_can_be_met_is_met():
@@ -111,6 +111,12 @@ def test_unsupported_layers_are_named():
     net = small()
     with pytest.raises(InputError, match="'odd': a Strange cannot be generated"):
         layer_of(net, Strange("odd", ("norm1",), np.zeros(3, np.int64)))
+
+
+def test_shapes_that_do_not_fit_are_named():
+    nodes = [SumPool("a", ("image",), (2, 2)), SumPool("b", ("image",), (1, 1)), Add("both", ("a", "b"))]
+    with pytest.raises(InputError, match="^layer 'both': [^\n]*$"):
+        Network(nodes, (2, 4, 4))
 
 
 def test_padding_wider_than_the_window_is_refused_by_name():
