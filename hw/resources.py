@@ -16,8 +16,9 @@ import numpy as np
 from amaranth.lib import wiring
 
 from fermatnet.hw.layers import Elementwise, Fold, Layer, Matrix, Transform, shape_of
+from fermatnet.hw.memory import KEPT_FROM
 from fermatnet.hw.piecewise.forms import choose_form, estimate
-from fermatnet.hw.resources_memory import column_tables, kept
+from fermatnet.hw.resources_memory import column_tables, in_tables, kept
 from fermatnet.hw.resources_netlist import Contents, elaborated
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import nodes
@@ -80,8 +81,10 @@ def _dot(levels_w: bytes, levels_a: bytes, simd: int, pe: int, target: str) -> t
 
 
 def _weights(words: int, width: int) -> float:
-    """Tables of a weight memory: none where it is block memory."""
-    return width * column_tables("xc7", words) if 16 < words and words * width <= 8256 else 0.5 * width if words <= 16 else 0.0
+    """Tables of a weight memory; none where it is block memory."""
+    if not in_tables("xc7", words, width):
+        return 0.0
+    return width * column_tables("xc7", words) * (1.0 if words > KEPT_FROM else 0.6)    # equal columns of the smallest ones are shared
 
 
 def lut_cost(layer: Layer, fold: Fold) -> float:
@@ -102,5 +105,6 @@ def lut_cost(layer: Layer, fold: Fold) -> float:
     if isinstance(layer, Transform):
         return sum(60.0 * b + fold.pe * b * b for b in layer.plan.widths) * 4
     if isinstance(layer, Elementwise):
-        return 2.0 * out + 30
+        compared = 0.8 * width * layer.node.thresholds.shape[1] if isinstance(layer.node, nodes.Threshold) else 0.0
+        return compared + 2.0 * out + 30    # of one lane: how many there are is the neighbours' choice
     return fold.pe * 2.0 * width + 100

@@ -5,7 +5,7 @@ from math import ceil
 
 from fermatnet.hw.resources_netlist import Store
 
-__all__ = ["kept"]
+__all__ = ["column_tables", "in_tables", "kept"]
 
 # xc7 prices (techlibs/xilinx/brams_xc4v.txt, lutrams_xc5v.txt): a half or a whole block, four tables of distributed memory; a bit of a
 # read-only memory made of tables costs 1/64. ecp5 (techlibs/lattice): a block, 16 x 4 bits of distributed memory, a bit 1.
@@ -50,11 +50,16 @@ def column_tables(family: str, words: int) -> float:
     return whole * (1.0 if words <= 256 else 1.15)
 
 
+def in_tables(family: str, words: int, width: int) -> bool:
+    """Whether a read-only memory becomes tables rather than block memory."""
+    return words * width * LOGIC_BIT[family] <= _blocks(family, words, width)[0]
+
+
 def kept(store: Store, family: str) -> tuple[float, float, float, str]:
     """Tables, register bits and block memories of a memory, and which kind it is."""
     block_price, blocks = _blocks(family, store.words, store.width)
     if store.contents is not None:
-        if store.words * store.width * LOGIC_BIT[family] <= block_price or not store.clocked:
+        if in_tables(family, store.words, store.width) or not store.clocked:
             tables, registers = _tables(family, store)
             return tables, registers * store.clocked, 0.0, "tables"
         return 0.0, 0.0, blocks, "block"

@@ -12,6 +12,7 @@ All arithmetic is modulo 2^width of the accumulator, which holds the true result
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -91,7 +92,13 @@ def _table_form(levels_w: np.ndarray, levels_a: np.ndarray) -> Form:
 
 def forms_of(levels_w: ArrayLike, levels_a: ArrayLike) -> dict[str, Form]:
     """All forms by name."""
-    w, a = np.asarray(levels_w, np.int64), np.asarray(levels_a, np.int64)
+    return dict(_forms(tuple(np.asarray(levels_w, np.int64).tolist()), tuple(np.asarray(levels_a, np.int64).tolist())))
+
+
+@lru_cache(maxsize=1024)
+def _forms(levels_w: tuple[int, ...], levels_a: tuple[int, ...]) -> dict[str, Form]:
+    """Finding planes takes up to a second, and a compiler asks for the same levels at every fold."""
+    w, a = np.array(levels_w, np.int64), np.array(levels_a, np.int64)
     return {
         "planes": _planes_form("planes", short_planes(w), short_planes(a)),
         "powers": _planes_form("powers", short_planes(w, powers=True), short_planes(a, powers=True)),
