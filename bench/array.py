@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -207,7 +208,7 @@ def run(json_path: str | Path | None = None) -> dict[str, list[dict[str, Any]]]:
     """Measure everything, print the tables, write JSON when a path is given; returns the rows by table."""
     named = os.environ.get("FERMATNET_LIBERTY")
     library = Path(named) if named else LIBERTY if LIBERTY.is_file() else None
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     _kept.open(None if json_path is None else Path(json_path).with_suffix(".jsonl"))
     makers = {
         "popcount": popcount_rows, "xnor": lambda: xnor_rows(library), "gates": lambda: gate_rows(library), "layers": layer_rows,

@@ -6,6 +6,7 @@ a hash of its Verilog, and not done again while the Verilog is the same.
 
 import hashlib
 import json
+import sys
 import tempfile
 import time
 import warnings
@@ -98,7 +99,7 @@ def _print(console: Console, found: list[dict[str, Any]]) -> None:
 def run(json_path: str | Path | None = None) -> dict[str, Any]:
     """Both families; returns the rows and a summary by device."""
     kept = None if json_path is None else Path(json_path).with_suffix(".jsonl")
-    console, results = Console(), {}
+    console, results = Console(width=None if sys.stdout.isatty() else 120), {}
     for device in FAMILIES:
         found = rows(device, kept)
         _print(console, found)
