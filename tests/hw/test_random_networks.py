@@ -8,7 +8,7 @@ from fermatnet.bench.random_check import check_seed, shrunk
 from fermatnet.bench.random_networks import Choices, build, drawn, shrink
 from fermatnet.bench.rtl import simulate_top
 
-NETWORKS, CHUNK, MOST_CYCLES = 240, 15, 160
+NETWORKS, CHUNK, MOST_CYCLES = 210, 15, 160
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, CHUNK))
