@@ -31,6 +31,7 @@ PACKED_WEIGHT = {3: 2, 4: 2, 5: 6}
 RESULT = {3: 4, 4: 4, 5: 8}
 ROWS = {3: 14, 4: 12, 5: 6}  # tiles whose sums fit the registers
 SECOND_CACHE = 2 << 20
+KEPT = 1 << 29  # bytes of weight spectra that are kept from call to call (half of the memory a call may take by default)
 SHALLOW = 16  # channels up to which product and inverse transform are one step: a result then never leaves the second cache
 
 
@@ -176,6 +177,8 @@ def fermat_stages(
         stages["product"] += max(busy, reading) + min(busy, reading) / 2 if tiles <= ROWS[t] else busy + reading
         stages["inverse"] += tiles * panels * total * (inverse * kept - (costs.saved[t] if shallow else 0))
         stages["inverse"] += 0 if shallow else costs.spill * max(0, total * tiles * 16 * panels * RESULT[t] - SECOND_CACHE)
+    if total * panels * 16 * (channels + 2) * sum(PACKED_WEIGHT[t] for t in moduli) > KEPT:  # made anew at every call
+        stages["weights"] = sum(total * channels * 16 * panels / LANES[t] * (costs.forward[t][points[0]] + costs.forward[t][points[1]]) / 2 for t in moduli)
     kept_points = (points[0] - kernel[0] + 1) * (points[1] - kernel[1] + 1)
     stages["inverse"] += (len(moduli) - 1) * tiles * 16 * panels * kept_points * costs.garner
     return stages

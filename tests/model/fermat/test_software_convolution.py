@@ -258,6 +258,12 @@ def test_explains_itself():
     assert "phases" in software_convolution.explain(x, w, 2, 2)
 
 
+def test_a_plan_whose_weight_spectra_cannot_be_kept_pays_for_them():
+    stages = software_plan.fermat_stages(software_plan.COSTS, (5,), (64, 64), 4, 96, 256, (7, 7))
+    assert stages["weights"] > stages["product"]
+    assert software_plan.choose((4, 96, 256, 7, 7, 58, 58), -(2**26), 2**26).points != (64, 64)
+
+
 def test_without_a_compiler_numpy_takes_over(monkeypatch):
     monkeypatch.setattr(software_build, "_load", lambda: (None, "no C++ compiler: install g++ (or set CXX)"))
     x, w = np.arange(50).reshape(1, 2, 5, 5), np.arange(-18, 18).reshape(2, 2, 3, 3)
