@@ -1,6 +1,6 @@
 """The AND-popcount array in numbers: LUTs of the popcount, AND against XNOR, and a layer in all its exact forms.
 
-``python -m fermatnet bench array`` prints four tables and writes them as JSON. The cell library for the gate comparison is a path in
+``fermatnet bench array`` prints four tables and writes them as JSON. The cell library for the gate comparison is a path in
 ``FERMATNET_LIBERTY``, or the one of Debian's qflow-tech-osu018 where that is installed. With ``--json FILE`` each synthesis is kept in
 FILE.jsonl by its Verilog and not done again; ``FERMATNET_QUICK=1`` takes the popcounts with goals, and one set of levels.
 """
