@@ -115,7 +115,7 @@ def test_unsupported_layers_are_named():
 
 def test_shapes_that_do_not_fit_are_named():
     nodes = [SumPool("a", ("image",), (2, 2)), SumPool("b", ("image",), (1, 1)), Add("both", ("a", "b"))]
-    with pytest.raises(InputError, match="^layer 'both': [^\n]*$"):
+    with pytest.raises(InputError, match=r"^layer 'both': [^\n]*$"):
         Network(nodes, (2, 4, 4))
 
 
