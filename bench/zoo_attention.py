@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> str:
         )
 
     settings = {"data": data.name, "shape": data.shape, "epochs": given.epochs, "test": given.test}
-    text = table(compare("zoo_attention", [row(*network) for network in NETWORKS if network[0] in given.networks], given.seeds, given.json, settings), ("parameters", "mflops"))
+    rows = [row(*network) for network in NETWORKS if network[0] in given.networks]
+    text = table(compare("zoo_attention", rows, given.seeds, given.json, settings), ("parameters", "mflops"))
     print(text)
     return text
 

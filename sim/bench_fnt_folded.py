@@ -14,7 +14,10 @@ from fermatnet.sim.frames import check_frames
 def beats(ring: Ring, x: Number, lanes: int) -> np.ndarray:
     """The points of all frames as beats of ``lanes`` words, lane 0 lowest: an array of Python integers."""
     words = ring.pack(x).astype(object).reshape(-1, lanes)
-    return sum(words[:, lane] << (lane * (ring.b + 1)) for lane in range(lanes))
+    joined = words[:, 0]
+    for lane in range(1, lanes):
+        joined = joined | (words[:, lane] << (lane * (ring.b + 1)))
+    return joined
 
 
 @cocotb.test()

@@ -45,7 +45,8 @@ def conv_choice(net: Network, node: Conv) -> Choice:
         raise InputError(f"layer {node.name!r}: {error}") from error
     if node.engine == "fermat":
         return Choice(plan, f"Fermat engine, as asked; {plan.reasons}")
-    geometry = Geometry(height, width, tuple(node.weight.shape[2:]), tuple(node.stride), tuple(node.pad), tuple(node.dilation))
+    rows, columns = node.weight.shape[2:]
+    geometry = Geometry(height, width, (rows, columns), node.stride, node.pad, node.dilation)
     layer = sizes(node.weight, x.lo, x.hi, geometry, node.group, (plan.lo, plan.hi), plan.widths, plan.lengths)
     found = matches(layer, plan.spectra)
     best = min(found, key=lambda match: match.transform.worth * match.cycles)
