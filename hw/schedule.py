@@ -57,7 +57,7 @@ class Edge:
 @dataclass
 class Schedule:
     """What the compiler builds by: ``period`` cycles an image, ``latency`` from the first beat taken to the first beat offered
-    (exact unless a queue that is just deep enough for the steady state fills while the pipeline does; never more than
+    (exact without queues; one that is just deep enough for the steady state can fill while the pipeline does, and seldom passes
     ``latency_bound``), queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one image of the steady state."""
 
     period: int
