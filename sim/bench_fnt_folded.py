@@ -5,10 +5,9 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from fermatnet.model.fermat import transform
 from fermatnet.model.fermat.number import Number, Ring
-from fermatnet.sim import bench, residues
-from fermatnet.sim.frames import check_frames
+from fermatnet.sim import bench
+from fermatnet.sim.frames import check_frames, transformed
 
 
 def beats(ring: Ring, x: Number, lanes: int) -> np.ndarray:
@@ -24,11 +23,6 @@ def beats(ring: Ring, x: Number, lanes: int) -> np.ndarray:
 async def fnt_folded(dut: Any) -> None:
     """N points in, ``lanes`` a cycle, their transform or its inverse out in the order of the reference."""
     given = bench.load()
-    ring, points, lanes = Ring(given.options["b"]), given.options["n"], given.options["lanes"]
-    frames = max(2, given.vectors // points)
-    x = residues.draw(ring, frames * points, given.seed).reshape(frames, points)
-    if given.options.get("inverse"):
-        expected = transform.inverse(ring, x, scale=given.options.get("scale", True))
-    else:
-        expected = transform.forward(ring, x)
+    ring, lanes = Ring(given.options["b"]), given.options["lanes"]
+    x, expected = transformed(ring, given)
     await check_frames(dut, given, beats(ring, x, lanes), beats(ring, expected, lanes))

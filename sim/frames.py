@@ -4,10 +4,23 @@ from typing import Any
 
 import numpy as np
 
+from fermatnet.model.fermat import transform
+from fermatnet.model.fermat.number import Number, Ring
+from fermatnet.sim import residues
 from fermatnet.sim.bench import Bench
 from fermatnet.sim.streams import block_streams, start, within
 
-__all__ = ["check_frames"]
+__all__ = ["check_frames", "transformed"]
+
+
+def transformed(ring: Ring, given: Bench) -> tuple[Number, Number]:
+    """Frames of points for a transform's bench, (frames, n), and what the reference makes of them: the transform or its inverse."""
+    points = given.options["n"]
+    frames = max(2, given.vectors // points)
+    x = residues.draw(ring, frames * points, given.seed).reshape(frames, points)
+    if given.options.get("inverse"):
+        return x, transform.inverse(ring, x, scale=given.options.get("scale", True))
+    return x, transform.forward(ring, x)
 
 
 async def check_frames(dut: Any, given: Bench, words: np.ndarray, expected: np.ndarray) -> None:
