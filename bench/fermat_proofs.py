@@ -2,7 +2,8 @@
 
 Every claim is against plain modular integers written in SMT-LIB, for all operand values and from any state of the registers:
 
-- adder, subtractor, butterfly: residue and layout of the result, each carry form, at the stated latency;
+- adder, subtractor, butterfly: residue and layout of the result, each carry form, at the stated latency; the prefix form in two
+  steps (`fermatnet.bench.fermat_prefix_proofs`), as it stands too where a solver is done with it in seconds;
 - negation; conversion of every signed integer and back;
 - rotator: k = 0 is the identity, and for every k the output for k + 1 is twice the output for k: by induction, 2^k;
   constant shifts: equal to the rotator for every k; sqrt(2): equal to the difference of the two rotations.
@@ -21,6 +22,8 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.bench.fermat_claims import all_of, difference_modulo, sum_modulo, two_operands
+from fermatnet.bench.fermat_prefix_proofs import prefix_mutants, prefix_proofs
 from fermatnet.bench.fermat_stream_proofs import stream_mutants, stream_proofs
 from fermatnet.bench.result_log import ResultLog, digest
 from fermatnet.hw.fermat.adder import Adder, Subtractor
@@ -34,31 +37,6 @@ from fermatnet.synth.formal import Block, Named, Proof, constant, residue, valid
 __all__ = ["arithmetic_proofs", "check", "mutants", "run", "stream_mutants", "stream_proofs"]
 
 
-def _both(*terms: str) -> str:
-    return f"(and {' '.join(terms)})"
-
-
-def sum_modulo(x: str, y: str, b: int, width: int) -> str:
-    total, f = f"(bvadd {x} {y})", constant((1 << b) + 1, width)
-    return f"(ite (bvuge {total} {f}) (bvsub {total} {f}) {total})"
-
-
-def difference_modulo(x: str, y: str, b: int, width: int) -> str:
-    return f"(ite (bvuge {x} {y}) (bvsub {x} {y}) (bvsub (bvadd {x} {constant((1 << b) + 1, width)}) {y}))"
-
-
-def two_operands(component: wiring.Component, b: int, latency: int, outputs: dict[str, Callable[..., str]]) -> Proof:
-    """Outputs equal functions of the residues of x and y, `latency` enabled edges later, and are well-formed numbers."""
-    block, width = Block(component), b + 3
-    x, y = (residue(block.port(name, 0), b, width) for name in ("x", "y"))
-    claims = []
-    for name, function in outputs.items():
-        word = block.port(name, latency)
-        claims += [valid_number(word, b), f"(= {residue(word, b, width)} {function(x, y, b, width)})"]
-    assumptions = [valid_number(block.port(name, 0), b) for name in ("x", "y")] + [block.high("en", t) for t in range(latency)]
-    return Proof(block, _both(*claims), assumptions, latency)
-
-
 def addition(kind: type[Adder], function: Callable[..., str], b: int, form: str, latency: int) -> Proof:
     return two_operands(kind(b, latency=latency, form=form), b, latency, {"o": function})
 
@@ -67,7 +45,7 @@ def negation(b: int, component: Negate | None = None) -> Proof:
     block, width = Block(component or Negate(b)), b + 3
     x, o = block.port("x", 0), block.port("o", 0)
     claim = f"(= {sum_modulo(residue(x, b, width), residue(o, b, width), b, width)} {constant(0, width)})"
-    return Proof(block, _both(claim, valid_number(o, b)), [valid_number(x, b)])
+    return Proof(block, all_of(claim, valid_number(o, b)), [valid_number(x, b)])
 
 
 def encoding(b: int) -> Proof:
@@ -75,7 +53,7 @@ def encoding(b: int) -> Proof:
     block, width = Block(Encoder(b, signed(b), latency=0)), b + 3
     v, o = f"((_ sign_extend 3) {block.port('i', 0)})", block.port("o", 0)
     wrapped = f"(ite (bvslt {v} {constant(0, width)}) (bvadd {v} {constant((1 << b) + 1, width)}) {v})"
-    return Proof(block, _both(f"(= {residue(o, b, width)} {wrapped})", valid_number(o, b)))
+    return Proof(block, all_of(f"(= {residue(o, b, width)} {wrapped})", valid_number(o, b)))
 
 
 def decoding(b: int) -> Proof:
@@ -110,7 +88,7 @@ def rotation(b: int) -> Proof:
     r = residue(o, b, width)
     claims = [f"(= {zeroth} {block.port('x', 0)})", valid_number(following, b), f"(= {residue(following, b, width)} {sum_modulo(r, r, b, width)})"]
     bits = (2 * b - 1).bit_length()
-    return Proof(block, _both(*claims), [valid_number(block.port("x", 0), b), f"(bvult {block.port('k', 0)} {constant(2 * b - 1, bits)})"])
+    return Proof(block, all_of(*claims), [valid_number(block.port("x", 0), b), f"(bvult {block.port('k', 0)} {constant(2 * b - 1, bits)})"])
 
 
 class AllShifts(wiring.Component):
@@ -156,11 +134,11 @@ def square_root(b: int) -> Proof:
     block, width = Block(Sqrt2WithParts(b)), b + 3
     o, high, low = (block.port(name, 0) for name in ("o", "high", "low"))
     expected = difference_modulo(residue(high, b, width), residue(low, b, width), b, width)
-    return Proof(block, _both(f"(= {residue(o, b, width)} {expected})", valid_number(o, b)), [valid_number(block.port("x", 0), b)])
+    return Proof(block, all_of(f"(= {residue(o, b, width)} {expected})", valid_number(o, b)), [valid_number(block.port("x", 0), b)])
 
 
-def arithmetic_proofs(b: int, forms: tuple[str, ...] = ("chain", "select", "prefix")) -> Iterator[Named]:
-    """All proofs of one width; b must be a multiple of 4 for sqrt(2)."""
+def arithmetic_proofs(b: int, prefix_whole: int = 16) -> Iterator[Named]:
+    """All proofs of one width, a multiple of 4 for sqrt(2); the prefix form also in one piece up to b = ``prefix_whole``."""
     yield Named("butterfly latency 2, sum", lambda: two_operands(Butterfly(b, latency=2), b, 2, {"s": sum_modulo}))
     yield Named("butterfly latency 2, difference", lambda: two_operands(Butterfly(b, latency=2), b, 2, {"d": difference_modulo}))
     yield Named("negation", lambda: negation(b))
@@ -169,7 +147,8 @@ def arithmetic_proofs(b: int, forms: tuple[str, ...] = ("chain", "select", "pref
     yield Named("sqrt(2)", lambda: square_root(b))
     yield Named("from signed", lambda: encoding(b))
     yield Named("to signed", lambda: decoding(b))
-    for form in forms:
+    yield from prefix_proofs(b)
+    for form in ("chain", "select", "prefix") if b <= prefix_whole else ("chain", "select"):
         for latency in (2, 1, 0):
             yield Named(f"adder {form} latency {latency}", partial(addition, Adder, sum_modulo, b, form, latency))
             yield Named(f"subtractor {form} latency {latency}", partial(addition, Subtractor, difference_modulo, b, form, latency))
@@ -203,6 +182,7 @@ def mutants(b: int) -> Iterator[Named]:
     yield Named("mutant: adder without the zero gate", lambda: two_operands(UngatedAdder(b, latency=0), b, 0, {"o": sum_modulo}), False)
     yield Named("mutant: subtractor claimed to add", lambda: two_operands(Subtractor(b, latency=0), b, 0, {"o": sum_modulo}), False)
     yield Named("mutant: adder claimed a cycle early", lambda: two_operands(Adder(b, latency=2), b, 1, {"o": sum_modulo}), False)
+    yield from prefix_mutants(b)
     yield Named("mutant: negation as printed in the thesis", lambda: negation(b, ThesisNegate(b)), False)
 
 

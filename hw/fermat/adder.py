@@ -89,11 +89,15 @@ class Adder(wiring.Component):
             s, increment, above, keep, both = (register(m, self.en, v) for v in (s, increment, above, keep, both))
         return number(b, Mux(increment, above[:b], s), both | (increment & keep & above[b]))
 
+    def carries(self, m: Module, generate: Value, propagate: Value) -> tuple[list[Value], list[Value]]:
+        """The network of the prefix form; its proof puts free words in its place."""
+        return prefix_carries(generate, propagate)
+
     def _prefix(self, m: Module, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
         b, x = self.b, self.x.value
         y = (~self.y.value)[:b] if self.subtract else self.y.value
         half = x ^ y
-        g, p = prefix_carries(x & y, half)
+        g, p = self.carries(m, x & y, half)
         increment = ~((no_increment & propagate) | (propagate & g[b - 1]) | (no_increment & g[b - 1]))
         g, p = Cat(*g), Cat(*p)
         if self.latency == 2:

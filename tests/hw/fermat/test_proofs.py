@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from fermatnet.bench import fermat_proofs
+from fermatnet.bench.fermat_prefix_proofs import network_proof, prefix_proofs
 from fermatnet.bench.result_log import ResultLog
 from fermatnet.hw.fermat.adder import Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
@@ -34,9 +35,19 @@ def test_proved(make) -> None:
     assert make().holds()
 
 
+def test_prefix_form_cut_at_its_carries() -> None:
+    rows = list(fermat_proofs.check(prefix_proofs(64)))
+    assert len(rows) == 7
+    assert all(row["holds"] for row in rows), rows
+
+
+def test_prefix_network_at_widths_that_are_no_power_of_two() -> None:
+    assert all(network_proof(b).holds() for b in (2, 3, 7, 13, 33))
+
+
 def test_mutants_are_refuted() -> None:
     rows = list(fermat_proofs.check(fermat_proofs.mutants(8)))
-    assert len(rows) >= 4
+    assert len(rows) >= 6
     assert all(row["holds"] is False for row in rows), rows
 
 
