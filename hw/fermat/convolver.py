@@ -206,6 +206,8 @@ class Convolver(wiring.Component):
         sums_taken, sums_ready = (Signal(range(self.sums_banks + 1)) for _ in range(2))
         product = Counters(m, [self.jobs, paths[0].job])
         inverse = Counters(m, [self.plan.tiles[1] * self.jobs, paths[0].kept * paths[0].points])
+        self.running = []
+        self.state = {"spectra": (spectra_taken, spectra_ready), "sums": (sums_taken, sums_ready), "product": product, "inverse": inverse}
         step, first = self._job(m, (spectra_ready != 0) & (sums_taken != self.sums_banks), product)
         new_band = inverse.values[0] == 0
         drain, begun = self._job(m, (sums_ready != 0) & (~new_band | raster.room), inverse)
@@ -225,6 +227,7 @@ class Convolver(wiring.Component):
     def _job(self, m, may_start, counters):
         """A run of steps, one a cycle once started; returns (step, first step)."""
         running, step, first = Signal(), Signal(), Signal()
+        self.running.append(running)
         m.d.comb += [first.eq(may_start & ~running), step.eq(running | first)]
         with m.If(step):
             m.d.sync += running.eq(~counters.wrapped(1))

@@ -74,7 +74,7 @@ class ImageBuffer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         row_beats = self.geometry.width * self.channels // self.lanes
-        m.submodules.ring = ring = memory.Memory(
+        m.submodules.ring = self.ring = ring = memory.Memory(
             shape=data.ArrayLayout(self.shape, self.lanes), depth=self.rows * row_beats, init=[])
         kept, freed, released = Signal(range(self.rows + 1)), Signal(), Signal(range(self.rows + 1))
         row_done = self._fill(m, ring.write_port(), kept, row_beats)
@@ -91,6 +91,7 @@ class ImageBuffer(wiring.Component):
             port.en.eq(self.i.valid & self.i.ready),
             row_done.eq(port.en & (beat == row_beats - 1)),
         ]
+        self.filling = {"beat": beat, "port": port, "row_done": row_done}
         with m.If(port.en):
             m.d.sync += beat.eq(Mux(row_done, 0, beat + 1))
             m.d.sync += port.addr.eq(Mux(port.addr == self.rows * row_beats - 1, 0, port.addr + 1))
@@ -113,6 +114,8 @@ class ImageBuffer(wiring.Component):
         with m.If(step):
             m.d.sync += running.eq(~last_point)
         base_slot = Signal(range(self.rows))
+        self.reading = {"band": band, "running": running, "counters": counters, "step": step, "base": base_slot, "kept": kept,
+                        "freed": freed, "released": released, "port": port}
         m.d.comb += [
             freed.eq(step & last_point & (tile_x == plan.tiles[1] - 1)),
             released.eq(Array(self.free)[band]),

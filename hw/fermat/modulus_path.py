@@ -109,6 +109,8 @@ class ModulusPath(wiring.Component):
         write, read = spectra.write_port(), spectra.read_port()
         put, get = Counters(m, [self.spectra_banks, self.frame]), Counters(m, [self.group, self.outputs // self.group // self.products, self.job])
         put_at, get_at = Signal(range(depth)), Signal(range(depth))
+        self.keeping = {"put": put, "get": get, "put_at": put_at, "get_at": get_at, "written": forward.o_valid, "read": read_step,
+                      "memory": spectra, "word": forward.o, "data": read.data}
         put.step(forward.o_valid)
         get.step(read_step)
         with m.If(forward.o_valid):
@@ -140,6 +142,7 @@ class ModulusPath(wiring.Component):
         m.d.comb += [to_read.i.eq(started), to_write.i.eq(to_read.o)]
         banks = self.sums_banks
         reading, writing = (Counters(m, [banks, channels, self.points]) for _ in range(2))
+        self.summing = {"reading": reading, "writing": writing, "read": to_read.o, "written": to_write.o, "memories": []}
         reading.step(to_read.o)
         writing.step(to_write.o)
         m.d.comb += self.sums_full.eq(to_write.o & writing.wrapped(1))
@@ -147,6 +150,7 @@ class ModulusPath(wiring.Component):
         for k in range(banks):
             m.submodules[f"sums{k}"] = sums = memory.Memory(shape=(self.b + 1) * self.products, depth=self.points, init=[])
             write, read = sums.write_port(), sums.read_port()
+            self.summing["memories"].append(sums)
             ports.append(read)
             writes.append(write)
             m.d.comb += [
@@ -172,6 +176,7 @@ class ModulusPath(wiring.Component):
     def _drain(self, m, ports):
         counters = Counters(m, [self.sums_banks, self.kept, self.points])
         counters.step(self.drain)
+        self.draining = counters
         bank, slot, point = counters.values
         for k, port in enumerate(ports):
             with m.If(self.drain & (bank == k)):

@@ -72,15 +72,17 @@ class RasterBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        banks = []
+        banks, self.memories = [], []
         for source in range(self.sources):
             bank = memory.Memory(shape=data.ArrayLayout(self.shape, self.elements), depth=self.banks * self.band_words, init=[])
             m.submodules[f"bank{source}"] = bank
+            self.memories.append(bank)
             banks.append((bank.write_port(granularity=1), bank.read_port()))
         full, drained = Signal(), Signal()
         self._write(m, [write for write, _ in banks], full)
         self._read(m, [read for _, read in banks], full, drained)
         reserved = Signal(range(self.banks + 1))
+        self.granting = {"reserved": reserved, "full": full, "drained": drained}
         m.d.comb += self.room.eq(reserved != self.banks)
         m.d.sync += reserved.eq(reserved + (self.reserve & self.room) - drained)
         return m
@@ -101,6 +103,7 @@ class RasterBuffer(wiring.Component):
         bank1 = Signal.like(bank)
         inside, done1, done2 = Signal(), Signal(), Signal()
         points1, points2 = Signal.like(self.points), Signal.like(self.points)
+        self.writing = {"counters": counters, "band": tile_y, "band_done": band_done, "done": (done1, done2)}
         m.d.sync += [
             row.eq(i), column.eq(j + times(tile_x, plan.tile[1])), bank1.eq(bank), done1.eq(band_done), points1.eq(self.points),
             inside.eq(self.valid & (i < plan.tile[0]) & (j < plan.tile[1])
@@ -123,6 +126,7 @@ class RasterBuffer(wiring.Component):
         word, part, part1 = Signal(range(max(2, self.band_words))), Signal(range(max(2, self.beats_per_word))), Signal(
             range(max(2, self.beats_per_word)))
         issue, last_part, last = Signal(), Signal(), Signal()
+        self.reading = {"waiting": waiting, "band": band, "bank": bank, "word": word, "part": part, "issue": issue}
         m.d.comb += [
             issue.eq((waiting != 0) & (~self.o.valid | self.o.ready)),
             last_part.eq(part == self.beats_per_word - 1),
