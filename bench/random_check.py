@@ -77,8 +77,10 @@ def check(net: Network, choices: Choices, seed: int, most_cycles: int, simulate:
         problem = "RTL and reference differ"
     elif period != design.cycles_per_image:
         problem = f"{period} cycles an image, {design.cycles_per_image} predicted"
-    elif not queues and result.latency != design.latency:     # queues that fill may delay the first result
+    elif not queues and result.latency != design.latency:     # queues that fill may delay the first result, up to the bound
         problem = f"latency {result.latency}, {design.latency} predicted"
+    elif not design.latency <= result.latency <= design.latency_bound:
+        problem = f"latency {result.latency}, {design.latency} to {design.latency_bound} predicted"
     else:
         problem = ""
     return Outcome(**found, problem=problem, latency_exact=result.latency == design.latency)

@@ -56,9 +56,13 @@ class Edge:
 
 @dataclass
 class Schedule:
-    """What the compiler builds by: ``period`` cycles an image, ``latency`` from the first beat taken to the first beat offered
-    (exact without queues; one that is just deep enough for the steady state can fill while the pipeline does, and seldom passes
-    ``latency_bound``), queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one image of the steady state."""
+    """What the compiler builds by.
+
+    ``period`` cycles an image; ``latency`` from the first beat taken to the first beat offered when nothing waits for room: exact without
+    queues. A queue just deep enough for the steady state can be full while the pipeline fills; then the first result comes later, after
+    ``latency_bound`` cycles at the most. Queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one
+    image of the steady state.
+    """
 
     period: int
     latency: int
@@ -76,9 +80,12 @@ def conversions(lanes_from: int, lanes_to: int) -> list[int]:
     return [lanes_from, *([common] if common not in (lanes_from, lanes_to) else []), lanes_to]
 
 
-def _converters(edge: Edge) -> list[Any]:
-    way = conversions(edge.lanes_from, edge.lanes_to)
-    return [timing.Collect(b // a) if b > a else timing.Serialise(a // b) for a, b in itertools.pairwise(way)]
+def _converter(edge: Edge) -> Any:
+    """Timing of the conversion on an edge; None without one."""
+    ratios = [b // a if b > a else a // b for a, b in itertools.pairwise(conversions(edge.lanes_from, edge.lanes_to))]
+    if len(ratios) == 2:
+        return timing.Repack(*ratios)
+    return (timing.Collect if edge.lanes_to > edge.lanes_from else timing.Serialise)(*ratios) if ratios else None
 
 
 def depth_needed(offered: np.ndarray, taken: np.ndarray) -> int:
@@ -138,7 +145,8 @@ def make(net: Network, models: dict[str, Any], edges: list[Edge], paces: dict[st
             eager, _ = _forward(net, first_image, plan, np.arange(len(first), dtype=np.int64))
             latency = int(eager[net.output][0])
             bound = int(times[net.output][0] - first[0])
-            return Schedule(period, latency, max(latency, bound), plan, rows, {name: value[-(len(value) // images) :] for name, value in times.items()})
+            steady = {name: value[-(len(value) // images) :].copy() for name, value in times.items()}   # a view would keep all images
+            return Schedule(period, latency, max(latency, bound), plan, rows, steady)
     raise InputError(f"no schedule of {period} cycles was found: the queues keep growing")
 
 
@@ -157,8 +165,8 @@ def _backward(net, models, plan, paces, period):
         for edge, times in zip(_inputs(net, plan, node), latest if isinstance(latest, list) else [latest], strict=True):
             needs[edge.key] = times
             before, after = edge.latencies()
-            times = times - after
-            for block in reversed(_converters(edge)):
+            times, block = times - after, _converter(edge)
+            if block is not None:
                 times = block.backward(times, period)
             times = timing.latest(times - before, period)
             known = wanted.get(edge.producer)
@@ -176,11 +184,9 @@ def _forward(net, models, plan, offered):
         for edge in _inputs(net, plan, node):
             start = times[edge.producer]
             before, after = edge.latencies()
-            moved, points = start + before, []
-            for block in _converters(edge):
-                taken, moved = block.forward(moved)
-                points.append(taken)
-            seen[edge.key] = [[start, points[0] if points else moved], [moved, moved]]
+            block = _converter(edge)
+            entered, moved = (start + before,) * 2 if block is None else block.forward(start + before)
+            seen[edge.key] = [[start, entered], [moved, moved]]
             arrivals.append(moved + after)
         taken, times[node.name] = models[node.name].forward(*arrivals)
         for edge, when in zip(_inputs(net, plan, node), taken if isinstance(taken, list) else [taken], strict=True):

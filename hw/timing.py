@@ -17,7 +17,7 @@ import numpy as np
 
 from fermatnet.hw.stream.window import output_size, ring_rows
 
-__all__ = ["Chain", "Collect", "Gather", "Join", "Runs", "Select", "Serialise", "Tiles", "Windows", "earliest", "latest"]
+__all__ = ["Chain", "Collect", "Gather", "Join", "Repack", "Runs", "Select", "Serialise", "Tiles", "Windows", "earliest", "latest"]
 
 FAR = np.int64(1) << 60
 
@@ -84,6 +84,25 @@ class Runs:
 def Collect(ratio: int) -> Runs:
     """``ratio`` beats in, one out, one cycle after the last."""
     return Runs(ratio, 1)
+
+
+@dataclass(frozen=True)
+class Repack:
+    """Collects ``collect`` beats and serialises the whole into ``ratio``: the whole waits in the collector until the serialiser takes it, and
+    no beat of the next one comes in before."""
+
+    collect: int
+    ratio: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        complete = earliest(offered)[self.collect - 1 :: self.collect]
+        moved = earliest(complete + 1, max(self.collect, self.ratio))
+        free = offered.copy()
+        free[self.collect :: self.collect] = np.maximum(free[self.collect :: self.collect], moved[:-1])
+        return earliest(free), (moved[:, None] + 1 + np.arange(self.ratio)).reshape(-1)
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        return Collect(self.collect).backward(Serialise(self.ratio).backward(wanted, period), period)
 
 
 @dataclass(frozen=True, eq=False)

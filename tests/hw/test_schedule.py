@@ -2,9 +2,14 @@
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, unsigned
+from amaranth.lib import wiring
+from amaranth.sim import Simulator
 
 from fermatnet.bench.queues import fork_and_join, measured
+from fermatnet.bench.random_check import check_seed
 from fermatnet.hw import network, schedule, timing
+from fermatnet.hw.stream.width import WidthConverter
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -56,13 +61,14 @@ def test_latest_and_earliest_are_inverse_limits():
 
 
 @pytest.mark.parametrize("model", [
-    timing.Chain(3), timing.Chain(4, 3), timing.Serialise(4), timing.Collect(3), timing.Runs(6, 2), timing.Select(12, np.array([3, 7, 11]), 1),
+    timing.Chain(3), timing.Chain(4, 3), timing.Serialise(4), timing.Collect(3), timing.Repack(2, 3), timing.Repack(3, 2),
+    timing.Runs(6, 2), timing.Select(12, np.array([3, 7, 11]), 1),
     timing.Windows(4, 3, 2, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 2, 9, 5, 4),
     timing.Windows(5, 4, 1, (3, 2), (2, 1), (0, 1, 1, 0), (1, 2), 1, 6, 3, 6),
 ])
 def test_backward_is_safe_and_tight(model):
     """Inputs at their latest times give outputs no later than wanted; all inputs one cycle later would not."""
-    beats_in = {timing.Chain: 12, timing.Serialise: 6, timing.Runs: 12, timing.Select: 12}.get(type(model), 0)
+    beats_in = {timing.Chain: 12, timing.Serialise: 6, timing.Runs: 12, timing.Repack: 12, timing.Select: 12}.get(type(model), 0)
     if isinstance(model, timing.Windows):
         beats_in = model.height * model.width * model.chunks
     period = 2000
@@ -72,3 +78,38 @@ def test_backward_is_safe_and_tight(model):
     for shift in (0, 1):
         _, out = model.forward(np.concatenate([late + shift + k * period for k in range(3)]))
         assert ((out[-len(wanted) :] - 2 * period) <= wanted).all() == (shift == 0)
+
+
+@pytest.mark.parametrize("lanes", [(3, 6, 2), (2, 6, 3), (4, 12, 6)])
+def test_repacking_against_rtl(lanes):
+    """Collector and serialiser in the simulator, beats offered at random times, the taker always ready: each beat moves when the model says."""
+    first, second = WidthConverter(unsigned(4), *lanes[:2], 12), WidthConverter(unsigned(4), *lanes[1:], 12)
+    ratios, rng = (lanes[1] // lanes[0], lanes[1] // lanes[2]), np.random.default_rng(sum(lanes))
+    offered = np.cumsum(rng.choice([1, 1, 1, 2, 5], 24 * ratios[0]))
+    m, taken, out = Module(), [], []
+    m.submodules += [first, second]
+    wiring.connect(m, first.o, second.i)
+
+    async def bench(ctx):
+        ctx.set(second.o.ready, 1)
+        for cycle in range(int(offered[-1]) + 200):
+            waiting = len(taken) < len(offered) and cycle >= offered[len(taken)]
+            ctx.set(first.i.valid, int(waiting))
+            *_, ready, left = await ctx.tick().sample(first.i.ready, second.o.valid)
+            taken.extend([cycle] * int(waiting and ready))
+            out.extend([cycle] * left)
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    expected = timing.Repack(*ratios).forward(offered)
+    assert taken == expected[0].tolist() and out == expected[1].tolist()
+
+
+@pytest.mark.parametrize("most_cycles", [160, 600])
+def test_latency_where_a_fork_feeds_a_slow_conversion(most_cycles):
+    """Random network 87: a branch of three lanes to two, which takes fewer beats a cycle than the other branch of its fork."""
+    pytest.importorskip("onnxruntime")
+    outcome, _ = check_seed(87, most_cycles)
+    assert not outcome.problem and outcome.latency_exact
