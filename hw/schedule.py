@@ -195,11 +195,11 @@ def _forward(net, models, plan, offered):
 
 
 def _steady(net, models, plan, first, period):
-    """Forward until the last two images leave exactly one period apart (or the rings turn out too small for that)."""
+    """Forward until the last three images leave exactly one period apart (or the rings turn out too small for that)."""
     for images in IMAGES:
         times, seen = _forward(net, models, plan, np.concatenate([first + k * period for k in range(images)]))
         last = times[net.output].reshape(images, -1)
-        if (last[-1] - last[-2] == period).all():
+        if (np.diff(last[-3:], axis=0) == period).all():
             break
     return images, times, seen
 
