@@ -21,7 +21,8 @@ class ImageBuffer(wiring.Component):
     without a gap, never stalled. A tile starts when its rows are there and ``go`` is high.
 
     Latency: `DELAY` cycles from the start of a tile to its first point. Throughput: one beat in and one point out a cycle;
-    the ring holds the rows of one band of tiles and those that the next band adds.
+    the ring holds the rows of one band of tiles and those that the next band adds. Where a tile's last line lies in the rows that
+    its band gives back first (images of one or two rows under a padding of Ny - 1), no beat is taken for two cycles after a band.
 
     Parameters
     ----------
@@ -66,6 +67,9 @@ class ImageBuffer(wiring.Component):
         self.need = [max(0, end - first) for end, first in zip(last, self.first, strict=True)]
         self.free = [b - a for a, b in zip(self.first, [*self.first[1:], height], strict=True)]
         self.rows = max(max(self.need) + min(height, sy * plan.tile[0]), max(self.need) + 1)
+        # the last line of a tile may lie in the first rows given back with it: images of a row or two under much padding
+        bottom = [row + sy * (plan.lengths[0] - 1) + self.phases[-1][0] for row in origin]
+        self.waits = any(free and first <= end < min(height, first + 2) for free, first, end in zip(self.free, self.first, bottom, strict=True))
         super().__init__({
             "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
             "go": In(1), "start": Out(1), "valid": Out(1), "point": Out(self.shape),
@@ -80,6 +84,10 @@ class ImageBuffer(wiring.Component):
         row_done = self._fill(m, ring.write_port(), kept, row_beats)
         m.d.sync += kept.eq(kept + row_done - Mux(freed, released, 0))
         self._read(m, ring.read_port(), kept, freed, released, row_beats)
+        if self.waits:  # a tile's last points are read up to three cycles after its rows were given back
+            late = Signal(2)
+            m.d.sync += late.eq((late << 1) | freed)
+            m.d.comb += self.i.ready.eq((kept != self.rows) & (late == 0))
         return m
 
     def _fill(self, m, port, kept, row_beats):

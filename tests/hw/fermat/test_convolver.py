@@ -40,6 +40,7 @@ CASES = {
     "computed spectra": dict(o=2, c=2, k=(2, 3), size=(5, 5), x=(-8, 7), moduli=(4, 8), length=4, spectra="computed", lanes=(1, 2),
                              w=16),
     "dilation, rectangular": dict(o=3, c=3, k=(1, 2), size=(4, 9), x=(0, 3), dilation=(1, 3), products=3, lanes=(3, 1)),
+    "one pixel": dict(o=2, c=1, k=(4, 4), size=(1, 1), x=(0, 15), pad=(3, 3, 0, 0), moduli=(16,), length=4),
     "short bands": dict(o=4, c=1, k=(3, 3), size=(5, 5), x=(-4, 3), moduli=(12,), products=4, lanes=(1, 4), w=4),
 }
 
