@@ -18,8 +18,9 @@ from amaranth.lib import wiring
 from fermatnet.hw.layers import Elementwise, Fold, Layer, Matrix, Transform, shape_of
 from fermatnet.hw.memory import KEPT_FROM
 from fermatnet.hw.piecewise.forms import choose_form, estimate
+from fermatnet.hw.resources_contents import Contents
 from fermatnet.hw.resources_memory import column_tables, in_tables, kept
-from fermatnet.hw.resources_netlist import Contents, elaborated
+from fermatnet.hw.resources_netlist import elaborated
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import nodes
 

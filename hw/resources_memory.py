@@ -3,7 +3,7 @@
 from functools import cache
 from math import ceil
 
-from fermatnet.hw.resources_netlist import Store
+from fermatnet.hw.resources_contents import Store
 
 __all__ = ["column_tables", "in_tables", "kept"]
 

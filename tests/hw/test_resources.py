@@ -1,6 +1,5 @@
-"""Resource prediction: the graph's gates against truth tables, known covers, memories and multipliers by rule, one block against yosys."""
+"""Resource prediction of whole blocks: by hand, multipliers and counters, one block against yosys, the formula that folds are chosen by."""
 
-import itertools
 import time
 
 import numpy as np
@@ -15,58 +14,9 @@ from fermatnet.hw.depthwise import DepthwiseArray
 from fermatnet.hw.layers import layer_of
 from fermatnet.hw.piecewise.popcount import Popcount
 from fermatnet.hw.resources import lut_cost, predict
-from fermatnet.hw.resources_graph import Graph
-from fermatnet.hw.resources_memory import kept
-from fermatnet.hw.resources_netlist import Store
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.join import Adder
 from fermatnet.model.errors import InputError
-
-GATES = {
-    "conj": lambda a, b: a & b, "disj": lambda a, b: a | b, "differ": lambda a, b: a ^ b,
-    "choose": lambda a, b, c: b if a else c, "parity": lambda a, b, c: a ^ b ^ c, "majority": lambda a, b, c: int(a + b + c > 1),
-}
-
-
-def value(graph, literal, leaves):
-    """Evaluates a literal through the gates that the graph keeps."""
-    node, inverted = literal >> 1, literal & 1
-    if node == 0 or node in leaves:
-        return leaves.get(node, 0) ^ inverted
-    kind, *inputs = next(key for key, made in graph.known.items() if made == literal & ~1)
-    bits = [value(graph, one, leaves) for one in inputs]
-    return {"and": GATES["conj"], "xor": GATES["differ"], "mux": GATES["choose"]}[kind](*bits) ^ inverted
-
-
-@pytest.mark.parametrize("name", GATES)
-def test_gates_keep_their_function_whatever_is_simplified(name):
-    """All choices of constants, equal, inverted and separate inputs, on all values."""
-    count = GATES[name].__code__.co_argcount
-    graph = Graph()
-    a, b, c = (graph.leaf() for _ in range(3))
-    for inputs in itertools.product((0, 1, a, a ^ 1, b, b ^ 1, c), repeat=count):
-        literal = getattr(graph, name)(*inputs)
-        for bits in itertools.product((0, 1), repeat=3):
-            leaves = {a >> 1: bits[0], b >> 1: bits[1], c >> 1: bits[2]}
-            expected = GATES[name](*(value(graph, one, leaves) for one in inputs))
-            assert value(graph, literal, leaves) == expected, inputs
-
-
-@pytest.mark.parametrize(("inputs", "k", "tables"), [(6, 6, 1), (7, 6, 2), (11, 6, 2), (12, 6, 3), (4, 4, 1), (10, 4, 3)])
-def test_cover_of_a_wide_gate(inputs, k, tables):
-    """n inputs need ceil((n - 1) / (k - 1)) tables; wires and inverters none."""
-    graph = Graph()
-    leaves = [graph.leaf() for _ in range(inputs)]
-    assert graph.cover([graph.all_of(leaves)], k) == tables
-    assert graph.cover([leaves[0], leaves[1] ^ 1, 0, 1], k) == 0
-
-
-def test_shared_logic_is_counted_once():
-    graph = Graph()
-    a = [graph.leaf() for _ in range(8)]
-    both = graph.all_of(a[:6])
-    assert graph.cover([graph.differ(both, a[6]), graph.differ(both, a[7]), both], 6) == 3
-    assert graph.cover([graph.differ(both, a[6]), graph.differ(both, a[6])], 6) == 2
 
 
 def test_registers_and_tables_by_hand():
@@ -75,21 +25,6 @@ def test_registers_and_tables_by_hand():
     guess = predict(block, "xc7")
     assert abs(guess.luts - 52) < 5 and guess.brams == guess.dsps == 0
     verilog.emit(block, "block")
-
-
-def test_memories_by_price():
-    rng = np.random.default_rng(0)
-
-    def rom(words, width):
-        return Store(words, width, tuple(int(w) for w in rng.integers(0, 1 << width, words)), True)
-
-    assert kept(rom(64, 30), "xc7") == (30.0, 30.0, 0.0, "tables")          # one table a bit
-    assert kept(rom(128, 30), "xc7")[0] == 60.0
-    assert kept(rom(1024, 16), "xc7")[2:] == (0.5, "block")
-    assert kept(rom(64, 30), "ecp5")[2:] == (1.0, "block")
-    assert kept(Store(8, 24, None, False), "xc7") == (16.0, 0.0, 0.0, "distributed")
-    assert kept(Store(1024, 32, None, True), "xc7")[2:] == (1.0, "block")
-    assert kept(Store(64, 20, (5,) * 64, True), "xc7")[:2] == (0.0, 0.0)    # constant columns cost nothing
 
 
 @pytest.mark.parametrize("family", ["xc7", "ecp5"])

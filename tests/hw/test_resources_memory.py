@@ -1,0 +1,21 @@
+"""Memories by the rules of yosys' libraries."""
+
+import numpy as np
+
+from fermatnet.hw.resources_contents import Store
+from fermatnet.hw.resources_memory import kept
+
+
+def test_memories_by_price():
+    rng = np.random.default_rng(0)
+
+    def rom(words, width):
+        return Store(words, width, tuple(int(w) for w in rng.integers(0, 1 << width, words)), True)
+
+    assert kept(rom(64, 30), "xc7") == (30.0, 30.0, 0.0, "tables")          # one table a bit
+    assert kept(rom(128, 30), "xc7")[0] == 60.0
+    assert kept(rom(1024, 16), "xc7")[2:] == (0.5, "block")
+    assert kept(rom(64, 30), "ecp5")[2:] == (1.0, "block")
+    assert kept(Store(8, 24, None, False), "xc7") == (16.0, 0.0, 0.0, "distributed")
+    assert kept(Store(1024, 32, None, True), "xc7")[2:] == (1.0, "block")
+    assert kept(Store(64, 20, (5,) * 64, True), "xc7")[:2] == (0.0, 0.0)    # constant columns cost nothing

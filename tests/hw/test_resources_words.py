@@ -1,0 +1,67 @@
+"""Words of the netlist by hand: carry chains, what is dissolved into one sum, dead bits, registers that are one, products."""
+
+import pytest
+from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.hw.resources_netlist import elaborated
+
+
+class Block(wiring.Component):
+    """``o`` of ``width`` bits made by ``make(m, a, b, c)`` from three inputs of 8 bits, signed."""
+
+    def __init__(self, make, width):
+        self.make = make
+        super().__init__({"a": In(signed(8)), "b": In(signed(8)), "c": In(signed(8)), "o": Out(unsigned(width))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.o.eq(self.make(m, self.a, self.b, self.c))
+        return m
+
+
+def contents(make, width, family="xc7"):
+    return elaborated(Block(make, width), family)
+
+
+@pytest.mark.parametrize("make, width, tables, positions", [
+    (lambda m, a, b, c: a + b, 9, 8, 10),                    # the last two positions add the same signs
+    (lambda m, a, b, c: a + b, 5, 5, 6),                     # what nothing reads is never built
+    (lambda m, a, b, c: a + b + c, 8, 15, 8),                # 8 parities, 7 tables of them with a majority in a chain
+    (lambda m, a, b, c: (a + b)[:2], 2, 2, 0),               # short sums are gates
+    (lambda m, a, b, c: a, 8, 0, 0),
+])
+def test_sums(make, width, tables, positions):
+    made, carried = contents(make, width), contents(make, width, "ecp5")
+    assert made.graph.cover(made.roots, 6) == tables and carried.chain == positions
+
+
+def test_comparison_of_eight_bits():
+    """Three groups of six inputs in a chain, two tables each, on xc7; a subtraction's carries on ecp5."""
+    def less(m, a, b, c):
+        return a < b
+
+    made = contents(less, 1)
+    assert made.graph.cover(made.roots, 6) == 6 and contents(less, 1, "ecp5").chain == 8
+
+
+def test_equal_registers_are_one():
+    def twice(m, a, b, c):
+        one, two = Signal(8), Signal(8)
+        m.d.sync += [one.eq(a ^ b), two.eq(a ^ b)]
+        return one & (two << 0)
+
+    def once(m, a, b, c):
+        one = Signal(8)
+        m.d.sync += one.eq(a ^ b)
+        return one
+
+    assert contents(twice, 8).registers == contents(once, 8).registers == 8
+
+
+def test_products_by_significant_bits():
+    def product(m, a, b, c):
+        return a * b[:3]
+
+    assert contents(product, 11).products == [(8, 3, 11)]
