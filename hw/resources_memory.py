@@ -8,14 +8,16 @@ from fermatnet.hw.resources_contents import Store
 __all__ = ["column_tables", "in_tables", "kept"]
 
 # xc7 prices (techlibs/xilinx/brams_xc4v.txt, lutrams_xc5v.txt): a half or a whole block, four tables of distributed memory; a bit of a
-# read-only memory made of tables costs 1/64. ecp5 (techlibs/lattice): a block, 16 x 4 bits of distributed memory, a bit 1.
+# read-only memory made of tables costs 1/64. ecp5 (techlibs/lattice/brams_16kd.txt, lutrams_trellis.txt): a block, 16 x 4 bits of distributed
+# memory, a bit 1/16.
 BLOCKS: dict[str, list[tuple[int, tuple[int, ...], int, float]]] = {
     "xc7": [(14, (1, 2, 4, 9, 18, 36), 129, 0.5), (15, (1, 2, 4, 9, 18, 36, 72), 257, 1.0)],
     "ecp5": [(14, (1, 2, 4, 9, 18, 36), 128, 1.0)],
 }
 # (depth, width, price, tables that are counted)
 DISTRIBUTED = {"xc7": [(32, 6, 8, 4), (64, 3, 8, 4)], "ecp5": [(16, 4, 4, 6)]}
-LOGIC_BIT = {"xc7": 1 / 64, "ecp5": 1.0}
+LOGIC_BIT = {"xc7": 1 / 64, "ecp5": 1 / 16}
+CONTROL = 10        # tables of the address comparison and enables around an ecp5 block that is read as it is written, fitted
 
 
 @cache
@@ -71,5 +73,8 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
         found.append((count * price, count * tables + selecting))
     price, tables = min(found)
     if store.clocked and price >= 0.98 * block_price:
+        if family == "ecp5":    # its blocks do not give the old word: yosys writes a cycle later and passes the word on when it is read at once
+            address = (store.words - 1).bit_length()
+            return float(store.width + address + CONTROL), 2.0 * store.width + address + 2, blocks, "block"
         return 0.0, 0.0, blocks, "block"
     return float(tables), float(store.width * store.clocked), 0.0, "distributed"

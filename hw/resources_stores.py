@@ -15,7 +15,7 @@ from fermatnet.hw.resources_walk import Walk
 
 __all__ = ["Inside", "Keeping", "Stores"]
 
-TABLES = {"xc7": 64 * 129, "ecp5": 128}     # bits of a read-only memory that yosys makes of tables rather than of a block
+TABLES = {"xc7": 64 * 129, "ecp5": 16 * 128}    # bits of a read-only memory that yosys makes of tables rather than of a block
 _GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$")
 COUNTERS = {counter.name: counter for target in ("lut6", "ecp5", "asic") for counter in family(target)}
 
