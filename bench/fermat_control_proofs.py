@@ -8,49 +8,29 @@ read for the last time for each finished, a job's sums complete for each job don
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.bench.fermat_invariants import Harness, all_bits, implies
+from fermatnet.bench.fermat_invariants import Harness, all_bits, follows, implies, in_range, length, linear
 from fermatnet.hw.fermat.convolver import Convolver
-from fermatnet.hw.fermat.counters import Counters
 
-__all__ = ["Control", "linear"]
-
-
-def linear(counters: Counters, level: int = 0) -> Any:
-    """Position of nested counters from ``level`` on, as one number."""
-    at: Any = 0
-    for value, size in zip(counters.values[level:], counters.sizes[level:], strict=True):
-        at = at * size + value
-    return at
-
-
-def in_range(counters: Counters) -> Any:
-    return all_bits(*(value < size for value, size in zip(counters.values, counters.sizes, strict=True)))
-
-
-def follows(at: Any, enable: Any, total: int, name: str, m: Module) -> Any:
-    """One edge later: whether ``at`` went on by one (modulo total) exactly if ``enable`` was high."""
-    before = Signal(range(total), name=f"{name}_before", reset_less=True)
-    m.d.sync += before.eq(Mux(enable, Mux(at == total - 1, 0, at + 1), at))
-    return at == before
+__all__ = ["Control", "GappyJobs"]
 
 
 class Control(Harness):
     """The control between free parts. ``surplus``: banks of spectra, sums that the control believes in beyond those there are."""
 
-    claims = {
-        "a tile starts only where a bank of spectra is free": ("tile_fits", 0),
-        "products read only a tile that is transformed": ("tile_there", 0),
-        "a job begins only where a bank of sums is free": ("job_fits", 0),
-        "inverse transforms read only sums that are complete": ("sums_there", 0),
-        "each band is reserved once, with its first point, where there is room": ("reserves", 0),
-        "a job's steps have no gap": ("job_whole", 0),
-        "an inverse job's points have no gap": ("inverse_whole", 0),
-        "steps of all jobs come once and in order": ("job_order", 1),
-        "points of all inverse jobs come once and in order": ("inverse_order", 1),
-    }
+    claims = (
+        ("a tile starts only where a bank of spectra is free", "tile_fits", 0),
+        ("products read only a tile that is transformed", "tile_there", 0),
+        ("a job begins only where a bank of sums is free", "job_fits", 0),
+        ("inverse transforms read only sums that are complete", "sums_there", 0),
+        ("each band is reserved once, with its first point, where there is room", "reserves", 0),
+        ("a job's steps have no gap", "job_whole", 0),
+        ("an inverse job's points have no gap", "inverse_whole", 0),
+        ("steps of all jobs come once and in order", "job_order", 1),
+        ("points of all inverse jobs come once and in order", "inverse_order", 1),
+    )
 
     def __init__(self, engine: Convolver, surplus: tuple[int, int] = (0, 0)) -> None:
         self.engine, self.surplus = engine, surplus
@@ -95,18 +75,23 @@ class Control(Harness):
             "job_fits": implies(first, working + sums_ready < sums_banks), "sums_there": implies(self.drain, sums_ready != 0),
             "reserves": (reserve == band_begins) & implies(reserve, self.room),
             "job_whole": implies(place != 0, self.step), "inverse_whole": implies(drained != 0, self.drain),
-            "job_order": follows(linear(product), self.step, product.sizes[0] * product.sizes[1], "product", m),
-            "inverse_order": follows(linear(inverse), self.drain, inverse.sizes[0] * inverse.sizes[1], "inverse", m),
+            "job_order": follows(linear(product), self.step, length(product), "product", m),
+            "inverse_order": follows(linear(inverse), self.drain, length(inverse), "inverse", m),
         }  # fmt: skip
 
     def _control(self, spectra_banks: int, sums_banks: int, path: Any) -> Any:
         """The engine's control code on a stand-in that has its sizes."""
         engine = self.engine
-
-        class StandIn:
-            _control, _job = type(engine)._control, type(engine)._job
-            plan, jobs, reader, paths = engine.plan, engine.jobs, None, [path]
-
-        stand_in: Any = StandIn()
+        stand_in: Any = object.__new__(type(engine))
+        stand_in.plan, stand_in.jobs, stand_in.reader, stand_in.paths = engine.plan, engine.jobs, None, [path]
         stand_in.spectra_banks, stand_in.sums_banks = spectra_banks, sums_banks
         return stand_in
+
+
+class GappyJobs(Convolver):
+    """Stops inside a job when what the job waited for is no longer there."""
+
+    def _job(self, m, may_start, counters):
+        step, first = super()._job(m, may_start, counters)
+        m.d.comb += step.eq(may_start)
+        return step, first

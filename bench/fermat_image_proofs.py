@@ -12,25 +12,24 @@ from amaranth.hdl import Array, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.bench.fermat_control_proofs import follows, in_range, linear
-from fermatnet.bench.fermat_invariants import Harness, all_bits, implies
+from fermatnet.bench.fermat_invariants import Harness, all_bits, follows, implies, in_range, linear
 from fermatnet.hw.fermat.image_buffer import ImageBuffer
 
-__all__ = ["ImageRing", "StuckPointer", "TooReady"]
+__all__ = ["EarlyTiles", "ImageRing", "StuckPointer", "TooReady", "Unwaiting"]
 
 
 class ImageRing(Harness):
     """An image buffer, an arbitrary word of its ring, and the definition of its tiles."""
 
     rigid = ("slot", "beat")
-    claims = {
-        "words in come once and in order, each to its place": ("order_in", 1),
-        "no word is written that is still to be read": ("spares", 0),
-        "a tile starts only where it may": ("starts", 0),
-        "a tile's points have no gap": ("whole", 0),
-        "points of all tiles come once and in order": ("order_out", 1),
-        "each point is the pixel of its place in its image, or zero outside": ("reads", 5),
-    }
+    claims = (
+        ("words in come once and in order, each to its place", "order_in", 1),
+        ("no word is written that is still to be read", "spares", 0),
+        ("a tile starts only where it may", "starts", 0),
+        ("a tile's points have no gap", "whole", 0),
+        ("points of all tiles come once and in order", "order_out", 1),
+        ("each point is the pixel of its place in its image, or zero outside", "reads", 5),
+    )
 
     def __init__(self, design: ImageBuffer) -> None:
         self.design, g = design, design.geometry
@@ -125,3 +124,19 @@ class StuckPointer(ImageBuffer):
         done = super()._fill(m, port, kept, row_beats)
         m.d.sync += port.addr.eq(port.addr)
         return done
+
+
+class EarlyTiles(ImageBuffer):
+    """Reads a band's tiles a row too early."""
+
+    def elaborate(self, platform):
+        self.need = [max(0, rows - 1) for rows in self.need]
+        return super().elaborate(platform)
+
+
+class Unwaiting(ImageBuffer):
+    """Takes beats at once after a band's rows were given back, though its last points are still being read."""
+
+    def elaborate(self, platform):
+        self.waits = False
+        return super().elaborate(platform)

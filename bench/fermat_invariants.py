@@ -11,15 +11,17 @@ of all.
 """
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
+from fermatnet.hw.fermat.counters import Counters
 from fermatnet.synth.formal import Block, Proof
 
-__all__ = ["Harness", "all_bits", "implies"]
+__all__ = ["Harness", "all_bits", "follows", "implies", "in_range", "length", "linear"]
 
 
 def implies(condition: Any, consequence: Any) -> Value:
@@ -35,19 +37,44 @@ def all_bits(*terms: Any) -> Value:
     return result
 
 
+def linear(counters: Counters, level: int = 0) -> Any:
+    """Position of nested counters from ``level`` on, as one number."""
+    at: Any = 0
+    for value, size in zip(counters.values[level:], counters.sizes[level:], strict=True):
+        at = at * size + value
+    return at
+
+
+def length(counters: Counters, level: int = 0) -> int:
+    """How many positions `linear` has."""
+    return prod(counters.sizes[level:])
+
+
+def in_range(counters: Counters) -> Value:
+    """Every counter is below its size."""
+    return all_bits(*(value < size for value, size in zip(counters.values, counters.sizes, strict=True)))
+
+
+def follows(at: Any, enable: Any, total: int, name: str, m: Module) -> Value:
+    """One edge later: whether ``at`` went on by one, modulo total, exactly if ``enable`` was high."""
+    before = Signal(range(total), name=f"{name}_before", reset_less=True)
+    m.d.sync += before.eq(Mux(enable, Mux(at == total - 1, 0, at + 1), at))
+    return at == before
+
+
 class Harness(wiring.Component):
     """A design with ghosts around it; a subclass fills `build` and lists its ports.
 
-    ``claims``: name in words to (output, edges): proved ``edges`` edges after any state of the invariant. ``depth``: states in a row
+    ``claims``: (in words, output, edges), proved ``edges`` edges after any state of the invariant. ``depth``: states in a row
     that the induction takes the invariant from, 1 where no pipeline hides a part of the state.
     """
 
     depth = 1
     rigid: tuple[str, ...] = ()
-    claims: dict[str, tuple[str, int]] = {}
+    claims: tuple[tuple[str, str, int], ...] = ()
 
     def __init__(self, ports: dict[str, Any]) -> None:
-        outputs = {output for output, _ in self.claims.values()} | {"invariant", "assumed"}
+        outputs = {output for _, output, _ in self.claims} | {"invariant", "assumed"}
         super().__init__({**ports, **{name: Out(1) for name in sorted(outputs)}})
 
     def build(self, m: Module, platform: Any) -> dict[str, Any]:
@@ -80,5 +107,5 @@ class Harness(wiring.Component):
         first = " ".join(block.high("invariant", t) for t in range(1, depth + 1))
         yield "the invariant holds after reset", Proof(block, f"(and true {first})", [*reset, block.high("assumed", depth)], depth)
         yield "the invariant is kept", Proof(block, block.high("invariant", depth), [*invariant(depth), *during(depth)], depth)
-        for words, (output, edges) in self.claims.items():
+        for words, output, edges in self.claims:
             yield words, Proof(block, block.high(output, edges), [*invariant(edges + 1), *during(edges)], edges)

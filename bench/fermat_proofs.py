@@ -8,7 +8,8 @@ Every claim is against plain modular integers written in SMT-LIB, for all operan
 - rotator: k = 0 is the identity, and for every k the output for k + 1 is twice the output for k: by induction, 2^k;
   constant shifts: equal to the rotator for every k; sqrt(2): equal to the difference of the two rotations.
 
-The contract of the streams is in ``fermatnet.bench.fermat_stream_proofs``; one run here prints both.
+The contract of the streams is in ``fermatnet.bench.fermat_stream_proofs``, that of the convolution engine in
+``fermatnet.bench.fermat_convolver_proofs``; one run here prints all.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.bench.fermat_claims import all_of, difference_modulo, sum_modulo, two_operands
+from fermatnet.bench.fermat_convolver_proofs import convolver_mutants, convolver_proofs
 from fermatnet.bench.fermat_prefix_proofs import prefix_mutants, prefix_proofs
 from fermatnet.bench.fermat_stream_proofs import stream_mutants, stream_proofs
 from fermatnet.bench.result_log import ResultLog, digest
@@ -201,7 +203,7 @@ def run(
     from rich.console import Console
 
     console, log, rows = Console(width=150), ResultLog(results), []
-    groups = [("any b", stream_proofs()), ("any b", stream_mutants())]
+    groups = [("any b", stream_proofs()), ("any b", stream_mutants()), ("engine", convolver_proofs()), ("engine", convolver_mutants())]
     groups += [(f"b = {b}", proofs(b)) for b in widths for proofs in (arithmetic_proofs, mutants)]
     for group, proofs in groups:
         for row in check(proofs, timeout_s, log, group):

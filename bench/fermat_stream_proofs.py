@@ -10,6 +10,8 @@ A two-dimensional transform holds a transposer, whose valid bit is no shift regi
 only so that the core sees whole frames without a gap; each serial transform delays its valid bit, hence keeps frames whole; the
 transposer, by an invariant of its counters that holds after reset and is kept by every edge: a frame that enters whole leaves
 whole, rows x columns + 1 edges later, every word once and in its transposed place, whatever follows it, and a gap leaves as a gap.
+
+The convolution engine, which holds whole images, is in `fermatnet.bench.fermat_convolver_proofs`.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +32,7 @@ from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, Transposer
 from fermatnet.hw.fermat.transform import ParallelTransform
 from fermatnet.synth.formal import Block, Named, Proof, constant
 
-__all__ = ["stream_mutants", "stream_proofs", "transposer_proofs"]
+__all__ = ["serial_delay", "stream_mutants", "stream_proofs", "transposer_proofs"]
 
 
 def _all(*terms: str) -> str:
@@ -153,16 +155,21 @@ def transposer_proofs(rows: int, columns: int, kind: type[Transposer] = Transpos
     yield "a gap leaves as a gap", gap
 
 
+def serial_delay(b: int, n: int, inverse: bool) -> tuple[int, Proof]:
+    """(latency, proof) that a serial transform gives back its valid bit that many edges later, from any state."""
+    steps = serial_latency(b, n, 2)
+    block = Block(SerialTransform(b, n, inverse=inverse))
+    running = [f"(not {block.high('rst', t)})" for t in range(steps + 1)]
+    return steps, Proof(block, f"(= {block.high('o_valid', steps)} {block.high('valid', 0)})", running, steps)
+
+
 def _two_dimensional(b: int, rows: int, columns: int, inverse: bool) -> Iterator[tuple[str, Proof]]:
     make = partial(SerialTransform2d, b, rows, columns, inverse=inverse)
     latency = serial_latency2d(b, rows, columns, 2)
     component = Pairwise(FramedStream(make, rows * columns, latency, Number(b)))
     yield from stream_claims(Block(component), latency, rows * columns)
     for n in sorted({rows, columns}):
-        steps = serial_latency(b, n, 2)
-        block = Block(SerialTransform(b, n, inverse=inverse))
-        running = [f"(not {block.high('rst', t)})" for t in range(steps + 1)]
-        shift = Proof(block, f"(= {block.high('o_valid', steps)} {block.high('valid', 0)})", running, steps)
+        steps, shift = serial_delay(b, n, inverse)
         yield f"serial part of {n} points delays its valid bit {steps} edges", shift
 
 

@@ -24,8 +24,8 @@ from fermatnet.model.errors import InputError
 __all__ = ["Block", "Named", "Proof", "constant", "residue", "valid_number"]
 
 SCRIPT = (
-    "read_verilog block.v; hierarchy -top block; proc; flatten; memory_map; setundef -zero; async2sync; dffunmap; opt_clean; "
-    "write_smt2 -stbv block.smt2"
+    "read_verilog block.v; hierarchy -top block; proc; setattr -unset keep_hierarchy c:*; flatten; memory_map; setundef -zero; "
+    "async2sync; dffunmap; opt_clean; write_smt2 -stbv block.smt2"
 )
 
 
@@ -53,6 +53,7 @@ class Block:
 
         with tempfile.TemporaryDirectory(prefix="fermatnet-formal-") as directory:
             verilog.emit(component, "block", Path(directory))
+            (Path(directory) / "memory.hex").write_text("0\n0\n")  # yosys reads a ROM's module once with its defaults
             here = os.getcwd()
             os.chdir(directory)
             try:

@@ -110,7 +110,7 @@ class ModulusPath(wiring.Component):
         put, get = Counters(m, [self.spectra_banks, self.frame]), Counters(m, [self.group, self.outputs // self.group // self.products, self.job])
         put_at, get_at = Signal(range(depth)), Signal(range(depth))
         self.keeping = {"put": put, "get": get, "put_at": put_at, "get_at": get_at, "written": forward.o_valid, "read": read_step,
-                      "memory": spectra, "word": forward.o, "data": read.data}
+                      "memory": spectra, "word": forward.o, "data": read.data, "entering": forward.valid}
         put.step(forward.o_valid)
         get.step(read_step)
         with m.If(forward.o_valid):
@@ -160,6 +160,7 @@ class ModulusPath(wiring.Component):
         fresh, bank = Signal(), Signal.like(reading.values[0])
         m.d.sync += [fresh.eq(reading.values[1] == 0), bank.eq(reading.values[0])]
         old = Array(port.data for port in ports)[bank]
+        self.summing |= {"started": started, "fresh": fresh, "old": old, "writes": writes}
         results = []
         for lane, value in enumerate(product):
             if self.sum_latency:
@@ -176,7 +177,7 @@ class ModulusPath(wiring.Component):
     def _drain(self, m, ports):
         counters = Counters(m, [self.sums_banks, self.kept, self.points])
         counters.step(self.drain)
-        self.draining = counters
+        self.draining = {"counters": counters}
         bank, slot, point = counters.values
         for k, port in enumerate(ports):
             with m.If(self.drain & (bank == k)):
@@ -185,6 +186,7 @@ class ModulusPath(wiring.Component):
         m.d.sync += [bank1.eq(bank), slot1.eq(slot), live1.eq(self.drain), live2.eq(live1)]
         word = Array(port.data for port in ports)[bank1]
         size = (self.b + 1) * self.inverses
+        self.draining |= {"word": word, "entering": live2}
         chosen, taken = Signal(size), Signal(data.ArrayLayout(Number(self.b), self.inverses))
         m.d.comb += chosen.eq(word.word_select(slot1, size) if self.kept > 1 else word)
         m.d.sync += taken.as_value().eq(chosen)

@@ -66,7 +66,7 @@ class StoredWeights(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.rom = rom = Rom((self.b + 1) * self.products, self.words(), f"{self.name}_spectra{self.b}")
-        at = Signal(range(max(2, rom.depth)))
+        self.at = at = Signal(range(max(2, rom.depth)))
         with m.If(self.step):
             m.d.sync += at.eq(Mux(at == rom.depth - 1, 0, at + 1))
         m.d.comb += [rom.addr.eq(at), rom.en.eq(self.step), self.next.eq(self.step), self.o.as_value().eq(rom.data)]
@@ -106,7 +106,8 @@ class WeightReader(wiring.Component):
         counters = Counters(m, list(self.lengths))
         counters.step(self.step)
         tap, present = Signal(), Signal()
-        at = Signal(range(max(2, rom.depth)))
+        self.at = at = Signal(range(max(2, rom.depth)))
+        self.place = counters
         hits = [(value == 0) | (value > length - kernel) for value, length, kernel in
                 zip(counters.values, self.lengths, self.kernel, strict=True)]
         m.d.comb += [tap.eq(self.step & hits[0] & hits[1]), rom.addr.eq(at), rom.en.eq(tap)]

@@ -1,0 +1,147 @@
+"""Proofs that the convolution engine loses, doubles and reorders nothing: small claims about its parts that meet at their ports.
+
+Whole engines of small layers (`ENGINES`) are taken apart; every claim is about the part as it stands in that engine, for all values,
+all stall patterns and all times (induction from reset, no bound on the number of images):
+
+- input (`fermat_image_proofs`): words come in once, in raster order, and none is written over one still to be read; every point of
+  every tile is the right pixel of the right image; tiles are whole, once, in order.
+- transforms: the flag of a point is delayed, whole frames stay whole (serial parts here, transposers in `fermat_stream_proofs`).
+- spectra, products, sums (`fermat_path_proofs`): each word and sum is written once in order, meets the step it belongs to, and is not
+  replaced before its last reading; sums leave complete, once, in order.
+- weights (`fermat_weight_proofs`): each step gets its own.
+- control (`fermat_control_proofs`): memories are handed over only when full or free, whatever the latencies of the parts; jobs come
+  whole, once, in order.
+- output (`fermat_raster_proofs`): every point that lies in the image leaves once, in the beat and lane of its place in raster order,
+  and a waiting beat stays.
+
+What one part assumes of the others is what is claimed of them, at the same edge or before. Not in it: what transforms, products and
+reconstruction compute, and that their data keep the pace of their flags; those are simulated bit for bit.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fermatnet.bench.fermat_control_proofs import Control, GappyJobs
+from fermatnet.bench.fermat_image_proofs import EarlyTiles, ImageRing, StuckPointer, TooReady, Unwaiting
+from fermatnet.bench.fermat_invariants import Harness
+from fermatnet.bench.fermat_path_proofs import AlwaysFresh, HastySums, OneBank, Spectra, Sums
+from fermatnet.bench.fermat_raster_proofs import CrossedLanes, Doubling, EarlyBand, Overbooked, RasterBands
+from fermatnet.bench.fermat_stream_proofs import serial_delay
+from fermatnet.bench.fermat_weight_proofs import Kernels, Lines, SkippedTap
+from fermatnet.hw.fermat.convolver import Convolver
+from fermatnet.model.fermat.plan import choose
+from fermatnet.synth.formal import Named, Proof
+
+__all__ = ["ENGINES", "convolver_mutants", "convolver_proofs", "engine", "parts"]
+
+ENGINES: dict[str, dict[str, Any]] = {
+    "one channel": {"weight": (2, 1, 3, 3), "size": (5, 5), "moduli": (4,)},
+    "sums over channels": {"weight": (2, 2, 3, 3), "size": (4, 5), "pad": (1, 0, 0, 1), "moduli": (8,), "lanes": (2, 2), "products": 2},
+    "two moduli, groups, stride": {
+        "weight": (4, 2, 2, 3), "size": (5, 5), "stride": (2, 2), "pad": (0, 1, 1, 1), "group": 2, "moduli": (4, 8), "spectra": "computed",
+        "lanes": (2, 1)},
+    "one pixel": {"weight": (1, 1, 4, 4), "size": (1, 1), "pad": (3, 3, 0, 0), "moduli": (8,)},
+}  # fmt: skip
+"""Layers: weight (O, C/g, kh, kw), image size, and what `Convolver` and `choose` take; transforms of 4 x 4 points, images of one bit."""
+
+
+def engine(name: str, kind: type[Convolver] = Convolver) -> Convolver:
+    """The convolver of one of the layers; weights from a fixed seed, -1 to 1."""
+    layer = ENGINES[name]
+    weight = np.random.default_rng(0).integers(-1, 2, layer["weight"])
+    weight[(slice(None), *(0,) * 3)] = 1  # no output is always zero
+    shape = {key: layer[key] for key in ("stride", "pad", "group") if key in layer}
+    height, width = layer["size"]
+    plan = choose(
+        weight, 0, 1, **shape, height=height, width=width, moduli=layer["moduli"], length=4, spectra=layer.get("spectra", "stored"))
+    lanes_in, lanes_out = layer.get("lanes", (1, 1))
+    return kind(
+        weight, 0, 1, height, width, **shape, plan=plan, products=layer.get("products", 1), lanes_in=lanes_in, lanes_out=lanes_out)
+
+
+def parts(name: str) -> dict[str, Callable[[], Harness]]:
+    """Harnesses of all parts of an engine, each made of its own copy."""
+    found: dict[str, Callable[[], Harness]] = {
+        "control": lambda: Control(engine(name)), "input": lambda: ImageRing(engine(name).images),
+        "output": lambda: RasterBands(engine(name).raster),
+    }  # fmt: skip
+    probe = engine(name)
+    for k, path in enumerate(probe.paths):
+        found[f"2^{path.b}+1 spectra"] = partial(lambda k: Spectra(engine(name).paths[k]), k)
+        found[f"2^{path.b}+1 sums"] = partial(lambda k: Sums(engine(name).paths[k]), k)
+        if probe.reader is None:
+            found[f"2^{path.b}+1 weights"] = partial(lambda k: Kernels(engine(name).paths[k].source, probe.jobs), k)
+    if probe.reader is not None:
+        found["weights"] = lambda: Kernels(engine(name).reader, probe.jobs)
+    for cycles in sorted(_delays(probe) - {0}):
+        found[f"collection, {cycles} edges"] = partial(Lines, cycles)
+    return found
+
+
+def _delays(convolver: Convolver) -> set[int]:
+    """Delays between inverse transforms, reconstruction and output."""
+    after = [convolver.out_after - path.out_after for path in convolver.paths]
+    return {*after, after[0] + convolver.reconstructs[0].latency}
+
+
+def _given(proof: Proof) -> Proof:
+    return proof
+
+
+def convolver_proofs(only: tuple[str, ...] = ()) -> Iterator[Named]:
+    """Every claim about every part of every engine, or of those engines named."""
+    for name in only or tuple(ENGINES):
+        for part, make in parts(name).items():
+            for claim, proof in make().proofs():
+                yield Named(f"convolver, {name}: {part}: {claim}", partial(_given, proof))
+    for b in sorted({b for name in only or ENGINES for b in ENGINES[name]["moduli"]}):
+        for inverse in (False, True):
+            steps, proof = serial_delay(b, 4, inverse)
+            kind = "inverse" if inverse else "forward"
+            yield Named(f"convolver: 2^{b}+1 serial {kind} part of 4 points delays its valid bit {steps} edges", partial(_given, proof))
+
+
+# -- mutants: each must be refuted
+
+
+def _turned(part: Any, kind: type) -> Any:
+    """The same part with something wrong in it."""
+    part.__class__ = kind
+    return part
+
+
+def _mutated() -> Iterator[tuple[str, Harness, str]]:
+    """(what is wrong, harness, the claim that must fail)."""
+    plain, wide, pixel = "one channel", "sums over channels", "one pixel"
+    yield "credit for a bank of spectra too many", Control(engine(plain), (1, 0)), "a tile starts only where a bank of spectra is free"
+    yield "credit for a bank of sums too many", Control(engine(plain), (0, 1)), "a job begins only where a bank of sums is free"
+    yield "GappyJobs", Control(engine(wide, GappyJobs)), "a job's steps have no gap"
+    for kind, claim in (
+        (TooReady, "no word is written that is still to be read"), (StuckPointer, "the invariant is kept"),
+        (EarlyTiles, "each point is the pixel of its place in its image, or zero outside"),
+    ):  # fmt: skip
+        yield kind.__name__, ImageRing(_turned(engine(plain).images, kind)), claim
+    unwaiting = _turned(engine(pixel).images, Unwaiting)
+    yield "Unwaiting", ImageRing(unwaiting), "each point is the pixel of its place in its image, or zero outside"
+    yield "OneBank", Spectra(_turned(engine(plain).paths[0], OneBank)), "the invariant is kept"
+    yield "HastySums", Sums(_turned(engine(wide).paths[0], HastySums)), "inverse transforms take each sum as it was written last"
+    yield "AlwaysFresh", Sums(_turned(engine(wide).paths[0], AlwaysFresh)), "products meet the running sum of their own point"
+    strided = engine("two moduli, groups, stride")
+    yield "SkippedTap", Kernels(_turned(strided.reader, SkippedTap), strided.jobs), "the invariant is kept"
+    yield "a delay line a cycle short", Lines(5, short=1), "a word and its flag leave 5 edges later"
+    for raster, claim in (
+        (Overbooked, "a band is granted only where a bank is free"), (EarlyBand, "the invariant is kept"),
+        (Doubling, "one beat given for each read, none twice"),
+    ):  # fmt: skip
+        yield raster.__name__, RasterBands(_turned(engine(plain).raster, raster)), claim
+    yield "CrossedLanes", RasterBands(_turned(engine(wide).raster, CrossedLanes)), "each point leaves in the beat and lane of its place"
+
+
+def convolver_mutants() -> Iterator[Named]:
+    """Parts with one thing wrong, each with a claim that must fail."""
+    for name, harness, wanted in _mutated():
+        proof = next(proof for claim, proof in harness.proofs() if claim == wanted)
+        yield Named(f"mutant: convolver, {name}: {wanted}", partial(_given, proof), False)
