@@ -1,22 +1,50 @@
 """``fermatnet info``."""
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 
 from fermatnet.cli.console import results
 
+if TYPE_CHECKING:
+    from fermatnet.model.network import Network
+
+
+def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
+    """Folds, cycles and predicted resources by layer."""
+    from fermatnet.hw import resources_layers
+    from fermatnet.hw.network import add_resources, interface, plan
+
+    resources_layers.check(device, reloadable=False)
+    made = plan(net, cycles=cycles, device=device)
+    described = interface(made, net.meta.get("name", "network"), [], 100.0, device)
+    add_resources(described, made, device)
+    return {key: described[key] for key in ("cycles_per_image", "latency_cycles", "layers", "resources")}
+
 
 @click.command(name="info")
 @click.argument("network")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def command(network: str, as_json: bool) -> None:
-    """Show what NETWORK (.onnx) holds: layers, engines, bits, operations, memory, bounds and the chosen moduli."""
+@click.option("--resources", is_flag=True, help="Also fold the network as `fermatnet verilog` would and predict LUT, FF, BRAM and DSP of each layer.")
+@click.option("--cycles", type=click.IntRange(min=1), metavar="C", help="With --resources: at most this many cycles an image.")
+@click.option("--device", default="ecp5-85k", show_default=True, help="With --resources: ecp5-85k or xc7.")
+def command(network: str, as_json: bool, resources: bool, cycles: int | None, device: str) -> None:
+    """Show what NETWORK (.onnx) holds: layers, engines, bits, operations, memory, bounds and the chosen moduli.
+
+    Resources are those of the design that the same --cycles and --device give in `fermatnet verilog`.
+    """
     from fermatnet.model.network import load
     from fermatnet.model.network.summary import summary
 
-    info = summary(load(network))
+    if cycles is not None and not resources:
+        raise click.UsageError("--cycles goes with --resources")
+    net = load(network)
+    info: dict[str, Any] = summary(net)
+    design = _design(net, cycles, device) if resources else None
+    if design is not None:
+        info["design"] = design
     if as_json:
         print(json.dumps(info, indent=2))
         return
@@ -33,6 +61,10 @@ def command(network: str, as_json: bool) -> None:
     table.add_section()
     table.add_row("all", "", "", "", "", "", f"{info['macs']:,}", f"{info['weight_bits']:,}")
     results.print(table)
+    if design is not None:
+        from fermatnet.cli.resource_table import show
+
+        show(design)
     for layer in info["layers"]:
         if layer["reasons"]:
             results.print(f"{layer['name']}: {layer['reasons']}")

@@ -14,9 +14,11 @@ from fermatnet.cli.console import results
 @click.option("--clock-mhz", default=100.0, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Clock the design is meant for.")
 @click.option("--device", default="ecp5-85k", show_default=True, help="Device the design is meant for.")
 @click.option("--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum.")
+@click.option("--resources", is_flag=True, help="Predict LUT, FF, BRAM and DSP of each layer (ecp5-85k, xc7); seconds for a large network.")
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
 def command(
-    network: str, out: str, fps: float | None, cycles: int | None, luts: int | None, clock_mhz: float, device: str, reloadable: bool, force: bool
+    network: str, out: str, fps: float | None, cycles: int | None, luts: int | None, clock_mhz: float, device: str, reloadable: bool,
+    resources: bool, force: bool,
 ) -> None:
     """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC core.
 
@@ -29,8 +31,13 @@ def command(
     from fermatnet.model.network import load
 
     interface = generate(
-        load(network), out, fps=fps, cycles=cycles, luts=luts, clock_mhz=clock_mhz, device=device, reloadable=reloadable, force=force
+        load(network), out, fps=fps, cycles=cycles, luts=luts, clock_mhz=clock_mhz, device=device, reloadable=reloadable, force=force,
+        resources=resources,
     )
+    if resources:
+        from fermatnet.cli.resource_table import show
+
+        show(interface)
     period = interface["cycles_per_image"]
     rate = clock_mhz * 1e6 / period
     results.print(f"{out}: {period} cycles an image, latency {interface['latency_cycles']} cycles; {rate:,.0f} images/s at {clock_mhz:g} MHz")

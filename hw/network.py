@@ -14,7 +14,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw import folding, schedule, verilog
+from fermatnet.hw import folding, resources_layers, schedule, verilog
 from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.envelope import Bounds, bounds_of, envelope, fill
 from fermatnet.hw.external import Scoped, weight_bits
@@ -30,9 +30,10 @@ from fermatnet.hw.stream.width import WidthConverter
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.nodes import Node
 from fermatnet.model.network.onnx_file import sha256
 
-__all__ = ["Design", "Top", "build", "generate", "load_burst", "plan", "weight_words"]
+__all__ = ["Design", "Top", "add_resources", "build", "generate", "load_burst", "plan", "weight_words"]
 
 TOP = "fermatnet"
 
@@ -121,6 +122,14 @@ class Design:
         """Layers whose weights come from outside, in order."""
         return [name for name, layer in self.layers.items() if layer.external]
 
+    def stage(self, node: Node) -> Stage:
+        """One layer in place, new at each call (its block is the same)."""
+        net = self.net
+        edges = [self.schedule.edges[node.name, k] for k in range(len(node.inputs))]
+        shapes = [shape_of(net.types[name]) if name == net.input_name else self.components[name].o.payload.shape().elem_shape for name in node.inputs]
+        readers = max(1, len(net.consumers(node.name)) + (node.name == net.output))
+        return Stage(self.components[node.name], edges, shapes, [net.types[name].shape[0] for name in node.inputs], readers)
+
     def instances(self) -> dict[str, str]:
         """Instance name of each layer: the node's name with what Verilog allows in it, kept unique."""
         names: dict[str, str] = {}
@@ -185,18 +194,13 @@ class Top(wiring.Component):
             self.m_axis_tlast.eq(sink.tlast),
         ]
         offers = {net.input_name: self._offers(m, source, len(net.consumers(net.input_name)))}
-        shapes = {net.input_name: self.source_shape}
         instances = design.instances()
         for node in net.nodes:
-            core = design.components[node.name]
-            readers = max(1, len(net.consumers(node.name)) + (node.name == net.output))
-            edges = [design.schedule.edges[node.name, k] for k in range(len(node.inputs))]
-            stage = Stage(core, edges, [shapes[name] for name in node.inputs], [net.types[name].shape[0] for name in node.inputs], readers)
+            stage = design.stage(node)
             m.submodules[instances[node.name]] = Scoped(stage, inside) if self.loader else stage
             for k, name in enumerate(node.inputs):
                 wiring.connect(m, offers[name].pop(0), getattr(stage, f"i{k}"))
-            offers[node.name] = [getattr(stage, f"o{k}") for k in range(readers)]
-            shapes[node.name] = stage.layout.elem_shape
+            offers[node.name] = [getattr(stage, f"o{k}") for k in range(stage.readers)]
             if node.name in self.weight_ports:
                 self._weights(m, self.weight_ports[node.name], stage.w)
         link(m, offers[net.output].pop(0), sink.i)
@@ -377,6 +381,15 @@ def interface(design: Design, name: str, memories: list[str], clock_mhz: float, 
     }
 
 
+def add_resources(description: dict[str, Any], design: Design, device: str) -> None:
+    """Predicted LUTs, flip-flops, block memories and multipliers: ``resources`` of each of the ``layers``, of the edge and in all."""
+    found = resources_layers.by_layer(design, device)
+    for layer in description["layers"]:
+        layer["resources"] = resources_layers.row(found[layer["name"]])
+    edge, whole = found[resources_layers.EDGE], resources_layers.total(found)
+    description["resources"] = {"device": device, "edge": resources_layers.row(edge), "total": resources_layers.row(whole)}
+
+
 def _weight_port(component: Any) -> dict[str, int]:
     streamed = component.parts[1] if isinstance(component, Pipeline) else component
     return {"tdata_bits": -(-streamed.width // 8) * 8, "width": streamed.width, "words": streamed.cycles}
@@ -384,16 +397,19 @@ def _weight_port(component: Any) -> dict[str, int]:
 
 def generate(net: Network, out_dir: str | Path, *, fps: float | None = None, cycles: int | None = None, luts: float | None = None,
              clock_mhz: float = 100.0, device: str = "ecp5-85k", force: bool = False, folds: Mapping[str, Fold] | None = None,
-             external: Collection[str] | str = "auto", reloadable: bool = False) -> dict[str, Any]:
+             external: Collection[str] | str = "auto", reloadable: bool = False, resources: bool = False) -> dict[str, Any]:
     """Writes fermatnet.v, its memories, fermatnet.core, fermatnet.vlt and interface.json; returns the interface.
 
     With weights from outside also ``w_<instance>.hex``, what each weight port has to bring over and over; with ``reloadable`` also
-    ``load.hex``, the burst that loads these weights. The folder appears whole or not at all. Raises InputError, before anything
-    is written, for goals that cannot be met (with the nearest that can), folds that do not divide, layers that cannot be
+    ``load.hex``, the burst that loads these weights. With ``resources`` the interface says what each layer is predicted to take on
+    ``device`` (`fermatnet.hw.resources_layers`; seconds for a large network). The folder appears whole or not at all. Raises
+    InputError, before anything is written, for goals that cannot be met (with the nearest that can), folds that do not divide, layers that cannot be
     generated and unknown devices.
     """
     find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
+    if resources:
+        resources_layers.check(device, reloadable)
     design = plan(net, cycles=wanted, luts=luts, folds=folds, device=device, external=external, reloadable=reloadable)
     with atomic_directory(out_dir, force=force) as folder:
         top = Top(design)
@@ -406,6 +422,8 @@ def generate(net: Network, out_dir: str | Path, *, fps: float | None = None, cyc
             burst = load_words(top.loader.layout)
             (folder / "load.hex").write_text(_hex(burst, 32))
             description["reload"] |= {"words": len(burst), "structure_sha256": hashlib.sha256(emitted.verilog.encode()).hexdigest()}
+        if resources:
+            add_resources(description, design, device)
         (folder / "interface.json").write_text(json.dumps(description, indent=2) + "\n")
         (folder / f"{TOP}.core").write_text(core_file(description))
         (folder / f"{TOP}.vlt").write_text(waivers())

@@ -24,7 +24,7 @@ from fermatnet.hw.resources_netlist import elaborated
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import nodes
 
-__all__ = ["LOGIC", "Resources", "lut_cost", "predict"]
+__all__ = ["LOGIC", "Resources", "family_of", "lut_cost", "predict"]
 
 TABLE_INPUTS = {"xc7": 6, "ecp5": 4}
 LOGIC = {"xc7": 0.93, "ecp5": 0.95}     # tables of yosys for one of the cover, fitted
@@ -44,6 +44,16 @@ class Resources:
 
     def __add__(self, other: "Resources") -> "Resources":
         return Resources(self.luts + other.luts, self.ffs + other.ffs, self.brams + other.brams, self.dsps + other.dsps)
+
+
+FAMILIES = {"xc7": "xc7", "ecp5-85k": "ecp5"}
+
+
+def family_of(device: str) -> str:
+    """Family of a device name; InputError for one whose cells are not predicted."""
+    if device not in FAMILIES:
+        raise InputError(f"resources are predicted for {' and '.join(FAMILIES)}, not for {device!r}")
+    return FAMILIES[device]
 
 
 def predict(component: wiring.Component, family: str = "xc7") -> Resources:

@@ -1,0 +1,30 @@
+"""Predicted resources by layer, as a table of a design's interface."""
+
+from typing import Any
+
+from rich.table import Table
+
+from fermatnet.cli.console import results
+
+__all__ = ["show"]
+
+
+def _numbers(resources: dict[str, float]) -> list[str]:
+    return [f"{resources[name]:,g}" for name in ("luts", "ffs", "brams", "dsps")]
+
+
+def show(interface: dict[str, Any]) -> None:
+    """Prints layers with fold, cycles an image and what they are predicted to take."""
+    found = interface["resources"]
+    table = Table(title=f"Predicted for {found['device']}: {interface['cycles_per_image']:,} cycles an image")
+    for column in ("layer", "op"):
+        table.add_column(column)
+    for column in ("pe x simd", "cycles", "LUT", "FF", "BRAM", "DSP"):
+        table.add_column(column, justify="right")
+    for layer in interface["layers"]:
+        fold = f"{layer['pe']} x {layer['simd']}"
+        table.add_row(layer["name"], layer["op"], fold, f"{layer['cycles']:,}", *_numbers(layer["resources"]))
+    table.add_row("(edge)", "AXI4-Stream", "", "", *_numbers(found["edge"]))
+    table.add_section()
+    table.add_row("all", "", "", "", *_numbers(found["total"]))
+    results.print(table)
