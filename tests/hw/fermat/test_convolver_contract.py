@@ -1,4 +1,4 @@
-"""The stream contract of the convolver's edges, proved for every state and input (not sampled)."""
+"""The stream contract of the convolver, proved for every state and input (not sampled); the bench has more layers and mutants."""
 
 import re
 
@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from amaranth.hdl import signed, unsigned
 
+from fermatnet.bench.fermat_convolver_proofs import convolver_mutants, engine, parts
+from fermatnet.bench.fermat_image_proofs import ImageRing, Unwaiting
+from fermatnet.bench.fermat_proofs import check
 from fermatnet.hw.fermat.image_buffer import ImageBuffer
 from fermatnet.hw.fermat.raster_buffer import RasterBuffer
 from fermatnet.model.fermat.plan import Geometry, choose
@@ -56,3 +59,26 @@ def test_ready_does_not_look_at_valid():
     for port in ("i__valid", "i__payload", "go"):
         assert not cone(block, "i__ready") & (cone(block, port) - {f"block_n {port}"})
     assert cone(block, "start") & (cone(block, "go") - {"block_n go"})
+
+
+@pytest.mark.parametrize("part", ["control", "input", "output", "2^4+1 spectra", "2^4+1 weights"])
+def test_nothing_is_lost_doubled_or_reordered(part):
+    claims = dict(parts("one channel")[part]().proofs())
+    assert len(claims) >= 3
+    assert {claim: proof.holds() for claim, proof in claims.items()} == dict.fromkeys(claims, True)
+
+
+def test_rows_given_back_are_not_overwritten_while_they_are_read():
+    """The engine of one pixel under full padding waits before it takes the next image; without that it reads the wrong one."""
+    images, wanted = engine("one pixel").images, "each point is the pixel of its place in its image, or zero outside"
+    assert images.waits and not engine("one channel").images.waits
+    assert dict(ImageRing(images).proofs())[wanted].holds()
+    images.__class__ = Unwaiting
+    assert not dict(ImageRing(images).proofs())[wanted].holds()
+
+
+def test_mutants_are_refuted():
+    wanted = ("credit for a bank of spectra too many", "GappyJobs", "TooReady", "StuckPointer", "EarlyBand", "Doubling", "SkippedTap")
+    rows = list(check(convolver_mutants(wanted)))
+    assert len(rows) == len(wanted)
+    assert all(row["holds"] is False for row in rows), rows
