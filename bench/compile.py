@@ -1,9 +1,11 @@
-"""The compiler in numbers: large networks, cost of a layer, simulation speed, a real residual stage, queues, random networks in RTL.
+"""The compiler in numbers: large networks, cost of a layer, simulation speed, a real residual stage, queues, predicted resources, random
+networks in RTL.
 
     fermatnet bench compile --json compile.json                                   tables on the screen, rows as JSON
     FERMATNET_RESULTS=DIR FERMATNET_RANDOM_NETWORKS=2000 fermatnet bench compile   keeps finished rows in DIR, goes on where it stopped
     FERMATNET_PARTS=speed,stage fermatnet bench compile                           only these tables
 
+Predicted resources are synthesised anew for Verilog that has changed (ten minutes); ``fermatnet bench resources`` is their table by layer.
 ``FERMATNET_RANDOM_NETWORKS`` is the number of random networks (default 100; one takes about a second). Rows are found again as long
 as the generator's sources are the same.
 """
@@ -22,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 import fermatnet.hw.network as compiler
-from fermatnet.bench import compile_scale, compile_speed, queues
+from fermatnet.bench import compile_scale, compile_speed, prediction, queues
 from fermatnet.bench.random_check import check_seed, shrunk
 from fermatnet.bench.result_log import ResultLog
 from fermatnet.model.atomic import atomic_file
@@ -86,12 +88,23 @@ def random_rows(log: ResultLog, count: int) -> Rows:
     return [whole, *({"networks": f"seed {row['seed']}: {row['problem']}; shrunk: {row['shrunk']}"} for row in failed)]
 
 
+def _resources(log: ResultLog) -> Rows:
+    """Means over the layers that judge the prediction; `fermatnet bench resources` shows them one by one."""
+    kept = None
+    if log.path is not None:
+        log.path.parent.mkdir(parents=True, exist_ok=True)
+        kept = log.path.with_name("resources.jsonl")
+    found = [prediction.summary(prediction.rows(device, kept)) for device in prediction.FAMILIES]
+    return [{key: f"{value:.1%}" if key.endswith("error") else value for key, value in row.items()} for row in found]
+
+
 PARTS: dict[str, tuple[str, Callable[[ResultLog], Rows]]] = {
     "scale": ("Large networks to Verilog (goal: PA-ResNet18 in 120 s and 4 GB)", _scale),
     "elaboration": ("Cost of a layer: CPU seconds to plan and emit", _elaboration),
     "speed": ("Simulation on Verilator (goal: Python's share below a third)", _speed),
     "stage": ("A residual stage with downsampling, bit for bit", _stage),
     "queues": ("Queue on a bypass: computed depth, one place less, two places", _queues),
+    "resources": ("Predicted resources by layer against yosys (goal: mean LUT error of 10 %)", _resources),
     "random": ("Random networks: reference == onnxruntime == RTL under stalls",
                lambda log: random_rows(log, int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100")))),
 }

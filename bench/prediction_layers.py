@@ -1,6 +1,7 @@
 """Single layers of many kinds, shapes and folds: what resource prediction is fitted on, and what it is then held against."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from fermatnet.hw.layers import Fold, layer_of
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.fork import Fork
 from fermatnet.hw.stream.width import WidthConverter
+from fermatnet.hw.stream.window import SlidingWindow
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import Add, Affine, ArgMax, Conv, Dense, Levels, MaxPool, Node, PiecewiseConv, SumPool, Threshold
 
@@ -114,6 +116,10 @@ def _block(*part):
     return {"nodes": (), "shape": (1, 1, 1), "part": part}
 
 
+def _window(*arguments, **geometry):
+    return _block(partial(SlidingWindow, *arguments, **geometry))
+
+
 def _beat(bits: int, lanes: int) -> data.ArrayLayout:
     return data.ArrayLayout(unsigned(bits), lanes)
 
@@ -156,7 +162,13 @@ def cases() -> list[Case]:
         "depthwise 5x5 24, 6": _integer(41, (24, 9, 9), 24, 5, (6, 6), group=24),
         "depthwise 3x3/2 8, 1": _integer(42, (8, 16, 16), 8, 3, (1, 1), stride=2, group=8),
         "fermat 5x5 3>6": _integer(43, (3, 16, 16), 6, 5, (2, 1), engine="fermat"),
+        "fermat 3x3 4>8": _integer(50, (4, 14, 14), 8, 3, (1, 1), engine="fermat"),
         "dense 144>12, 3x8": _dense(44, (16, 3, 3), 12, (3, 8)),
+        "dense 512>10, 1x16": _dense(51, (32, 4, 4), 10, (1, 16)),
+        "dense 64>40, 8x4": _dense(52, (64, 1, 1), 40, (8, 4)),
+        "window 3x3 24, 3 bit, 6": _window(unsigned(3), 24, 12, 12, kernel=(3, 3), pad=(1, 1, 1, 1), lanes=6),
+        "window 5x5/2 8, 8 bit, 4": _window(unsigned(8), 8, 28, 28, kernel=(5, 5), stride=(2, 2), pad=(2, 2, 2, 2), lanes=4, repeats=4),
+        "window 1x1/2 16, 5 bit, 16": _window(unsigned(5), 16, 16, 16, kernel=(1, 1), stride=(2, 2), lanes=16),
         "threshold 24, N3, 16 bit, 8": _threshold(45, 24, 3, 16, 8),
         "threshold 64, N5, 12 bit, 2": _threshold(46, 64, 5, 12, 2),
         "affine 32, 16 bit, 4": _affine(47, 32, 16, 4),

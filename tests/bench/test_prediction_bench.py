@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from fermatnet.bench import compile as compile_bench
 from fermatnet.bench import prediction
 from fermatnet.bench.array import _Kept
 from fermatnet.bench.prediction_layers import cases
+from fermatnet.bench.result_log import ResultLog
 from fermatnet.hw.verilog import Emitted
 
 
@@ -42,3 +44,18 @@ def test_array_bench_resumes_by_what_was_mapped(tmp_path):
     assert again.get("xc7", one, lambda: pytest.fail("mapped twice")) == {"LUT6": 1}
     assert again.get("xc7", two, lambda: next(results)) == {"LUT6": 2}
     assert len(json.loads((tmp_path / "array.jsonl").read_text().splitlines()[0])) == 2
+
+
+def test_the_compile_bench_names_the_mean_error(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(prediction, "rows", lambda device, kept: seen.append((device, kept)) or [row(False, 110, 100) | {"device": device}])
+    told = compile_bench.PARTS["resources"][1](ResultLog(tmp_path / "new" / "compile.jsonl"))
+    assert [one["device"] for one in told] == list(prediction.FAMILIES) and {one["mean_lut_error"] for one in told} == {"10.0%"}
+    assert {kept for _, kept in seen} == {tmp_path / "new" / "resources.jsonl"} and (tmp_path / "new").is_dir()
+
+
+def test_every_kind_of_layer_judges():
+    """Also those whose synthesis takes long: dense layers, the Fermat engine, sliding windows alone."""
+    judging = [case.name.split()[0] for case in cases() if not case.fitted]
+    assert {"piecewise", "integer", "depthwise", "fermat", "dense", "window", "threshold", "affine", "add", "max", "sum", "queue"} <= set(judging)
+    assert judging.count("fermat") >= 2 and judging.count("dense") >= 3 and judging.count("window") >= 3
