@@ -32,6 +32,11 @@ class Control(Harness):
         ("points of all inverse jobs come once and in order", "inverse_order", 1),
     )
 
+    covers = (
+        ("a tile starts while another is read and sums are drained", "busy", 0), ("a band is reserved", "reserving", 0),
+        ("every memory is in use", "loaded", 0),
+    )  # fmt: skip
+
     def __init__(self, engine: Convolver, surplus: tuple[int, int] = (0, 0)) -> None:
         self.engine, self.surplus = engine, surplus
         super().__init__({name: In(1) for name in ("start", "full", "done", "sums", "room")} | {"step": Out(1), "drain": Out(1)})
@@ -73,6 +78,8 @@ class Control(Harness):
             "invariant": invariant, "assumed": assumed,
             "tile_fits": implies(self.start, waiting + ready + leaving < spectra_banks), "tile_there": implies(self.step, ready != 0),
             "job_fits": implies(first, working + sums_ready < sums_banks), "sums_there": implies(self.drain, sums_ready != 0),
+            "busy": self.start & self.step & self.drain, "reserving": reserve,
+            "loaded": all_bits(taken == spectra_banks, sums_taken == sums_banks, waiting, self.step, self.drain),
             "reserves": (reserve == band_begins) & implies(reserve, self.room),
             "job_whole": implies(place != 0, self.step), "inverse_whole": implies(drained != 0, self.drain),
             "job_order": follows(linear(product), self.step, length(product), "product", m),

@@ -14,7 +14,8 @@ all stall patterns and all times (induction from reset, no bound on the number o
 - output (`fermat_raster_proofs`): every point that lies in the image leaves once, in the beat and lane of its place in raster order,
   and a waiting beat stays.
 
-What one part assumes of the others is what is claimed of them, at the same edge or before. Not in it: what transforms, products and
+The control, which is counters alone, is proved at the size of a real layer too (`layer_control`). `convolver_vacuities` shows that the
+cases the claims speak of exist. What one part assumes of the others is what is claimed of them, at the same edge or before. Not in it: what transforms, products and
 reconstruction compute, and that their data keep the pace of their flags; those are simulated bit for bit.
 """
 
@@ -35,7 +36,7 @@ from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.model.fermat.plan import choose
 from fermatnet.synth.formal import Named, Proof
 
-__all__ = ["ENGINES", "convolver_mutants", "convolver_proofs", "engine", "parts"]
+__all__ = ["ENGINES", "convolver_mutants", "convolver_proofs", "convolver_vacuities", "engine", "layer_control", "parts"]
 
 ENGINES: dict[str, dict[str, Any]] = {
     "one channel": {"weight": (2, 1, 3, 3), "size": (5, 5), "moduli": (4,)},
@@ -60,6 +61,12 @@ def engine(name: str, kind: type[Convolver] = Convolver) -> Convolver:
     lanes_in, lanes_out = layer.get("lanes", (1, 1))
     return kind(
         weight, 0, 1, height, width, **shape, plan=plan, products=layer.get("products", 1), lanes_in=lanes_in, lanes_out=lanes_out)
+
+
+def layer_control() -> Control:
+    """The control of a layer of 64 channels, 28 x 28, 3 x 3, INT8, with eight parallel products."""
+    weight = np.random.default_rng(0).integers(-128, 128, (64, 64, 3, 3))
+    return Control(Convolver(weight, 0, 255, 28, 28, pad=(1, 1, 1, 1), products=8))
 
 
 def parts(name: str) -> dict[str, Callable[[], Harness]]:
@@ -97,6 +104,9 @@ def convolver_proofs(only: tuple[str, ...] = ()) -> Iterator[Named]:
         for part, make in parts(name).items():
             for claim, proof in make().proofs():
                 yield Named(f"convolver, {name}: {part}: {claim}", partial(_given, proof))
+    if not only:
+        for claim, proof in layer_control().proofs():
+            yield Named(f"convolver, 64 channels of 28 x 28: control: {claim}", partial(_given, proof))
     for b in sorted({b for name in only or ENGINES for b in ENGINES[name]["moduli"]}):
         for inverse in (False, True):
             steps, proof = serial_delay(b, 4, inverse)
@@ -136,6 +146,14 @@ def _mutated() -> Iterator[tuple[str, Callable[[], Harness], str]]:
     yield "Doubling", lambda: RasterBands(_turned(engine(plain).raster, Doubling)), "one beat given for each read, none twice"
     crossed = "each point leaves in the beat and lane of its place"
     yield "CrossedLanes", lambda: RasterBands(_turned(engine(wide).raster, CrossedLanes)), crossed
+
+
+def convolver_vacuities(only: tuple[str, ...] = ("one channel", "sums over channels")) -> Iterator[Named]:
+    """That what the claims are about never happens, which must be refuted: no claim holds for want of cases."""
+    for name in only:
+        for part, make in parts(name).items():
+            for words, proof in make().vacuities():
+                yield Named(f"never: convolver, {name}: {part}: {words}", partial(_given, proof), False)
 
 
 def convolver_mutants(only: tuple[str, ...] = ()) -> Iterator[Named]:

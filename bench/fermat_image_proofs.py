@@ -31,6 +31,10 @@ class ImageRing(Harness):
         ("each point is the pixel of its place in its image, or zero outside", "reads", 5),
     )
 
+    covers = (
+        ("a point is the followed word", "reading", 5), ("a point lies outside", "outside", 5), ("the followed word is written", "writing", 0),
+    )
+
     def __init__(self, design: ImageBuffer) -> None:
         self.design, g = design, design.geometry
         self.row_beats = g.width * design.channels // design.lanes
@@ -79,10 +83,10 @@ class ImageRing(Harness):
             "spares": implies(here, (ahead == kept) & (self.beat == beat)) & (put.en == (self.i.valid & self.i.ready)),
             "starts": (self.start == (step & (inside_tile == 0))) & implies(self.start, self.go),
             "whole": implies(inside_tile != 0, step), "order_out": follows(place, step, total, "place", m),
-            "reads": self._reads(m, base, number, word),
+            "writing": here, **self._reads(m, base, number, word),
         }  # fmt: skip
 
-    def _reads(self, m: Module, base: Any, number: Any, word: Any) -> Any:
+    def _reads(self, m: Module, base: Any, number: Any, word: Any) -> dict[str, Any]:
         """Five edges after a step: whether the point is the definition's."""
         design, g, plan, state = self.design, self.design.geometry, self.design.plan, self.design.reading
         tile_x, channel, phase, i, j = state["counters"].values
@@ -103,9 +107,10 @@ class ImageRing(Harness):
             line = later
         stepped, inside, mine, _, lane, right, held = line
         lanes = data.View(data.ArrayLayout(design.shape, design.lanes), held)
-        return all_bits(
+        right = all_bits(
             self.valid == stepped, implies(stepped & ~inside, self.point == 0), implies(mine, right & (self.point == lanes[lane])),
         )  # fmt: skip
+        return {"reads": right, "reading": mine & stepped, "outside": stepped & ~inside}
 
 
 class TooReady(ImageBuffer):

@@ -65,6 +65,7 @@ def follows(at: Any, enable: Any, total: int, name: str, m: Module) -> Value:
 class Harness(wiring.Component):
     """A design with ghosts around it; a subclass fills `build` and lists its ports.
 
+    ``covers``: (in words, output, edges) that must be possible where the invariant holds, so that no claim is true of nothing.
     ``claims``: (in words, output, edges), proved ``edges`` edges after any state of the invariant. ``depth``: states in a row
     that the induction takes the invariant from, 1 where no pipeline hides a part of the state.
     """
@@ -72,9 +73,10 @@ class Harness(wiring.Component):
     depth = 1
     rigid: tuple[str, ...] = ()
     claims: tuple[tuple[str, str, int], ...] = ()
+    covers: tuple[tuple[str, str, int], ...] = ()
 
     def __init__(self, ports: dict[str, Any]) -> None:
-        outputs = {output for _, output, _ in self.claims} | {"invariant", "assumed"}
+        outputs = {output for _, output, _ in (*self.claims, *self.covers)} | {"invariant", "assumed"}
         super().__init__({**ports, **{name: Out(1) for name in sorted(outputs)}})
 
     def build(self, m: Module, platform: Any) -> dict[str, Any]:
@@ -90,22 +92,27 @@ class Harness(wiring.Component):
 
     def proofs(self) -> Iterator[tuple[str, Proof]]:
         """(claim in words, proof) of every claim."""
-        block = Block(self)
-
-        def during(edges: int) -> list[str]:
-            still = [f"(= {block.port(name, t)} {block.port(name, t + 1)})" for name in self.rigid for t in range(edges)]
-            running = [f"(not {block.high('rst', t)})" for t in range(edges)]
-            return still + running + [block.high("assumed", t) for t in range(edges + 1)]
-
-        def invariant(edges: int) -> list[str]:
-            return [block.high("invariant", t) for t in range(edges)]
-
-        depth = self.depth
-        reset = [block.high("rst", 0), *during(depth)[:-1]]
-        reset.remove(f"(not {block.high('rst', 0)})")
-        reset.remove(block.high("assumed", 0))
+        block, depth = Block(self), self.depth
+        reset = [block.high("rst", 0), *self._during(block, depth, after_reset=True)]
         first = " ".join(block.high("invariant", t) for t in range(1, depth + 1))
-        yield "the invariant holds after reset", Proof(block, f"(and true {first})", [*reset, block.high("assumed", depth)], depth)
-        yield "the invariant is kept", Proof(block, block.high("invariant", depth), [*invariant(depth), *during(depth)], depth)
+        yield "the invariant holds after reset", Proof(block, f"(and true {first})", reset, depth)
+        kept = [*self._invariant(block, depth), *self._during(block, depth)]
+        yield "the invariant is kept", Proof(block, block.high("invariant", depth), kept, depth)
         for words, output, edges in self.claims:
-            yield words, Proof(block, block.high(output, edges), [*invariant(edges + 1), *during(edges)], edges)
+            yield words, Proof(block, block.high(output, edges), [*self._invariant(block, edges + 1), *self._during(block, edges)], edges)
+
+    def vacuities(self) -> Iterator[tuple[str, Proof]]:
+        """(in words, proof that it never is) of all that must be possible: each must be refuted."""
+        block = Block(self)
+        for words, output, edges in self.covers:
+            never = f"(not {block.high(output, edges)})"
+            yield words, Proof(block, never, [*self._invariant(block, edges + 1), *self._during(block, edges)], edges)
+
+    def _invariant(self, block: Block, states: int) -> list[str]:
+        return [block.high("invariant", t) for t in range(states)]
+
+    def _during(self, block: Block, edges: int, after_reset: bool = False) -> list[str]:
+        """What is taken of the inputs over some edges; ``after_reset``: the first of them is a reset."""
+        still = [f"(= {block.port(name, t)} {block.port(name, t + 1)})" for name in self.rigid for t in range(edges)]
+        running = [f"(not {block.high('rst', t)})" for t in range(after_reset, edges)]
+        return still + running + [block.high("assumed", t) for t in range(after_reset, edges + 1)]

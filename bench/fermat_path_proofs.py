@@ -56,6 +56,8 @@ class Spectra(Harness):
         ("each step meets its own word of the tile", "meets", 1),
     )
 
+    covers = (("a step meets the followed word", "meeting", 1), ("all banks but one are full while a word is written", "loaded", 0))
+
     def __init__(self, design: ModulusPath) -> None:
         self.design = design
         entry = ("points enter the forward transform in order", "enters", design.encoder_latency)
@@ -94,6 +96,7 @@ class Spectra(Harness):
             "order_out": follows(linear(get), read, length(get), "get", m),
             "ends": (design.spectra_full == full) & (design.spectra_done == done),
             "meets": implies(mine, Value.cast(state["data"]) == kept),
+            "meeting": mine, "loaded": written & (held == banks - 1) & read,
             "enters": state["entering"] == _history(m, self.valid, design.encoder_latency, "points"),
         }  # fmt: skip
 
@@ -110,6 +113,9 @@ class Sums(Harness):
         ("inverse transforms take each sum as it was written last", "takes", 1),
         ("a drained point enters the inverse transform two edges later", "enters", 2),
     )
+
+    covers = (("a product meets the followed sum", "meeting", 1), ("the followed sum is drained", "taking", 1),
+              ("sums are read, written and drained at once", "loaded", 0))  # fmt: skip
 
     def __init__(self, design: ModulusPath) -> None:
         self.design = design
@@ -149,9 +155,9 @@ class Sums(Harness):
         assumed = all_bits(
             self.bank < banks, self.place < points, implies(read, begun < banks), implies(design.drain, ready != 0),
         )  # fmt: skip
-        meets, takes = self._reads(m, state, word, tag, channels)
+        reads = self._reads(m, state, word, tag, channels)
         return {
-            "invariant": invariant, "assumed": assumed, "meets": meets, "takes": takes,
+            "invariant": invariant, "assumed": assumed, **reads, "loaded": read & written & design.drain,
             "arrives": read == _history(m, state["started"], design.product_latency, "started"),
             "enters": design.draining["entering"] == _history(m, design.drain, 2, "drained"),
             "order_in": follows(linear(writing), written, total, "writing", m), "ends": self._ends(written, writing, channels * points),
@@ -172,7 +178,7 @@ class Sums(Harness):
             m.d.sync += [word.eq(data), tag.eq(writing.values[1])]
         return word, tag, Array(probes)[self.bank]
 
-    def _reads(self, m: Module, state: Any, word: Any, tag: Any, channels: int) -> tuple[Any, Any]:
+    def _reads(self, m: Module, state: Any, word: Any, tag: Any, channels: int) -> dict[str, Any]:
         """An edge after a read, for accumulation or for the inverse transform: whether the followed sum was met."""
         reading, out = state["reading"].values, self.design.draining["counters"].values
         names = ("adds", "drains", "fresh", "follows", "complete")
@@ -184,7 +190,8 @@ class Sums(Harness):
             drains.eq(self.design.drain & (out[0] == self.bank) & (out[2] == self.place)),
         ]  # fmt: skip
         meets = implies(adds, (state["fresh"] == fresh) & (fresh | (continues & (Value.cast(state["old"]) == kept))))
-        return meets, implies(drains, complete & (Value.cast(self.design.draining["word"]) == kept))
+        takes = implies(drains, complete & (Value.cast(self.design.draining["word"]) == kept))
+        return {"meets": meets, "takes": takes, "meeting": adds, "taking": drains}
 
 
 class OneBank(ModulusPath):

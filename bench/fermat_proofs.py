@@ -24,7 +24,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.bench.fermat_claims import all_of, difference_modulo, sum_modulo, two_operands
-from fermatnet.bench.fermat_convolver_proofs import convolver_mutants, convolver_proofs
+from fermatnet.bench.fermat_convolver_proofs import convolver_mutants, convolver_proofs, convolver_vacuities
 from fermatnet.bench.fermat_prefix_proofs import prefix_mutants, prefix_proofs
 from fermatnet.bench.fermat_stream_proofs import stream_mutants, stream_proofs
 from fermatnet.bench.result_log import ResultLog, digest
@@ -204,6 +204,7 @@ def run(
 
     console, log, rows = Console(width=150), ResultLog(results), []
     groups = [("any b", stream_proofs()), ("any b", stream_mutants()), ("engine", convolver_proofs()), ("engine", convolver_mutants())]
+    groups += [("engine", convolver_vacuities())]
     groups += [(f"b = {b}", proofs(b)) for b in widths for proofs in (arithmetic_proofs, mutants)]
     for group, proofs in groups:
         for row in check(proofs, timeout_s, log, group):

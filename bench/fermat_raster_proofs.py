@@ -30,6 +30,8 @@ class RasterBands(Harness):
         ("each point leaves in the beat and lane of its place", "leaves", 1),
     )
 
+    covers = (("the followed point leaves", "leaving", 1), ("all banks are taken while a point comes in", "loaded", 0))
+
     def __init__(self, design: RasterBuffer) -> None:
         self.design = design
         sizes = {"bank": design.banks, "tile_x": design.plan.tiles[1], "frame": design.frames, "i": design.plan.lengths[0],
@@ -84,7 +86,7 @@ class RasterBands(Harness):
             "order_in": follows(write["band"] * length(counters, 1) + linear(counters, 1), self.valid, frame_points, "taken", m),
             "order_out": follows(place_out, issue, sum(design.band_beats), "sent", m) & implies(issue, read["waiting"] != 0),
             "gives": self.o.valid == given, "stays": self._stays(m),
-            "leaves": self._leaves(m, column, beat, word, tag, lies_in(read["band"])),
+            "loaded": (reserved == banks) & self.valid, **self._leaves(m, column, beat, word, tag, lies_in(read["band"])),
         }  # fmt: skip
 
     def _place(self) -> Any:
@@ -117,7 +119,7 @@ class RasterBands(Harness):
         m.d.sync += [waited.eq(self.o.valid & ~self.o.ready), offered.eq(payload)]
         return implies(waited, self.o.valid & (payload == offered))
 
-    def _leaves(self, m: Module, column: Any, beat: Any, word: Any, tag: Any, lies_in: Any) -> Any:
+    def _leaves(self, m: Module, column: Any, beat: Any, word: Any, tag: Any, lies_in: Any) -> dict[str, Any]:
         """An edge after a read: whether the followed point's beat carries it, in its lane."""
         design, read = self.design, self.design.reading
         element = (self.i * design.geometry.out[1] + column) * design.channels + self.frame * design.sources + self.source
@@ -127,7 +129,7 @@ class RasterBands(Harness):
             right.eq((tag == read["band"]) & lies_in), held.eq(word),
         ]  # fmt: skip
         lane = Array(Value.cast(value).as_unsigned() for value in self.o.payload)[element % design.lanes]
-        return implies(mine, all_bits(self.o.valid, right, lane == held))
+        return {"leaves": implies(mine, all_bits(self.o.valid, right, lane == held)), "leaving": mine}
 
 
 class Overbooked(RasterBuffer):
