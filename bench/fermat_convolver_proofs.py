@@ -14,9 +14,13 @@ all stall patterns and all times (induction from reset, no bound on the number o
 - output (`fermat_raster_proofs`): every point that lies in the image leaves once, in the beat and lane of its place in raster order,
   and a waiting beat stays.
 
-The control, which is counters alone, is proved at the size of a real layer too (`layer_control`). `convolver_vacuities` shows that the
-cases the claims speak of exist. What one part assumes of the others is what is claimed of them, at the same edge or before. Not in it: what transforms, products and
-reconstruction compute, and that their data keep the pace of their flags; those are simulated bit for bit.
+The control, which is counters alone, is proved at the size of a real layer too (`layer_control`); `convolver_vacuities` shows that the
+cases the claims speak of exist.
+
+What one part assumes of the others is what is claimed of them, at the same edge or before; that the claims meet so is argued here, not
+checked by a program. Not in it: that a result comes at all (these are claims of safety; the stated latency and cycles are asserted in
+simulation), what transforms, products and reconstruction compute, and that their data keep the pace of their flags (simulated bit for
+bit against the reference).
 """
 
 from collections.abc import Callable, Iterator
