@@ -1,6 +1,7 @@
 """Memory of this process and all processes below it, as it really stands at one time, from /proc (Linux).
 
-``getrusage(RUSAGE_CHILDREN).ru_maxrss`` does not say it: a child counts the memory of its parent until it executes its own program.
+``getrusage(RUSAGE_CHILDREN).ru_maxrss`` does not say it: a child counts the memory of its parent until it executes its own program. Here such
+a child, which still has its parent's command line, is left out (so are those that fork and go on with the parent's program).
 """
 
 import os
@@ -14,16 +15,25 @@ __all__ = ["Peak", "below", "resident"]
 INTERVAL = 0.05     # seconds between two looks
 
 
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def below(pid: int) -> list[int]:
-    """Processes started by ``pid``, by theirs, and so on."""
-    found = []
+    """Processes started by ``pid`` that run programs of their own, those started by them, and so on."""
+    found: list[int] = []
+    command = _command(pid)
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             numbers = [int(number) for number in children.read_text().split()]
         except OSError:
             continue        # the thread has ended
         for number in numbers:
-            found += [number, *below(number)]
+            if _command(number) != command:
+                found += [number, *below(number)]
     return found
 
 

@@ -1,7 +1,9 @@
 """Peak memory of a tree of processes: what a child holds counts while it lives, and is its own, not its parent's."""
 
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -24,10 +26,16 @@ def test_a_child_counts_beside_its_parent():
 
 
 def test_a_child_does_not_count_its_parents_memory():
-    """What getrusage would: a child of a large process."""
+    """What getrusage would: a child of a large process, also while it has not begun its own program."""
     large = bytearray(200 * MB)
     with Peak() as peak:
         held(1)
+        forked = os.fork()
+        if not forked:
+            time.sleep(0.3)
+            os._exit(0)
+        peak.look()
+        os.waitpid(forked, 0)
     assert len(large) < peak.own and peak.others < 60 * MB
 
 
