@@ -78,7 +78,10 @@ def _map(component: wiring.Component, family: str) -> dict[str, Any]:
         made = verilog.emit(component, "block", folder)
 
         def measure() -> dict[str, Any]:
-            script = f"read_verilog -defer block.v; {COMMANDS[family]} -top block; tee -q -o cells.json stat -json"
+            command = f"{COMMANDS[family]} -top block"  # splitnets: abc9 can stop at nets of several bits, see fermatnet.synth.mapping
+            script = (
+                f"read_verilog -defer block.v; {command} -run begin:map_luts; splitnets; {command} -run map_luts:; tee -q -o cells.json stat -json"
+            )
             tools.run(tools.find("yosys"), ["-q", "-p", script], folder, "yosys.out")
             return json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
 

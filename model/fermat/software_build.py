@@ -37,14 +37,15 @@ class Geometry(ctypes.Structure):
 
 
 class Operands(ctypes.Structure):
-    """The struct of the same name in the C++: spectra of activations and weights, with their depths, for F_3, F_4 and F_5."""
+    """The struct of the same name in the C++: spectra of activations and weights, with their depths, for F_3, F_4 and the modulus in wide lanes."""
 
     _fields_ = [("a", ctypes.c_void_p * 3), ("b", ctypes.c_void_p * 3), ("depth", ctypes.c_int64 * 3), ("e", ctypes.c_void_p)]
 
     @classmethod
     def of(cls, spectra: dict[int, tuple[int | None, int | None, int]], constants: int | None) -> "Operands":
         """spectra: {t: (address of the activations, address of the weights, depth)}."""
-        a, b, depth = zip(*(spectra.get(t, (None, None, 0)) for t in (3, 4, 5)), strict=True)
+        wide = spectra.get(48) or spectra.get(5)  # F_5 or 2^48+1, never both
+        a, b, depth = zip(*(each or (None, None, 0) for each in (spectra.get(3), spectra.get(4), wide)), strict=True)
         return cls((ctypes.c_void_p * 3)(*a), (ctypes.c_void_p * 3)(*b), (ctypes.c_int64 * 3)(*depth), constants)
 
 

@@ -158,7 +158,7 @@ def _run_compiled(
     per_panel = points * sum(PACKED_WEIGHT[t] for t in plan.moduli) * depth * 16
     panels = -(-outputs // 16)
     group = min(panels, max(1, memory // 2 // per_panel)) * 16
-    shallow = channels <= SHALLOW
+    shallow = channels <= SHALLOW or plan.moduli == (48,)  # 2^48+1 knows no other way
     if shallow:
         per_tile = points * sum(PACKED[t] for t in plan.moduli) * depth
     else:
@@ -169,7 +169,7 @@ def _run_compiled(
     chunk = min(tiles, max(1, min(memory // 2, max(CACHED, 2 * per_panel * group // 16)) // per_tile))
     keep = group >= outputs
     called = (int(out.itemsize == 8), address(out_strides), threads)
-    sets = sum(1 << t for t in plan.moduli)
+    sets = sum(64 if t == 48 else 1 << t for t in plan.moduli)
     joining = constants(points)  # named, because only its address goes on
     for first in range(0, outputs, group):
         last = min(outputs, first + group)

@@ -3,7 +3,7 @@
 Two uses: the fallback where no C++ compiler is (numpy), and the backend for tensors on a GPU (torch; int64 shifts and float64 products, which data
 centre GPUs do at full rate). Exactness is the same argument as in the compiled part, with float64 in the role of the 32-bit sums: a product modulo F_3 or
 F_4 sums numbers below 2^30, so 2^22 channels stay below 2^53; modulo F_5 the activations are cut into two limbs of 16 bits and 64 channels are
-summed at a time: 2^16 * 2^31 * 2^6 = 2^53.
+summed at a time: 2^16 * 2^31 * 2^6 = 2^53; modulo 2^48+1 both sides are cut into limbs of 24 bits, and 64 products are below 2^52.
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from fermatnet.model.fermat.software_plan import BITS, RESULT, SoftwarePlan
 
 __all__ = ["balance", "convolve", "transform"]
 
-CHANNELS = {3: 1 << 22, 4: 1 << 22, 5: 64}  # summed exactly in float64
+CHANNELS = {3: 1 << 22, 4: 1 << 22, 5: 64, 48: 64}  # summed exactly in float64
 
 
 def balance(x: Any, b: int) -> Any:
@@ -28,7 +28,11 @@ def balance(x: Any, b: int) -> Any:
 def _shift(x: Any, s: int, b: int) -> Any:
     """x * 2**s for balanced x, balanced."""
     s %= 2 * b
-    return balance(x << s, b) if s < b else balance(-(x << (s - b)), b)
+    if s >= b:
+        return _shift(-x, s - b, b)
+    if b > 32:  # x << s may leave 64 bits: the bits that would pass 2**b come back with the other sign
+        return balance(((x & ((1 << (b - s)) - 1)) << s) - (x >> (b - s)), b)
+    return balance(x << s, b)
 
 
 def _times_root(x: Any, e: int, b: int) -> Any:
@@ -73,11 +77,23 @@ def _whole(xp: Any, x: Any) -> Any:
     return x.astype(np.int64) if xp is np else x.long()
 
 
+def _limbs(xp: Any, a: Any, w: Any) -> Any:
+    """The product modulo 2^48+1, both sides in limbs of 24 bits; balanced."""
+    cut = [((x + (1 << 23)) >> 24) for x in (a, w)]
+    (ah, al), (wh, wl) = (tuple(_double(xp, limb) for limb in (h, x - (h << 24))) for h, x in zip(cut, (a, w), strict=True))
+    low, cross, high = (_whole(xp, part) for part in (al @ wl, al @ wh + ah @ wl, ah @ wh))
+    return balance(balance(low - high, 48) + _shift(balance(cross, 48), 24, 48), 48)
+
+
 def _product(xp: Any, a: Any, w: Any, t: int) -> Any:
     """(points, m, C) by (points, C, O), both balanced int64, modulo F_t; balanced (points, m, O)."""
     b, total = BITS[t], 0
     for start in range(0, a.shape[2], CHANNELS[t]):
-        left, right = a[:, :, start : start + CHANNELS[t]], _double(xp, w[:, start : start + CHANNELS[t]])
+        left, whole = a[:, :, start : start + CHANNELS[t]], w[:, start : start + CHANNELS[t]]
+        if t == 48:
+            total = balance(total + _limbs(xp, left, whole), b)
+            continue
+        right = _double(xp, whole)
         if t == 5:
             high = (left + (1 << 15)) >> 16
             low = left - (high << 16)

@@ -12,7 +12,9 @@
 // identity, three passes modulo 6700417; the idempotents of the two factors join them in one exact linear combination (constants `e`).
 // Every 32-bit sum is cut at `CHUNK` channels, where it provably still fits.
 //
-// The transforms themselves (namespaces f3, f4, f5) are generated, see software_codegen.py.
+// 2^48+1, for few channels, takes no limbs: its products are exact in 104 bits, two words of 52 (IFMA) or four products of 24 bits.
+//
+// The transforms themselves (namespaces f3, f4, f5, f48) are generated, see software_codegen.py.
 
 #include <atomic>
 #include <cstdint>
@@ -164,6 +166,23 @@ struct Ring5 {
     }
 };
 
+struct Ring48 {  // modulo 2^48+1; activations and weights are residues in [0, 2^51), one word of 64 bits each
+    typedef f48::S S; typedef f48::V V;
+    enum { LANES = 8, PA = 4, MR = 6 };  // PA: a word is four int16
+    static const int64_t F = 281474976710657LL;
+    typedef f48::Pass Pass;
+    static Pass small(long n) { return f48::find_small(int(n)); }
+    static Pass first(long n) { return f48::find_first(int(n)); }
+    static Pass last(long n) { return f48::find_last(int(n)); }
+    static Pass back(long n) { return f48::find_back(int(n)); }
+    static Pass end(long n) { return f48::find_end(int(n)); }
+    typedef L8 P;
+    static void split(V v, P planes[]) { planes[0] = v + 2 * F; }  // |v| <= 2^49
+    static void interleave(const P planes[], int16_t *to) { std::memcpy(to, planes, 64); }
+    // x * 2^s for 0 <= s < 48: the bits that would pass 2^48 come back with the other sign, see Line.shift in software_codegen.py
+    static V rotated(V x, int s) { return ((x & ((S(1) << (48 - s)) - 1)) << s) - (x >> (48 - s)); }
+};
+
 template <class R> static inline typename R::V reduce_loose(typename R::V x, int b) {  // as Line.reduce in software_codegen.py
     return (x & typename R::S((int64_t(1) << b) - 1)) - (x >> b);
 }
@@ -276,6 +295,25 @@ template <class R> static inline typename R::V scaled(typename R::V x, int s) {
         for (int i = 0; i < 2; i++) { const typename R::V h = (x + S(half)) >> b; x = x - (h << b) - h; }
     }
     return x;
+}
+
+// Modulo 2^48+1: [point][panel of 16 outputs][channel][16] words of 64 bits, the factor 1/(Ny Nx) = 2^shift included.
+static void weights48(const Kernels &k, long k_padded, int shift, int16_t *b, int threads) {
+    const long panels = (k.outputs + 15) / 16, points = k.ny * k.nx, step = spaced(panels * k_padded * 128) / 2;
+    parallel_for(panels * k.channels, threads, [&](auto each) {
+        Buffer<L8> buffer(points);
+        each([&](long job) {
+            const long panel = job / k.channels, c = job % k.channels;
+            for (long half = 0; half < 2; half++) {
+                kernel_spectrum<Ring48>(k, panel * 16 + half * 8, c, buffer.p);
+                for (long p = 0; p < points; p++) {
+                    L8 v = Ring48::rotated(shift < 48 ? buffer.p[p] : -buffer.p[p], shift % 48);
+                    v = v + 2 * Ring48::F;
+                    std::memcpy(b + p * step + ((panel * k_padded + c) * 16 + half * 8) * 4, &v, 64);
+                }
+            }
+        });
+    });
 }
 
 static const int32_t TOP = 32768;  // 2^15 modulo F_4, which scaled() may also write as -2^15 - 1
@@ -558,13 +596,14 @@ static void multiply_any(const int16_t *a, const int16_t *b, const int64_t *e, t
 }
 
 // -------------------------------------------------------------------------------------------------------------- inverse
-// Sets of moduli are bit masks, 1 << t for F_t. A result is a W (sixteen outputs in 32 bits) where the set allows, else two L8.
-template <int SET> constexpr bool wide() { return (SET & 32) && SET != 32; }
+// Sets of moduli are bit masks, 1 << t for F_t and 64 for 2^48+1. A result is a W (sixteen outputs in 32 bits) where the set allows, else two L8.
+template <int SET> constexpr bool wide() { return (SET & 96) && SET != 32; }
 template <int SET> struct Sixteen { W w; };
 struct Wide { L8 half[2]; };
 template <> struct Sixteen<40> : Wide {};
 template <> struct Sixteen<48> : Wide {};
 template <> struct Sixteen<56> : Wide {};
+template <> struct Sixteen<64> : Wide {};
 
 static inline W narrow(L8 a, L8 b) {
 #if defined(__AVX512F__)
@@ -611,7 +650,7 @@ template <int SET> static inline Sixteen<SET> garner(W r3, W r4, L8 r5a, L8 r5b)
         const W v = balanced3(halved(r3 - r4, 257));
         y.w = r4 + (v << 16) + v;
     } else {
-        y.half[0] = r5a, y.half[1] = r5b;
+        y.half[0] = r5a, y.half[1] = r5b;  // all there is modulo 2^48+1
         if constexpr (SET & 16) {
             const W v = balanced4(halved(r4 - residue4(y.half), 65537));
             for (int h = 0; h < 2; h++) { const L8 u = widen(v, h); y.half[h] += (u << 32) + u; }
@@ -674,8 +713,10 @@ template <int SET, class T> static void store_run(const Sixteen<SET> *y, long le
         for (long i = 0; i < length; i++) out[l * plane + i * along] = T(reinterpret_cast<const S *>(y + i)[l]);
 }
 
-// What a thread needs to finish one tile and sixteen outputs: the spectra of each modulus (F_5: two halves one after the other), and the results.
+// What a thread needs to finish one tile and sixteen outputs: the spectra of each modulus (s5, in wide lanes: two halves one after the other), and the
+// results.
 template <int SET> struct Bench {
+    typedef typename std::conditional<(SET & 64) != 0, Ring48, Ring5>::type Wider;
     const Geometry &g;
     const long area, tiles;  // vectors of a tile and a modulus; tiles held at a time
     Buffer<W> s3, s4;
@@ -683,7 +724,7 @@ template <int SET> struct Bench {
     Buffer<Sixteen<SET>> y;
     Bench(const Geometry &g, long tiles)
         : g(g), area(g.points_y * pitch(g)), tiles(tiles), s3(SET & 8 ? area * tiles : 0), s4(SET & 16 ? area * tiles : 0),
-          s5(SET & 32 ? 2 * area * tiles : 0), y(g.tile_y * g.tile_x) {}
+          s5(SET & 96 ? 2 * area * tiles : 0), y(g.tile_y * g.tile_x) {}
 
     // transforms tile number `slot`, joins the moduli and writes tile `tile` of the images, outputs o0 ... (count of them)
     template <class T> void finish(long slot, long tile, long count, T *out, const int64_t *os) {
@@ -696,16 +737,16 @@ template <int SET> struct Bench {
         for (long i = 0; i < g.points_x; i++) {
             if (SET & 8) Ring3::back(g.points_y)(v3 + i, pitch(g), rows);
             if (SET & 16) Ring4::back(g.points_y)(v4 + i, pitch(g), rows);
-            if (SET & 32) Ring5::back(g.points_y)(v5 + i, pitch(g), rows), Ring5::back(g.points_y)(w5 + i, pitch(g), rows);
+            if (SET & 96) Wider::back(g.points_y)(v5 + i, pitch(g), rows), Wider::back(g.points_y)(w5 + i, pitch(g), rows);
         }
         for (long r = 0; r < rows; r++) {
             const long at = r * pitch(g);
             // only the largest modulus needs balanced residues, Garner balances the others
             if (SET & 8) (SET == 8 ? Ring3::end(g.points_x) : Ring3::back(g.points_x))(v3 + at, 1, columns);
             if (SET & 16) (SET & 32 ? Ring4::back(g.points_x) : Ring4::end(g.points_x))(v4 + at, 1, columns);
-            if (SET & 32) Ring5::end(g.points_x)(v5 + at, 1, columns), Ring5::end(g.points_x)(w5 + at, 1, columns);
+            if (SET & 96) Wider::end(g.points_x)(v5 + at, 1, columns), Wider::end(g.points_x)(w5 + at, 1, columns);
             for (long i = 0; i < columns; i++)
-                y.p[r * columns + i] = garner<SET>(SET & 8 ? v3[at + i] : W{}, SET & 16 ? v4[at + i] : W{}, SET & 32 ? v5[at + i] : L8{}, SET & 32 ? w5[at + i] : L8{});
+                y.p[r * columns + i] = garner<SET>(SET & 8 ? v3[at + i] : W{}, SET & 16 ? v4[at + i] : W{}, SET & 96 ? v5[at + i] : L8{}, SET & 96 ? w5[at + i] : L8{});
         }
         T *const to = out + n * os[0] + ty * g.tile_y * os[2] + tx * g.tile_x * os[3];
         if (os[3] == 1 && os[2] == columns) return store_run<SET, T>(y.p, rows * columns, count, to, os[1], 1);  // the rows follow one another
@@ -735,7 +776,7 @@ template <int SET, class T> static void inverse_typed(const int32_t *c3, const i
 
 // Multiply and inverse in one, for few channels: a job is sixteen outputs of some tiles, whose products go straight into the buffers of the inverse
 // transforms and never leave the second cache.
-struct Operands {              // mirrored by software_build.Operands; places 0, 1, 2 are F_3, F_4, F_5
+struct Operands {              // mirrored by software_build.Operands; places 0, 1, 2 are F_3, F_4, and F_5 or 2^48+1
     const int16_t *a[3], *b[3];
     int64_t depth[3];
     const int64_t *e;
@@ -750,10 +791,49 @@ template <class R> static void multiply_tiles(const Operands &f, int t, long til
                 rows<R, R::MR>(int(count - m < most_rows<R>() ? count - m : most_rows<R>()), f.a[t] + p * a_step + (first + m) * lda, lda, pairs,
                                f.b[t] + p * b_step + panel * pairs * R::PB * 32, f.e, to + (y * pitch(g) + x) * R::LANES + m * per_tile, per_tile, half);
 }
+// The same modulo 2^48+1, over `channels`. Operands lie in [0, 2^51), so that sums of up to 16 products of their 52-bit halves fit a lane.
+#if defined(__AVX512IFMA__)
+static inline void accumulate48(L8 sum[3], L8 a, L8 b) {  // words of weight 1 and 2^52
+    sum[0] = (L8)_mm512_madd52lo_epu64((__m512i)sum[0], (__m512i)a, (__m512i)b);
+    sum[1] = (L8)_mm512_madd52hi_epu64((__m512i)sum[1], (__m512i)a, (__m512i)b);
+}
+static inline L8 total48(const L8 sum[3]) { return sum[0] - (sum[1] << 4); }  // 2^52 = -16
+#else
+static inline void accumulate48(L8 sum[3], L8 a, L8 b) {  // words of weight 1, 2^24 and 2^48 = -1, the last in the first
+    const L8 al = a & 16777215, ah = a >> 24, bl = b & 16777215, bh = b >> 24;
+    sum[0] += al * bl - ah * bh;
+    sum[1] += al * bh + ah * bl;
+}
+static inline L8 total48(const L8 sum[3]) { return sum[0] + Ring48::rotated(sum[1], 24); }
+#endif
+static void multiply_tiles48(const Operands &f, long channels, long tiles, long first, long count, long panels, long panel, const Geometry &g, int64_t *to,
+                             long per_tile, long half) {
+    const long depth = f.depth[2], a_step = spaced(tiles * depth * 8) / 8, b_step = spaced(panels * depth * 128) / 8;
+    const int64_t *a = reinterpret_cast<const int64_t *>(f.a[2]), *b = reinterpret_cast<const int64_t *>(f.b[2]);
+    for (long y = 0, p = 0; y < g.points_y; y++)
+        for (long x = 0; x < g.points_x; x++, p++) {
+            const int64_t *w = b + p * b_step + panel * depth * 16, *v = a + p * a_step + first * depth;
+            int64_t *at = to + (y * pitch(g) + x) * 8;
+            for (long m = 0; m < count; m++, v += depth, at += per_tile) {
+                L8 low[3] = {}, high[3] = {};
+                for (long c = 0; c < channels; c++) {
+                    const L8 value = L8{} + v[c];
+                    L8 even, odd;
+                    std::memcpy(&even, w + c * 16, 64);
+                    std::memcpy(&odd, w + c * 16 + 8, 64);
+                    accumulate48(low, value, even);
+                    accumulate48(high, value, odd);
+                }
+                const L8 one = reduce_loose<Ring48>(total48(low), 48), two = reduce_loose<Ring48>(total48(high), 48);
+                std::memcpy(at, &one, 64);
+                std::memcpy(at + half, &two, 64);
+            }
+        }
+}
 template <int SET, class T> static void finish_typed(const Operands &f, const Geometry &g, long tile0, long tiles, long outputs, T *out, const int64_t *os,
                                                      int threads) {
     const long panels = (outputs + 15) / 16, area = g.points_y * pitch(g);
-    const long bytes = area * 64 * ((SET >> 3 & 1) + (SET >> 4 & 1) + 2 * (SET >> 5 & 1)), most = SET & 32 ? 6 : 12;
+    const long bytes = area * 64 * ((SET >> 3 & 1) + (SET >> 4 & 1) + 2 * (SET >> 5 & 1) + 2 * (SET >> 6 & 1)), most = SET & 96 ? 6 : 12;
     long together = (768 << 10) / bytes;
     if (together > most) together = most;
     if (together < 1) together = 1;
@@ -765,6 +845,7 @@ template <int SET, class T> static void finish_typed(const Operands &f, const Ge
             if (SET & 8) multiply_tiles<Ring3>(f, 0, tiles, first, count, panels, panel, g, reinterpret_cast<int32_t *>(bench.s3.p), area * 16, 0);
             if (SET & 16) multiply_tiles<Ring4>(f, 1, tiles, first, count, panels, panel, g, reinterpret_cast<int32_t *>(bench.s4.p), area * 16, 0);
             if (SET & 32) multiply_tiles<Ring5>(f, 2, tiles, first, count, panels, panel, g, reinterpret_cast<int64_t *>(bench.s5.p), area * 16, area * 8);
+            if (SET & 64) multiply_tiles48(f, g.channels, tiles, first, count, panels, panel, g, reinterpret_cast<int64_t *>(bench.s5.p), area * 16, area * 8);
             for (long i = 0; i < count; i++)
                 bench.finish(i, tile0 + first + i, outputs - panel * 16 < 16 ? outputs - panel * 16 : 16, out + panel * 16 * os[1], os);
         });
@@ -780,6 +861,7 @@ template <class F> static void for_set(int64_t set, F body) {
         case 32: return body(std::integral_constant<int, 32>());
         case 40: return body(std::integral_constant<int, 40>());
         case 48: return body(std::integral_constant<int, 48>());
+        case 64: return body(std::integral_constant<int, 64>());
         default: return body(std::integral_constant<int, 56>());
     }
 }
@@ -855,14 +937,16 @@ extern "C" {
 void fermat_forward(int64_t t, const void *x, const Geometry *g, int64_t tile0, int64_t tiles, int64_t k_padded, int16_t *a, int64_t threads) {
     if (t == 3) forward_any<Ring3>(x, *g, tile0, tiles, k_padded, a, int(threads));
     else if (t == 4) forward_any<Ring4>(x, *g, tile0, tiles, k_padded, a, int(threads));
-    else forward_any<Ring5>(x, *g, tile0, tiles, k_padded, a, int(threads));
+    else if (t == 5) forward_any<Ring5>(x, *g, tile0, tiles, k_padded, a, int(threads));
+    else forward_any<Ring48>(x, *g, tile0, tiles, k_padded, a, int(threads));
 }
 void fermat_weights(int64_t t, const int64_t *w, const int64_t *ws, int64_t outputs, int64_t channels, int64_t kh, int64_t kw, int64_t ny, int64_t nx,
                     int64_t k_padded, int64_t shift, int16_t *b, int64_t threads) {
     const Kernels k = {w, ws, outputs, channels, kh, kw, ny, nx};
     if (t == 3) weights_any<Ring3>(k, k_padded, int(shift), b, int(threads));
     else if (t == 4) weights_any<Ring4>(k, k_padded, int(shift), b, int(threads));
-    else weights_any<Ring5>(k, k_padded, int(shift), b, int(threads));
+    else if (t == 5) weights_any<Ring5>(k, k_padded, int(shift), b, int(threads));
+    else weights48(k, k_padded, int(shift), b, int(threads));
 }
 void fermat_multiply(int64_t t, const int16_t *a, const int16_t *b, const int64_t *e, void *c, int64_t points, int64_t tiles, int64_t k_padded,
                      int64_t outputs, int64_t threads) {

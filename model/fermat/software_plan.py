@@ -8,6 +8,10 @@ transforms and products, and the cheapest wins. What no set covers is refused: n
 F_6 = 2^64 + 1 is never a candidate: {F_4, F_5} spans 2^48 and {F_3, F_4, F_5} 2^56 with 6 and 7 passes of 16-bit multiply-add, where F_6 would need a
 128-bit lane and at least 16.
 
+2^48 + 1, no Fermat number, is one for up to `SHALLOW` channels, where transforms are nearly all of the work: one transform in 64-bit lanes takes the place of
+two or three. Its roots are as good: 2^3 has order 32, and a cyclic convolution needs no more of a ring than alpha^(N/2) = -1 and an odd modulus. It is named by
+its exponent, 48, where the others are named by t.
+
 Source: the bound (2.11) of the thesis; residue systems of Fermat numbers, which are pairwise coprime.
 """
 
@@ -22,14 +26,14 @@ from fermatnet.model.fermat.software_codegen import lengths
 
 __all__ = ["BITS", "COSTS", "MODULI", "PACKED", "PASSES", "RESULT", "SECOND_CACHE", "SHALLOW", "Costs", "SoftwarePlan", "choose", "output_interval", "widest"]
 
-BITS = {3: 8, 4: 16, 5: 32}  # F_t = 2**BITS[t] + 1
-PASSES = {3: 1, 4: 2, 5: 4}  # passes of the 16-bit product, see software_kernels.cpp
-LANES = {3: 16, 4: 16, 5: 8}  # channels a vector holds
-MODULI = ((3,), (4,), (3, 4), (5,), (3, 5), (4, 5), (3, 4, 5))  # by product
-PACKED = {3: 2, 4: 4, 5: 8}  # bytes of one activation in a spectrum; a weight takes 2, 2 and 6, a result 4, 4 and 8
-PACKED_WEIGHT = {3: 2, 4: 2, 5: 6}
-RESULT = {3: 4, 4: 4, 5: 8}
-ROWS = {3: 14, 4: 12, 5: 6}  # tiles whose sums fit the registers
+BITS = {3: 8, 4: 16, 5: 32, 48: 48}  # F_t = 2**BITS[t] + 1; 48 stands for 2^48+1
+PASSES = {3: 1, 4: 2, 5: 4, 48: 9}  # passes of the 16-bit product, see software_kernels.cpp; 48: its 52-bit product in that unit
+LANES = {3: 16, 4: 16, 5: 8, 48: 8}  # channels a vector holds
+MODULI = ((3,), (4,), (3, 4), (5,), (3, 5), (48,), (4, 5), (3, 4, 5))  # by product
+PACKED = {3: 2, 4: 4, 5: 8, 48: 8}  # bytes of one activation in a spectrum; a weight takes 2, 2, 6 and 8, a result 4, 4, 8 and 8
+PACKED_WEIGHT = {3: 2, 4: 2, 5: 6, 48: 8}
+RESULT = {3: 4, 4: 4, 5: 8, 48: 8}
+ROWS = {3: 14, 4: 12, 5: 6, 48: 6}  # tiles whose sums fit the registers
 SECOND_CACHE = 2 << 20
 KEPT = 1 << 29  # bytes of weight spectra that are kept from call to call (half of the memory a call may take by default)
 SHALLOW = 16  # channels up to which product and inverse transform are one step: a result then never leaves the second cache
@@ -37,6 +41,11 @@ SHALLOW = 16  # channels up to which product and inverse transform are one step:
 
 def modulus(moduli: tuple[int, ...]) -> int:
     return math.prod((1 << BITS[t]) + 1 for t in moduli)
+
+
+def name(t: int) -> str:
+    """How messages call a modulus."""
+    return f"F_{t}" if t < 6 else f"2^{t}+1"
 
 
 def widest() -> int:
@@ -75,19 +84,21 @@ COSTS = Costs(
         3: {1: 30e-9, 4: 30e-9, 8: 22e-9, 16: 19e-9, 32: 21e-9},
         4: {1: 30e-9, 4: 30e-9, 8: 22e-9, 16: 19e-9, 32: 20e-9, 64: 23e-9},
         5: {1: 22e-9, 4: 22e-9, 8: 19e-9, 16: 19e-9, 32: 20e-9, 64: 25e-9},
+        48: {1: 22e-9, 4: 22e-9, 8: 20e-9, 16: 20e-9, 32: 22e-9, 64: 27e-9},
     },
     inverse={
         3: {1: 7e-9, 4: 7e-9, 8: 8e-9, 16: 10e-9, 32: 14e-9},
         4: {1: 7e-9, 4: 7e-9, 8: 8e-9, 16: 10e-9, 32: 12e-9, 64: 19e-9},
         5: {1: 11e-9, 4: 11e-9, 8: 14e-9, 16: 20e-9, 32: 25e-9, 64: 38e-9},
+        48: {1: 12e-9, 4: 12e-9, 8: 15e-9, 16: 22e-9, 32: 28e-9, 64: 42e-9},
     },
-    product={3: 0.2e-9, 4: 0.4e-9, 5: 0.7e-9},
-    join={3: 3e-9, 4: 3e-9, 5: 5e-9},
+    product={3: 0.2e-9, 4: 0.4e-9, 5: 0.7e-9, 48: 1.5e-9},
+    join={3: 3e-9, 4: 3e-9, 5: 5e-9, 48: 1e-9},
     fetch=0.028e-9,
     spill=0.055e-9,
     garner=0.5e-9,
     call=130e-6,
-    saved={3: 3e-9, 4: 3e-9, 5: 8e-9},
+    saved={3: 3e-9, 4: 3e-9, 5: 8e-9, 48: 9.5e-9},
     direct=0.2e-9,
 )
 
@@ -128,7 +139,7 @@ class SoftwarePlan:
         if self.method == "direct":
             lines.append(f"direct loops in 64 bits: {self.seconds * 1e3:.3g} ms expected, cheaper than any transform")
         else:
-            names = ", ".join(f"F_{t} = 2^{BITS[t]}+1" for t in self.moduli)
+            names = ", ".join(f"{name(t)} = 2^{BITS[t]}+1" if t < 6 else name(t) for t in self.moduli)
             lines.append(f"modulo {names}: exact up to {self.modulus // 2 - 1} (2^{math.log2(self.modulus / 2):.1f})")
             lines.append(
                 f"transform {self.points[0]}x{self.points[1]}, tile {self.tile[0]}x{self.tile[1]}, "
@@ -172,7 +183,8 @@ def fermat_stages(
         vectors = -(-tiles * 2 * pairs // LANES[t]) if 2 * pairs < LANES[t] else tiles * -(-channels // LANES[t])
         stages["forward"] += vectors * total * forward + costs.spill * max(0, total * tiles * 2 * pairs * PACKED[t] - SECOND_CACHE)
         weights = total * panels * 16 * 2 * pairs * PACKED_WEIGHT[t]
-        busy, reading = total * panels * tiles * (2 * pairs * costs.product[t] + costs.join[t]), weights * costs.fetch
+        depth = channels if t == 48 else 2 * pairs
+        busy, reading = total * panels * tiles * (depth * costs.product[t] + costs.join[t]), weights * costs.fetch
         # a single group of tiles reads weights steadily, half of it beside the products; with more groups they come in bursts and are waited for
         stages["product"] += max(busy, reading) + min(busy, reading) / 2 if tiles <= ROWS[t] else busy + reading
         stages["inverse"] += tiles * panels * total * (inverse * kept - (costs.saved[t] if shallow else 0))
@@ -189,7 +201,7 @@ def _choose(shape: tuple[int, ...], low: int, high: int, method: str, moduli: tu
     images, channels, outputs, kh, kw, oh, ow = shape
     costs = COSTS
     size = max(-low, high)
-    fitting = [s for s in MODULI if size < modulus(s) // 2]
+    fitting = [s for s in MODULI if size < modulus(s) // 2 and (s != (48,) or channels <= SHALLOW)]
     candidates: list[SoftwarePlan] = []
     if method != "fermat" and size < 1 << 62:
         seconds = images * channels * outputs * kh * kw * oh * (-(-ow // 16) * 16) * costs.direct + costs.call / 2
@@ -197,9 +209,11 @@ def _choose(shape: tuple[int, ...], low: int, high: int, method: str, moduli: tu
     if method != "direct":
         if moduli:
             if moduli not in fitting:
-                would = ", ".join(f"F_{t}" for t in fitting[0]) if fitting else "none of the Fermat number systems here"
+                if moduli == (48,) and size < modulus(moduli) // 2:
+                    raise InputError(f"2^48+1 is there for up to {SHALLOW} channels, not {channels}")
+                would = ", ".join(map(name, fitting[0])) if fitting else "none of the Fermat number systems here"
                 raise InputError(
-                    f"results up to {size} do not fit {', '.join(f'F_{t}' for t in moduli)} (at most {modulus(moduli) // 2 - 1}): {would} would do"
+                    f"results up to {size} do not fit {', '.join(map(name, moduli))} (at most {modulus(moduli) // 2 - 1}): {would} would do"
                 )
             fitting = [moduli]
         for chosen in fitting:
@@ -218,11 +232,11 @@ def _choose(shape: tuple[int, ...], low: int, high: int, method: str, moduli: tu
             raise InputError(
                 f"results up to {size} (2^{math.log2(size):.1f}) may overflow: F_3, F_4 and F_5 together hold {widest()} (2^55); narrow the input or weights"
             )
-        raise InputError(f"no transform of F_{', F_'.join(map(str, fitting[0]))} fits a {kh}x{kw} kernel" + (f" at length {length}" if length else ""))
+        raise InputError(f"no transform of {', '.join(map(name, fitting[0]))} fits a {kh}x{kw} kernel" + (f" at length {length}" if length else ""))
     candidates.sort(key=lambda plan: plan.seconds)
     best = candidates[0]
     names = tuple(
-        (f"{'+'.join(f'F_{t}' for t in c.moduli)} {c.points[0]}x{c.points[1]}" if c.method == "fermat" else "direct loops", c.seconds) for c in candidates[1:4]
+        (f"{'+'.join(map(name, c.moduli))} {c.points[0]}x{c.points[1]}" if c.method == "fermat" else "direct loops", c.seconds) for c in candidates[1:4]
     )
     return SoftwarePlan(best.method, best.moduli, best.points, best.tile, best.tiles, low, high, best.seconds, best.stages, shape, names)
 
@@ -235,13 +249,13 @@ def choose(shape: tuple[int, ...], low: int, high: int, *, method: str = "auto",
     shape: (images, channels, outputs, kernel rows, kernel columns, output rows, output columns) of one group of an unstrided convolution.
     low, high: interval of the results, see `output_interval`.
     method: "auto", "fermat" (transforms only) or "direct" (loops only).
-    moduli: force a set of Fermat numbers, for instance (5,) or (4, 5), and transforms; InputError when the results do not fit.
+    moduli: force a set of Fermat numbers, for instance (5,) or (4, 5), or (48,), and transforms; InputError when the results do not fit.
     length: force the transform length, and transforms.
     """
     if method not in ("auto", "fermat", "direct"):
         raise InputError(f"method must be auto, fermat or direct, not {method!r}")
     if moduli and tuple(sorted(moduli)) not in MODULI:
-        raise InputError(f"moduli must be one of {MODULI} (t of F_t), not {moduli!r}")
+        raise InputError(f"moduli must be one of {MODULI} (t of F_t, 48 for 2^48+1), not {moduli!r}")
     if length and length not in lengths(32):
         raise InputError(f"length must be one of {lengths(32)}, not {length}")
     if method == "auto" and (moduli or length):

@@ -93,6 +93,22 @@ def test_each_system_and_length_at_the_edge_of_its_range(backend, moduli, length
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("channels", [1, 3, 16])
+def test_one_wide_modulus_for_few_channels(backend, channels):
+    random = np.random.default_rng(channels)
+    x = random.integers(-(2**15), 2**15, (3, channels, 19, 22)).astype(np.int16)
+    w = random.integers(-(2**15), 2**15, (20, channels, 11, 5)).astype(np.int16)
+    x[0], w[:2] = -(2**15), -(2**15)
+    for length in (16, 32, 64):
+        got = convolve(x, w, 1, (5, 2), moduli=(48,), length=length, backend=backend)
+        np.testing.assert_array_equal(got, sums(x, w, (1, 1), (5, 2)))
+    plan = software_plan.choose((16, 3, 96, 11, 11, 22, 22), -(2**38), 2**38, method="fermat")
+    assert plan.moduli == (48,) and "modulo 2^48+1: exact up to 140737488355327" in plan.explain()
+    with pytest.raises(InputError, match=r"2\^48\+1 is there for up to 16 channels, not 17"):
+        software_plan.choose((16, 17, 96, 11, 11, 22, 22), -(2**38), 2**38, moduli=(48,))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("ends", ["low", "high", "mixed"])
 def test_extreme_values(backend, kind, ends):
