@@ -17,6 +17,8 @@ BLOCKS: dict[str, list[tuple[int, tuple[int, ...], int, float]]] = {
 # (depth, width, price, tables that are counted)
 DISTRIBUTED = {"xc7": [(32, 6, 8, 4), (64, 3, 8, 4)], "ecp5": [(16, 4, 4, 6)]}
 LOGIC_BIT = {"xc7": 1 / 64, "ecp5": 1 / 16}
+MULTIPLEXER = {"xc7": 0.0, "ecp5": 0.5}     # added to the price, for a bit of each further row of distributed memory
+DEAR = {"xc7": 0.98, "ecp5": 1.001}         # of a block's price: distributed memory that costs more becomes one
 CONTROL = 10        # tables of the address comparison and enables around an ecp5 block that is read as it is written, fitted
 
 
@@ -70,9 +72,9 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
         rows = ceil(store.words / depth)
         count = rows * ceil(store.width / width)
         selecting = store.width * (rows > 1) * ceil((rows - 1) / (3 if family == "xc7" else 1))
-        found.append((count * price, count * tables + selecting))
+        found.append((count * price + MULTIPLEXER[family] * store.width * (rows - 1), count * tables + selecting))
     price, tables = min(found)
-    if store.clocked and price >= 0.98 * block_price:
+    if store.clocked and price >= DEAR[family] * block_price:
         if family == "ecp5":    # its blocks do not give the old word: yosys writes a cycle later and passes the word on when it is read at once
             address = (store.words - 1).bit_length()
             return float(store.width + address + CONTROL), 2.0 * store.width + address + 2, blocks, "block"
