@@ -27,7 +27,7 @@ from fermatnet.model.network import nodes
 __all__ = ["LOGIC", "Resources", "family_of", "lut_cost", "predict"]
 
 TABLE_INPUTS = {"xc7": 6, "ecp5": 4}
-LOGIC = {"xc7": 0.93, "ecp5": 0.95}     # tables of yosys for one of the cover, fitted
+LOGIC = {"xc7": 0.93, "ecp5": 0.9}     # tables of yosys for one of the cover, fitted
 HARD_PRODUCT = 9                        # bits of a product from which yosys takes a hard multiplier
 HARD_INPUTS = {"xc7": (25, 18), "ecp5": (18, 18)}
 

@@ -69,7 +69,7 @@ class Words(Sums):
 
     def _compare(self, cell: Operator) -> int:
         """a >= b and its kin: groups of bits that fit a table into a carry chain (xc7), a subtraction's carry (ecp5), or gates."""
-        graph, (left, right) = self.graph, cell.inputs
+        left, right = cell.inputs
         a, b = [self.literal(net) for net in left], [self.literal(net) for net in right]
         if cell.operator[0] == "s":
             a[-1], b[-1] = b[-1], a[-1]
@@ -77,17 +77,27 @@ class Words(Sums):
             a, b = b, a     # a > b, or a >= b
         equal = int(cell.operator.endswith("="))
         pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
-        inputs = len({literal >> 1 for pair in pairs for literal in pair if literal > 1})
-        size = 6 if self.family == "xc7" else 4
-        groups = -(-inputs // size)
-        if inputs > size and (groups > 2 if self.family == "xc7" else len(pairs) >= SHORTEST_CHAIN["ecp5"]):
-            if self.family == "ecp5":
-                for x, y in pairs:
-                    self._position(x, y ^ 1)
-                self.made.chain += 2 * (-(-len(pairs) // 2))
-                return graph.leaf()
-            return self._grouped(pairs, size)
-        result = equal
+        if self.family == "ecp5":
+            return self._carried(pairs, equal)
+        if len({literal >> 1 for pair in pairs for literal in pair if literal > 1}) > 12:
+            return self._grouped(pairs, 6)
+        return self._gates(pairs, equal)
+
+    def _carried(self, pairs: list[tuple[int, int]], equal: int) -> int:
+        """On ecp5: low bits that a constant decides fall away, then a subtraction's carry, at an odd end a table (a few bits: gates)."""
+        while pairs and (pairs[0][0] == equal or pairs[0][1] == 1 - equal):
+            pairs = pairs[1:]
+        if len(pairs) < SHORTEST_CHAIN["ecp5"]:
+            return self._gates(pairs, equal)
+        even = len(pairs) // 2 * 2
+        for x, y in pairs[:even]:
+            self._position(x, y ^ 1)
+        self.made.chain += even
+        return self._gates(pairs[even:], self.graph.leaf())
+
+    def _gates(self, pairs: list[tuple[int, int]], result: int) -> int:
+        """Comparison bit by bit above the result of the bits below."""
+        graph = self.graph
         for x, y in pairs:
             result = graph.disj(graph.conj(x, y ^ 1), graph.conj(graph.differ(x, y) ^ 1, result))
         return result

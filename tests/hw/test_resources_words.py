@@ -1,7 +1,7 @@
 """Words of the netlist by hand: carry chains, what is dissolved into one sum, dead bits, registers that are one, products."""
 
 import pytest
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -44,6 +44,19 @@ def test_comparison_of_eight_bits():
 
     made = contents(less, 1)
     assert made.graph.cover(made.roots, 6) == 6 and contents(less, 1, "ecp5").chain == 8
+
+
+@pytest.mark.parametrize("bound, positions, tables", [(100, 10, 0), (96, 6, 1), (128, 4, 1), (2048, 0, 0), (1000, 8, 1)])
+def test_comparison_with_a_constant_on_ecp5(bound, positions, tables):
+    """12 bits: those below the constant's lowest one decide nothing; an odd bit above the chain is a table, an inverter none. Carry cells
+    as yosys makes them.."""
+    def below(m, a, b, c):
+        wide = Signal(12)
+        m.d.comb += wide.eq(Cat(a, b[:4]))
+        return wide < bound
+
+    made = contents(below, 1, "ecp5")
+    assert (made.chain, made.graph.cover(made.roots, 4)) == (positions, tables)
 
 
 def test_equal_registers_are_one():
