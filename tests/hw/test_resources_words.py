@@ -49,7 +49,7 @@ def test_comparison_of_eight_bits():
 @pytest.mark.parametrize("bound, positions, tables", [(100, 10, 0), (96, 6, 1), (128, 4, 1), (2048, 0, 0), (1000, 8, 1)])
 def test_comparison_with_a_constant_on_ecp5(bound, positions, tables):
     """12 bits: those below the constant's lowest one decide nothing; an odd bit above the chain is a table, an inverter none. Carry cells
-    as yosys makes them.."""
+    as yosys makes them."""
     def below(m, a, b, c):
         wide = Signal(12)
         m.d.comb += wide.eq(Cat(a, b[:4]))
