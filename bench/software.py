@@ -203,7 +203,7 @@ def growth(quick: bool, costs: Costs) -> Result:
 def threads(quick: bool, costs: Costs) -> Result:
     """Figure 2.5."""
     most = min(4, processors())
-    batch, rounds = (2, 2) if quick else (16, 7)
+    batch, rounds = (2, 2) if quick else (32, 7)
     table = Table(title=f"Figure 2.5: threads (batch {batch}, this machine has {most} processors for us)")
     for column in ("layer", *(f"{t} thread(s), ms" for t in range(1, most + 1)), "faster than one (least - greatest)"):
         table.add_column(column, justify="right")
@@ -282,7 +282,7 @@ def run(json_path: Path | str | None = None, plots: Path | str | None = None, qu
     console.print(f"{platform.processor() or platform.machine()}, {instructions}, torch {torch.__version__}, numpy {np.__version__}")
     found: Result = {"instructions": instructions, "torch": torch.__version__, "numpy": np.__version__, "quick": quick}
     wanted = [name for name in SECTIONS if not only or name in only]
-    costs = calibrate((3, 4, 5), rounds=1 if quick else 5) if "figures-2.2-2.4" in wanted else Costs()
+    costs = calibrate((3, 4, 5), rounds=1 if quick else 9) if "figures-2.2-2.4" in wanted else Costs()
     found["costs"] = dataclasses.asdict(costs)
     for name in wanted:
         found[name] = SECTIONS[name](quick, costs)

@@ -52,11 +52,11 @@ def ratio(slow: list[float], fast: list[float]) -> tuple[float, float, float]:
 
 
 def _stages(batch: int, channels: int, outputs: int, moduli: tuple[int, ...], n: int, tile: int, rounds: int) -> tuple[dict[str, float], int]:
-    """Least seconds by stage of a layer whose images are one tile each (1 thread, spectra cached), and its number of points."""
+    """Seconds (medians) by stage of a layer whose images are one tile each (1 thread, spectra cached), and its number of points."""
     x = np.random.default_rng(0).integers(0, 2, (batch, channels, n, n)).astype(np.int8)
     w = np.zeros((outputs, channels, n - tile + 1, n - tile + 1), np.int8)
     w[:, :, 0, 0] = np.arange(channels) < 8  # results that fit F_3; time does not depend on the values
-    best: dict[str, float] = {}
+    found: dict[str, list[float]] = {}
     for _ in range(rounds + 1):
         profile: dict[str, Any] = {}
         start = time.thread_time()
@@ -64,12 +64,13 @@ def _stages(batch: int, channels: int, outputs: int, moduli: tuple[int, ...], n:
         total = time.thread_time() - start
         profile.pop("plans")
         profile["rest"] = total - sum(profile.values())
-        best = {name: min(seconds, best.get(name, seconds)) for name, seconds in profile.items()}
+        for name, seconds in profile.items():
+            found.setdefault(name, []).append(seconds)
     clear_cache()
-    return best, n * n
+    return {name: median(seconds[1:]) for name, seconds in found.items()}, n * n
 
 
-def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 5) -> Costs:
+def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 7) -> Costs:
     """Measures the constants of `software_plan.Costs` on this machine, one thread: some seconds for each modulus.
 
     Transforms are timed at every length, with spectra that the second cache holds; the product at two depths, which separates multiply-adds from the
@@ -77,28 +78,37 @@ def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 5) -> Costs:
     saved where product and inverse are one step.
     """
     forward: dict[int, dict[int, float]] = {}
+    compare: list[float] = []
+    evicted: list[tuple[float, float]] = []
     inverse: dict[int, dict[int, float]] = {}
     product, join, saved, fetch, spill, call = {}, {}, {}, [], [], []
-    for t in moduli:
+    for t in sorted(moduli):
         forward[t], inverse[t] = {}, {}
         for n in lengths(BITS[t]):
             if n == 1:
                 continue
-            batch = max(1, 4096 // (n * n))  # spectra that fill SECOND_CACHE
-            tile = n - 2
-            stages, points = _stages(batch, 64, 64, (t,), n, tile, rounds)
+            batch = max(1, 4096 // (n * n))
+            tile, channels, outputs = n - 2, 32, 64 if n < 32 else 16  # weights that leave room in the caches
+            stages, points = _stages(batch, channels, outputs, (t,), n, tile, rounds)
             kept = (1 + tile / n) / 2
-            forward[t][n] = stages["forward"] / (batch * 64 // LANES[t] * points)
-            inverse[t][n] = stages["inverse"] / (batch * 4 * points * kept)
+            forward[t][n] = stages["forward"] / (batch * channels // LANES[t] * points)
+            inverse[t][n] = stages["inverse"] / (batch * outputs // 16 * points * kept)
             call.append(stages["rest"])
         forward[t][1], inverse[t][1] = forward[t][4], inverse[t][4]
+        cold, points = _stages(8, 128, 256, (t,), 16, 14, rounds)  # 50 MB of weights (F_5) pass by
+        warm = (8 * points * 128 // LANES[t] * forward[t][16], 8 * points * 16 * inverse[t][16] * 15 / 16)
+        sizes = (points * 8 * 128 * PACKED[t], points * 8 * 256 * RESULT[t])
+        sides = [max(0.0, cold[name] - warm[side]) / sizes[side] for side, name in enumerate(("forward", "inverse"))]
+        evicted.append((sides[0], sides[1]))
         batch, outputs, n, tile = 24, 128, 16, 12
         few, most = (_stages(batch, channels, outputs, (t,), n, tile, rounds)[0] for channels in (32, 256))
         single, points = _stages(1, 256, outputs, (t,), n, tile, rounds)
         panels, read = points * outputs // 16, points * outputs * 256 * PACKED_WEIGHT[t]
-        deeper = (most["product"] - few["product"]) / (256 - 32)  # seconds a channel: `batch` multiply-adds and reading the weights
+        fetched = points * batch * outputs * RESULT[t] * evicted[-1][0] / 2  # to write results where the weights have passed
+        deeper = (most["product"] - fetched - few["product"]) / (256 - 32)  # seconds a channel: `batch` multiply-adds and reading the weights
         joins = max(0.0, few["product"] - 32 * deeper)
         fetch.append(single["product"] / read)
+        compare.append(max(0.0, single["rest"] - call[-1]) / (256 * outputs * (n - tile + 1) ** 2))
         product[t] = (deeper - single["product"] / 256) / (panels * batch)
         join[t] = joins / (panels * batch)
         kept = (1 + (tile + 1) / n) / 2
@@ -106,11 +116,13 @@ def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 5) -> Costs:
         apart = panels * batch * (SHALLOW * product[t] + join[t] + inverse[t][n] * kept)
         saved[t] = (apart - together["finish"]) / (panels * batch)
         large, points = _stages(16, 64, 64, (t,), 32, 30, rounds)  # spectra of several megabytes
-        beyond = points * 16 * 64 * (PACKED[t] + RESULT[t]) - 2 * SECOND_CACHE
+        each = points * 16 * 64
         spilled = large["forward"] + large["inverse"] - 16 * points * (64 // LANES[t] * forward[t][32] + 4 * inverse[t][32] * 31 / 32)
-        spill.append(max(0.0, spilled) / beyond)
+        spilled -= each * (PACKED[t] * evicted[-1][0] + RESULT[t] * evicted[-1][1])
+        spill.append(max(0.0, spilled) / (each * (PACKED[t] + RESULT[t]) - 2 * SECOND_CACHE))
     alone = sum(_stages(16, 64, 64, (t,), 16, 14, rounds)[0]["inverse"] for t in (4, 5))
     both = _stages(16, 64, 64, (4, 5), 16, 14, rounds)[0]["inverse"]
     garner = max(0.0, both - alone) / (16 * 64 * 14 * 14)
     middle = statistics.median
-    return Costs(forward, inverse, product, join, middle(fetch), middle(spill), garner, middle(call), saved, COSTS.direct)
+    # what memory costs belongs to the machine, and shows best with the largest modulus, whose spectra are the largest
+    return Costs(forward, inverse, product, join, fetch[-1], spill[-1], evicted[-1], compare[-1], garner, middle(call), saved, COSTS.direct)

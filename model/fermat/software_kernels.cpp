@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -73,10 +74,41 @@ template <class F> static void parallel_for(long n, int threads, F body) {
     for (auto &t : pool) t.join();
 }
 
+// Blocks of memory that threads gave back, up to 64 MiB: a thread of the next call would pay for fresh pages, as much as for its transforms.
+class Blocks {
+    std::mutex guard;
+    std::vector<std::pair<size_t, void *>> kept;
+    size_t total = 0;
+public:
+    void *take(size_t bytes) {
+        {
+            std::lock_guard<std::mutex> lock(guard);
+            for (auto it = kept.begin(); it != kept.end(); ++it)
+                if (it->first == bytes) {
+                    void *p = it->second;
+                    kept.erase(it);
+                    total -= bytes;
+                    return p;
+                }
+        }
+        return std::aligned_alloc(64, bytes);
+    }
+    void give(void *p, size_t bytes) {
+        std::lock_guard<std::mutex> lock(guard);
+        kept.emplace_back(bytes, p);
+        for (total += bytes; total > (size_t(64) << 20); kept.erase(kept.begin())) total -= kept.front().first, std::free(kept.front().second);
+    }
+};
+static Blocks &blocks() {
+    static Blocks *all = new Blocks;  // never destroyed: threads of the caller may outlive everything static
+    return *all;
+}
+
 template <class T> struct Buffer {  // 64-byte aligned scratch of one thread
+    const size_t bytes;
     T *p;
-    explicit Buffer(size_t n) : p(static_cast<T *>(std::aligned_alloc(64, (n * sizeof(T) / 64 + 1) * 64))) {}
-    ~Buffer() { std::free(p); }
+    explicit Buffer(size_t n) : bytes((n * sizeof(T) / 64 + 1) * 64), p(static_cast<T *>(blocks().take(bytes))) {}
+    ~Buffer() { blocks().give(p, bytes); }
     Buffer(const Buffer &) = delete;
 };
 
@@ -454,6 +486,9 @@ static inline W dot(W sum, const int16_t *pair, W b) {  // 16 sums of two produc
 #endif
 }
 
+// Panels stream from memory, once for each band of rows. With several rows at work the processor's own prefetching falls behind.
+static inline void ahead(const int16_t *b) { __builtin_prefetch(b, 0, 3); }
+
 // The inner loops keep their sums in registers: a local array that only fully unrolled loops touch. Each writes its sums to `out` at the end.
 template <int MR>
 __attribute__((noinline)) static void sum5(const int16_t *a, long lda, long start, long stop, const int16_t *b, W out[MR][4]) {
@@ -463,6 +498,8 @@ __attribute__((noinline)) static void sum5(const int16_t *a, long lda, long star
     for (long k = start; k < stop; k++) {
         const W b0 = load(b + k * 96), b1 = load(b + k * 96 + 32), b2 = load(b + k * 96 + 64);
         const W b3 = (W)((H)b1 + (H)b2);
+        if constexpr (MR > 1)
+            for (long line = 0; line < 3; line++) ahead(b + (k + 64) * 96 + line * 32);
 #pragma GCC unroll 6
         for (int r = 0; r < MR; r++) {
             const int16_t *row = a + r * lda + 8 * k;
@@ -483,6 +520,7 @@ __attribute__((noinline)) static void sum4(const int16_t *a, long lda, long star
     for (int r = 0; r < MR; r++) low[r] = high[r] = W{};
     for (long k = start; k < stop; k++) {
         const W b0 = load(b + k * 32);
+        if constexpr (MR > 1) ahead(b + (k + 128) * 32);
 #pragma GCC unroll 12
         for (int r = 0; r < MR; r++) {
             low[r] = dot(low[r], a + r * lda + 4 * k, b0);
@@ -500,6 +538,7 @@ __attribute__((noinline)) static void sum3(const int16_t *a, long lda, long star
     for (int r = 0; r < MR; r++) s[r] = W{};
     for (long k = start; k < stop; k++) {
         const W b0 = load(b + k * 32);
+        if constexpr (MR > 1) ahead(b + (k + 128) * 32);
 #pragma GCC unroll 14
         for (int r = 0; r < MR; r++) s[r] = dot(s[r], a + r * lda + 2 * k, b0);
     }

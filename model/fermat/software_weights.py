@@ -14,7 +14,7 @@ import numpy as np
 from fermatnet.model.fermat.software_build import library
 from fermatnet.model.fermat.software_plan import BITS, PACKED_WEIGHT, SoftwarePlan, output_interval
 
-__all__ = ["Spectrum", "WeightCache", "Weights", "address", "constants", "spaced"]
+__all__ = ["Spectrum", "WeightCache", "Weights", "address", "aligned", "constants", "spaced"]
 
 F5 = (1 << 32) + 1
 
@@ -22,6 +22,13 @@ F5 = (1 << 32) + 1
 def address(a: np.ndarray | None) -> int | None:
     """Pointer to the first element, for the compiled part."""
     return None if a is None else a.ctypes.data
+
+
+def aligned(size: int) -> np.ndarray:
+    """`size` bytes of zeros that begin on a cache line (numpy's large arrays begin 16 bytes behind one, and each load of 64 bytes would meet two)."""
+    whole = np.zeros(size + 63, np.uint8)
+    start = -whole.ctypes.data % 64
+    return whole[start : start + size]
 
 
 def spaced(size: int) -> int:
@@ -66,7 +73,7 @@ def spectrum(w: np.ndarray, t: int, points: tuple[int, int], threads: int) -> Sp
         marks = np.empty((channels, total, panels), np.uint16)
         repeats = compiled.fermat_exceptions(address(w), address(strides), outputs, channels, kh, kw, *points, shift, address(extra), address(marks), threads)
     depth = (channels + repeats + 1) // 2 * 2
-    packed = np.zeros(total * spaced(panels * depth * PACKED_WEIGHT[t] * 16) // 2, np.int16)
+    packed = aligned(total * spaced(panels * depth * PACKED_WEIGHT[t] * 16)).view(np.int16)
     compiled.fermat_weights(t, address(w), address(strides), outputs, channels, kh, kw, *points, depth, shift, address(packed), threads)
     if repeats:
         compiled.fermat_augment_weights(outputs, channels, total, depth, repeats, address(extra), address(marks), address(packed))
