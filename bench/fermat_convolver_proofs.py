@@ -84,12 +84,23 @@ def parts(name: str) -> dict[str, Callable[[], Harness]]:
         found[f"2^{path.b}+1 spectra"] = partial(lambda k: Spectra(engine(name).paths[k]), k)
         found[f"2^{path.b}+1 sums"] = partial(lambda k: Sums(engine(name).paths[k]), k)
         if probe.reader is None:
-            found[f"2^{path.b}+1 weights"] = partial(lambda k: Kernels(engine(name).paths[k].source, probe.jobs), k)
+            found[f"2^{path.b}+1 weights"] = partial(lambda k: _stored(engine(name), k, probe.jobs), k)
     if probe.reader is not None:
-        found["weights"] = lambda: Kernels(engine(name).reader, probe.jobs)
+        found["weights"] = lambda: _computed(engine(name), probe.jobs)
     for cycles in sorted(_delays(probe) - {0}):
         found[f"collection, {cycles} edges"] = partial(Lines, cycles)
     return found
+
+
+def _stored(convolver: Convolver, k: int, jobs: int) -> Kernels:
+    source = convolver.paths[k].source
+    assert source is not None
+    return Kernels(source, jobs)
+
+
+def _computed(convolver: Convolver, jobs: int) -> Kernels:
+    assert convolver.reader is not None
+    return Kernels(convolver.reader, jobs)
 
 
 def _delays(convolver: Convolver) -> set[int]:
