@@ -28,7 +28,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software_build import library
 from fermatnet.model.fermat.software_convolution import clear_cache, convolve, explain, processors
 from fermatnet.model.fermat.software_counts import direct_count, plan_count, thesis_count, unified
-from fermatnet.model.fermat.software_plan import Costs, choose, fermat_stages
+from fermatnet.model.fermat.software_plan import Costs, choose, fermat_stages, name
 
 __all__ = ["LAYERS", "SECTIONS", "run"]
 
@@ -100,7 +100,7 @@ def mismatches(quick: bool, costs: Costs) -> Result:
                 done, values, greatest = done + chunk, values + got.size, max(greatest, int(np.abs(got).max()))
                 clear_cache()
             plan = profile["plans"][0]
-            cells[kind] = (f"{wrong}/{done - wrong}", greatest, bound, "+".join(f"F_{t}" for t in plan.moduli))
+            cells[kind] = (f"{wrong}/{done - wrong}", greatest, bound, "+".join(map(name, plan.moduli)))
             row[kind.__name__] = {"mismatch": wrong, "match": done - wrong, "values": values, "greatest": greatest, "moduli": plan.moduli}
         rows.append(row)
         wide, narrow = cells[np.int16], cells[np.int8]
@@ -184,7 +184,7 @@ def _sweep(title: str, axis: str, points: Sequence[tuple[int, tuple[int, int, in
 
 def growth(quick: bool, costs: Costs) -> Result:
     """Figures 2.2 to 2.4, and channels: time against the cost model calibrated just before."""
-    rounds = 2 if quick else 7
+    rounds = 2 if quick else 9
     sizes = (10, 26) if quick else (10, 18, 26, 42, 58)
     kernels = (3, 7) if quick else (3, 5, 7, 9, 11)
     batches = (1, 4) if quick else (1, 2, 4, 8, 16, 32)

@@ -95,9 +95,9 @@ def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 7) -> Costs:
             inverse[t][n] = stages["inverse"] / (batch * outputs // 16 * points * kept)
             call.append(stages["rest"])
         forward[t][1], inverse[t][1] = forward[t][4], inverse[t][4]
-        cold, points = _stages(8, 128, 256, (t,), 16, 14, rounds)  # 50 MB of weights (F_5) pass by
-        warm = (8 * points * 128 // LANES[t] * forward[t][16], 8 * points * 16 * inverse[t][16] * 15 / 16)
-        sizes = (points * 8 * 128 * PACKED[t], points * 8 * 256 * RESULT[t])
+        cold, points = _stages(16, 192, 128, (t,), 16, 14, rounds)  # 38 MB of weights (F_5) pass by
+        warm = (16 * points * 192 // LANES[t] * forward[t][16], 16 * points * 8 * inverse[t][16] * 15 / 16)
+        sizes = (points * 16 * 192 * PACKED[t], points * 16 * 128 * RESULT[t])
         sides = [max(0.0, cold[name] - warm[side]) / sizes[side] for side, name in enumerate(("forward", "inverse"))]
         evicted.append((sides[0], sides[1]))
         batch, outputs, n, tile = 24, 128, 16, 12

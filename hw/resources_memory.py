@@ -67,12 +67,12 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
             tables, registers = _tables(family, store)
             return tables, registers * store.clocked, 0.0, "tables"
         return 0.0, 0.0, blocks, "block"
-    found = []
-    for depth, width, price, tables in DISTRIBUTED[family]:
+    found: list[tuple[float, float]] = []
+    for depth, width, price, each in DISTRIBUTED[family]:
         rows = ceil(store.words / depth)
         count = rows * ceil(store.width / width)
         selecting = store.width * (rows > 1) * ceil((rows - 1) / (3 if family == "xc7" else 1))
-        found.append((count * price + MULTIPLEXER[family] * store.width * (rows - 1), count * tables + selecting))
+        found.append((count * price + MULTIPLEXER[family] * store.width * (rows - 1), count * each + selecting))
     price, tables = min(found)
     if store.clocked and price >= DEAR[family] * block_price:
         if family == "ecp5":    # its blocks do not give the old word: yosys writes a cycle later and passes the word on when it is read at once

@@ -10,7 +10,9 @@ __all__ = ["Words"]
 
 
 class Words(Sums):
-    """Operators of a netlist."""
+    """Operators of a netlist. ``wanted``: the highest bit used of each operator's output, set by the reader."""
+
+    wanted: dict[int, int]
 
     def _operator(self, index: int, cell: Operator, bit: int) -> int:
         graph, kind = self.graph, cell.operator

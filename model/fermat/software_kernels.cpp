@@ -908,6 +908,11 @@ template <class F> static void for_set(int64_t set, F body) {
 // ------------------------------------------------------------------------------------------------------------ the loops
 // The direct method, two ways. First the loops of (2.1) as they stand; rows of x are padded by the caller so that a row of outputs, rounded up to
 // 16, may read beyond the last one (`span`), because rows of 12 or 14 would otherwise hardly use a vector unit.
+template <class T> __attribute__((noinline)) static void add_scaled(T *__restrict out, const T *__restrict from, T tap, long rows, long span, long width) {
+    for (long i = 0; i < rows; i++)  // a function of its own, because only for parameters does the compiler believe __restrict everywhere
+        for (long j = 0; j < span; j += 16)
+            for (long l = 0; l < 16; l++) out[i * span + j + l] += tap * from[i * width + j + l];
+}
 template <class T> static void direct_planes(const T *x, const T *w, T *y, long n, long c, long h, long width, long o, long kh, long kw, long ow, int threads) {
     const long oh = h - kh + 1, span = (ow + 15) / 16 * 16;
     parallel_for(n * o, threads, [&](auto each) {
@@ -919,11 +924,7 @@ template <class T> static void direct_planes(const T *x, const T *w, T *y, long 
                 for (long u = 0; u < kh; u++)
                     for (long v = 0; v < kw; v++) {
                         const T tap = w[((job % o * c + f) * kh + u) * kw + v];
-                        for (long i = 0; i < oh; i++) {
-                            const T *__restrict from = x + ((job / o * c + f) * h + i + u) * width + v;
-                            for (long j = 0; j < span; j += 16)
-                                for (long l = 0; l < 16; l++) out[i * span + j + l] += tap * from[j + l];
-                        }
+                        add_scaled(out, x + ((job / o * c + f) * h + u) * width + v, tap, oh, span, width);
                     }
             for (long i = 0; i < oh; i++) std::memcpy(y + (job * oh + i) * ow, out + i * span, sizeof(T) * ow);
         });

@@ -24,7 +24,9 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software_codegen import lengths
 
-__all__ = ["BITS", "COSTS", "MODULI", "PACKED", "PASSES", "RESULT", "SECOND_CACHE", "SHALLOW", "Costs", "SoftwarePlan", "choose", "output_interval", "widest"]
+__all__ = [
+    "BITS", "COSTS", "MODULI", "PACKED", "PASSES", "RESULT", "SECOND_CACHE", "SHALLOW", "Costs", "SoftwarePlan", "choose", "name", "output_interval", "widest",
+]  # fmt: skip
 
 BITS = {3: 8, 4: 16, 5: 32, 48: 48}  # F_t = 2**BITS[t] + 1; 48 stands for 2^48+1
 PASSES = {3: 1, 4: 2, 5: 4, 48: 9}  # passes of the 16-bit product, see software_kernels.cpp; 48: its 52-bit product in that unit
@@ -101,7 +103,7 @@ COSTS = Costs(
     join={3: 2.8e-9, 4: 2.2e-9, 5: 2.5e-9, 48: 1e-9},
     fetch=0.026e-9,
     spill=0.0,
-    evicted=(0.13e-9, 0.095e-9),
+    evicted=(0.07e-9, 0.095e-9),
     compare=0.2e-9,
     garner=0.35e-9,
     call=80e-6,
