@@ -73,8 +73,8 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
         count = rows * ceil(store.width / width)
         selecting = store.width * (rows > 1) * ceil((rows - 1) / (3 if family == "xc7" else 1))
         found.append((count * price + MULTIPLEXER[family] * store.width * (rows - 1), count * each + selecting))
-    price, tables = min(found)
-    if store.clocked and price >= DEAR[family] * block_price:
+    cheapest, tables = min(found)
+    if store.clocked and cheapest >= DEAR[family] * block_price:
         if family == "ecp5":    # its blocks do not give the old word: yosys writes a cycle later and passes the word on when it is read at once
             address = (store.words - 1).bit_length()
             return float(store.width + address + CONTROL), 2.0 * store.width + address + 2, blocks, "block"
