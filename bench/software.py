@@ -28,7 +28,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software_build import library
 from fermatnet.model.fermat.software_convolution import clear_cache, convolve, explain, processors
 from fermatnet.model.fermat.software_counts import direct_count, plan_count, thesis_count, unified
-from fermatnet.model.fermat.software_plan import Costs, choose, fermat_stages, name
+from fermatnet.model.fermat.software_plan import Costs, choose, fermat_stages, modulus_name
 
 __all__ = ["LAYERS", "SECTIONS", "run"]
 
@@ -100,7 +100,7 @@ def mismatches(quick: bool, costs: Costs) -> Result:
                 done, values, greatest = done + chunk, values + got.size, max(greatest, int(np.abs(got).max()))
                 clear_cache()
             plan = profile["plans"][0]
-            cells[kind] = (f"{wrong}/{done - wrong}", greatest, bound, "+".join(map(name, plan.moduli)))
+            cells[kind] = (f"{wrong}/{done - wrong}", greatest, bound, "+".join(map(modulus_name, plan.moduli)))
             row[kind.__name__] = {"mismatch": wrong, "match": done - wrong, "values": values, "greatest": greatest, "moduli": plan.moduli}
         rows.append(row)
         wide, narrow = cells[np.int16], cells[np.int8]

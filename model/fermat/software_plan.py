@@ -25,7 +25,8 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software_codegen import lengths
 
 __all__ = [
-    "BITS", "COSTS", "MODULI", "PACKED", "PASSES", "RESULT", "SECOND_CACHE", "SHALLOW", "Costs", "SoftwarePlan", "choose", "name", "output_interval", "widest",
+    "BITS", "COSTS", "MODULI", "PACKED", "PASSES", "RESULT", "SECOND_CACHE", "SHALLOW", "Costs", "SoftwarePlan", "choose", "modulus_name", "output_interval",
+    "widest",
 ]  # fmt: skip
 
 BITS = {3: 8, 4: 16, 5: 32, 48: 48}  # F_t = 2**BITS[t] + 1; 48 stands for 2^48+1
@@ -46,7 +47,7 @@ def modulus(moduli: tuple[int, ...]) -> int:
     return math.prod((1 << BITS[t]) + 1 for t in moduli)
 
 
-def name(t: int) -> str:
+def modulus_name(t: int) -> str:
     """How messages call a modulus."""
     return f"F_{t}" if t < 6 else f"2^{t}+1"
 
@@ -148,7 +149,7 @@ class SoftwarePlan:
         if self.method == "direct":
             lines.append(f"direct loops in 64 bits: {self.seconds * 1e3:.3g} ms expected, cheaper than any transform")
         else:
-            names = ", ".join(f"{name(t)} = 2^{BITS[t]}+1" if t < 6 else name(t) for t in self.moduli)
+            names = ", ".join(f"{modulus_name(t)} = 2^{BITS[t]}+1" if t < 6 else modulus_name(t) for t in self.moduli)
             lines.append(f"modulo {names}: exact up to {self.modulus // 2 - 1} (2^{math.log2(self.modulus / 2):.1f})")
             lines.append(
                 f"transform {self.points[0]}x{self.points[1]}, tile {self.tile[0]}x{self.tile[1]}, "
@@ -240,9 +241,9 @@ def _choose(shape: tuple[int, ...], low: int, high: int, method: str, moduli: tu
             if moduli not in fitting:
                 if moduli == (48,) and size < modulus(moduli) // 2:
                     raise InputError(f"2^48+1 is there for up to {SHALLOW} channels, not {channels}")
-                would = ", ".join(map(name, fitting[0])) if fitting else "none of the Fermat number systems here"
+                would = ", ".join(map(modulus_name, fitting[0])) if fitting else "none of the Fermat number systems here"
                 raise InputError(
-                    f"results up to {size} do not fit {', '.join(map(name, moduli))} (at most {modulus(moduli) // 2 - 1}): {would} would do"
+                    f"results up to {size} do not fit {', '.join(map(modulus_name, moduli))} (at most {modulus(moduli) // 2 - 1}): {would} would do"
                 )
             fitting = [moduli]
         for chosen in fitting:
@@ -261,11 +262,11 @@ def _choose(shape: tuple[int, ...], low: int, high: int, method: str, moduli: tu
             raise InputError(
                 f"results up to {size} (2^{math.log2(size):.1f}) may overflow: F_3, F_4 and F_5 together hold {widest()} (2^55); narrow the input or weights"
             )
-        raise InputError(f"no transform of {', '.join(map(name, fitting[0]))} fits a {kh}x{kw} kernel" + (f" at length {length}" if length else ""))
+        raise InputError(f"no transform of {', '.join(map(modulus_name, fitting[0]))} fits a {kh}x{kw} kernel" + (f" at length {length}" if length else ""))
     candidates.sort(key=lambda plan: plan.seconds)
     best = candidates[0]
     names = tuple(
-        (f"{'+'.join(map(name, c.moduli))} {c.points[0]}x{c.points[1]}" if c.method == "fermat" else "direct loops", c.seconds) for c in candidates[1:4]
+        (f"{'+'.join(map(modulus_name, c.moduli))} {c.points[0]}x{c.points[1]}" if c.method == "fermat" else "direct loops", c.seconds) for c in candidates[1:4]
     )
     return SoftwarePlan(best.method, best.moduli, best.points, best.tile, best.tiles, low, high, best.seconds, best.stages, shape, names)
 
