@@ -186,9 +186,18 @@ def draw(rows: list[dict[str, Any]], folder: Path) -> Path:
     return path
 
 
-def run(json_path: Path | None = None, *, quick: bool = False, parts_file: Path | None = None, pictures: Path | None = None) -> dict[str, Any]:
-    """Prints the tables; writes the figures as JSON and the pictures beside it, or into ``pictures``. ``quick`` leaves out the layers of table 2.2."""
+def run(
+    json_path: Path | None = None, *, quick: bool = False, parts_file: Path | None = None, pictures: Path | None = None, results: str | Path | None = None
+) -> dict[str, Any]:
+    """Prints the tables; writes the figures as JSON and the pictures beside it, or into ``pictures``. ``quick`` leaves out the layers of table 2.2.
+
+    ``parts_file``: a JSONL file that keeps every synthesised part, to go on from. ``results`` FILE.jsonl: parts in FILE-parts.jsonl, simulated
+    tiles in FILE-tiles.jsonl.
+    """
     console = Console(width=200)
+    beside = None if results is None else Path(results)
+    if parts_file is None and beside is not None:
+        parts_file = beside.with_name(f"{beside.stem}-parts.jsonl")
     parts = Parts(console, parts_file)
     rows = []
     for row in ROWS:
@@ -207,7 +216,10 @@ def run(json_path: Path | None = None, *, quick: bool = False, parts_file: Path 
         fermat_growth.draw(grown, folder)
     if not quick:
         result["reference"] = [_show(console, fermat_layers.reference(i, bits)) for bits in (8, 16) for i in range(5)]
-        result["tiles"] = [_show(console, {"index": i, **fermat_layers.tile(i, bits, products)}) for i, bits, products in fermat_layers.TILES]
+        if beside is not None:
+            result["tiles"] = [_show(console, row) for row in fermat_layers.tiles(beside.with_name(f"{beside.stem}-tiles.jsonl"))]
+        else:
+            result["tiles"] = [_show(console, {"index": i, **fermat_layers.tile(i, bits, products)}) for i, bits, products in fermat_layers.TILES]
     if json_path is not None:
         json_path.write_text(json.dumps(result, indent=1) + "\n")
     return result
