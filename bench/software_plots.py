@@ -75,6 +75,7 @@ def draw(found: dict[str, Any], folder: Path) -> list[Path]:
         axes.axhline(1, color="black", linewidth=0.8)
         axes.set_yscale("log")
         axes.set_xticks([j + 0.33 for j in range(len(rows))], [f"k={row['layer'][0]}\n{row['layer'][2]}→{row['layer'][3]}" for row in rows], fontsize=7)
+        axes.set_ylim(top=4 * axes.get_ylim()[1])  # room for the legend above the bars
         axes.legend(fontsize=6, ncols=3)
         paths.append(_save(figure, folder / "table-2-3.svg"))
     return paths
