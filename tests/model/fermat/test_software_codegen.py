@@ -30,7 +30,7 @@ def reverse(i, n):
     return int(format(i, "b").zfill(n.bit_length() - 1)[::-1], 2) if n > 1 else 0
 
 
-@pytest.mark.parametrize(("b", "lane", "length"), [(b, lane, n) for b, lane in ((8, 32), (16, 32), (32, 64)) for n in codegen.lengths(b)])
+@pytest.mark.parametrize(("b", "lane", "length"), [(b, lane, n) for b, lane in ((8, 32), (16, 32), (32, 64), (48, 64)) for n in codegen.lengths(b)])
 def test_lines_compute_the_transform_at_the_ends_of_the_interval(b, lane, length):
     f, half = (1 << b) + 1, (1 << (b - 1)) + 1
     root2 = (1 << (3 * b // 4)) - (1 << (b // 4))
@@ -50,6 +50,26 @@ def test_lines_compute_the_transform_at_the_ends_of_the_interval(b, lane, length
         for j in range(length):
             assert (z[j] - sum(wide[reverse(k, length)] * pow(alpha, -j * k, f) for k in range(length))) % f == 0
             assert abs(z[j]) <= 2 << b
+
+
+@pytest.mark.parametrize(("b", "lane"), [(8, 32), (16, 32), (32, 64), (48, 64)])
+def test_every_interval_holds_the_values_at_its_ends(b, lane):
+    """Shifts, rotations and reductions of the ends of random intervals: congruent, and inside what the generator says of them."""
+    random, f = np.random.default_rng(b), (1 << b) + 1
+    for _ in range(300):
+        size = 1 << int(random.integers(1, lane - 1))
+        lo, hi = sorted(int(v) for v in random.integers(-size, size, 2))
+        s = int(random.integers(0, b))
+        for kind, factor in (("shift", 1 << s), ("reduce", 1), ("balance", 1)):
+            line = codegen.Line(b, lane)
+            given = codegen.Interval("a", lo, hi)
+            result = line.shift(given, s) if kind == "shift" else getattr(line, kind)(given)
+            for a in (lo, hi, (lo + hi) // 2, min(max(-1, lo), hi), min(max(0, lo), hi)):
+                scope = {"S": int, "a": a}
+                for text in line.body:
+                    name, expression = text.strip().removeprefix("const V ").rstrip(";").split(" = ")
+                    scope[name] = eval(expression, {}, scope)
+                assert result.lo <= scope[result.name] <= result.hi and (scope[result.name] - a * factor) % f == 0
 
 
 def test_the_proof_refuses_a_lane_that_is_too_narrow():
