@@ -1,5 +1,7 @@
 """Queues: computed depths keep the pace, one place less costs cycles; rings and timing models against the RTL."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module, unsigned
@@ -114,3 +116,14 @@ def test_random_networks_that_were_mispredicted(seed, most_cycles):
     pytest.importorskip("onnxruntime")
     outcome, _ = check_seed(seed, most_cycles)
     assert not outcome.problem and outcome.latency_exact
+
+
+def test_two_images_a_period_apart_are_not_yet_steady(monkeypatch):
+    """Three images whose last two happen to leave a period apart: more are unrolled, until three do."""
+    def forward(net, models, plan, offered):
+        images = len(offered)
+        return {"out": np.cumsum([0, 71, 64] + [64] * (images - 3))[:images]}, {}
+
+    monkeypatch.setattr(schedule, "_forward", forward)
+    images, times, _ = schedule._steady(SimpleNamespace(output="out"), {}, {}, np.zeros(1, np.int64), 64)
+    assert images == 6 and (np.diff(times["out"][-3:]) == 64).all()
