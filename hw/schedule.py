@@ -60,8 +60,8 @@ class Schedule:
 
     ``period`` cycles an image; ``latency`` from the first beat taken to the first beat offered when nothing waits for room: exact in a chain.
     Where a tensor has several readers, a branch just deep enough for the steady state (a queue, or the two places that cut ``ready``) can be full
-    while the pipeline fills, and holds the others back; then the first result comes later, after ``latency_bound`` cycles at the most. Queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one
-    image of the steady state.
+    while the pipeline fills, and holds the others back; then the first result comes later, after ``latency_bound`` cycles at the most.
+    Queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one image of the steady state.
     """
 
     period: int

@@ -16,7 +16,7 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat import software_build, software_generic
-from fermatnet.model.fermat.software_plan import PACKED, PACKED_WEIGHT, RESULT, SHALLOW, SoftwarePlan, choose, output_interval
+from fermatnet.model.fermat.software_plan import MEMBER, PACKED, PACKED_WEIGHT, RESULT, SHALLOW, SoftwarePlan, choose, output_interval
 from fermatnet.model.fermat.software_weights import WeightCache, Weights, address, constants, spaced
 
 __all__ = [
@@ -169,7 +169,7 @@ def _run_compiled(
     chunk = min(tiles, max(1, min(memory // 2, max(CACHED, 2 * per_panel * group // 16)) // per_tile))
     keep = group >= outputs
     called = (int(out.itemsize == 8), address(out_strides), threads)
-    sets = sum(64 if t == 48 else 1 << t for t in plan.moduli)
+    sets = sum(MEMBER[t] for t in plan.moduli)
     joining = constants(points)  # named, because only its address goes on
     for first in range(0, outputs, group):
         last = min(outputs, first + group)

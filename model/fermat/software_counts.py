@@ -4,12 +4,10 @@ The last is counted on the generated code: the operations each 1-D transform emi
 vectors left out. Shifts by a constant and reductions (mask, shift, subtract) take the place of the diminished-1 end-around carry.
 """
 
-from fermatnet.model.fermat.software_codegen import LAST, SMALL, transform
+from fermatnet.model.fermat.software_codegen import LANE_BITS, LAST, SMALL, transform
 from fermatnet.model.fermat.software_plan import BITS, PASSES, SoftwarePlan
 
 __all__ = ["direct_count", "plan_count", "thesis_count", "unified"]
-
-LANE = {3: 32, 4: 32, 5: 64, 48: 64}
 
 
 def direct_count(batch: int, channels: int, outputs: int, n: int, k: int) -> dict[str, int]:
@@ -44,7 +42,7 @@ def plan_count(plan: SoftwarePlan, with_weights: bool = True) -> dict[str, int]:
     points = ny * nx
     counts = {"multiply": tiles * channels * outputs * points * sum(PASSES[t] for t in plan.moduli), "add": 0, "shift": 0, "reduce": 0, "convert": 0}
     for t in plan.moduli:
-        b, lane, balanced, loose = BITS[t], LANE[t], (1 << (BITS[t] - 1)) + 1, 2 << BITS[t]
+        b, lane, balanced, loose = BITS[t], LANE_BITS[t], (1 << (BITS[t] - 1)) + 1, 2 << BITS[t]
         last = LAST[t]
         # (direction, length, bounds of input and output) -> how often; as the kinds in software_codegen.header
         runs = [

@@ -124,16 +124,18 @@ static inline int64_t balanced_scalar(int64_t x, int64_t f) {
 }
 
 // ---------------------------------------------------------------------------------------------------------------- rings
+#define PASSES(generated) /* what every ring takes from its generated namespace: transforms of n points, see software_codegen.py */ \
+    typedef generated::Pass Pass;                                          \
+    static Pass small(long n) { return generated::find_small(int(n)); }    \
+    static Pass first(long n) { return generated::find_first(int(n)); }    \
+    static Pass last(long n) { return generated::find_last(int(n)); }      \
+    static Pass back(long n) { return generated::find_back(int(n)); }      \
+    static Pass end(long n) { return generated::find_end(int(n)); }
 struct Ring3 {
     typedef f3::S S; typedef f3::V V;
     enum { LANES = 16, PA = 1, PB = 1, MR = 14 };
     static const int64_t F = 257;
-    typedef f3::Pass Pass;
-    static Pass small(long n) { return f3::find_small(int(n)); }
-    static Pass first(long n) { return f3::find_first(int(n)); }
-    static Pass last(long n) { return f3::find_last(int(n)); }
-    static Pass back(long n) { return f3::find_back(int(n)); }
-    static Pass end(long n) { return f3::find_end(int(n)); }
+    PASSES(f3)
     typedef W P;  // a plane: one limb of every lane
     static void split(V v, P planes[]) { planes[0] = v; }
     static void interleave(const P planes[], int16_t *to) {
@@ -145,12 +147,7 @@ struct Ring4 {
     typedef f4::S S; typedef f4::V V;
     enum { LANES = 16, PA = 2, PB = 1, MR = 12 };
     static const int64_t F = 65537;
-    typedef f4::Pass Pass;
-    static Pass small(long n) { return f4::find_small(int(n)); }
-    static Pass first(long n) { return f4::find_first(int(n)); }
-    static Pass last(long n) { return f4::find_last(int(n)); }
-    static Pass back(long n) { return f4::find_back(int(n)); }
-    static Pass end(long n) { return f4::find_end(int(n)); }
+    PASSES(f4)
     typedef W P;
     static void split(V v, P planes[]) {
         planes[1] = (v + S(128)) >> 8;
@@ -167,12 +164,7 @@ struct Ring5 {
     typedef f5::S S; typedef f5::V V;
     enum { LANES = 8, PA = 4, PB = 3, MR = 6 };
     static const int64_t F = 4294967297LL;
-    typedef f5::Pass Pass;
-    static Pass small(long n) { return f5::find_small(int(n)); }
-    static Pass first(long n) { return f5::find_first(int(n)); }
-    static Pass last(long n) { return f5::find_last(int(n)); }
-    static Pass back(long n) { return f5::find_back(int(n)); }
-    static Pass end(long n) { return f5::find_end(int(n)); }
+    PASSES(f5)
     // residues modulo 641 and 6700417, the latter as low + 2048 * high; the planes are 641, low, high, low + high
     typedef I8 P;
     static void split(V v, P planes[]) {
@@ -202,12 +194,7 @@ struct Ring48 {  // modulo 2^48+1; activations and weights are residues in [0, 2
     typedef f48::S S; typedef f48::V V;
     enum { LANES = 8, PA = 4, MR = 6 };  // PA: a word is four int16
     static const int64_t F = 281474976710657LL;
-    typedef f48::Pass Pass;
-    static Pass small(long n) { return f48::find_small(int(n)); }
-    static Pass first(long n) { return f48::find_first(int(n)); }
-    static Pass last(long n) { return f48::find_last(int(n)); }
-    static Pass back(long n) { return f48::find_back(int(n)); }
-    static Pass end(long n) { return f48::find_end(int(n)); }
+    PASSES(f48)
     typedef L8 P;
     static void split(V v, P planes[]) { planes[0] = v + 2 * F; }  // |v| <= 2^49
     static void interleave(const P planes[], int16_t *to) { std::memcpy(to, planes, 64); }

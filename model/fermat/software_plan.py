@@ -22,20 +22,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.software_codegen import lengths
+from fermatnet.model.fermat.software_codegen import BITS, lengths
 
 __all__ = [
-    "BITS", "COSTS", "MODULI", "PACKED", "PASSES", "RESULT", "SECOND_CACHE", "SHALLOW", "Costs", "SoftwarePlan", "choose", "modulus_name", "output_interval",
-    "widest",
+    "BITS", "COSTS", "MEMBER", "MODULI", "PACKED", "PASSES", "RESULT", "SECOND_CACHE", "SHALLOW",
+    "Costs", "SoftwarePlan", "choose", "modulus_name", "output_interval", "widest",
 ]  # fmt: skip
 
-BITS = {3: 8, 4: 16, 5: 32, 48: 48}  # F_t = 2**BITS[t] + 1; 48 stands for 2^48+1
 PASSES = {3: 1, 4: 2, 5: 4, 48: 9}  # passes of the 16-bit product, see software_kernels.cpp; 48: its 52-bit product in that unit
 LANES = {3: 16, 4: 16, 5: 8, 48: 8}  # channels a vector holds
 MODULI = ((3,), (4,), (3, 4), (5,), (3, 5), (48,), (4, 5), (3, 4, 5))  # by product
 PACKED = {3: 2, 4: 4, 5: 8, 48: 8}  # bytes of one activation in a spectrum; a weight takes 2, 2, 6 and 8, a result 4, 4, 8 and 8
 PACKED_WEIGHT = {3: 2, 4: 2, 5: 6, 48: 8}
 RESULT = {3: 4, 4: 4, 5: 8, 48: 8}
+MEMBER = {3: 8, 4: 16, 5: 32, 48: 64}  # bit of a set of moduli, in the C++
 ROWS = {3: 14, 4: 12, 5: 6, 48: 6}  # tiles whose sums fit the registers
 SECOND_CACHE = 2 << 20
 CACHES = 15 << 20  # what a core may count on before weights that stream past push out activations and results
