@@ -30,7 +30,7 @@ from fermatnet.hw.fermat.residue import Reconstruct, WideEncoder
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d
 from fermatnet.hw.fermat.weight_source import WeightReader
 from fermatnet.hw.integer import IntegerArray
-from fermatnet.hw.layers import Pipeline
+from fermatnet.hw.layers.pipeline import Pipeline
 from fermatnet.hw.stream.window import SlidingWindow, ring_rows
 from fermatnet.hw.verilog import emit
 from fermatnet.model.fermat.cost import block_rams

@@ -18,7 +18,8 @@ from fermatnet.hw import folding, resources_layers, schedule, verilog
 from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.envelope import Bounds, bounds_of, envelope, fill
 from fermatnet.hw.external import Scoped, weight_bits
-from fermatnet.hw.layers import Fold, Layer, Matrix, Pace, Pipeline, beats_of, layer_of, link, shape_of
+from fermatnet.hw.layers import Fold, Layer, Matrix, Pace, beats_of, layer_of, shape_of
+from fermatnet.hw.layers.pipeline import Pipeline
 from fermatnet.hw.package import core_file, waivers
 from fermatnet.hw.reload import BANK_VERILOG, Loader, LoadPlatform, load_words
 from fermatnet.hw.resources import lut_cost
@@ -26,6 +27,7 @@ from fermatnet.hw.schedule import Edge, Schedule
 from fermatnet.hw.stream.axi import AxiStreamIn, AxiStreamOut, field_bits
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.fork import Fork
+from fermatnet.hw.stream.link import link
 from fermatnet.hw.stream.width import WidthConverter
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
