@@ -28,7 +28,7 @@ def bounds_of(net: Network) -> Bounds:
     bounds: Bounds = {}
     for node in net.nodes:
         if isinstance(node, nodes.Dense):
-            bounds[node.name] = {"bias": _power(node.bias)}
+            bounds[node.name] = {"bias": _power(node.bias) if node.bias.size else 0}
         elif isinstance(node, nodes.Affine):
             bounds[node.name] = {"multiplier": min(_power(node.multiplier), (1 << 17) - 1), "offset": _power(node.offset)}
     return bounds
@@ -81,21 +81,11 @@ def fill(component: Any, layer: Any, node: Any) -> None:
         block.weight = node.levels_w.astype(np.int64)[matrix] if isinstance(node, nodes.PiecewiseConv) else matrix
     elif isinstance(block, IntegerArray):
         block.weight = type(layer)(layer.net, node).matrix.astype(np.int64)
-        if isinstance(node, nodes.Dense) and node.bias.size:
-            block.bias = node.bias.astype(np.int64)
-        if len(block.bias) == block.pe:
-            _refuse(node, "its bias is a constant", "give it more than one output fold")
+        if isinstance(node, nodes.Dense):
+            block.bias = node.bias.astype(np.int64) if node.bias.size else np.zeros_like(block.bias)
     elif isinstance(block, ThresholdUnit):
         real = ThresholdUnit(node.thresholds, node.sign, block.x_shape, lanes=block.lanes)
         real._MustUse__used = True
         block.bounds, block.sign = real.bounds, real.sign
-        if block.cycles == 1:
-            _refuse(node, "its thresholds are constants", "fold it so that a pixel takes more than one beat")
     elif isinstance(block, AffineUnit):
         block.multiplier, block.offset = node.multiplier.astype(np.int64), node.offset.astype(np.int64)
-        if block.cycles == 1:
-            _refuse(node, "its factors are constants", "fold it so that a pixel takes more than one beat")
-
-
-def _refuse(node: Any, what: str, instead: str) -> None:
-    raise InputError(f"layer {node.name!r} cannot be reloadable: {what}; {instead}")

@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.memory import Rom
+from fermatnet.hw.memory import Rom, constant, reloadable
 from fermatnet.hw.piecewise.pipeline import elastic, range_shape
 from fermatnet.hw.piecewise.thresholds import pack_words, shape_range
 from fermatnet.model.errors import InputError
@@ -91,6 +91,7 @@ class IntegerArray(wiring.Component):
         self.folding = Folding(self.weight.shape[0], self.weight.shape[1], pe, simd)
         self.latency, self.cycles = self.folding.beats + 2, self.folding.cycles
         self.weight_shape = range_shape(min(int(self.weight.min()), 0), max(int(self.weight.max()), 0))
+        self.biased = bool(self.bias.any())  # by the bounds, where weights are reloadable
         self.bias_shape = range_shape(min(int(self.bias.min()), 0), max(int(self.bias.max()), 0))
         lo, hi = shape_range(self.x_shape)
         products = np.stack([self.weight * lo, self.weight * hi])
@@ -131,7 +132,7 @@ class IntegerArray(wiring.Component):
         with m.If(move & last):
             m.d.sync += self.o.valid.eq(1)
         weights = data.ArrayLayout(data.ArrayLayout(self.weight_shape, self.simd), self.pe)(rom.data)
-        bias = self._bias(m, move & last)
+        bias = self._bias(m, platform, move & last)
         for n in range(self.pe):
             products = [Signal(_product_shape(self.weight_shape, self.x_shape), name=f"product{n}_{k}") for k in range(self.simd)]
             with m.If(enables[1]):
@@ -148,12 +149,15 @@ class IntegerArray(wiring.Component):
                 m.d.sync += self.o.payload[n].eq(total)
         return m
 
-    def _bias(self, m: Module, done) -> data.View:
+    def _bias(self, m: Module, platform, done) -> data.View:
         """Bias of the outputs now accumulating: a constant, or a memory read ahead for the next fold."""
         layout = data.ArrayLayout(self.bias_shape, self.pe)
         rows = pack_words([[(b, self.bias_shape.width) for b in row] for row in self.bias.reshape(-1, self.pe)])
-        if len(set(rows)) == 1:
+        loads = self.biased and reloadable(platform)
+        if len(set(rows)) == 1 and not loads:
             return Signal(layout, init=layout.from_bits(rows[0]), name="bias")
+        if len(rows) == 1:
+            return layout(constant(m, platform, layout.size, rows[0], "bias"))
         m.submodules.bias = rom = Rom(layout.size, rows, "bias")
         fold, primed = Signal(range(len(rows))), Signal()
         following = Mux(fold == len(rows) - 1, 0, fold + 1)

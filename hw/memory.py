@@ -4,11 +4,11 @@ import operator
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from amaranth.hdl import ClockSignal, Instance, Module
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["ROM_MODULE", "ROM_VERILOG", "MemoryPlatform", "Rom"]
+__all__ = ["ROM_MODULE", "ROM_VERILOG", "MemoryPlatform", "Rom", "constant", "reloadable"]
 
 ROM_MODULE = "fermatnet_rom"
 
@@ -105,3 +105,17 @@ class Rom(wiring.Component):
             port = rom.read_port()
             m.d.comb += [port.addr.eq(self.addr), port.en.eq(self.en), self.data.eq(port.data)]
         return m
+
+
+def reloadable(platform: Any) -> bool:
+    """Whether contents change at run time, so that nothing may be made of what they happen to be now."""
+    return getattr(platform, "reloadable", False)
+
+
+def constant(m: Module, platform: Any, width: int, word: int, name: str) -> Value:
+    """A word of weights that never changes; where they can be reloaded, a memory of this one word, read in every cycle."""
+    if not reloadable(platform):
+        return Const(word, width)
+    m.submodules[name] = rom = Rom(width, [word], name)
+    m.d.comb += rom.en.eq(1)
+    return rom.data

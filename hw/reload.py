@@ -73,6 +73,8 @@ def load_words(layout: Layout) -> list[int]:
 class LoadPlatform:
     """Elaboration platform that makes every memory of a design reloadable from one ``Loader``."""
 
+    reloadable = True
+
     def __init__(self, outer: Any, loader: "Loader"):
         self._outer, self._loader = outer, loader
 

@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.memory import Rom
+from fermatnet.hw.memory import Rom, constant
 from fermatnet.hw.piecewise.pipeline import elastic, range_shape
 from fermatnet.hw.piecewise.thresholds import pack_words, shape_range
 from fermatnet.model.errors import InputError
@@ -85,7 +85,7 @@ class AffineUnit(wiring.Component):
         x, stage = Signal.like(self.i.payload), 0
         factors = Signal(self.word)
         if self.cycles == 1:
-            m.d.comb += [x.eq(self.i.payload), factors.eq(Const(self.words()[0], self.word.size))]
+            m.d.comb += [x.eq(self.i.payload), factors.eq(constant(m, platform, self.word.size, self.words()[0], "affine"))]
         else:
             m.submodules.table = rom = Rom(self.word.size, self.words(), "affine")
             beat = Signal(range(self.cycles))

@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.memory import Rom
+from fermatnet.hw.memory import Rom, constant
 from fermatnet.hw.piecewise.pipeline import elastic
 from fermatnet.model.errors import InputError
 
@@ -156,7 +156,7 @@ class ThresholdUnit(wiring.Component):
         return pack_words(rows)
 
     def elaborate(self, platform) -> Module:
-        return {"parallel": self._parallel, "search": self._search, "serial": self._serial}[self.form]()
+        return self._parallel(platform) if self.form == "parallel" else self._search() if self.form == "search" else self._serial()
 
     def _search(self) -> Module:
         m = Module()
@@ -235,14 +235,14 @@ class ThresholdUnit(wiring.Component):
             m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
         return beat
 
-    def _parallel(self) -> Module:
+    def _parallel(self, platform) -> Module:
         m = Module()
         valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         x = Signal.like(self.i.payload)
         if self.cycles == 1:
             m.d.comb += x.eq(self.i.payload)
-            word = Const(self.words()[0], self.word.size)
+            word = constant(m, platform, self.word.size, self.words()[0], "thresholds")
         else:
             with m.If(enables[0]):
                 m.d.sync += x.eq(self.i.payload)
