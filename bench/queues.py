@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from fermatnet.bench.rtl import simulate_top
-from fermatnet.hw import network
+from fermatnet.hw.design import Design
 from fermatnet.hw.layers import Fold
+from fermatnet.hw.plan import plan
+from fermatnet.hw.top import Top
 from fermatnet.model.network import Network
 from fermatnet.model.network import run as reference
 from fermatnet.model.network.nodes import Add, Affine, Levels, PiecewiseConv, Threshold
@@ -31,11 +33,11 @@ def fork_and_join(depth: int) -> tuple[Network, dict[str, Fold]]:
     return Network(nodes, (2, 5, 6)), {f"conv{k}": Fold(1, 1) for k in range(depth)}
 
 
-def measured(net: Network, folds: dict[str, Fold], depths: dict[tuple[str, int], tuple[int, int]] | None = None) -> tuple[network.Design, int]:
+def measured(net: Network, folds: dict[str, Fold], depths: dict[tuple[str, int], tuple[int, int]] | None = None) -> tuple[Design, int]:
     """The design and its cycles an image in RTL; AssertionError for wrong outputs or a deadlock."""
-    design = network.plan(net, folds=folds, depths=depths)
+    design = plan(net, folds=folds, depths=depths)
     images = np.random.default_rng(1).integers(0, 256, (6, *net.input_shape)).astype(np.uint8)
-    result = simulate_top(network.Top(design), images, limit=20_000)
+    result = simulate_top(Top(design), images, limit=20_000)
     np.testing.assert_array_equal(result.outputs, reference(net, images))
     return design, result.ends[-1] - result.ends[-2]
 

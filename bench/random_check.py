@@ -10,9 +10,10 @@ import numpy as np
 
 from fermatnet.bench.random_networks import Choices, build, drawn, shrink
 from fermatnet.bench.rtl import simulate_top
-from fermatnet.hw import network
 from fermatnet.hw.layers import layer_of
+from fermatnet.hw.plan import plan
 from fermatnet.hw.schedule import CUT
+from fermatnet.hw.top import Top
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run, save
 
@@ -60,7 +61,7 @@ def check(net: Network, choices: Choices, seed: int, most_cycles: int, simulate:
         options = sorted(layer.folds(), key=layer.cycles)
         folds[name] = choices.pick([fold for fold in options if layer.cycles(fold) <= most_cycles] or options[:1])
     # A device without trees of its own: random levels would have a new tree searched for every layer.
-    design = network.plan(net, folds=folds, device="ice40-hx8k", external="none")
+    design = plan(net, folds=folds, device="ice40-hx8k", external="none")
     images = np.random.default_rng(seed).integers(0, 256, (IMAGES, *net.input_shape)).astype(np.uint8)
     expected = run(net, images)
     branches = any(len(net.consumers(name)) > 1 for name in (net.input_name, *layers))
@@ -70,7 +71,7 @@ def check(net: Network, choices: Choices, seed: int, most_cycles: int, simulate:
     if not np.array_equal(onnxruntime_run(net, images), expected):
         return Outcome(**found, problem="the reference and onnxruntime differ")
     try:
-        result = simulate(network.Top(design), images, seed=seed, calm=CALM, limit=30 * (design.cycles_per_image + design.latency_bound) + 1000)
+        result = simulate(Top(design), images, seed=seed, calm=CALM, limit=30 * (design.cycles_per_image + design.latency_bound) + 1000)
     except AssertionError as error:
         return Outcome(**found, problem=f"RTL: {error}")
     period = result.ends[CALM - 1] - result.ends[CALM - 2]

@@ -5,7 +5,7 @@ import random
 import numpy as np
 from amaranth.sim import Simulator
 
-from fermatnet.hw.network import Top
+from fermatnet.hw.top import Top
 
 __all__ = ["Run", "simulate_top"]
 

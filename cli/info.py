@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
     """Folds, cycles and predicted resources by layer."""
     from fermatnet.hw import resources_layers
-    from fermatnet.hw.network import add_resources, interface, plan
+    from fermatnet.hw.description import add_resources, interface
+    from fermatnet.hw.plan import plan
 
     resources_layers.check(device, reloadable=False)
     made = plan(net, cycles=cycles, device=device)

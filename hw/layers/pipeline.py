@@ -1,6 +1,8 @@
 # amaranth: UnusedElaboratable=no
 """The block of a layer with a window: window, two places, array."""
 
+from typing import Any
+
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 
@@ -8,7 +10,7 @@ from fermatnet.hw.external import Streamed
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.link import link
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "array_of"]
 
 
 class Pipeline(wiring.Component):
@@ -35,3 +37,8 @@ class Pipeline(wiring.Component):
         if isinstance(array, Streamed):
             wiring.connect(m, wiring.flipped(self.w), array.w)
         return m
+
+
+def array_of(component: Any) -> Any:
+    """The array of a layer's block, with or without a window before it."""
+    return component.parts[1] if isinstance(component, Pipeline) else component

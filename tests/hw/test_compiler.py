@@ -11,8 +11,10 @@ import pytest
 from fermatnet.bench.random_networks import random_network
 from fermatnet.bench.rtl import simulate_top
 from fermatnet.bench.shapes import pa_resnet
-from fermatnet.hw import network
 from fermatnet.hw.layers import Fold, layer_of
+from fermatnet.hw.network import generate
+from fermatnet.hw.plan import plan
+from fermatnet.hw.top import Top
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
 from fermatnet.model.network.nodes import Add, Conv, Dense, Levels, SumPool, Threshold
@@ -26,9 +28,9 @@ def check_rtl(net, number, pick):
     """RTL == reference, without and then with stalls; cycles between images exact, latency too where nothing queues."""
     folds = {node.name: pick(layer_of(net, node).folds()) for node in net.nodes}
     # A device without trees of its own: random levels would have a new tree searched for every layer.
-    design = network.plan(net, folds=folds, device="ice40-hx8k", external="none")
+    design = plan(net, folds=folds, device="ice40-hx8k", external="none")
     images = images_for(net, 5, number)
-    result = simulate_top(network.Top(design), images, seed=number, calm=3)
+    result = simulate_top(Top(design), images, seed=number, calm=3)
     np.testing.assert_array_equal(result.outputs, run(net, images))
     assert result.ends[2] - result.ends[1] == design.cycles_per_image
     queued = any(edge.before or edge.after for edge in design.schedule.edges.values())
@@ -50,7 +52,7 @@ def small():
 def test_generated_folder(tmp_path):
     """Twice the same bytes; the interface says what the top level has; lint is clean but for the listed waivers."""
     for name in ("a", "b"):
-        description = network.generate(small(), tmp_path / name, cycles=2500)
+        description = generate(small(), tmp_path / name, cycles=2500)
     compared = filecmp.dircmp(tmp_path / "a", tmp_path / "b")
     assert not compared.diff_files and not compared.left_only and not compared.right_only
     assert json.loads((tmp_path / "a" / "interface.json").read_text()) == description
@@ -69,7 +71,7 @@ def test_lint(tmp_path):
     from fermatnet.sim import tools
 
     tool = tools.find("verilator")
-    network.generate(small(), tmp_path / "a", cycles=2500)
+    generate(small(), tmp_path / "a", cycles=2500)
     command = ["verilator", "--lint-only", "-Wall", "fermatnet.vlt", "fermatnet.v", "--top-module", "fermatnet"]
     assert shutil.which("verilator", path=dict(tool.environ())["PATH"])
     done = subprocess.run(command, cwd=tmp_path / "a", env=tool.environ(), capture_output=True, text=True)
@@ -91,17 +93,17 @@ REFUSALS = [
 @pytest.mark.parametrize("options, message", REFUSALS)
 def test_refusals_before_anything_is_written(tmp_path, options, message):
     with pytest.raises(InputError, match=message) as caught:
-        network.generate(small(), tmp_path / "out", **options)
+        generate(small(), tmp_path / "out", **options)
     assert list(tmp_path.iterdir()) == [] and "\n" not in str(caught.value)
 
 
 def test_nearest_that_can_be_met_is_met():
     with pytest.raises(InputError) as caught:
-        network.plan(small(), cycles=10)
+        plan(small(), cycles=10)
     nearest = int(str(caught.value).split()[-3])
-    assert network.plan(small(), cycles=nearest).cycles_per_image == nearest
+    assert plan(small(), cycles=nearest).cycles_per_image == nearest
     with pytest.raises(InputError):
-        network.plan(small(), cycles=nearest - 1)
+        plan(small(), cycles=nearest - 1)
 
 
 def test_unsupported_layers_are_named():
@@ -122,13 +124,13 @@ def test_shapes_that_do_not_fit_are_named():
 def test_padding_wider_than_the_window_is_refused_by_name():
     net = Network([Conv("wide", ("image",), np.ones((2, 1, 1, 1), np.int64), pad=(1, 1, 1, 1), engine="direct")], (1, 4, 4))
     with pytest.raises(InputError, match=r"'wide'.*padding"):
-        network.plan(net)
+        plan(net)
 
 
 def test_a_full_folder_is_kept(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
-        network.generate(small(), tmp_path, cycles=3000)
+        generate(small(), tmp_path, cycles=3000)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -143,7 +145,7 @@ def test_names_that_verilog_has_no_use_for():
     limits = np.array([[10, 90], [40, 200]])
     nodes = [Threshold("1/act.a", ("image",), limits, np.ones(2, np.int8)), Levels("1/act_a", ("1/act.a",), np.array([0, 3, 9])),
              SumPool("sink", ("1/act_a",))]
-    design = network.plan(Network(nodes, (2, 3, 3)))
+    design = plan(Network(nodes, (2, 3, 3)))
     assert len(set(design.instances().values())) == 3 and all(name.isidentifier() for name in design.instances().values())
     images = images_for(design.net, 2, 0)
-    np.testing.assert_array_equal(simulate_top(network.Top(design), images).outputs, run(design.net, images))
+    np.testing.assert_array_equal(simulate_top(Top(design), images).outputs, run(design.net, images))

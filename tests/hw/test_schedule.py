@@ -10,7 +10,8 @@ from amaranth.sim import Simulator
 
 from fermatnet.bench.queues import fork_and_join, measured
 from fermatnet.bench.random_check import check_seed
-from fermatnet.hw import network, schedule, timing
+from fermatnet.hw import schedule, timing
+from fermatnet.hw.plan import plan
 from fermatnet.hw.stream.width import WidthConverter
 
 
@@ -34,7 +35,7 @@ def test_the_schedule_uses_every_place_and_no_more():
     """Replaying the beats of the steady state: at the fullest moment they fill the queue, the register of the level table before
     it, and the one that the fork's producer holds back."""
     net, folds = fork_and_join(2)
-    design = network.plan(net, folds=folds)
+    design = plan(net, folds=folds)
     depth = design.schedule.edges["add", 1].after
     offered = np.concatenate([design.schedule.times["skip"] + k * design.cycles_per_image for k in range(4)])
     main = np.concatenate([design.schedule.times["scale"] + k * design.cycles_per_image for k in range(4)])

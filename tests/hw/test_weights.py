@@ -10,8 +10,10 @@ from amaranth.sim import Simulator
 
 from fermatnet.bench.rtl import simulate_top
 from fermatnet.bench.shapes import pa_mobilenet, pa_resnet
-from fermatnet.hw import network
+from fermatnet.hw.network import generate, load_burst, weight_words
+from fermatnet.hw.plan import plan
 from fermatnet.hw.reload import _crc32, load_words
+from fermatnet.hw.top import Top
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run
 
@@ -36,10 +38,10 @@ def images_for(net, count, seed=0):
 @pytest.mark.parametrize("net", [small(), pa_mobilenet((1, 4, 4), (2, 4))])
 def test_streamed_weights(net):
     names = [node.name for node in net.nodes if hasattr(node, "codes") or hasattr(node, "weight")][1:]
-    design = network.plan(net, folds={}, external=names)
-    top, images = network.Top(design), images_for(net, 5)
+    design = plan(net, folds={}, external=names)
+    top, images = Top(design), images_for(net, 5)
     assert set(top.weight_ports) == set(names)
-    feeds = {f"{prefix}": network.weight_words(design, name) for name, prefix in top.weight_ports.items()}
+    feeds = {f"{prefix}": weight_words(design, name) for name, prefix in top.weight_ports.items()}
     result = simulate_top(top, images, seed=3, calm=3, weights=feeds)
     np.testing.assert_array_equal(result.outputs, run(net, images))
     assert result.ends[2] - result.ends[1] == design.cycles_per_image
@@ -48,16 +50,16 @@ def test_streamed_weights(net):
 
 def test_as_many_weights_leave_as_do_not_fit():
     net = pa_resnet((3, 8, 8), (64, 128), (1, 1), seed=1)
-    everything = network.plan(net, folds={}, external="none")
+    everything = plan(net, folds={}, external="none")
     assert everything.external == []
-    assert network.plan(net, folds={}, device="ecp5-85k").external == []
-    outside = network.plan(net, folds={}, device="ice40-up5k").external
+    assert plan(net, folds={}, device="ecp5-85k").external == []
+    outside = plan(net, folds={}, device="ice40-up5k").external
     assert outside and "s2b1_conv2" in outside and "fc" not in outside
 
 
 def test_unknown_external_layer():
     with pytest.raises(InputError, match="'nothing' cannot come from outside"):
-        network.plan(small(), external=["nothing"])
+        plan(small(), external=["nothing"])
 
 
 def test_crc_is_zlibs():
@@ -82,7 +84,7 @@ def test_crc_is_zlibs():
 
 def run_loads(design, images, loads):
     """Streams images; before image k the burst loads[k] is sent while earlier images are still inside. Returns outputs, (ok, error)."""
-    top = network.Top(design)
+    top = Top(design)
     net, lanes = design.net, top.source_lanes
     beats = images[0].size // lanes
     words = [sum(v << (8 * k) for k, v in enumerate(row)) for row in images.transpose(0, 2, 3, 1).reshape(-1, lanes).tolist()]
@@ -130,10 +132,10 @@ def run_loads(design, images, loads):
 def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):
     first = small()
     second = with_weights_of(first, small(4))
-    network.generate(first, tmp_path / "design", reloadable=True, folds={})
-    burst = network.load_burst(second, tmp_path / "design")
+    generate(first, tmp_path / "design", reloadable=True, folds={})
+    burst = load_burst(second, tmp_path / "design")
     own = [int(line, 16) for line in (tmp_path / "design" / "load.hex").read_text().split()]
-    design = network.plan(first, folds={}, reloadable=True)
+    design = plan(first, folds={}, reloadable=True)
     images = images_for(first, 6, 2)
     flipped = [*burst[:7], burst[7] ^ 4, *burst[8:]]
     loads = {1: flipped, 2: burst[:-3], 3: [burst[0] ^ 1, *burst[1:]], 4: burst, 5: own}
@@ -145,21 +147,21 @@ def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):
 
 
 def test_loads_of_another_structure_are_refused(tmp_path):
-    network.generate(small(), tmp_path / "design", reloadable=True, folds={})
+    generate(small(), tmp_path / "design", reloadable=True, folds={})
     changed = small()
     scale = next(node for node in changed.nodes if hasattr(node, "shift"))
     scale.shift += 1        # a shift is wiring; levels, for instance, are contents where planes are powers of two
     with pytest.raises(InputError, match="another structure"):
-        network.load_burst(Network(changed.nodes, changed.input_shape), tmp_path / "design")
+        load_burst(Network(changed.nodes, changed.input_shape), tmp_path / "design")
     beyond = small()
     beyond.nodes[-1].bias[0] = 1 << 20
     with pytest.raises(InputError, match="'fc': its bias goes beyond"):
-        network.load_burst(Network(beyond.nodes, beyond.input_shape), tmp_path / "design")
+        load_burst(Network(beyond.nodes, beyond.input_shape), tmp_path / "design")
     with pytest.raises(InputError, match="layers are not those"):
-        network.load_burst(pa_mobilenet((1, 4, 4), (2,)), tmp_path / "design")
-    network.generate(small(), tmp_path / "plain", folds={})
+        load_burst(pa_mobilenet((1, 4, 4), (2,)), tmp_path / "design")
+    generate(small(), tmp_path / "plain", folds={})
     with pytest.raises(InputError, match="no reloadable design"):
-        network.load_burst(small(), tmp_path / "plain")
+        load_burst(small(), tmp_path / "plain")
 
 
 def test_load_words_are_signature_contents_and_checksum():
