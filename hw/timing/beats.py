@@ -1,0 +1,97 @@
+"""Blocks with one input whose beats move in a fixed pattern: as they come, in runs, collected, serialised, or only some of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fermatnet.hw.timing.spacing import FAR, earliest, latest
+
+__all__ = ["Chain", "Collect", "Repack", "Runs", "Select", "Serialise"]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Passes every beat ``latency`` cycles later, one in ``gap`` cycles at most."""
+
+    latency: int
+    gap: int = 1
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        taken = earliest(offered, self.gap)
+        return taken, taken + self.latency
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        return latest(wanted - self.latency, period, self.gap)
+
+
+@dataclass(frozen=True)
+class Serialise:
+    """One beat in, ``ratio`` out, the first one cycle later; takes the next one as the last piece leaves."""
+
+    ratio: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        taken = earliest(offered, self.ratio)
+        return taken, (taken[:, None] + 1 + np.arange(self.ratio)).reshape(-1)
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        return latest((wanted.reshape(-1, self.ratio) - 1 - np.arange(self.ratio)).min(axis=1), period, self.ratio)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """One beat out for ``beats`` in, ``delay`` cycles after the last of them: folded sums without a window, arg max."""
+
+    beats: int
+    delay: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        taken = earliest(offered)
+        return taken, taken[self.beats - 1 :: self.beats] + self.delay
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        inputs = np.full(len(wanted) * self.beats, FAR)
+        inputs[self.beats - 1 :: self.beats] = wanted - self.delay
+        return latest(inputs, period)
+
+
+def Collect(ratio: int) -> Runs:
+    """``ratio`` beats in, one out, one cycle after the last."""
+    return Runs(ratio, 1)
+
+
+@dataclass(frozen=True)
+class Repack:
+    """Collects ``collect`` beats and serialises the whole into ``ratio``: the whole waits in the collector until the serialiser takes it, and
+    no beat of the next one comes in before."""
+
+    collect: int
+    ratio: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        complete = earliest(offered)[self.collect - 1 :: self.collect]
+        moved = earliest(complete + 1, max(self.collect, self.ratio))
+        free = offered.copy()
+        free[self.collect :: self.collect] = np.maximum(free[self.collect :: self.collect], moved[:-1])
+        return earliest(free), (moved[:, None] + 1 + np.arange(self.ratio)).reshape(-1)
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        return Collect(self.collect).backward(Serialise(self.ratio).backward(wanted, period), period)
+
+
+@dataclass(frozen=True, eq=False)
+class Select:
+    """One beat out, ``delay`` cycles after each of the chosen beats of an image of ``beats``: sums over windows."""
+
+    beats: int
+    chosen: np.ndarray
+    delay: int
+
+    def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        taken = earliest(offered)
+        return taken, taken.reshape(-1, self.beats)[:, self.chosen].reshape(-1) + self.delay
+
+    def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
+        inputs = np.full(self.beats, FAR)
+        inputs[self.chosen] = wanted - self.delay
+        return latest(inputs, period)
