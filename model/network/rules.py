@@ -42,7 +42,7 @@ def _array(value: np.ndarray, ndim: int, what: str, lo: int, hi: int) -> None:
 
 def _levels(levels: np.ndarray, what: str, zero_at: int, lo: int) -> None:
     _array(levels, 1, what, lo, 127)
-    _need(bool((np.diff(levels.astype(np.int64)) >= 0).all()), f"{what} must be sorted, not {levels.tolist()}")
+    _need(bool((np.diff(levels.astype(np.int64)) > 0).all()), f"{what} must ascend, not {levels.tolist()}")
     _need(int(levels[zero_at]) == 0, f"{what} must hold 0 at place {zero_at}, not {int(levels[zero_at])}")
 
 
@@ -179,6 +179,8 @@ def _dense(node: Dense, x: TensorType) -> TensorType:
     size = x.shape[0] * x.shape[1] * x.shape[2]
     _need(node.weight.shape[1] == size, f"weights for {node.weight.shape[1]} inputs, the input has {size}")
     _need(node.bias.size == 0 or node.bias.shape == node.weight.shape[:1], f"bias must be empty or of {node.weight.shape[0]} outputs")
+    if node.bias.size:
+        _array(node.bias, 1, "bias", -_LIMIT, _LIMIT - 1)
     return _bounded((node.weight.shape[0], 1, 1), *weighted_range(node.weight, x.lo, x.hi, node.bias))
 
 

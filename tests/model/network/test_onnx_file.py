@@ -10,7 +10,7 @@ import pytest
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
 from fermatnet.model.network.nodes import Affine, Conv, Threshold
-from fermatnet.model.network.onnx_file import to_model
+from fermatnet.model.network.onnx_model import structure_digest, to_model, weights_digest
 
 from .samples import digits_like, everything
 
@@ -94,6 +94,56 @@ def test_foreign_and_truncated_files(tmp_path):
         assert "\n" not in str(caught.value) and f"{name}.onnx" in str(caught.value)
 
 
+def signed_again(model: onnx.ModelProto) -> bytes:
+    """A changed model with the hashes of what it holds now, as one who means to deceive would write it."""
+    entries = {entry.key: entry for entry in model.metadata_props}
+    entries["fermatnet.sha256"].value = weights_digest(model)
+    entries["fermatnet.sha256_structure"].value = structure_digest(model)
+    return model.SerializeToString(deterministic=True)
+
+
+def _node(model: onnx.ModelProto, name: str) -> onnx.NodeProto:
+    return next(node for node in model.graph.node if node.name == name)
+
+
+def _array(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
+    return next(tensor for tensor in model.graph.initializer if tensor.name == name)
+
+
+def _retyped(model: onnx.ModelProto, name: str, kind: type) -> None:
+    _array(model, name).CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(_array(model, name)).astype(kind), name))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda m: _node(m, "pool").attribute.pop(), "'pool': its attributes and arrays are not those of a MaxPoolIndex"),
+        (lambda m: setattr(_node(m, "act0"), "op_type", "ArgMax"), "'act0': its attributes and arrays are not those of a ArgMax"),
+        (lambda m: setattr(_node(m, "act0"), "op_type", "Relu"), "unknown op 'Relu'"),
+        (lambda m: _node(m, "act0").output.__setitem__(0, "elsewhere"), "'act0': its attributes, inputs or outputs are not what"),
+        (lambda m: _node(m, "act0").attribute.append(onnx.helper.make_attribute("axis", 1)), "'act0': its attributes, inputs or outputs are not what"),
+        (lambda m: _retyped(m, "conv1.codes", np.int64), "array 'conv1.codes' is read by no layer, or has another type"),
+        (lambda m: _retyped(m, "conv1.codes", np.float32), "array 'conv1.codes' must hold integers, not float32"),
+        (lambda m: m.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(3, np.int64), "more")), "array 'more' is read by no layer"),
+        (lambda m: m.graph.input.append(m.graph.input[0]), "one input and one output, not 2 and 1"),
+        (lambda m: m.graph.output.pop(), "one input and one output, not 1 and 0"),
+        (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", onnx.TensorProto.FLOAT), "the type or shape of its input"),
+        (lambda m: m.functions[0].node.pop(), "it defines the op .* in another way"),
+        (lambda m: setattr(next(e for e in m.metadata_props if e.key == "fermatnet.input_range"), "value", "x"), "input_range must be two numbers"),
+        (lambda m: setattr(next(e for e in m.metadata_props if e.key == "fermatnet.input_range"), "value", "9,2"), "input range must lie"),
+    ],
+)
+def test_what_another_reader_would_see_differently_is_refused(change, words, tmp_path):
+    model = to_model(digits_like())
+    (tmp_path / "same.onnx").write_bytes(signed_again(model))
+    load(tmp_path / "same.onnx")
+    change(model)
+    (tmp_path / "other.onnx").write_bytes(signed_again(model))
+    with pytest.raises(InputError, match=words) as caught:
+        load(tmp_path / "other.onnx")
+    assert "\n" not in str(caught.value)
+
+
 def test_wrong_images():
     net = digits_like()
     good = images(net)
@@ -111,10 +161,12 @@ def broken(name: str, **changes: object) -> Network:
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [
-        ("conv1", {"levels_w": np.array([-8, -25, 0, 9, 24])}, "sorted"),
+        ("conv1", {"levels_w": np.array([-8, -25, 0, 9, 24])}, "ascend"),
         ("conv1", {"levels_w": np.array([-8, -2, 9, 24])}, "M even"),
         ("conv1", {"levels_a": np.array([1, 3, 6, 9, 13, 17])}, "hold 0"),
         ("conv1", {"levels_a": np.array([0, 3])}, "indices up to 5"),
+        ("conv1", {"levels_a": np.array([0, 3, 3, 6, 9, 13])}, "activation levels must ascend"),
+        ("dense", {"bias": np.full(10, -(1 << 63))}, "bias must lie within"),
         ("conv1", {"group": 3}, "groups"),
         ("conv1", {"inputs": ("conv0",)}, "takes piece indices"),
         ("conv0", {"weight": np.full((4, 1, 5, 5), 128)}, "within -127..127"),
