@@ -31,6 +31,18 @@ def test_every_package_is_listed():
     assert found == set(SETTINGS["tool"]["setuptools"]["packages"])
 
 
+def test_every_other_file_is_package_data():
+    patterns = SETTINGS["tool"]["setuptools"]["package-data"]
+    for name, folder in FOLDERS.items():
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_dir() or path.suffix in (".py", ".pyc"):
+                continue
+            home = next(parent for parent in path.parents if (parent / "__init__.py").exists())
+            package = ".".join((name, *home.relative_to(ROOT / folder).parts))
+            listed = [*patterns["*"], *patterns.get(package, ())]
+            assert any(path.relative_to(home).match(pattern) for pattern in listed), f"{path.relative_to(ROOT)} would not be installed"
+
+
 def imports(path: Path) -> list[tuple[str, bool]]:
     """Imported names of a module and whether each import runs when the module is imported."""
     found = []

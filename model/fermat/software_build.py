@@ -1,6 +1,6 @@
 """Builds and loads the compiled part of the software convolution, on demand, once per machine and version.
 
-The C++ in `software_kernels.cpp` and the transforms that `software_codegen.py` writes are compiled with the machine's own g++ (or `$CXX`) into the
+The C++ in the folder `software_kernels` and the transforms that `software_codegen.py` writes are compiled with the machine's own g++ (or `$CXX`) into the
 user's cache directory. The file's name is a hash over the sources, the compiler, its flags and the processor, so a new version, compiler or
 machine never meets an old binary, and two processes that build at once end with the same file. Nothing is built at import.
 """
@@ -22,7 +22,8 @@ from fermatnet.model.fermat import software_codegen
 __all__ = ["Geometry", "Operands", "available", "cache_directory", "library", "why_not"]
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
-SOURCE = Path(__file__).with_name("software_kernels.cpp")
+SOURCES = Path(__file__).with_name("software_kernels")
+UNIT = SOURCES / "kernels.cpp"  # includes the headers beside it
 
 _FIELDS = (
     "images channels height width stride_n stride_c stride_y stride_x pad_y pad_x out_height out_width tile_y tile_x points_y points_x tiles_y tiles_x"
@@ -68,7 +69,8 @@ def _build() -> Path:
         raise OSError("no C++ compiler: install g++ (or set CXX)")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
     transforms = software_codegen.header()
-    text = "\0".join((SOURCE.read_text(), transforms, version, " ".join(FLAGS), _processor()))
+    sources = [path.read_text() for path in (UNIT, *sorted(SOURCES.glob("*.h")))]
+    text = "\0".join((*sources, transforms, version, " ".join(FLAGS), _processor()))
     target = cache_directory() / f"convolution-{hashlib.sha256(text.encode()).hexdigest()[:20]}.so"
     if target.exists():
         return target
@@ -76,7 +78,7 @@ def _build() -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         Path(folder, "software_transforms.h").write_text(transforms)
         built = Path(folder, "convolution.so")
-        command = [compiler, *FLAGS, "-I", folder, str(SOURCE), "-o", str(built)]
+        command = [compiler, *FLAGS, "-I", folder, str(UNIT), "-o", str(built)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             raise OSError(f"{compiler} failed: {result.stderr.strip().splitlines()[0] if result.stderr.strip() else result.returncode}")
