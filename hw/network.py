@@ -11,6 +11,7 @@ from fermatnet.hw import resources_layers, verilog
 from fermatnet.hw.description import add_resources, interface
 from fermatnet.hw.design import Design
 from fermatnet.hw.devices import device as find_device
+from fermatnet.hw.interface import read_interface
 from fermatnet.hw.layers import Fold
 from fermatnet.hw.layers.pipeline import array_of
 from fermatnet.hw.package import core_file, waivers
@@ -19,9 +20,15 @@ from fermatnet.hw.reload import BANK_VERILOG, load_words
 from fermatnet.hw.top import TOP, Top
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
+from fermatnet.model.json_shape import SIZE, need
 from fermatnet.model.network import Network
 
 __all__ = ["build", "generate", "load_burst", "weight_words"]
+
+_RELOADABLE = {  # what a load needs to know of the design
+    "layers": [{"name": str, "pe": SIZE, "simd": SIZE}], "external": [{"layer": str}], "device": str,
+    "reload": {"bounds": dict, "structure_sha256": str},
+}
 
 
 def build(net: Network, folds: Mapping[str, Fold] | None = None, *, cycles: int | None = None) -> Top:
@@ -97,12 +104,12 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
 
     Raises InputError, naming the layer where it can, when the network has another structure or goes beyond the design's bounds.
     """
-    try:
-        description = json.loads((Path(directory) / "interface.json").read_text())
-        reload = description["reload"]
-        folds = {layer["name"]: Fold(layer["pe"], layer["simd"]) for layer in description["layers"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{directory} holds no reloadable design") from error
+    description = read_interface(Path(directory), "network")
+    if "reload" not in description:
+        raise InputError(f"{directory} holds no reloadable design")
+    need(description, _RELOADABLE, Path(directory) / "interface.json")
+    reload = description["reload"]
+    folds = {layer["name"]: Fold(layer["pe"], layer["simd"]) for layer in description["layers"]}
     if [node.name for node in net.nodes] != list(folds):
         raise InputError("the network's layers are not those of the design")
     external = [port["layer"] for port in description["external"]] or "none"

@@ -60,7 +60,7 @@ def check(
     wrong vector, and InputError when the block has no bench.
     """
     directory = Path(directory)
-    interface = read_interface(directory)
+    interface = read_interface(directory, "block")
     module = f"fermatnet.sim.bench_{interface['name']}"
     if importlib.util.find_spec(module) is None:
         raise InputError(f"block {interface['name']!r} has no bench: there is one for {', '.join(benches())}")

@@ -108,7 +108,7 @@ def simulate(
     protocol, or gives too many beats.
     """
     directory = Path(directory)
-    interface = read_interface(directory)
+    interface = read_interface(directory, "network")
     images = _checked_images(images, interface["input"])
     if driver not in DRIVERS:
         raise InputError(f"driver must be one of {', '.join(DRIVERS)}, not {driver!r}")
@@ -170,8 +170,6 @@ def _build(directory: Path, interface: dict[str, Any], simulator: str, waves: st
 def _write_stimulus(scratch: Path, interface: dict[str, Any], images: NDArray[np.uint8], stalls: int | None) -> dict[str, int]:
     port, out = interface["input"], interface["output"]
     beats = packing.pack(images, port["lanes"], port["element_bits"])
-    if beats.shape != (len(images) * port["beats_per_image"], port["tdata_bits"] // 8):
-        raise InputError(f"interface.json contradicts itself: {port['beats_per_image']} beats of {port['tdata_bits']} bits an image")
     digits = np.frombuffer(beats[:, ::-1].tobytes().hex().encode(), np.uint8).reshape(len(beats), -1)
     (scratch / "stimulus.hex").write_bytes(np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())
     seeds = np.random.default_rng(stalls).integers(1, 1 << 32, 2) if stalls is not None else (0, 0)

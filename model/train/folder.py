@@ -6,6 +6,8 @@ nothing in a run folder can execute anything.
 
 import json
 import pickle
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
+from fermatnet.model.json_shape import need
 
 __all__ = ["RunFolder"]
 
@@ -32,13 +35,16 @@ class RunFolder:
         with atomic_file(self.path / name) as path:
             path.write_text(json.dumps(value, indent=2) + "\n")
 
-    def read_json(self, name: str) -> Any:
+    def read_json(self, name: str, shape: Any = dict) -> Any:
+        """A document of the run; `InputError` when it is missing, damaged, or has not this ``shape`` (`fermatnet.model.json_shape`)."""
         try:
-            return json.loads((self.path / name).read_text())
+            found = json.loads((self.path / name).read_text())
         except FileNotFoundError as error:
             raise InputError(f"{self.path} is not a training run: it has no {name}") from error
         except ValueError as error:
             raise InputError(f"{self.path / name} is damaged: {error}") from error
+        need(found, shape, self.path / name)
+        return found
 
     def save(self, name: str, value: dict[str, Any]) -> None:
         with atomic_file(self.path / name) as path:
@@ -49,9 +55,16 @@ class RunFolder:
         if not path.is_file():
             raise InputError(f"{self.path} has no {name}: the run has not come that far")
         try:
+            with zipfile.ZipFile(path) as archive:  # torch.load does not look at the checksums
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise InputError(f"{path} is damaged: the checksum of {damaged} does not match")
             return torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
-            raise InputError(f"{path} is not a checkpoint or is damaged: {str(error).splitlines()[0]}") from error
+        except InputError:
+            raise
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError, KeyError, NotImplementedError) as error:
+            words = (str(error).splitlines() or ["it ends too early"])[0]
+            raise InputError(f"{path} is not a checkpoint or is damaged: {words}") from error
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()

@@ -1,11 +1,11 @@
 """What a training run can be told, and good defaults for the networks and data we ship."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, get_type_hints
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["Options", "defaults", "options"]
+__all__ = ["SHAPES", "Options", "defaults", "options"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,9 @@ class Options:
         """As JSON can hold it."""
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
+
+# what each option is in JSON, for `fermatnet.model.json_shape`
+SHAPES = {name: [float] if name == "milestones" else kind for name, kind in get_type_hints(Options).items()}
 
 _DIGITS = Options(epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5)
 _DENSE = Options(epochs=40, float_epochs=20, batch=100, pad=2, validation=0.05)

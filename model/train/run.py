@@ -20,17 +20,28 @@ from torch import nn
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
 from fermatnet.model.export import export, versions
+from fermatnet.model.json_shape import SIZE, need
 from fermatnet.model.network import Network
 from fermatnet.model.nn.scheme import Scheme, scheme
 from fermatnet.model.train.batches import Batches
 from fermatnet.model.train.data import Data, load
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.loop import Phase, accuracy
-from fermatnet.model.train.options import Options, options
+from fermatnet.model.train.options import SHAPES, Options, options
 
 __all__ = ["build_for", "carry_over", "export_run", "load_run", "train"]
 
 FORMAT = 1
+_CONFIG = {
+    "format": int, "net": str, "data": str, "data_sha256": str, "scheme": str, "shape": [SIZE, SIZE, SIZE], "value_range": [int, int],
+    "classes": [str], "test_images": int, "options": dict,
+}
+
+
+def _config(folder: RunFolder) -> dict[str, Any]:
+    config = folder.read_json("config.json", _CONFIG)
+    need(config["options"], {key: SHAPES[key] for key in config["options"] if key in SHAPES}, folder.path / "config.json", "options.")
+    return config
 
 
 def _parameters(net: str) -> Mapping[str, inspect.Parameter]:
@@ -134,7 +145,7 @@ class _Run:
                 self.folder.create()
                 self.folder.write_json("config.json", config)
             return None
-        old = self.folder.read_json("config.json")
+        old = _config(self.folder)
         for key in ("format", "net", "data_sha256", "twin", "options"):
             if old.get(key) != config[key]:
                 mine, theirs = config[key], old.get(key)
@@ -249,7 +260,7 @@ def _processes(world: int, device: str) -> Any:
 def load_run(path: str | Path, phase: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
     """(network in evaluation mode, config) of a finished run; ``phase`` "float" gives its full-precision twin."""
     folder = RunFolder(path)
-    config = folder.read_json("config.json")
+    config = _config(folder)
     run = _Run(config["net"], config["data"], path, options(config["net"], config["data"], config["options"]), False, config.get("twin"))
     names = [name for name, *_ in run.phases()]
     wanted = phase or names[-1]
@@ -276,7 +287,7 @@ class _Shape:
 def export_run(path: str | Path, *, engine: str | None = None) -> Network:
     """The network file of a finished run, with its provenance."""
     model, config = load_run(path)
-    summary = RunFolder(path).read_json("summary.json")
+    summary = RunFolder(path).read_json("summary.json", {"final": str, "test_accuracy": float, "accuracy": dict})
     if summary["final"] == "float":
         raise InputError(f"{path} is a full-precision run: only a quantized network can be exported")
     meta = {"run": Path(path).name, "data": config["data"].partition(":")[0], "data_sha256": config["data_sha256"], "scheme": config["scheme"],

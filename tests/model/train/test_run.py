@@ -126,6 +126,47 @@ def test_foreign_and_damaged_checkpoints(finished, tmp_path):
         load_run(copy)
 
 
+def test_one_flipped_bit_of_a_weight_is_noticed(finished, tmp_path):
+    """torch.load reads it without a word: the network would be another one."""
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    blob = bytearray((copy / "quantized.pt").read_bytes())
+    weights = torch.load(copy / "quantized.pt", weights_only=True)["model"]
+    largest = max((tensor for tensor in weights.values() if tensor.dtype == torch.float32), key=torch.numel)
+    place = blob.index(largest.numpy().tobytes())
+    blob[place + 5] ^= 4
+    (copy / "quantized.pt").write_bytes(blob)
+    assert not torch.equal(torch.load(copy / "quantized.pt", weights_only=True)["model"][next(k for k, v in weights.items() if v is largest)], largest)
+    with pytest.raises(InputError, match="quantized.pt is damaged: the checksum of .* does not match"):
+        load_run(copy)
+    (copy / "quantized.pt").write_bytes(b"")
+    with pytest.raises(InputError, match="not a checkpoint or is damaged"):
+        load_run(copy)
+
+
+@pytest.mark.parametrize(("key", "value", "words"), [
+    ("data", None, "config.json is damaged: it has no data"),
+    ("shape", [1, 8], "config.json is damaged: shape must hold 3 values"),
+    ("options", {"ema": []}, "config.json is damaged: options.ema must be float"),
+    ("options", {"milestones": ["a"]}, "config.json is damaged: options.milestones.0 must be float"),
+])
+def test_a_damaged_config_is_named(finished, tmp_path, key, value, words):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    config = json.loads((copy / "config.json").read_text())
+    if value is None:
+        del config[key]
+    else:
+        config[key] = {**config[key], **value} if isinstance(value, dict) else value
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=words):
+        load_run(copy)
+
+
 def phase(model, **how):
     chosen = options("digits", "digits", {"batch": 128, **how})
     return Phase("quantized", model, Batches(digits().train, 128, 0), chosen, epochs=1, rate=chosen.lr)
