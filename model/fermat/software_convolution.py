@@ -8,122 +8,34 @@ The bit-exact model of the hardware is another module (`fermatnet.model.fermat.c
 """
 
 import os
-import threading
-import time
 from typing import Any
 
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat import software_build, software_generic
-from fermatnet.model.fermat.software_plan import MEMBER, PACKED, PACKED_WEIGHT, RESULT, SHALLOW, SoftwarePlan, choose, output_interval
-from fermatnet.model.fermat.software_weights import WeightCache, Weights, address, constants, spaced
+from fermatnet.model.fermat import software_build, software_compiled, software_generic
+from fermatnet.model.fermat.software_checks import check_convolution, input_range
+from fermatnet.model.fermat.software_direct import direct, loop_bits
+from fermatnet.model.fermat.software_phases import space_to_depth, taps_to_depth
+from fermatnet.model.fermat.software_plan import SoftwarePlan, choose, output_interval
+from fermatnet.model.fermat.software_weights import WeightCache, Weights
 
-__all__ = [
-    "DEFAULT_MEMORY",
-    "check_convolution",
-    "check_integers",
-    "clear_cache",
-    "convolve",
-    "direct",
-    "explain",
-    "input_range",
-    "pair",
-    "plan_for",
-    "processors",
-    "space_to_depth",
-    "spectra_cache",
-    "taps_to_depth",
-]
+__all__ = ["DEFAULT_MEMORY", "clear_cache", "convolve", "explain", "plan_for", "processors", "spectra_cache"]
 
 DEFAULT_MEMORY = 1 << 30
-CACHED = 4 << 20
 LONGEST = 33  # taps a side; longer kernels are cut into blocks, because a transform of 64 points would hardly have outputs left
 spectra_cache = WeightCache(limit=1 << 30)
-_scratch = threading.local()
-_DTYPES = {"int8": 0, "uint8": 1, "int16": 2, "int32": 3, "int64": 4}
 
 
 def clear_cache() -> None:
     """Forgets all weight spectra, and this thread's scratch memory."""
     spectra_cache.clear()
-    _scratch.__dict__.clear()
+    software_compiled.forget_scratch()
 
 
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def pair(value: object, name: str, least: int) -> tuple[int, int]:
-    """An int or two of them as (vertical, horizontal), each at least `least`."""
-    both = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, (tuple, list)) else ()
-    if len(both) != 2 or not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in both):
-        raise InputError(f"{name} must be an integer of at least {least}, or two of them, not {value!r}")
-    return both
-
-
-def check_integers(name: str, a: Any, axes: str) -> Any:
-    """a (numpy or torch), if it has a supported integer type and as many axes as `axes` has letters, none of them empty."""
-    kind = str(a.dtype).removeprefix("torch.")
-    if kind not in _DTYPES:
-        raise InputError(f"{name} must hold integers (int8, uint8, int16, int32 or int64), not {kind}: quantise it first")
-    if a.ndim != len(axes):
-        raise InputError(f"{name} must have {len(axes)} axes ({', '.join(axes)}), not shape {tuple(a.shape)}")
-    if 0 in a.shape:
-        raise InputError(f"{name} is empty: shape {tuple(a.shape)}")
-    return a
-
-
-def input_range(x: np.ndarray) -> tuple[int, int]:
-    """The data's range, widened to whole bits so that batches of one layer get one plan; exact ends where the widening is out of int64."""
-    low, high = int(x.min()), int(x.max())
-    bits = max(high.bit_length() if high > 0 else 0, (-low - 1).bit_length() if low < 0 else 0)
-    return (0 if low >= 0 else -(1 << bits)), (1 << bits) - 1
-
-
-def _zeros(like: Any, shape: tuple[int, ...]) -> Any:
-    return np.zeros(shape, like.dtype) if isinstance(like, np.ndarray) else like.new_zeros(shape)
-
-
-def space_to_depth(x: Any, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], out: tuple[int, int]) -> Any:
-    """(n, C * phases, rows, columns): phase (r, s) of channel c holds pixels (stride * i + r, stride * j + s) of the padded image."""
-    n, channels = x.shape[:2]
-    phases = (min(stride[0], kernel[0]), min(stride[1], kernel[1]))
-    taps = (-(-kernel[0] // stride[0]), -(-kernel[1] // stride[1]))
-    rows, columns = out[0] + taps[0] - 1, out[1] + taps[1] - 1
-    result = _zeros(x, (n, channels, *phases, rows, columns))
-    for r in range(phases[0]):
-        first_row = max(0, -((r - padding[0]) // stride[0]))  # first i with stride * i + r - padding >= 0
-        source_row = stride[0] * first_row + r - padding[0]
-        for s in range(phases[1]):
-            first_column = max(0, -((s - padding[1]) // stride[1]))
-            source_column = stride[1] * first_column + s - padding[1]
-            part = x[:, :, source_row :: stride[0], source_column :: stride[1]][:, :, : rows - first_row, : columns - first_column]
-            result[:, :, r, s, first_row : first_row + part.shape[2], first_column : first_column + part.shape[3]] = part
-    return result.reshape(n, channels * phases[0] * phases[1], rows, columns)
-
-
-def taps_to_depth(w: Any, stride: tuple[int, int]) -> Any:
-    """(O, C * phases, taps, taps): the kernel's side of `space_to_depth`."""
-    outputs, channels, kh, kw = w.shape
-    phases = (min(stride[0], kh), min(stride[1], kw))
-    taps = (-(-kh // stride[0]), -(-kw // stride[1]))
-    result = _zeros(w, (outputs, channels, *phases, *taps))
-    for r in range(phases[0]):
-        for s in range(phases[1]):
-            part = w[:, :, r :: stride[0], s :: stride[1]]
-            result[:, :, r, s, : part.shape[2], : part.shape[3]] = part
-    return result.reshape(outputs, channels * phases[0] * phases[1], *taps)
-
-
-def _borrow(name: str, size: int) -> np.ndarray:
-    """`size` bytes of uninitialised scratch, aligned to 64, that the thread keeps from call to call: fresh pages cost as much as a transform."""
-    have = getattr(_scratch, name, None)
-    if have is None or have.nbytes < size + 64:
-        have = np.empty(size + 64, np.uint8)
-        setattr(_scratch, name, have)
-    return have[-have.ctypes.data % 64 :]
 
 
 def plan_for(x_shape: tuple[int, ...], weights: Weights, x_range: tuple[int, int], padding: tuple[int, int], **options: object) -> SoftwarePlan:
@@ -134,102 +46,13 @@ def plan_for(x_shape: tuple[int, ...], weights: Weights, x_range: tuple[int, int
     return choose((n, channels, outputs, kh, kw, *out), *weights.interval(*x_range), **options)  # type: ignore[arg-type]
 
 
-def _run_compiled(
-    x: np.ndarray,
-    weights: Weights,
-    padding: tuple[int, int],
-    plan: SoftwarePlan,
-    out: np.ndarray,
-    memory: int,
-    threads: int,
-    profile: dict[str, float] | None,
-) -> None:
-    compiled = software_build.library()
-    now = time.thread_time if threads == 1 else time.perf_counter  # the former does not count what other programs do meanwhile
-    images, channels, outputs, kh, kw, oh, ow = plan.shape
-    strides = [s // x.itemsize for s in x.strides]
-    points = plan.points[0] * plan.points[1]
-    geometry = software_build.Geometry(
-        images, channels, *x.shape[2:], *strides, *padding, oh, ow, *plan.tile, *plan.points, *plan.tiles, kh, kw, _DTYPES[x.dtype.name]
-    )
-    out_strides = np.array(out.strides) // out.itemsize
-    tiles = images * plan.tiles[0] * plan.tiles[1]
-    depth = channels + 2  # an estimate, F_4's repeats aside
-    per_panel = points * sum(PACKED_WEIGHT[t] for t in plan.moduli) * depth * 16
-    panels = -(-outputs // 16)
-    group = min(panels, max(1, memory // 2 // per_panel)) * 16
-    shallow = channels <= SHALLOW or plan.moduli == (48,)  # 2^48+1 knows no other way
-    if shallow:
-        per_tile = points * sum(PACKED[t] for t in plan.moduli) * depth
-    else:
-        per_tile = points * (max(PACKED[t] for t in plan.moduli) * depth + sum(RESULT[t] for t in plan.moduli) * min(group, panels * 16))
-    if per_tile + min(group, 16) // 16 * per_panel > memory:
-        raise InputError(f"memory={memory} bytes is too little for one tile: {per_tile + per_panel} would do")
-    # spectra of a chunk fit the last cache, unless the weights, read once a chunk, are larger than that
-    chunk = min(tiles, max(1, min(memory // 2, max(CACHED, 2 * per_panel * group // 16)) // per_tile))
-    keep = group >= outputs
-    called = (int(out.itemsize == 8), address(out_strides), threads)
-    sets = sum(MEMBER[t] for t in plan.moduli)
-    joining = constants(points)  # named, because only its address goes on
-    for first in range(0, outputs, group):
-        last = min(outputs, first + group)
-        width = -(-(last - first) // 16) * 16
-        started = now()
-        spectra = {t: weights.spectrum(t, plan, first, last, threads, keep) for t in plan.moduli}
-        clock = [started, now()]
-        for tile in range(0, tiles, chunk):
-            count = min(chunk, tiles - tile)
-            activations: dict[int, np.ndarray] = {}
-            results: dict[int, np.ndarray] = {}
-            for t in plan.moduli:
-                s = spectra[t]
-                a = activations[t] = _borrow(f"activations{t if shallow else ''}", points * spaced(count * s.depth * PACKED[t]))
-                compiled.fermat_forward(t, address(x), geometry, tile, count, s.depth, address(a), threads)
-                if s.extra is not None:
-                    compiled.fermat_augment_tiles(count, channels, points, s.depth, s.repeats, address(s.extra), address(a))
-                clock.append(now())
-                if not shallow:
-                    results[t] = _borrow(f"results{t}", points * spaced(count * width * RESULT[t]))
-                    to = address(results[t])
-                    compiled.fermat_multiply(t, address(a), address(s.packed), address(joining), to, points, count, s.depth, last - first, threads)
-                    clock.append(now())
-            target = address(out[:, first:last])
-            if shallow:
-                operands = software_build.Operands.of(
-                    {t: (address(activations[t]), address(spectra[t].packed), spectra[t].depth) for t in plan.moduli}, address(joining)
-                )
-                compiled.fermat_finish(sets, operands, geometry, tile, count, last - first, target, *called)
-            else:
-                compiled.fermat_inverse(sets, *(address(results.get(t)) for t in (3, 4, 5)), geometry, tile, count, last - first, target, *called)
-            clock.append(now())
-        if profile is not None:
-            each = ["forward"] * len(plan.moduli) + ["finish"] if shallow else ["forward", "product"] * len(plan.moduli) + ["inverse"]
-            names = ["weights", *each * -(-tiles // chunk)]
-            for name, begin, end in zip(names, clock, clock[1:], strict=False):
-                profile[name] = profile.get(name, 0.0) + end - begin
-
-
-def direct(x: np.ndarray, w: np.ndarray, padding: tuple[int, int] = (0, 0), threads: int = 1, bits: int = 64, groups: int = 1) -> np.ndarray:
-    """The direct loops, compiled the same way: x (n, C, H, W), w (O, C / groups, kh, kw) -> (n, O, OH, OW) in int64 or int32; the caller knows that
-    every sum fits."""
-    kind = np.int64 if bits == 64 else np.int32
-    n, channels, height, width = x.shape
-    outputs, _, kh, kw = w.shape
-    oh, ow = height + 2 * padding[0] - kh + 1, width + 2 * padding[1] - kw + 1
-    span = -(-ow // 16) * 16 + kw - 1  # rows end in zeros that the last vector may read
-    padded = np.zeros((n, channels, height + 2 * padding[0], max(span, width + 2 * padding[1])), kind)
-    padded[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width] = x
-    taps = np.ascontiguousarray(w, kind)
-    out = np.empty((n, outputs, oh, ow), kind)
-    loops = getattr(software_build.library(), f"direct_planes{bits}")
-    loops(address(padded), address(taps), address(out), n, groups, channels // groups, *padded.shape[2:], outputs, kh, kw, ow, threads)
-    return out
-
-
-def _loop_bits(x_range: tuple[int, int], reach: int, w: np.ndarray) -> int:
-    """32 where the input, the kernels and every sum (up to `reach`, which bounds the partial ones too) fit 32 bits, else 64."""
-    inside = max(-x_range[0], x_range[1], int(w.max()), -int(w.min()), reach)
-    return 32 if inside <= 0x7FFFFFFF else 64
+def _engine(backend: str) -> str:
+    """Which of "compiled" and "numpy" runs."""
+    if backend not in ("auto", "compiled", "numpy"):
+        raise InputError(f"backend must be auto, compiled or numpy, not {backend!r}")
+    if backend == "compiled" and not software_build.available():
+        raise InputError(f"the compiled backend cannot be built here: {software_build.why_not()}")
+    return "compiled" if backend != "numpy" and software_build.available() else "numpy"
 
 
 def _unstrided(
@@ -240,28 +63,13 @@ def _unstrided(
     if profile is not None:
         profile.setdefault("plans", []).append(plan)  # type: ignore[arg-type, attr-defined]
     if plan.method == "direct" and backend == "compiled":
-        out[...] = direct(x, weights.w, padding, threads, _loop_bits(x_range, max(plan.high, -plan.low), weights.w))
+        out[...] = direct(x, weights.w, padding, threads, loop_bits(x_range, max(plan.high, -plan.low), weights.w))
     elif backend == "compiled":
-        _run_compiled(x, weights, padding, plan, out, memory, threads, profile)
+        software_compiled.run(x, weights, padding, plan, out, memory, threads, profile)
     else:
         if plan.method == "direct":
             plan = plan_for(x.shape, weights, x_range, padding, **{**options, "method": "fermat"})
         out[...] = software_generic.convolve(x, weights.w, padding, plan, memory)
-
-
-def check_convolution(x: Any, w: Any, stride: object, padding: object, groups: int) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """(stride, padding, output size) as pairs, or InputError when the arrays (numpy or torch) and settings do not go together."""
-    check_integers("x", x, "nCHW")
-    check_integers("w", w, "OIhw")
-    sides, pads = pair(stride, "stride", 1), pair(padding, "padding", 0)
-    if not isinstance(groups, int) or groups < 1 or x.shape[1] % groups or w.shape[0] % groups:
-        raise InputError(f"groups must divide the input's {x.shape[1]} and the output's {w.shape[0]} channels, not {groups!r}")
-    if w.shape[1] * groups != x.shape[1]:
-        raise InputError(f"channels do not match: x has {x.shape[1]}, w takes {w.shape[1]} in each of {groups} group(s)")
-    height, width = x.shape[2] + 2 * pads[0], x.shape[3] + 2 * pads[1]
-    if height < w.shape[2] or width < w.shape[3]:
-        raise InputError(f"a {w.shape[2]}x{w.shape[3]} kernel is larger than the padded {height}x{width} image")
-    return sides, pads, ((height - w.shape[2]) // sides[0] + 1, (width - w.shape[3]) // sides[1] + 1)
 
 
 def explain(
@@ -313,11 +121,7 @@ def convolve(
     """
     sides, pads, out_size = check_convolution(x, w, stride, padding, groups)
     kh, kw = w.shape[2:]
-    if backend not in ("auto", "compiled", "numpy"):
-        raise InputError(f"backend must be auto, compiled or numpy, not {backend!r}")
-    if backend == "compiled" and not software_build.available():
-        raise InputError(f"the compiled backend cannot be built here: {software_build.why_not()}")
-    engine = "compiled" if backend != "numpy" and software_build.available() else "numpy"
+    engine = _engine(backend)
     used = threads if threads is not None else processors()
     if not isinstance(used, int) or used < 1:
         raise InputError(f"threads must be a positive integer, not {threads!r}")
@@ -365,7 +169,7 @@ def _grouped_loops(
     _check_reach(narrow, reach)
     if profile is not None:
         profile.setdefault("plans", []).append(plan)
-    return direct(x, w, padding, threads, _loop_bits(x_range, reach, w), groups).astype(np.int32 if narrow else np.int64, copy=False)
+    return direct(x, w, padding, threads, loop_bits(x_range, reach, w), groups).astype(np.int32 if narrow else np.int64, copy=False)
 
 
 def _check_reach(narrow: bool, reach: int) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.software_convolution import check_integers, convolve, pair, space_to_depth, taps_to_depth
+from fermatnet.model.fermat.software_checks import check_integers, pair
+from fermatnet.model.fermat.software_convolution import convolve
+from fermatnet.model.fermat.software_phases import space_to_depth, taps_to_depth
 
 __all__ = ["input_gradient", "weight_gradient"]
 

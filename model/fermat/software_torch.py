@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat import software_convolution, software_generic, software_gradient
+from fermatnet.model.fermat import software_checks, software_convolution, software_generic, software_gradient, software_phases
 from fermatnet.model.fermat.software_plan import choose
 from fermatnet.model.fermat.software_weights import Weights
 
@@ -71,14 +71,14 @@ def _on_device(x: torch.Tensor, w: torch.Tensor, stride: Size, padding: Size, gr
     for name, tensor in (("x", x), ("w", w)):
         if not isinstance(tensor, torch.Tensor):
             raise InputError(f"{name} must be a torch tensor, not {type(tensor).__name__}")
-    sides, pads, out_size = software_convolution.check_convolution(x, w, stride, padding, groups)
+    sides, pads, out_size = software_checks.check_convolution(x, w, stride, padding, groups)
     low, high = int(x.min()), int(x.max())
     bounds = x_range or (min(low, 0), max(high, 0))
     if low < bounds[0] or high > bounds[1]:
         raise InputError(f"x lies in [{low}, {high}], outside x_range {tuple(bounds)}")
     kernel = (w.shape[2], w.shape[3])
     if sides != (1, 1):
-        x, w = software_convolution.space_to_depth(x, kernel, sides, pads, out_size), software_convolution.taps_to_depth(w, sides)
+        x, w = software_phases.space_to_depth(x, kernel, sides, pads, out_size), software_phases.taps_to_depth(w, sides)
         pads, kernel = (0, 0), (w.shape[2], w.shape[3])
     ins, outs = x.shape[1] // groups, w.shape[0] // groups
     parts = []
@@ -201,7 +201,7 @@ class Conv2dFermat(torch.nn.Module):
                 raise InputError(f"{name} must be a positive integer, not {value!r}")
         if in_channels % groups or out_channels % groups:
             raise InputError(f"groups={groups} must divide {in_channels} and {out_channels} channels")
-        self.kernel_size = software_convolution.pair(kernel_size, "kernel_size", 1)
+        self.kernel_size = software_checks.pair(kernel_size, "kernel_size", 1)
         self.in_channels, self.out_channels, self.groups, self.bits = in_channels, out_channels, groups, bits
         self.stride, self.padding, self.options = stride, padding, options
         limit = 1 << (bits - 1)

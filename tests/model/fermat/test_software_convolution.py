@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat import software_build, software_convolution, software_plan
+from fermatnet.model.fermat import software_build, software_compiled, software_convolution, software_plan
 from fermatnet.model.fermat.software_convolution import convolve
 
 BACKENDS = ["numpy", *(["compiled"] if software_build.available() else [])]
@@ -55,14 +55,14 @@ def layers(draw):
 )  # fmt: skip
 def test_equals_direct_sums(backend, layer, method, threads, memory, shallow):
     x, w, stride, padding, groups = layer
-    usual, software_convolution.SHALLOW = software_convolution.SHALLOW, shallow  # product and inverse in two steps, or in one
+    usual, software_compiled.SHALLOW = software_compiled.SHALLOW, shallow  # product and inverse in two steps, or in one
     try:
         got = convolve(x, w, stride, padding, groups, backend=backend, method=method, threads=threads, memory=memory)
     except InputError as error:
         assert "too little for one tile" in str(error) and memory == 1 << 21
         return
     finally:
-        software_convolution.SHALLOW = usual
+        software_compiled.SHALLOW = usual
     assert got.dtype == np.int64
     np.testing.assert_array_equal(got, sums(*layer))
 
@@ -72,7 +72,7 @@ def test_equals_direct_sums(backend, layer, method, threads, memory, shallow):
 @pytest.mark.parametrize("moduli", software_plan.MODULI)
 @pytest.mark.parametrize("shallow", [0, 16])
 def test_each_system_and_length_at_the_edge_of_its_range(backend, moduli, length, shallow, monkeypatch):
-    monkeypatch.setattr(software_convolution, "SHALLOW", shallow)
+    monkeypatch.setattr(software_compiled, "SHALLOW", shallow)
     if length > 4 * software_plan.BITS[min(moduli)]:
         with pytest.raises(InputError, match="fits a 3x3 kernel at length"):
             convolve(np.ones((1, 1, 5, 5), np.int8), np.ones((1, 1, 3, 3), np.int8), moduli=moduli, length=length, backend=backend)
