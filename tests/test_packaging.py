@@ -35,7 +35,7 @@ def test_every_other_file_is_package_data():
     patterns = SETTINGS["tool"]["setuptools"]["package-data"]
     for name, folder in FOLDERS.items():
         for path in (ROOT / folder).rglob("*"):
-            if path.is_dir() or path.suffix in (".py", ".pyc"):
+            if path.is_dir() or path.suffix == ".py" or "__pycache__" in path.parts:
                 continue
             home = next(parent for parent in path.parents if (parent / "__init__.py").exists())
             package = ".".join((name, *home.relative_to(ROOT / folder).parts))
