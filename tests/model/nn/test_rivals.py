@@ -6,7 +6,11 @@ import torch
 
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn import rivals
+from fermatnet.model.nn.rivals.bases import AbcActivation, AbcWeight, _AbcActivation
+from fermatnet.model.nn.rivals.bits import DorefaActivation, DorefaWeight, PactActivation, SawbWeight
+from fermatnet.model.nn.rivals.learned import LearnedWeight
+from fermatnet.model.nn.rivals.signs import SignWeight, approximate_sign, clipped_sign
+from fermatnet.model.nn.rivals.ternary import TernaryWeight, TrainedTernaryWeight
 from fermatnet.model.nn.scheme import methods, scheme
 
 
@@ -22,15 +26,15 @@ X = np.random.default_rng(0).normal(0, 0.8, (6, 4, 3, 3)).astype(np.float32)
 
 
 def test_signs():
-    out, g, (gx,) = grads(rivals.clipped_sign, X)
+    out, g, (gx,) = grads(clipped_sign, X)
     np.testing.assert_array_equal(out, np.where(X >= 0, 1, -1))
     np.testing.assert_array_equal(gx, g * (np.abs(X) <= 1))
-    _, g, (gx,) = grads(rivals.approximate_sign, X)
+    _, g, (gx,) = grads(approximate_sign, X)
     np.testing.assert_allclose(gx, g * np.clip(2 - 2 * np.abs(X), 0, None), rtol=1e-6)
 
 
 def test_xnor_weight():
-    out, g, (gx,) = grads(rivals.SignWeight(), X)
+    out, g, (gx,) = grads(SignWeight(), X)
     alpha = np.abs(X).mean((1, 2, 3), keepdims=True)
     np.testing.assert_allclose(out, alpha * np.where(X >= 0, 1, -1), rtol=1e-6)
     inner = (g * np.where(X >= 0, 1, -1)).sum((1, 2, 3), keepdims=True) / X[0].size * np.sign(X)
@@ -39,7 +43,7 @@ def test_xnor_weight():
 
 @pytest.mark.parametrize("bases", [1, 3, 5])
 def test_abc_weight_is_the_least_squares_fit(bases):
-    module = rivals.AbcWeight(bases)
+    module = AbcWeight(bases)
     out, g, (gx,) = grads(module, X)
     u = np.linspace(-1, 1, bases) if bases > 1 else np.zeros(1)
     b = np.stack([np.where(X.ravel() - X.mean() + value * X.std() >= 0, 1.0, -1.0) for value in u])
@@ -49,9 +53,9 @@ def test_abc_weight_is_the_least_squares_fit(bases):
 
 
 def test_abc_activation():
-    module = rivals.AbcActivation(3)
+    module = AbcActivation(3)
     v, beta = module.v.detach().numpy(), np.array([0.5, 0.3, 0.4], np.float32)
-    out, g, (gx, gv, gb) = grads(rivals._AbcActivation.apply, X, v, beta)
+    out, g, (gx, gv, gb) = grads(_AbcActivation.apply, X, v, beta)
     h = [np.where(X + value >= 0.5, 1, -1) for value in v]
     window = [((X + value >= 0) & (X + value <= 1)) for value in v]
     np.testing.assert_allclose(out, sum(b * s for b, s in zip(beta, h, strict=True)), rtol=1e-5, atol=1e-6)
@@ -61,11 +65,11 @@ def test_abc_activation():
 
 
 def test_ternary():
-    out, g, (gx,) = grads(rivals.TernaryWeight(), X)
+    out, g, (gx,) = grads(TernaryWeight(), X)
     kept = np.abs(X) > 0.7 * np.abs(X).mean()
     np.testing.assert_allclose(out, np.abs(X)[kept].mean() * kept * np.sign(X), rtol=1e-5)
     np.testing.assert_array_equal(gx, g)
-    module = rivals.TrainedTernaryWeight()
+    module = TrainedTernaryWeight()
     module(torch.tensor(X))
     out, g, (gx,) = grads(module, X)
     limit = 0.05 * np.abs(X).max()
@@ -76,26 +80,26 @@ def test_ternary():
 
 
 def test_dorefa_and_pact_and_sawb():
-    out, _, _ = grads(rivals.DorefaWeight(2), X)
+    out, _, _ = grads(DorefaWeight(2), X)
     t = np.tanh(X)
     np.testing.assert_allclose(out, 2 * np.round((t / (2 * np.abs(t).max()) + 0.5) * 3) / 3 - 1, atol=1e-6)
-    out, g, (gx,) = grads(rivals.DorefaActivation(2), X)
+    out, g, (gx,) = grads(DorefaActivation(2), X)
     np.testing.assert_allclose(out, np.round(np.clip(X, 0, 1) * 3) / 3, atol=1e-6)
     np.testing.assert_allclose(gx, g * ((X >= 0) & (X <= 1)), atol=1e-6)
-    module = rivals.PactActivation(2, start=1.1)
+    module = PactActivation(2, start=1.1)
     out, g, _ = grads(module, X)
     np.testing.assert_allclose(out, np.round(np.clip(X, 0, 1.1) / 1.1 * 3) / 3 * np.float32(1.1), atol=1e-6)
     below = (X < 1.1) & (X > 0)
     ratio = np.clip(X, 0, 1.1) / 1.1
     want = (g * (X >= 1.1)).sum() + (g * below * (np.round(ratio * 3) / 3 - ratio)).sum()
     assert float(module.clip.grad) == pytest.approx(want, rel=1e-3)
-    out, _, _ = grads(rivals.SawbWeight(2), X)
+    out, _, _ = grads(SawbWeight(2), X)
     a = 3.12 * np.sqrt((X**2).mean()) - 2.064 * np.abs(X).mean()
     assert len(np.unique(out.round(5))) == 4 and out.max() == pytest.approx(a, rel=1e-5)
 
 
 def test_learned_basis_approaches_the_least_error():
-    module = rivals.LearnedWeight(2).train()
+    module = LearnedWeight(2).train()
     w = torch.randn(20_000, generator=torch.Generator().manual_seed(0))
     for _ in range(100):
         module(w)
