@@ -14,7 +14,11 @@ _DESIGN = {"format": int, "name": str, "top": str, "files": {"verilog": [str], "
 _PORT = {"lanes": SIZE, "tdata_bits": SIZE, "element_bits": range(1, 65), "element_signed": bool, "beats_per_image": SIZE, "shape": [SIZE, SIZE, SIZE]}
 _NETWORK = {"clock": str, "reset": str, "input": _PORT, "output": _PORT, "cycles_per_image": SIZE, "latency_cycles": SIZE}
 _BLOCK = {"options": dict, "ports": [{"name": str}], "latency_cycles": int | None}
-_OPTIONAL = {"value_bits": range(1, 65), "range": [int, int], "clock_mhz": float, "layers": [dict]}
+_OPTIONAL = {
+    "value_bits": range(1, 65), "range": [int, int], "clock_mhz": float, "layers": [dict],
+    "external": [{"layer": str, "port": str, "file": str, "tdata_bits": SIZE, "width": SIZE, "words": SIZE}],
+    "reload": {"port": str, "tdata_bits": SIZE},
+}
 _KINDS = {"network": _NETWORK, "block": _BLOCK}
 
 
@@ -38,7 +42,8 @@ def read_interface(directory: Path, kind: str = "design") -> dict[str, Any]:
         _need_known(interface, _KINDS[kind], path)
     for side in ("input", "output") if kind == "network" else ():
         _need_port(interface[side], path, side)
-    for name in (*interface["files"]["verilog"], *interface["files"]["memories"]):
+    feeds = [feed["file"] for feed in interface.get("external", ())]
+    for name in (*interface["files"]["verilog"], *interface["files"]["memories"], *feeds):
         if Path(name).name != name or not (Path(directory) / name).is_file():
             raise InputError(f"{directory} is incomplete: {name} is missing")
     return interface

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fermatnet.hw.interface import read_interface
 from fermatnet.model.errors import InputError
-from fermatnet.sim import bulk, packing, runner
+from fermatnet.sim import bulk, packing, runner, surroundings
 
 __all__ = ["Mismatch", "SimulationResult", "compare", "simulate"]
 
@@ -125,6 +125,8 @@ def simulate(
     with runner.working_directory() as scratch:
         for name in interface["files"]["memories"]:
             shutil.copyfile(directory / name, scratch / name)
+        if surroundings.needed(interface):
+            surroundings.write(scratch, directory, interface, stalls)
         settings = _write_stimulus(scratch, interface, images, stalls)
         total, response = settings["beats_out"], scratch / "response.txt"
         line = settings["response_line"]
@@ -157,6 +159,8 @@ def _checked_images(images: NDArray[np.uint8], port: dict[str, Any]) -> NDArray[
 def _build(directory: Path, interface: dict[str, Any], simulator: str, waves: str, driver: str) -> runner.Built:
     sources = {name: (directory / name).read_text() for name in interface["files"]["verilog"]}
     top = interface["top"]
+    if surroundings.needed(interface):
+        sources, top = sources | surroundings.sources(interface), surroundings.TOP
     if driver == "cocotb":
         ports = [f"{side}_axis_{name}" for side in "sm" for name in ("tdata", "tvalid", "tready", "tlast")]
         return runner.build(sources, top, simulator=simulator, visible=[interface["clock"], interface["reset"], *ports], waves=waves)

@@ -39,9 +39,9 @@ def test_a_whole_one_is_read(design, tmp_path):
     (tmp_path / "adder").mkdir()
     ip.generate("adder", tmp_path / "adder", b=8)
     assert read_interface(tmp_path / "adder", "block")["options"]["b"] == 8
-    with pytest.raises(InputError, match="holds the block 'adder', a network is wanted"):
+    with pytest.raises(InputError, match=r"holds the block 'adder', a network is wanted"):
         read_interface(tmp_path / "adder", "network")
-    with pytest.raises(InputError, match="holds the network .*, a block is wanted"):
+    with pytest.raises(InputError, match=r"holds the network .*, a block is wanted"):
         read_interface(design, "block")
 
 

