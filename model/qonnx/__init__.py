@@ -1,0 +1,1 @@
+"""What `fermatnet.model.import_qonnx` makes of the nodes of a QONNX graph."""

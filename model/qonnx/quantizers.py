@@ -1,0 +1,61 @@
+"""Quant nodes: integers of a weight, thresholds of an activation."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.network.nodes import Threshold
+from fermatnet.model.qonnx.graph import Graph, Value, Weights, per_channel
+
+__all__ = ["quant"]
+
+
+def _range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
+    if signed:
+        return -(1 << bits - 1) + int(narrow), (1 << bits - 1) - 1
+    return 0, (1 << bits) - 1 - int(narrow)
+
+
+def quant(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
+    """`Weights` of a constant; of an activation, the `Value` of its thresholds."""
+    scale, zero, bits = (np.asarray(g.constant(node, i, what), np.float64) for i, what in ((1, "scale"), (2, "zero point"), (3, "bit width")))
+    if given.get("rounding_mode", b"ROUND") not in (b"ROUND", b"HALF_EVEN"):
+        raise InputError(f"QONNX node {node.name!r}: rounding mode {given['rounding_mode'].decode()} is not supported")
+    if zero.any() or bits.size != 1 or not float(bits.ravel()[0]).is_integer():
+        raise InputError(f"QONNX node {node.name!r}: only zero point 0 and one whole bit width are supported")
+    lo, hi = _range(int(bits.ravel()[0]), bool(given.get("signed", 1)), bool(given.get("narrow", 0)))
+    if node.input[0] in g.constants:
+        raw = g.constants[node.input[0]].astype(np.float64)
+        return Weights(np.clip(np.round(raw / scale), lo, hi).astype(np.int64), scale)
+    return _activation(g, node, scale, lo, hi)
+
+
+def _activation(g: Graph, node: onnx.NodeProto, scale: np.ndarray, lo: int, hi: int) -> Value:
+    """One threshold of the accumulator for each step of the quantizer, found by bisection."""
+    x = g.integers(g.input(node))
+    if hi - lo > 255:
+        raise InputError(f"QONNX node {node.name!r}: activations of more than 8 bits are not supported")
+    if scale.size != 1:
+        raise InputError(f"QONNX node {node.name!r}: an activation needs one scale")
+    kind, unit = g.build.types[x.name], float(scale.ravel()[0])
+
+    def index(n: np.ndarray) -> np.ndarray:
+        y = n.astype(np.float64)[None] * per_channel(x.scale)
+        for step in x.chain:
+            y = step(y)
+        return (np.clip(np.round(y / unit), lo, hi) - lo)[0].astype(np.int64) if y.ndim == 3 else y
+
+    ends = index(np.tile(np.array([[kind.lo, kind.hi]], np.int64), (kind.shape[0], 1)))
+    sign = np.where(ends[:, 0] > ends[:, 1], -1, 1).astype(np.int8)
+    flip, steps = sign.astype(np.int64)[:, None], hi - lo
+    low = np.tile(np.where(flip > 0, kind.lo, -kind.hi), (1, steps))
+    high = np.tile(np.where(flip > 0, kind.hi, -kind.lo) + 1, (1, steps))
+    wanted = np.arange(1, steps + 1)[None]
+    while (low < high).any():
+        middle = (low + high) >> 1
+        reached = index(flip * middle) >= wanted
+        high, low = np.where((low < high) & reached, middle, high), np.where((low < high) & ~reached, middle + 1, low)
+    made = g.build.append(Threshold(g.name(node), (x.name,), low, sign))
+    return Value(made, np.full(kind.shape[0], unit), np.arange(lo, hi + 1, dtype=np.int64))
