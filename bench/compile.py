@@ -26,6 +26,7 @@ from rich.table import Table
 import fermatnet.hw.network as compiler
 from fermatnet.bench import compile_scale, compile_speed, prediction, queues
 from fermatnet.bench.random_check import check_seed, shrunk
+from fermatnet.bench.random_weights import check_reloaded, check_streamed
 from fermatnet.bench.result_log import ResultLog
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
@@ -40,7 +41,7 @@ def _sources() -> str:
     """Digest of what the results depend on: the generator (without its predictions) and the random networks."""
     hw = Path(compiler.__file__).parent
     files = [path for path in sorted(hw.rglob("*.py")) if not path.name.startswith("resources")]
-    files += [hw.parent / "bench" / name for name in ("random_networks.py", "random_check.py", "rtl.py")]
+    files += [hw.parent / "bench" / name for name in ("random_networks.py", "random_check.py", "random_weights.py", "rtl.py")]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
@@ -88,6 +89,19 @@ def random_rows(log: ResultLog, count: int) -> Rows:
     return [whole, *({"networks": f"seed {row['seed']}: {row['problem']}; shrunk: {row['shrunk']}"} for row in failed)]
 
 
+def _weights(log: ResultLog) -> Rows:
+    """Weights from streams, and weights loaded anew between images (a damaged load first), in random networks."""
+    count, sources = int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100")), _sources()
+    rows: Rows = []
+    for name, checks in (("streamed", check_streamed), ("reloaded", check_reloaded)):
+        outcomes = [log.row(f"{name}/{seed}/{MOST_CYCLES}/{sources}", lambda seed=seed, checks=checks: checks(seed, MOST_CYCLES).row())  # type: ignore[misc]
+                    for seed in track(range(count), description=f"random networks, weights {name}")]
+        failed = [f"seed {row['seed']}: {row['problem']}" for row in outcomes if row["problem"]]
+        built = sum(row["cycles"] > 0 for row in outcomes)
+        rows.append({"weights": name, "networks": built, "refused (one output)": count - built, "exact": built - len(failed), "failed": "; ".join(failed)})
+    return rows
+
+
 def _resources(log: ResultLog) -> Rows:
     """Means over the layers that judge the prediction; `fermatnet bench resources` shows them one by one."""
     kept = None
@@ -105,6 +119,7 @@ PARTS: dict[str, tuple[str, Callable[[ResultLog], Rows]]] = {
     "stage": ("A residual stage with downsampling, bit for bit", _stage),
     "queues": ("Queue on a bypass: computed depth, one place less, two places", _queues),
     "resources": ("Predicted resources by layer against yosys (goal: mean LUT error of 10 %)", _resources),
+    "weights": ("Random networks with weights from streams, or loaded anew between images: reference == RTL under stalls", _weights),
     "random": ("Random networks: reference == onnxruntime == RTL under stalls",
                lambda log: random_rows(log, int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100")))),
 }

@@ -1,7 +1,7 @@
 """One random network through everything: numpy reference, onnxruntime, RTL with and without stalls; predicted cycles against counted ones."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,15 @@ import numpy as np
 
 from fermatnet.bench.random_networks import Choices, build, drawn, shrink
 from fermatnet.bench.rtl import simulate_top
-from fermatnet.hw.layers import layer_of
+from fermatnet.hw.layers import Fold, layer_of
+from fermatnet.hw.network import weight_words
 from fermatnet.hw.plan import plan
 from fermatnet.hw.schedule import CUT
 from fermatnet.hw.top import Top
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run, save
 
-__all__ = ["Outcome", "check", "check_seed", "onnxruntime_run", "shrunk"]
+__all__ = ["Outcome", "check", "check_seed", "onnxruntime_run", "random_folds", "shrunk"]
 
 IMAGES, CALM = 5, 3     # the first three without stalls: the distance between two of them is the period
 
@@ -54,14 +55,21 @@ def onnxruntime_run(net: Network, images: np.ndarray) -> np.ndarray:
     return np.asarray(out).reshape(len(images), -1).astype(np.int64)
 
 
-def check(net: Network, choices: Choices, seed: int, most_cycles: int, simulate: Simulate = simulate_top) -> Outcome:
-    """Folds drawn from ``choices`` among those of at most ``most_cycles`` cycles a layer (else the fastest), then everything compared."""
-    layers, folds = {node.name: layer_of(net, node) for node in net.nodes}, {}
-    for name, layer in layers.items():
+def random_folds(net: Network, choices: Choices, most_cycles: int) -> dict[str, Fold]:
+    """Folds drawn from ``choices`` among those of at most ``most_cycles`` cycles a layer (else the fastest)."""
+    folds = {}
+    for node in net.nodes:
+        layer = layer_of(net, node)
         options = sorted(layer.folds(), key=layer.cycles)
-        folds[name] = choices.pick([fold for fold in options if layer.cycles(fold) <= most_cycles] or options[:1])
+        folds[node.name] = choices.pick([fold for fold in options if layer.cycles(fold) <= most_cycles] or options[:1])
+    return folds
+
+
+def check(net: Network, choices: Choices, seed: int, most_cycles: int, simulate: Simulate = simulate_top, external: Sequence[str] = ()) -> Outcome:
+    """Folds drawn, then everything compared; the weights of layers ``external`` come from streams."""
+    layers = {node.name: layer_of(net, node) for node in net.nodes}
     # A device without trees of its own: random levels would have a new tree searched for every layer.
-    design = plan(net, folds=folds, device="ice40-hx8k", external="none")
+    design = plan(net, folds=random_folds(net, choices, most_cycles), device="ice40-hx8k", external=external or "none")
     images = np.random.default_rng(seed).integers(0, 256, (IMAGES, *net.input_shape)).astype(np.uint8)
     expected = run(net, images)
     branches = any(len(net.consumers(name)) > 1 for name in (net.input_name, *layers))
@@ -71,7 +79,10 @@ def check(net: Network, choices: Choices, seed: int, most_cycles: int, simulate:
     if not np.array_equal(onnxruntime_run(net, images), expected):
         return Outcome(**found, problem="the reference and onnxruntime differ")
     try:
-        result = simulate(Top(design), images, seed=seed, calm=CALM, limit=30 * (design.cycles_per_image + design.latency_bound) + 1000)
+        top = Top(design)
+        feeds = {"weights": {prefix: weight_words(design, name) for name, prefix in top.weight_ports.items()}} if external else {}
+        limit = 30 * (design.cycles_per_image + design.latency_bound) + 1000
+        result = simulate(top, images, seed=seed, calm=CALM, limit=limit, **feeds)
     except AssertionError as error:
         return Outcome(**found, problem=f"RTL: {error}")
     period = result.ends[CALM - 1] - result.ends[CALM - 2]

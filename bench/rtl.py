@@ -7,7 +7,7 @@ from amaranth.sim import Simulator
 
 from fermatnet.hw.top import Top
 
-__all__ = ["Run", "simulate_top"]
+__all__ = ["Run", "simulate_top", "value_of"]
 
 
 class Run:
@@ -64,7 +64,7 @@ def simulate_top(top: Top, images: np.ndarray, *, seed: int | None = None, calm:
                 first_out.append(cycle[0])
             if valid and ready:
                 last_move[0] = cycle[0]
-                got.append([_value(word >> (k * field_out), field_out, shape.signed) for k in range(lanes)])
+                got.append([value_of(word >> (k * field_out), field_out, shape.signed) for k in range(lanes)])
                 assert last == (len(got) % per_image == 0), "tlast is on the wrong beat"
                 if last:
                     ends.append(cycle[0])
@@ -96,6 +96,7 @@ def simulate_top(top: Top, images: np.ndarray, *, seed: int | None = None, calm:
     return Run(outputs, first_in[0], first_out[0], ends)
 
 
-def _value(word: int, bits: int, signed: bool) -> int:
+def value_of(word: int, bits: int, signed: bool) -> int:
+    """The integer in the low ``bits`` of a word."""
     word &= (1 << bits) - 1
     return word - (1 << bits) if signed and word >> (bits - 1) else word

@@ -7,6 +7,7 @@ import click
 
 from fermatnet.cli.arrays import array_file, load_array
 from fermatnet.cli.console import results, share
+from fermatnet.model.errors import InputError
 
 
 @click.command(name="sim")
@@ -17,8 +18,10 @@ from fermatnet.cli.console import results, share
 @click.option("--stalls", type=int, metavar="SEED", help="Random stalls on both sides, from this seed.")
 @click.option("--waves", metavar="FILE", help="Write waveforms (FST).")
 @click.option("--verilog", "directory", metavar="DIR", help="Simulate this folder of `fermatnet verilog` instead of generating one.")
+@click.option("--load", "loads", is_flag=True, help="First load NETWORK's weights into the design in --verilog (made with --reloadable).")
 @click.option("--expect", metavar="Y.npy", help="Compare with these outputs instead of the reference's.")
-def command(network: str, source: str, target: str, simulator: str, stalls: int | None, waves: str | None, directory: str | None, expect: str | None) -> int:
+def command(network: str, source: str, target: str, simulator: str, stalls: int | None, waves: str | None, directory: str | None, loads: bool,
+            expect: str | None) -> int:
     """Simulate NETWORK's Verilog through its AXI4-Stream ports and compare every output with the bit-exact reference.
 
     Exit status 1, naming the image and the logit, when one integer differs.
@@ -27,9 +30,16 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
     from fermatnet.model.network.reference import check_images
     from fermatnet.sim.network import compare, simulate
 
+    if loads and directory is None:
+        raise InputError("--load needs --verilog: the folder of the reloadable design")
     net, images = load(network), load_array(source)
     check_images(net, images)
     expected = load_array(expect) if expect else run(net, images)
+    words: list[int] = []
+    if loads:
+        from fermatnet.hw.network import load_burst
+
+        words = load_burst(net, str(directory))
     with array_file(target) as store, tempfile.TemporaryDirectory() as scratch:
         if directory is None:
             from fermatnet.hw.network import generate
@@ -38,7 +48,7 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
             generate(net, directory)
         with share("simulation") as progress:
             waves_file = None if waves is None else Path(waves)
-            result = simulate(Path(directory), images, stalls=stalls, simulator=simulator, waves=waves_file, progress=progress)
+            result = simulate(Path(directory), images, stalls=stalls, simulator=simulator, waves=waves_file, progress=progress, load=words)
         store(result.outputs)
     difference = compare(result, expected)
     if difference:

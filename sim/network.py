@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -83,6 +83,7 @@ def simulate(
     waves: Path | None = None,
     progress: Progress | None = None,
     driver: str = "harness",
+    load: Sequence[int] = (),
 ) -> SimulationResult:
     """Streams ``images`` through the generated network in ``directory`` and returns its outputs and cycle counts.
 
@@ -103,12 +104,16 @@ def simulate(
     driver : str
         "harness": a Verilog harness streams the files, cocotb starts and judges it; "cocotb": Python drives every beat,
         some twenty times slower, and independent of the harness.
+    load : sequence of int
+        For a reloadable design, the burst (`fermatnet.hw.network.load_burst`) that it takes before the first image; none: it keeps its weights.
 
     Raises InputError for images that do not fit, and SimulationError when the design deadlocks, breaks a rule of the
     protocol, or gives too many beats.
     """
     directory = Path(directory)
     interface = read_interface(directory, "network")
+    if len(load) and "reload" not in interface:
+        raise InputError(f"{directory} holds a design whose weights cannot be loaded: generate it with --reloadable")
     images = _checked_images(images, interface["input"])
     if driver not in DRIVERS:
         raise InputError(f"driver must be one of {', '.join(DRIVERS)}, not {driver!r}")
@@ -126,8 +131,8 @@ def simulate(
         for name in interface["files"]["memories"]:
             shutil.copyfile(directory / name, scratch / name)
         if surroundings.needed(interface):
-            surroundings.write(scratch, directory, interface, stalls)
-        settings = _write_stimulus(scratch, interface, images, stalls)
+            surroundings.write(scratch, directory, interface, stalls, load)
+        settings = _write_stimulus(scratch, interface, images, stalls, len(load))
         total, response = settings["beats_out"], scratch / "response.txt"
         line = settings["response_line"]
 
@@ -136,7 +141,12 @@ def simulate(
             report(min(1.0, size / line / total), f"{len(images)} images on {simulator}")
 
         module = "fermatnet.sim.bulk" if driver == "harness" else "fermatnet.sim.drive"
-        runner.run(built, module, scratch, seed=stalls or 0, waves=waves, poll=poll if progress else None)
+        try:
+            runner.run(built, module, scratch, seed=stalls or 0, waves=waves, poll=poll if progress else None)
+        except runner.SimulationError as error:
+            if (scratch / surroundings.REFUSED).exists():
+                raise runner.SimulationError("the design refused the load: its load_error rose") from error
+            raise
         outcome = json.loads((scratch / "outcome.json").read_text())
         result = _read_response(scratch, interface, len(images), outcome, (compiled - started, time.monotonic() - compiled))
     report(1.0, "done")
@@ -171,14 +181,14 @@ def _build(directory: Path, interface: dict[str, Any], simulator: str, waves: st
     )
 
 
-def _write_stimulus(scratch: Path, interface: dict[str, Any], images: NDArray[np.uint8], stalls: int | None) -> dict[str, int]:
+def _write_stimulus(scratch: Path, interface: dict[str, Any], images: NDArray[np.uint8], stalls: int | None, loads: int) -> dict[str, int]:
     port, out = interface["input"], interface["output"]
     beats = packing.pack(images, port["lanes"], port["element_bits"])
     digits = np.frombuffer(beats[:, ::-1].tobytes().hex().encode(), np.uint8).reshape(len(beats), -1)
     (scratch / "stimulus.hex").write_bytes(np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())
     seeds = np.random.default_rng(stalls).integers(1, 1 << 32, 2) if stalls is not None else (0, 0)
     # with stalls a transfer can take many times as long
-    patience = 4 * (interface["cycles_per_image"] + interface["latency_cycles"]) * (16 if stalls is not None else 1) + 4096
+    patience = 4 * (interface["cycles_per_image"] + interface["latency_cycles"]) * (16 if stalls is not None else 1) + 4096 + 2 * loads
     settings = {
         "seed_s": int(seeds[0]), "seed_m": int(seeds[1]),
         "beats_in": len(beats), "beats_out": len(images) * out["beats_per_image"],

@@ -1,13 +1,13 @@
 """Weights from outside and weights at run time, in RTL against the reference; the checksum against zlib."""
 
 import zlib
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
+from fermatnet.bench.random_weights import check_reloaded, check_streamed, run_loads, with_weights_of
 from fermatnet.bench.rtl import simulate_top
 from fermatnet.bench.shapes import pa_mobilenet, pa_resnet
 from fermatnet.hw.network import generate, load_burst, weight_words
@@ -20,15 +20,6 @@ from fermatnet.model.network import Network, run
 
 def small(seed=3):
     return pa_resnet((1, 4, 4), (2,), (1,), seed=seed, classes=4)
-
-
-def with_weights_of(net: Network, other: Network) -> Network:
-    """Structure of the first, trainable values of the second."""
-    nodes = []
-    for node, new in zip(net.nodes, other.nodes, strict=True):
-        fields = {key: getattr(new, key) for key in ("weight", "bias", "codes", "thresholds", "sign", "multiplier", "offset") if hasattr(new, key)}
-        nodes.append(replace(node, **fields))
-    return Network(nodes, net.input_shape)
 
 
 def images_for(net, count, seed=0):
@@ -82,53 +73,6 @@ def test_crc_is_zlibs():
     simulator.run()
 
 
-def run_loads(design, images, loads):
-    """Streams images; before image k the burst loads[k] is sent while earlier images are still inside. Returns outputs, (ok, error)."""
-    top = Top(design)
-    net, lanes = design.net, top.source_lanes
-    beats = images[0].size // lanes
-    words = [sum(v << (8 * k) for k, v in enumerate(row)) for row in images.transpose(0, 2, 3, 1).reshape(-1, lanes).tolist()]
-    per_image, got, outcome = net.types[net.output].shape[0] // top.sink_lanes, [], []
-    field = len(top.m_axis_tdata) // top.sink_lanes
-
-    async def put(ctx):
-        for place, word in enumerate(words):
-            if place % beats == 0 and place // beats in loads:
-                await send(ctx, loads[place // beats])
-            ctx.set(top.s_axis_tdata, word)
-            ctx.set(top.s_axis_tvalid, 1)
-            await ctx.tick().until(top.s_axis_tready)
-            ctx.set(top.s_axis_tvalid, 0)
-
-    async def send(ctx, burst):
-        for k, word in enumerate(burst):
-            ctx.set(top.s_load_tdata, word)
-            ctx.set(top.s_load_tlast, k == len(burst) - 1)
-            ctx.set(top.s_load_tvalid, 1)
-            await ctx.tick().until(top.s_load_tready)
-            ctx.set(top.s_load_tvalid, 0)
-        await ctx.tick().until(top.load_ok | top.load_error)
-        outcome.append((ctx.get(top.load_ok), ctx.get(top.load_error)))
-
-    async def take(ctx):
-        ctx.set(top.m_axis_tready, 1)
-        waited = 0
-        while len(got) < per_image * top.sink_lanes * len(images):
-            *_, valid, word = await ctx.tick().sample(top.m_axis_tvalid, top.m_axis_tdata)
-            waited = 0 if valid else waited + 1
-            assert waited < 20_000, f"the design stands still after {len(got)} values"
-            for k in range(top.sink_lanes if valid else 0):
-                value = word >> (k * field) & ((1 << field) - 1)
-                got.append(value - (1 << field) if value >> (field - 1) else value)
-
-    simulator = Simulator(top)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(put, background=True)
-    simulator.add_testbench(take)
-    simulator.run()
-    return np.array(got).reshape(len(images), -1), outcome
-
-
 def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):
     first = small()
     second = with_weights_of(first, small(4))
@@ -144,6 +88,18 @@ def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):
     np.testing.assert_array_equal(got[[0, 1, 2, 3, 5]], run(first, images)[[0, 1, 2, 3, 5]])
     np.testing.assert_array_equal(got[4], run(second, images)[4])
     assert (run(first, images)[4] != run(second, images)[4]).any()
+
+
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_random_networks_reload(seed):
+    """Among them one without a bias (2), and factors, thresholds and biases that all pass in one beat."""
+    outcome = check_reloaded(seed, 160)
+    assert not outcome.problem and outcome.cycles
+
+
+@pytest.mark.parametrize("seed", [0, 3, 5])
+def test_random_networks_with_streamed_weights(seed):
+    assert not check_streamed(seed, 160).problem
 
 
 def test_loads_of_another_structure_are_refused(tmp_path):

@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from fermatnet.bench.random_weights import with_weights_of
 from fermatnet.bench.shapes import pa_resnet
 from fermatnet.hw import network
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import run
 from fermatnet.sim import surroundings
 from fermatnet.sim.network import simulate
+from fermatnet.sim.runner import SimulationError
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,33 @@ def test_a_wrong_weight_word_is_noticed(net, design, tmp_path):
     file.unlink()
     with pytest.raises(InputError, match=f"is incomplete: {file.name} is missing"):
         simulate(tmp_path / "copy", images)
+
+
+def test_loaded_weights(net, tmp_path):
+    """The same compiled design with its own weights, with others, and with a burst that it must refuse."""
+    folder = tmp_path / "design"
+    network.generate(net, folder, folds={}, reloadable=True)
+    other = with_weights_of(net, pa_resnet((1, 4, 4), (2,), (1,), seed=4, classes=4))
+    images = np.random.default_rng(1).integers(0, 256, (4, *net.input_shape)).astype(np.uint8)
+    burst = network.load_burst(other, folder)
+    assert not np.array_equal(run(net, images), run(other, images))
+    for load, expected in (((), net), (burst, other), (network.load_burst(net, folder), net)):
+        for stalls in (None, 2):
+            result = simulate(folder, images, load=load, stalls=stalls)
+            np.testing.assert_array_equal(result.outputs, run(expected, images))
+    interface = json.loads((folder / "interface.json").read_text())
+    loaded = simulate(folder, images, load=burst, driver="cocotb")
+    np.testing.assert_array_equal(loaded.outputs, run(other, images))
+    assert (loaded.cycles_per_image, loaded.first_latency) == (interface["cycles_per_image"], interface["latency_cycles"])
+    for bad in (burst[:-1], [*burst[:3], burst[3] ^ 1, *burst[4:]], [burst[0] + 1, *burst[1:]]):
+        with pytest.raises(SimulationError, match="refused the load"):
+            simulate(folder, images, load=bad)
+
+
+def test_only_reloadable_designs_take_a_load(net, tmp_path):
+    network.generate(net, tmp_path / "plain", folds={})
+    with pytest.raises(InputError, match="cannot be loaded: generate it with --reloadable"):
+        simulate(tmp_path / "plain", np.zeros((1, *net.input_shape), np.uint8), load=[1, 2, 3])
 
 
 def test_plain_designs_need_nothing():
