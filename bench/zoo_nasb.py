@@ -24,8 +24,9 @@ from fermatnet.model.network.nodes import Conv, MaxPool, Node, PiecewiseConv, Th
 from fermatnet.model.train.batches import Batches
 from fermatnet.model.zoo.complexity import summarise
 from fermatnet.model.zoo.nasb import NASBNet, bireal_genotype, thesis_genotype
-from fermatnet.model.zoo.nasb_search import Cost, SearchNet, search
+from fermatnet.model.zoo.nasb_search import search
 from fermatnet.model.zoo.nasb_space import OPERATIONS, Genotype, cell_cost, genotype_to_json
+from fermatnet.model.zoo.nasb_supernet import Cost, SearchNet
 
 __all__ = ["hardware_cost", "main"]
 

@@ -11,7 +11,8 @@ from fermatnet.model.zoo import build
 from fermatnet.model.zoo.binary import BinaryConv2d
 from fermatnet.model.zoo.complexity import report
 from fermatnet.model.zoo.nasb import NASBNet, bireal_genotype, thesis_genotype
-from fermatnet.model.zoo.nasb_search import Gate, SearchNet, cut, search, table_cost
+from fermatnet.model.zoo.nasb_gates import Gate
+from fermatnet.model.zoo.nasb_search import search, table_cost
 from fermatnet.model.zoo.nasb_space import (
     OPERATIONS,
     VARIANTS,
@@ -20,6 +21,7 @@ from fermatnet.model.zoo.nasb_space import (
     genotype_to_json,
     make_operation,
 )
+from fermatnet.model.zoo.nasb_supernet import SearchNet, cut
 
 
 def test_table_4_1():
