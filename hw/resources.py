@@ -19,6 +19,7 @@ from fermatnet.hw.layers import Elementwise, Fold, Layer, Matrix, Transform, sha
 from fermatnet.hw.memory import KEPT_FROM
 from fermatnet.hw.piecewise.forms import choose_form, estimate
 from fermatnet.hw.resources_contents import Contents
+from fermatnet.hw.resources_mapping import wide_tables
 from fermatnet.hw.resources_memory import column_tables, in_tables, kept
 from fermatnet.hw.resources_netlist import elaborated
 from fermatnet.model.errors import InputError
@@ -64,7 +65,8 @@ def predict(component: wiring.Component, family: str = "xc7") -> Resources:
 
 
 def _resources(made: Contents, family: str, known: dict[int, Resources]) -> Resources:
-    tables = LOGIC[family] * made.graph.cover(made.roots, TABLE_INPUTS[family]) + made.chain + made.counters
+    logic = wide_tables(made.graph, made.roots) if family == "ecp5" else made.graph.cover(made.roots, TABLE_INPUTS[family])
+    tables = LOGIC[family] * logic + made.chain + made.counters
     registers, blocks, hard = float(made.registers), 0.0, 0
     for store in made.stores:
         own_tables, own_registers, own_blocks, _ = kept(store, family)

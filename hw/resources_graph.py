@@ -25,15 +25,21 @@ class Graph:
     def __init__(self) -> None:
         self.fanins: list[tuple[int, ...]] = [()]
         self.known: dict[tuple, int] = {}
+        self.gates: dict[int, tuple] = {}                       # kind and input literals of each gate
+        self.arcs: dict[int, list[tuple[int, int]]] = {}        # leaves: nodes and delays of what they depend on
 
-    def leaf(self) -> int:
+    def leaf(self, arcs: Iterable[tuple[int, int]] = ()) -> int:
+        """A signal from elsewhere; ``arcs``: the literals it depends on through a cell that is no table, each with the delay in picoseconds."""
         self.fanins.append(())
+        if arcs:
+            self.arcs[len(self.fanins) - 1] = [(literal >> 1, delay) for literal, delay in arcs if literal > 1]
         return 2 * (len(self.fanins) - 1)
 
     def _gate(self, kind: str, *inputs: int) -> int:
         key = (kind, *inputs)
         if key not in self.known:
             self.fanins.append(tuple(sorted({literal >> 1 for literal in inputs})))
+            self.gates[len(self.fanins) - 1] = key
             self.known[key] = 2 * (len(self.fanins) - 1)
         return self.known[key]
 
@@ -91,7 +97,7 @@ class Graph:
     def cover(self, roots: Iterable[int], k: int) -> int:
         """Tables of at most ``k`` inputs that make all ``roots``. Inverters are not counted (nor are they by yosys)."""
         wanted = {literal >> 1 for literal in roots}
-        live = self._live(wanted)
+        live = self.live(wanted)
         readers = dict.fromkeys(live, 0)
         for node in live:
             for below in self.fanins[node]:
@@ -108,7 +114,7 @@ class Graph:
                 stack += [leaf for leaf in best[node] if self.fanins[leaf]]
         return len(met)
 
-    def _live(self, wanted: set[int]) -> set[int]:
+    def live(self, wanted: set[int]) -> set[int]:
         live, stack = set(), list(wanted)
         while stack:
             node = stack.pop()

@@ -19,7 +19,6 @@ DISTRIBUTED = {"xc7": [(32, 6, 8, 4), (64, 3, 8, 4)], "ecp5": [(16, 4, 4, 6)]}
 LOGIC_BIT = {"xc7": 1 / 64, "ecp5": 1 / 16}
 MULTIPLEXER = {"xc7": 0.0, "ecp5": 0.5}     # added to the price, for a bit of each further row of distributed memory
 DEAR = {"xc7": 0.98, "ecp5": 1.001}         # of a block's price: distributed memory that costs more becomes one
-CONTROL = 10        # tables of the address comparison and enables around an ecp5 block that is read as it is written, fitted
 
 
 @cache
@@ -75,8 +74,8 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
         found.append((count * price + MULTIPLEXER[family] * store.width * (rows - 1), count * each + selecting))
     cheapest, tables = min(found)
     if store.clocked and cheapest >= DEAR[family] * block_price:
-        if family == "ecp5":    # its blocks do not give the old word: yosys writes a cycle later and passes the word on when it is read at once
+        if family == "ecp5":    # its blocks do not give the old word: yosys writes a cycle later, compares addresses and passes the word on
             address = (store.words - 1).bit_length()
-            return float(store.width + address + CONTROL), 2.0 * store.width + address + 2, blocks, "block"
+            return float(store.width + ceil(address / 2)), 2.0 * store.width + address + 2, blocks, "block"
         return 0.0, 0.0, blocks, "block"
     return float(tables), float(store.width * store.clocked), 0.0, "distributed"

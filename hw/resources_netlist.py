@@ -7,6 +7,7 @@ here too: dead bits go, registers that hold by default get an enable, chained ad
 
 import sys
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 from amaranth.hdl import Value
@@ -58,13 +59,50 @@ class _Reader(Registers, Stores, Words):
         return self.made
 
     def _used_bits(self) -> dict[int, int]:
-        """Highest bit that anything reads, by cell: what lies above is never built."""
+        """Highest bit of each cell that reaches an output, a register that does, or a memory: what lies above is never built."""
         top: dict[int, int] = {}
-        for cell in self.cells:
-            for net in cell.input_nets():
-                if net > 1:
-                    top[net.cell] = max(top.get(net.cell, 0), net.bit)
-        return top
+        todo: list[int] = []
+
+        def need(nets: Iterable[Any]) -> None:
+            for net in nets:
+                if net > 1 and net.bit > top.get(net.cell, -1):
+                    top[net.cell] = net.bit
+                    todo.append(net.cell)
+
+        for value in self.cells[0].ports_o.values():
+            need(value)
+        while todo:
+            index = todo.pop()
+            for nets in self._below(self.cells[index], top[index] + 1) if index else ():
+                need(nets)
+        return self._written_twice(top)
+
+    def _written_twice(self, top: dict[int, int]) -> dict[int, int]:
+        """Equal sums are one before their dead bits go: as wide as the widest of them is read."""
+        first: dict[tuple, int] = {}
+        same: dict[int, int] = {}
+        widest: dict[int, int] = {}
+        for index, cell in enumerate(self.cells):
+            if isinstance(cell, Operator):
+                key = (cell.operator, *(tuple([same.get(n >> 16, n >> 16) << 16 | n & 0xFFFF if n > 1 else n for n in value]) for value in cell.inputs))
+                one = same[index] = first.setdefault(key, index)
+                widest[one] = max(widest.get(one, 0), top.get(index, 0))
+        return {index: widest[same[index]] if index in same and self.cells[index].operator in ("+", "-") else bit for index, bit in top.items()}
+
+    def _below(self, cell: Any, width: int) -> list[Any]:
+        """What the lowest ``width`` bits of a cell are made of."""
+        if isinstance(cell, Operator) and cell.operator in ("~", "&", "|", "^", "+", "-", "*"):
+            return [value[:width] for value in cell.inputs]
+        if isinstance(cell, Operator) and cell.operator == "m":
+            return [cell.inputs[0], *(value[:width] for value in cell.inputs[1:])]
+        if isinstance(cell, FlipFlop):
+            return [cell.data[:width]]
+        if isinstance(cell, AssignmentList):
+            read = [one for one in cell.assignments if one.start < width]
+            return [cell.default[:width], [one.cond for one in read], *(one.value[: width - one.start] for one in read)]
+        if isinstance(cell, SyncReadPort | AsyncReadPort):
+            return [list(port.input_nets()) for port in self.cells if getattr(port, "memory", None) == cell.memory]
+        return [list(cell.input_nets())]
 
     def _make(self, net: Any) -> int:
         cell, bit = self.cells[net.cell], net.bit

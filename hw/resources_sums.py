@@ -4,6 +4,7 @@ from typing import Any
 
 from amaranth.hdl._nir import Operator
 
+from fermatnet.hw.resources_carry import Chain
 from fermatnet.hw.resources_walk import Walk
 
 __all__ = ["SHORTEST_CHAIN", "Sums"]
@@ -85,10 +86,11 @@ class Sums(Walk):
 
     def _chain(self, a: list[int], b: list[int], carry: int, width: int) -> list[int]:
         graph = self.graph
-        low = 0
-        while low < width and not carry and (a[low] == 0 or b[low] == 0):     # nothing to add below here
+        low, result = 0, []     # nothing to add below `low`
+        while low < width and ((a[low] <= 1 and b[low] <= 1 and carry <= 1) or (not carry and 0 in (a[low], b[low]))):
+            result.append(graph.parity(a[low], b[low], carry))
+            carry = graph.majority(a[low], b[low], carry)
             low += 1
-        result = [graph.disj(a[k], b[k]) for k in range(low)]
         if width - low < SHORTEST_CHAIN[self.family]:
             for k in range(low, width):
                 result.append(graph.parity(a[k], b[k], carry))
@@ -96,12 +98,28 @@ class Sums(Walk):
             return result
         if all(literal <= 1 for literal in a):
             a, b = b, a
+        if self.family == "ecp5":
+            return result + self._carry(a[low:], b[low:], carry)[0]
         for k in range(low, width):
-            self._position(a[k], b[k])
+            self.made.roots += [graph.differ(a[k], b[k]), a[k]]     # a table and, beside it, a wire
             result.append(graph.leaf())
-        self.made.chain += 2 * (-(-(width - low) // 2)) if self.family == "ecp5" else 0
         return result
 
-    def _position(self, a: int, b: int) -> None:
-        """A carry position: on xc7 the table of a xor b and a wire to a; on ecp5 both inputs as they are."""
-        self.made.roots += [self.graph.differ(a, b), a] if self.family == "xc7" else [a, b]
+    def _carry(self, a: list[int], b: list[int], carry: int) -> tuple[list[int], list[int]]:
+        """Sums, and carries of every second position, of a chain of ecp5, both inputs of each position as they are.
+
+        A chain that begins like another one, but for its last position, is the same: yosys compares and subtracts at once.
+        """
+        pairs = list(zip(a, b, strict=True))
+        same = self.chains.setdefault((pairs[0], carry), [])
+        for chain in same:
+            shared = min(len(pairs), len(chain)) - 1
+            if chain[:shared] == pairs[:shared]:
+                break
+        else:
+            same.append(chain := Chain())
+        self.made.chain -= 2 * len(chain.carries)
+        self.made.roots += [literal for pair in pairs[len(chain):] for literal in pair]
+        chain.extend_to(self.graph, pairs)
+        self.made.chain += 2 * len(chain.carries)
+        return chain.sums[: len(pairs)], chain.carries[: (len(pairs) + 1) // 2]

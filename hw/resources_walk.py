@@ -6,6 +6,7 @@ from typing import Any
 
 from amaranth.hdl._nir import Netlist
 
+from fermatnet.hw.resources_carry import Chain
 from fermatnet.hw.resources_contents import Contents
 
 __all__ = ["Walk"]
@@ -24,6 +25,7 @@ class Walk(ABC):
         self.todo: list[int] = []                       # nets whose value is wanted at a pin
         self.readers: dict[int, int] = {}               # cell: how many cells read one of its nets
         self.words: dict[tuple, list[int]] = {}         # sums and comparisons by what they are of
+        self.chains: dict[tuple, list[Chain]] = {}      # carry chains of ecp5 by their first position
         self.users: dict[int, list[Any]] = {}           # net: cells that read it
         self.pending: set[int] = set()                  # register bits being made that nothing has read yet
         self.known: dict[tuple[int, int, int], int] = {}    # register bits by enable, input and initial value

@@ -27,7 +27,7 @@ class Words(Sums):
             a, b = (self.literal(value[bit]) for value in cell.inputs)
             return {"&": graph.conj, "|": graph.disj, "^": graph.differ}[kind](a, b)
         if kind == "m":
-            return graph.choose(self.literal(cell.inputs[0][0]), self.literal(cell.inputs[1][bit]), self.literal(cell.inputs[2][bit]))
+            return graph.choose(self._condition(cell), self.literal(cell.inputs[1][bit]), self.literal(cell.inputs[2][bit]))
         if kind in ("b", "r|"):
             return graph.any_of(bits[0])
         if kind == "r&":
@@ -43,6 +43,18 @@ class Words(Sums):
         if kind in ("u>>", "s>>", "<<"):
             return self._shift(kind, cell, bit)
         raise AssertionError(f"operator {kind!r} is in no generator")
+
+    def _condition(self, cell: Operator) -> int:
+        """Select of a multiplexer. Where x above a limit becomes the limit, x at the limit may too: yosys then compares with >= on ecp5."""
+        net = cell.inputs[0][0]
+        test = self.cells[net.cell] if net > 1 else None
+        if (
+            self.family == "ecp5" and isinstance(test, Operator) and test.operator in ("s>", "u>") and test.inputs[1] == cell.inputs[1]
+            and [self.literal(n) for n in test.inputs[0]] == [self.literal(n) for n in cell.inputs[2]]
+        ):
+            reached = Operator(test.module_idx, operator=test.operator + "=", inputs=test.inputs, src_loc=test.src_loc)
+            return self._arithmetic(net.cell, reached)[0]
+        return self.literal(net)
 
     def _shift(self, kind: str, cell: Operator, bit: int) -> int:
         value, amount = cell.inputs
@@ -73,29 +85,45 @@ class Words(Sums):
         """a >= b and its kin: groups of bits that fit a table into a carry chain (xc7), a subtraction's carry (ecp5), or gates."""
         left, right = cell.inputs
         a, b = [self.literal(net) for net in left], [self.literal(net) for net in right]
+        if self.family == "ecp5":
+            return self._flags(cell.operator, a, b)
         if cell.operator[0] == "s":
             a[-1], b[-1] = b[-1], a[-1]
         if cell.operator[1] == "<":
             a, b = b, a     # a > b, or a >= b
         equal = int(cell.operator.endswith("="))
         pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
-        if self.family == "ecp5":
-            return self._carried(pairs, equal)
         if len({literal >> 1 for pair in pairs for literal in pair if literal > 1}) > 12:
             return self._grouped(pairs, 6)
         return self._gates(pairs, equal)
 
-    def _carried(self, pairs: list[tuple[int, int]], equal: int) -> int:
-        """On ecp5: low bits that a constant decides fall away, then a subtraction's carry, at an odd end a table (a few bits: gates)."""
-        while pairs and (pairs[0][0] == equal or pairs[0][1] == 1 - equal):
+    def _flags(self, operator: str, a: list[int], b: list[int]) -> int:
+        """On ecp5 every comparison is of a - b as it is written: carry or sign for < and >=, for > and <= also whether all bits are equal."""
+        signed = operator[0] == "s"
+        while signed and len(a) > 1 and a[-1] == a[-2] and b[-1] == b[-2]:
+            a, b = a[:-1], b[:-1]
+        pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != y or signed]
+        result = self._less(pairs, signed=signed) ^ 1
+        if operator in ("u>", "s>", "u<=", "s<="):
+            result = self.graph.conj(result, self.graph.all_of(self.graph.differ(x, y) ^ 1 for x, y in pairs) ^ 1)
+        return result ^ (operator[1] == "<")
+
+    def _less(self, pairs: list[tuple[int, int]], *, signed: bool) -> int:
+        """a < b: low bits that a constant decides fall away, then a subtraction's chain (a few bits: gates)."""
+        graph = self.graph
+        while pairs and (pairs[0][0] == 1 or pairs[0][1] == 0) and len(pairs) > signed:
             pairs = pairs[1:]
         if len(pairs) < SHORTEST_CHAIN["ecp5"]:
-            return self._gates(pairs, equal)
-        even = len(pairs) // 2 * 2
-        for x, y in pairs[:even]:
-            self._position(x, y ^ 1)
-        self.made.chain += even
-        return self._gates(pairs[even:], self.graph.leaf())
+            swapped = [(y, x) for x, y in pairs[-1:]] if signed else pairs[-1:]
+            return self._gates([*pairs[:-1], *swapped], 1) ^ 1
+        a, b, carry = [x for x, _ in pairs], [y ^ 1 for _, y in pairs], 1
+        if b[0] == 0:       # the same carry as a constant's negative gives
+            b[0], carry = 1, 0
+        if not signed:
+            even = len(pairs) // 2 * 2
+            return self._gates(pairs[even:], self._carry(a[:even], b[:even], carry)[1][-1]) ^ 1
+        sign = self._carry(a, b, carry)[0][-1]
+        return graph.choose(graph.differ(a[-1], b[-1]), sign, a[-1])     # of equal signs the difference's, else that of a
 
     def _gates(self, pairs: list[tuple[int, int]], result: int) -> int:
         """Comparison bit by bit above the result of the bits below."""
