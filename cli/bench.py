@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line
 from fermatnet.model.errors import InputError
 
 # name: modules of fermatnet.bench with run(json_path=...), and one line of help
@@ -34,7 +34,7 @@ def command(name: str | None, target: str | None, quick: bool, results_file: str
     """
     if name is None:
         for key, (_, help_line) in BENCHES.items():
-            results.print(f"{key:10} {help_line}")
+            line(f"{key:10} {help_line}")
         return
     if name not in BENCHES:
         raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")

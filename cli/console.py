@@ -8,11 +8,16 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-__all__ = ["bar", "notes", "results", "share"]
+__all__ = ["bar", "line", "notes", "results", "share"]
 
 notes = Console(stderr=True, highlight=False)
 _LOG_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 132  # a pipe has no width of its own; 80 would cut tables
 results = Console(highlight=False, width=_LOG_WIDTH)
+
+
+def line(text: str) -> None:
+    """One line of results as it is: not wrapped, brackets in a file's name are no markup."""
+    results.print(text, markup=False, soft_wrap=True)
 
 
 def _say(title: str) -> None:

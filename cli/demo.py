@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line
 
 
 @click.command(name="demo")
@@ -24,5 +24,5 @@ def command(out: str, **options: Any) -> int:
     from fermatnet.report.demo import run_demo
 
     started = time.monotonic()
-    report = run_demo(out, say=lambda words: results.print(f"[{time.monotonic() - started:6.1f} s] {words}"), **options)
+    report = run_demo(out, say=lambda words: line(f"[{time.monotonic() - started:6.1f} s] {words}"), **options)
     return 0 if all(report["exact"].values()) else 1

@@ -2,7 +2,7 @@
 
 import click
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line
 
 
 @click.command(name="export")
@@ -16,4 +16,4 @@ def command(run: str, out: str, engine: str | None) -> None:
 
     net = export_run(run, engine=engine)
     save(net, out)
-    results.print(f"{run} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, {net.classes} outputs")
+    line(f"{run} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, {net.classes} outputs")

@@ -2,7 +2,7 @@
 
 import click
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line
 from fermatnet.model.errors import InputError
 
 
@@ -34,5 +34,5 @@ def command(model: str, out: str, shape: str | None, value_range: str) -> None:
 
     net = import_qonnx(model, _sizes(shape, 3, "--input"), _sizes(value_range, 2, "--range"))  # type: ignore[arg-type]
     save(net, out)
-    results.print(f"{model} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, {net.classes} outputs, "
+    line(f"{model} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, {net.classes} outputs, "
                   f"bias rounded by at most {float(net.meta['bias_error']):.2g}")

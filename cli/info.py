@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.table import Table
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line, results
 
 if TYPE_CHECKING:
     from fermatnet.model.network import Network
@@ -68,6 +68,6 @@ def command(network: str, as_json: bool, resources: bool, cycles: int | None, de
         show(design)
     for layer in info["layers"]:
         if layer["reasons"]:
-            results.print(f"{layer['name']}: {layer['reasons']}")
+            line(f"{layer['name']}: {layer['reasons']}")
     for key, value in info["meta"].items():
-        results.print(f"{key}: {value}")
+        line(f"{key}: {value}")

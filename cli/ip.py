@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line
 from fermatnet.model.atomic import atomic_directory
 
 
@@ -23,7 +23,7 @@ def _command(block: Any) -> click.Command:
         with atomic_directory(out, force=force) as directory:
             interface = ip.generate(block.name, directory, **settings)
         latency = interface["latency_cycles"]
-        results.print(f"{block.name} -> {out}/{block.name}.v" + ("" if latency is None else f" (latency {latency} cycles)"))
+        line(f"{block.name} -> {out}/{block.name}.v" + ("" if latency is None else f" (latency {latency} cycles)"))
 
     parameters: list[click.Parameter] = [_option(option) for option in block.options]
     parameters.append(click.Option(["--out"], required=True, metavar="DIR", help="Folder for BLOCK.v and interface.json."))

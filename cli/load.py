@@ -2,7 +2,7 @@
 
 import click
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line
 
 
 @click.command(name="load")
@@ -21,4 +21,4 @@ def command(network: str, directory: str, out: str) -> None:
     words = load_burst(load(network), directory)
     with atomic_file(out) as temporary:
         temporary.write_text("".join(f"{word:08x}\n" for word in words))
-    results.print(f"{network} -> {out}: {len(words)} words of 32 bits for s_load of {directory}")
+    line(f"{network} -> {out}: {len(words)} words of 32 bits for s_load of {directory}")

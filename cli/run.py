@@ -3,7 +3,7 @@
 import click
 
 from fermatnet.cli.arrays import array_file, load_array
-from fermatnet.cli.console import bar, results
+from fermatnet.cli.console import bar, line
 
 
 @click.command(name="run")
@@ -25,4 +25,4 @@ def command(network: str, source: str, target: str, batch: int) -> None:
     with array_file(target) as store, bar("reference", len(images)) as progress:
         outputs = run(net, images, batch=batch, progress=progress)
         store(outputs)
-    results.print(f"{len(images)} images -> {target} (int64, {outputs.shape[0]} x {outputs.shape[1]})")
+    line(f"{len(images)} images -> {target} (int64, {outputs.shape[0]} x {outputs.shape[1]})")

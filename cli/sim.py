@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from fermatnet.cli.arrays import array_file, load_array
-from fermatnet.cli.console import results, share
+from fermatnet.cli.console import line, share
 from fermatnet.model.errors import InputError
 
 
@@ -26,6 +26,7 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
 
     Exit status 1, naming the image and the logit, when one integer differs.
     """
+    from fermatnet.hw.interface import read_interface
     from fermatnet.model.network import load, run
     from fermatnet.model.network.reference import check_images
     from fermatnet.sim.network import compare, simulate
@@ -36,6 +37,8 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
     check_images(net, images)
     expected = load_array(expect) if expect else run(net, images)
     words: list[int] = []
+    if directory is not None:
+        read_interface(Path(directory), "network")  # refused before anything begins
     if loads:
         from fermatnet.hw.network import load_burst
 
@@ -52,9 +55,9 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
         store(result.outputs)
     difference = compare(result, expected)
     if difference:
-        results.print(str(difference))
+        line(str(difference))
         return 1
-    results.print(
+    line(
         f"{len(images)} images, {expected.shape[1]} outputs each: equal to the {'expected' if expect else 'reference'}. "
         f"{result.cycles_per_image:.1f} cycles an image, first output after {result.first_latency}; {result.seconds:.1f} s"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from fermatnet.cli.console import notes, results
+from fermatnet.cli.console import line, notes, results
 from fermatnet.model.atomic import atomic_file
 
 
@@ -38,7 +38,7 @@ def command(directory: str, device: str, liberty: str | None, target: str | None
     table.add_row("all", *(f"{report[key]:,}" for key in columns))
     results.print(table)
     if report.get("fmax_mhz"):
-        results.print(f"Fmax {report['fmax_mhz']:.1f} MHz" + (f": {report['images_per_second']:,.0f} images/s" if report.get("images_per_second") else ""))
+        line(f"Fmax {report['fmax_mhz']:.1f} MHz" + (f": {report['images_per_second']:,.0f} images/s" if report.get("images_per_second") else ""))
     path = report.get("critical_path")
     if path:
-        results.print("critical path: " + ", ".join(f"{key} {value}" for key, value in path.items() if not isinstance(value, list | dict)))
+        line("critical path: " + ", ".join(f"{key} {value}" for key, value in path.items() if not isinstance(value, list | dict)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line
 from fermatnet.model.train.options import Options
 
 _HELP = {
@@ -43,8 +43,8 @@ def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
 
     summary = train(net, data, out, resume=resume, **given)
     for phase, accuracy in summary["accuracy"].items():
-        results.print(f"{phase:10} {100 * accuracy:.2f} % of {summary['test_images']} test images")
-    results.print(f"run folder: {out}")
+        line(f"{phase:10} {100 * accuracy:.2f} % of {summary['test_images']} test images")
+    line(f"run folder: {out}")
 
 
 command = click.Command(

@@ -2,7 +2,7 @@
 
 import click
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line
 
 
 @click.command(name="verilog")
@@ -40,4 +40,4 @@ def command(
         show(interface)
     period = interface["cycles_per_image"]
     rate = clock_mhz * 1e6 / period
-    results.print(f"{out}: {period} cycles an image, latency {interface['latency_cycles']} cycles; {rate:,.0f} images/s at {clock_mhz:g} MHz")
+    line(f"{out}: {period} cycles an image, latency {interface['latency_cycles']} cycles; {rate:,.0f} images/s at {clock_mhz:g} MHz")

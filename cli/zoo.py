@@ -5,7 +5,7 @@ import json
 import click
 from rich.table import Table
 
-from fermatnet.cli.console import results
+from fermatnet.cli.console import line, results
 
 
 def _shape(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int, int]:
@@ -49,4 +49,4 @@ def command(name: str | None, shape: tuple[int, int, int], classes: int, as_json
         print(json.dumps(figures, indent=2))
         return
     for key, value in figures.items():
-        results.print(f"{key:16} {value:,}" if isinstance(value, int) else f"{key:16} {value}")
+        line(f"{key:16} {value:,}" if isinstance(value, int) else f"{key:16} {value}")
