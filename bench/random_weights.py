@@ -14,6 +14,8 @@ from fermatnet.bench.random_networks import drawn
 from fermatnet.bench.rtl import value_of
 from fermatnet.hw.design import Design
 from fermatnet.hw.envelope import bounds_of
+from fermatnet.hw.layers import layer_of
+from fermatnet.hw.layers.matrix import Matrix
 from fermatnet.hw.plan import plan
 from fermatnet.hw.reload import load_words
 from fermatnet.hw.top import Top
@@ -49,7 +51,7 @@ def reshuffled(net: Network, seed: int) -> Network:
 def check_streamed(seed: int, most_cycles: int) -> Outcome:
     """As `fermatnet.bench.random_check.check_seed`, with the weights of some layers (drawn too) from streams."""
     net, choices = drawn(seed)
-    able = [node.name for node in net.nodes if type(node).__name__ in ("Conv", "PiecewiseConv", "Dense")]
+    able = [node.name for node in net.nodes if isinstance(layer_of(net, node), Matrix)]     # the Fermat engine keeps its spectra
     picked = [name for name in able if choices.integer(0, 2)] or able
     return check(net, choices, seed, most_cycles, external=picked)
 

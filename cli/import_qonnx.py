@@ -35,4 +35,4 @@ def command(model: str, out: str, shape: str | None, value_range: str) -> None:
     net = import_qonnx(model, _sizes(shape, 3, "--input"), _sizes(value_range, 2, "--range"))  # type: ignore[arg-type]
     save(net, out)
     line(f"{model} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, {net.classes} outputs, "
-                  f"bias rounded by at most {float(net.meta['bias_error']):.2g}")
+         f"bias rounded by at most {float(net.meta['bias_error']):.2g}")
