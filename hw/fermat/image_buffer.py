@@ -106,10 +106,17 @@ class ImageBuffer(wiring.Component):
         return row_done
 
     def _read(self, m, port, kept, freed, released, row_beats):
-        g, plan = self.geometry, self.plan
+        band, running, counters, step, base_slot = self._control(m, kept, freed, released)
+        self.reading = {"band": band, "running": running, "counters": counters, "step": step, "base": base_slot, "kept": kept,
+                        "freed": freed, "released": released, "port": port}
+        self._fetch(m, port, row_beats, *self._coordinates(m, band, counters, step, base_slot))
+
+    def _control(self, m, kept, freed, released):
+        """Counts bands, tiles and the points of a tile; starts a tile when its rows are there and gives rows back after the last one of a band."""
+        plan = self.plan
         band, running = Signal(range(max(2, plan.tiles[0]))), Signal()
         counters = Counters(m, [plan.tiles[1], self.channels, len(self.phases), *plan.lengths])
-        tile_x, channel, phase, i, j = counters.values
+        tile_x = counters.values[0]
         last_point = counters.wrapped(1)
         can_start = Signal()
         step = Signal()
@@ -122,8 +129,6 @@ class ImageBuffer(wiring.Component):
         with m.If(step):
             m.d.sync += running.eq(~last_point)
         base_slot = Signal(range(self.rows))
-        self.reading = {"band": band, "running": running, "counters": counters, "step": step, "base": base_slot, "kept": kept,
-                        "freed": freed, "released": released, "port": port}
         m.d.comb += [
             freed.eq(step & last_point & (tile_x == plan.tiles[1] - 1)),
             released.eq(Array(self.free)[band]),
@@ -133,7 +138,12 @@ class ImageBuffer(wiring.Component):
                 band.eq(Mux(band == plan.tiles[0] - 1, 0, band + 1)),
                 base_slot.eq(wrap(base_slot + released, self.rows)),
             ]
-        # 1: coordinates
+        return band, running, counters, step, base_slot
+
+    def _coordinates(self, m, band, counters, step, base_slot):
+        """Stage 1: row and column of the point against the first row kept, rows below that, its slot, word and lane of the channel."""
+        g, plan = self.geometry, self.plan
+        tile_x, channel, phase, i, j = counters.values
         sy, sx = g.stride
         offset, column = Signal(range(-max(self.above), sy * plan.lengths[0])), Signal(
             range(-g.pad[1], sx * (plan.tile[1] * plan.tiles[1] + plan.lengths[1]) + 1))
@@ -149,6 +159,11 @@ class ImageBuffer(wiring.Component):
             slot0.eq(base_slot),
         ]
         split(m.d.sync, channel, self.lanes, word, lane, self.channels)
+        return offset, column, below, slot0, word, lane, live1
+
+    def _fetch(self, m, port, row_beats, offset, column, below, slot0, word, lane, live1):
+        """Stages 2 to 5: slot in the ring, address, memory, lane; zero outside the image."""
+        g = self.geometry
         # 2: slot in the ring; 3: address
         slot, inside2, column2, word2, lane2, live2 = (
             Signal(range(self.rows)), Signal(), Signal(range(max(2, g.width))), Signal.like(word), Signal.like(lane), Signal())
