@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fermatnet.hw.interface import read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.sim import bulk, packing, runner, surroundings
+from fermatnet.sim.stimulus import checked_images, write_stimulus
 
 __all__ = ["Mismatch", "SimulationResult", "compare", "simulate"]
 
@@ -114,7 +115,7 @@ def simulate(
     interface = read_interface(directory, "network")
     if len(load) and "reload" not in interface:
         raise InputError(f"{directory} holds a design whose weights cannot be loaded: generate it with --reloadable")
-    images = _checked_images(images, interface["input"])
+    images = checked_images(images, interface["input"])
     if driver not in DRIVERS:
         raise InputError(f"driver must be one of {', '.join(DRIVERS)}, not {driver!r}")
     if waves is not None:
@@ -122,7 +123,6 @@ def simulate(
         if not waves.parent.is_dir():
             raise InputError(f"{waves}: its folder {waves.parent} does not exist")
     report = progress or (lambda share, words: None)
-
     started = time.monotonic()
     report(0.0, f"compiling for {simulator}")
     built = _build(directory, interface, simulator, waves.suffix if waves is not None else "", driver)
@@ -132,38 +132,33 @@ def simulate(
             shutil.copyfile(directory / name, scratch / name)
         if surroundings.needed(interface):
             surroundings.write(scratch, directory, interface, stalls, load)
-        settings = _write_stimulus(scratch, interface, images, stalls, len(load))
-        total, response = settings["beats_out"], scratch / "response.txt"
-        line = settings["response_line"]
-
-        def poll() -> None:
-            size = response.stat().st_size if response.exists() else 0
-            report(min(1.0, size / line / total), f"{len(images)} images on {simulator}")
-
-        module = "fermatnet.sim.bulk" if driver == "harness" else "fermatnet.sim.drive"
-        try:
-            runner.run(built, module, scratch, seed=stalls or 0, waves=waves, poll=poll if progress else None)
-        except runner.SimulationError as error:
-            if (scratch / surroundings.REFUSED).exists():
-                raise runner.SimulationError("the design refused the load: its load_error rose") from error
-            raise
+        settings = write_stimulus(scratch, interface, images, stalls, len(load))
+        poll = _poll(scratch / "response.txt", settings, lambda share: report(share, f"{len(images)} images on {simulator}")) if progress else None
+        _run(built, driver, scratch, stalls or 0, waves, poll)
         outcome = json.loads((scratch / "outcome.json").read_text())
         result = _read_response(scratch, interface, len(images), outcome, (compiled - started, time.monotonic() - compiled))
     report(1.0, "done")
     return result
 
 
-def _checked_images(images: NDArray[np.uint8], port: dict[str, Any]) -> NDArray[np.uint8]:
-    images = np.asarray(images)
-    shape = tuple(port["shape"])
-    if images.dtype != np.uint8:
-        raise InputError(f"images must be uint8, not {images.dtype}")
-    if images.ndim != 4 or images.shape[1:] != shape or len(images) == 0:
-        raise InputError(f"images must have shape (n, {', '.join(map(str, shape))}) with n at least 1, not {images.shape}")
-    low, high = port.get("range", (0, 255))
-    if images.min() < low or images.max() > high:
-        raise InputError(f"images must lie in {low}..{high}, not {images.min()}..{images.max()}")
-    return images
+def _poll(response: Path, settings: dict[str, int], report: Callable[[float], None]) -> Callable[[], None]:
+    """Reports the share of the output beats that have come."""
+
+    def poll() -> None:
+        size = response.stat().st_size if response.exists() else 0
+        report(min(1.0, size / settings["response_line"] / settings["beats_out"]))
+
+    return poll
+
+
+def _run(built: runner.Built, driver: str, scratch: Path, seed: int, waves: Path | None, poll: Callable[[], None] | None) -> None:
+    module = "fermatnet.sim.bulk" if driver == "harness" else "fermatnet.sim.drive"
+    try:
+        runner.run(built, module, scratch, seed=seed, waves=waves, poll=poll)
+    except runner.SimulationError as error:
+        if (scratch / surroundings.REFUSED).exists():
+            raise runner.SimulationError("the design refused the load: its load_error rose") from error
+        raise
 
 
 def _build(directory: Path, interface: dict[str, Any], simulator: str, waves: str, driver: str) -> runner.Built:
@@ -179,37 +174,6 @@ def _build(directory: Path, interface: dict[str, Any], simulator: str, waves: st
     return runner.build(
         sources, HARNESS, simulator=simulator, parameters=parameters, defines={"DUT": top}, visible=bulk.VISIBLE, waves=waves
     )
-
-
-def _write_stimulus(scratch: Path, interface: dict[str, Any], images: NDArray[np.uint8], stalls: int | None, loads: int) -> dict[str, int]:
-    port, out = interface["input"], interface["output"]
-    beats = packing.pack(images, port["lanes"], port["element_bits"])
-    digits = np.frombuffer(beats[:, ::-1].tobytes().hex().encode(), np.uint8).reshape(len(beats), -1)
-    (scratch / "stimulus.hex").write_bytes(np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())
-    seeds = np.random.default_rng(stalls).integers(1, 1 << 32, 2) if stalls is not None else (0, 0)
-    # with stalls a transfer can take many times as long
-    patience = 4 * (interface["cycles_per_image"] + interface["latency_cycles"]) * (16 if stalls is not None else 1) + 4096 + 2 * loads
-    settings = {
-        "seed_s": int(seeds[0]), "seed_m": int(seeds[1]),
-        "beats_in": len(beats), "beats_out": len(images) * out["beats_per_image"],
-        "image_in": port["beats_per_image"], "image_out": out["beats_per_image"],
-        "idle_limit": int(patience), "drain": min(4096, int(interface["cycles_per_image"])) + 16,
-        **_rates(interface),
-        "response_line": out["tdata_bits"] // 4 + 1 + 2 + 17 + 1,
-    }
-    (scratch / "settings.json").write_text(json.dumps(settings))
-    return settings
-
-
-def _rates(interface: dict[str, Any]) -> dict[str, int]:
-    """How hard the stalls press: a side waits for a half, one and a half, or four times the cycles it needs for a beat anyway."""
-    period = int(interface["cycles_per_image"])
-    rates = {"phase": (1 << max(6, period.bit_length() - 1)) - 1}
-    for side, port in (("s", interface["input"]), ("m", interface["output"])):
-        interval = max(1.0, period / port["beats_per_image"])
-        for name, share in (("light", 0.5), ("heavy", 1.5), ("closed", 4.0)):
-            rates[f"{name}_{side}"] = max(1, round(65536 / (1 + share * interval)))
-    return rates
 
 
 def _read_response(
