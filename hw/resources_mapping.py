@@ -16,7 +16,7 @@ from fermatnet.hw.resources_graph import Graph
 
 __all__ = ["Mapping", "wide_tables"]
 
-FASTEST, SMALLEST = 4, 4    # cuts a node keeps
+FASTEST, SMALLEST = 3, 3    # cuts a node keeps
 ROUNDS = 2                  # of area recovery
 
 Cut = frozenset[int]
