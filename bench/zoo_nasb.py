@@ -7,6 +7,7 @@ poolings and four identities, and random cells go through the same last two stag
 expected LUTs of the compiler's cost model in the loss.
 """
 
+import argparse
 import functools
 import json
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from fermatnet.hw.resources import lut_cost
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import Conv, MaxPool, Node, PiecewiseConv, Threshold
 from fermatnet.model.train.batches import Batches
+from fermatnet.model.train.data import Data
 from fermatnet.model.zoo.complexity import summarise
 from fermatnet.model.zoo.nasb import NASBNet, bireal_genotype, thesis_genotype
 from fermatnet.model.zoo.nasb_search import search
@@ -81,20 +83,18 @@ def _random(seed: int, cells: int, steps: int) -> Genotype:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> str:
-    parser = arguments("NASB: searched cells against Bi-Real Net", training=6000, test=4000, epochs=3)
-    parser.add_argument("--depth", type=int, default=10)
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--search-epochs", type=int, default=6)
-    parser.add_argument("--cost", type=float, default=1.0, help="weight of the LUT term in the second search; 0 leaves it out")
-    given = parser.parse_args(argv)
-    torch.set_num_threads(given.threads)
-    data = subset(given.data, given.training, given.test, halve=given.halve)
-    options: dict[str, Any] = {"classes": len(data.classes), "input_shape": data.shape}
-    cells = 4 * {10: 1, 18: 2}[given.depth] // 2
+class _Comparison:
+    """Cells of one setting, found and trained."""
 
-    def searched(seed: int, weight: float) -> tuple[Genotype, dict[str, Any]]:
-        net = SearchNet(given.depth, given.width, **options)
+    def __init__(self, given: argparse.Namespace, data: Data) -> None:
+        self.given, self.data = given, data
+        self.options: dict[str, Any] = {"classes": len(data.classes), "input_shape": data.shape}
+        self.cells = 4 * {10: 1, 18: 2}[given.depth] // 2
+
+    def searched(self, seed: int, weight: float) -> tuple[Genotype, dict[str, Any]]:
+        """Genotype by a search whose loss counts the LUTs ``weight`` times, and what is known of it."""
+        given, data = self.given, self.data
+        net = SearchNet(given.depth, given.width, **self.options)
         front = Standardised(net, data)
         order = np.random.default_rng(seed).permutation(len(data.train))
         halves = [order[: len(order) // 2], order[len(order) // 2 :]]
@@ -104,8 +104,10 @@ def main(argv: Sequence[str] | None = None) -> str:
         last = found.history[-1]
         return found.genotype, {"search_accuracy": last["accuracy"], "genotype": genotype_to_json(found.genotype)}
 
-    def stages(genotype: Genotype, seed: int) -> dict[str, Any]:
-        net = NASBNet(given.depth, given.width, genotype=genotype, relu=False, **options)
+    def stages(self, genotype: Genotype, seed: int) -> dict[str, Any]:
+        """Pretrains and finetunes a network of these cells."""
+        given, data = self.given, self.data
+        net = NASBNet(given.depth, given.width, genotype=genotype, relu=False, **self.options)
         front = Standardised(net, data)
         net.set_binary(False)
         full = fit(front, data, epochs=given.epochs, rate=4e-3, seed=seed)
@@ -114,31 +116,42 @@ def main(argv: Sequence[str] | None = None) -> str:
         cost = summarise(net, data.shape)
         units = sum((cell_cost(cell)["total"] for cell in genotype), Fraction(0))
         luts = sum(
-            hardware_cost()(operation, channels, *SearchNet(given.depth, 2, **options).map_sizes(*data.shape[1:])[level])
+            hardware_cost()(operation, channels, *SearchNet(given.depth, 2, **self.options).map_sizes(*data.shape[1:])[level])
             for cell, nodes in zip(genotype, net.plan, strict=True)
             for pairs, (channels, level) in zip(cell, nodes[1:], strict=True) for _, operation in pairs
         )
         return figures | {"pretrained": full["accuracy"], "units": float(units), "found_luts": float(luts), "mflops": cost["flops"] / 1e6,
                           "storage_kbit": cost["storage_mbit"] * 1e3}
 
-    def with_search(weight: float):
-        def run(seed: int) -> dict[str, Any]:
-            genotype, facts = searched(seed, weight)
-            return stages(genotype, seed) | facts
+    def with_search(self, weight: float, seed: int) -> dict[str, Any]:
+        genotype, facts = self.searched(seed, weight)
+        return self.stages(genotype, seed) | facts
 
-        return run
+    def rows(self) -> list[Row]:
+        cells = self.cells
+        rows = [
+            Row("Bi-Real (identities)", lambda seed: self.stages(bireal_genotype(cells, 4), seed), {}),
+            Row("max poolings and one identity", lambda seed: self.stages(thesis_genotype(cells, 4), seed), {}),
+            Row("random cells", lambda seed: self.stages(_random(seed, cells, 4), seed), {}),
+            Row("searched", functools.partial(self.with_search, 0.0), {}),
+        ]
+        if self.given.cost:
+            rows.append(Row(f"searched with LUT cost ({self.given.cost:g})", functools.partial(self.with_search, self.given.cost), {}))
+        return rows
 
-    rows = [
-        Row("Bi-Real (identities)", lambda seed: stages(bireal_genotype(cells, 4), seed), {}),
-        Row("max poolings and one identity", lambda seed: stages(thesis_genotype(cells, 4), seed), {}),
-        Row("random cells", lambda seed: stages(_random(seed, cells, 4), seed), {}),
-        Row("searched", with_search(0.0), {}),
-    ]
-    if given.cost:
-        rows.append(Row(f"searched with LUT cost ({given.cost:g})", with_search(given.cost), {}))
+
+def main(argv: Sequence[str] | None = None) -> str:
+    parser = arguments("NASB: searched cells against Bi-Real Net", training=6000, test=4000, epochs=3)
+    parser.add_argument("--depth", type=int, default=10)
+    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--search-epochs", type=int, default=6)
+    parser.add_argument("--cost", type=float, default=1.0, help="weight of the LUT term in the second search; 0 leaves it out")
+    given = parser.parse_args(argv)
+    torch.set_num_threads(given.threads)
+    data = subset(given.data, given.training, given.test, halve=given.halve)
     settings = {"data": data.name, "shape": data.shape, "epochs": given.epochs, "search": given.search_epochs, "depth": given.depth,
                 "width": given.width, "test": given.test}
-    results = compare("zoo_nasb", rows, given.seeds, given.json, settings)
+    results = compare("zoo_nasb", _Comparison(given, data).rows(), given.seeds, given.json, settings)
     text = table(results, ()) + "\n\n" + table(results, (), "pretrained")
     for entry in results:
         if "genotype" in entry:
