@@ -89,6 +89,21 @@ def random_rows(log: ResultLog, count: int) -> Rows:
     return [whole, *({"networks": f"seed {row['seed']}: {row['problem']}; shrunk: {row['shrunk']}"} for row in failed)]
 
 
+def _models(log: ResultLog) -> Rows:
+    """Random torch models through convert, two training steps and export."""
+    from fermatnet.bench import random_models  # with torch, which no other part needs
+
+    count = int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100"))
+    front = Path(random_models.__file__).parent.parent / "model"
+    files = [*sorted((front / "nn").glob("*.py")), front / "export.py", Path(random_models.__file__)]
+    sources = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+    rows = [log.row(f"model/{seed}/{sources}", lambda seed=seed: random_models.check_model(seed).row())  # type: ignore[misc]
+            for seed in track(range(count), description="random torch models")]
+    refused = sum(row["problem"].startswith("refused") for row in rows)
+    failed = [f"seed {row['seed']}: {row['problem']}" for row in rows if row["problem"]]
+    return [{"models": count, "layers": sum(row["layers"] for row in rows), "exact": count - len(failed), "refused": refused, "failed": "; ".join(failed)}]
+
+
 def _weights(log: ResultLog) -> Rows:
     """Weights from streams, and weights loaded anew between images (a damaged load first), in random networks."""
     count, sources = int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100")), _sources()
@@ -119,6 +134,7 @@ PARTS: dict[str, tuple[str, Callable[[ResultLog], Rows]]] = {
     "stage": ("A residual stage with downsampling, bit for bit", _stage),
     "queues": ("Queue on a bypass: computed depth, one place less, two places", _queues),
     "resources": ("Predicted resources by layer against yosys (goal: mean LUT error of 10 %)", _resources),
+    "models": ("Random torch models: integer mode == evaluation == reference == onnxruntime after convert, training and export", _models),
     "weights": ("Random networks with weights from streams, or loaded anew between images: reference == RTL under stalls", _weights),
     "random": ("Random networks: reference == onnxruntime == RTL under stalls",
                lambda log: random_rows(log, int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100")))),

@@ -129,6 +129,9 @@ class _Exporter(Builder):
         if module.bias is None:
             return out
         bias = module.bias.detach().double()
+        if shape:  # a dense layer rounds its bias
+            unit = 2.0 ** module.bias_exponent()
+            bias = torch.floor(bias * unit + 0.5) / unit
         return replace(out, chain=(lambda y: y + bias.view(1, -1, 1),))
 
     def norm(self, name: str, module: Any, x: _Value) -> _Value:

@@ -55,7 +55,7 @@ def _node(proto: NodeProto, arrays: dict[str, np.ndarray]) -> Node:
         return SumPool(proto.name, inputs, (attributes["blocks"][3], attributes["blocks"][5]))
     if kind == "Dense":
         return Dense(proto.name, inputs, **fields, weight_bits=8 * arrays[f"{proto.name}.weight"].dtype.itemsize)
-    types: dict[str, type[Node]] = {t.__name__: t for t in (PiecewiseConv, Threshold, Levels, Add, Concat, ArgMax)}
+    types: dict[str, type[Node]] = {"ConcatInt": Concat, **{t.__name__: t for t in (PiecewiseConv, Threshold, Levels, Add, Concat, ArgMax)}}
     if kind not in types:
         raise InputError(f"unknown op {proto.op_type!r}")
     return types[kind](proto.name, inputs, **fields)

@@ -151,12 +151,12 @@ _FUNCTIONS: dict[str, tuple[Callable[[_Body], None], tuple[str, ...], tuple[str,
 
 
 def function(op: str) -> FunctionProto:
-    """The model-local function of one op: ``Concat3`` joins three tensors, the others are as listed above."""
+    """The model-local function of one op: ``Concat3`` joins three tensors (``ConcatInt3`` too, the uint8 image among them), the others are as listed above."""
     body = _Body()
     if op.startswith("Concat"):
-        inputs: tuple[str, ...] = tuple(f"x{k}" for k in range(int(op.removeprefix("Concat"))))
+        inputs: tuple[str, ...] = tuple(f"x{k}" for k in range(int(op.removeprefix("Concat").removeprefix("Int"))))
         attributes: tuple[str, ...] = ()
-        body.op("Concat", *inputs, out="y", axis=1)
+        body.op("Concat", *(map(body.int64, inputs) if op.startswith("ConcatInt") else inputs), out="y", axis=1)
     else:
         make, inputs, attributes = _FUNCTIONS[op]
         make(body)

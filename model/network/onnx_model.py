@@ -22,7 +22,8 @@ def _op(node: Node, net: Network) -> str:
     if isinstance(node, Conv):
         return f"ConvInt{node.weight_bits}"
     if isinstance(node, Concat):
-        return f"Concat{len(node.inputs)}"
+        mixed = not net.is_index(node.name) and net.input_name in node.inputs  # the image comes as uint8, other integers as int64
+        return f"Concat{'Int' if mixed else ''}{len(node.inputs)}"
     if isinstance(node, MaxPool) and net.is_index(node.name):
         return "MaxPoolIndex"
     return type(node).__name__

@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import fixed, power_of_two, round_half_up, straight_through, uniform
-from fermatnet.model.nn.uniform import integer_range
+from fermatnet.model.nn.uniform import fitting_step, integer_range
 
-__all__ = ["AvgPool2d", "BatchNorm", "Conv2d", "FixedNorm", "Linear", "PixelScale", "Rescale", "SumPool", "exact_affine"]
+__all__ = ["AvgPool2d", "BatchNorm", "Conv2d", "FixedBias", "FixedNorm", "Linear", "PixelScale", "Rescale", "SumPool", "exact_affine"]
 
 EXACT_FLOAT32 = 1 << 24
 
@@ -164,10 +164,7 @@ class _FixedPoint(nn.Module):
     @torch.no_grad()
     def calibrate(self, y: Tensor) -> None:
         """Learned step: so that all but the largest 0.1 % of a batch fit."""
-        flat = y.detach().float().flatten()
-        flat = flat[:: max(1, flat.numel() // 100_000)]
-        need = max(float(flat.quantile(0.999)) / self.hi, float(flat.quantile(0.001)) / self.lo if self.lo else 0.0, 2.0**-40)
-        self.log2_step.fill_(math.ceil(math.log2(need) - 1e-4))
+        self.log2_step.fill_(fitting_step(y, self.lo, self.hi))
 
     def ready(self, y: Tensor) -> None:
         if bool(torch.isnan(self.log2_step)):
@@ -245,6 +242,22 @@ class Rescale(_FixedPoint):
 
     def forward(self, x: Tensor) -> Tensor:
         return self._train(x * self.gain) if self.training else self._evaluate(x)
+
+
+class FixedBias(_FixedPoint):
+    """A bias a channel with fixed-point output, for a layer that no batch norm follows. signed=False includes the rectifier."""
+
+    def __init__(self, channels: int, *, bits: int = 8, fraction: int | None = None, signed: bool = True, full_precision: bool = False):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self._format(bits, fraction, signed, full_precision)
+
+    def real_affine(self) -> tuple[Tensor, Tensor]:
+        offset = self.bias.detach().double()
+        return torch.ones_like(offset[:1]), offset
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._train(x + self.bias.view(1, -1, *[1] * (x.dim() - 2))) if self.training else self._evaluate(x)
 
 
 class SumPool(nn.Module):

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import power_of_two, round_half_up, uniform
 
-__all__ = ["UniformActivation", "UniformWeight", "integer_range"]
+__all__ = ["UniformActivation", "UniformWeight", "fitting_step", "integer_range"]
+
+_SMALLEST = 2.0**-24  # below this a batch does not say how large values are
 
 
 def integer_range(bits: int, signed: bool = True, narrow: bool = False) -> tuple[int, int]:
@@ -81,6 +83,21 @@ class UniformWeight(nn.Module):
         return f"bits={self.bits}, {'per channel' if self.channels else 'per tensor'}, {'symmetric' if self.symmetric else 'asymmetric'}"
 
 
+@torch.no_grad()
+def fitting_step(x: Tensor, lo: int, hi: int) -> int:
+    """k of the smallest step 2^k with which all but the largest 0.1 % of a batch fit integers of [lo, hi]; with lo = 0 the rectified batch.
+
+    Where nothing passes the rectifier the magnitudes before it decide, and where nothing arrives at all the step fits values up to 1.
+    """
+    flat = x.detach().float().flatten()
+    flat = flat[:: max(1, flat.numel() // 100_000)]
+    need = max(float(flat.quantile(0.999)) / hi if hi > 0 else 0.0, float(flat.quantile(0.001)) / lo if lo < 0 else 0.0)
+    if need < _SMALLEST:
+        largest = float(flat.abs().max())
+        need = (largest if largest >= _SMALLEST else 1.0) / max(hi, -lo)
+    return math.ceil(math.log2(need) - 1e-4)
+
+
 class UniformActivation(nn.Module):
     """Activations as integers in [lo, hi] with one learned power-of-two step; the first training batch sets it.
 
@@ -99,10 +116,7 @@ class UniformActivation(nn.Module):
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:
         """The smallest power of two with which all but the largest 0.1 % of a batch fit."""
-        flat = x.detach().float().flatten()
-        flat = flat[:: max(1, flat.numel() // 100_000)]
-        need = max(float(flat.quantile(0.999)) / max(self.hi, 1), float(flat.quantile(0.001)) / min(self.lo, -1), 2.0**-40)
-        self.log2_step.fill_(math.ceil(math.log2(need) - 1e-4))
+        self.log2_step.fill_(fitting_step(x, self.lo, self.hi))
 
     def ready(self, x: Tensor) -> None:
         if bool(torch.isnan(self.log2_step)):

@@ -13,7 +13,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, Linear, PixelScale, Rescale, SumPool
+from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedBias, FixedNorm, Linear, PixelScale, Rescale, SumPool
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.uniform import UniformActivation
 
@@ -69,9 +69,11 @@ def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
 def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
     # FixedNorm is a BatchNorm: it comes first
     table: list[tuple[Any, str]] = [
-        (PixelScale, "pixels"), (Conv2d, "conv"), (Linear, "linear"), (FixedNorm, "fixed"), (Rescale, "fixed"),
+        (PixelScale, "pixels"), (Conv2d, "conv"), (Linear, "linear"), (FixedNorm, "fixed"), (Rescale, "fixed"), (FixedBias, "fixed"),
         (UniformActivation, "fixed"), (BatchNorm, "norm"), (PiecewiseActivation, "pieces"), (nn.ReLU, "relu"), (nn.MaxPool2d, "maxpool"),
     ]
+    if getattr(module, "full_precision", False):
+        raise InputError(f"layer {name!r} is in full precision: the network's scheme has no hardware")
     for kind, method in table:
         if isinstance(module, kind):
             return getattr(visitor, method)(name, module, x)

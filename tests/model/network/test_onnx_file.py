@@ -9,7 +9,7 @@ import pytest
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
-from fermatnet.model.network.nodes import Affine, Conv, Threshold
+from fermatnet.model.network.nodes import Affine, Concat, Conv, Threshold
 from fermatnet.model.network.onnx_model import structure_digest, to_model, weights_digest
 
 from .samples import digits_like, everything
@@ -48,6 +48,15 @@ def test_extreme_operands_are_exact_in_onnxruntime():
     net = Network([inner], (16, 3, 3))
     x = np.full((1, 16, 3, 3), 255, np.uint8)
     assert oracle(to_model(net), x).ravel().tolist() == [255 * 127 * 144, -255 * 127 * 144]
+
+
+@pytest.mark.parametrize("inputs", [("image", "c"), ("c", "image"), ("image", "image", "c")])
+def test_the_image_joins_other_integers(inputs, tmp_path):
+    """It is uint8 in ONNX, the others are int64."""
+    net = Network([Conv("c", ("image",), np.array([[[[3]]], [[[-2]]]])), Concat("j", inputs)], (1, 3, 3))
+    save(net, tmp_path / "net.onnx")
+    x = images(net)
+    assert np.array_equal(run(load(tmp_path / "net.onnx"), x), oracle(str(tmp_path / "net.onnx"), x))
 
 
 def test_saving_is_deterministic_and_round_trips(tmp_path):

@@ -95,6 +95,53 @@ def test_functional_steps_and_shared_modules():
     assert any(change.name == "sigmoid" and change.why.startswith("left") for change in changes)
 
 
+class Wide(nn.Module):
+    """What used to be refused: biases before norms and without any, wide inputs of layers with weights, a depthwise first layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1, groups=3)
+        self.side, self.norm, self.down = nn.Conv2d(6, 6, 1), nn.BatchNorm2d(6), nn.Conv2d(6, 4, 3, stride=2)
+        self.hidden, self.norm1d, self.last = nn.Linear(4 * 2 * 2, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.first(x)                                       # a bias, and neither norm nor rectifier
+        x = x + self.norm(self.side(nn.functional.relu(x)))     # a bias that a norm takes up; a sum that a convolution reads
+        x = nn.functional.avg_pool2d(self.down(x), 3, stride=3)     # a ninth is not exact
+        return self.last(nn.functional.relu(self.norm1d(self.hidden(x.view(x.size(0), -1)))))
+
+
+@pytest.mark.parametrize("how", [scheme("pa"), scheme("int8")], ids=["pa", "int8"])
+def test_biases_wide_inputs_and_functions(how):
+    images = IMAGES[:, :, :14, :14]     # 14 -> 6 -> 2
+    model, changes = convert(Wide(), how, (3, 14, 14), mean=[0.5] * 3, std=[0.2] * 3, images=images)
+    np.testing.assert_array_equal(run(export(model, (3, 14, 14)), images.numpy()), integer_logits(model, images).numpy())
+    said = {change.now.split()[0]: change.why for change in changes}
+    assert said["FixedBias"].startswith("no norm takes it up") and "too wide for the next layer" in said["Rescale"]
+    assert sum("FixedBias" in change.now for change in changes) == 2 and not any(change.why.startswith("left") for change in changes)
+
+
+def test_the_constant_of_the_normalisation_of_a_depthwise_layer():
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 6, 3, groups=3), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 6 * 6, 2)).eval()
+    mean, std = [0.5, 0.4, 0.3], [0.2, 0.3, 0.25]
+    model, _ = convert(plain, scheme("float"), (3, 8, 8), mean=mean, std=std)
+    images = IMAGES[:, :, :8, :8]
+    with torch.no_grad():
+        want = plain((images / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1))
+        assert torch.allclose(model.eval()(images).float(), want, atol=1e-4, rtol=1e-4)
+
+
+def test_full_precision_layers_are_refused_by_name():
+    model, _ = convert(Wide(), scheme("bireal"), (3, 14, 14), images=IMAGES[:, :, :14, :14])
+    with pytest.raises(InputError, match=r"layer 'relu': the hardware has no SignActivation"):
+        export(model, (3, 14, 14))
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 12 * 12, 2))
+    model, _ = convert(plain, scheme("dorefa"), (3, 14, 14), images=IMAGES[:, :, :14, :14])
+    with pytest.raises(InputError, match=r"layer '1_q' is in full precision: the network's scheme has no hardware"):
+        export(model, (3, 14, 14))
+
+
 def test_norms_are_measured_again():
     model, _ = convert(zoo.build("resnet18", classes=10, shape=(3, 32, 32), width=4), scheme("pa"), (3, 32, 32))
     assert reestimate_norms(model, [IMAGES, IMAGES]) == 20

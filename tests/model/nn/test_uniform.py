@@ -7,7 +7,7 @@ import torch
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.layers import BatchNorm, FixedNorm, Rescale, exact_affine
 from fermatnet.model.nn.rounding import power_of_two, uniform
-from fermatnet.model.nn.uniform import UniformActivation, UniformWeight, integer_range
+from fermatnet.model.nn.uniform import UniformActivation, UniformWeight, fitting_step, integer_range
 
 
 @pytest.mark.parametrize("lo, hi", [(-127, 127), (0, 255), (-3, 12)])
@@ -100,3 +100,12 @@ def test_widths_outside_the_range_are_refused():
             integer_range(bits)
     with pytest.raises(InputError):
         UniformActivation(8, zero_point=500)
+
+
+def test_steps_of_batches_that_do_not_fill_the_range():
+    """Unsigned: what is rectified away does not count. Nothing left, or nothing at all: still a usable step."""
+    x = torch.tensor([-100.0, -3.0, 0.5, 0.9])
+    assert fitting_step(x, 0, 255) == -8            # 255 * 2^-8 holds 0.9; -100 is cut off anyway
+    assert fitting_step(x, -128, 127) == 0          # 100 needs a step of 1
+    assert fitting_step(-x.abs(), 0, 255) == -1     # nothing passes: magnitudes up to 100 decide
+    assert fitting_step(torch.zeros(5), 0, 255) == -7 and fitting_step(torch.zeros(5), -128, 127) == -7     # values up to 1

@@ -1,0 +1,40 @@
+"""Models as users write them: every one converts, trains and exports, and four ways to compute it give the same integers."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+
+from fermatnet.bench.random_models import AVERAGES, FLATTENS, POOLS, RECTIFIERS, Step, check_model, random_model
+
+MODELS, CHUNK = 120, 20
+
+
+@pytest.mark.parametrize("first", range(0, MODELS, CHUNK))
+def test_four_ways_one_answer(first):
+    pytest.importorskip("onnxruntime")
+    torch.set_num_threads(1)
+    for seed in range(first, first + CHUNK):
+        assert not check_model(seed).problem, f"seed {seed}: {random_model(seed)[0]}"
+
+
+def test_the_models_hold_everything():
+    kinds, steps, schemes = Counter(), set(), set()
+    for seed in range(MODELS):
+        model, _, how = random_model(seed)
+        kinds.update(type(module).__name__ for module in model.modules())
+        steps |= {module.name for module in model.modules() if isinstance(module, Step)}
+        schemes.add((how.name, how.weights, how.activations))
+        kinds["biased"] += any(isinstance(m, nn.Conv2d) and m.bias is not None for m in model.modules())
+        kinds["depthwise"] += any(isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules())
+    assert steps == {*RECTIFIERS, *POOLS, *FLATTENS, *AVERAGES} and len(schemes) == 6
+    for kind in ("_Residual", "_Inverted", "_Dense", "BatchNorm1d", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "Dropout2d", "biased", "depthwise"):
+        assert kinds[kind] >= 2, kind
+
+
+def test_a_difference_is_found(monkeypatch):
+    from fermatnet.bench import random_models
+
+    monkeypatch.setattr(random_models, "run", lambda net, images: random_models.load and images[:, 0, 0, :5].astype("int64"))
+    assert check_model(1).problem == "integer mode differs from reference"
