@@ -65,33 +65,44 @@ def rows(device: str, kept: Path | None = None) -> list[dict[str, Any]]:
             guess = predict(case.component(device), FAMILIES[device])
             seconds = time.perf_counter() - started
             real = store.synthesised(case, device)
-        row: dict[str, Any] = {"layer": case.name, "fitted": case.fitted, "device": device}
+        row: dict[str, Any] = {"layer": case.name, "fitted": case.fitted, "draw": case.draw, "device": device}
         for resource in RESOURCES:
             row |= {resource: round(getattr(guess, resource), 1), f"real_{resource}": real[resource]}
         found.append(row | {"lut_error": error(guess.luts, real["luts"]), "ff_error": error(guess.ffs, real["ffs"]), "seconds": round(seconds, 2)})
     return found
 
 
+def _mean(found: list[dict[str, Any]], kind: str) -> float:
+    return sum(row[f"{kind}_error"] for row in found) / len(found)
+
+
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over the layers that were not fitted, goal 10 %; and how many have the right number of block memories and multipliers."""
+    """Means over the layers that were not fitted, goal 10 %, all together and by draw; how many have the right number of block memories and
+    multipliers."""
     judged = [row for row in found if not row["fitted"]]
+    draws = {draw: [row for row in judged if row.get("draw", 0) == draw] for draw in sorted({row.get("draw", 0) for row in judged})}
     return {
         "device": judged[0]["device"], "layers": len(judged),
-        **{f"mean_{kind}_error": sum(row[f"{kind}_error"] for row in judged) / len(judged) for kind in ("lut", "ff")},
+        **{f"mean_{kind}_error": _mean(judged, kind) for kind in ("lut", "ff")},
+        **{f"draw_{draw}_{kind}_error": _mean(rows, kind) for draw, rows in draws.items() if len(draws) > 1 for kind in ("lut", "ff")},
         "worst_lut_error": max(row["lut_error"] for row in judged),
         **{f"right_{resource}": sum(row[resource] == row[f"real_{resource}"] for row in judged) for resource in ("brams", "dsps")},
     }
 
 
 def _print(console: Console, found: list[dict[str, Any]]) -> None:
-    table = Table(title=f"Resources on {found[0]['device']}: predicted / yosys (a dot: used to fit)", title_justify="left")
+    table = Table(title=f"Resources on {found[0]['device']}: predicted / yosys (a dot: used to fit, 1 or 2: of that draw)", title_justify="left")
     for column in ("layer", "", "LUT", "", "FF", "", "BRAM", "DSP"):
         table.add_column(column, justify="left" if column == "layer" else "right")
     for row in found:
         pairs = [f"{row[resource]:g} / {row[f'real_{resource}']:g}" for resource in RESOURCES]
-        table.add_row(row["layer"], "." if row["fitted"] else "", pairs[0], f"{row['lut_error']:.1%}", pairs[1], f"{row['ff_error']:.1%}", *pairs[2:])
+        mark = "." if row["fitted"] else str(row["draw"] or "")
+        table.add_row(row["layer"], mark, pairs[0], f"{row['lut_error']:.1%}", pairs[1], f"{row['ff_error']:.1%}", *pairs[2:])
     console.print(table)
     told = summary(found)
+    for draw in sorted({row["draw"] for row in found}):
+        part = summary([row for row in found if row["draw"] == draw])
+        console.print(f"draw {draw}: {part['layers']} layers, mean error {part['mean_lut_error']:.1%} of LUTs, {part['mean_ff_error']:.1%} of flip-flops")
     console.print(f"{told['layers']} layers not fitted: mean error {told['mean_lut_error']:.1%} of LUTs (goal 10 %), {told['mean_ff_error']:.1%} of "
                   f"flip-flops; block memories right in {told['right_brams']}, multipliers in {told['right_dsps']}")
 

@@ -24,7 +24,9 @@ TREES = {"xc7": "lut6", "ecp5-85k": "ecp5"}
 
 @dataclass(frozen=True)
 class Case:
-    """One layer. ``fitted``: its synthesis set the constants of `fermatnet.hw.resources`; the others judge them."""
+    """One layer. ``fitted``: its synthesis set the constants of `fermatnet.hw.resources`; the others judge them. ``draw``: 0 for layers that
+    were looked at while the prediction was made; 1 for those drawn by chance when it was finished, which were looked at in turn; 2 for
+    those drawn after that, which nothing in the prediction has seen."""
 
     name: str
     fitted: bool
@@ -33,6 +35,7 @@ class Case:
     fold: Fold = ONE
     lanes: tuple[int, ...] = ()
     part: tuple[Any, ...] = ()  # a block that no node stands for: class and arguments
+    draw: int = 0
 
     def layer(self, device: str) -> Any:
         """The compiler's view of it."""
@@ -182,4 +185,52 @@ def cases() -> list[Case]:
         "width 12>3": _block(WidthConverter, unsigned(5), 12, 3, 12),
         "fork of 3": _block(Fork, _beat(5, 4), 3),
     }
-    return [Case(name, fitted, **values) for fitted, group in ((True, fit), (False, judge)) for name, values in group.items()]
+    # Drawn with random.Random(20261121) and random.Random(20261122): kernel, channels, stride, M, N, folds, size, greatest levels.
+    first = {
+        "piecewise 3x3/2 24>32, M2 N5, 1x1": _piecewise(61, (24, 13, 13), 32, 3, (1, 1), m=2, n=5, stride=2, top=(22, 52)),
+        "piecewise 3x3 16>32, M6 N5, 1x2": _piecewise(62, (16, 21, 21), 32, 3, (1, 2), m=6, n=5, top=(15, 0)),
+        "piecewise 3x3 16>12, M4 N5, 1x4": _piecewise(63, (16, 24, 24), 12, 3, (1, 4), m=4, n=5, top=(100, 116)),
+        "piecewise 1x1/2 20>20, M4 N3, 4x10": _piecewise(64, (20, 19, 19), 20, 1, (4, 10), m=4, n=3, stride=2, top=(117, 51)),
+        "piecewise 5x5 48>40, M2 N3, 8x4": _piecewise(65, (48, 22, 22), 40, 5, (8, 4), m=2, n=3, top=(92, 71)),
+        "piecewise 5x5 48>48, M8 N5, 8x2": _piecewise(66, (48, 20, 20), 48, 5, (8, 2), m=8, n=5, top=(23, 65)),
+        "integer 5x5/2 3>16, 1x3": _integer(67, (3, 9, 9), 16, 5, (1, 3), stride=2),
+        "integer 5x5/2 8>24, 4 bit, 1x2": _integer(68, (8, 26, 26), 24, 5, (1, 2), stride=2, reach=7),
+        "integer 7x7/2 12>16, 6 bit, 1x4": _integer(69, (12, 12, 12), 16, 7, (1, 4), stride=2, reach=31),
+        "depthwise 5x5 12, 4": _integer(70, (12, 16, 16), 12, 5, (4, 4), group=12),
+        "fermat 7x7 2>4": _integer(71, (2, 19, 19), 4, 7, (1, 1), engine="fermat"),
+        "dense 80>32, 8x10": _dense(72, (20, 2, 2), 32, (8, 10)),
+        "dense 192>24, 6x12": _dense(73, (12, 4, 4), 24, (6, 12)),
+        "window 5x5/2 24, 6 bit, 1": _window(unsigned(6), 24, 11, 11, kernel=(5, 5), stride=(2, 2), pad=(2, 2, 2, 2), lanes=1),
+        "threshold 8, N5, 18 bit, 4": _threshold(74, 8, 5, 18, 4),
+        "affine 8, 13 bit, 1": _affine(75, 8, 13, 1),
+        "add 20, 8 bit, 1": _add(76, 20, 8, 1),
+        "max pool 2x2 40, 1": _pool((40, 13, 13), 1, MaxPool("op", ("image",), (2, 2), (2, 2))),
+        "sum pool 2x2 16, 2": _pool((16, 12, 12), 2, SumPool("op", ("image",), (2, 2))),
+        "queue 161 x 16 bit": _block(Fifo, _beat(8, 2), 161),
+        "width 6>12": _block(WidthConverter, unsigned(7), 6, 12, 12),
+    }
+    second = {
+        "piecewise 3x3 40>8, M8 N1, 2x5": _piecewise(81, (40, 23, 23), 8, 3, (2, 5), m=8, n=1, top=(99, 0)),
+        "piecewise 3x3/2 24>40, M6 N7, 4x3": _piecewise(82, (24, 12, 12), 40, 3, (4, 3), m=6, n=7, stride=2, top=(116, 58)),
+        "piecewise 5x5/2 20>24, M4 N7, 2x10": _piecewise(83, (20, 20, 20), 24, 5, (2, 10), m=4, n=7, stride=2, top=(37, 0)),
+        "piecewise 1x1 48>32, M4 N3, 4x12": _piecewise(84, (48, 16, 16), 32, 1, (4, 12), m=4, n=3, top=(27, 0)),
+        "piecewise 5x5 20>48, M6 N5, 4x2": _piecewise(85, (20, 22, 22), 48, 5, (4, 2), m=6, n=5, top=(82, 78)),
+        "piecewise 3x3 40>8, M4 N7, 2x2": _piecewise(86, (40, 16, 16), 8, 3, (2, 2), m=4, n=7, top=(57, 20)),
+        "integer 1x1/2 8>16, 4 bit, 2x1": _integer(87, (8, 23, 23), 16, 1, (2, 1), stride=2, reach=7),
+        "integer 3x3 8>16, 6 bit, 1x4": _integer(88, (8, 24, 24), 16, 3, (1, 4), reach=31),
+        "integer 1x1/2 3>40, 3 bit, 1x1": _integer(89, (3, 18, 18), 40, 1, (1, 1), stride=2, reach=3),
+        "depthwise 3x3 12, 4": _integer(90, (12, 22, 22), 12, 3, (4, 4), group=12),
+        "fermat 3x3 4>6": _integer(91, (4, 19, 19), 6, 3, (1, 1), engine="fermat"),
+        "dense 256>10, 1x8": _dense(92, (16, 4, 4), 10, (1, 8)),
+        "dense 32>32, 8x8": _dense(93, (32, 1, 1), 32, (8, 8)),
+        "window 3x3/2 8, 6 bit, 1": _window(unsigned(6), 8, 25, 25, kernel=(3, 3), stride=(2, 2), pad=(1, 1, 1, 1), lanes=1),
+        "threshold 48, N3, 13 bit, 4": _threshold(94, 48, 3, 13, 4),
+        "affine 40, 13 bit, 2": _affine(95, 40, 13, 2),
+        "add 8, 14 bit, 4": _add(96, 8, 14, 4),
+        "max pool 2x2 8, 4": _pool((8, 10, 10), 4, MaxPool("op", ("image",), (2, 2), (2, 2))),
+        "sum pool 3x3 8, 1": _pool((8, 12, 12), 1, SumPool("op", ("image",), (3, 3))),
+        "queue 222 x 11 bit": _block(Fifo, _beat(11, 1), 222),
+        "width 4>8": _block(WidthConverter, unsigned(5), 4, 8, 8),
+    }
+    draws = (0, fit), (0, judge), (1, first), (2, second)
+    return [Case(name, group is fit, draw=draw, **values) for draw, group in draws for name, values in group.items()]

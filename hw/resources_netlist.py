@@ -80,26 +80,29 @@ class _Reader(Registers, Stores, Words):
     def _written_twice(self, top: dict[int, int]) -> dict[int, int]:
         """Equal sums are one before their dead bits go: as wide as the widest of them is read."""
         first: dict[tuple, int] = {}
-        same: dict[int, int] = {}
+        same: dict[int, int] = {}       # cell: the first one that is equal
+        moved: dict[int, int] = {}      # nets of the others
         widest: dict[int, int] = {}
         for index, cell in enumerate(self.cells):
             if isinstance(cell, Operator):
-                key = (cell.operator, *(tuple([same.get(n >> 16, n >> 16) << 16 | n & 0xFFFF if n > 1 else n for n in value]) for value in cell.inputs))
-                one = same[index] = first.setdefault(key, index)
+                values = [value if moved.keys().isdisjoint(value) else tuple([moved.get(net, net) for net in value]) for value in cell.inputs]
+                one = same[index] = first.setdefault((cell.operator, *values), index)
                 widest[one] = max(widest.get(one, 0), top.get(index, 0))
+                if one != index:
+                    moved.update({index << 16 | bit: one << 16 | bit for bit in range(cell.width)})
         return {index: widest[same[index]] if index in same and self.cells[index].operator in ("+", "-") else bit for index, bit in top.items()}
 
     def _below(self, cell: Any, width: int) -> list[Any]:
         """What the lowest ``width`` bits of a cell are made of."""
         if isinstance(cell, Operator) and cell.operator in ("~", "&", "|", "^", "+", "-", "*"):
-            return [value[:width] for value in cell.inputs]
+            return [list(value)[:width] for value in cell.inputs]   # a slice of amaranth's own type checks each net again
         if isinstance(cell, Operator) and cell.operator == "m":
-            return [cell.inputs[0], *(value[:width] for value in cell.inputs[1:])]
+            return [cell.inputs[0], *(list(value)[:width] for value in cell.inputs[1:])]
         if isinstance(cell, FlipFlop):
-            return [cell.data[:width]]
+            return [list(cell.data)[:width]]
         if isinstance(cell, AssignmentList):
             read = [one for one in cell.assignments if one.start < width]
-            return [cell.default[:width], [one.cond for one in read], *(one.value[: width - one.start] for one in read)]
+            return [list(cell.default)[:width], [one.cond for one in read], *(list(one.value)[: width - one.start] for one in read)]
         if isinstance(cell, SyncReadPort | AsyncReadPort):
             return [list(port.input_nets()) for port in self.cells if getattr(port, "memory", None) == cell.memory]
         return [list(cell.input_nets())]
