@@ -3,153 +3,30 @@
     report("ua-resnet37-41", (3, 224, 224), 1000)
     {"parameters": ..., "storage_mbit": 32.24, "flops": 1.28e8, "memory_mb": 164.58, ...}
 
-The network is built and run once on PyTorch's meta device (shapes only, no memory, no arithmetic; on the CPU where a
-quantizer has to measure its weights) with hooks on every layer. Mbit = 1e6 bit, MB = 1e6 byte; "flops" are
+The network is built and measured (`fermatnet.model.zoo.measure`). Mbit = 1e6 bit, MB = 1e6 byte; "flops" are
 multiply-accumulates, as all the tables of the thesis count them. `CONVENTIONS` says what each chapter leaves out.
 """
 
-import copy
 import inspect
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import PixelScale
-from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
-from fermatnet.model.nn.sign import SignWeight
 from fermatnet.model.zoo import build, entry
-from fermatnet.model.zoo.binary import BinaryConv2d, Concat, Join, Sum
-from fermatnet.model.zoo.binarydensenet import DenseStage
 from fermatnet.model.zoo.generator import NOISE
-from fermatnet.model.zoo.hardware_layers import MaskedWeight
+from fermatnet.model.zoo.measure import Measured, measure
 
-__all__ = ["CONVENTIONS", "Layer", "Measured", "assemble", "generator_figures", "measure", "report", "summarise"]
+__all__ = ["CONVENTIONS", "assemble", "generator_figures", "report", "summarise"]
 
 BATCH = 64
 """Images of the run-time memory of chapter 5."""
 WORD = 64
 """Binary multiplications done at once by one XNOR or AND and popcount (thesis: 64-way on a CPU)."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer with weights, for one image: kind "real", "binary", "piecewise" or "norm"; macs are multiply-accumulates.
-
-    planes: binary planes of its weights and of its products, 1 and 1 for binary layers, M and M*N for piecewise ones (N of
-    the network's activations).
-    """
-
-    name: str
-    kind: str
-    weights: int
-    biases: int
-    macs: int
-    planes_weights: int
-    planes_products: int
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Everything the conventions need: layers, elements of the largest join, extra operations, the dense tables' excess."""
-
-    layers: tuple[Layer, ...]
-    parameters: int
-    join_elements: int
-    extra_macs: int
-    excess_weights: int
-    excess_macs: int
-    pooled: int
-
-    def total(self, kind: str, field: str) -> int:
-        return sum(getattr(layer, field) for layer in self.layers if layer.kind == kind)
-
-
-def _planes(module: nn.Module, pieces: int) -> tuple[str, int, int] | None:
-    """Kind and planes of a layer with weights, ``pieces`` = N of the network's activations; None for another module."""
-    weight = getattr(module, "weight", None)
-    if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        return None if weight is None else ("norm", 1, 1)
-    if not isinstance(weight, torch.Tensor) or weight.dim() not in (2, 4) or isinstance(module, nn.Embedding):
-        return None
-    if isinstance(module, BinaryConv2d) and module.bits == 1:
-        return "binary", 1, 1
-    quantizer = getattr(module, "quantizer", None)
-    quantizer = quantizer.base if isinstance(quantizer, MaskedWeight) else quantizer
-    if isinstance(quantizer, SignWeight):
-        return "binary", 1, 1
-    if isinstance(quantizer, PiecewiseWeight):
-        return "piecewise", quantizer.m, quantizer.m * max(1, pieces)
-    return "real", 1, 1
-
-
-def measure(network: nn.Module, input_shape: tuple[int, ...], inputs: tuple[torch.Tensor, ...] | None = None) -> Measured:
-    """Run a copy of the network once on a meta tensor (1, *input_shape) and write down each layer.
-
-    ``inputs``: meta tensors to run it on instead, for networks that do not take one image.
-    """
-    network = copy.deepcopy(network).eval()
-    quantized = any(isinstance(module, PixelScale) for module in network.modules())
-    device = torch.device("cpu" if quantized else "meta")
-    network = network if quantized else network.to(device)
-    pieces = max((module.n for module in network.modules() if isinstance(module, PiecewiseActivation)), default=0)
-    layers: list[Layer] = []
-    joins = [0]
-    sums: dict[str, int] = {"extra": 0, "excess_weights": 0, "excess_macs": 0, "pooled": 0}
-
-    def shapes(module: Any, inputs: tuple, output: Any, name: str, kind: str, planes: tuple[int, int]) -> None:
-        weights = module.weight.numel()
-        bias = getattr(module, "bias", None)
-        macs = 0
-        if kind != "norm":
-            macs = weights * math.prod(output.shape[2:]) if module.weight.dim() == 4 else weights * math.prod(output.shape[1:-1])
-        layers.append(Layer(
-            name, kind, weights, 0 if bias is None else bias.numel(), macs, *planes, tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
-        ))
-
-    def joined(module: Any, inputs: tuple, output: torch.Tensor) -> None:
-        elements = output[0].numel() if isinstance(module, Concat) else output[0].numel() * (len(inputs) + 1)
-        joins.append(elements)
-
-    def staged(module: Any, inputs: tuple, output: torch.Tensor) -> None:
-        excess = module.averaging_excess()
-        sums["excess_weights"] += excess
-        sums["excess_macs"] += excess * math.prod(output.shape[2:])
-
-    def extra(module: Any, inputs: tuple, output: torch.Tensor) -> None:
-        sums["extra"] += module.extra_operations(tuple(inputs[0].shape[1:]), tuple(output.shape[1:]))
-
-    def pooled(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-        sums["pooled"] += output[0].numel()
-
-    module: Any
-    for name, module in network.named_modules():
-        found = _planes(module, pieces)
-        if found is not None:
-            kind, weights, products = found
-            module.register_forward_hook(
-                lambda m, i, o, name=name, kind=kind, planes=(weights, products): shapes(m, i, o, name, kind, planes)
-            )
-        if isinstance(module, Sum | Join | Concat):
-            module.register_forward_hook(joined)
-        if isinstance(module, DenseStage):
-            module.register_forward_hook(staged)
-        if hasattr(module, "extra_operations"):
-            module.register_forward_hook(extra)
-        if isinstance(module, nn.MaxPool2d | nn.AvgPool2d) and module.kernel_size in (3, (3, 3)):
-            module.register_forward_hook(pooled)
-    parameters = sum(p.numel() for p in network.parameters())
-    with torch.no_grad():
-        network(*(inputs if inputs is not None else (torch.zeros((1, *input_shape), device=device),)))
-    return Measured(
-        tuple(layers), parameters, max(joins), sums["extra"], sums["excess_weights"], sums["excess_macs"], sums["pooled"]
-    )
 
 
 def _memory_mb(measured: Measured) -> float:

@@ -10,7 +10,8 @@ from torch import fx, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.zoo.binary import BinaryConv2d, Concat, Join, Sum
-from fermatnet.model.zoo.complexity import assemble, measure, summarise
+from fermatnet.model.zoo.complexity import assemble, summarise
+from fermatnet.model.zoo.measure import measure
 from fermatnet.model.zoo.nasb_space import OPERATIONS, CellGenotype
 from fermatnet.model.zoo.paths import Path, gradient_paths
 

@@ -11,9 +11,10 @@ from fermatnet.model.nn.layers import Conv2d
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.zoo import build, names
-from fermatnet.model.zoo.complexity import CONVENTIONS, measure, report, summarise
+from fermatnet.model.zoo.complexity import CONVENTIONS, report, summarise
 from fermatnet.model.zoo.drawing import draw_architecture, draw_block, draw_cell, draw_paths
 from fermatnet.model.zoo.fractal import ResidualFractalBlock
+from fermatnet.model.zoo.measure import measure
 from fermatnet.model.zoo.paths import two_layer_blocks
 
 
