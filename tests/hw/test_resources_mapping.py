@@ -58,6 +58,16 @@ def test_a_chain_takes_its_time():
     assert Mapping(Balanced(graph, {*pins, graph.conj(last, graph.leaf()) >> 1})).time == 516 + 43 + 43 + 273 + 441
 
 
+def test_what_is_late_comes_last():
+    """An and of thirty inputs, the late one written first: only one table's fastest pin after it."""
+    graph, chain = Graph(), Chain()
+    chain.extend_to(graph, [(graph.leaf(), graph.leaf()) for _ in range(60)])
+    last, pins = chain.sums[-1], {literal >> 1 for pair in chain for literal in pair}
+    every = graph.all_of([last, *(graph.leaf() for _ in range(29))])
+    arrival = 516 + 29 * 43 - 43 + 273
+    assert Mapping(Balanced(graph, {*pins, every >> 1})).time == arrival + 441
+
+
 def test_a_longer_chain_keeps_what_it_has():
     graph, chain = Graph(), Chain()
     pairs = [(graph.leaf(), graph.leaf()) for _ in range(9)]

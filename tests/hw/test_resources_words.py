@@ -1,7 +1,7 @@
 """Words of the netlist by hand: carry chains, what is dissolved into one sum, dead bits, registers that are one, products."""
 
 import pytest
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -57,6 +57,28 @@ def test_comparison_with_a_constant_on_ecp5(bound, positions, tables):
 
     made = contents(below, 1, "ecp5")
     assert (made.chain, made.graph.cover(made.roots, 4)) == (positions, tables)
+
+
+@pytest.mark.parametrize("make, width, positions", [
+    (lambda m, a, b, c: (a + b)[:6] ^ Mux(c[0], a + b, 0)[:8], 8, 8),        # one sum read in two widths
+    (lambda m, a, b, c: Mux(c[0], a + b, a)[:6], 6, 6),                      # its upper bits reach nothing
+    (lambda m, a, b, c: Mux(a < b, a - b, 0), 9, 10),                        # compared and subtracted by one chain
+    (lambda m, a, b, c: Cat(a > b, a <= b), 2, 8),
+    (lambda m, a, b, c: (a & ~3) + (b & ~3), 8, 6),                          # nothing to add in the two lowest bits
+])
+def test_chains_of_ecp5(make, width, positions):
+    """Carry positions as yosys 0.70 makes CCU2C cells, two in each."""
+    assert contents(make, width, "ecp5").chain == positions
+
+
+def test_equality_beside_a_comparison_on_ecp5():
+    """a > b needs it, a >= b does not, nor does a limit: what is at the limit is the limit."""
+    def count(make, width):
+        made = contents(make, width, "ecp5")
+        return made.graph.cover(made.roots, 4)
+
+    assert count(lambda m, a, b, c: a > b, 1) > count(lambda m, a, b, c: a >= b, 1) + 3
+    assert count(lambda m, a, b, c: Mux(a > 99, 99, a), 8) < count(lambda m, a, b, c: Mux(a > 99, 98, a), 8)
 
 
 def test_equal_registers_are_one():
