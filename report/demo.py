@@ -20,7 +20,7 @@ from fermatnet.model.train.data import Data, digits
 from fermatnet.model.train.run import export_run, load_run, train
 from fermatnet.report import evidence, page
 from fermatnet.report.oracle import onnxruntime_outputs
-from fermatnet.sim.network import simulate
+from fermatnet.sim.network import SimulationResult, simulate
 from fermatnet.synth.flow import synthesise
 
 __all__ = ["CYCLES", "run_demo"]
@@ -100,6 +100,76 @@ def _accuracies(trained: dict[str, Any], logits: dict[str, np.ndarray], labels: 
     return {"float": float(trained["accuracy"]["float"]), **{name: exact[name] for name in ("torch", "reference", "onnxruntime", "rtl")}}
 
 
+class _Demo:
+    """The steps of one demo; each leaves its result in ``out``."""
+
+    def __init__(self, out: Path, device: str, cycles: int, seed: int, resume: bool, say: Callable[[str], None]):
+        self.out, self.verilog, self.placed = out, out / "verilog", out / "synth.json"
+        self.device, self.cycles, self.seed, self.resume, self.say = device, cycles, seed, resume, say
+        self.steps, self.data = _Steps(out, resume, say), digits()
+
+    def train(self) -> dict[str, Any]:
+        return self.steps.run(
+            "train", "training the full-precision twin and the quantized network",
+            lambda: train("digits", "digits", self.out / "run", resume=self.resume, seed=self.seed),
+            kept=lambda: json.loads((self.out / "run" / "summary.json").read_text()),
+        )
+
+    def export(self) -> Network:
+        def work() -> Network:
+            save(export_run(self.out / "run"), self.out / "digits.onnx")
+            return load(self.out / "digits.onnx")
+
+        return self.steps.run("export", "exporting to digits.onnx", work)
+
+    def compute(self, net: Network) -> dict[str, np.ndarray]:
+        """Logits of the held-out images by the three engines that are no hardware."""
+        images = self.data.test.images
+        self.say(f"computing {len(images)} held-out images in torch, numpy and onnxruntime")
+        logits = {"reference": run(net, images), "onnxruntime": onnxruntime_outputs(self.out / "digits.onnx", images)}
+        logits["torch"] = integer_logits(load_run(self.out / "run")[0], torch.from_numpy(images)).numpy()
+        return logits
+
+    def generate(self, net: Network) -> dict[str, Any]:
+        return self.steps.run(
+            "verilog", "generating Verilog", lambda: generate(net, self.verilog, cycles=self.cycles, device=self.device, force=True),
+            kept=lambda: json.loads((self.verilog / "interface.json").read_text()),
+        )
+
+    def simulate(self) -> tuple[SimulationResult, SimulationResult]:
+        """Without stalls, and with."""
+        images = self.data.test.images
+        return self.steps.run(
+            "sim", f"simulating {len(images)} images, then again with random stalls (cocotb, Verilator)",
+            lambda: (simulate(self.verilog, images), simulate(self.verilog, images, stalls=self.seed + 1)),
+        )
+
+    def synthesise(self) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            found = synthesise(self.verilog, self.device)
+            with atomic_file(self.placed) as temporary:
+                temporary.write_text(json.dumps(found, indent=2) + "\n")
+            return found
+
+        return self.steps.run("synth", f"synthesising for {self.device} (yosys, nextpnr)", work, kept=lambda: json.loads(self.placed.read_text()))
+
+    def run(self) -> dict[str, Any]:
+        """All steps; the report."""
+        trained, net = self.train(), self.export()
+        logits = self.compute(net)
+        interface, (plain, stalled) = self.generate(net), self.simulate()
+        logits |= {"rtl": plain.outputs, "rtl_stalled": stalled.outputs}
+        synth, data = self.synthesise(), self.data
+        return {
+            "images": len(data.test.images), "accuracy": _accuracies(trained, logits, data.test.labels),
+            "exact": {name: bool(np.array_equal(logits[name], logits["reference"])) for name in ("torch", "onnxruntime", "rtl", "rtl_stalled")},
+            "synth": {**synth, "cycles_per_image": interface["cycles_per_image"], "layers": _in_order(synth["layers"], interface)},
+            "simulation": {"cycles_per_image": plain.cycles_per_image, "first_latency": plain.first_latency, "cycles": plain.cycles},
+            "seconds": self.steps.seconds, "network": {"name": "digits", **summary(net)},
+            "command": f"fermatnet demo --device {self.device} --seed {self.seed}", **_evidence(self.out, data, _classes(logits["rtl"])),
+        }
+
+
 def run_demo(
     out: str | Path, *, device: str = "ecp5-85k", cycles: int | None = None, seed: int = 0,
     resume: bool = False, force: bool = False, say: Callable[[str], None] = print,
@@ -111,53 +181,9 @@ def run_demo(
     """
     out = Path(out)
     _folder(out, resume, force)
-    steps, data = _Steps(out, resume, say), digits()
-    images, labels, verilog = data.test.images, data.test.labels, out / "verilog"
-
-    trained = steps.run(
-        "train", "training the full-precision twin and the quantized network", lambda: train("digits", "digits", out / "run", resume=resume, seed=seed),
-        kept=lambda: json.loads((out / "run" / "summary.json").read_text()),
-    )
-
-    def export() -> Network:
-        save(export_run(out / "run"), out / "digits.onnx")
-        return load(out / "digits.onnx")
-
-    net = steps.run("export", "exporting to digits.onnx", export)
-    say(f"computing {len(images)} held-out images in torch, numpy and onnxruntime")
-    logits = {"reference": run(net, images), "onnxruntime": onnxruntime_outputs(out / "digits.onnx", images)}
-    logits["torch"] = integer_logits(load_run(out / "run")[0], torch.from_numpy(images)).numpy()
-
-    def make() -> dict[str, Any]:
-        return generate(net, verilog, cycles=cycles or CYCLES, device=device, force=True)
-
-    interface = steps.run("verilog", "generating Verilog", make, kept=lambda: json.loads((verilog / "interface.json").read_text()))
-
-    def both() -> tuple[Any, Any]:
-        return simulate(verilog, images), simulate(verilog, images, stalls=seed + 1)
-
-    plain, stalled = steps.run("sim", f"simulating {len(images)} images, then again with random stalls (cocotb, Verilator)", both)
-    logits["rtl"], logits["stalled"] = plain.outputs, stalled.outputs
-    placed = out / "synth.json"
-
-    def place() -> dict[str, Any]:
-        found = synthesise(verilog, device)
-        with atomic_file(placed) as temporary:
-            temporary.write_text(json.dumps(found, indent=2) + "\n")
-        return found
-
-    synth = steps.run("synth", f"synthesising for {device} (yosys, nextpnr)", place, kept=lambda: json.loads(placed.read_text()))
-    same = {name: bool(np.array_equal(logits[name], logits["reference"])) for name in ("torch", "onnxruntime", "rtl", "stalled")}
-    report = {
-        "images": len(images), "accuracy": _accuracies(trained, logits, labels),
-        "exact": {"torch": same["torch"], "onnxruntime": same["onnxruntime"], "rtl": same["rtl"], "rtl_stalled": same["stalled"]},
-        "synth": {**synth, "cycles_per_image": interface["cycles_per_image"], "layers": _in_order(synth["layers"], interface)},
-        "simulation": {"cycles_per_image": plain.cycles_per_image, "first_latency": plain.first_latency, "cycles": plain.cycles},
-        "seconds": steps.seconds, "network": {"name": "digits", **summary(net)}, "command": f"fermatnet demo --device {device} --seed {seed}",
-        **_evidence(out, data, _classes(logits["rtl"])),
-    }
+    report = _Demo(out, device, cycles or CYCLES, seed, resume, say).run()
     _write(out, report)
-    accuracy = report["accuracy"]
+    accuracy, synth = report["accuracy"], report["synth"]
     exact = ", ".join(f"{key} {value}" for key, value in report["exact"].items())
     say(f"accuracy: float {accuracy['float']:.4f}, hardware {accuracy['rtl']:.4f}; exact: {exact}")
     say(f"{synth['luts']} LUTs, {synth['fmax_mhz']:.1f} MHz, {synth['images_per_second']:,.0f} images/s; report: {out / 'report.html'}")
