@@ -17,9 +17,8 @@ BLOCKS: dict[str, list[tuple[int, tuple[int, ...], int, float]]] = {
 # (depth, width, price, tables that are counted)
 DISTRIBUTED = {"xc7": [(32, 6, 8, 4), (64, 3, 8, 4)], "ecp5": [(16, 4, 4, 6)]}
 LOGIC_BIT = {"xc7": 1 / 64, "ecp5": 1 / 16}
-MULTIPLEXER = {"xc7": 0.0, "ecp5": 0.5}     # added to the price, for a bit of each further row of distributed memory
-DEAR = {"xc7": 0.98, "ecp5": 1.0}           # of a block's price: distributed memory that costs more becomes one,
-AROUND = {"xc7": 0.0, "ecp5": 5.0}          # with what stands around a block that is read as it is written
+MULTIPLEXER = 0.5                           # added to the price, for a bit of each further row of distributed memory
+AROUND = {"xc7": 0.0, "ecp5": 5.0}          # added to a block's price, for what stands around one that is read as it is written
 
 
 @cache
@@ -72,9 +71,9 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
         rows = ceil(store.words / depth)
         count = rows * ceil(store.width / width)
         selecting = store.width * (rows > 1) * ceil((rows - 1) / (3 if family == "xc7" else 1))
-        found.append((count * price + MULTIPLEXER[family] * store.width * (rows - 1), count * each + selecting))
+        found.append((count * price + MULTIPLEXER * store.width * (rows - 1), count * each + selecting))
     cheapest, tables = min(found)
-    if store.clocked and cheapest >= DEAR[family] * block_price + AROUND[family]:
+    if store.clocked and cheapest >= block_price + AROUND[family]:
         if family == "ecp5":    # its blocks do not give the old word: yosys writes a cycle later, compares addresses and passes the word on
             address = (store.words - 1).bit_length()
             return float(store.width + ceil(address / 2)), 2.0 * store.width + address + 2, blocks, "block"

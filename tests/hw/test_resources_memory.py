@@ -1,6 +1,7 @@
 """Memories by the rules of yosys' libraries."""
 
 import numpy as np
+import pytest
 
 from fermatnet.hw.resources_contents import Store
 from fermatnet.hw.resources_memory import kept
@@ -20,6 +21,15 @@ def test_memories_by_price():
     assert kept(Store(8, 24, None, False), "xc7") == (16.0, 0.0, 0.0, "distributed")
     assert kept(Store(1024, 32, None, True), "xc7")[2:] == (1.0, "block")
     assert kept(Store(64, 20, (5,) * 64, True), "xc7")[:2] == (0.0, 0.0)    # constant columns cost nothing
+
+
+@pytest.mark.parametrize("words, width, family, kind", [
+    (160, 12, "xc7", "distributed"), (114, 20, "xc7", "distributed"), (160, 16, "xc7", "block"), (221, 11, "xc7", "block"), (128, 24, "xc7", "block"),
+    (63, 24, "ecp5", "distributed"), (128, 12, "ecp5", "block"), (36, 64, "ecp5", "distributed"), (161, 16, "ecp5", "block"),
+])
+def test_near_the_price_of_a_block(words, width, family, kind):
+    """Which of the two yosys 0.70 made in synthesised layers."""
+    assert kept(Store(words, width, None, True), family)[3] == kind
 
 
 def test_a_block_read_as_it_is_written():
