@@ -102,10 +102,10 @@ struct Ring48 {  // modulo 2^48+1; activations and weights are residues in [0, 2
     typedef L8 P;
     static void split(V v, P planes[]) { planes[0] = v + 2 * F; }  // |v| <= 2^49
     static void interleave(const P planes[], int16_t *to) { std::memcpy(to, planes, 64); }
-    // x * 2^s for 0 <= s < 48: the bits that would pass 2^48 come back with the other sign, see Line.shift in software_codegen.py
+    // x * 2^s for 0 <= s < 48: the bits that would pass 2^48 come back with the other sign, see Line.shift in software_lanes.py
     static V rotated(V x, int s) { return ((x & ((S(1) << (48 - s)) - 1)) << s) - (x >> (48 - s)); }
 };
 
-template <class R> static inline typename R::V reduce_loose(typename R::V x, int b) {  // as Line.reduce in software_codegen.py
+template <class R> static inline typename R::V reduce_loose(typename R::V x, int b) {  // as Line.reduce in software_lanes.py
     return (x & typename R::S((int64_t(1) << b) - 1)) - (x >> b);
 }

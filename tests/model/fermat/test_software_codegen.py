@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fermatnet.model.fermat import software_codegen as codegen
+from fermatnet.model.fermat.software_lanes import Interval, Line
 
 
 def run(text, p, lane):
@@ -61,8 +62,8 @@ def test_every_interval_holds_the_values_at_its_ends(b, lane):
         lo, hi = sorted(int(v) for v in random.integers(-size, size, 2))
         s = int(random.integers(0, b))
         for kind, factor in (("shift", 1 << s), ("reduce", 1), ("balance", 1)):
-            line = codegen.Line(b, lane)
-            given = codegen.Interval("a", lo, hi)
+            line = Line(b, lane)
+            given = Interval("a", lo, hi)
             result = line.shift(given, s) if kind == "shift" else getattr(line, kind)(given)
             for a in (lo, hi, (lo + hi) // 2, min(max(-1, lo), hi), min(max(0, lo), hi)):
                 scope = {"S": int, "a": a}
@@ -75,6 +76,6 @@ def test_every_interval_holds_the_values_at_its_ends(b, lane):
 def test_the_proof_refuses_a_lane_that_is_too_narrow():
     with pytest.raises(AssertionError, match=r"leaves a 16-bit lane|no room"):
         codegen.transform("t", 16, 16, 16, "forward", 1 << 15)
-    line = codegen.Line(16, 32)
+    line = Line(16, 32)
     with pytest.raises(AssertionError, match="leaves a 32-bit lane"):
         line.emit("x", 0, 1 << 31)
