@@ -91,7 +91,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _print(console: Console, found: list[dict[str, Any]]) -> None:
-    table = Table(title=f"Resources on {found[0]['device']}: predicted / yosys (a dot: used to fit, 1 or 2: of that draw)", title_justify="left")
+    table = Table(title=f"Resources on {found[0]['device']}: predicted / yosys (a dot: used to fit, a number: of that draw)", title_justify="left")
     for column in ("layer", "", "LUT", "", "FF", "", "BRAM", "DSP"):
         table.add_column(column, justify="left" if column == "layer" else "right")
     for row in found:

@@ -25,8 +25,8 @@ TREES = {"xc7": "lut6", "ecp5-85k": "ecp5"}
 @dataclass(frozen=True)
 class Case:
     """One layer. ``fitted``: its synthesis set the constants of `fermatnet.hw.resources`; the others judge them. ``draw``: 0 for layers that
-    were looked at while the prediction was made; 1 for those drawn by chance when it was finished, which were looked at in turn; 2 for
-    those drawn after that, which nothing in the prediction has seen."""
+    were looked at while the prediction was made, else of which draw by chance: 1 changed the mapping to ecp5 once more, 2 the price of
+    memories on xc7, 3 came after all changes."""
 
     name: str
     fitted: bool
@@ -185,7 +185,7 @@ def cases() -> list[Case]:
         "width 12>3": _block(WidthConverter, unsigned(5), 12, 3, 12),
         "fork of 3": _block(Fork, _beat(5, 4), 3),
     }
-    # Drawn with random.Random(20261121) and random.Random(20261122): kernel, channels, stride, M, N, folds, size, greatest levels.
+    # Drawn with random.Random(20261121), 20261122 and 20261123: kernel, channels, stride, M, N, folds, size, greatest levels.
     first = {
         "piecewise 3x3/2 24>32, M2 N5, 1x1": _piecewise(61, (24, 13, 13), 32, 3, (1, 1), m=2, n=5, stride=2, top=(22, 52)),
         "piecewise 3x3 16>32, M6 N5, 1x2": _piecewise(62, (16, 21, 21), 32, 3, (1, 2), m=6, n=5, top=(15, 0)),
@@ -232,5 +232,28 @@ def cases() -> list[Case]:
         "queue 222 x 11 bit": _block(Fifo, _beat(11, 1), 222),
         "width 4>8": _block(WidthConverter, unsigned(5), 4, 8, 8),
     }
-    draws = (0, fit), (0, judge), (1, first), (2, second)
+    third = {
+        "piecewise 5x5/2 16>16, M2 N7, 8x2": _piecewise(101, (16, 8, 8), 16, 5, (8, 2), m=2, n=7, stride=2, top=(85, 0)),
+        "piecewise 5x5/2 24>12, M2 N5, 3x4": _piecewise(102, (24, 18, 18), 12, 5, (3, 4), m=2, n=5, stride=2, top=(7, 13)),
+        "piecewise 1x1 48>20, M8 N1, 4x12": _piecewise(103, (48, 20, 20), 20, 1, (4, 12), m=8, n=1, top=(74, 49)),
+        "piecewise 5x5 8>24, M6 N3, 1x4": _piecewise(104, (8, 20, 20), 24, 5, (1, 4), m=6, n=3, top=(69, 0)),
+        "piecewise 3x3 8>40, M6 N3, 2x8": _piecewise(105, (8, 22, 22), 40, 3, (2, 8), m=6, n=3, top=(77, 0)),
+        "piecewise 5x5 8>16, M2 N7, 2x4": _piecewise(106, (8, 13, 13), 16, 5, (2, 4), m=2, n=7, top=(93, 97)),
+        "integer 5x5/2 12>32, 6 bit, 1x6": _integer(107, (12, 22, 22), 32, 5, (1, 6), stride=2, reach=31),
+        "integer 3x3/2 12>8, 3 bit, 1x1": _integer(108, (12, 24, 24), 8, 3, (1, 1), stride=2, reach=3),
+        "integer 3x3/2 3>8, 4 bit, 1x3": _integer(109, (3, 23, 23), 8, 3, (1, 3), stride=2, reach=7),
+        "depthwise 3x3 20, 5": _integer(110, (20, 20, 20), 20, 3, (5, 5), group=20),
+        "fermat 5x5 3>6, 14x14": _integer(111, (3, 14, 14), 6, 5, (1, 1), engine="fermat"),
+        "dense 72>20, 4x2": _dense(112, (8, 3, 3), 20, (4, 2)),
+        "dense 512>32, 2x4": _dense(113, (32, 4, 4), 32, (2, 4)),
+        "window 5x5 8, 8 bit, 2": _window(unsigned(8), 8, 13, 13, kernel=(5, 5), pad=(2, 2, 2, 2), lanes=2),
+        "threshold 16, N3, 15 bit, 1": _threshold(114, 16, 3, 15, 1),
+        "affine 32, 16 bit, 2": _affine(115, 32, 16, 2),
+        "add 12, 11 bit, 4": _add(116, 12, 11, 4),
+        "max pool 2x2 20, 4": _pool((20, 14, 14), 4, MaxPool("op", ("image",), (2, 2), (2, 2))),
+        "sum pool 2x2 12, 2": _pool((12, 12, 12), 2, SumPool("op", ("image",), (2, 2))),
+        "queue 120 x 21 bit": _block(Fifo, _beat(21, 1), 120),
+        "width 16>8": _block(WidthConverter, unsigned(7), 16, 8, 16),
+    }
+    draws = (0, fit), (0, judge), (1, first), (2, second), (3, third)
     return [Case(name, group is fit, draw=draw, **values) for draw, group in draws for name, values in group.items()]
