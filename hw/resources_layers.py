@@ -23,7 +23,7 @@ def check(device: str, reloadable: bool) -> None:
 
 
 def by_layer(design: Any, device: str) -> dict[str, Resources]:
-    """Resources of each layer of a `fermatnet.hw.network.Design` by its name, in order, and of the top level's edge as ``(edge)``.
+    """Resources of each layer of a `fermatnet.hw.design.Design` by its name, in order, and of the top level's edge as ``(edge)``.
 
     InputError as `check`. About 0.1 s a layer of a small network, 0.4 s for PA-ResNet18.
     """
