@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import numpy_helper
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
@@ -35,15 +34,21 @@ def _walk(g: Graph, graph: onnx.GraphProto) -> Value:
     """Maps every node in order; what the graph's output has become."""
     for node in graph.node:
         method = _METHODS.get(node.op_type)
-        if node.op_type == "Constant":
-            g.constants[node.output[0]] = numpy_helper.to_array(attributes(node)["value"])
-            continue
-        if method is None:
-            raise InputError(f"QONNX node {node.name or node.output[0]!r}: {node.op_type} is not supported")
+        name = node.name or (node.output[0] if node.output else "")
+        if node.op_type != "Constant" and method is None:
+            raise InputError(f"QONNX node {name!r}: {node.op_type} is not supported")
         if len(node.output) != 1:
-            raise InputError(f"QONNX node {node.name or node.output[0]!r}: {node.op_type} with {len(node.output)} outputs is not supported")
-        g.values[node.output[0]] = method(g, node, attributes(node))
-    result = g.values[graph.output[0].name]
+            raise InputError(f"QONNX node {name!r}: {node.op_type} with {len(node.output)} outputs is not supported")
+        try:
+            if method is None:
+                g.constants[node.output[0]] = g.finite(node.output[0], attributes(node)["value"])
+            else:
+                g.values[node.output[0]] = method(g, node, attributes(node))
+        except InputError:
+            raise
+        except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:  # a file that ONNX itself would not take
+            raise InputError(f"QONNX node {name!r}: its inputs, shapes or attributes are not those of a {node.op_type}") from error
+    result = g.values.get(graph.output[0].name)
     if isinstance(result, Value) and len(result.chain) == 1 and result.name in g.biases:
         result = products.folded(g, result)
     if not isinstance(result, Value) or result.chain or result.levels is not None:

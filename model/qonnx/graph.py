@@ -49,7 +49,7 @@ class Graph:
 
     def __init__(self, graph: onnx.GraphProto, shape: tuple[int, int, int], value_range: tuple[int, int]):
         self.build = Builder(shape, value_range)
-        self.constants: dict[str, np.ndarray] = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
+        self.constants: dict[str, np.ndarray] = {item.name: self.finite(item.name, item) for item in graph.initializer}
         self.values: dict[str, Any] = {}
         self.bias_error = 0.0
         self.biases: dict[str, np.ndarray] = {}  # of dense layers, in case one of them turns out to be the last
@@ -57,6 +57,17 @@ class Graph:
         if len(inputs) != 1 or len(graph.output) != 1:
             raise InputError(f"a network for the hardware has one input and one output, not {len(inputs)} and {len(graph.output)}")
         self.values[inputs[0]] = Value("image", np.ones(shape[0]))
+
+    @staticmethod
+    def finite(name: str, tensor: onnx.TensorProto) -> np.ndarray:
+        """A constant, whose numbers must all be finite."""
+        try:
+            value = numpy_helper.to_array(tensor)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"QONNX constant {name!r} is damaged: its type, shape and data do not belong together") from error
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise InputError(f"QONNX constant {name!r} holds numbers that are not finite")
+        return value
 
     def name(self, node: onnx.NodeProto) -> str:
         """A layer's name for the node."""

@@ -110,6 +110,8 @@ def folded(g: Graph, x: Value) -> Value:
     made = next(item for item in g.build.nodes if item.name == x.name)
     if not isinstance(made, Dense) or (x.scale != x.scale[0]).any():
         raise InputError("the last layer must be a dense layer of 8- or 16-bit weights with one scale for all outputs")
+    if g.biases[x.name].size not in (1, len(made.weight)):
+        raise InputError(f"layer {made.name!r}: a bias of {g.biases[x.name].size} numbers for {len(made.weight)} outputs")
     exact = np.broadcast_to(g.biases[x.name].reshape(-1), (made.weight.shape[0],)) / x.scale
     made.bias = np.round(exact).astype(np.int64)
     g.bias_error = float(np.abs(exact - made.bias).max() * x.scale[0])

@@ -23,8 +23,10 @@ def quant(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
     scale, zero, bits = (np.asarray(g.constant(node, i, what), np.float64) for i, what in ((1, "scale"), (2, "zero point"), (3, "bit width")))
     if given.get("rounding_mode", b"ROUND") not in (b"ROUND", b"HALF_EVEN"):
         raise InputError(f"QONNX node {node.name!r}: rounding mode {given['rounding_mode'].decode()} is not supported")
-    if zero.any() or bits.size != 1 or not float(bits.ravel()[0]).is_integer():
-        raise InputError(f"QONNX node {node.name!r}: only zero point 0 and one whole bit width are supported")
+    if zero.any() or bits.size != 1 or not float(bits.ravel()[0]).is_integer() or not 1 <= bits.ravel()[0] <= 32:
+        raise InputError(f"QONNX node {node.name!r}: only zero point 0 and one whole bit width of 1 to 32 are supported")
+    if not scale.size or not (scale > 0).all():
+        raise InputError(f"QONNX node {node.name!r}: its scale must be positive")
     lo, hi = _range(int(bits.ravel()[0]), bool(given.get("signed", 1)), bool(given.get("narrow", 0)))
     if node.input[0] in g.constants:
         raw = g.constants[node.input[0]].astype(np.float64)

@@ -16,8 +16,11 @@ __all__ = ["batchnormalization", "flatten", "globalaveragepool", "maxpool", "rel
 def batchnormalization(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     """y = gamma (x - mean) / sqrt(var + epsilon) + beta, in the chain."""
     gamma, beta, mean, var = (per_channel(g.constant(node, i, "parameters")) for i in range(1, 5))
-    gain = gamma / np.sqrt(var + given.get("epsilon", 1e-5))
     x = g.integers(g.input(node))
+    channels = g.build.channels(x.name)
+    if any(value.size != channels for value in (gamma, beta, mean, var)) or (var < 0).any():
+        raise InputError(f"QONNX node {node.name!r}: its parameters must be {channels} numbers each, variances not negative")
+    gain = gamma / np.sqrt(var + given.get("epsilon", 1e-5))
     return replace(x, chain=(*x.chain, lambda y: (y - mean) * gain + beta))
 
 
