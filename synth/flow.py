@@ -141,7 +141,8 @@ def _fpga(folder: Path, interface: dict[str, Any], target: Device, clock: float,
         say(f"nextpnr: placing and routing {report['luts']} LUTs on {target.name}")
         placed: Placed = place(netlist, target, clock)
         path = {key: _plain(value, prefix) for key, value in placed.critical_path.items()}
-        report |= {"fmax_mhz": placed.fmax_mhz, "critical_path": path, "utilisation": placed.utilisation, "context": placed.context}
+        report |= {"fmax_mhz": placed.fmax_mhz, "critical_path": path, "utilisation": placed.utilisation, "context": placed.context,
+                   "placement_seed": placed.seed}
         report["versions"]["nextpnr"], report["seconds"]["nextpnr"] = placed.version, round(placed.seconds, 2)
         report["speed_grade"] = target.speed
     return report

@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from fermatnet.hw.devices import DEVICES as PLANNED
 from fermatnet.model.errors import InputError
-from fermatnet.synth import flow, tools
+from fermatnet.synth import flow, place, tools
 from fermatnet.synth.count import RESOURCES, resources, total
 from fermatnet.synth.devices import DEVICES
 
@@ -123,3 +124,33 @@ def test_devices_agree_with_those_the_compiler_plans_for():
     for name, planned in PLANNED.items():
         if name != "asic":
             assert {key: getattr(DEVICES[name], key) for key in RESOURCES} == {key: getattr(planned, key) for key in RESOURCES}
+
+
+@pytest.mark.parametrize(("fails", "outcome"), [(0, 1), (2, 3), (9, None)])
+def test_a_placement_that_cannot_be_routed_is_followed_by_another(monkeypatch, tmp_path, fails, outcome):
+    tried = []
+
+    def run(tool, arguments, directory, log):
+        tried.append(int(arguments[arguments.index("--seed") + 1]))
+        if len(tried) <= fails:
+            raise tools.ToolError("nextpnr-ecp5: Failed to route arc 0.0 of net 'clk'")
+        return 1.0
+
+    monkeypatch.setattr(tools, "run", run)
+    netlist = SimpleNamespace(directory=tmp_path)
+    if outcome:
+        assert place._routed(None, [], netlist)[0] == outcome and tried == list(range(1, outcome + 1))
+    else:
+        with pytest.raises(tools.ToolError, match="Failed to route"):
+            place._routed(None, [], netlist)
+        assert tried == [1, 2, 3, 4]
+
+
+def test_other_errors_of_nextpnr_are_not_tried_again(monkeypatch, tmp_path):
+    def run(*_):
+        raise tools.ToolError("nextpnr-ecp5: Expecting string value but got integer 1.")
+
+    monkeypatch.setattr(tools, "run", run)
+    monkeypatch.setattr(place, "SEEDS", (1, 2))
+    with pytest.raises(tools.ToolError, match="Expecting string"):
+        place._routed(None, [], SimpleNamespace(directory=tmp_path))
