@@ -9,9 +9,10 @@ from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
 from fermatnet.model.export import export
 from fermatnet.model.network import run
-from fermatnet.model.nn.convert import convert, reestimate_norms
+from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.integer import integer_logits
 from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm
+from fermatnet.model.nn.measure import reestimate_norms
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.nn.uniform import UniformWeight
