@@ -10,22 +10,38 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.converter import Change, Converter
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedBias, Linear
+from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedBias, Linear, PixelScale
 from fermatnet.model.nn.measure import calibrate, reestimate_norms
 from fermatnet.model.nn.scheme import Scheme
 
 __all__ = ["convert"]
 
 
+_PASSING = (nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout2d)  # change nothing of a factor and a constant a channel
+
+
+def _first_layer(model: Any) -> fx.Node:
+    """The step that takes the normalisation up: the only one that reads the image, or the pooled image."""
+    node = next(node for node in model.graph.nodes if node.op == "call_module" and isinstance(model.get_submodule(node.target), PixelScale))
+    while len(node.users) == 1:
+        node = next(iter(node.users))
+        layer = model.get_submodule(node.target) if node.op == "call_module" else None
+        if isinstance(layer, Conv2d | Linear):
+            return node
+        if not isinstance(layer, _PASSING) and node.target is not torch.flatten:
+            break
+    raise InputError("the normalisation has no place: more than the first layer with weights reads the image; give mean and std no value and "
+                     "normalise in the model, by a batch norm for instance")
+
+
 def _fold_normalisation(model: Any, mean: Sequence[float], std: Sequence[float], bits: int) -> None:
     """y = W ((p/255) - mean)/std for the raw pixel p = 2^bits * (what the first layer now gets)."""
-    steps = [node for node in model.graph.nodes if node.op == "call_module"]
-    first = next(node for node in steps if isinstance(model.get_submodule(node.target), Conv2d | Linear))
-    layer: Any = model.get_submodule(first.target)
+    first = _first_layer(model)
+    layer: Any = model.get_submodule(str(first.target))
     per = torch.tensor(std, dtype=layer.weight.dtype)
     mu = torch.tensor(mean, dtype=layer.weight.dtype) / per
     if isinstance(layer, Linear):

@@ -133,6 +133,29 @@ def test_the_constant_of_the_normalisation_of_a_depthwise_layer():
         assert torch.allclose(model.eval()(images).float(), want, atol=1e-4, rtol=1e-4)
 
 
+class Twice(nn.Module):
+    """The image goes two ways, so that no one layer can take its normalisation up."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(7, 2, 8)
+
+    def forward(self, x):
+        return self.last(torch.cat([x, self.conv(x)], 1)).flatten(1)
+
+
+def test_a_normalisation_without_a_place_is_refused():
+    with pytest.raises(InputError, match="more than the first layer with weights reads the image"):
+        convert(Twice(), scheme("pa"), (3, 8, 8), mean=[0.5] * 3, std=[0.2] * 3)
+    convert(Twice(), scheme("pa"), (3, 8, 8))
+    pooled = nn.Sequential(nn.MaxPool2d(2), nn.Dropout(), nn.Conv2d(3, 2, 4), nn.Flatten()).eval()     # pooling lets it pass
+    model, _ = convert(pooled, scheme("float"), (3, 8, 8), mean=[0.5, 0.4, 0.3], std=[0.2, 0.3, 0.25])
+    images = IMAGES[:, :, :8, :8]
+    with torch.no_grad():
+        want = pooled((images / 255 - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor([0.2, 0.3, 0.25]).view(3, 1, 1))
+        assert torch.allclose(model.eval()(images).float(), want, atol=1e-4, rtol=1e-4)
+
+
 def test_full_precision_layers_are_refused_by_name():
     model, _ = convert(Wide(), scheme("bireal"), (3, 14, 14), images=IMAGES[:, :, :14, :14])
     with pytest.raises(InputError, match=r"layer 'relu': the hardware has no SignActivation"):

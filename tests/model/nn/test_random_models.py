@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from fermatnet.bench.random_models import AVERAGES, FLATTENS, POOLS, RECTIFIERS, Step, check_model, random_model
+from fermatnet.model.nn.convert import convert
+from fermatnet.model.nn.scheme import scheme
 
 MODELS, CHUNK = 120, 20
 
@@ -17,6 +19,18 @@ def test_four_ways_one_answer(first):
     torch.set_num_threads(1)
     for seed in range(first, first + CHUNK):
         assert not check_model(seed).problem, f"seed {seed}: {random_model(seed)[0]}"
+
+
+def test_conversion_itself_changes_nothing():
+    """In full precision only the way a model is written changes: biases move into norms, functions become layers."""
+    torch.set_num_threads(1)
+    for seed in range(MODELS):
+        model, shape, _ = random_model(seed)
+        images = torch.randint(0, 256, (4, *shape), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+        twin, _ = convert(model.eval(), scheme("float"), shape)
+        with torch.no_grad():
+            want, got = model.double()(images.double() / 256), twin.eval()(images).double()
+        assert float((want - got).abs().max()) <= 1e-5 * float(want.abs().max()), f"seed {seed}: {model}"
 
 
 def test_the_models_hold_everything():
