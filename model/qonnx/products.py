@@ -9,6 +9,7 @@ import onnx
 from fermatnet.model.errors import InputError
 from fermatnet.model.network.nodes import Conv, Dense, PiecewiseConv
 from fermatnet.model.qonnx.graph import Graph, Value, Weights, per_channel
+from fermatnet.model.qonnx.sums import summed
 
 __all__ = ["add", "conv", "folded", "gemm", "matmul", "transpose"]
 
@@ -92,11 +93,9 @@ def matmul(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
 
 
 def add(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
-    """The bias of a dense layer."""
+    """The bias of a dense layer, or the sum of two activations."""
     known = isinstance(g.values.get(node.input[1]), Weights) or node.input[1] in g.constants
-    if not known:
-        raise InputError(f"QONNX node {node.name!r}: Add of two activations is not supported (their scales differ)")
-    return _add_bias(g, g.input(node), _bias(g, node, 1))
+    return _add_bias(g, g.input(node), _bias(g, node, 1)) if known else summed(g, node)
 
 
 def _add_bias(g: Graph, x: Value, bias: np.ndarray) -> Value:

@@ -9,8 +9,8 @@ from torch import nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.import_qonnx import import_qonnx
-from fermatnet.model.network import run
-from fermatnet.model.network.nodes import Conv, Dense, PiecewiseConv
+from fermatnet.model.network import Network, run
+from fermatnet.model.network.nodes import Add, Conv, Dense, PiecewiseConv
 
 
 def quant(name, value, bits, scale=0.5):
@@ -78,7 +78,7 @@ def test_hand_written_model_gives_the_same_integers(tmp_path):
 
 
 @pytest.mark.parametrize("extra, words", [(helper.make_node("Sigmoid", ["a1"], ["s"], "odd"), "'odd': Sigmoid is not supported"),
-                                          (helper.make_node("Add", ["a1", "a1"], ["s"], "sum"), "'sum': Add of two activations")])
+                                          (helper.make_node("Add", ["a1", "n1"], ["s"], "sum"), "'sum': Add of two activations needs a quantizer")])
 def test_unsupported_nodes_are_named(tmp_path, extra, words):
     nodes, constants = small(np.random.default_rng(0), extra)
     write(tmp_path / "net.onnx", nodes, constants, "y")
@@ -114,6 +114,77 @@ def test_a_model_written_by_brevitas(tmp_path):
     scale, bias = float(found.meta["output_scale"]), net[-1].bias.detach().double().numpy()
     got = run(found, images.numpy().astype(np.uint8)) - np.round(bias / scale).astype(np.int64)
     np.testing.assert_array_equal(got, np.round((want - bias) / scale))
+
+
+class Residual(nn.Module):
+    """Brevitas' way: one quantizer for both branches, so that their scales agree."""
+
+    def __init__(self):
+        super().__init__()
+        import brevitas.nn as layers
+
+        self.stem = nn.Sequential(layers.QuantConv2d(1, 4, 3, padding=1, bias=False, weight_bit_width=8), nn.BatchNorm2d(4), layers.QuantReLU(bit_width=3))
+        self.main = nn.Sequential(layers.QuantConv2d(4, 4, 3, padding=1, bias=False, weight_bit_width=3), nn.BatchNorm2d(4))
+        self.shared, self.act = layers.QuantIdentity(bit_width=6), layers.QuantReLU(bit_width=3)
+        self.last = layers.QuantLinear(4 * 64, 10, bias=True, weight_bit_width=8)
+
+    def forward(self, x):
+        x = self.stem(x)
+        return self.last(self.act(self.shared(self.main(x)) + self.shared(x)).flatten(1))
+
+
+def test_a_residual_sum_written_by_brevitas(tmp_path):
+    from brevitas.export import export_qonnx
+
+    torch.manual_seed(0)
+    net = Residual()
+    images = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(1)).float()
+    for _ in range(4):
+        net(images)
+    net.eval()
+    with torch.no_grad():
+        want = net(images).double().numpy()
+    export_qonnx(net, args=images[:1], export_path=str(tmp_path / "net.onnx"))
+    found = import_qonnx(tmp_path / "net.onnx")
+    assert any(isinstance(node, Add) for node in found.nodes)
+    scale, bias = float(found.meta["output_scale"]), net.last.bias.detach().double().numpy()
+    got = run(found, images.numpy().astype(np.uint8)) - np.round(bias / scale).astype(np.int64)
+    np.testing.assert_array_equal(got, np.round((want - bias) / scale))
+
+
+@pytest.mark.parametrize(("scale", "works"), [(0.25, True), (1.0, True), (0.0625, True), (0.3, False)])
+def test_sums_of_activations_of_two_scales(scale, works, tmp_path):
+    """0.25 and ``scale``: the integers of each in the finer unit, added."""
+    nodes, constants = small(np.random.default_rng(0))
+    place = next(k for k, node in enumerate(nodes) if node.name == "a1")
+    other, given = quant("b1", "r1", -2, scale)
+    nodes[place + 1 : place + 1] = [*other, helper.make_node("Add", ["a1", "b1"], ["s"], "sum"), *quant("t", "s", -3, 0.5)[0]]
+    constants |= given | quant("t", "s", -3, 0.5)[1]
+    for node in nodes:
+        if node.name == "c2":
+            node.input[0] = "t"
+    write(tmp_path / "m.onnx", nodes, constants, "y")
+    if not works:
+        with pytest.raises(InputError, match=r"a power of two times the other, not 0\.25 and 0\.3"):
+            import_qonnx(tmp_path / "m.onnx", (1, 6, 6))
+        return
+    net = import_qonnx(tmp_path / "m.onnx", (1, 6, 6))
+    images = np.random.default_rng(5).integers(0, 256, (16, 1, 6, 6)).astype(np.uint8)
+    total = next(node for node in net.nodes if isinstance(node, Add))
+    values = {name: run(Network([*_before(net, name)], net.input_shape, output=name), images) for name in (*total.inputs, total.name)}
+    first, second = (Network([*_before(net, name)], net.input_shape, output=name) for name in ("a1", "b1"))
+    real = 0.25 * run(first, images) + scale * run(second, images)
+    np.testing.assert_array_equal(values[total.name] * min(0.25, scale), real)
+
+
+def _before(net, name):
+    """The layers that a tensor needs."""
+    wanted, kept = {name}, []
+    for node in reversed(net.nodes):
+        if node.name in wanted:
+            kept.append(node)
+            wanted |= set(node.inputs)
+    return kept[::-1]
 
 
 @pytest.mark.parametrize(("change", "words"), [
