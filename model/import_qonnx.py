@@ -5,6 +5,7 @@ QONNX (Pappalardo et al. 2022) writes quantization as nodes ``Quant(x, scale, ze
 * a Quant of a constant weight gives the integers of a layer: few levels after an activation of few levels -> piecewise layer, else INT8/16;
 * a Quant of an activation becomes thresholds, one integer of the accumulator for each step, found by bisecting the float64 function of all
   that lies between (batch norm, rectifier, bias, the rounding half to even of Quant): ties included;
+* a BipolarQuant likewise, of the two integers -1 and 1 (0 counts as positive);
 * the last layer's bias is rounded to the accumulator's unit (the only rounding; its largest error is in the metadata).
 
 Nodes that the hardware has no layer for are named in an InputError.
@@ -24,7 +25,8 @@ from fermatnet.model.qonnx.graph import Graph, Value, attributes
 __all__ = ["import_qonnx"]
 
 _METHODS: dict[str, Callable[[Graph, onnx.NodeProto, dict[str, Any]], Any]] = {
-    "Quant": quantizers.quant, "Conv": products.conv, "Gemm": products.gemm, "MatMul": products.matmul, "Transpose": products.transpose,
+    "Quant": quantizers.quant, "BipolarQuant": quantizers.bipolar,
+    "Conv": products.conv, "Gemm": products.gemm, "MatMul": products.matmul, "Transpose": products.transpose,
     "Add": products.add, "BatchNormalization": steps.batchnormalization, "Relu": steps.relu, "MaxPool": steps.maxpool,
     "GlobalAveragePool": steps.globalaveragepool, "Flatten": steps.flatten, "Reshape": steps.reshape,
 }

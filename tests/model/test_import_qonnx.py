@@ -177,6 +177,42 @@ def test_sums_of_activations_of_two_scales(scale, works, tmp_path):
     np.testing.assert_array_equal(values[total.name] * min(0.25, scale), real)
 
 
+def test_bipolar_weights_and_activations(tmp_path):
+    """Signs, zero among the positive ones; every sum in numpy's integers. Zero padding stays zero."""
+    rng = np.random.default_rng(3)
+    w1, w2 = rng.integers(-2, 3, (4, 1, 3, 3)), rng.normal(size=(5, 4, 3, 3)).astype(np.float32)
+    w3 = rng.normal(size=(10, 5 * 36)).astype(np.float32)
+    nodes, constants = [], {"w1": w1.astype(np.float32), "w2": w2, "w3": w3}
+    made, given = quant("q1", "w1", 8, 1.0)
+    nodes, constants = nodes + made, constants | given
+    for name, x, scale in (("q2", "w2", 0.5), ("b1", "c1", 0.25), ("b2", "c2", 1.0)):
+        nodes += [helper.make_node("BipolarQuant", [x, f"{name}.scale"], [name], name, domain="qonnx.custom_op.general")]
+        constants[f"{name}.scale"] = np.float32(scale)
+        if name == "q2":
+            nodes.append(helper.make_node("Conv", ["x", "q1"], ["c1"], "c1", pads=[1, 1, 1, 1]))
+        if name == "b1":
+            nodes.append(helper.make_node("Conv", ["b1", "q2"], ["c2"], "c2", pads=[1, 1, 1, 1]))
+    made, given = quant("q3", "w3", 8, 1 / 64)
+    nodes += [*made, helper.make_node("Flatten", ["b2"], ["f"], "f"), helper.make_node("Gemm", ["f", "q3"], ["y"], "y", transB=1)]
+    write(tmp_path / "m.onnx", nodes, constants | given, "y")
+    net = import_qonnx(tmp_path / "m.onnx", (1, 6, 6))
+    images = rng.integers(0, 3, (20, 1, 6, 6)).astype(np.uint8)
+
+    def conv(x, w):
+        return nn.functional.conv2d(torch.tensor(x, dtype=torch.float64), torch.tensor(w, dtype=torch.float64), padding=1).numpy().astype(np.int64)
+
+    first = conv(images, w1)
+    second = conv(np.where(first >= 0, 1, -1), np.where(w2 >= 0, 1, -1))
+    assert (first == 0).any() and (second == 0).any()
+    last = np.clip(np.round(w3.astype(np.float64) * 64), -127, 127).astype(np.int64)
+    np.testing.assert_array_equal(run(net, images), np.where(second >= 0, 1, -1).reshape(20, -1) @ last.T)
+    assert float(net.meta["output_scale"]) == 1 / 64
+    constants["b1.scale"] = np.float32(-1)
+    write(tmp_path / "m.onnx", nodes, constants | given, "y")
+    with pytest.raises(InputError, match="'b1': its scale must be positive"):
+        import_qonnx(tmp_path / "m.onnx", (1, 6, 6))
+
+
 def _before(net, name):
     """The layers that a tensor needs."""
     wanted, kept = {name}, []
