@@ -10,6 +10,7 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.graph import needed
 from fermatnet.model.network.nodes import (
     Add,
     Affine,
@@ -63,15 +64,7 @@ class _Builder:
     def type(self, name: str):
         if name == "image":
             return TensorType(self.shape, 0, 255)
-        return Network([*self._needed(name)], self.shape, output=name).types[name]
-
-    def _needed(self, name: str) -> list[Node]:
-        wanted, kept = {name}, []
-        for node in reversed(self.nodes):
-            if node.name in wanted:
-                kept.append(node)
-                wanted |= set(node.inputs)
-        return kept[::-1]
+        return Network(needed(self.nodes, name), self.shape, output=name).types[name]
 
     def add(self, node: Node) -> str:
         self.nodes.append(node)

@@ -1,5 +1,6 @@
 """A network as a checked graph: every tensor's shape and exact value range, known before anything runs or is generated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -7,7 +8,17 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.network.nodes import Node, TensorType
 from fermatnet.model.network.rules import infer, is_index_output
 
-__all__ = ["Network"]
+__all__ = ["Network", "needed"]
+
+
+def needed(nodes: Sequence[Node], name: str) -> list[Node]:
+    """Those of ``nodes`` (in topological order) that the tensor ``name`` is computed from, in the same order."""
+    wanted, kept = {name}, []
+    for node in reversed(nodes):
+        if node.name in wanted:
+            kept.append(node)
+            wanted |= set(node.inputs)
+    return kept[::-1]
 
 
 @dataclass(eq=False)

@@ -19,6 +19,9 @@ from fermatnet.model.json_shape import need
 
 __all__ = ["RunFolder"]
 
+# what zipfile and torch.load raise on bytes that are no checkpoint
+_DAMAGE = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, ValueError)
+
 
 class RunFolder:
     """Reads and writes one run. ``create`` refuses a folder that holds something already."""
@@ -62,7 +65,7 @@ class RunFolder:
             return torch.load(path, map_location="cpu", weights_only=True)
         except InputError:
             raise
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError, KeyError, NotImplementedError) as error:
+        except _DAMAGE as error:
             words = (str(error).splitlines() or ["it ends too early"])[0]
             raise InputError(f"{path} is not a checkpoint or is damaged: {words}") from error
 

@@ -10,6 +10,7 @@ from torch import nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.import_qonnx import import_qonnx
 from fermatnet.model.network import Network, run
+from fermatnet.model.network.graph import needed
 from fermatnet.model.network.nodes import Add, Conv, Dense, PiecewiseConv
 
 
@@ -92,15 +93,13 @@ def test_a_file_that_is_not_onnx(tmp_path):
         import_qonnx(tmp_path / "x.onnx")
 
 
-def test_a_model_written_by_brevitas(tmp_path):
-    import brevitas.nn as layers
+def imported(net, bias, tmp_path):
+    """The network of a model that Brevitas has calibrated and written; every logit is compared with Brevitas' own.
+
+    Brevitas works in float32; its logits are integers times one scale, plus the last bias: compared as integers, so that noise is no excuse.
+    """
     from brevitas.export import export_qonnx
 
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        layers.QuantConv2d(1, 4, 3, padding=1, bias=False, weight_bit_width=8), nn.BatchNorm2d(4), layers.QuantReLU(bit_width=3),
-        layers.QuantConv2d(4, 8, 3, padding=1, bias=False, weight_bit_width=3), nn.BatchNorm2d(8), layers.QuantReLU(bit_width=3), nn.MaxPool2d(2),
-        nn.Flatten(), layers.QuantLinear(8 * 16, 10, bias=True, weight_bit_width=8))
     images = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(1)).float()
     for _ in range(4):
         net(images)
@@ -109,11 +108,21 @@ def test_a_model_written_by_brevitas(tmp_path):
         want = net(images).double().numpy()
     export_qonnx(net, args=images[:1], export_path=str(tmp_path / "net.onnx"))
     found = import_qonnx(tmp_path / "net.onnx")
-    assert any(isinstance(node, PiecewiseConv) for node in found.nodes)
-    # Brevitas works in float32; its logits are integers times one scale, plus the bias: compared as integers, so that float32 noise is no excuse
-    scale, bias = float(found.meta["output_scale"]), net[-1].bias.detach().double().numpy()
+    scale, bias = float(found.meta["output_scale"]), bias.detach().double().numpy()
     got = run(found, images.numpy().astype(np.uint8)) - np.round(bias / scale).astype(np.int64)
     np.testing.assert_array_equal(got, np.round((want - bias) / scale))
+    return found
+
+
+def test_a_model_written_by_brevitas(tmp_path):
+    import brevitas.nn as layers
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        layers.QuantConv2d(1, 4, 3, padding=1, bias=False, weight_bit_width=8), nn.BatchNorm2d(4), layers.QuantReLU(bit_width=3),
+        layers.QuantConv2d(4, 8, 3, padding=1, bias=False, weight_bit_width=3), nn.BatchNorm2d(8), layers.QuantReLU(bit_width=3), nn.MaxPool2d(2),
+        nn.Flatten(), layers.QuantLinear(8 * 16, 10, bias=True, weight_bit_width=8))
+    assert any(isinstance(node, PiecewiseConv) for node in imported(net, net[-1].bias, tmp_path).nodes)
 
 
 class Residual(nn.Module):
@@ -134,22 +143,9 @@ class Residual(nn.Module):
 
 
 def test_a_residual_sum_written_by_brevitas(tmp_path):
-    from brevitas.export import export_qonnx
-
     torch.manual_seed(0)
     net = Residual()
-    images = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(1)).float()
-    for _ in range(4):
-        net(images)
-    net.eval()
-    with torch.no_grad():
-        want = net(images).double().numpy()
-    export_qonnx(net, args=images[:1], export_path=str(tmp_path / "net.onnx"))
-    found = import_qonnx(tmp_path / "net.onnx")
-    assert any(isinstance(node, Add) for node in found.nodes)
-    scale, bias = float(found.meta["output_scale"]), net.last.bias.detach().double().numpy()
-    got = run(found, images.numpy().astype(np.uint8)) - np.round(bias / scale).astype(np.int64)
-    np.testing.assert_array_equal(got, np.round((want - bias) / scale))
+    assert any(isinstance(node, Add) for node in imported(net, net.last.bias, tmp_path).nodes)
 
 
 @pytest.mark.parametrize(("scale", "works"), [(0.25, True), (1.0, True), (0.0625, True), (0.3, False)])
@@ -171,10 +167,8 @@ def test_sums_of_activations_of_two_scales(scale, works, tmp_path):
     net = import_qonnx(tmp_path / "m.onnx", (1, 6, 6))
     images = np.random.default_rng(5).integers(0, 256, (16, 1, 6, 6)).astype(np.uint8)
     total = next(node for node in net.nodes if isinstance(node, Add))
-    values = {name: run(Network([*_before(net, name)], net.input_shape, output=name), images) for name in (*total.inputs, total.name)}
-    first, second = (Network([*_before(net, name)], net.input_shape, output=name) for name in ("a1", "b1"))
-    real = 0.25 * run(first, images) + scale * run(second, images)
-    np.testing.assert_array_equal(values[total.name] * min(0.25, scale), real)
+    first, second, third = (run(Network(needed(net.nodes, name), net.input_shape, output=name), images) for name in ("a1", "b1", total.name))
+    np.testing.assert_array_equal(third * min(0.25, scale), 0.25 * first + scale * second)
 
 
 def test_bipolar_weights_and_activations(tmp_path):
@@ -211,16 +205,6 @@ def test_bipolar_weights_and_activations(tmp_path):
     write(tmp_path / "m.onnx", nodes, constants | given, "y")
     with pytest.raises(InputError, match="'b1': its scale must be positive"):
         import_qonnx(tmp_path / "m.onnx", (1, 6, 6))
-
-
-def _before(net, name):
-    """The layers that a tensor needs."""
-    wanted, kept = {name}, []
-    for node in reversed(net.nodes):
-        if node.name in wanted:
-            kept.append(node)
-            wanted |= set(node.inputs)
-    return kept[::-1]
 
 
 @pytest.mark.parametrize(("change", "words"), [
