@@ -1,6 +1,7 @@
 """Weights from outside and weights at run time, in RTL against the reference; the checksum against zlib."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from fermatnet.hw.reload import _crc32, load_words
 from fermatnet.hw.top import Top
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run
+from fermatnet.model.network.nodes import Dense
 
 
 def small(seed=3):
@@ -88,6 +90,18 @@ def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):
     np.testing.assert_array_equal(got[[0, 1, 2, 3, 5]], run(first, images)[[0, 1, 2, 3, 5]])
     np.testing.assert_array_equal(got[4], run(second, images)[4])
     assert (run(first, images)[4] != run(second, images)[4]).any()
+
+
+def test_weights_without_a_bias_go_into_a_design_made_with_one(tmp_path):
+    first = small()
+    bare = [replace(node, bias=np.zeros(0, np.int64)) if isinstance(node, Dense) else node for node in first.nodes]
+    second = Network(bare, first.input_shape)
+    generate(first, tmp_path / "design", reloadable=True, folds={})
+    burst = load_burst(second, tmp_path / "design")
+    images = images_for(first, 3, 2)
+    got, outcome = run_loads(plan(first, folds={}, reloadable=True), images, {1: burst})
+    assert outcome == [(1, 0)] and (run(first, images) != run(second, images)).any()
+    np.testing.assert_array_equal(got, np.concatenate([run(first, images[:1]), run(second, images[1:])]))
 
 
 @pytest.mark.parametrize("seed", [0, 2, 5])
