@@ -19,6 +19,7 @@ from fermatnet.model.network.nodes import Add, Affine, ArgMax, Conv, Dense, Leve
 __all__ = ["Case", "cases"]
 
 ONE = Fold()
+Layers = dict[str, dict[str, Any]]     # fields of a `Case` by its name
 TREES = {"xc7": "lut6", "ecp5-85k": "ecp5"}
 
 
@@ -127,9 +128,9 @@ def _beat(bits: int, lanes: int) -> data.ArrayLayout:
     return data.ArrayLayout(unsigned(bits), lanes)
 
 
-def cases() -> list[Case]:
-    """All of them, always the same."""
-    fit = {
+def _fitted() -> Layers:
+    """What set the constants."""
+    return {
         "piecewise 3x3 16>16, M4 N5, 2x8": _piecewise(1, (16, 12, 12), 16, 3, (2, 8)),
         "piecewise 1x1 32>16, M2 N1, 4x16": _piecewise(2, (32, 8, 8), 16, 1, (4, 16), m=2, n=1, top=(2, 2)),
         "piecewise 3x3/2 8>32, M8 N7, 4x4": _piecewise(3, (8, 16, 16), 32, 3, (4, 4), m=8, n=7, top=(60, 0)),
@@ -151,7 +152,11 @@ def cases() -> list[Case]:
         "width 2>8": _block(WidthConverter, unsigned(6), 2, 8, 8),
         "arg max 10, 2": _pool((10, 1, 1), 2, ArgMax("op", ("image",))),
     }
-    judge = {
+
+
+def _known() -> Layers:
+    """What judges, and was looked at while the prediction was made."""
+    return {
         "piecewise 3x3 24>12, M4 N3, 3x6": _piecewise(31, (24, 10, 10), 12, 3, (3, 6), n=3),
         "piecewise 3x3/2 16>32, M4 N5, 8x4": _piecewise(32, (16, 16, 16), 32, 3, (8, 4), top=(30, 0)),
         "piecewise 1x1/2 32>64, M4 N5, 2x32": _piecewise(33, (32, 16, 16), 64, 1, (2, 32), stride=2),
@@ -185,8 +190,11 @@ def cases() -> list[Case]:
         "width 12>3": _block(WidthConverter, unsigned(5), 12, 3, 12),
         "fork of 3": _block(Fork, _beat(5, 4), 3),
     }
-    # Drawn with random.Random(20261121), 20261122 and 20261123: kernel, channels, stride, M, N, folds, size, greatest levels.
-    first = {
+
+
+def _first_draw() -> Layers:
+    """By random.Random(20261121): kernel, channels, stride, M, N, folds, size, greatest levels."""
+    return {
         "piecewise 3x3/2 24>32, M2 N5, 1x1": _piecewise(61, (24, 13, 13), 32, 3, (1, 1), m=2, n=5, stride=2, top=(22, 52)),
         "piecewise 3x3 16>32, M6 N5, 1x2": _piecewise(62, (16, 21, 21), 32, 3, (1, 2), m=6, n=5, top=(15, 0)),
         "piecewise 3x3 16>12, M4 N5, 1x4": _piecewise(63, (16, 24, 24), 12, 3, (1, 4), m=4, n=5, top=(100, 116)),
@@ -209,7 +217,11 @@ def cases() -> list[Case]:
         "queue 161 x 16 bit": _block(Fifo, _beat(8, 2), 161),
         "width 6>12": _block(WidthConverter, unsigned(7), 6, 12, 12),
     }
-    second = {
+
+
+def _second_draw() -> Layers:
+    """As the first, by random.Random(20261122)."""
+    return {
         "piecewise 3x3 40>8, M8 N1, 2x5": _piecewise(81, (40, 23, 23), 8, 3, (2, 5), m=8, n=1, top=(99, 0)),
         "piecewise 3x3/2 24>40, M6 N7, 4x3": _piecewise(82, (24, 12, 12), 40, 3, (4, 3), m=6, n=7, stride=2, top=(116, 58)),
         "piecewise 5x5/2 20>24, M4 N7, 2x10": _piecewise(83, (20, 20, 20), 24, 5, (2, 10), m=4, n=7, stride=2, top=(37, 0)),
@@ -232,7 +244,11 @@ def cases() -> list[Case]:
         "queue 222 x 11 bit": _block(Fifo, _beat(11, 1), 222),
         "width 4>8": _block(WidthConverter, unsigned(5), 4, 8, 8),
     }
-    third = {
+
+
+def _third_draw() -> Layers:
+    """As the first, by random.Random(20261123)."""
+    return {
         "piecewise 5x5/2 16>16, M2 N7, 8x2": _piecewise(101, (16, 8, 8), 16, 5, (8, 2), m=2, n=7, stride=2, top=(85, 0)),
         "piecewise 5x5/2 24>12, M2 N5, 3x4": _piecewise(102, (24, 18, 18), 12, 5, (3, 4), m=2, n=5, stride=2, top=(7, 13)),
         "piecewise 1x1 48>20, M8 N1, 4x12": _piecewise(103, (48, 20, 20), 20, 1, (4, 12), m=8, n=1, top=(74, 49)),
@@ -255,5 +271,9 @@ def cases() -> list[Case]:
         "queue 120 x 21 bit": _block(Fifo, _beat(21, 1), 120),
         "width 16>8": _block(WidthConverter, unsigned(7), 16, 8, 16),
     }
-    draws = (0, fit), (0, judge), (1, first), (2, second), (3, third)
-    return [Case(name, group is fit, draw=draw, **values) for draw, group in draws for name, values in group.items()]
+
+
+def cases() -> list[Case]:
+    """All of them, always the same."""
+    groups = ((0, _fitted), (0, _known), (1, _first_draw), (2, _second_draw), (3, _third_draw))
+    return [Case(name, group is _fitted, draw=draw, **values) for draw, group in groups for name, values in group().items()]
