@@ -1,0 +1,19 @@
+"""Running networks on a CPU without the rest: `Engine`, the packed engine, exact to the reference's integers.
+
+Needs numpy and the network file only: never torch, never the hardware side.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fermatnet.runtime.packed.engine import Engine
+
+__all__ = ["Engine"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Engine":  # nothing is built or loaded before it is asked for
+        from fermatnet.runtime.packed.engine import Engine
+
+        return Engine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

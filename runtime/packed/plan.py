@@ -1,0 +1,186 @@
+"""A network as a plan: operations, which tensors are stored and how, the borders around them, and where they lie in memory."""
+
+from dataclasses import dataclass, field
+
+from fermatnet.model.network.graph import Network
+from fermatnet.model.network.nodes import ArgMax, Concat, Conv, Dense, MaxPool, Node, PiecewiseConv, SumPool
+from fermatnet.runtime.packed.build import Form
+from fermatnet.runtime.packed.fusion import Operation, Place, fuse, parts_of, places_of
+from fermatnet.runtime.packed.kernel_choice import KernelChoice, choose_kernel
+from fermatnet.runtime.packed.program import Kind, Source
+from fermatnet.runtime.packed.storage import RESULT, Storage, native
+from fermatnet.runtime.packed.weighted import Weighted
+
+__all__ = ["Plan", "Stored", "plan_network"]
+
+WEIGHTED = (Conv, PiecewiseConv, Dense)
+
+
+@dataclass(eq=False)
+class Stored:
+    """A tensor in memory: border (top, left, bottom, right) around its map, the operations between which it lives."""
+
+    name: str
+    storage: Storage
+    shape: tuple[int, int, int]
+    border: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    first: int = 1 << 30
+    last: int = -1
+    offset: int = 0
+
+    @property
+    def pixel(self) -> int:
+        return self.storage.pixel_bytes(self.shape[0])
+
+    @property
+    def row(self) -> int:
+        return (self.shape[2] + self.border[1] + self.border[3]) * self.pixel
+
+    @property
+    def plane(self) -> int:
+        """Bytes of one image's plane, borders included."""
+        return (self.shape[1] + self.border[0] + self.border[2]) * self.row
+
+    @property
+    def planes(self) -> int:
+        return self.storage.planes.count if self.storage.planes else 1
+
+    @property
+    def image(self) -> int:
+        """Bytes of one image, whole words of 8 so that int64 tensors stay aligned."""
+        return -(-self.plane * self.planes // 8) * 8
+
+
+@dataclass(eq=False)
+class Plan:
+    """What is computed how. ``writes``: for every computed tensor the stored ones it is written to, with the channel there."""
+
+    net: Network
+    form: Form
+    operations: list[Operation]
+    layers: dict[str, Weighted]
+    choices: dict[str, KernelChoice]
+    stored: dict[tuple[str, Storage], Stored]
+    writes: dict[str, list[tuple[Stored, Place]]] = field(default_factory=dict)
+
+    def input_storage(self, operation: Operation) -> Storage:
+        """How an operation's source wants its input."""
+        if operation.name in self.choices:
+            return self.choices[operation.name].storage
+        return native(self.net.types[operation.reads])
+
+
+def _choices(net: Network, form: Form, force: str) -> tuple[dict[str, Weighted], dict[str, KernelChoice]]:
+    layers = {node.name: Weighted.of(net, node) for node in net.nodes if isinstance(node, WEIGHTED)}
+    return layers, {name: _aligned(net, name, layer, form, force) for name, layer in layers.items()}
+
+
+def _aligned(net: Network, name: str, layer: Weighted, form: Form, force: str) -> KernelChoice:
+    """Bit planes only where every part of the input begins at a whole byte of them."""
+    choice = choose_kernel(layer, form, force)
+    if choice.source != Source.DOT_BITS:
+        return choice
+    (source,) = net.node(name).inputs
+    for part in parts_of(net, source):
+        maker = next((node for node in net.nodes if node.name == part.tensor), None)
+        groups = _groups_behind(net, maker)
+        if part.channel % 8 or (groups > 1 and net.types[part.tensor].shape[0] // groups % 8):
+            return choose_kernel(layer, form, "bytes")
+    return choice
+
+
+def _groups_behind(net: Network, node: Node | None) -> int:
+    """Channel groups of the operation in whose blocks a tensor is made: they are written group by group."""
+    groups = 1
+    while node is not None and not isinstance(node, MaxPool | SumPool | ArgMax | Concat):
+        if isinstance(node, WEIGHTED):
+            return max(groups, getattr(node, "group", 1))
+        names = [name for name in node.inputs if name != net.input_name]
+        for name in names[1:]:
+            groups = max(groups, _groups_behind(net, net.node(name)))
+        node = net.node(names[0]) if names else None
+    return groups
+
+
+def _reach(node: Node, shape: tuple[int, int, int], result: tuple[int, int, int]) -> list[int]:
+    """The border that a layer's windows reach into: top, left, bottom, right."""
+    if not isinstance(node, Conv | PiecewiseConv):
+        return [0, 0, 0, 0]
+    kernel = (node.weight if isinstance(node, Conv) else node.codes).shape[2:]
+    far = []
+    for axis in range(2):
+        end = (result[1 + axis] - 1) * node.stride[axis] - node.pad[axis] + node.dilation[axis] * (kernel[axis] - 1)
+        far.append(max(0, end - (shape[1 + axis] - 1)))
+    return [node.pad[0], node.pad[1], *far]
+
+
+def plan_network(net: Network, form: Form, force: str = "") -> Plan:
+    """The plan of a network for one form. ``force``: a kernel for every layer that has it (tests)."""
+    layers, choices = _choices(net, form, force)
+    operations = fuse(net, {name for name, choice in choices.items() if choice.source == Source.WEIGHTED})
+    for operation in operations:  # a layer in an operation of 64 bits has no other kernel there
+        if operation.generic and operation.name in choices and choices[operation.name].source != Source.WEIGHTED:
+            storage = choices[operation.name].storage
+            if storage.kind == Kind.BITS:
+                storage = Storage(Kind.BYTES, table=tuple(layers[operation.name].levels_a.tolist()))  # type: ignore[union-attr]
+            choices[operation.name] = KernelChoice(Source.WEIGHTED, storage, {}, "64-bit sums")
+    plan = Plan(net, form, operations, layers, choices, {})
+    _store(plan)
+    return plan
+
+
+def _want(plan: Plan, name: str, storage: Storage, reader: int) -> Stored:
+    key = (name, storage)
+    if key not in plan.stored:
+        plan.stored[key] = Stored(name, storage, plan.net.types[name].shape)
+    plan.stored[key].last = max(plan.stored[key].last, reader)
+    return plan.stored[key]
+
+
+def _store(plan: Plan) -> None:
+    """Which tensors are stored, for whom, and who writes them."""
+    net = plan.net
+    image = _want(plan, net.input_name, native(net.types[net.input_name]), -1)
+    for number, operation in enumerate(plan.operations):
+        stored = _want(plan, operation.reads, plan.input_storage(operation), number)
+        if operation.source is not None:
+            reach = _reach(operation.source, stored.shape, net.types[operation.name].shape)
+            stored.border = [max(pair) for pair in zip(stored.border, reach, strict=True)]
+        inside = set(operation.values)
+        for node in operation.nodes:
+            for name in node.inputs:
+                if name not in inside:
+                    _want(plan, name, native(net.types[name]), number)
+    _want(plan, net.output, RESULT, len(plan.operations))
+    _load_image(plan, image)
+    _assign(plan, image)
+
+
+def _load_image(plan: Plan, image: Stored) -> None:
+    """An operation that loads the image, where it is wanted in another form than it comes in."""
+    net = plan.net
+    wanted = [place for place in places_of(net)[net.input_name]
+              for stored in plan.stored.values() if stored.name == place.tensor and stored is not image]
+    if not wanted or any(operation.name == net.input_name for operation in plan.operations):
+        return
+    plan.operations.insert(0, Operation(net.input_name, net.input_name, None))
+    for stored in plan.stored.values():
+        stored.last += stored.last >= 0
+    image.last = max(image.last, 0)
+
+
+def _assign(plan: Plan, image: Stored) -> None:
+    image.first = -1
+    places = places_of(plan.net)
+    by_name: dict[str, list[Stored]] = {}
+    for stored in plan.stored.values():
+        by_name.setdefault(stored.name, []).append(stored)
+    for number, operation in enumerate(plan.operations):
+        for name in operation.values:
+            if name in plan.writes or (operation.source is None and name == operation.name and name != plan.net.input_name):
+                continue  # written by an operation before; a load does not write what it reads
+            found = [(stored, place) for place in places[name] for stored in by_name.get(place.tensor, ()) if stored is not image]
+            plan.writes[name] = found
+            for stored, _ in found:
+                stored.first = min(stored.first, number)
+                stored.last = max(stored.last, number)
