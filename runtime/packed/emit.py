@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.model.network.nodes import Add, Affine, ArgMax, Levels, MaxPool, Node, SumPool, Threshold
+from fermatnet.model.network.nodes import ArgMax, MaxPool, Node, SumPool
 from fermatnet.model.network.rules import sum_kernel
 from fermatnet.runtime.packed import packing, program
 from fermatnet.runtime.packed.fusion import Operation
 from fermatnet.runtime.packed.memory import place_tensors
 from fermatnet.runtime.packed.plan import Plan, Stored
-from fermatnet.runtime.packed.program import Kind, Source, StepKind
-from fermatnet.runtime.packed.storage import native
+from fermatnet.runtime.packed.program import Kind, Source
 from fermatnet.runtime.packed.steps import StepWriter
+from fermatnet.runtime.packed.storage import native
 
 __all__ = ["Emitter"]
 

@@ -11,6 +11,7 @@ from fermatnet.model.network.graph import Network
 from fermatnet.model.network.reference import run as run_reference
 from fermatnet.runtime.packed import build
 from fermatnet.runtime.packed.emit import Emitter
+from fermatnet.runtime.packed.explain import explain
 from fermatnet.runtime.packed.plan import Plan, plan_network
 
 __all__ = ["Engine"]
@@ -84,7 +85,8 @@ class Engine:
         return 0 if self.plan is None else self._emitter.memory * self.threads
 
     @property
-    def _results(self) -> int:
+    def results(self) -> int:
+        """Values of one image's output."""
         return int(np.prod(self.net.types[self.net.output].shape))
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
@@ -98,16 +100,17 @@ class Engine:
             raise InputError(f"pixels must lie within {lo}..{hi}, not {images.min()}..{images.max()}")
         return np.ascontiguousarray(images)
 
-    def __call__(self, images: np.ndarray, *, progress: Callable[[int], None] | None = None) -> np.ndarray:
+    def __call__(self, images: np.ndarray, *, batch: int = 64, progress: Callable[[int], None] | None = None) -> np.ndarray:
         """Outputs int64 (n, K) of images uint8 (n, C, H, W): the reference's integers.
 
-        ``progress`` is called with the number of images done. InputError for a wrong dtype, shape or range. Not for two callers at once.
+        ``progress`` is called with the number of images done, after every ``batch`` of them (of the numpy form, which it bounds the
+        memory of, always). InputError for a wrong dtype, shape or range. Not for two callers at once.
         """
         images = self._checked(images)
         if self.plan is None:
-            return run_reference(self.net, images, progress=progress)
-        results = np.empty((len(images), self._results), np.int64)
-        each = len(images) if progress is None else 64 * self.threads
+            return run_reference(self.net, images, batch=batch, progress=progress)
+        results = np.empty((len(images), self.results), np.int64)
+        each = len(images) if progress is None else batch
         for first in range(0, len(images), each):
             part = images[first : first + each]
             self._library.packed_run(self._session, part.ctypes.data, len(part), results[first:].ctypes.data)
@@ -115,13 +118,19 @@ class Engine:
                 progress(first + len(part))
         return results
 
+    def explain(self, images: np.ndarray | None = None) -> str:
+        """Which kernel every layer takes and why, what is fused and what is stored; with images also measured times of an image."""
+        if self.plan is None:
+            return f"form numpy: the reference runs, layer by layer{f' ({self.note})' if self.note else ''}"
+        return explain(self.plan, self._emitter, self.threads, None if images is None else self.profile(images))
+
     def profile(self, images: np.ndarray, rounds: int = 5) -> list[float]:
         """Seconds of every operation of `plan` (the image's own first), one thread, the least of some rounds, an image each."""
         images = self._checked(images)
         if self.plan is None:
             raise InputError("the numpy form has no operations to measure")
         count = len(self.plan.operations) + 1
-        results, best = np.empty((len(images), self._results), np.int64), np.full(count, np.inf)
+        results, best = np.empty((len(images), self.results), np.int64), np.full(count, np.inf)
         for _ in range(rounds):
             seconds = np.zeros(count)
             self._library.packed_profile(self._session, images.ctypes.data, len(images), results.ctypes.data, seconds.ctypes.data)
