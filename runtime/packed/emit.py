@@ -8,12 +8,14 @@ import numpy as np
 from fermatnet.model.network.nodes import ArgMax, MaxPool, Node, SumPool
 from fermatnet.model.network.rules import sum_kernel
 from fermatnet.runtime.packed import packing, program
+from fermatnet.runtime.packed.external import FermatLayer
 from fermatnet.runtime.packed.fusion import Operation
 from fermatnet.runtime.packed.memory import place_tensors
-from fermatnet.runtime.packed.plan import Plan, Stored
+from fermatnet.runtime.packed.plan import Plan
 from fermatnet.runtime.packed.program import Kind, Source
 from fermatnet.runtime.packed.steps import StepWriter
-from fermatnet.runtime.packed.storage import native
+from fermatnet.runtime.packed.storage import Stored, native
+from fermatnet.runtime.packed.weighted import Weighted
 
 __all__ = ["Emitter"]
 
@@ -23,12 +25,14 @@ OUTPUTS_FIRST = 1 << 19  # bytes of weights beyond which a block of outputs meet
 class Emitter:
     """Builds the program and keeps everything its addresses point to.
 
-    Attributes: ``program`` (ctypes struct), ``memory`` (bytes a thread), ``chunk`` (images at once).
+    Attributes: ``program`` (ctypes struct), ``memory`` (bytes a thread), ``chunk`` (images at once), ``failed`` (what layers of the Fermat
+    kernels raised in the last call).
     """
 
     def __init__(self, plan: Plan, chunk: int):
         self.plan, self.chunk = plan, chunk
         self.kept: list[Any] = []
+        self.failed: list[Exception] = []
         self.stored = list(plan.stored.values())
         self.number = {id(tensor): place for place, tensor in enumerate(self.stored)}
         self.memory = place_tensors(self.stored, chunk)
@@ -74,20 +78,28 @@ class Emitter:
         channels, height, width = net.types[operation.name].shape
         stored = plan.stored[operation.reads, plan.input_storage(operation)]
         layer = plan.layers.get(operation.name)
-        groups = layer.group if layer else 1
+        if operation.external:
+            assert layer is not None
+            return self._external(layer, stored, plan.stored[operation.name, plan.external_storage(operation.name)])
+        groups = layer.group if layer and operation.source is not None else 1
         lanes = plan.form.lanes
         slots = packing.slot_channels(groups, channels // groups, lanes)
         op = program.Op(
             tensor=self.number[id(stored)], height=height, width=width, channels=channels, groups=groups, outputs=channels // groups,
             across_images=int(height == width == 1 and not operation.generic), generic=int(operation.generic), kernel_y=1, kernel_x=1,
             stride_y=1, stride_x=1, dilation_y=1, dilation_x=1, vectors=4, planes=1)
-        if layer is not None:
+        if layer is not None and operation.source is not None:
             self._window(op, operation, stored, slots)
         else:
             self._pool(op, operation.source)
         steps = StepWriter(self, operation, slots).write()
         op.steps, op.step = len(steps), self.structs(steps)
         return op
+
+    def _external(self, layer: Weighted, source: Stored, target: Stored) -> program.Op:
+        call = FermatLayer(layer, source, target, self.failed)
+        self.kept.append(call.function)
+        return program.Op(source=Source.EXTERNAL, across_images=1, height=1, width=1, call=ctypes.cast(call.function, ctypes.c_void_p))
 
     def _pool(self, op: program.Op, node: Node | None) -> None:
         if node is None:

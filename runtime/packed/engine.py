@@ -70,7 +70,8 @@ class Engine:
         form = build.forms()[self.form]
         self.plan = plan_network(self.net, form, kernel)
         one = sum(stored.image for stored in self.plan.stored.values())
-        chunk = batch or max(1, min(MOST_IMAGES, CACHE // max(1, one)))
+        least = 4 if any(operation.external for operation in self.plan.operations) else 1  # transforms of weights serve all images at once
+        chunk = batch or max(least, min(MOST_IMAGES, CACHE // max(1, one)))
         self._emitter = Emitter(self.plan, max(chunk, self.threads - 1))
         self._library = build.library()
         session = self._library.packed_open(ctypes.addressof(self._emitter.program), form.number, self.threads)
@@ -114,6 +115,8 @@ class Engine:
         for first in range(0, len(images), each):
             part = images[first : first + each]
             self._library.packed_run(self._session, part.ctypes.data, len(part), results[first:].ctypes.data)
+            if self._emitter.failed:
+                raise self._emitter.failed.pop()
             if progress:
                 progress(first + len(part))
         return results

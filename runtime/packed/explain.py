@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from fermatnet.runtime.packed.emit import Emitter
 from fermatnet.runtime.packed.fusion import Operation
-from fermatnet.runtime.packed.plan import Plan, Stored
+from fermatnet.runtime.packed.plan import Plan
 from fermatnet.runtime.packed.program import Kind
+from fermatnet.runtime.packed.storage import Stored
 
 __all__ = ["explain"]
 
@@ -24,7 +25,7 @@ def _stored(stored: Stored) -> str:
 
 
 def _operation(plan: Plan, operation: Operation) -> str:
-    if operation.name in plan.choices:
+    if operation.source is not None and operation.name in plan.choices:
         source = plan.choices[operation.name].reason
     elif operation.source is None:
         source = f"loads {operation.reads}"
@@ -36,8 +37,9 @@ def _operation(plan: Plan, operation: Operation) -> str:
     if operation.nodes:
         parts.append("then " + ", ".join(f"{type(node).__name__} {node.name}" for node in operation.nodes))
     written = [_stored(stored) for name in operation.values for stored, _ in plan.writes.get(name, ())
-               if operation.source is not None or name != operation.name or name == plan.net.input_name]
-    parts.append("writes " + ", ".join(written) if written else "writes nothing")
+               if not operation.external and (operation.fresh or name != operation.name)]
+    if written:
+        parts.append("writes " + ", ".join(written))
     return "; ".join(parts)
 
 

@@ -20,13 +20,16 @@ MOST_STEPS = 6  # elementwise layers of one operation: each has a block buffer o
 class Operation:
     """source: the node that fills blocks, or None where ``reads`` is loaded as it is; nodes: elementwise layers in order.
 
-    name: the tensor that the source makes; generic: everything in int64.
+    name: the tensor that the source makes; generic: everything in int64; external: the Fermat kernels compute the source and store
+    it, and an operation that loads it follows; fresh: nobody has written ``name`` in every form it is wanted in before.
     """
 
     name: str
     reads: str
     source: Node | None
     generic: bool = False
+    external: bool = False
+    fresh: bool = True
     nodes: list[Node] = field(default_factory=list)
 
     @property
@@ -78,8 +81,8 @@ def _wide(net: Network, node: Node) -> bool:
 class _Fuser:
     """Operations in the making."""
 
-    def __init__(self, net: Network, generic: set[str]):
-        self.net, self.generic = net, generic
+    def __init__(self, net: Network, generic: set[str], external: set[str]):
+        self.net, self.generic, self.external = net, generic, external
         self.operations: list[Operation] = []
         self.home: dict[str, int] = {}  # of every tensor made in blocks, its operation
         self.loads: dict[str, int] = {}  # of every tensor that is loaded whole, the latest operation that does
@@ -98,8 +101,9 @@ class _Fuser:
         known = all(name in operation.values or self.ready(name) < place for name in node.inputs)
         return known and (operation.generic or not wide) and len(operation.nodes) < MOST_STEPS
 
-    def load(self, name: str, wide: bool) -> int:
-        self.loads[name] = self.begin(Operation(name, name, None, wide or not within_words(self.net.types[name])))
+    def load(self, name: str, wide: bool, fresh: bool = False) -> int:
+        generic = wide or not within_words(self.net.types[name])
+        self.loads[name] = self.begin(Operation(name, name, None, generic, fresh=fresh or name == self.net.input_name))
         return self.loads[name]
 
     def place(self, node: Node) -> int:
@@ -119,13 +123,17 @@ class _Fuser:
             self.home[node.name] = self.place(node)
             self.operations[self.home[node.name]].nodes.append(node)
             return
+        if node.name in self.external:
+            self.begin(Operation(node.name, node.inputs[0], node, external=True))
+            self.home[node.name] = self.load(node.name, False, fresh=True)
+            return
         narrow = all(within_words(self.net.types[name]) for name in (node.name, *node.inputs))
         self.home[node.name] = self.begin(Operation(node.name, node.inputs[0], node, node.name in self.generic or not narrow))
 
 
-def fuse(net: Network, generic: set[str]) -> list[Operation]:
-    """Operations in the order in which they run. ``generic``: sources that need int64."""
-    fuser = _Fuser(net, generic)
+def fuse(net: Network, generic: set[str], external: set[str]) -> list[Operation]:
+    """Operations in the order in which they run. ``generic``: sources that need int64; ``external``: those of the Fermat kernels."""
+    fuser = _Fuser(net, generic, external)
     if any(isinstance(node, ELEMENTWISE) for node in net.consumers(net.input_name)):
         fuser.load(net.input_name, False)
     for node in net.nodes:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from fermatnet.model.piecewise.planes import Planes, short_planes
 from fermatnet.runtime.packed.build import Form
+from fermatnet.runtime.packed.external import fermat_possible, fermat_seconds
 from fermatnet.runtime.packed.program import Kind, Source
 from fermatnet.runtime.packed.storage import Storage, native, within_words
 from fermatnet.runtime.packed.weighted import Weighted
@@ -16,8 +17,11 @@ from fermatnet.runtime.packed.weighted import Weighted
 __all__ = ["KernelChoice", "WeightPlanes", "choose_kernel", "weight_planes"]
 
 # cycles of a step: (bytes, bytes above 127, halves, bits, end of a pair of planes)
+NANOSECONDS = 0.4  # of such a cycle, measured; LONG: of a product in the generic kernel, in 64 bits
+LONG = 1.2
+MARGIN = 0.7
 CYCLES: dict[str, tuple[float, float, float, float, float]] = {
-    "avx512": (0.55, 0.55, 0.55, 0.95, 4.0),
+    "avx512": (0.8, 0.8, 0.8, 1.4, 6.0),
     "avx2": (1.1, 2.6, 0.8, 3.0, 5.0),
     "neon": (1.0, 3.0, 2.0, 3.5, 5.0),
     "portable": (9.0, 9.0, 10.0, 10.0, 12.0),
@@ -108,15 +112,35 @@ def _costs(layer: Weighted, form: Form) -> dict[str, float]:
     return costs
 
 
+def _fermat(layer: Weighted, seconds: float, otherwise: str, force: str) -> str:
+    """Why the Fermat kernels take a layer, or nothing where they do not; ``seconds``: of an image, by the kernel otherwise."""
+    if layer.kernel == (1, 1) or layer.kernel == layer.source.shape[1:] or not fermat_possible(layer):
+        return ""
+    expected = fermat_seconds(layer)
+    if expected >= seconds and force != "fermat":
+        return ""
+    return f"Fermat kernels: {expected * 1e6:.0f} us an image expected, {otherwise} {seconds * 1e6:.0f} us"
+
+
+def _external(layer: Weighted, reason: str) -> KernelChoice:
+    table = () if layer.levels_a is None else tuple(layer.levels_a.tolist())
+    stored = Storage(Kind.HALVES, table=table) if table else native(layer.source)
+    return KernelChoice(Source.EXTERNAL, stored, {}, reason)
+
+
 def _reason(costs: dict[str, float], best: str) -> str:
     figures = ", ".join(f"{name} {cost:.0f}" for name, cost in sorted(costs.items(), key=lambda item: item[1]))
     return f"{best}: cycles a pixel and vector of outputs: {figures}"
 
 
 def choose_kernel(layer: Weighted, form: Form, force: str = "") -> KernelChoice:
-    """The cheapest exact kernel. ``force``: "bytes", "halves" or "bits" where that form exists for the layer."""
+    """The cheapest exact kernel. ``force``: "bytes", "halves", "bits" or "fermat" where that form exists for the layer."""
     fits_halves = -(1 << 15) <= layer.values[0] and layer.values[1] < 1 << 15 and abs(layer.weight).max(initial=0) < 1 << 15
     if not within_words(layer.result) or not fits_halves:
+        long = layer.weight.size * layer.result.shape[1] * layer.result.shape[2] * LONG * 1e-9
+        reason = _fermat(layer, long, "64-bit sums", force) if fits_halves else ""
+        if reason:
+            return _external(layer, reason)
         storage = native(layer.source) if layer.levels_a is None else Storage(Kind.HALVES, table=tuple(layer.levels_a.tolist()))
         return KernelChoice(Source.WEIGHTED, storage, {}, f"64-bit sums: its results {layer.result.lo}..{layer.result.hi} pass 32 bits")
     if layer.depthwise:
@@ -125,6 +149,12 @@ def choose_kernel(layer: Weighted, form: Form, force: str = "") -> KernelChoice:
     costs = _costs(layer, form)
     best = force if force in costs else min(costs, key=lambda name: costs[name])
     reason = _reason(costs, best)
+    vectors = layer.group * -(-layer.outputs // form.lanes)
+    seconds = costs[best] * vectors * layer.result.shape[1] * layer.result.shape[2] * NANOSECONDS * 1e-9
+    # a margin, because a call leaves the engine; and transforms are costed for processors with vectors
+    fermat = _fermat(layer, MARGIN * seconds if form.name != "portable" else 0.0, best, force)
+    if fermat:
+        return _external(layer, fermat)
     if best == "bytes":
         stored = _byte_storage(layer)
         assert stored is not None

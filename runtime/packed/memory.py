@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from fermatnet.runtime.packed.plan import Stored
 from fermatnet.runtime.packed.program import Kind
+from fermatnet.runtime.packed.storage import Stored
 
 __all__ = ["SLACK", "place_tensors"]
 

@@ -8,47 +8,12 @@ from fermatnet.runtime.packed.build import Form
 from fermatnet.runtime.packed.fusion import Operation, Place, fuse, parts_of, places_of
 from fermatnet.runtime.packed.kernel_choice import KernelChoice, choose_kernel
 from fermatnet.runtime.packed.program import Kind, Source
-from fermatnet.runtime.packed.storage import RESULT, Storage, native
+from fermatnet.runtime.packed.storage import RESULT, Storage, Stored, native, within_words
 from fermatnet.runtime.packed.weighted import Weighted
 
-__all__ = ["Plan", "Stored", "plan_network"]
+__all__ = ["Plan", "plan_network"]
 
 WEIGHTED = (Conv, PiecewiseConv, Dense)
-
-
-@dataclass(eq=False)
-class Stored:
-    """A tensor in memory: border (top, left, bottom, right) around its map, the operations between which it lives."""
-
-    name: str
-    storage: Storage
-    shape: tuple[int, int, int]
-    border: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
-    first: int = 1 << 30
-    last: int = -1
-    offset: int = 0
-
-    @property
-    def pixel(self) -> int:
-        return self.storage.pixel_bytes(self.shape[0])
-
-    @property
-    def row(self) -> int:
-        return (self.shape[2] + self.border[1] + self.border[3]) * self.pixel
-
-    @property
-    def plane(self) -> int:
-        """Bytes of one image's plane, borders included."""
-        return (self.shape[1] + self.border[0] + self.border[2]) * self.row
-
-    @property
-    def planes(self) -> int:
-        return self.storage.planes.count if self.storage.planes else 1
-
-    @property
-    def image(self) -> int:
-        """Bytes of one image, whole words of 8 so that int64 tensors stay aligned."""
-        return -(-self.plane * self.planes // 8) * 8
 
 
 @dataclass(eq=False)
@@ -63,9 +28,15 @@ class Plan:
     stored: dict[tuple[str, Storage], Stored]
     writes: dict[str, list[tuple[Stored, Place]]] = field(default_factory=dict)
 
+    def external_storage(self, name: str) -> Storage:
+        """Where the Fermat kernels leave a layer's sums."""
+        return Storage(Kind.WORDS if within_words(self.net.types[name]) else Kind.LONGS, own=True)
+
     def input_storage(self, operation: Operation) -> Storage:
         """How an operation's source wants its input."""
-        if operation.name in self.choices:
+        if operation.source is None and operation.fresh and operation.name != self.net.input_name:
+            return self.external_storage(operation.name)
+        if operation.source is not None and operation.name in self.choices:
             return self.choices[operation.name].storage
         return native(self.net.types[operation.reads])
 
@@ -102,24 +73,13 @@ def _groups_behind(net: Network, node: Node | None) -> int:
     return groups
 
 
-def _reach(node: Node, shape: tuple[int, int, int], result: tuple[int, int, int]) -> list[int]:
-    """The border that a layer's windows reach into: top, left, bottom, right."""
-    if not isinstance(node, Conv | PiecewiseConv):
-        return [0, 0, 0, 0]
-    kernel = (node.weight if isinstance(node, Conv) else node.codes).shape[2:]
-    far = []
-    for axis in range(2):
-        end = (result[1 + axis] - 1) * node.stride[axis] - node.pad[axis] + node.dilation[axis] * (kernel[axis] - 1)
-        far.append(max(0, end - (shape[1 + axis] - 1)))
-    return [node.pad[0], node.pad[1], *far]
-
-
 def plan_network(net: Network, form: Form, force: str = "") -> Plan:
     """The plan of a network for one form. ``force``: a kernel for every layer that has it (tests)."""
     layers, choices = _choices(net, form, force)
-    operations = fuse(net, {name for name, choice in choices.items() if choice.source == Source.WEIGHTED})
+    by_source = {source: {name for name, choice in choices.items() if choice.source == source} for source in Source}
+    operations = fuse(net, by_source[Source.WEIGHTED], by_source[Source.EXTERNAL])
     for operation in operations:  # a layer in an operation of 64 bits has no other kernel there
-        if operation.generic and operation.name in choices and choices[operation.name].source != Source.WEIGHTED:
+        if operation.generic and operation.source and operation.name in choices and choices[operation.name].source != Source.WEIGHTED:
             storage = choices[operation.name].storage
             if storage.kind == Kind.BITS:
                 storage = Storage(Kind.BYTES, table=tuple(layers[operation.name].levels_a.tolist()))  # type: ignore[union-attr]
@@ -143,9 +103,10 @@ def _store(plan: Plan) -> None:
     image = _want(plan, net.input_name, native(net.types[net.input_name]), -1)
     for number, operation in enumerate(plan.operations):
         stored = _want(plan, operation.reads, plan.input_storage(operation), number)
-        if operation.source is not None:
-            reach = _reach(operation.source, stored.shape, net.types[operation.name].shape)
-            stored.border = [max(pair) for pair in zip(stored.border, reach, strict=True)]
+        if operation.external:
+            _want(plan, operation.name, plan.external_storage(operation.name), number).first = number
+        if operation.source is not None and operation.name in plan.layers:
+            stored.border = [max(pair) for pair in zip(stored.border, plan.layers[operation.name].reach, strict=True)]
         inside = set(operation.values)
         for node in operation.nodes:
             for name in node.inputs:
@@ -166,6 +127,7 @@ def _load_image(plan: Plan, image: Stored) -> None:
     plan.operations.insert(0, Operation(net.input_name, net.input_name, None))
     for stored in plan.stored.values():
         stored.last += stored.last >= 0
+        stored.first += stored.first < len(plan.operations)
     image.last = max(image.last, 0)
 
 
@@ -177,9 +139,10 @@ def _assign(plan: Plan, image: Stored) -> None:
         by_name.setdefault(stored.name, []).append(stored)
     for number, operation in enumerate(plan.operations):
         for name in operation.values:
-            if name in plan.writes or (operation.source is None and name == operation.name and name != plan.net.input_name):
-                continue  # written by an operation before; a load does not write what it reads
-            found = [(stored, place) for place in places[name] for stored in by_name.get(place.tensor, ()) if stored is not image]
+            if operation.external or name in plan.writes or (name == operation.name and not operation.fresh):
+                continue  # written by another operation
+            found = [(stored, place) for place in places[name] for stored in by_name.get(place.tensor, ())
+                     if stored is not image and not stored.storage.own]
             plan.writes[name] = found
             for stored, _ in found:
                 stored.first = min(stored.first, number)

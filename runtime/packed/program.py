@@ -21,7 +21,7 @@ class StepKind(IntEnum):
 class Source(IntEnum):
     """What fills a block before its steps."""
 
-    IMAGE, DOT_BYTES, DOT_HALVES, DOT_BITS, DEPTHWISE, LOAD, MAXIMUM, SUM, LARGEST, WEIGHTED = range(10)
+    IMAGE, DOT_BYTES, DOT_HALVES, DOT_BITS, DEPTHWISE, LOAD, MAXIMUM, SUM, LARGEST, WEIGHTED, EXTERNAL = range(11)
 
 
 def _fields(numbers: str, addresses: str = "") -> list[tuple[str, type]]:
@@ -52,7 +52,7 @@ class Op(ctypes.Structure):
     _fields_ = _fields(
         "source tensor height width channels groups outputs inputs stride_y stride_x pad_y pad_x kernel_y kernel_x dilation_y dilation_x"
         " taps vectors planes outputs_first across_images wide_bytes pairs steps generic",
-        "offsets weights start masks pair step",
+        "offsets weights start masks pair step call",
     )
 
 

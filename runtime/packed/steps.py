@@ -7,9 +7,8 @@ import numpy as np
 from fermatnet.model.network.nodes import Add, Affine, Levels, Node, Threshold
 from fermatnet.runtime.packed import packing, program
 from fermatnet.runtime.packed.fusion import Operation
-from fermatnet.runtime.packed.plan import Stored
 from fermatnet.runtime.packed.program import Kind, StepKind
-from fermatnet.runtime.packed.storage import native
+from fermatnet.runtime.packed.storage import Stored, native
 
 if TYPE_CHECKING:
     from fermatnet.runtime.packed.emit import Emitter
@@ -109,13 +108,8 @@ class StepWriter:
     def _store(self, name: str) -> None:
         """Writes a tensor wherever it is read from, itself or as a part of a concatenation."""
         for stored, place in self.emitter.plan.writes.get(name, ()):
-            if self._first_writer(name):
+            if name != self.operation.name or self.operation.fresh:
                 self._store_one(stored, place.channel, self.buffer[name])
-
-    def _first_writer(self, name: str) -> bool:
-        """Loads do not write what they read, except for the image in another form."""
-        operation, net = self.operation, self.emitter.plan.net
-        return not (operation.source is None and name == operation.name and name != net.input_name)
 
     def _store_one(self, stored: Stored, channel: int, source: int) -> None:
         storage = stored.storage

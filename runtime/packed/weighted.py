@@ -66,5 +66,14 @@ class Weighted:
         return tuple(int(level) for level in np.unique(self.weight))
 
     @property
+    def reach(self) -> tuple[int, int, int, int]:
+        """How far windows reach beyond the map: top, left, bottom, right."""
+        far = []
+        for axis in range(2):
+            end = (self.result.shape[1 + axis] - 1) * self.stride[axis] - self.pad[axis] + self.dilation[axis] * (self.kernel[axis] - 1)
+            far.append(max(0, end - (self.source.shape[1 + axis] - 1)))
+        return self.pad[0], self.pad[1], far[0], far[1]
+
+    @property
     def depthwise(self) -> bool:
         return self.group > 1 and self.inputs == 1 and self.outputs == 1

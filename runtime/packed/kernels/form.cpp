@@ -35,6 +35,7 @@ static void run_rows(const Job &job, const Op &op, int64_t group, int64_t vector
 
 static void execute(const Job &job, const Op &op, int64_t first, int64_t last) {
     if (op.source == IMAGE) return load_image(job, op, first, last);
+    if (op.source == EXTERNAL) return op.call(job.memory, job.images);
     fill_borders(job, op, first, last);
     if (op.generic) return generic::run(job, op, first, last);
     int64_t slots = (op.outputs + LANES - 1) / LANES, at_once = op.outputs_first ? last - first : 1;

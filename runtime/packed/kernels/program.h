@@ -33,8 +33,8 @@ struct Step {
 };
 
 // Where the values of a block come from before its steps.
-// WEIGHTED is a convolution or dense layer without a kernel of its own, always generic.
-enum Source : int64_t { IMAGE, DOT_BYTES, DOT_HALVES, DOT_BITS, DEPTHWISE, LOAD, MAXIMUM, SUM, LARGEST, WEIGHTED };
+// WEIGHTED is a convolution or dense layer without a kernel of its own, always generic; EXTERNAL is the caller's own function.
+enum Source : int64_t { IMAGE, DOT_BYTES, DOT_HALVES, DOT_BITS, DEPTHWISE, LOAD, MAXIMUM, SUM, LARGEST, WEIGHTED, EXTERNAL };
 
 struct Pair {
     int64_t weight, activation, factor;    // plane numbers; weight -1: every bit of the window
@@ -57,6 +57,7 @@ struct Op {
     const uint32_t *masks;                 // DOT_BITS: bits of each 32-bit word that belong to the window
     const Pair *pair;
     const Step *step;
+    void (*call)(uint8_t *memory, int64_t images);  // EXTERNAL
 };
 
 struct Program {

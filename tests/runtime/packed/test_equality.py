@@ -23,7 +23,7 @@ def check(net: Network, seed: int = 0) -> None:
     x = nets.images(net, seed=seed)
     wanted = run(net, x)
     for form in nets.forms():
-        for kernel in ("", "bytes", "halves", "bits"):
+        for kernel in ("", "bytes", "halves", "bits", "fermat"):
             found = Engine(net, form=form, kernel=kernel)(x)
             assert found.dtype == np.int64 and np.array_equal(found, wanted), f"{form}, kernel {kernel or 'as chosen'}"
 

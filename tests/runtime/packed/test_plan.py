@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from fermatnet.model.network import Network
-from fermatnet.model.network.nodes import PiecewiseConv, Threshold
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network, run
+from fermatnet.model.network.nodes import Affine, Conv, PiecewiseConv, Threshold
 from fermatnet.runtime import Engine
 from fermatnet.runtime.packed.kernel_choice import weight_planes
 from fermatnet.runtime.packed.program import Kind, Source
@@ -44,6 +45,35 @@ def test_kernel_by_cost():
         assert many.plan.choices["conv"].source == Source.DOT_BYTES
         assert "bits" in binary.plan.choices["conv"].reason and "bytes" in binary.plan.choices["conv"].reason
     assert binary.plan.choices["conv"].weight_planes.planes.count == 1
+
+
+def test_fermat_kernels_by_cost():
+    """Large kernels with sums beyond 32 bits are computed by transforms, small ones by the generic kernel; both are the reference's integers."""
+    def net(channels: int, size: int, stride: int) -> Network:
+        weight = np.random.default_rng(1).integers(-32767, 32768, (channels, channels, 7, 7))
+        return Network([
+            Affine("wide", ("image",), np.full(channels, 128), np.full(channels, -9), 0, -32768, 32767),
+            Conv("conv", ("wide",), weight, 16, (stride, 1), (3, 1, 0, 2), engine="direct"),
+            Affine("back", ("conv",), np.arange(channels) + 1, np.zeros(channels, np.int64), 26, -32768, 32767)], (channels, size, size))
+
+    for stride in (1, 2):
+        large = net(16, 24, stride)
+        for threads in (1, 2):
+            engine = Engine(large, threads)
+            assert engine.plan.choices["conv"].source == Source.EXTERNAL and "Fermat kernels" in engine.explain()
+            for count in (1, 6):
+                x = nets.images(large, 6)[:count]
+                assert np.array_equal(engine(x), run(large, x))
+    assert Engine(net(1, 8, 1)).plan.choices["conv"].source == Source.WEIGHTED
+
+
+def test_what_a_layer_outside_raises_is_raised():
+    net = nets.long_sums()
+    engine = Engine(net, kernel="fermat")
+    engine._emitter.failed.append(InputError("no memory"))
+    with pytest.raises(InputError, match="^no memory$"):
+        engine(nets.images(net))
+    assert np.array_equal(engine(nets.images(net)), run(net, nets.images(net)))
 
 
 def test_fused_and_explained():
