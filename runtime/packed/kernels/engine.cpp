@@ -22,7 +22,13 @@ static bool usable(int64_t i) {
 static const Form *const FORMS[] = {&packed_form_avx512, &packed_form_avx2, &packed_form_portable};
 #elif defined(__aarch64__)
 extern const Form packed_form_neon;
+#if defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+static bool usable(int64_t i) { return i != 0 || (getauxval(AT_HWCAP) & HWCAP_ASIMDDP); }
+#else
 static bool usable(int64_t) { return true; }
+#endif
 static const Form *const FORMS[] = {&packed_form_neon, &packed_form_portable};
 #else
 static bool usable(int64_t) { return true; }
