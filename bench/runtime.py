@@ -21,6 +21,7 @@ from rich.table import Table
 from fermatnet.bench.random_networks import random_network
 from fermatnet.bench.runtime_networks import binary, quantized, random_images, twin
 from fermatnet.bench.runtime_rivals import Call, larq, ort_models, ort_session, torch_ways
+from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network import run as run_reference
 from fermatnet.runtime import Engine
@@ -135,7 +136,8 @@ def _table(title: str, rows: Rows) -> None:
 def run(json_path: Path | str | None = None, quick: bool = False, larq: str | None = None, only: str = "") -> dict[str, Any]:
     """Prints the tables; optionally writes all figures as JSON. ``quick``: short rounds, 20 random networks, no torch.compile."""
     threads_before, seconds = torch.get_num_threads(), 0.3 if quick else 3.0
-    build.library()  # OSError in one line where nothing can be compiled
+    if build.why_not():
+        raise InputError(f"the packed engine cannot be built here: {build.why_not()}")
     found: dict[str, Any] = {"processor": _processor(), "torch": torch.__version__, "quick": quick}
     console.print(f"{found['processor']}; forms {', '.join(build.forms())}; torch {torch.__version__}")
     try:

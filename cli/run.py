@@ -3,7 +3,7 @@
 import click
 
 from fermatnet.cli.arrays import array_file, load_array
-from fermatnet.cli.console import bar, line
+from fermatnet.cli.console import bar, line, notes
 
 
 @click.command(name="run")
@@ -23,11 +23,14 @@ def command(network: str, source: str, target: str, engine: str, threads: int, e
     """
     from fermatnet.model.network import load
     from fermatnet.model.network.reference import check_images
+    from fermatnet.runtime.packed import build
     from fermatnet.runtime.packed.engine import Engine
 
     net, images = load(network), load_array(source)
     check_images(net, images)
     with array_file(target) as store:
+        if engine == "packed" and not build.built():
+            notes.print("compiling the packed engine (once, about ten seconds) ...")
         ready = Engine(net, threads, form="numpy" if engine == "reference" else "auto")
         if ready.note:
             line(f"note: {ready.note}")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fermatnet.model.fermat.software_build import cache_directory
 
-__all__ = ["Form", "forms", "library", "why_not"]
+__all__ = ["Form", "built", "forms", "library", "why_not"]
 
 SOURCES = Path(__file__).with_name("kernels")
 COMMON = ("-std=c++17", "-O3", "-fPIC", "-pthread", "-Wno-psabi")
@@ -82,12 +82,17 @@ def _compile(compiler: str, folder: Path) -> Path:
     return built
 
 
-def _build() -> Path:
-    compiler = _compiler()
+def _target(compiler: str) -> Path:
+    """Where the library of this compiler lies, or will."""
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
     sources = [path.read_text() for path in sorted(SOURCES.iterdir())]
     text = "\0".join((*sources, version, *COMMON, *_flags().values()))
-    target = cache_directory() / f"packed-{hashlib.sha256(text.encode()).hexdigest()[:20]}.so"
+    return cache_directory() / f"packed-{hashlib.sha256(text.encode()).hexdigest()[:20]}.so"
+
+
+def _build() -> Path:
+    compiler = _compiler()
+    target = _target(compiler)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
@@ -111,6 +116,14 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
     found.packed_run.argtypes, found.packed_run.restype = [p, p, i, p], None
     found.packed_profile.argtypes, found.packed_profile.restype = [p, p, i, p, p], None
     return found, ""
+
+
+def built() -> bool:
+    """Whether the library is there already, so that nothing has to be compiled."""
+    try:
+        return _target(_compiler()).exists()
+    except (OSError, subprocess.SubprocessError):
+        return True  # nothing will be
 
 
 def why_not() -> str:

@@ -1,6 +1,7 @@
 """`Engine`: a network planned for this machine, ready to run."""
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from fermatnet.model.network.reference import run as run_reference
 from fermatnet.runtime.packed import build
 from fermatnet.runtime.packed.emit import Emitter
 from fermatnet.runtime.packed.explain import explain
-from fermatnet.runtime.packed.plan import Plan, plan_network
+from fermatnet.runtime.packed.plan import Plan, plan_network, unsupported
 
 __all__ = ["Engine"]
 
@@ -55,10 +56,10 @@ class Engine:
     def _choose(self, form: str) -> str:
         if form == "numpy":
             return form
-        problem = build.why_not()
+        problem = unsupported(self.net) or build.why_not()
         if problem:
             if form != "auto":
-                raise InputError(f"the form {form!r} needs the compiled engine: {problem}")
+                raise InputError(f"the form {form!r} cannot run here: {problem}")
             self.note = f"the numpy reference runs instead of the packed engine: {problem}"
             return "numpy"
         usable = list(build.forms())
@@ -77,7 +78,7 @@ class Engine:
         session = self._library.packed_open(ctypes.addressof(self._emitter.program), form.number, self.threads)
         if not session:
             raise InputError(f"no memory for {self.threads} x {self._emitter.memory} bytes of tensors")
-        self._session = session
+        self._session, self._one_call = session, threading.Lock()
         weakref.finalize(self, self._library.packed_close, session)
 
     @property
@@ -105,7 +106,7 @@ class Engine:
         """Outputs int64 (n, K) of images uint8 (n, C, H, W): the reference's integers.
 
         ``progress`` is called with the number of images done, after every ``batch`` of them (of the numpy form, which it bounds the
-        memory of, always). InputError for a wrong dtype, shape or range. Not for two callers at once.
+        memory of, always). InputError for a wrong dtype, shape or range. Two callers at once wait for each other.
         """
         images = self._checked(images)
         if self.plan is None:
@@ -114,12 +115,18 @@ class Engine:
         each = len(images) if progress is None else batch
         for first in range(0, len(images), each):
             part = images[first : first + each]
-            self._library.packed_run(self._session, part.ctypes.data, len(part), results[first:].ctypes.data)
-            if self._emitter.failed:
-                raise self._emitter.failed.pop()
+            with self._one_call:
+                self._library.packed_run(self._session, part.ctypes.data, len(part), results[first:].ctypes.data)
+            self._raise()
             if progress:
                 progress(first + len(part))
         return results
+
+    def _raise(self) -> None:
+        """Raises what a layer outside the kernels raised."""
+        problems, self._emitter.failed[:] = list(self._emitter.failed), []
+        for problem in problems:
+            raise problem
 
     def explain(self, images: np.ndarray | None = None) -> str:
         """Which kernel every layer takes and why, what is fused and what is stored; with images also measured times of an image."""
@@ -136,6 +143,7 @@ class Engine:
         results, best = np.empty((len(images), self.results), np.int64), np.full(count, np.inf)
         for _ in range(rounds):
             seconds = np.zeros(count)
-            self._library.packed_profile(self._session, images.ctypes.data, len(images), results.ctypes.data, seconds.ctypes.data)
+            with self._one_call:
+                self._library.packed_profile(self._session, images.ctypes.data, len(images), results.ctypes.data, seconds.ctypes.data)
             best = np.minimum(best, seconds)
         return (best / min(len(images), self._emitter.chunk)).tolist()

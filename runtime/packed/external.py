@@ -2,7 +2,7 @@
 
 import ctypes
 import threading
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class FermatLayer:
     def __init__(self, layer: Weighted, source: Stored, target: Stored, failed: list[Exception]):
         self.layer, self.source, self.target, self.failed = layer, source, target, failed
         self.weight = np.ascontiguousarray(layer.weight)
-        self.function: Callable[[int, int], None] = _CALL(self._call)
+        self.function: Any = _CALL(self._call)
 
     def _view(self, memory: int, stored: Stored, images: int, border: tuple[int, int, int, int]) -> np.ndarray:
         """(n, H, W, C) of a tensor and as much of its border: top, left, bottom, right."""
@@ -59,7 +59,7 @@ class FermatLayer:
         shape = (images, height + border[0] + border[2], width + border[1] + border[3], channels)
         strides = (stored.image, stored.row, stored.pixel, dtype.itemsize)
         size = sum((count - 1) * stride for count, stride in zip(shape, strides, strict=True)) + dtype.itemsize
-        raw = (ctypes.c_uint8 * size).from_address(memory + start)
+        raw: Any = (ctypes.c_uint8 * size).from_address(memory + start)
         return np.ndarray(shape, dtype, raw, strides=strides)
 
     def _call(self, memory: int, images: int) -> None:

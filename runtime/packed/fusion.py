@@ -6,11 +6,13 @@ inputs are never stored for them. Concat costs nothing: each part is written at 
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from fermatnet.model.network.graph import Network
 from fermatnet.model.network.nodes import Add, Affine, Concat, Levels, Node, Threshold
 from fermatnet.runtime.packed.storage import within_words
 
-__all__ = ["Operation", "Place", "fuse", "parts_of", "places_of"]
+__all__ = ["ELEMENTWISE", "Operation", "Place", "fuse", "parts_of", "places_of"]
 
 ELEMENTWISE = (Threshold, Affine, Levels, Add)
 MOST_STEPS = 6  # elementwise layers of one operation: each has a block buffer of its own, and the kernels have eight
@@ -73,6 +75,8 @@ def _wide(net: Network, node: Node) -> bool:
         return True
     if not isinstance(node, Affine):
         return False
+    if abs(node.multiplier.astype(np.int64)).max() >= 1 << 31:
+        return True
     ends = [int(m) * end + int(o) >> node.shift for m, o in zip(node.multiplier, node.offset, strict=True)
             for end in (net.types[node.inputs[0]].lo, net.types[node.inputs[0]].hi)]
     return not -(1 << 31) < min(ends) <= max(ends) < (1 << 31) - 1

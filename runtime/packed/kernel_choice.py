@@ -16,10 +16,10 @@ from fermatnet.runtime.packed.weighted import Weighted
 
 __all__ = ["KernelChoice", "WeightPlanes", "choose_kernel", "weight_planes"]
 
+NANOSECONDS = 0.4  # of a cycle below, measured
+LONG = 1.2  # nanoseconds of a product in the generic kernel, in 64 bits
+MARGIN = 0.7  # of a kernel's time that the Fermat kernels must promise to stay below
 # cycles of a step: (bytes, bytes above 127, halves, bits, end of a pair of planes)
-NANOSECONDS = 0.4  # of such a cycle, measured; LONG: of a product in the generic kernel, in 64 bits
-LONG = 1.2
-MARGIN = 0.7
 CYCLES: dict[str, tuple[float, float, float, float, float]] = {
     "avx512": (0.8, 0.8, 0.8, 1.4, 6.0),
     "avx2": (1.1, 2.6, 0.8, 3.0, 5.0),
@@ -123,9 +123,7 @@ def _fermat(layer: Weighted, seconds: float, otherwise: str, force: str) -> str:
 
 
 def _external(layer: Weighted, reason: str) -> KernelChoice:
-    table = () if layer.levels_a is None else tuple(layer.levels_a.tolist())
-    stored = Storage(Kind.HALVES, table=table) if table else native(layer.source)
-    return KernelChoice(Source.EXTERNAL, stored, {}, reason)
+    return KernelChoice(Source.EXTERNAL, native(layer.source) if layer.levels_a is None else _halves(layer), {}, reason)
 
 
 def _reason(costs: dict[str, float], best: str) -> str:
@@ -133,37 +131,47 @@ def _reason(costs: dict[str, float], best: str) -> str:
     return f"{best}: cycles a pixel and vector of outputs: {figures}"
 
 
+def _halves(layer: Weighted) -> Storage:
+    """Activations in 16 bits, piece indices as their levels."""
+    return Storage(Kind.HALVES, table=() if layer.levels_a is None else tuple(layer.levels_a.tolist()))
+
+
+def _long(layer: Weighted, fits_halves: bool, force: str) -> KernelChoice:
+    """Sums beyond 32 bits: the Fermat kernels, or one product at a time."""
+    products = layer.weight.size * layer.result.shape[1] * layer.result.shape[2]
+    reason = _fermat(layer, products * LONG * 1e-9, "64-bit sums", force) if fits_halves else ""
+    if reason:
+        return _external(layer, reason)
+    storage = native(layer.source) if layer.levels_a is None else _halves(layer)
+    return KernelChoice(Source.WEIGHTED, storage, {}, f"64-bit sums: its results {layer.result.lo}..{layer.result.hi} pass 32 bits")
+
+
+def _dot(layer: Weighted, best: str, costs: dict[str, float]) -> KernelChoice:
+    """The register-block kernel of that name."""
+    reason = _reason(costs, best)
+    if best == "halves":
+        return KernelChoice(Source.DOT_HALVES, _halves(layer), costs, reason)
+    in_bytes = _byte_storage(layer)
+    if best == "bytes" and in_bytes is not None:
+        return KernelChoice(Source.DOT_BYTES, in_bytes, costs, reason)
+    assert layer.levels_a is not None
+    planes, chosen = _activation_planes(tuple(layer.levels_a.tolist())), weight_planes(layer.levels_used)
+    reason += f"; {chosen.planes.count} x {planes.count} planes" + (f" and {chosen.base} a bit of the window" if chosen.base else "")
+    return KernelChoice(Source.DOT_BITS, Storage(Kind.BITS, planes=planes), costs, reason, chosen)
+
+
 def choose_kernel(layer: Weighted, form: Form, force: str = "") -> KernelChoice:
     """The cheapest exact kernel. ``force``: "bytes", "halves", "bits" or "fermat" where that form exists for the layer."""
     fits_halves = -(1 << 15) <= layer.values[0] and layer.values[1] < 1 << 15 and abs(layer.weight).max(initial=0) < 1 << 15
     if not within_words(layer.result) or not fits_halves:
-        long = layer.weight.size * layer.result.shape[1] * layer.result.shape[2] * LONG * 1e-9
-        reason = _fermat(layer, long, "64-bit sums", force) if fits_halves else ""
-        if reason:
-            return _external(layer, reason)
-        storage = native(layer.source) if layer.levels_a is None else Storage(Kind.HALVES, table=tuple(layer.levels_a.tolist()))
-        return KernelChoice(Source.WEIGHTED, storage, {}, f"64-bit sums: its results {layer.result.lo}..{layer.result.hi} pass 32 bits")
+        return _long(layer, fits_halves, force)
     if layer.depthwise:
-        stored = _byte_storage(layer) or Storage(Kind.HALVES, table=() if layer.levels_a is None else tuple(layer.levels_a.tolist()))
-        return KernelChoice(Source.DEPTHWISE, stored, {}, "depthwise: one channel a lane, 16-bit products")
+        reason = "depthwise: one channel a lane, 16-bit products"
+        return KernelChoice(Source.DEPTHWISE, _byte_storage(layer) or _halves(layer), {}, reason)
     costs = _costs(layer, form)
     best = force if force in costs else min(costs, key=lambda name: costs[name])
-    reason = _reason(costs, best)
     vectors = layer.group * -(-layer.outputs // form.lanes)
     seconds = costs[best] * vectors * layer.result.shape[1] * layer.result.shape[2] * NANOSECONDS * 1e-9
-    # a margin, because a call leaves the engine; and transforms are costed for processors with vectors
+    # transforms are costed for processors with vectors
     fermat = _fermat(layer, MARGIN * seconds if form.name != "portable" else 0.0, best, force)
-    if fermat:
-        return _external(layer, fermat)
-    if best == "bytes":
-        stored = _byte_storage(layer)
-        assert stored is not None
-        return KernelChoice(Source.DOT_BYTES, stored, costs, reason)
-    if best == "halves":
-        table = () if layer.levels_a is None else tuple(layer.levels_a.tolist())
-        return KernelChoice(Source.DOT_HALVES, Storage(Kind.HALVES, table=table), costs, reason)
-    assert layer.levels_a is not None
-    planes = _activation_planes(tuple(layer.levels_a.tolist()))
-    chosen = weight_planes(layer.levels_used)
-    reason = f"{reason}; {chosen.planes.count} x {planes.count} planes" + (f" and {chosen.base} a bit of the window" if chosen.base else "")
-    return KernelChoice(Source.DOT_BITS, Storage(Kind.BITS, planes=planes), costs, reason, chosen)
+    return _external(layer, fermat) if fermat else _dot(layer, best, costs)

@@ -75,7 +75,7 @@ def _blocks(steps: np.ndarray, groups: int, lanes: int, most: int) -> np.ndarray
 
 def pack_dot(layer: Weighted, dtype: type, lanes: int, most: int) -> np.ndarray:
     """Weights as int8 or int16, uint8 flat."""
-    by_pixel = np.ascontiguousarray(layer.weight.transpose(0, 2, 3, 1).astype(dtype))
+    by_pixel: np.ndarray = np.ascontiguousarray(layer.weight.transpose(0, 2, 3, 1).astype(dtype))
     return _blocks(Window.of(layer).segments(by_pixel.view(np.uint8))[None], layer.group, lanes, most)
 
 

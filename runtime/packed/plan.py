@@ -5,15 +5,16 @@ from dataclasses import dataclass, field
 from fermatnet.model.network.graph import Network
 from fermatnet.model.network.nodes import ArgMax, Concat, Conv, Dense, MaxPool, Node, PiecewiseConv, SumPool
 from fermatnet.runtime.packed.build import Form
-from fermatnet.runtime.packed.fusion import Operation, Place, fuse, parts_of, places_of
+from fermatnet.runtime.packed.fusion import ELEMENTWISE, Operation, Place, fuse, parts_of, places_of
 from fermatnet.runtime.packed.kernel_choice import KernelChoice, choose_kernel
 from fermatnet.runtime.packed.program import Kind, Source
 from fermatnet.runtime.packed.storage import RESULT, Storage, Stored, native, within_words
 from fermatnet.runtime.packed.weighted import Weighted
 
-__all__ = ["Plan", "plan_network"]
+__all__ = ["Plan", "plan_network", "unsupported"]
 
 WEIGHTED = (Conv, PiecewiseConv, Dense)
+KNOWN = {*WEIGHTED, *ELEMENTWISE, MaxPool, SumPool, ArgMax, Concat}
 
 
 @dataclass(eq=False)
@@ -39,6 +40,17 @@ class Plan:
         if operation.source is not None and operation.name in self.choices:
             return self.choices[operation.name].storage
         return native(self.net.types[operation.reads])
+
+
+def unsupported(net: Network) -> str:
+    """What of a network the packed engine has no kernel for: one line, empty where it has them all."""
+    lo, hi = net.input_range
+    if lo < 0 or hi > 255:
+        return f"images of {lo}..{hi} are no bytes"
+    for node in net.nodes:
+        if type(node) not in KNOWN:
+            return f"layer {node.name!r} is a {type(node).__name__}, which has no packed kernel"
+    return ""
 
 
 def _choices(net: Network, form: Form, force: str) -> tuple[dict[str, Weighted], dict[str, KernelChoice]]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.network import run
+from fermatnet.model.network import Network, run
+from fermatnet.model.network.nodes import Dense
 from fermatnet.runtime import Engine
 from fermatnet.runtime.packed import build
 
@@ -43,7 +44,7 @@ def test_no_compiler(tmp_path):
     problem = "no C++ compiler: install g++ or clang++ (or set CXX)"
     assert shown[0] == f"numpy | the numpy reference runs instead of the packed engine: {problem} | [[4, 4]]"
     assert shown[1].startswith("form numpy: the reference runs")
-    assert shown[2] == f"the form 'portable' needs the compiled engine: {problem}"
+    assert shown[2] == f"the form 'portable' cannot run here: {problem}"
     assert shown[3] == "[]"
 
 
@@ -61,6 +62,19 @@ def test_built_once():
     path = build._build()
     before = path.stat().st_mtime_ns
     assert build._build() == path and path.stat().st_mtime_ns == before
+
+
+def test_a_layer_without_a_kernel():
+    """A kind of layer that only the reference knows: it runs, with the reason; a form that was asked for is refused."""
+    class Strange(Dense):
+        pass
+
+    net = Network([Dense("d", ("image",), np.ones((2, 4), np.int64))], (1, 2, 2))
+    net.nodes[0].__class__ = Strange
+    engine = Engine(net)
+    assert engine.form == "numpy" and engine.note.endswith("layer 'd' is a Strange, which has no packed kernel")
+    with pytest.raises(InputError, match=r"^the form 'portable' cannot run here: layer 'd' is a Strange, which has no packed kernel$"):
+        Engine(net, form="portable")
 
 
 def test_numpy_form():

@@ -71,7 +71,7 @@ def test_what_a_layer_outside_raises_is_raised():
     net = nets.long_sums()
     engine = Engine(net, kernel="fermat")
     engine._emitter.failed.append(InputError("no memory"))
-    with pytest.raises(InputError, match="^no memory$"):
+    with pytest.raises(InputError, match=r"^no memory$"):
         engine(nets.images(net))
     assert np.array_equal(engine(nets.images(net)), run(net, nets.images(net)))
 

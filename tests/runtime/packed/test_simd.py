@@ -1,6 +1,7 @@
-"""Each form's vectors against plain integers: those of this processor, and NEON in an emulator."""
+"""Each form's vectors against plain integers: those of this processor, and (with FERMATNET_LONG_TESTS=1) NEON in an emulator."""
 
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,7 @@ def test_native(name, tmp_path):
     check(tmp_path, [build._compiler()], build._flags()[name], name, [])
 
 
+@pytest.mark.skipif(not os.environ.get("FERMATNET_LONG_TESTS"), reason="the cross compiler builds its library first: FERMATNET_LONG_TESTS=1")
 @pytest.mark.skipif(not shutil.which("qemu-aarch64"), reason="no qemu-aarch64")
 @pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="no cross compiler: pip install ziglang")
 def test_neon_in_an_emulator(tmp_path):
