@@ -19,6 +19,7 @@ from fermatnet.runtime.packed.weighted import Weighted
 
 __all__ = ["Emitter"]
 
+WAKE = 100e-6  # seconds of work that are worth waking another thread for
 OUTPUTS_FIRST = 1 << 19  # bytes of weights beyond which a block of outputs meets all rows before the next block
 
 
@@ -40,7 +41,7 @@ class Emitter:
         channels, height, width = plan.net.input_shape
         results = int(np.prod(plan.net.types[plan.net.output].shape))
         self.program = program.Program(
-            len(ops), len(self.stored), self.memory, chunk, channels * height * width, results,
+            len(ops), len(self.stored), self.memory, chunk, channels * height * width, results, int(WAKE / plan.seconds),
             self.structs(ops), self.structs([self._tensor(tensor) for tensor in self.stored]))
 
     def array(self, values: np.ndarray) -> int:

@@ -14,10 +14,11 @@ from fermatnet.runtime.packed.program import Kind, Source
 from fermatnet.runtime.packed.storage import Storage, native, within_words
 from fermatnet.runtime.packed.weighted import Weighted
 
-__all__ = ["KernelChoice", "WeightPlanes", "choose_kernel", "weight_planes"]
+__all__ = ["LONG", "KernelChoice", "WeightPlanes", "choose_kernel", "weight_planes"]
 
 NANOSECONDS = 0.4  # of a cycle below, measured
 LONG = 1.2  # nanoseconds of a product in the generic kernel, in 64 bits
+DEPTHWISE = 0.1  # nanoseconds of a product of a depthwise layer
 MARGIN = 0.7  # of a kernel's time that the Fermat kernels must promise to stay below
 # cycles of a step: (bytes, bytes above 127, halves, bits, end of a pair of planes)
 CYCLES: dict[str, tuple[float, float, float, float, float]] = {
@@ -40,12 +41,13 @@ class WeightPlanes:
 
 @dataclass(frozen=True)
 class KernelChoice:
-    """Kernel of a layer, how it wants its input stored, what every form would cost (cycles a pixel and vector), and why."""
+    """Kernel of a layer, how it wants its input stored, what every form would cost (cycles a pixel and vector), why, and seconds an image."""
 
     source: Source
     storage: Storage
     costs: dict[str, float]
     reason: str
+    seconds: float
     weight_planes: WeightPlanes | None = None
 
 
@@ -123,7 +125,8 @@ def _fermat(layer: Weighted, seconds: float, otherwise: str, force: str) -> str:
 
 
 def _external(layer: Weighted, reason: str) -> KernelChoice:
-    return KernelChoice(Source.EXTERNAL, native(layer.source) if layer.levels_a is None else _halves(layer), {}, reason)
+    stored = native(layer.source) if layer.levels_a is None else _halves(layer)
+    return KernelChoice(Source.EXTERNAL, stored, {}, reason, fermat_seconds(layer))
 
 
 def _reason(costs: dict[str, float], best: str) -> str:
@@ -138,26 +141,26 @@ def _halves(layer: Weighted) -> Storage:
 
 def _long(layer: Weighted, fits_halves: bool, force: str) -> KernelChoice:
     """Sums beyond 32 bits: the Fermat kernels, or one product at a time."""
-    products = layer.weight.size * layer.result.shape[1] * layer.result.shape[2]
-    reason = _fermat(layer, products * LONG * 1e-9, "64-bit sums", force) if fits_halves else ""
+    seconds = layer.products * LONG * 1e-9
+    reason = _fermat(layer, seconds, "64-bit sums", force) if fits_halves else ""
     if reason:
         return _external(layer, reason)
     storage = native(layer.source) if layer.levels_a is None else _halves(layer)
-    return KernelChoice(Source.WEIGHTED, storage, {}, f"64-bit sums: its results {layer.result.lo}..{layer.result.hi} pass 32 bits")
+    return KernelChoice(Source.WEIGHTED, storage, {}, f"64-bit sums: its results {layer.result.lo}..{layer.result.hi} pass 32 bits", seconds)
 
 
-def _dot(layer: Weighted, best: str, costs: dict[str, float]) -> KernelChoice:
+def _dot(layer: Weighted, best: str, costs: dict[str, float], seconds: float) -> KernelChoice:
     """The register-block kernel of that name."""
     reason = _reason(costs, best)
     if best == "halves":
-        return KernelChoice(Source.DOT_HALVES, _halves(layer), costs, reason)
+        return KernelChoice(Source.DOT_HALVES, _halves(layer), costs, reason, seconds)
     in_bytes = _byte_storage(layer)
     if best == "bytes" and in_bytes is not None:
-        return KernelChoice(Source.DOT_BYTES, in_bytes, costs, reason)
+        return KernelChoice(Source.DOT_BYTES, in_bytes, costs, reason, seconds)
     assert layer.levels_a is not None
     planes, chosen = _activation_planes(tuple(layer.levels_a.tolist())), weight_planes(layer.levels_used)
     reason += f"; {chosen.planes.count} x {planes.count} planes" + (f" and {chosen.base} a bit of the window" if chosen.base else "")
-    return KernelChoice(Source.DOT_BITS, Storage(Kind.BITS, planes=planes), costs, reason, chosen)
+    return KernelChoice(Source.DOT_BITS, Storage(Kind.BITS, planes=planes), costs, reason, seconds, chosen)
 
 
 def choose_kernel(layer: Weighted, form: Form, force: str = "") -> KernelChoice:
@@ -167,11 +170,11 @@ def choose_kernel(layer: Weighted, form: Form, force: str = "") -> KernelChoice:
         return _long(layer, fits_halves, force)
     if layer.depthwise:
         reason = "depthwise: one channel a lane, 16-bit products"
-        return KernelChoice(Source.DEPTHWISE, _byte_storage(layer) or _halves(layer), {}, reason)
+        return KernelChoice(Source.DEPTHWISE, _byte_storage(layer) or _halves(layer), {}, reason, layer.products * DEPTHWISE * 1e-9)
     costs = _costs(layer, form)
     best = force if force in costs else min(costs, key=lambda name: costs[name])
     vectors = layer.group * -(-layer.outputs // form.lanes)
     seconds = costs[best] * vectors * layer.result.shape[1] * layer.result.shape[2] * NANOSECONDS * 1e-9
     # transforms are costed for processors with vectors
     fermat = _fermat(layer, MARGIN * seconds if form.name != "portable" else 0.0, best, force)
-    return _external(layer, fermat) if fermat else _dot(layer, best, costs)
+    return _external(layer, fermat) if fermat else _dot(layer, best, costs, seconds)

@@ -6,7 +6,7 @@ from fermatnet.model.network.graph import Network
 from fermatnet.model.network.nodes import ArgMax, Concat, Conv, Dense, MaxPool, Node, PiecewiseConv, SumPool
 from fermatnet.runtime.packed.build import Form
 from fermatnet.runtime.packed.fusion import ELEMENTWISE, Operation, Place, fuse, parts_of, places_of
-from fermatnet.runtime.packed.kernel_choice import KernelChoice, choose_kernel
+from fermatnet.runtime.packed.kernel_choice import LONG, KernelChoice, choose_kernel
 from fermatnet.runtime.packed.program import Kind, Source
 from fermatnet.runtime.packed.storage import RESULT, Storage, Stored, native, within_words
 from fermatnet.runtime.packed.weighted import Weighted
@@ -28,6 +28,12 @@ class Plan:
     choices: dict[str, KernelChoice]
     stored: dict[tuple[str, Storage], Stored]
     writes: dict[str, list[tuple[Stored, Place]]] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """What the cost model expects for one image on one thread: kernels, and a third of a nanosecond a value for the rest."""
+        values = sum(kind.shape[0] * kind.shape[1] * kind.shape[2] for kind in self.net.types.values())
+        return sum(choice.seconds for choice in self.choices.values()) + values * 0.3e-9
 
     def external_storage(self, name: str) -> Storage:
         """Where the Fermat kernels leave a layer's sums."""
@@ -95,7 +101,7 @@ def plan_network(net: Network, form: Form, force: str = "") -> Plan:
             storage = choices[operation.name].storage
             if storage.kind == Kind.BITS:
                 storage = Storage(Kind.BYTES, table=tuple(layers[operation.name].levels_a.tolist()))  # type: ignore[union-attr]
-            choices[operation.name] = KernelChoice(Source.WEIGHTED, storage, {}, "64-bit sums")
+            choices[operation.name] = KernelChoice(Source.WEIGHTED, storage, {}, "64-bit sums", layers[operation.name].products * LONG * 1e-9)
     plan = Plan(net, form, operations, layers, choices, {})
     _store(plan)
     return plan

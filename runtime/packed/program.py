@@ -59,4 +59,4 @@ class Op(ctypes.Structure):
 class Program(ctypes.Structure):
     """All operations and tensors; memory: bytes a thread needs for ``chunk`` images."""
 
-    _fields_ = _fields("ops tensors memory chunk image_bytes results", "op tensor")
+    _fields_ = _fields("ops tensors memory chunk image_bytes results alone", "op tensor")

@@ -66,6 +66,11 @@ class Weighted:
         return tuple(int(level) for level in np.unique(self.weight))
 
     @property
+    def products(self) -> int:
+        """Multiply-accumulates of an image, padding included."""
+        return self.weight.size * self.result.shape[1] * self.result.shape[2]
+
+    @property
     def reach(self) -> tuple[int, int, int, int]:
         """How far windows reach beyond the map: top, left, bottom, right."""
         far = []

@@ -113,17 +113,17 @@ struct Session {
     }
 
     void run(const uint8_t *from, int64_t count, int64_t *to) {
-        int64_t each = (count + threads() - 1) / threads();
+        bool alone = threads() == 1 || count <= program->alone;
+        int64_t each = alone ? count : (count + threads() - 1) / threads();
         {
             std::lock_guard lock(mutex);
             input = from, output = to, images = count, next = 0;
             chunk = each < program->chunk ? each : program->chunk;
-            call++;
-            busy = threads() - 1;
+            if (!alone) call++, busy = threads() - 1;
         }
-        if (threads() > 1) wake.notify_all();
+        if (alone) return take_images(0);
+        wake.notify_all();
         share(0);
-        if (threads() == 1) return;
         std::unique_lock lock(mutex);
         done.wait(lock, [&] { return busy == 0; });
     }

@@ -63,6 +63,7 @@ struct Op {
 struct Program {
     int64_t ops, tensors, memory, chunk;   // memory: bytes a thread needs; chunk: images a thread takes at once
     int64_t image_bytes, results;          // bytes of one input image; values of one result
+    int64_t alone;                         // so many images take one thread less time than it takes to wake another
     const Op *op;
     const Tensor *tensor;
 };

@@ -60,6 +60,7 @@ def test_fermat_kernels_by_cost():
         large = net(16, 24, stride)
         for threads in (1, 2):
             engine = Engine(large, threads)
+            engine._emitter.program.alone = 0
             assert engine.plan.choices["conv"].source == Source.EXTERNAL and "Fermat kernels" in engine.explain()
             for count in (1, 6):
                 x = nets.images(large, 6)[:count]
