@@ -1,6 +1,7 @@
 """What the packed engine is measured beside: torch in fp32, onnxruntime in fp32 and INT8, Larq Compute Engine."""
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -25,19 +26,11 @@ def torch_ways(model: torch.nn.Module, images: np.ndarray, compiled: bool) -> di
     """Calls of a full-precision model, each a way to run it: as it is, channels last, compiled by inductor. Values are never compared."""
     x = torch.from_numpy(images).float()
     last = x.contiguous(memory_format=torch.channels_last)
-    copy = twin_of(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    copy = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     ways = {"torch": _inference(model, x), "torch channels last": _inference(copy, last)}
     if compiled:
-        ways["torch compiled"] = _inference(torch.compile(twin_of(model), dynamic=False), x)
+        ways["torch compiled"] = _inference(torch.compile(copy.deepcopy(model), dynamic=False), x)
     return ways
-
-
-def twin_of(model: torch.nn.Module) -> torch.nn.Module:
-    """A copy that shares nothing."""
-    buffer = io.BytesIO()
-    torch.save(model, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=False)  # our own bytes of a moment ago
 
 
 def _inference(model: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> Call:

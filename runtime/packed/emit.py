@@ -161,7 +161,8 @@ class Emitter:
     def _vectors(self, op: program.Op, outputs: int) -> int:
         """Vectors of outputs in a register block: the number at which the inner loops take fewest cycles.
 
-        A step of P pixels and V vectors has P V products (two a cycle), P + V loads (two a cycle), and sums that wait five cycles.
+        A step of P pixels and V vectors has P V products (two a cycle), P + V loads (two a cycle), and sums that wait five cycles;
+        few vectors are better where all else is equal, because a step then reads fewer weights.
         """
         form = self.plan.form
         needed = -(-outputs // form.lanes)
@@ -176,4 +177,4 @@ class Emitter:
                 total += blocks * max(pixels * v / 2, (pixels + v) / 2, 5.0 if form.lanes == 16 else 0.0)
             return total
 
-        return min((v for v in range(1, len(form.pixels)) if form.pixels[v]), key=lambda v: (cost(v), -v))
+        return min((v for v in range(1, len(form.pixels)) if form.pixels[v]), key=lambda v: cost(v) * (1 + 0.02 * v))
