@@ -26,8 +26,8 @@ def torch_ways(model: torch.nn.Module, images: np.ndarray, compiled: bool) -> di
     """Calls of a full-precision model, each a way to run it: as it is, channels last, compiled by inductor. Values are never compared."""
     x = torch.from_numpy(images).float()
     last = x.contiguous(memory_format=torch.channels_last)
-    copy = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ways = {"torch": _inference(model, x), "torch channels last": _inference(copy, last)}
+    other = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    ways = {"torch": _inference(model, x), "torch channels last": _inference(other, last)}
     if compiled:
         ways["torch compiled"] = _inference(torch.compile(copy.deepcopy(model), dynamic=False), x)
     return ways
