@@ -2,9 +2,10 @@
 
     fermatnet bench runtime --json runtime.json [--quick] [--larq PYTHON]
 
-Every figure of a table is taken in turns in one process (A A A B B B ... A A A ...), and the least of all rounds is kept, because other programs
-can only add to it; with one thread times are the processor's, with two they are elapsed. Larq Compute Engine needs an environment of its
-own: ``--larq`` names its Python, and its figures are then taken right after ours. Losing cases stay in the tables.
+Every figure of a table is taken in turns in one process (A A A B B B ... A A A ...), and the least of all
+rounds is kept, because other programs can only add to it; with one thread times are the processor's, with two
+they are elapsed. Larq Compute Engine needs an environment of its own: ``--larq`` names its Python, and its
+figures are then taken right after ours. Losing cases stay in the tables.
 """
 
 import argparse
@@ -37,7 +38,8 @@ IN_A_ROW = 3
 def compare(calls: dict[str, Call], threads: int, seconds: float) -> dict[str, float]:
     """Least seconds of each call over interleaved rounds that take about so long together.
 
-    In a round each way runs `IN_A_ROW` times: after the others the caches are theirs, and every way finds its own again.
+    In a round each way runs `IN_A_ROW` times: after the others the caches are theirs, and every way finds its
+    own again.
     """
     clock = time.thread_time if threads == 1 else time.perf_counter
     best = dict.fromkeys(calls, float("inf"))
@@ -69,8 +71,17 @@ def _best(times: dict[str, float], start: str) -> float:
 def _rows(network: str, batch: int, threads: int, times: dict[str, float]) -> Rows:
     """A row a way to run a network; ratios of the engine's fastest form to the best way of each rival."""
     mine = _best(times, "packed")
-    return [{"network": network, "batch": batch, "threads": threads, "way": name, "us": value / batch * 1e6, "times": value / mine}
-            for name, value in times.items()]
+    return [
+        {
+            "network": network,
+            "batch": batch,
+            "threads": threads,
+            "way": name,
+            "us": value / batch * 1e6,
+            "times": value / mine,
+        }
+        for name, value in times.items()
+    ]
 
 
 def small_resnet(seconds: float, threads: int, compiled: bool) -> Rows:
@@ -81,12 +92,24 @@ def small_resnet(seconds: float, threads: int, compiled: bool) -> Rows:
     nets = {f"PA({m},{n})": quantized("small-resnet", shape, m, n) for m, n in ((2, 1), (4, 5))}
     for batch in (1, 64):
         images = random_images(shape, batch)
-        rivals = torch_ways(model, images, compiled) | {name: ort_session(data, images, threads) for name, data in models.items()}
-        calls = {f"{label}: {name}": call for label, net in nets.items() for name, call in _engines(net, images, threads).items()}
+        rivals = torch_ways(model, images, compiled) | {
+            name: ort_session(data, images, threads) for name, data in models.items()
+        }
+        calls = {
+            f"{label}: {name}": call
+            for label, net in nets.items()
+            for name, call in _engines(net, images, threads).items()
+        }
         times = compare(calls | rivals, threads, seconds)
         for label in nets:
-            own = {name.removeprefix(f"{label}: "): value for name, value in times.items() if name.startswith(label)}
-            rows += _rows(f"small-resnet {label}", batch, threads, own | {name: times[name] for name in rivals})
+            own = {
+                name.removeprefix(f"{label}: "): value
+                for name, value in times.items()
+                if name.startswith(label)
+            }
+            rows += _rows(
+                f"small-resnet {label}", batch, threads, own | {name: times[name] for name in rivals}
+            )
     return rows
 
 
@@ -134,12 +157,23 @@ def _table(title: str, rows: Rows) -> None:
     for name in ("network", "batch", "threads", "way", "us an image", "times as long as the engine"):
         table.add_column(name, justify="left" if name in ("network", "way") else "right")
     for row in rows:
-        table.add_row(row["network"], str(row["batch"]), str(row["threads"]), row["way"], f"{row['us']:.1f}", f"{row['times']:.2f}")
+        table.add_row(
+            row["network"],
+            str(row["batch"]),
+            str(row["threads"]),
+            row["way"],
+            f"{row['us']:.1f}",
+            f"{row['times']:.2f}",
+        )
     console.print(table)
 
 
-def run(json_path: Path | str | None = None, quick: bool = False, larq: str | None = None, only: str = "") -> dict[str, Any]:
-    """Prints the tables; optionally writes all figures as JSON. ``quick``: short rounds, 20 random networks, no torch.compile."""
+def run(
+    json_path: Path | str | None = None, quick: bool = False, larq: str | None = None, only: str = ""
+) -> dict[str, Any]:
+    """Prints the tables; optionally writes all figures as JSON. ``quick``: short rounds, 20 random networks,
+    no torch.compile.
+    """
     threads_before, seconds = torch.get_num_threads(), 0.3 if quick else 3.0
     if build.why_not():
         raise InputError(f"the packed engine cannot be built here: {build.why_not()}")
@@ -148,8 +182,11 @@ def run(json_path: Path | str | None = None, quick: bool = False, larq: str | No
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            sections = {"small-resnet": lambda t: small_resnet(seconds, t, not quick), "binary": lambda t: binary_networks(seconds, t, larq),
-                        "resnet18": lambda t: resnet18(seconds, t)}
+            sections = {
+                "small-resnet": lambda t: small_resnet(seconds, t, not quick),
+                "binary": lambda t: binary_networks(seconds, t, larq),
+                "resnet18": lambda t: resnet18(seconds, t),
+            }
             for name, section in sections.items():
                 if only in ("", name):
                     found[f"{name}, {threads} threads"] = rows = section(threads)
@@ -158,7 +195,9 @@ def run(json_path: Path | str | None = None, quick: bool = False, larq: str | No
         torch.set_num_threads(threads_before)
     if only in ("", "equality"):
         found["equality"] = equal = equality(20 if quick else 500)
-        console.print(f"{equal['networks']} random networks, {equal['values']} values: seeds with a difference {equal['wrong']}")
+        console.print(
+            f"{equal['networks']} random networks, {equal['values']} values, seeds that differ: {equal['wrong']}"
+        )
     if json_path is not None:
         Path(json_path).write_text(json.dumps(found, indent=1))
     return found

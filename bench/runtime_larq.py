@@ -1,9 +1,11 @@
-"""Larq Compute Engine on the binary networks of the runtime bench: run by a Python that has larq, larq-compute-engine and TensorFlow 2.
+"""Larq Compute Engine on the binary networks of the runtime bench, run by a Python that has it and TensorFlow 2.
 
-    TF_USE_LEGACY_KERAS=1 PYTHON bench/runtime_larq.py THREADS     prints JSON: seconds an image by network and batch
+    TF_USE_LEGACY_KERAS=1 PYTHON bench/runtime_larq.py THREADS     prints JSON: seconds an image by network
+    and batch
 
-It stands alone, because TensorFlow and this project's numpy do not live in one environment. Topologies are those of the zoo, as that
-engine wants them: 8-bit-free first and last layers in float, +-1 weights and activations by ste_sign, batch norm between.
+It stands alone, because TensorFlow and this project's numpy do not live in one environment. Topologies are
+those of the zoo, as that engine wants them: first and last layers in float, +-1 weights and
+activations by ste_sign, batch norm between.
 """
 
 import json
@@ -18,19 +20,33 @@ def models():
     layers = tf.keras.layers
 
     def binary_dense(units):
-        return larq.layers.QuantDense(units, input_quantizer="ste_sign", kernel_quantizer="ste_sign", kernel_constraint="weight_clip",
-                                      use_bias=False)
+        return larq.layers.QuantDense(
+            units,
+            input_quantizer="ste_sign",
+            kernel_quantizer="ste_sign",
+            kernel_constraint="weight_clip",
+            use_bias=False,
+        )
 
     def binary_conv(filters):
-        return larq.layers.QuantConv2D(filters, 3, padding="valid", input_quantizer="ste_sign", kernel_quantizer="ste_sign",
-                                       kernel_constraint="weight_clip", use_bias=False)
+        return larq.layers.QuantConv2D(
+            filters,
+            3,
+            padding="valid",
+            input_quantizer="ste_sign",
+            kernel_quantizer="ste_sign",
+            kernel_constraint="weight_clip",
+            use_bias=False,
+        )
 
     tfc = tf.keras.Sequential([tf.keras.Input((28, 28, 1)), layers.Flatten()])
     for _ in range(3):
         tfc.add(binary_dense(64))
         tfc.add(layers.BatchNormalization())
     tfc.add(layers.Dense(10))
-    cnv = tf.keras.Sequential([tf.keras.Input((32, 32, 3)), layers.Conv2D(64, 3, use_bias=False), layers.BatchNormalization()])
+    cnv = tf.keras.Sequential(
+        [tf.keras.Input((32, 32, 3)), layers.Conv2D(64, 3, use_bias=False), layers.BatchNormalization()]
+    )
     for number, filters in enumerate((64, 128, 128, 256, 256), start=1):
         cnv.add(binary_conv(filters))
         if number in (1, 3):

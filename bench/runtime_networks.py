@@ -1,4 +1,6 @@
-"""The networks of the runtime bench: untrained, batch norms measured on random images, exported; and their full-precision twins."""
+"""The networks of the runtime bench: untrained, batch norms measured on random images, exported; and their
+full-precision twins.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -30,7 +32,11 @@ def _settled(model: torch.nn.Module, shape: tuple[int, int, int]) -> torch.nn.Mo
 def quantized(name: str, shape: tuple[int, int, int], weights: int, activations: int) -> Network:
     """A network of the zoo with that many pieces; speed does not ask for training."""
     torch.manual_seed(0)
-    options: dict[str, Any] = {} if name.startswith("pa-") else {"how": scheme("pa", weights=weights, activations=activations), "shape": shape}
+    options: dict[str, Any] = (
+        {}
+        if name.startswith("pa-")
+        else {"how": scheme("pa", weights=weights, activations=activations), "shape": shape}
+    )
     return export(_settled(zoo.build(name, **options), shape), shape, engine="direct")
 
 
@@ -42,12 +48,16 @@ def twin(name: str, shape: tuple[int, int, int]) -> torch.nn.Module:
 
 
 def binary(net: Network) -> Network:
-    """Zero weights become one of the two others: +-1 weights and one-bit activations, as binary networks have them."""
+    """Zero weights become one of the two others: +-1 weights and one-bit activations, as binary networks have
+    them.
+    """
     rng = np.random.default_rng(0)
     nodes = []
     for node in net.nodes:
         if isinstance(node, PiecewiseConv):
             signs = 2 * rng.integers(0, 2, node.codes.shape).astype(np.uint8)
-            node = replace(node, codes=np.where(node.codes == 1, signs, node.codes), levels_w=np.array([-64, 0, 64]))
+            node = replace(
+                node, codes=np.where(node.codes == 1, signs, node.codes), levels_w=np.array([-64, 0, 64])
+            )
         nodes.append(node)
     return Network(nodes, net.input_shape, net.input_range, output=net.output)

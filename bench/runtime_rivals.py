@@ -1,4 +1,6 @@
-"""What the packed engine is measured beside: torch in fp32, onnxruntime in fp32 and INT8, Larq Compute Engine."""
+"""What the packed engine is measured beside: torch in fp32, onnxruntime in fp32 and INT8, Larq Compute
+Engine.
+"""
 
 import contextlib
 import copy
@@ -23,7 +25,9 @@ Call = Callable[[], object]
 
 
 def torch_ways(model: torch.nn.Module, images: np.ndarray, compiled: bool) -> dict[str, Call]:
-    """Calls of a full-precision model, each a way to run it: as it is, channels last, compiled by inductor. Values are never compared."""
+    """Calls of a full-precision model, each a way to run it: as it is, channels last, compiled by inductor.
+    Values are never compared.
+    """
     x = torch.from_numpy(images).float()
     last = x.contiguous(memory_format=torch.channels_last)
     other = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -50,18 +54,42 @@ class _Images(CalibrationDataReader):
 
 
 def ort_models(model: torch.nn.Module, images: np.ndarray) -> dict[str, bytes]:
-    """The model as ONNX: fp32, and quantized by onnxruntime's own tool to INT8 (QDQ, weights per channel, activations uint8 or int8)."""
+    """The model as ONNX: fp32, and quantized by onnxruntime's own tool to INT8 (QDQ, weights per channel,
+    activations uint8 or int8).
+    """
     x = torch.from_numpy(images[:8]).float()
-    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        tempfile.TemporaryDirectory() as name,
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         warnings.simplefilter("ignore")
         plain, ready = Path(name, "plain.onnx"), Path(name, "ready.onnx")
-        torch.onnx.export(model, (x,), str(plain), input_names=["image"], dynamic_axes={"image": {0: "n"}}, dynamo=False, opset_version=17)
+        torch.onnx.export(
+            model,
+            (x,),
+            str(plain),
+            input_names=["image"],
+            dynamic_axes={"image": {0: "n"}},
+            dynamo=False,
+            opset_version=17,
+        )
         quant_pre_process(str(plain), str(ready))
         found = {"onnxruntime fp32": ready.read_bytes()}
-        for label, kind in (("onnxruntime int8 (u8 x s8)", QuantType.QUInt8), ("onnxruntime int8 (s8 x s8)", QuantType.QInt8)):
+        for label, kind in (
+            ("onnxruntime int8 (u8 x s8)", QuantType.QUInt8),
+            ("onnxruntime int8 (s8 x s8)", QuantType.QInt8),
+        ):
             made = Path(name, "quantized.onnx")
-            quantize_static(str(ready), str(made), _Images(images[:32]), quant_format=QuantFormat.QDQ, per_channel=True,
-                            activation_type=kind, weight_type=QuantType.QInt8)
+            quantize_static(
+                str(ready),
+                str(made),
+                _Images(images[:32]),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=kind,
+                weight_type=QuantType.QInt8,
+            )
             found[label] = made.read_bytes()
     return found
 
@@ -76,11 +104,21 @@ def ort_session(model: bytes, images: np.ndarray, threads: int) -> Call:
 
 
 def larq(python: str, threads: int) -> dict[str, float]:
-    """Seconds an image of Larq Compute Engine by "network batch", in the environment of that Python (see `runtime_larq.py`)."""
+    """Seconds an image of Larq Compute Engine by "network batch", in the environment of that Python (see
+    `runtime_larq.py`).
+    """
     worker = Path(__file__).with_name("runtime_larq.py")
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([python, "-P", str(worker), str(threads)], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        [python, "-P", str(worker), str(threads)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
     if done.returncode:
-        raise RuntimeError(f"larq-compute-engine does not run: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
+        raise RuntimeError(
+            f"larq-compute-engine does not run: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+        )
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return found

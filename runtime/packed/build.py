@@ -1,8 +1,9 @@
 """Builds and loads the engine's C++ on demand, once per machine and version.
 
-The kernels in the folder `kernels` are compiled once a *form* (a set of instructions: ``avx512`` with VNNI and VPOPCNTDQ, ``avx2``,
-``neon``, ``portable``), each into its own object with its own flags, and linked into one library; which forms this processor can run
-is asked at run time. The library's name is a hash over sources, compiler and flags; nothing is built at import.
+The kernels in the folder `kernels` are compiled once a *form* (a set of instructions: ``avx512`` with VNNI
+and VPOPCNTDQ, ``avx2``, ``neon``, ``portable``), each into its own object with its own flags, and linked into
+one library; which forms this processor can run is asked at run time. The library's name is a hash over
+sources, compiler and flags; nothing is built at import.
 """
 
 import ctypes
@@ -23,7 +24,8 @@ __all__ = ["Form", "built", "forms", "library", "why_not"]
 SOURCES = Path(__file__).with_name("kernels")
 COMMON = ("-std=c++17", "-O3", "-fPIC", "-pthread", "-Wno-psabi")
 _X86 = {
-    "avx512": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vpopcntdq -mavx2 -mpopcnt -DFORM_AVX512",
+    "avx512": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vpopcntdq -mavx2 -mpopcnt"
+    " -DFORM_AVX512",
     "avx2": "-mavx2 -mpopcnt -DFORM_AVX2",
     "portable": "-DFORM_PORTABLE",
 }
@@ -35,7 +37,8 @@ _MACHINES = {"x86_64": _X86, "AMD64": _X86, "aarch64": _ARM, "arm64": _ARM}
 class Form:
     """One compiled form that this processor can run.
 
-    number: as the library counts; lanes: int32 lanes of a vector; pixels[v]: most pixels of a register block of v vectors of outputs.
+    number: as the library counts; lanes: int32 lanes of a vector; pixels[v]: most pixels of a register block
+    of v vectors of outputs.
     """
 
     name: str
@@ -60,7 +63,9 @@ def _finish(processes: list[subprocess.Popen[str]]) -> None:
     problems = [(process.communicate()[1], process.returncode) for process in processes]
     for text, code in problems:
         if code:
-            lines = [line for line in text.splitlines() if "error" in line] or text.splitlines() or [str(code)]
+            lines = (
+                [line for line in text.splitlines() if "error" in line] or text.splitlines() or [str(code)]
+            )
             raise OSError(f"the C++ compiler failed: {lines[0].strip()}")
 
 
@@ -73,7 +78,18 @@ def _compile(compiler: str, folder: Path) -> Path:
     objects, processes = [], []
     for name, flags in _flags().items():
         objects.append(str(folder / f"{name}.o"))
-        processes.append(_start(compiler, *COMMON, *flags.split(), f"-DFORM={name}", "-c", str(SOURCES / "form.cpp"), "-o", objects[-1]))
+        processes.append(
+            _start(
+                compiler,
+                *COMMON,
+                *flags.split(),
+                f"-DFORM={name}",
+                "-c",
+                str(SOURCES / "form.cpp"),
+                "-o",
+                objects[-1],
+            )
+        )
     objects.append(str(folder / "engine.o"))
     processes.append(_start(compiler, *COMMON, "-c", str(SOURCES / "engine.cpp"), "-o", objects[-1]))
     _finish(processes)
@@ -127,7 +143,9 @@ def built() -> bool:
 
 
 def why_not() -> str:
-    """Why the compiled engine is missing: one line, empty when it is there. The first call may compile for ten seconds."""
+    """Why the compiled engine is missing: one line, empty when it is there. The first call may compile for
+    ten seconds.
+    """
     return _load()[1]
 
 

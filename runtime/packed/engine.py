@@ -32,7 +32,8 @@ class Engine:
     batch : int or None
         Most images a thread computes at once; by default as many as the second cache holds.
     form : str
-        "auto", or the instructions to use: "avx512", "avx2", "neon", "portable", or "numpy" (the reference, without a compiler).
+        "auto", or the instructions to use: "avx512", "avx2", "neon", "portable", or "numpy" (the reference,
+        without a compiler).
 
     Attributes
     ----------
@@ -44,7 +45,9 @@ class Engine:
         One line: an unknown form, one that this processor lacks, a batch or a number of threads below 1.
     """
 
-    def __init__(self, net: Network, threads: int = 1, batch: int | None = None, form: str = "auto", kernel: str = ""):
+    def __init__(
+        self, net: Network, threads: int = 1, batch: int | None = None, form: str = "auto", kernel: str = ""
+    ):
         if threads < 1 or (batch is not None and batch < 1):
             raise InputError(f"threads and batch must be at least 1, not {threads} and {batch}")
         self.net, self.threads, self.note = net, threads, ""
@@ -71,11 +74,15 @@ class Engine:
         form = build.forms()[self.form]
         self.plan = plan_network(self.net, form, kernel)
         one = sum(stored.image for stored in self.plan.stored.values())
-        least = 4 if any(operation.external for operation in self.plan.operations) else 1  # transforms of weights serve all images at once
+        least = (
+            4 if any(operation.external for operation in self.plan.operations) else 1
+        )  # transforms of weights serve all images at once
         chunk = batch or max(least, min(MOST_IMAGES, CACHE // max(1, one)))
         self._emitter = Emitter(self.plan, max(chunk, self.threads - 1))
         self._library = build.library()
-        session = self._library.packed_open(ctypes.addressof(self._emitter.program), form.number, self.threads)
+        session = self._library.packed_open(
+            ctypes.addressof(self._emitter.program), form.number, self.threads
+        )
         if not session:
             raise InputError(f"no memory for {self.threads} x {self._emitter.memory} bytes of tensors")
         self._session, self._one_call = session, threading.Lock()
@@ -102,11 +109,14 @@ class Engine:
             raise InputError(f"pixels must lie within {lo}..{hi}, not {images.min()}..{images.max()}")
         return np.ascontiguousarray(images)
 
-    def __call__(self, images: np.ndarray, *, batch: int = 64, progress: Callable[[int], None] | None = None) -> np.ndarray:
+    def __call__(
+        self, images: np.ndarray, *, batch: int = 64, progress: Callable[[int], None] | None = None
+    ) -> np.ndarray:
         """Outputs int64 (n, K) of images uint8 (n, C, H, W): the reference's integers.
 
-        ``progress`` is called with the number of images done, after every ``batch`` of them (of the numpy form, which it bounds the
-        memory of, always). InputError for a wrong dtype, shape or range. Two callers at once wait for each other.
+        ``progress`` is called with the number of images done, after every ``batch`` of them (of the numpy
+        form, which it bounds the memory of, always). InputError for a wrong dtype, shape or range. Two
+        callers at once wait for each other.
         """
         images = self._checked(images)
         if self.plan is None:
@@ -116,7 +126,9 @@ class Engine:
         for first in range(0, len(images), each):
             part = images[first : first + each]
             with self._one_call:
-                self._library.packed_run(self._session, part.ctypes.data, len(part), results[first:].ctypes.data)
+                self._library.packed_run(
+                    self._session, part.ctypes.data, len(part), results[first:].ctypes.data
+                )
             self._raise()
             if progress:
                 progress(first + len(part))
@@ -129,13 +141,19 @@ class Engine:
             raise problem
 
     def explain(self, images: np.ndarray | None = None) -> str:
-        """Which kernel every layer takes and why, what is fused and what is stored; with images also measured times of an image."""
+        """Which kernel every layer takes and why, what is fused and what is stored; with images also measured
+        times of an image.
+        """
         if self.plan is None:
             return f"form numpy: the reference runs, layer by layer{f' ({self.note})' if self.note else ''}"
-        return explain(self.plan, self._emitter, self.threads, None if images is None else self.profile(images))
+        return explain(
+            self.plan, self._emitter, self.threads, None if images is None else self.profile(images)
+        )
 
     def profile(self, images: np.ndarray, rounds: int = 5) -> list[float]:
-        """Seconds of every operation of `plan` (the image's own first), one thread, the least of some rounds, an image each."""
+        """Seconds of every operation of `plan` (the image's own first), one thread, the least of some rounds,
+        an image each.
+        """
         images = self._checked(images)
         if self.plan is None:
             raise InputError("the numpy form has no operations to measure")
@@ -144,6 +162,8 @@ class Engine:
         for _ in range(rounds):
             seconds = np.zeros(count)
             with self._one_call:
-                self._library.packed_profile(self._session, images.ctypes.data, len(images), results.ctypes.data, seconds.ctypes.data)
+                self._library.packed_profile(
+                    self._session, images.ctypes.data, len(images), results.ctypes.data, seconds.ctypes.data
+                )
             best = np.minimum(best, seconds)
         return (best / min(len(images), self._emitter.chunk)).tolist()

@@ -10,14 +10,20 @@ from fermatnet.runtime.packed.storage import Stored
 
 __all__ = ["explain"]
 
-_SOURCES = {"MaxPool": "maximum of windows", "SumPool": "sum of windows", "ArgMax": "index of the first largest"}
+_SOURCES = {
+    "MaxPool": "maximum of windows",
+    "SumPool": "sum of windows",
+    "ArgMax": "index of the first largest",
+}
 
 
 def _stored(stored: Stored) -> str:
     storage = stored.storage
     if storage.kind == Kind.RESULT:
         return "the results"
-    form = {Kind.BYTES: "bytes", Kind.HALVES: "16-bit", Kind.WORDS: "32-bit", Kind.LONGS: "64-bit"}.get(storage.kind)
+    form = {Kind.BYTES: "bytes", Kind.HALVES: "16-bit", Kind.WORDS: "32-bit", Kind.LONGS: "64-bit"}.get(
+        storage.kind
+    )
     if form is None:
         return f"{stored.planes} bit plane{'s' * (stored.planes > 1)} of {stored.name}"
     how = " as levels" if storage.table else f" + {storage.zero}" if storage.zero else ""
@@ -36,17 +42,25 @@ def _operation(plan: Plan, operation: Operation) -> str:
     parts = [source]
     if operation.nodes:
         parts.append("then " + ", ".join(f"{type(node).__name__} {node.name}" for node in operation.nodes))
-    written = [_stored(stored) for name in operation.values for stored, _ in plan.writes.get(name, ())
-               if not operation.external and (operation.fresh or name != operation.name)]
+    written = [
+        _stored(stored)
+        for name in operation.values
+        for stored, _ in plan.writes.get(name, ())
+        if not operation.external and (operation.fresh or name != operation.name)
+    ]
     if written:
         parts.append("writes " + ", ".join(written))
     return "; ".join(parts)
 
 
 def explain(plan: Plan, emitter: Emitter, threads: int, seconds: Sequence[float] | None = None) -> str:
-    """One line for the whole, one for each operation; ``seconds``: of an image, the image's own loading first."""
-    lines = [f"form {plan.form.name}, {threads} thread{'s' * (threads > 1)}, {emitter.chunk} images at once, "
-             f"{emitter.memory} bytes of tensors a thread"]
+    """One line for the whole, one for each operation; ``seconds``: of an image, the image's own loading
+    first.
+    """
+    lines = [
+        f"form {plan.form.name}, {threads} thread{'s' * (threads > 1)}, {emitter.chunk} images at once, "
+        f"{emitter.memory} bytes of tensors a thread"
+    ]
     width = max(len(operation.name) for operation in plan.operations)
     for number, operation in enumerate(plan.operations):
         time = f"{seconds[number + 1] * 1e6:8.2f} us  " if seconds else ""

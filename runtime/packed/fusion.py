@@ -1,7 +1,8 @@
-"""Layers joined into operations: a source (convolution, pooling, a stored tensor) and the elementwise layers that follow it.
+"""Layers joined into operations: a source (convolution, pooling, a stored tensor) and what follows it.
 
-Elementwise layers (Threshold, Affine, Levels, Add) run on the blocks of the operation that computes their last input, so their
-inputs are never stored for them. Concat costs nothing: each part is written at its place in every concatenation.
+Elementwise layers (Threshold, Affine, Levels, Add) run on the blocks of the operation that computes their
+last input, so their inputs are never stored for them. Concat costs nothing: each part is written at its place
+in every concatenation.
 """
 
 from dataclasses import dataclass, field
@@ -15,15 +16,18 @@ from fermatnet.runtime.packed.storage import within_words
 __all__ = ["ELEMENTWISE", "Operation", "Place", "fuse", "parts_of", "places_of"]
 
 ELEMENTWISE = (Threshold, Affine, Levels, Add)
-MOST_STEPS = 6  # elementwise layers of one operation: each has a block buffer of its own, and the kernels have eight
+# Elementwise layers of one operation: the kernels have eight block buffers, and six layers never need more, because a
+# value is live only while a later one of at most two operands reads it.
+MOST_STEPS = 6
 
 
 @dataclass(eq=False)
 class Operation:
-    """source: the node that fills blocks, or None where ``reads`` is loaded as it is; nodes: elementwise layers in order.
+    """source: the node that fills blocks, None where ``reads`` is loaded as it is; nodes: elementwise layers.
 
-    name: the tensor that the source makes; generic: everything in int64; external: the Fermat kernels compute the source and store
-    it, and an operation that loads it follows; fresh: nobody has written ``name`` in every form it is wanted in before.
+    name: the tensor that the source makes; generic: everything in int64; external: the Fermat kernels compute
+    the source and store it, and an operation that loads it follows; fresh: nobody has written ``name`` in
+    every form it is wanted in before.
     """
 
     name: str
@@ -49,7 +53,9 @@ class Place:
 
 
 def parts_of(net: Network, name: str) -> list[Place]:
-    """The tensors that are really computed for ``name``, with their first channels in it; itself where it is no concatenation."""
+    """The tensors that are really computed for ``name``, with their first channels in it; itself where it is
+    no concatenation.
+    """
     node = next((node for node in net.nodes if node.name == name), None)
     if not isinstance(node, Concat):
         return [Place(name, 0)]
@@ -77,8 +83,11 @@ def _wide(net: Network, node: Node) -> bool:
         return False
     if abs(node.multiplier.astype(np.int64)).max() >= 1 << 31:
         return True
-    ends = [int(m) * end + int(o) >> node.shift for m, o in zip(node.multiplier, node.offset, strict=True)
-            for end in (net.types[node.inputs[0]].lo, net.types[node.inputs[0]].hi)]
+    ends = [
+        int(m) * end + int(o) >> node.shift
+        for m, o in zip(node.multiplier, node.offset, strict=True)
+        for end in (net.types[node.inputs[0]].lo, net.types[node.inputs[0]].hi)
+    ]
     return not -(1 << 31) < min(ends) <= max(ends) < (1 << 31) - 1
 
 
@@ -89,7 +98,9 @@ class _Fuser:
         self.net, self.generic, self.external = net, generic, external
         self.operations: list[Operation] = []
         self.home: dict[str, int] = {}  # of every tensor made in blocks, its operation
-        self.loads: dict[str, int] = {}  # of every tensor that is loaded whole, the latest operation that does
+        self.loads: dict[
+            str, int
+        ] = {}  # of every tensor that is loaded whole, the latest operation that does
 
     def begin(self, operation: Operation) -> int:
         self.operations.append(operation)
@@ -107,11 +118,15 @@ class _Fuser:
 
     def load(self, name: str, wide: bool, fresh: bool = False) -> int:
         generic = wide or not within_words(self.net.types[name])
-        self.loads[name] = self.begin(Operation(name, name, None, generic, fresh=fresh or name == self.net.input_name))
+        self.loads[name] = self.begin(
+            Operation(name, name, None, generic, fresh=fresh or name == self.net.input_name)
+        )
         return self.loads[name]
 
     def place(self, node: Node) -> int:
-        """The operation for an elementwise layer: the one that makes its last input, or one that loads an input whole."""
+        """The operation for an elementwise layer: the one that makes its last input, or one that loads an
+        input whole.
+        """
         wide = _wide(self.net, node)
         made = [self.home[name] for name in node.inputs if name in self.home]
         loaded = [self.loads[name] for name in node.inputs if name in self.loads]
@@ -132,11 +147,15 @@ class _Fuser:
             self.home[node.name] = self.load(node.name, False, fresh=True)
             return
         narrow = all(within_words(self.net.types[name]) for name in (node.name, *node.inputs))
-        self.home[node.name] = self.begin(Operation(node.name, node.inputs[0], node, node.name in self.generic or not narrow))
+        self.home[node.name] = self.begin(
+            Operation(node.name, node.inputs[0], node, node.name in self.generic or not narrow)
+        )
 
 
 def fuse(net: Network, generic: set[str], external: set[str]) -> list[Operation]:
-    """Operations in the order in which they run. ``generic``: sources that need int64; ``external``: those of the Fermat kernels."""
+    """Operations in the order in which they run. ``generic``: sources that need int64; ``external``: those of
+    the Fermat kernels.
+    """
     fuser = _Fuser(net, generic, external)
     if any(isinstance(node, ELEMENTWISE) for node in net.consumers(net.input_name)):
         fuser.load(net.input_name, False)

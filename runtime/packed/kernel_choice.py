@@ -1,7 +1,8 @@
-"""Which kernel computes a layer of weights: a cost model over the forms of a dot product, and the reasons it gives.
+"""Which kernel computes a layer of weights: a cost model over the forms of a dot product, and its reasons.
 
-Costs are in processor cycles for one pixel and one vector of outputs, from the instructions a step of the inner loop takes:
-*bytes* (four products a lane a step), *halves* (two), *bits* (AND and popcount of 32 bits a lane a step, once a pair of planes).
+Costs are in processor cycles for one pixel and one vector of outputs, from the instructions a step of the
+inner loop takes: *bytes* (four products a lane a step), *halves* (two), *bits* (AND and popcount of 32 bits a
+lane a step, once a pair of planes).
 """
 
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ MOST_PIECES = 32  # of activations in planes: their membership is a word
 
 @dataclass(frozen=True)
 class WeightPlanes:
-    """``weight = base + sum_i coefficients[i] * member(code, i)``; levels: the weights that occur, in the order of the members' rows."""
+    """``weight = base + sum_i coefficients[i] * member(code, i)``; levels: the weights that occur, in the
+    order of the members' rows.
+    """
 
     base: int
     planes: Planes
@@ -41,7 +44,9 @@ class WeightPlanes:
 
 @dataclass(frozen=True)
 class KernelChoice:
-    """Kernel of a layer, how it wants its input stored, what every form would cost (cycles a pixel and vector), why, and seconds an image."""
+    """Kernel of a layer, how it wants its input stored, what every form would cost (cycles a pixel and
+    vector), why, and seconds an image.
+    """
 
     source: Source
     storage: Storage
@@ -53,7 +58,7 @@ class KernelChoice:
 
 @lru_cache(maxsize=512)
 def weight_planes(levels: tuple[int, ...]) -> WeightPlanes:
-    """The fewest planes for these weights; a base (one count of the window's bits a pixel) where it saves a plane.
+    """The fewest planes for these weights, with a base (one count of the window a pixel) where it saves one.
 
     Two levels, +a and -a, are one plane: ``-a + 2a T``, as a binary network's XNOR.
     """
@@ -76,7 +81,9 @@ def _activation_planes(levels: tuple[int, ...]) -> Planes:
 def _byte_storage(layer: Weighted) -> Storage | None:
     """Bytes for the activations, where they and the weights fit 8 bits."""
     low, high = layer.values
-    if abs(layer.weight).max(initial=0) > 127 or not ((0 <= low and high <= 255) or (-128 <= low and high <= 127)):
+    if abs(layer.weight).max(initial=0) > 127 or not (
+        (0 <= low and high <= 255) or (-128 <= low and high <= 127)
+    ):
         return None
     if layer.levels_a is None:
         return native(layer.source)
@@ -91,31 +98,49 @@ def _bits_possible(layer: Weighted) -> bool:
 
 
 def _steps(layer: Weighted, per_step: int) -> int:
-    """Steps of the inner loop with so many activations a step: whole rows of the window where they are contiguous."""
+    """Steps of the inner loop with so many activations a step: whole rows of the window where they are
+    contiguous.
+    """
     rows, columns = layer.kernel
     if layer.group == 1 and layer.dilation[1] == 1:
         return rows * -(-columns * layer.inputs // per_step)
     return rows * columns * -(-layer.inputs // per_step)
 
 
+def _bits_cost(layer: Weighted, form: Form, other: float) -> float | None:
+    """Cost of bit planes; None where they are impossible, or lose to ``other`` however few they be.
+
+    The search for planes takes up to a second, so the least number that is possible is tried first.
+    """
+    if layer.levels_a is None or not _bits_possible(layer):
+        return None
+    *_, bit, pair = CYCLES[form.name]
+    step = _steps(layer, 32) * bit
+    least = (len(layer.levels_used) - 1).bit_length() * (len(layer.levels_a) - 1).bit_length()
+    if not least or (least - 1) * step >= other:
+        return None
+    planes, activations = weight_planes(layer.levels_used), _activation_planes(tuple(layer.levels_a.tolist()))
+    window = 2.0 * _steps(layer, 32) / -(-layer.outputs // form.lanes) if planes.base else 0.0
+    return activations.count * (planes.planes.count * (step + pair) + window)
+
+
 def _costs(layer: Weighted, form: Form) -> dict[str, float]:
-    byte, wide_byte, half, bit, pair = CYCLES[form.name]
+    byte, wide_byte, half, *_ = CYCLES[form.name]
     costs = {}
     if _byte_storage(layer) is not None:
         wide = layer.values[1] > 127 or layer.values[0] < 0
         costs["bytes"] = _steps(layer, 4) * (wide_byte if wide else byte)
     costs["halves"] = _steps(layer, 2) * half
-    least = (len(layer.levels_used) - 1).bit_length() * (len(layer.levels_a) - 1).bit_length() if _bits_possible(layer) else 0  # type: ignore[arg-type]
-    if least and (least - 1) * _steps(layer, 32) * bit < min(costs.values()):  # else the search for planes is not worth its time
-        planes, activations = weight_planes(layer.levels_used), _activation_planes(tuple(layer.levels_a.tolist()))  # type: ignore[union-attr]
-        vectors = -(-layer.outputs // form.lanes)
-        window = 2.0 * _steps(layer, 32) / vectors if planes.base else 0.0
-        costs["bits"] = activations.count * (planes.planes.count * (_steps(layer, 32) * bit + pair) + window)
+    bits = _bits_cost(layer, form, min(costs.values()))
+    if bits is not None:
+        costs["bits"] = bits
     return costs
 
 
 def _fermat(layer: Weighted, seconds: float, otherwise: str, force: str) -> str:
-    """Why the Fermat kernels take a layer, or nothing where they do not; ``seconds``: of an image, by the kernel otherwise."""
+    """Why the Fermat kernels take a layer, or nothing where they do not; ``seconds``: of an image, by the
+    kernel otherwise.
+    """
     if layer.kernel == (1, 1) or layer.kernel == layer.source.shape[1:] or not fermat_possible(layer):
         return ""
     expected = fermat_seconds(layer)
@@ -130,7 +155,9 @@ def _external(layer: Weighted, reason: str) -> KernelChoice:
 
 
 def _reason(costs: dict[str, float], best: str) -> str:
-    figures = ", ".join(f"{name} {cost:.0f}" for name, cost in sorted(costs.items(), key=lambda item: item[1]))
+    figures = ", ".join(
+        f"{name} {cost:.0f}" for name, cost in sorted(costs.items(), key=lambda item: item[1])
+    )
     return f"{best}: cycles a pixel and vector of outputs: {figures}"
 
 
@@ -146,7 +173,13 @@ def _long(layer: Weighted, fits_halves: bool, force: str) -> KernelChoice:
     if reason:
         return _external(layer, reason)
     storage = native(layer.source) if layer.levels_a is None else _halves(layer)
-    return KernelChoice(Source.WEIGHTED, storage, {}, f"64-bit sums: its results {layer.result.lo}..{layer.result.hi} pass 32 bits", seconds)
+    return KernelChoice(
+        Source.WEIGHTED,
+        storage,
+        {},
+        f"64-bit sums: its results {layer.result.lo}..{layer.result.hi} pass 32 bits",
+        seconds,
+    )
 
 
 def _dot(layer: Weighted, best: str, costs: dict[str, float], seconds: float) -> KernelChoice:
@@ -159,18 +192,32 @@ def _dot(layer: Weighted, best: str, costs: dict[str, float], seconds: float) ->
         return KernelChoice(Source.DOT_BYTES, in_bytes, costs, reason, seconds)
     assert layer.levels_a is not None
     planes, chosen = _activation_planes(tuple(layer.levels_a.tolist())), weight_planes(layer.levels_used)
-    reason += f"; {chosen.planes.count} x {planes.count} planes" + (f" and {chosen.base} a bit of the window" if chosen.base else "")
+    reason += f"; {chosen.planes.count} x {planes.count} planes" + (
+        f" and {chosen.base} a bit of the window" if chosen.base else ""
+    )
     return KernelChoice(Source.DOT_BITS, Storage(Kind.BITS, planes=planes), costs, reason, seconds, chosen)
 
 
 def choose_kernel(layer: Weighted, form: Form, force: str = "") -> KernelChoice:
-    """The cheapest exact kernel. ``force``: "bytes", "halves", "bits" or "fermat" where that form exists for the layer."""
-    fits_halves = -(1 << 15) <= layer.values[0] and layer.values[1] < 1 << 15 and abs(layer.weight).max(initial=0) < 1 << 15
+    """The cheapest exact kernel. ``force``: "bytes", "halves", "bits" or "fermat" where that form exists for
+    the layer.
+    """
+    fits_halves = (
+        -(1 << 15) <= layer.values[0]
+        and layer.values[1] < 1 << 15
+        and abs(layer.weight).max(initial=0) < 1 << 15
+    )
     if not within_words(layer.result) or not fits_halves:
         return _long(layer, fits_halves, force)
     if layer.depthwise:
         reason = "depthwise: one channel a lane, 16-bit products"
-        return KernelChoice(Source.DEPTHWISE, _byte_storage(layer) or _halves(layer), {}, reason, layer.products * DEPTHWISE * 1e-9)
+        return KernelChoice(
+            Source.DEPTHWISE,
+            _byte_storage(layer) or _halves(layer),
+            {},
+            reason,
+            layer.products * DEPTHWISE * 1e-9,
+        )
     costs = _costs(layer, form)
     best = force if force in costs else min(costs, key=lambda name: costs[name])
     vectors = layer.group * -(-layer.outputs // form.lanes)

@@ -1,4 +1,6 @@
-"""Weights in the order in which the kernels read them: [block of vectors][plane][step][vector][lane][4 bytes]."""
+"""Weights in the order in which the kernels read them: [block of vectors][plane][step][vector][lane][4
+bytes].
+"""
 
 from dataclasses import dataclass
 
@@ -28,7 +30,9 @@ class Window:
         return self.columns * pixel if self.joined else pixel
 
     def offsets(self, pixel_inputs: int, pixel: int, row: int) -> np.ndarray:
-        """int32 (steps,); pixel_inputs: bytes read of a pixel; pixel, row: bytes from one to the next in the tensor."""
+        """int32 (steps,); pixel_inputs: bytes read of a pixel; pixel, row: bytes from one to the next in the
+        tensor.
+        """
         width = -(-self.segment(pixel_inputs) // 4)
         columns = (0,) if self.joined else tuple(self.dilation[1] * c * pixel for c in range(self.columns))
         starts = [self.dilation[0] * r * row + c for r in range(self.rows) for c in columns]
@@ -65,10 +69,13 @@ def _blocks(steps: np.ndarray, groups: int, lanes: int, most: int) -> np.ndarray
     vectors = -(-outputs // lanes)
     grouped = steps.reshape(planes, groups, outputs, count, 4)
     padded = np.pad(grouped, ((0, 0), (0, 0), (0, vectors * lanes - outputs), (0, 0), (0, 0)))
-    shaped = padded.reshape(planes, groups, vectors, lanes, count, 4).transpose(1, 2, 0, 4, 3, 5)  # group, vector, plane, step, lane, 4
+    shaped = padded.reshape(planes, groups, vectors, lanes, count, 4).transpose(
+        1, 2, 0, 4, 3, 5
+    )  # group, vector, plane, step, lane, 4
     parts = [
         shaped[group, first : first + most].transpose(1, 2, 0, 3, 4).ravel()  # plane, step, vector, lane, 4
-        for group in range(groups) for first in range(0, vectors, most)
+        for group in range(groups)
+        for first in range(0, vectors, most)
     ]
     return np.ascontiguousarray(np.concatenate(parts))
 
@@ -84,7 +91,10 @@ def pack_bits(layer: Weighted, planes: WeightPlanes, lanes: int, most: int) -> n
     place = np.searchsorted(np.array(planes.levels), layer.weight.transpose(0, 2, 3, 1))
     member = planes.planes.table.astype(bool)[place]  # (O, kh, kw, C, planes)
     window = Window.of(layer)
-    raw = [window.segments(np.packbits(member[..., i], axis=3, bitorder="little")) for i in range(planes.planes.count)]
+    raw = [
+        window.segments(np.packbits(member[..., i], axis=3, bitorder="little"))
+        for i in range(planes.planes.count)
+    ]
     return _blocks(np.stack(raw), layer.group, lanes, most)
 
 

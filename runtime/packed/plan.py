@@ -1,4 +1,6 @@
-"""A network as a plan: operations, which tensors are stored and how, the borders around them, and where they lie in memory."""
+"""A network as a plan: operations, which tensors are stored and how, the borders around them, and where they
+lie in memory.
+"""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +21,9 @@ KNOWN = {*WEIGHTED, *ELEMENTWISE, MaxPool, SumPool, ArgMax, Concat}
 
 @dataclass(eq=False)
 class Plan:
-    """What is computed how. ``writes``: for every computed tensor the stored ones it is written to, with the channel there."""
+    """What is computed how. ``writes``: for every computed tensor the stored ones it is written to, with the
+    channel there.
+    """
 
     net: Network
     form: Form
@@ -31,7 +35,9 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """What the cost model expects for one image on one thread: kernels, and a third of a nanosecond a value for the rest."""
+        """What the cost model expects for one image on one thread: kernels, and a third of a nanosecond a
+        value for the rest.
+        """
         values = sum(kind.shape[0] * kind.shape[1] * kind.shape[2] for kind in self.net.types.values())
         return sum(choice.seconds for choice in self.choices.values()) + values * 0.3e-9
 
@@ -94,14 +100,25 @@ def _groups_behind(net: Network, node: Node | None) -> int:
 def plan_network(net: Network, form: Form, force: str = "") -> Plan:
     """The plan of a network for one form. ``force``: a kernel for every layer that has it (tests)."""
     layers, choices = _choices(net, form, force)
-    by_source = {source: {name for name, choice in choices.items() if choice.source == source} for source in Source}
+    by_source = {
+        source: {name for name, choice in choices.items() if choice.source == source} for source in Source
+    }
     operations = fuse(net, by_source[Source.WEIGHTED], by_source[Source.EXTERNAL])
     for operation in operations:  # a layer in an operation of 64 bits has no other kernel there
-        if operation.generic and operation.source and operation.name in choices and choices[operation.name].source != Source.WEIGHTED:
+        if (
+            operation.generic
+            and operation.source
+            and operation.name in choices
+            and choices[operation.name].source != Source.WEIGHTED
+        ):
             storage = choices[operation.name].storage
             if storage.kind == Kind.BITS:
-                storage = Storage(Kind.BYTES, table=tuple(layers[operation.name].levels_a.tolist()))  # type: ignore[union-attr]
-            choices[operation.name] = KernelChoice(Source.WEIGHTED, storage, {}, "64-bit sums", layers[operation.name].products * LONG * 1e-9)
+                levels = layers[operation.name].levels_a
+                assert levels is not None  # only piecewise layers have planes
+                storage = Storage(Kind.BYTES, table=tuple(levels.tolist()))
+            choices[operation.name] = KernelChoice(
+                Source.WEIGHTED, storage, {}, "64-bit sums", layers[operation.name].products * LONG * 1e-9
+            )
     plan = Plan(net, form, operations, layers, choices, {})
     _store(plan)
     return plan
@@ -124,7 +141,9 @@ def _store(plan: Plan) -> None:
         if operation.external:
             _want(plan, operation.name, plan.external_storage(operation.name), number).first = number
         if operation.source is not None and operation.name in plan.layers:
-            stored.border = [max(pair) for pair in zip(stored.border, plan.layers[operation.name].reach, strict=True)]
+            stored.border = [
+                max(pair) for pair in zip(stored.border, plan.layers[operation.name].reach, strict=True)
+            ]
         inside = set(operation.values)
         for node in operation.nodes:
             for name in node.inputs:
@@ -138,8 +157,12 @@ def _store(plan: Plan) -> None:
 def _load_image(plan: Plan, image: Stored) -> None:
     """An operation that loads the image, where it is wanted in another form than it comes in."""
     net = plan.net
-    wanted = [place for place in places_of(net)[net.input_name]
-              for stored in plan.stored.values() if stored.name == place.tensor and stored is not image]
+    wanted = [
+        place
+        for place in places_of(net)[net.input_name]
+        for stored in plan.stored.values()
+        if stored.name == place.tensor and stored is not image
+    ]
     if not wanted or any(operation.name == net.input_name for operation in plan.operations):
         return
     plan.operations.insert(0, Operation(net.input_name, net.input_name, None))
@@ -159,8 +182,12 @@ def _assign(plan: Plan, image: Stored) -> None:
         for name in operation.values:
             if operation.external or name in plan.writes or (name == operation.name and not operation.fresh):
                 continue  # written by another operation
-            found = [(stored, place) for place in places[name] for stored in by_name.get(place.tensor, ())
-                     if stored is not image and not stored.storage.own]
+            found = [
+                (stored, place)
+                for place in places[name]
+                for stored in by_name.get(place.tensor, ())
+                if stored is not image and not stored.storage.own
+            ]
             plan.writes[name] = found
             for stored, _ in found:
                 stored.first = min(stored.first, number)

@@ -1,4 +1,6 @@
-"""The structs of `kernels/program.h`: what a planned network looks like to the C++. Every field is an int64 or an address."""
+"""The structs of `kernels/program.h`: what a planned network looks like to the C++. Every field is an int64
+or an address.
+"""
 
 import ctypes
 from enum import IntEnum
@@ -21,17 +23,23 @@ class StepKind(IntEnum):
 class Source(IntEnum):
     """What fills a block before its steps."""
 
-    IMAGE, DOT_BYTES, DOT_HALVES, DOT_BITS, DEPTHWISE, LOAD, MAXIMUM, SUM, LARGEST, WEIGHTED, EXTERNAL = range(11)
+    IMAGE, DOT_BYTES, DOT_HALVES, DOT_BITS, DEPTHWISE, LOAD, MAXIMUM, SUM, LARGEST, WEIGHTED, EXTERNAL = (
+        range(11)
+    )
 
 
 def _fields(numbers: str, addresses: str = "") -> list[tuple[str, type]]:
-    return [(name, ctypes.c_int64) for name in numbers.split()] + [(name, ctypes.c_void_p) for name in addresses.split()]
+    return [(name, ctypes.c_int64) for name in numbers.split()] + [
+        (name, ctypes.c_void_p) for name in addresses.split()
+    ]
 
 
 class Tensor(ctypes.Structure):
     """Place and layout of a tensor in the memory of a thread."""
 
-    _fields_ = _fields("kind offset image row pixel plane top left bottom right height width channels zero planes")
+    _fields_ = _fields(
+        "kind offset image row pixel plane top left bottom right height width channels zero planes"
+    )
 
 
 class Step(ctypes.Structure):
@@ -50,8 +58,8 @@ class Op(ctypes.Structure):
     """A source and its steps."""
 
     _fields_ = _fields(
-        "source tensor height width channels groups outputs inputs stride_y stride_x pad_y pad_x kernel_y kernel_x dilation_y dilation_x"
-        " taps vectors planes outputs_first across_images wide_bytes pairs steps generic",
+        "source tensor height width channels groups outputs inputs stride_y stride_x pad_y pad_x kernel_y kernel_x"
+        " dilation_y dilation_x taps vectors planes outputs_first across_images wide_bytes pairs steps generic",
         "offsets weights start masks pair step call",
     )
 

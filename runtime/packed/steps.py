@@ -19,7 +19,9 @@ BUFFERS = 8  # of a block in the kernels
 
 
 class StepWriter:
-    """Writes the steps of one operation. Buffer 0 holds the source's values; the last one is for tables on the way to a store."""
+    """Writes the steps of one operation. Buffer 0 holds the source's values; the last one is for tables on
+    the way to a store.
+    """
 
     def __init__(self, emitter: "Emitter", operation: Operation, slots: np.ndarray):
         self.emitter, self.operation, self.slots = emitter, operation, slots
@@ -82,11 +84,21 @@ class StepWriter:
             a, b = multiplier, offset
         else:
             lanes = self.slots.shape[1]
-            halves = np.concatenate([np.arange(0, lanes, 2), np.arange(1, lanes, 2)])  # even lanes are multiplied first, then odd ones
+            halves = np.concatenate(
+                [np.arange(0, lanes, 2), np.arange(1, lanes, 2)]
+            )  # even lanes are multiplied first, then odd ones
             a = packing.by_slot(multiplier.astype(np.int32), self.slots)
             b = packing.by_slot(offset, self.slots)[:, halves]
-        self._step(StepKind.AFFINE, source=source, target=target, shift=node.shift, lo=node.lo, hi=node.hi,
-                   a=self.emitter.array(a), b=self.emitter.array(b))
+        self._step(
+            StepKind.AFFINE,
+            source=source,
+            target=target,
+            shift=node.shift,
+            lo=node.lo,
+            hi=node.hi,
+            a=self.emitter.array(a),
+            b=self.emitter.array(b),
+        )
 
     def _threshold(self, node: Threshold, source: int, target: int) -> None:
         limits, sign = node.thresholds.astype(np.int64), node.sign.astype(np.int64)
@@ -95,15 +107,26 @@ class StepWriter:
             kind = self.emitter.plan.net.types[node.inputs[0]]
             flip = sign[:, None] < 0
             low, high = np.where(flip, -kind.hi, kind.lo), np.where(flip, -kind.lo, kind.hi)
-            less_one = np.clip(limits - 1, low - 1, high).astype(np.int32)  # x >= t is x > t - 1; beyond the range nothing changes
+            less_one = np.clip(limits - 1, low - 1, high).astype(
+                np.int32
+            )  # x >= t is x > t - 1; beyond the range nothing changes
             a = packing.by_slot(less_one, self.slots).transpose(0, 2, 1)
             b = packing.by_slot(np.where(sign < 0, -1, 0).astype(np.int32), self.slots)
-        self._step(StepKind.THRESHOLD, source=source, target=target, count=limits.shape[1], a=self.emitter.array(a), b=self.emitter.array(b))
+        self._step(
+            StepKind.THRESHOLD,
+            source=source,
+            target=target,
+            count=limits.shape[1],
+            a=self.emitter.array(a),
+            b=self.emitter.array(b),
+        )
 
     def _table(self, levels: tuple[int, ...], source: int, target: int) -> None:
         entries = np.zeros(256, np.int32)  # whole, so that lanes without a channel read inside it
         entries[: min(256, len(levels))] = levels[:256]
-        self._step(StepKind.TABLE, source=source, target=target, count=len(levels), a=self.emitter.array(entries))
+        self._step(
+            StepKind.TABLE, source=source, target=target, count=len(levels), a=self.emitter.array(entries)
+        )
 
     def _store(self, name: str) -> None:
         """Writes a tensor wherever it is read from, itself or as a part of a concatenation."""
@@ -116,5 +139,13 @@ class StepWriter:
         if storage.table:
             self._table(storage.table, source, BUFFERS - 1)
             source = BUFFERS - 1
-        members = np.array(storage.members(), np.uint32) if storage.kind == Kind.BITS else np.zeros(0, np.uint32)
-        self._step(StepKind.STORE, source=source, tensor=self._number(stored), channel=channel, a=self.emitter.array(members))
+        members = (
+            np.array(storage.members(), np.uint32) if storage.kind == Kind.BITS else np.zeros(0, np.uint32)
+        )
+        self._step(
+            StepKind.STORE,
+            source=source,
+            tensor=self._number(stored),
+            channel=channel,
+            a=self.emitter.array(members),
+        )

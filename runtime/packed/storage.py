@@ -1,4 +1,6 @@
-"""How a tensor's numbers lie in memory: bytes, halves, words or bit planes, NHWC, and the byte that stands for zero."""
+"""How a tensor's numbers lie in memory: bytes, halves, words or bit planes, NHWC, and the byte that stands
+for zero.
+"""
 
 from dataclasses import dataclass, field
 
@@ -8,15 +10,21 @@ from fermatnet.runtime.packed.program import Kind
 
 __all__ = ["ELEMENT", "RESULT", "Storage", "Stored", "native", "within_words"]
 
-ELEMENT = {Kind.BYTES: 1, Kind.HALVES: 2, Kind.WORDS: 4, Kind.LONGS: 8, Kind.RESULT: 0}  # results lie in the caller's array
+ELEMENT = {
+    Kind.BYTES: 1,
+    Kind.HALVES: 2,
+    Kind.WORDS: 4,
+    Kind.LONGS: 8,
+    Kind.RESULT: 0,
+}  # results lie in the caller's array
 
 
 @dataclass(frozen=True)
 class Storage:
     """One way to store a tensor.
 
-    zero: BYTES hold value + zero; table: piece indices are stored as ``table[index]``, () as they are; planes: BITS, by piece index;
-    own: written by a function outside the kernels.
+    zero: BYTES hold value + zero; table: piece indices are stored as ``table[index]``, () as they are;
+    planes: BITS, by piece index; own: written by a function outside the kernels.
     """
 
     kind: Kind
@@ -40,7 +48,9 @@ RESULT = Storage(Kind.RESULT)
 
 @dataclass(eq=False)
 class Stored:
-    """A tensor in memory: border (top, left, bottom, right) around its map, the operations between which it lives."""
+    """A tensor in memory: border (top, left, bottom, right) around its map, the operations between which it
+    lives.
+    """
 
     name: str
     storage: Storage

@@ -13,7 +13,9 @@ __all__ = ["Weighted"]
 
 @dataclass(eq=False)
 class Weighted:
-    """weight int64 (O, C/group, kh, kw); bias int64 (O,); codes and levels where the layer is piecewise; types of both ends."""
+    """weight int64 (O, C/group, kh, kw); bias int64 (O,); codes and levels where the layer is piecewise;
+    types of both ends.
+    """
 
     name: str
     weight: np.ndarray
@@ -33,10 +35,13 @@ class Weighted:
         none = np.zeros(result.shape[0], np.int64)
         if isinstance(node, Dense):
             bias = node.bias.astype(np.int64) if node.bias.size else none
-            return Weighted(node.name, node.weight.astype(np.int64).reshape(-1, *source.shape), bias, source, result)
+            return Weighted(
+                node.name, node.weight.astype(np.int64).reshape(-1, *source.shape), bias, source, result
+            )
         place = (tuple(node.stride), tuple(node.pad), tuple(node.dilation), node.group)
         if isinstance(node, Conv):
-            return Weighted(node.name, node.weight.astype(np.int64), none, source, result, *place)  # type: ignore[arg-type]
+            weight = node.weight.astype(np.int64)
+            return Weighted(node.name, weight, none, source, result, *place)  # type: ignore[arg-type]
         weight = node.levels_w.astype(np.int64)[node.codes]
         levels_a = node.levels_a.astype(np.int64)[: source.hi + 1]
         return Weighted(node.name, weight, none, source, result, *place, levels_a)  # type: ignore[arg-type]
@@ -75,7 +80,11 @@ class Weighted:
         """How far windows reach beyond the map: top, left, bottom, right."""
         far = []
         for axis in range(2):
-            end = (self.result.shape[1 + axis] - 1) * self.stride[axis] - self.pad[axis] + self.dilation[axis] * (self.kernel[axis] - 1)
+            end = (
+                (self.result.shape[1 + axis] - 1) * self.stride[axis]
+                - self.pad[axis]
+                + self.dilation[axis] * (self.kernel[axis] - 1)
+            )
             far.append(max(0, end - (self.source.shape[1 + axis] - 1)))
         return self.pad[0], self.pad[1], far[0], far[1]
 

@@ -25,13 +25,18 @@ def test_compare():
             until = time.thread_time() + seconds
             while time.thread_time() < until:
                 pass
+
         return run
 
     times = runtime.compare({"a": call("a", 0.001), "b": call("b", 0.004)}, 1, 0.0)
     assert "".join(order) == "ab" + 5 * ("a" * runtime.IN_A_ROW + "b" * runtime.IN_A_ROW)
     assert 0.001 <= times["a"] < times["b"]
-    rows = runtime._rows("net", 2, 1, {"packed, x": times["a"], "packed, y": times["b"], "rival": 2 * times["a"]})
-    assert [row["times"] for row in rows][::2] == [1.0, 2.0] and rows[0]["us"] == pytest.approx(times["a"] / 2 * 1e6)
+    rows = runtime._rows(
+        "net", 2, 1, {"packed, x": times["a"], "packed, y": times["b"], "rival": 2 * times["a"]}
+    )
+    assert [row["times"] for row in rows][::2] == [1.0, 2.0] and rows[0]["us"] == pytest.approx(
+        times["a"] / 2 * 1e6
+    )
 
 
 def test_equality(monkeypatch):
@@ -43,7 +48,9 @@ def test_equality(monkeypatch):
 
 
 def test_rivals_compute_the_same_topology():
-    """torch's ways agree, and onnxruntime's fp32 form of the model with them, to rounding; its INT8 forms are near."""
+    """torch's ways agree, and onnxruntime's fp32 form of the model with them, to rounding; its INT8 forms are
+    near.
+    """
     shape = (1, 28, 28)
     model, images = twin("small-resnet", shape), random_images(shape, 8)
     wanted, last = (way().numpy() for way in runtime_rivals.torch_ways(model, images, False).values())

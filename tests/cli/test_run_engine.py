@@ -22,16 +22,31 @@ def files(tmp_path_factory):
     return folder, run(net, images)
 
 
-def fermatnet_run(folder, *words: str, **environment: str) -> tuple[subprocess.CompletedProcess, np.ndarray | None]:
-    command = [sys.executable, "-P", "-m", "fermatnet.cli", "run", str(folder / "net.onnx"), "--input", str(folder / "x.npy")]
+def fermatnet_run(
+    folder, *words: str, **environment: str
+) -> tuple[subprocess.CompletedProcess, np.ndarray | None]:
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "fermatnet.cli",
+        "run",
+        str(folder / "net.onnx"),
+        "--input",
+        str(folder / "x.npy"),
+    ]
     command += ["--output", str(folder / "y.npy"), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+    )
     found = np.load(folder / "y.npy") if done.returncode == 0 else None
     (folder / "y.npy").unlink(missing_ok=True)
     return done, found
 
 
-@pytest.mark.parametrize("words", [(), ("--engine", "reference"), ("--engine", "packed", "--threads", "2", "--batch", "2")])
+@pytest.mark.parametrize(
+    "words", [(), ("--engine", "reference"), ("--engine", "packed", "--threads", "2", "--batch", "2")]
+)
 def test_equal(files, words):
     folder, wanted = files
     done, found = fermatnet_run(folder, *words)
@@ -42,14 +57,20 @@ def test_equal(files, words):
 def test_explained(files):
     folder, _ = files
     done, _ = fermatnet_run(folder, "--explain")
-    assert "stem" in done.stdout and "threads" not in done.stdout.splitlines()[0] and done.stdout.splitlines()[0].startswith("form ")
+    assert (
+        "stem" in done.stdout
+        and "threads" not in done.stdout.splitlines()[0]
+        and done.stdout.splitlines()[0].startswith("form ")
+    )
 
 
 def test_no_compiler(files, tmp_path):
     folder, wanted = files
     done, found = fermatnet_run(folder, PATH="/nowhere", CXX="", FERMATNET_CACHE=str(tmp_path))
     assert done.returncode == 0 and np.array_equal(found, wanted)
-    assert done.stdout.splitlines()[0].startswith("note: the numpy reference runs instead of the packed engine: no C++ compiler")
+    assert done.stdout.splitlines()[0].startswith(
+        "note: the numpy reference runs instead of the packed engine: no C++ compiler"
+    )
 
 
 def test_no_such_engine(files):

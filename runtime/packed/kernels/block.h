@@ -1,16 +1,17 @@
-// A block: the values of a few neighbouring pixels and a few vectors of channels, in memory that stays in the first cache.
+// A block: the values of a few neighbouring pixels and a few vectors of channels, in memory that stays in the
+// first cache.
 #pragma once
 
 namespace FORM {
 
 constexpr int MOST_PIXELS = 16, MOST_VECTORS = 4, BUFFERS = 8;
-constexpr int PITCH = MOST_VECTORS * LANES;            // int32 from one pixel of a block to the next
+constexpr int PITCH = MOST_VECTORS * LANES;  // int32 from one pixel of a block to the next
 constexpr int BUFFER = MOST_PIXELS * PITCH;
 
-struct Place {                                         // of a block in the result
-    int64_t image, y, x;                               // its first pixel
+struct Place {            // of a block in the result
+    int64_t image, y, x;  // its first pixel
     int64_t pixels, vectors;
-    int64_t slot, channel, end;                        // first vector's slot and channel; channels end before `end`
+    int64_t slot, channel, end;  // first vector's slot and channel; channels end before `end`
 };
 
 // Address of channel `channel` of a pixel, and the step to the block's next pixel.
@@ -27,7 +28,8 @@ inline V fetch(const Tensor &t, const uint8_t *pixel, int64_t channel) {
     }
 }
 
-inline void store_planes(const Tensor &t, uint8_t *pixel, int64_t channel, const uint32_t *members, V x, int64_t n) {
+inline void store_planes(const Tensor &t, uint8_t *pixel, int64_t channel, const uint32_t *members, V x,
+                         int64_t n) {
     uint32_t valid = n >= LANES ? ~0u >> (32 - LANES) : (1u << n) - 1;
     for (int64_t j = 0; j < t.planes; j++) {
         uint32_t bits = member_bits(x, members[j]) & valid;
@@ -35,15 +37,16 @@ inline void store_planes(const Tensor &t, uint8_t *pixel, int64_t channel, const
     }
 }
 
-inline void store_result(const Job &job, const Op &op, const Tensor &t, const Place &at, int64_t channel, int64_t p, const int32_t *x,
-                         int64_t n) {
+inline void store_result(const Job &job, const Op &op, const Tensor &t, const Place &at, int64_t channel,
+                         int64_t p, const int32_t *x, int64_t n) {
     int64_t image = at.image + (op.across_images ? p : 0), column = at.x + (op.across_images ? 0 : p);
     int64_t *out = job.output + image * job.program->results + (channel * t.height + at.y) * t.width + column;
     for (int64_t l = 0; l < n; l++) out[l * t.height * t.width] = x[l];
 }
 
 // Values of one vector of channels to its place in a tensor, pixel after pixel.
-inline void store_vector(const Job &job, const Op &op, const Step &s, const Place &at, int64_t v, const int32_t *x) {
+inline void store_vector(const Job &job, const Op &op, const Step &s, const Place &at, int64_t v,
+                         const int32_t *x) {
     const Tensor &t = job.program->tensor[s.tensor];
     int64_t channel = at.channel + v * LANES, n = at.end - channel < LANES ? at.end - channel : LANES;
     channel += s.channel;
@@ -56,14 +59,17 @@ inline void store_vector(const Job &job, const Op &op, const Step &s, const Plac
     switch (t.kind) {
     case BYTES: {
         V shift = set1((int32_t)t.zero);
-        for (int64_t p = 0; p < at.pixels; p++, pixel += step, x += PITCH) store_bytes(pixel + channel, add(load(x), shift), n);
+        for (int64_t p = 0; p < at.pixels; p++, pixel += step, x += PITCH)
+            store_bytes(pixel + channel, add(load(x), shift), n);
         break;
     }
     case HALVES:
-        for (int64_t p = 0; p < at.pixels; p++, pixel += step, x += PITCH) store_halves((int16_t *)pixel + channel, load(x), n);
+        for (int64_t p = 0; p < at.pixels; p++, pixel += step, x += PITCH)
+            store_halves((int16_t *)pixel + channel, load(x), n);
         break;
     case WORDS:
-        for (int64_t p = 0; p < at.pixels; p++, pixel += step, x += PITCH) store_words((int32_t *)pixel + channel, load(x), n);
+        for (int64_t p = 0; p < at.pixels; p++, pixel += step, x += PITCH)
+            store_words((int32_t *)pixel + channel, load(x), n);
         break;
     default:
         for (int64_t p = 0; p < at.pixels; p++, pixel += step, x += PITCH)
@@ -71,7 +77,8 @@ inline void store_vector(const Job &job, const Op &op, const Step &s, const Plac
     }
 }
 
-inline void fetch_vector(const Job &job, const Op &op, const Step &s, const Place &at, int64_t v, int32_t *x) {
+inline void fetch_vector(const Job &job, const Op &op, const Step &s, const Place &at, int64_t v,
+                         int32_t *x) {
     const Tensor &t = job.program->tensor[s.tensor];
     const uint8_t *pixel = address(job, t, at.image, at.y, at.x);
     int64_t step = next_pixel(op, t), channel = at.channel + v * LANES + s.channel;

@@ -1,7 +1,8 @@
-// Convolutions and dense layers: a register block of PIXELS x VECTORS accumulators, one lane an output channel.
+// Convolutions and dense layers: a register block of PIXELS x VECTORS accumulators, one lane an output
+// channel.
 //
-// Pixels lie at equal steps, so a tap is one address; four bytes of a pixel (four activations, two halves or 32 bits of a plane)
-// are spread over a vector and meet the weights of its outputs. No window is ever copied.
+// Pixels lie at equal steps, so a tap is one address; four bytes of a pixel (four activations, two halves or
+// 32 bits of a plane) are spread over a vector and meet the weights of its outputs. No window is ever copied.
 #pragma once
 #include "steps.h"
 
@@ -18,18 +19,22 @@ template <Product KIND> inline V multiply_add(V sum, V x, V w) {
 
 // Adds the taps [first, last) of a block to `sum`.
 template <Product KIND, int PIXELS, int VECTORS>
-inline void taps(V (&sum)[PIXELS][VECTORS], const uint8_t *x, int64_t step, const int32_t *offsets, const uint8_t *w, int64_t first, int64_t last) {
-    int64_t s1 = step, s3 = 3 * step, s5 = 5 * step, s7 = 7 * step, s9 = 9 * step, s11 = 11 * step, s13 = 13 * step;
+inline void taps(V (&sum)[PIXELS][VECTORS], const uint8_t *x, int64_t step, const int32_t *offsets,
+                 const uint8_t *w, int64_t first, int64_t last) {
+    int64_t s1 = step, s3 = 3 * step, s5 = 5 * step, s7 = 7 * step, s9 = 9 * step, s11 = 11 * step,
+            s13 = 13 * step;
     for (int64_t k = first; k < last; k++) {
         const uint8_t *at = x + offsets[k];
         V weight[VECTORS];
         for (int v = 0; v < VECTORS; v++) weight[v] = load(w + (k * VECTORS + v) * (LANES * 4));
-        // odd multiples of the step and the address modes' 2, 4, 8 reach 14 pixels with few registers; hide them from hoisting
+        // odd multiples of the step and the address modes' 2, 4, 8 reach 14 pixels with few registers; hide
+        // them from hoisting
         asm("" : "+r"(s1));
         if (PIXELS > 3) asm("" : "+r"(s3));
         if (PIXELS > 5) asm("" : "+r"(s5));
         if (PIXELS > 7) asm("" : "+r"(s7));
-        const int64_t far[16] = {0, s1, 2 * s1, s3, 4 * s1, s5, 2 * s3, s7, 8 * s1, s9, 2 * s5, s11, 4 * s3, s13, 2 * s7, 0};
+        const int64_t far[16] = {0,      s1, 2 * s1, s3,  4 * s1, s5,  2 * s3, s7,
+                                 8 * s1, s9, 2 * s5, s11, 4 * s3, s13, 2 * s7, 0};
 #pragma GCC unroll 16
         for (int p = 0; p < PIXELS; p++) {
             V value = spread(at + far[p]);
@@ -39,8 +44,8 @@ inline void taps(V (&sum)[PIXELS][VECTORS], const uint8_t *x, int64_t step, cons
     }
 }
 
-template <Product KIND, int PIXELS, int VECTORS>
-void dot(const Op &op, const uint8_t *x, int64_t step, const uint8_t *w, const int32_t *start, int32_t *block) {
+template <Product KIND, int PIXELS, int VECTORS> void
+dot(const Op &op, const uint8_t *x, int64_t step, const uint8_t *w, const int32_t *start, int32_t *block) {
     V sum[PIXELS][VECTORS];
     for (int p = 0; p < PIXELS; p++)
         for (int v = 0; v < VECTORS; v++) sum[p][v] = load(start + v * LANES);
@@ -50,8 +55,8 @@ void dot(const Op &op, const uint8_t *x, int64_t step, const uint8_t *w, const i
 }
 
 // Adds factor * popcount(weight plane AND activation plane) to a block.
-template <Product KIND, int PIXELS, int VECTORS>
-void dot_plane(const Op &op, const uint8_t *x, int64_t step, const uint8_t *w, int32_t factor, int32_t *block) {
+template <Product KIND, int PIXELS, int VECTORS> void
+dot_plane(const Op &op, const uint8_t *x, int64_t step, const uint8_t *w, int32_t factor, int32_t *block) {
     V total[PIXELS][VECTORS];
     for (int p = 0; p < PIXELS; p++)
         for (int v = 0; v < VECTORS; v++) total[p][v] = zero();
@@ -76,11 +81,15 @@ using DotPlane = void (*)(const Op &, const uint8_t *, int64_t, const uint8_t *,
 
 template <Product KIND, int PIXELS, int VECTORS> constexpr auto kernel() {
     if constexpr (PIXELS > 0 && VECTORS > 0 && PIXELS <= SHAPE.pixels[VECTORS]) {
-        if constexpr (KIND == BIT) return DotPlane(dot_plane<KIND, PIXELS, VECTORS>);
-        else return Dot(dot<KIND, PIXELS, VECTORS>);
+        if constexpr (KIND == BIT)
+            return DotPlane(dot_plane<KIND, PIXELS, VECTORS>);
+        else
+            return Dot(dot<KIND, PIXELS, VECTORS>);
     } else {
-        if constexpr (KIND == BIT) return DotPlane(nullptr);
-        else return Dot(nullptr);
+        if constexpr (KIND == BIT)
+            return DotPlane(nullptr);
+        else
+            return Dot(nullptr);
     }
 }
 template <Product KIND, int VECTORS, size_t... P> constexpr auto kernels(std::index_sequence<P...>) {
@@ -89,12 +98,14 @@ template <Product KIND, int VECTORS, size_t... P> constexpr auto kernels(std::in
 // kernel by vectors, then by pixels
 template <Product KIND> inline auto choose(int64_t vectors, int64_t pixels) {
     constexpr auto all = std::make_index_sequence<MOST_PIXELS>();
-    static constexpr std::array table = {kernels<KIND, 1>(all), kernels<KIND, 2>(all), kernels<KIND, 3>(all), kernels<KIND, 4>(all)};
+    static constexpr std::array table = {kernels<KIND, 1>(all), kernels<KIND, 2>(all), kernels<KIND, 3>(all),
+                                         kernels<KIND, 4>(all)};
     return table[vectors - 1][pixels];
 }
 
 // Bits of the whole window: one number a pixel, the same for all outputs.
-inline void add_window_bits(const Op &op, const uint8_t *x, int64_t step, int32_t factor, const Place &at, int32_t *block) {
+inline void add_window_bits(const Op &op, const uint8_t *x, int64_t step, int32_t factor, const Place &at,
+                            int32_t *block) {
     for (int64_t p = 0; p < at.pixels; p++, x += step) {
         int32_t bits = 0;
         for (int64_t k = 0; k < op.taps; k++) {
@@ -110,17 +121,20 @@ inline void add_window_bits(const Op &op, const uint8_t *x, int64_t step, int32_
     }
 }
 
-inline void dot_bits(const Op &op, const Tensor &in, const uint8_t *x, int64_t step, const uint8_t *w, const int32_t *start,
-                     const Place &at, int32_t *block) {
+inline void dot_bits(const Op &op, const Tensor &in, const uint8_t *x, int64_t step, const uint8_t *w,
+                     const int32_t *start, const Place &at, int32_t *block) {
     for (int64_t p = 0; p < at.pixels; p++)
-        for (int64_t v = 0; v < at.vectors; v++) store(block + p * PITCH + v * LANES, load(start + v * LANES));
+        for (int64_t v = 0; v < at.vectors; v++)
+            store(block + p * PITCH + v * LANES, load(start + v * LANES));
     int64_t plane = op.taps * at.vectors * LANES * 4;
     DotPlane kernel = choose<BIT>(at.vectors, at.pixels);
     for (int64_t i = 0; i < op.pairs; i++) {
         const Pair &pair = op.pair[i];
         const uint8_t *from = x + pair.activation * in.plane;
-        if (pair.weight < 0) add_window_bits(op, from, step, (int32_t)pair.factor, at, block);
-        else kernel(op, from, step, w + pair.weight * plane, (int32_t)pair.factor, block);
+        if (pair.weight < 0)
+            add_window_bits(op, from, step, (int32_t)pair.factor, at, block);
+        else
+            kernel(op, from, step, w + pair.weight * plane, (int32_t)pair.factor, block);
     }
 }
 

@@ -15,8 +15,9 @@ extern const Form packed_form_avx2, packed_form_avx512;
 static bool usable(int64_t i) {
     __builtin_cpu_init();
     if (i == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-               __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq");
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni") &&
+               __builtin_cpu_supports("avx512vpopcntdq");
     return i != 1 || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt"));
 }
 static const Form *const FORMS[] = {&packed_form_avx512, &packed_form_avx2, &packed_form_portable};
@@ -54,7 +55,7 @@ struct Barrier {
 struct Session {
     const Program *program;
     const Form *form;
-    std::vector<uint8_t *> memory;         // of each thread
+    std::vector<uint8_t *> memory;  // of each thread
     std::vector<std::thread> workers;
     std::mutex mutex;
     std::condition_variable wake, done;
@@ -69,7 +70,8 @@ struct Session {
     int64_t threads() const { return (int64_t)memory.size(); }
 
     Job job(int64_t thread, int64_t first, int64_t count) const {
-        return {program, memory[thread], input + first * program->image_bytes, output + first * program->results, count};
+        return {program, memory[thread], input + first * program->image_bytes,
+                output + first * program->results, count};
     }
 
     // Whole images: each thread takes the next few.
@@ -79,7 +81,9 @@ struct Session {
             for (int64_t i = 0; i < program->ops; i++) run_op(mine, program->op[i]);
         }
     }
-    void run_op(const Job &mine, const Op &op) { form->execute(mine, op, 0, op.across_images ? 1 : mine.images * op.height); }
+    void run_op(const Job &mine, const Op &op) {
+        form->execute(mine, op, 0, op.across_images ? 1 : mine.images * op.height);
+    }
 
     // Fewer images than threads: the rows of each operation are shared out, in the first thread's memory.
     void take_rows(int64_t thread) {
@@ -94,8 +98,10 @@ struct Session {
     }
 
     void share(int64_t thread) {
-        if (images < threads()) take_rows(thread);
-        else take_images(thread);
+        if (images < threads())
+            take_rows(thread);
+        else
+            take_images(thread);
     }
 
     void work(int64_t thread) {
@@ -163,7 +169,9 @@ Session *packed_open(const Program *program, int64_t form, int64_t threads) {
     return s;
 }
 
-void packed_run(Session *s, const uint8_t *images, int64_t count, int64_t *results) { s->run(images, count, results); }
+void packed_run(Session *s, const uint8_t *images, int64_t count, int64_t *results) {
+    s->run(images, count, results);
+}
 
 // Seconds of each operation, one thread, the first chunk of images.
 void packed_profile(Session *s, const uint8_t *images, int64_t count, int64_t *results, double *seconds) {

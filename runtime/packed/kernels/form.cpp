@@ -19,7 +19,8 @@
 
 namespace FORM {
 
-static void run_rows(const Job &job, const Op &op, int64_t group, int64_t vector, int64_t vectors, int64_t first, int64_t last) {
+static void run_rows(const Job &job, const Op &op, int64_t group, int64_t vector, int64_t vectors,
+                     int64_t first, int64_t last) {
     alignas(64) int32_t buffers[BUFFERS * BUFFER];
     int64_t slots = (op.outputs + LANES - 1) / LANES;
     Place at = {};
@@ -42,7 +43,8 @@ static void execute(const Job &job, const Op &op, int64_t first, int64_t last) {
     for (int64_t row = first; row < last; row += at_once)
         for (int64_t group = 0; group < op.groups; group++)
             for (int64_t v = 0; v < slots; v += op.vectors)
-                run_rows(job, op, group, v, slots - v < op.vectors ? slots - v : op.vectors, row, row + at_once);
+                run_rows(job, op, group, v, slots - v < op.vectors ? slots - v : op.vectors, row,
+                         row + at_once);
 }
 
 #define STRING_(x) #x

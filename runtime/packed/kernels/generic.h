@@ -48,7 +48,8 @@ inline void put(const Job &job, const Step &s, const Pixel &at, int64_t c, int64
 
 inline int64_t weighted(const Job &job, const Op &op, const Pixel &at, int64_t c) {
     const Tensor &in = job.program->tensor[op.tensor];
-    const uint8_t *x = address(job, in, {at.image, at.y * op.stride_y - op.pad_y, at.x * op.stride_x - op.pad_x});
+    const uint8_t *x =
+        address(job, in, {at.image, at.y * op.stride_y - op.pad_y, at.x * op.stride_x - op.pad_x});
     const int32_t *w = (const int32_t *)op.weights + c * op.taps * op.inputs;
     int64_t sum = ((const int64_t *)op.start)[c], first = c / op.outputs * op.inputs;
     for (int64_t k = 0; k < op.taps; k++)
@@ -80,7 +81,8 @@ inline int64_t largest(const Job &job, const Op &op, const Pixel &at) {
 inline int64_t source(const Job &job, const Op &op, const Pixel &at, int64_t c) {
     switch (op.source) {
     case WEIGHTED: return weighted(job, op, at, c);
-    case LOAD: return value(job.program->tensor[op.tensor], address(job, job.program->tensor[op.tensor], at), c);
+    case LOAD:
+        return value(job.program->tensor[op.tensor], address(job, job.program->tensor[op.tensor], at), c);
     case LARGEST: return largest(job, op, at);
     default: return pooled(job, op, at, c);
     }
@@ -89,7 +91,9 @@ inline int64_t source(const Job &job, const Op &op, const Pixel &at, int64_t c) 
 inline void step(const Job &job, const Step &s, const Pixel &at, int64_t c, int64_t *buffer) {
     int64_t x = buffer[s.source], &y = buffer[s.target];
     switch (s.kind) {
-    case AFFINE: y = std::clamp((x * ((const int64_t *)s.a)[c] + ((const int64_t *)s.b)[c]) >> s.shift, s.lo, s.hi); return;
+    case AFFINE:
+        y = std::clamp((x * ((const int64_t *)s.a)[c] + ((const int64_t *)s.b)[c]) >> s.shift, s.lo, s.hi);
+        return;
     case THRESHOLD: {
         const int64_t *limits = (const int64_t *)s.a + c * s.count, signedx = x * ((const int64_t *)s.b)[c];
         y = std::upper_bound(limits, limits + s.count, signedx) - limits;

@@ -6,7 +6,7 @@ namespace FORM {
 
 constexpr int LANES = 16;
 constexpr Shape SHAPE = {LANES, 4, {0, 14, 12, 8, 6}};
-constexpr int COUNT_RUN = 1 << 30;         // bit counts are whole words: never flushed early
+constexpr int COUNT_RUN = 1 << 30;  // bit counts are whole words: never flushed early
 using V = __m512i;
 
 inline __mmask16 head(int64_t n) { return n >= LANES ? 0xffff : (1u << n) - 1; }
@@ -44,10 +44,13 @@ inline V affine(V x, const int32_t *m, const int64_t *o, int64_t shift, V lo, V 
     return smaller(larger(both, lo), hi);
 }
 inline V look_up(V index, const int32_t *table, int64_t count) {
-    return count <= 16 ? _mm512_permutexvar_epi32(index, load(table)) : _mm512_i32gather_epi32(_mm512_and_si512(index, set1(255)), table, 4);
+    return count <= 16 ? _mm512_permutexvar_epi32(index, load(table))
+                       : _mm512_i32gather_epi32(_mm512_and_si512(index, set1(255)), table, 4);
 }
 inline V load_bytes(const uint8_t *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)); }
-inline V load_halves(const int16_t *p) { return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
+inline V load_halves(const int16_t *p) {
+    return _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p));
+}
 inline void store_bytes(uint8_t *p, V x, int64_t n) {
     if (n >= LANES) return _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x));
     _mm_mask_storeu_epi8(p, head(n), _mm512_cvtepi32_epi8(x));

@@ -1,4 +1,5 @@
-// 8 lanes as two registers of 4: NEON with the dot product of ARMv8.2 (the unsigned byte is made signed where it must be).
+// 8 lanes as two registers of 4: NEON with the dot product of ARMv8.2 (the unsigned byte is made signed where
+// it must be).
 #pragma once
 #include <arm_neon.h>
 
@@ -6,7 +7,7 @@ namespace FORM {
 
 constexpr int LANES = 8;
 constexpr Shape SHAPE = {LANES, 2, {0, 8, 4, 0, 0}};
-constexpr int COUNT_RUN = 31;              // 31 words of at most 8 bits a byte stay below 256
+constexpr int COUNT_RUN = 31;  // 31 words of at most 8 bits a byte stay below 256
 struct V {
     int32x4_t a, b;
 };
@@ -32,9 +33,13 @@ inline V flip(V x, V mask) { return {flip4(x.a, mask.a), flip4(x.b, mask.b)}; }
 inline int32x4_t count4(int32x4_t count, int32x4_t x, int32x4_t limit) {
     return vsubq_s32(count, vreinterpretq_s32_u32(vcgtq_s32(x, limit)));
 }
-inline V count_greater(V count, V x, V limit) { return {count4(count.a, x.a, limit.a), count4(count.b, x.b, limit.b)}; }
+inline V count_greater(V count, V x, V limit) {
+    return {count4(count.a, x.a, limit.a), count4(count.b, x.b, limit.b)};
+}
 
-inline int32x4_t dot4(int32x4_t sum, int32x4_t x, int32x4_t w) { return vdotq_s32(sum, vreinterpretq_s8_s32(x), vreinterpretq_s8_s32(w)); }
+inline int32x4_t dot4(int32x4_t sum, int32x4_t x, int32x4_t w) {
+    return vdotq_s32(sum, vreinterpretq_s8_s32(x), vreinterpretq_s8_s32(w));
+}
 // above 127: x w = (x - 128) w + 127 w + w
 inline int32x4_t dot4_wide(int32x4_t sum, int32x4_t x, int32x4_t w) {
     int8x16_t bytes = vreinterpretq_s8_s32(w);
@@ -42,8 +47,10 @@ inline int32x4_t dot4_wide(int32x4_t sum, int32x4_t x, int32x4_t w) {
     return vdotq_s32(vdotq_s32(sum, vdupq_n_s8(127), bytes), vdupq_n_s8(1), bytes);
 }
 template <bool WIDE> inline V dot_bytes(V sum, V x, V w) {
-    if constexpr (WIDE) return {dot4_wide(sum.a, x.a, w.a), dot4_wide(sum.b, x.b, w.b)};
-    else return {dot4(sum.a, x.a, w.a), dot4(sum.b, x.b, w.b)};
+    if constexpr (WIDE)
+        return {dot4_wide(sum.a, x.a, w.a), dot4_wide(sum.b, x.b, w.b)};
+    else
+        return {dot4(sum.a, x.a, w.a), dot4(sum.b, x.b, w.b)};
 }
 inline int32x4_t halves4(int32x4_t x, int32x4_t w) {
     int16x8_t xs = vreinterpretq_s16_s32(x), ws = vreinterpretq_s16_s32(w);
@@ -64,7 +71,8 @@ inline V flush_bits(V sum, V counts) { return {flush4(sum.a, counts.a), flush4(s
 inline V affine(V x, const int32_t *m, const int64_t *o, int64_t shift, V lo, V hi) {
     int32_t in[LANES], out[LANES];
     store(in, x);
-    for (int l = 0; l < LANES; l++) out[l] = (int32_t)(((int64_t)in[l] * m[l] + o[(l & 1) * (LANES / 2) + l / 2]) >> shift);
+    for (int l = 0; l < LANES; l++)
+        out[l] = (int32_t)(((int64_t)in[l] * m[l] + o[(l & 1) * (LANES / 2) + l / 2]) >> shift);
     return smaller(larger(load(out), lo), hi);
 }
 inline V look_up(V index, const int32_t *table, int64_t) {

@@ -5,7 +5,7 @@ namespace FORM {
 
 constexpr int LANES = 8;
 constexpr Shape SHAPE = {LANES, 1, {0, 2, 0, 0, 0}};
-constexpr int COUNT_RUN = 31;              // 31 words of at most 8 bits a byte stay below 256
+constexpr int COUNT_RUN = 31;  // 31 words of at most 8 bits a byte stay below 256
 typedef int32_t V __attribute__((vector_size(32)));
 typedef uint32_t U __attribute__((vector_size(32)));
 typedef int16_t H __attribute__((vector_size(32)));
@@ -37,7 +37,9 @@ template <bool WIDE> inline V dot_bytes(V sum, V x, V w) {
     return add(sum, add(pair_sum(even), pair_sum(odd)));
 }
 inline V low_half(V x) { return (V)((U)x << 16) >> 16; }
-inline V product_halves(V x, V w) { return add(multiply(low_half(x), low_half(w)), multiply(x >> 16, w >> 16)); }
+inline V product_halves(V x, V w) {
+    return add(multiply(low_half(x), low_half(w)), multiply(x >> 16, w >> 16));
+}
 inline V dot_halves(V sum, V x, V w) { return add(sum, product_halves(x, w)); }
 inline V count_bits(V sum, V x, V w) {  // counts of bytes, by halves
     U b = (U)(x & w);

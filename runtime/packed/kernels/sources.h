@@ -1,10 +1,12 @@
-// Where the values of blocks come from: convolutions, pooling, tensors; and how the rows of an operation are cut into blocks.
+// Where the values of blocks come from: convolutions, pooling, tensors; and how the rows of an operation are
+// cut into blocks.
 #pragma once
 #include "dot.h"
 
 namespace FORM {
 
-// Window of the block's first pixel (its padding lies in the tensor's border), and the step to the next one's.
+// Window of the block's first pixel (its padding lies in the tensor's border), and the step to the next
+// one's.
 inline const uint8_t *window(const Job &job, const Op &op, const Tensor &in, const Place &at, int64_t &step) {
     step = op.across_images ? in.image : op.stride_x * in.pixel;
     return address(job, in, at.image, at.y * op.stride_y - op.pad_y, at.x * op.stride_x - op.pad_x);
@@ -19,11 +21,13 @@ inline void dot_block(const Job &job, const Op &op, const Place &at, int32_t *bl
     const int32_t *start = (const int32_t *)op.start + at.slot * LANES;
     if (op.source == DOT_BITS) return dot_bits(op, in, x, step, w, start, at, block);
     if (op.source == DOT_HALVES) return choose<HALF>(at.vectors, at.pixels)(op, x, step, w, start, block);
-    auto kernel = op.wide_bytes ? choose<WIDE_BYTE>(at.vectors, at.pixels) : choose<BYTE>(at.vectors, at.pixels);
+    auto kernel =
+        op.wide_bytes ? choose<WIDE_BYTE>(at.vectors, at.pixels) : choose<BYTE>(at.vectors, at.pixels);
     kernel(op, x, step, w, start, block);
 }
 
-// One weight a channel and tap; products of 16 bits. Stored bytes carry their zero, which `start` takes off again.
+// One weight a channel and tap; products of 16 bits. Stored bytes carry their zero, which `start` takes off
+// again.
 inline void depthwise_block(const Job &job, const Op &op, const Place &at, int32_t *block) {
     const Tensor &in = job.program->tensor[op.tensor];
     int64_t step;
@@ -36,7 +40,8 @@ inline void depthwise_block(const Job &job, const Op &op, const Place &at, int32
             V sum = start;
             for (int64_t k = 0; k < op.taps; k++) {
                 const uint8_t *pixel = x + p * step + op.offsets[k];
-                V value = in.kind == BYTES ? load_bytes(pixel + channel) : load_halves((const int16_t *)pixel + channel);
+                V value = in.kind == BYTES ? load_bytes(pixel + channel)
+                                           : load_halves((const int16_t *)pixel + channel);
                 sum = add(sum, product_halves(value, load(w + k * LANES * 4)));
             }
             store(block + p * PITCH + v * LANES, sum);
@@ -47,7 +52,8 @@ inline void depthwise_block(const Job &job, const Op &op, const Place &at, int32
 // Rows and columns of a pooling window that lie on the map.
 struct Span {
     int64_t first, last;
-    Span(int64_t start, int64_t size, int64_t limit) : first(start < 0 ? 0 : start), last(start + size > limit ? limit : start + size) {}
+    Span(int64_t start, int64_t size, int64_t limit)
+        : first(start < 0 ? 0 : start), last(start + size > limit ? limit : start + size) {}
 };
 
 template <bool MAX> inline void pool_block(const Job &job, const Op &op, const Place &at, int32_t *block) {

@@ -1,4 +1,5 @@
-// Every operation of a form's vectors against plain integers, on random and extreme values; prints the number of values compared.
+// Every operation of a form's vectors against plain integers, on random and extreme values; prints the number
+// of values compared.
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -38,7 +39,9 @@ static int32_t lane(V x, int l) {
 }
 struct Values {
     int32_t v[LANES];
-    Values(int64_t size) { for (auto &x : v) x = number(size); }
+    Values(int64_t size) {
+        for (auto &x : v) x = number(size);
+    }
 };
 
 template <bool WIDE> static void dots(int most) {
@@ -59,7 +62,8 @@ static void halves() {
     for (auto &h : x) h = (int16_t)(random_bits() % 5 ? number(32767) : -32768);
     for (auto &h : w) h = (int16_t)number(32767);
     Values sum(1 << 20);
-    V found = dot_halves(load(sum.v), spread((uint8_t *)x), load(w)), product = product_halves(spread((uint8_t *)x), load(w));
+    V found = dot_halves(load(sum.v), spread((uint8_t *)x), load(w)),
+      product = product_halves(spread((uint8_t *)x), load(w));
     for (int l = 0; l < LANES; l++) {
         int64_t wanted = (int64_t)x[0] * w[2 * l] + (int64_t)x[1] * w[2 * l + 1];
         same("dot_halves", lane(found, l), (int32_t)(sum.v[l] + wanted));
@@ -84,7 +88,8 @@ static void affines() {
     Values x(0x7fffffff), m(131071);
     int64_t offset[LANES], shift = random_bits() % 41, limit = 1ll << (random_bits() % 61);
     for (auto &o : offset) o = (int64_t)(random_bits() % (2 * limit)) - limit;
-    for (int l = 0; l < LANES; l++) {  // results fit 32 bits, as the planner has proven before it takes this kernel
+    for (int l = 0; l < LANES;
+         l++) {  // results fit 32 bits, as the planner has proven before it takes this kernel
         int64_t &o = offset[(l & 1) * (LANES / 2) + l / 2], result = ((int64_t)x.v[l] * m.v[l] + o) >> shift;
         if (result > INT32_MAX || result < INT32_MIN) x.v[l] %= 1000, m.v[l] %= 1000, o %= 1000000;
     }
@@ -108,7 +113,8 @@ static void elementwise() {
         same("count_greater", lane(greater, l), count.v[l] + (x.v[l] > y.v[l]));
     }
 }
-template <class T, class Load, class Store> static void narrow(const char *what, int64_t lo, int64_t hi, Load get, Store put) {
+template <class T, class Load, class Store>
+static void narrow(const char *what, int64_t lo, int64_t hi, Load get, Store put) {
     T from[LANES], to[LANES + 4];
     int64_t n = 1 + random_bits() % (LANES + 2);
     for (auto &x : from) x = (T)(lo + (int64_t)(random_bits() % (uint64_t)(hi - lo + 1)));

@@ -1,4 +1,6 @@
-"""Building: without a compiler the reference runs and says so; refusals are one line; a library is built once."""
+"""Building: without a compiler the reference runs and says so; refusals are one line; a library is built
+once.
+"""
 
 import os
 import subprocess
@@ -36,7 +38,9 @@ print(sorted({"torch", "fermatnet.hw", "amaranth"} & set(sys.modules)))
 
 def python(tmp_path, **environment: str) -> list[str]:
     given = {**os.environ, "FERMATNET_CACHE": str(tmp_path), **environment}
-    return subprocess.run([sys.executable, "-P", "-c", CODE], env=given, capture_output=True, text=True, check=True).stdout.splitlines()
+    return subprocess.run(
+        [sys.executable, "-P", "-c", CODE], env=given, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
 
 
 def test_no_compiler(tmp_path):
@@ -65,15 +69,23 @@ def test_built_once():
 
 
 def test_a_layer_without_a_kernel():
-    """A kind of layer that only the reference knows: it runs, with the reason; a form that was asked for is refused."""
+    """A kind of layer that only the reference knows: it runs, with the reason; a form that was asked for is
+    refused.
+    """
+
     class Strange(Dense):
         pass
 
     net = Network([Dense("d", ("image",), np.ones((2, 4), np.int64))], (1, 2, 2))
     net.nodes[0].__class__ = Strange
     engine = Engine(net)
-    assert engine.form == "numpy" and engine.note.endswith("layer 'd' is a Strange, which has no packed kernel")
-    with pytest.raises(InputError, match=r"^the form 'portable' cannot run here: layer 'd' is a Strange, which has no packed kernel$"):
+    assert engine.form == "numpy" and engine.note.endswith(
+        "layer 'd' is a Strange, which has no packed kernel"
+    )
+    with pytest.raises(
+        InputError,
+        match=r"^the form 'portable' cannot run here: layer 'd' is a Strange, which has no packed kernel$",
+    ):
         Engine(net, form="portable")
 
 
@@ -86,21 +98,33 @@ def test_numpy_form():
         engine.profile(nets.images(net))
 
 
-@pytest.mark.parametrize(("images", "message"), [
-    (np.zeros((1, 1, 8, 8)), "images must be uint8, not float64"),
-    (np.zeros((1, 8, 8), np.uint8), r"images must have shape \(n, 1, 8, 8\) with n at least 1, not \(1, 8, 8\)"),
-    (np.zeros((0, 1, 8, 8), np.uint8), r"with n at least 1, not \(0, 1, 8, 8\)"),
-    (np.full((1, 1, 8, 8), 17, np.uint8), r"pixels must lie within 0..16, not 17..17"),
-    ([[0]], "images must be uint8, not list")])
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((1, 1, 8, 8)), "images must be uint8, not float64"),
+        (
+            np.zeros((1, 8, 8), np.uint8),
+            r"images must have shape \(n, 1, 8, 8\) with n at least 1, not \(1, 8, 8\)",
+        ),
+        (np.zeros((0, 1, 8, 8), np.uint8), r"with n at least 1, not \(0, 1, 8, 8\)"),
+        (np.full((1, 1, 8, 8), 17, np.uint8), r"pixels must lie within 0..16, not 17..17"),
+        ([[0]], "images must be uint8, not list"),
+    ],
+)
 def test_bad_images(images, message):
     for form in ("auto", "numpy"):
         with pytest.raises(InputError, match=message):
             Engine(samples.digits_like(), form=form)(images)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"threads": 0}, "threads and batch must be at least 1, not 0 and None"), ({"batch": 0}, "threads and batch must be at least 1, not 1 and 0"),
-    ({"form": "quantum"}, "this machine has no form 'quantum'; it has .*portable, numpy")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threads": 0}, "threads and batch must be at least 1, not 0 and None"),
+        ({"batch": 0}, "threads and batch must be at least 1, not 1 and 0"),
+        ({"form": "quantum"}, "this machine has no form 'quantum'; it has .*portable, numpy"),
+    ],
+)
 def test_bad_options(options, message):
     if "form" in options and not nets.forms():
         pytest.skip("no C++ compiler")

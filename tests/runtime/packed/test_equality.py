@@ -1,4 +1,5 @@
-"""The packed engine against the reference: every form, every kernel, every number of threads; equal integers."""
+"""The packed engine against the reference: every form, every kernel, every number of threads; equal integers.
+"""
 
 from dataclasses import replace
 
@@ -13,8 +14,12 @@ from ...model.network import samples
 from . import nets
 
 NETWORKS = {
-    "digits": samples.digits_like, "everything": samples.everything, "bytes": nets.extreme_bytes, "long": nets.long_sums,
-    "joins": nets.joins, "binary": nets.binary,
+    "digits": samples.digits_like,
+    "everything": samples.everything,
+    "bytes": nets.extreme_bytes,
+    "long": nets.long_sums,
+    "joins": nets.joins,
+    "binary": nets.binary,
 }
 pytestmark = pytest.mark.skipif(not nets.forms(), reason="no C++ compiler")
 
@@ -25,7 +30,9 @@ def check(net: Network, seed: int = 0) -> None:
     for form in nets.forms():
         for kernel in ("", "bytes", "halves", "bits", "fermat"):
             found = Engine(net, form=form, kernel=kernel)(x)
-            assert found.dtype == np.int64 and np.array_equal(found, wanted), f"{form}, kernel {kernel or 'as chosen'}"
+            assert found.dtype == np.int64 and np.array_equal(found, wanted), (
+                f"{form}, kernel {kernel or 'as chosen'}"
+            )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -56,7 +63,9 @@ def _needed(net: Network, name: str):
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_threads_and_batches(threads):
-    """Images are shared out, or rows where there are fewer images than threads; odd numbers, and batches of every size."""
+    """Images are shared out, or rows where there are fewer images than threads; odd numbers, and batches of
+    every size.
+    """
     net = samples.digits_like()
     x = nets.images(net, 41)
     wanted = run(net, x)
@@ -81,7 +90,12 @@ def test_a_wrong_weight_is_seen():
     net = samples.digits_like()
     x = nets.images(net, 8)
     wanted = run(net, x)
-    for name, field, change in (("conv1", "codes", 1), ("act0", "thresholds", 300), ("scale3", "multiplier", 40), ("dense", "weight", 1)):
+    for name, field, change in (
+        ("conv1", "codes", 1),
+        ("act0", "thresholds", 300),
+        ("scale3", "multiplier", 40),
+        ("dense", "weight", 1),
+    ):
         node = net.node(name)
         values = getattr(node, field).copy()
         values[0] = (values[0] + change) % 5 if field == "codes" else values[0] + change
@@ -95,4 +109,6 @@ def test_same_answer_in_pieces():
     x = nets.images(net, 9)
     done: list[int] = []
     assert np.array_equal(Engine(net)(x, batch=4, progress=done.append), run(net, x)) and done == [4, 8, 9]
-    assert np.array_equal(Engine(net)(x[::-1, :, :, ::-1]), run(net, np.ascontiguousarray(x[::-1, :, :, ::-1])))
+    assert np.array_equal(
+        Engine(net)(x[::-1, :, :, ::-1]), run(net, np.ascontiguousarray(x[::-1, :, :, ::-1]))
+    )

@@ -12,9 +12,16 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(not nets.forms(), reason="no C++ compiler")
 
 
-@pytest.mark.parametrize(("name", "shape", "pieces"), [
-    ("digits", (1, 8, 8), (4, 5)), ("small-resnet", (1, 28, 28), (2, 1)), ("small-resnet", (3, 32, 32), (8, 7)), ("tfc", (1, 28, 28), (4, 3)),
-    ("cnv", (3, 32, 32), (2, 1))])
+@pytest.mark.parametrize(
+    ("name", "shape", "pieces"),
+    [
+        ("digits", (1, 8, 8), (4, 5)),
+        ("small-resnet", (1, 28, 28), (2, 1)),
+        ("small-resnet", (3, 32, 32), (8, 7)),
+        ("tfc", (1, 28, 28), (4, 3)),
+        ("cnv", (3, 32, 32), (2, 1)),
+    ],
+)
 def test_zoo(name, shape, pieces):
     from fermatnet.bench.runtime_networks import binary, quantized
 
