@@ -28,17 +28,17 @@ OUTPUTS_FIRST = (
 class Emitter:
     """Builds the program and keeps everything its addresses point to.
 
-    Attributes: ``program`` (ctypes struct), ``memory`` (bytes a thread), ``chunk`` (images at once),
+    Attributes: ``program`` (ctypes struct), ``memory`` (bytes a thread), ``chunk`` (images at once; ``room`` of them fit),
     ``failed`` (what layers of the Fermat kernels raised in the last call).
     """
 
-    def __init__(self, plan: Plan, chunk: int):
+    def __init__(self, plan: Plan, chunk: int, room: int):
         self.plan, self.chunk = plan, chunk
         self.kept: list[Any] = []
         self.failed: list[Exception] = []
         self.stored = list(plan.stored.values())
         self.number = {id(tensor): place for place, tensor in enumerate(self.stored)}
-        self.memory = place_tensors(self.stored, chunk)
+        self.memory = place_tensors(self.stored, room)
         ops = [self._image(), *(self._operation(operation) for operation in plan.operations)]
         channels, height, width = plan.net.input_shape
         results = int(np.prod(plan.net.types[plan.net.output].shape))

@@ -18,7 +18,7 @@ from fermatnet.runtime.packed.plan import Plan, plan_network, unsupported
 __all__ = ["Engine"]
 
 CACHE = 1 << 19  # bytes of tensors that a thread's images may take together
-MOST_IMAGES = 16
+MOST_IMAGES, MOST_BATCH = 16, 1 << 12
 
 
 class Engine:
@@ -74,17 +74,16 @@ class Engine:
         form = build.forms()[self.form]
         self.plan = plan_network(self.net, form, kernel)
         one = sum(stored.image for stored in self.plan.stored.values())
-        least = (
-            4 if any(operation.external for operation in self.plan.operations) else 1
-        )  # transforms of weights serve all images at once
-        chunk = batch or max(least, min(MOST_IMAGES, CACHE // max(1, one)))
-        self._emitter = Emitter(self.plan, max(chunk, self.threads - 1))
+        external = any(operation.external for operation in self.plan.operations)
+        least = 4 if external else 1  # the spectra of weights are read once for all images of a call
+        chunk = min(batch, MOST_BATCH) if batch else max(least, min(MOST_IMAGES, CACHE // max(1, one)))
+        self._emitter = Emitter(self.plan, chunk, max(chunk, self.threads - 1))
         self._library = build.library()
         session = self._library.packed_open(
             ctypes.addressof(self._emitter.program), form.number, self.threads
         )
         if not session:
-            raise InputError(f"no memory for {self.threads} x {self._emitter.memory} bytes of tensors")
+            raise InputError(f"{self.threads} threads of {self._emitter.memory} bytes are more than this machine gives")
         self._session, self._one_call = session, threading.Lock()
         weakref.finalize(self, self._library.packed_close, session)
 

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -165,7 +166,12 @@ Session *packed_open(const Program *program, int64_t form, int64_t threads) {
         std::memset(memory, 0, program->memory);
         s->memory.push_back((uint8_t *)memory);
     }
-    for (int64_t i = 1; i < threads; i++) s->workers.emplace_back([s, i] { s->work(i); });
+    try {
+        for (int64_t i = 1; i < threads; i++) s->workers.emplace_back([s, i] { s->work(i); });
+    } catch (const std::system_error &) {  // no more threads
+        packed_close(s);
+        return nullptr;
+    }
     return s;
 }
 
