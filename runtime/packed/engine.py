@@ -83,7 +83,9 @@ class Engine:
             ctypes.addressof(self._emitter.program), form.number, self.threads
         )
         if not session:
-            raise InputError(f"{self.threads} threads of {self._emitter.memory} bytes are more than this machine gives")
+            raise InputError(
+                f"{self.threads} threads of {self._emitter.memory} bytes are more than this machine gives"
+            )
         self._session, self._one_call = session, threading.Lock()
         weakref.finalize(self, self._library.packed_close, session)
 

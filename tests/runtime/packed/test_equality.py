@@ -1,5 +1,4 @@
-"""The packed engine against the reference: every form, every kernel, every number of threads; equal integers.
-"""
+"""The packed engine against the reference: every form, every kernel, every number of threads; equal integers."""
 
 from dataclasses import replace
 
