@@ -19,9 +19,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from fermatnet.bench.random_networks import random_network
 from fermatnet.bench.runtime_networks import binary, quantized, random_images, twin
 from fermatnet.bench.runtime_rivals import Call, larq, ort_models, ort_session, torch_ways
+from fermatnet.bench.samples.networks import random_network
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network import run as run_reference
@@ -196,7 +196,8 @@ def run(
     if only in ("", "equality"):
         found["equality"] = equal = equality(20 if quick else 500)
         console.print(
-            f"{equal['networks']} random networks, {equal['values']} values, seeds that differ: {equal['wrong']}"
+            f"{equal['networks']} random networks, {equal['values']} values, seeds that differ: "
+            f"{equal['wrong']}"
         )
     if json_path is not None:
         Path(json_path).write_text(json.dumps(found, indent=1))

@@ -1,4 +1,5 @@
-"""Larq Compute Engine on the binary networks of the runtime bench, run by a Python that has it and TensorFlow 2.
+"""Larq Compute Engine on the binary networks of the runtime bench, run by a Python that has it and TensorFlow
+2.
 
     TF_USE_LEGACY_KERAS=1 PYTHON bench/runtime_larq.py THREADS     prints JSON: seconds an image by network
     and batch

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from fermatnet.model import zoo
-from fermatnet.model.export import export
+from fermatnet.model.exchange.export import export
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import PiecewiseConv
 from fermatnet.model.nn.scheme import scheme

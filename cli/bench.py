@@ -11,12 +11,19 @@ from fermatnet.model.errors import InputError
 
 # name: modules of fermatnet.bench with run(json_path=...), and one line of help
 BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
-    "fermat": (("fermat_arithmetic", "fermat_convolver"), "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines"),
+    "fermat": (
+        ("fermat_arithmetic", "fermat_convolver"),
+        "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines",
+    ),
     "array": (("array",), "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals"),
     "compile": (("compile",), "Compiler: elaboration time, random networks, simulation speed"),
     "resources": (("prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
     "software": (("software",), "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals"),
-    "runtime": (("runtime",), "Packed CPU engine: speed beside torch, onnxruntime and Larq Compute Engine; equality with the reference"),
+    "runtime": (
+        ("runtime",),
+        "Packed CPU engine: speed beside torch, onnxruntime and Larq Compute Engine; equality with the "
+        "reference",
+    ),
     "accuracy": (("accuracy",), "Accuracy of piecewise approximation and its rivals"),
     "training": (("training",), "Cost of a training step"),
     "zoo": (("zoo",), "Comparisons of chapters 4 to 8"),
@@ -27,9 +34,18 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
 @click.argument("name", required=False)
 @click.option("--json", "target", metavar="FILE", help="Write the figures as JSON too.")
 @click.option("--quick", is_flag=True, help="A part of the measurements, where the benchmark can do that.")
-@click.option("--results", "results_file", metavar="FILE", help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.")
-@click.option("--larq", metavar="PYTHON", help="A Python with larq-compute-engine, to measure beside (bench runtime).")
-def command(name: str | None, target: str | None, quick: bool, results_file: str | None, larq: str | None) -> None:
+@click.option(
+    "--results",
+    "results_file",
+    metavar="FILE",
+    help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.",
+)
+@click.option(
+    "--larq", metavar="PYTHON", help="A Python with larq-compute-engine, to measure beside (bench runtime)."
+)
+def command(
+    name: str | None, target: str | None, quick: bool, results_file: str | None, larq: str | None
+) -> None:
     """Run the benchmark NAME; without a name, list them.
 
     Ratios are measured side by side in one run, the losing cases are in the tables.
@@ -42,8 +58,17 @@ def command(name: str | None, target: str | None, quick: bool, results_file: str
         raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")
     modules, _ = BENCHES[name]
     for module in modules:
-        path = None if target is None else Path(target) if len(modules) == 1 else Path(target).with_stem(f"{Path(target).stem}-{module}")
+        path = (
+            None
+            if target is None
+            else Path(target)
+            if len(modules) == 1
+            else Path(target).with_stem(f"{Path(target).stem}-{module}")
+        )
         run = importlib.import_module(f"fermatnet.bench.{module}").run
         wanted = {"quick": quick or None, "results": results_file, "larq": larq}
         taken = inspect.signature(run).parameters
-        run(json_path=path, **{key: value for key, value in wanted.items() if value is not None and key in taken})
+        run(
+            json_path=path,
+            **{key: value for key, value in wanted.items() if value is not None and key in taken},
+        )

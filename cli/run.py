@@ -9,17 +9,40 @@ from fermatnet.cli.console import bar, line, notes
 @click.command(name="run")
 @click.argument("network")
 @click.option("--input", "source", required=True, metavar="X.npy", help="Images, uint8, shape (n, C, H, W).")
-@click.option("--output", "target", required=True, metavar="Y.npy", help="Where the outputs go: int64, shape (n, K).")
-@click.option("--engine", default="packed", show_default=True, type=click.Choice(["packed", "reference"]),
-              help="packed: compiled kernels for this processor (built at the first call); reference: numpy, layer by layer.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="Threads of the packed engine.")
+@click.option(
+    "--output", "target", required=True, metavar="Y.npy", help="Where the outputs go: int64, shape (n, K)."
+)
+@click.option(
+    "--engine",
+    default="packed",
+    show_default=True,
+    type=click.Choice(["packed", "reference"]),
+    help="packed: compiled kernels for this processor (built at the first call); reference: numpy, layer by "
+    "layer.",
+)
+@click.option(
+    "--threads",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Threads of the packed engine.",
+)
 @click.option("--explain", "explained", is_flag=True, help="Print which kernel each layer takes, and why.")
-@click.option("--batch", default=64, show_default=True, type=click.IntRange(min=1), help="Images at a time (bounds the memory).")
-def command(network: str, source: str, target: str, engine: str, threads: int, explained: bool, batch: int) -> None:
+@click.option(
+    "--batch",
+    default=64,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Images at a time (bounds the memory).",
+)
+def command(
+    network: str, source: str, target: str, engine: str, threads: int, explained: bool, batch: int
+) -> None:
     """Run NETWORK (.onnx); the outputs are the integers that the hardware will give.
 
-    Both engines give the same integers. In the reference Fermat layers are computed by diminished-1 number transforms and
-    piecewise layers by AND and popcount, as the generated hardware does; the packed engine takes the fastest exact way.
+    Both engines give the same integers. In the reference Fermat layers are computed by diminished-1 number
+    transforms and piecewise layers by AND and popcount, as the generated hardware does; the packed engine
+    takes the fastest exact way.
     """
     from fermatnet.model.network import load
     from fermatnet.model.network.reference import check_images

@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fermatnet.model.fermat.software_build import cache_directory
+from fermatnet.model.fermat.software.build import cache_directory
 
 __all__ = ["Form", "built", "forms", "library", "why_not"]
 

@@ -28,8 +28,8 @@ OUTPUTS_FIRST = (
 class Emitter:
     """Builds the program and keeps everything its addresses point to.
 
-    Attributes: ``program`` (ctypes struct), ``memory`` (bytes a thread), ``chunk`` (images at once; ``room`` of them fit),
-    ``failed`` (what layers of the Fermat kernels raised in the last call).
+    Attributes: ``program`` (ctypes struct), ``memory`` (bytes a thread), ``chunk`` (images at once; ``room``
+    of them fit), ``failed`` (what layers of the Fermat kernels raised in the last call).
     """
 
     def __init__(self, plan: Plan, chunk: int, room: int):

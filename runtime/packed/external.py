@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.software_convolution import convolve
-from fermatnet.model.fermat.software_plan import choose, output_interval
+from fermatnet.model.fermat.software.convolution import convolve
+from fermatnet.model.fermat.software.plan import choose, output_interval
 from fermatnet.runtime.packed.program import Kind
 from fermatnet.runtime.packed.storage import Stored
 from fermatnet.runtime.packed.weighted import Weighted

@@ -16,8 +16,8 @@ from fermatnet.runtime.packed.storage import within_words
 __all__ = ["ELEMENTWISE", "Operation", "Place", "fuse", "parts_of", "places_of"]
 
 ELEMENTWISE = (Threshold, Affine, Levels, Add)
-# Elementwise layers of one operation: the kernels have eight block buffers, and six layers never need more, because a
-# value is live only while a later one of at most two operands reads it.
+# Elementwise layers of one operation: the kernels have eight block buffers, and six layers never need more,
+# because a value is live only while a later one of at most two operands reads it.
 MOST_STEPS = 6
 
 

@@ -1,4 +1,5 @@
-"""Where tensors lie in a thread's memory: those that live at the same time never overlap, the others share."""
+"""Where tensors lie in a thread's memory: those that live at the same time never overlap, the others
+share."""
 
 from collections.abc import Sequence
 

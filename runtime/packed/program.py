@@ -58,8 +58,10 @@ class Op(ctypes.Structure):
     """A source and its steps."""
 
     _fields_ = _fields(
-        "source tensor height width channels groups outputs inputs stride_y stride_x pad_y pad_x kernel_y kernel_x"
-        " dilation_y dilation_x taps vectors planes outputs_first across_images wide_bytes pairs steps generic",
+        "source tensor height width channels groups outputs inputs stride_y stride_x pad_y pad_x kernel_y "
+        "kernel_x"
+        " dilation_y dilation_x taps vectors planes outputs_first across_images wide_bytes pairs steps "
+        "generic",
         "offsets weights start masks pair step call",
     )
 

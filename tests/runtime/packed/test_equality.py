@@ -1,11 +1,12 @@
-"""The packed engine against the reference: every form, every kernel, every number of threads; equal integers."""
+"""The packed engine against the reference: every form, every kernel, every number of threads; equal
+integers."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fermatnet.bench.random_networks import random_network
+from fermatnet.bench.samples.networks import random_network
 from fermatnet.model.network import Network, run
 from fermatnet.runtime import Engine
 

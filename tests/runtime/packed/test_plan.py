@@ -57,7 +57,8 @@ def piecewise(weight_levels: list[int], activations: list[int], channels: int = 
 
 
 def test_kernel_by_cost():
-    """Binary layers count bits; many planes lose to byte products; the reason names the cost of every kernel."""
+    """Binary layers count bits; many planes lose to byte products; the reason names the cost of every
+    kernel."""
     for form in nets.forms():
         binary = Engine(piecewise([-2, 0, 2], [0, 1]), form=form)
         many = Engine(piecewise([-74, -41, 0, 39, 74], [0, 15, 29, 44, 58, 73]), form=form)

@@ -37,7 +37,7 @@ def test_int8():
     """Nothing piecewise: byte products, signed and unsigned."""
     from fermatnet.bench.runtime_networks import _settled
     from fermatnet.model import zoo
-    from fermatnet.model.export import export
+    from fermatnet.model.exchange.export import export
     from fermatnet.model.nn.scheme import scheme
 
     shape = (1, 28, 28)
