@@ -15,7 +15,7 @@ from torch import Tensor, fx, nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.converter import Change, Converter
 from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedBias, Linear, PixelScale
-from fermatnet.model.nn.measure import calibrate, reestimate_norms
+from fermatnet.model.nn.measure import learn_from_images
 from fermatnet.model.nn.scheme import Scheme
 
 __all__ = ["convert"]
@@ -74,7 +74,8 @@ def convert(model: nn.Module, how: Scheme, shape: tuple[int, int, int], *, mean:
     shape : of one image (C, H, W);  bits : of its pixels
     mean, std : the normalisation the model was trained with, a channel, of pixels in 0..1; None: it took pixels / 2^bits
         (zero padding of the first layer is then of raw pixels: black, not the mean; re-estimating the norms takes up the difference)
-    images : uint8 batch to calibrate activations on and to re-estimate the norms with; without it the first training batch sets the steps
+    images : uint8 batch to calibrate on (int8 and int16: some 256 give post-training quantization; others: from 32 on the norms are
+        measured anew, which few levels need); without it the first training batch sets the steps
 
     Raises InputError when the model cannot be traced or does not take such images.
     """
@@ -87,6 +88,5 @@ def convert(model: nn.Module, how: Scheme, shape: tuple[int, int, int], *, mean:
             raise InputError(f"mean and std must be {channels} numbers each, std positive")
         _fold_normalisation(made, mean, std, bits)
     if images is not None:
-        calibrate(made, images)
-        reestimate_norms(made, [images])
+        converter.changes.extend(Change(*line) for line in learn_from_images(made, images))
     return made, converter.changes

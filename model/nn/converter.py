@@ -170,7 +170,8 @@ class Converter:
         """The bias as a layer of its own, where hardware has no other place for it: not a dense layer's, not thresholds."""
         rectified = bool(node.users) and all(self.is_relu(user) for user in node.users)
         integer = self.how.name.startswith("int")
-        dense = isinstance(made, Linear) and (integer or not isinstance(made.quantizer, PiecewiseWeight))
+        # a rectified dense layer's goes with its rectifier: a multiplier a channel lets calibration give every channel its own step
+        dense = isinstance(made, Linear) and not (rectified if integer else isinstance(made.quantizer, PiecewiseWeight))
         if made.bias is None or not self.how.method.exportable or dense or (rectified and not integer):
             return None
         feeds = any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in node.users)

@@ -106,7 +106,7 @@ class UniformActivation(nn.Module):
 
     def __init__(self, bits: int = 8, *, signed: bool = True, zero_point: int = 0):
         super().__init__()
-        self.bits = bits
+        self.bits, self.full_precision = bits, False  # full precision: the range's sign only, while calibration looks on
         lo, hi = integer_range(bits, signed)
         if not lo <= zero_point <= hi:
             raise InputError(f"zero_point must lie in [{lo}, {hi}], not {zero_point}")
@@ -123,6 +123,8 @@ class UniformActivation(nn.Module):
             self.calibrate(x)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.full_precision:
+            return x.clamp(min=0, max=getattr(self, "ceiling", None)) if self.lo == 0 else x
         self.ready(x)
         return uniform(x, power_of_two(self.log2_step).to(x.dtype), self.lo, self.hi, 1.0 / math.sqrt(x.numel() * self.hi)).float()
 
