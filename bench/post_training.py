@@ -11,8 +11,11 @@ channel and MinMax, Entropy and Percentile ranges; the best of the four is the m
 import contextlib
 import io
 import json
+import logging
 import statistics
 import tempfile
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,19 @@ def _session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the progress and the advice that the exporter and the quantizer print."""
+    was = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(was)
+
+
 def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> dict[str, float]:
     """Accuracy of ``model`` as onnxruntime quantizes it with those images, in each of the `RIVALS`' ways."""
     from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
@@ -79,7 +95,7 @@ def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> di
             return next(self.batches, None)
 
     found = {}
-    with tempfile.TemporaryDirectory(prefix="fermatnet-post-training-") as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory(prefix="fermatnet-post-training-") as folder, _quietly():
         plain = Path(folder) / "float.onnx"
         axes = {"image": {0: "n"}, "logits": {0: "n"}}
         torch.onnx.export(model, (torch.zeros(1, *real.shape[1:]),), str(plain), input_names=["image"], output_names=["logits"],

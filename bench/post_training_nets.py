@@ -160,6 +160,8 @@ def train_float(net: Net, data: Data, path: str | Path, *, epochs: int | None = 
         if state["epochs"] != epochs:
             raise InputError(f"{path}: begun for {state['epochs']} epochs, not {epochs}: give another folder, or delete the file")
         model.load_state_dict(state["model"])
+        if state["epoch"] >= epochs:
+            return model.eval()
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
         first = state["epoch"]

@@ -13,6 +13,8 @@ from fermatnet.model.nn.post_training.weights import correct_means, fill_channel
 
 __all__ = ["Calibration", "calibrate_integers"]
 
+_SMALLEST = -24  # exponent: a signal that needs a finer step has died out on the way
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -41,7 +43,8 @@ def calibrate_integers(model: nn.Module, images: Tensor) -> Calibration:
     for module in rounding:
         values = samples[module]
         factor = torch.ones(1) if found is None else factors.get(found.rounding.get(module, -1), torch.ones(1))
-        module.log2_step.data.fill_(best_exponent(values / factor.view(-1, 1), module.lo, module.hi)[0])
+        exponent = best_exponent(values / factor.view(-1, 1), module.lo, module.hi)[0]
+        module.log2_step.data.fill_(max(exponent, _SMALLEST))
     if found is not None:
         set_bias_units(found)
     return Calibration(len(images), len(rounding), len(factors), len(done))

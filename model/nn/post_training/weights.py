@@ -1,5 +1,6 @@
 """Weights: one power-of-two step a tensor in the file, and yet a real step for each output channel; the means of what rounding changes."""
 
+import math
 from typing import Any
 
 import torch
@@ -10,10 +11,10 @@ from fermatnet.model.nn.post_training.graph import Groups, one_step
 from fermatnet.model.nn.post_training.observe import BATCH, real_arithmetic
 from fermatnet.model.nn.post_training.ranges import best_exponent, best_steps
 from fermatnet.model.nn.post_training.scales import scale_input, scale_output
-from fermatnet.model.nn.uniform import UniformActivation
 
 __all__ = ["correct_means", "fill_channels", "set_bias_units", "set_weight_steps"]
 
+_BIAS_BITS = 30  # of a bias' magnitude in the file, one less than it holds
 _ROOM = 2  # octaves that a learned step may grow before the bias' unit would be finer than the accumulator's
 
 
@@ -46,13 +47,22 @@ def set_weight_steps(model: nn.Module, done: list[Any]) -> None:
 
 @torch.no_grad()
 def set_bias_units(found: Groups) -> None:
-    """Biases of dense layers to a fraction of the accumulator's unit, with room for inputs whose step training makes larger."""
+    """Biases of dense layers to a fraction of the accumulator's unit, with room for inputs whose step training makes larger.
+
+    The bias has 32 bits in the file: where the inputs are so small beside it that it would not fit, their steps grow until it does.
+    """
     for edge in found.edges:
-        if isinstance(edge.module, Linear):
-            before = [module for module, group in found.rounding.items() if group == edge.before]
-            units = [module.exponent() if isinstance(module, UniformActivation) else module.fraction for module in before]
-            if units:
-                edge.module.bias_bits.fill_(max(-4, min(min(units) - _ROOM, 8)))
+        layer = edge.module
+        before = [module for module, group in found.rounding.items() if group == edge.before]
+        if not isinstance(layer, Linear) or not before or not one_step(layer):
+            continue
+        if layer.bias is not None:
+            largest = math.frexp(float(layer.bias.abs().max()))[1]
+            finest = _BIAS_BITS - largest + round(float(layer.quantizer.log2_step))
+            for module in before:
+                module.log2_step.clamp_(min=-finest)
+        units = [-round(float(module.log2_step)) for module in before]
+        layer.bias_bits.fill_(max(-4, min(min(units) - _ROOM, 8)))
 
 
 @torch.no_grad()
