@@ -10,7 +10,7 @@ from fermatnet.model.network import run
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.integer import integer_logits
 from fermatnet.model.nn.layers import Conv2d, FixedBias, FixedNorm, Linear, Rescale
-from fermatnet.model.nn.measure import ENOUGH, keeps_statistics
+from fermatnet.model.nn.measure import ENOUGH, keeps_statistics, reestimate_norms
 from fermatnet.model.nn.post_training.graph import groups
 from fermatnet.model.nn.post_training.observe import observe, quantizers, real_arithmetic
 from fermatnet.model.nn.post_training.ranges import best_exponent, best_steps
@@ -82,6 +82,9 @@ def test_few_images_cost_a_trained_network_nothing(trained, how, count):
     assert _accuracy(quantized, data) >= full - 0.006
     said = next(change for change in changes if change.name == "norms")
     assert said.now == "trained statistics" and said.why.startswith("kept")
+    if count == 8:      # what the norms would have cost
+        reestimate_norms(quantized, [torch.from_numpy(data.train.images[:count])])
+        assert _accuracy(quantized, data) < full - 0.02
 
 
 def test_the_logits_are_near_and_the_file_has_the_same_integers(trained):
