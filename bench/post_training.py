@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ def run(json_path: str | Path | None = None, *, data: str | None = None, models:
         model = read_float(net, path)
         for seed in range(1 if quick else seeds):
             key = f"{name}/{seed}/{_weights(model)}"
-            rows.append(log.row(key, lambda net=net, model=model, loaded=loaded, seed=seed: _row(net, model, loaded, seed)))
+            rows.append(log.row(key, partial(_row, net, model, loaded, seed)))
     lines = table(rows)
     shown = Table("network", "float", *RIVALS, "int8", "range", "minus the best", "int16",
                   title=f"Post-training quantization, {IMAGES} images, per cent of the test set; onnxruntime beside ours")

@@ -53,7 +53,7 @@ def set_bias_units(found: Groups) -> None:
     """
     for edge in found.edges:
         layer = edge.module
-        before = [module for module, group in found.rounding.items() if group == edge.before]
+        before: list[Any] = [module for module, group in found.rounding.items() if group == edge.before]
         if not isinstance(layer, Linear) or not before or not one_step(layer):
             continue
         if layer.bias is not None:
