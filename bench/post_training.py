@@ -1,9 +1,12 @@
-"""Post-training int8 beside onnxruntime's ``quantize_static``: the same three trained networks, the same 256 calibration images.
+"""Post-training int8 beside onnxruntime's ``quantize_static``: the same three trained networks, the same 256
+calibration images.
 
-Accuracy is of the whole test set. Ours is that of the integer network: torch in evaluation, which computes the same integers as the
-network file; the first images are run through the file's reference too and compared, integer for integer. onnxruntime quantizes in its
-usual form, QDQ with int8 activations and int8 weights, with its default (MinMax, one scale a tensor of weights) and with one scale a
-channel and MinMax, Entropy and Percentile ranges; the best of the four is the mark.
+Accuracy is of the whole test set. Ours is that of the integer network: torch in evaluation, which computes
+the same integers as the network file; the first images are run through the file's reference too and compared,
+integer for integer.
+onnxruntime quantizes in its usual form, QDQ with int8 activations and int8 weights, with its default (MinMax,
+one scale a tensor of weights) and with one scale a channel and MinMax, Entropy and Percentile ranges; the
+best of the four is the mark.
 
     fermatnet bench post-training --data DIR --models DIR --seeds 3      DIR of data: mnist/, fashion-mnist/, cifar10/
 """
@@ -27,13 +30,13 @@ from rich.table import Table
 from torch import nn
 
 from fermatnet.bench.post_training_nets import NETS, Net, accuracy, read_float, train_float
-from fermatnet.bench.result_log import ResultLog, digest
 from fermatnet.model.errors import InputError
-from fermatnet.model.export import export
+from fermatnet.model.exchange.export import export
 from fermatnet.model.network import run as run_reference
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.integer import integer_logits
 from fermatnet.model.nn.scheme import scheme
+from fermatnet.model.result_log import ResultLog, digest
 from fermatnet.model.train.data import Data, Part, load
 
 __all__ = ["calibration_images", "onnxruntime_accuracy", "ours", "run", "table"]
@@ -42,21 +45,38 @@ IMAGES = 256
 COMPARED = 20  # images that the reference runs too
 GOAL = 0.2  # points
 # label: calibration method, one scale a channel
-RIVALS = {"default": ("MinMax", False), "channel, MinMax": ("MinMax", True), "channel, Entropy": ("Entropy", True),
-          "channel, Percentile": ("Percentile", True)}
+RIVALS = {
+    "default": ("MinMax", False),
+    "channel, MinMax": ("MinMax", True),
+    "channel, Entropy": ("Entropy", True),
+    "channel, Percentile": ("Percentile", True),
+}
 
 
 def calibration_images(data: Data, seed: int, count: int = IMAGES) -> np.ndarray:
     """uint8 (count, C, H, W): training images drawn by the seed."""
-    return data.train.images[np.random.default_rng(seed).choice(len(data.train), min(count, len(data.train)), replace=False)]
+    return data.train.images[
+        np.random.default_rng(seed).choice(len(data.train), min(count, len(data.train)), replace=False)
+    ]
 
 
 def ours(model: nn.Module, images: np.ndarray, part: Part, how: str = "int8") -> float:
-    """Accuracy of the network converted with those images; InputError if the network file's reference gives other integers."""
+    """Accuracy of the network converted with those images; InputError if the network file's reference gives
+    other integers."""
     shape = images.shape[1:]
-    quantized, _ = convert(model, scheme(how), shape, mean=[0.0] * shape[0], std=[1.0] * shape[0], images=torch.from_numpy(images))
+    quantized, _ = convert(
+        model,
+        scheme(how),
+        shape,
+        mean=[0.0] * shape[0],
+        std=[1.0] * shape[0],
+        images=torch.from_numpy(images),
+    )
     some = np.ascontiguousarray(part.images[:COMPARED])
-    if not np.array_equal(run_reference(export(quantized, shape), some), integer_logits(quantized, torch.from_numpy(some)).numpy()):
+    if not np.array_equal(
+        run_reference(export(quantized, shape), some),
+        integer_logits(quantized, torch.from_numpy(some)).numpy(),
+    ):
         raise InputError("the network file computes other integers than the model")
     return accuracy(quantized, part, raw=True)
 
@@ -84,13 +104,19 @@ def _quietly() -> Iterator[None]:
 
 def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> dict[str, float]:
     """Accuracy of ``model`` as onnxruntime quantizes it with those images, in each of the `RIVALS`' ways."""
-    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
 
     real = images.astype(np.float32) / 255
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.batches = iter([{"image": real[start:start + 32]} for start in range(0, len(real), 32)])
+            self.batches = iter([{"image": real[start : start + 32]} for start in range(0, len(real), 32)])
 
         def get_next(self) -> Any:
             return next(self.batches, None)
@@ -99,52 +125,99 @@ def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> di
     with tempfile.TemporaryDirectory(prefix="fermatnet-post-training-") as folder, _quietly():
         plain = Path(folder) / "float.onnx"
         axes = {"image": {0: "n"}, "logits": {0: "n"}}
-        torch.onnx.export(model, (torch.zeros(1, *real.shape[1:]),), str(plain), input_names=["image"], output_names=["logits"],
-                          dynamic_axes=axes, dynamo=False, opset_version=17)
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, *real.shape[1:]),),
+            str(plain),
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_axes=axes,
+            dynamo=False,
+            opset_version=17,
+        )
         for label, (method, channelwise) in RIVALS.items():
             quantized = Path(folder) / "int8.onnx"
-            quantize_static(str(plain), str(quantized), Reader(), quant_format=QuantFormat.QDQ, per_channel=channelwise,
-                            activation_type=QuantType.QInt8, weight_type=QuantType.QInt8,
-                            calibrate_method=getattr(CalibrationMethod, method))
+            quantize_static(
+                str(plain),
+                str(quantized),
+                Reader(),
+                quant_format=QuantFormat.QDQ,
+                per_channel=channelwise,
+                activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=getattr(CalibrationMethod, method),
+            )
             session, right = _session(quantized), 0
             for start in range(0, len(part), 250):
-                x = part.images[start:start + 250].astype(np.float32) / 255
-                right += int((session.run(None, {"image": x})[0].argmax(1) == part.labels[start:start + 250]).sum())
+                x = part.images[start : start + 250].astype(np.float32) / 255
+                right += int(
+                    (session.run(None, {"image": x})[0].argmax(1) == part.labels[start : start + 250]).sum()
+                )
             found[label] = right / len(part)
     return found
 
 
 def _weights(model: nn.Module) -> str:
     """A digest of a network's numbers, so that a result is found again for the same weights only."""
-    return digest("".join(f"{name}{value.double().sum().item()!r}" for name, value in model.state_dict().items()))
+    return digest(
+        "".join(f"{name}{value.double().sum().item()!r}" for name, value in model.state_dict().items())
+    )
 
 
 def _row(net: Net, model: nn.Module, data: Data, seed: int) -> dict[str, Any]:
     images = calibration_images(data, seed)
-    return {"network": net.label, "seed": seed, "float": accuracy(model, data.test, raw=False),
-            "onnxruntime": onnxruntime_accuracy(model, images, data.test),
-            "int8": ours(model, images, data.test), "int16": ours(model, images, data.test, "int16")}
+    return {
+        "network": net.label,
+        "seed": seed,
+        "float": accuracy(model, data.test, raw=False),
+        "onnxruntime": onnxruntime_accuracy(model, images, data.test),
+        "int8": ours(model, images, data.test),
+        "int16": ours(model, images, data.test, "int16"),
+    }
 
 
 def table(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One line a network, per cent: means over the draws of calibration images, ours with its range, and the gap to the best rival."""
+    """One line a network, per cent: means over the draws of calibration images, ours with its range, and the
+    gap to the best rival."""
     lines = []
     for network in dict.fromkeys(row["network"] for row in rows):
         group = [row for row in rows if row["network"] == network]
-        rivals = {label: 100 * statistics.mean(row["onnxruntime"][label] for row in group) for label in group[0]["onnxruntime"]}
+        rivals = {
+            label: 100 * statistics.mean(row["onnxruntime"][label] for row in group)
+            for label in group[0]["onnxruntime"]
+        }
         best = max(rivals, key=lambda label: rivals[label])
         mine = [100 * row["int8"] for row in group]
-        lines.append({
-            "network": network, "draws": len(group), "float": 100 * group[0]["float"], "rivals": rivals, "best": best,
-            "int8": statistics.mean(mine), "low": min(mine), "high": max(mine), "int16": 100 * statistics.mean(row["int16"] for row in group),
-            "gap": statistics.mean(mine) - rivals[best], "worst_gap": min(100 * (row["int8"] - max(row["onnxruntime"].values())) for row in group),
-        })
+        lines.append(
+            {
+                "network": network,
+                "draws": len(group),
+                "float": 100 * group[0]["float"],
+                "rivals": rivals,
+                "best": best,
+                "int8": statistics.mean(mine),
+                "low": min(mine),
+                "high": max(mine),
+                "int16": 100 * statistics.mean(row["int16"] for row in group),
+                "gap": statistics.mean(mine) - rivals[best],
+                "worst_gap": min(100 * (row["int8"] - max(row["onnxruntime"].values())) for row in group),
+            }
+        )
     return lines
 
 
-def run(json_path: str | Path | None = None, *, data: str | None = None, models: str | None = None, seeds: int = 3,
-        only: str | None = None, quick: bool = False, results: str | None = None) -> list[dict[str, Any]]:
-    """Print the table; networks that ``models`` lacks are trained first (resumable). ``quick``: LeNet-5 and one draw."""
+def run(
+    json_path: str | Path | None = None,
+    *,
+    data: str | None = None,
+    models: str | None = None,
+    seeds: int = 3,
+    only: str | None = None,
+    quick: bool = False,
+    results: str | None = None,
+) -> list[dict[str, Any]]:
+    """Print the table; networks that ``models`` lacks are trained first (resumable). ``quick``: LeNet-5 and
+    one draw."""
     if data is None:
         raise InputError("this bench needs data: --data DIR with mnist/, fashion-mnist/ and cifar10/")
     names = ["lenet5"] if quick and only is None else list(NETS) if only is None else only.split(",")
@@ -163,11 +236,26 @@ def run(json_path: str | Path | None = None, *, data: str | None = None, models:
             key = f"{name}/{seed}/{_weights(model)}"
             rows.append(log.row(key, partial(_row, net, model, loaded, seed)))
     lines = table(rows)
-    shown = Table("network", "float", *RIVALS, "int8", "range", "minus the best", "int16",
-                  title=f"Post-training quantization, {IMAGES} images, per cent of the test set; onnxruntime beside ours")
+    shown = Table(
+        "network",
+        "float",
+        *RIVALS,
+        "int8",
+        "range",
+        "minus the best",
+        "int16",
+        title=f"Post-training quantization, {IMAGES} images, per cent of the test set; onnxruntime beside ours",
+    )
     for line in lines:
-        shown.add_row(line["network"], f"{line['float']:.2f}", *(f"{line['rivals'][label]:.2f}" for label in RIVALS), f"{line['int8']:.2f}",
-                      f"{line['low']:.2f}-{line['high']:.2f}", f"{line['gap']:+.2f}", f"{line['int16']:.2f}")
+        shown.add_row(
+            line["network"],
+            f"{line['float']:.2f}",
+            *(f"{line['rivals'][label]:.2f}" for label in RIVALS),
+            f"{line['int8']:.2f}",
+            f"{line['low']:.2f}-{line['high']:.2f}",
+            f"{line['gap']:+.2f}",
+            f"{line['int16']:.2f}",
+        )
     console.print(shown)
     met = all(line["gap"] >= -GOAL for line in lines)
     console.print(f"within {GOAL} point of the best of onnxruntime's: {'yes' if met else 'NO'}")

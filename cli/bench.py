@@ -11,14 +11,20 @@ from fermatnet.model.errors import InputError
 
 # name: modules of fermatnet.bench with run(json_path=...), and one line of help
 BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
-    "fermat": (("fermat_arithmetic", "fermat_convolver"), "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines"),
+    "fermat": (
+        ("fermat_arithmetic", "fermat_convolver"),
+        "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines",
+    ),
     "array": (("array",), "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals"),
     "compile": (("compile",), "Compiler: elaboration time, random networks, simulation speed"),
     "resources": (("prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
     "software": (("software",), "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals"),
     "accuracy": (("accuracy",), "Accuracy of piecewise approximation and its rivals"),
     "training": (("training",), "Cost of a training step"),
-    "post-training": (("post_training",), "Post-training int8 beside onnxruntime's quantize_static, three trained networks"),
+    "post-training": (
+        ("post_training",),
+        "Post-training int8 beside onnxruntime's quantize_static, three trained networks",
+    ),
     "zoo": (("zoo",), "Comparisons of chapters 4 to 8"),
 }
 
@@ -27,13 +33,34 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
 @click.argument("name", required=False)
 @click.option("--json", "target", metavar="FILE", help="Write the figures as JSON too.")
 @click.option("--quick", is_flag=True, help="A part of the measurements, where the benchmark can do that.")
-@click.option("--data", metavar="DIR", help="Folder of data sets (mnist/, fashion-mnist/, cifar10/), where the benchmark needs them.")
-@click.option("--models", metavar="DIR", help="Folder of trained networks, where the benchmark trains: those that it lacks are trained into it.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="Folder of data sets (mnist/, fashion-mnist/, cifar10/), where the benchmark needs them.",
+)
+@click.option(
+    "--models",
+    metavar="DIR",
+    help="Folder of trained networks, where the benchmark trains: those that it lacks are trained into it.",
+)
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds, where the benchmark draws.")
 @click.option("--only", metavar="NAME", help="A part of the benchmark by name, where it has such.")
-@click.option("--results", "results_file", metavar="FILE", help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.")
-def command(name: str | None, target: str | None, quick: bool, data: str | None, models: str | None, seeds: int | None, only: str | None,
-            results_file: str | None) -> None:
+@click.option(
+    "--results",
+    "results_file",
+    metavar="FILE",
+    help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.",
+)
+def command(
+    name: str | None,
+    target: str | None,
+    quick: bool,
+    data: str | None,
+    models: str | None,
+    seeds: int | None,
+    only: str | None,
+    results_file: str | None,
+) -> None:
     """Run the benchmark NAME; without a name, list them.
 
     Ratios are measured side by side in one run, the losing cases are in the tables.
@@ -46,8 +73,24 @@ def command(name: str | None, target: str | None, quick: bool, data: str | None,
         raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")
     modules, _ = BENCHES[name]
     for module in modules:
-        path = None if target is None else Path(target) if len(modules) == 1 else Path(target).with_stem(f"{Path(target).stem}-{module}")
+        path = (
+            None
+            if target is None
+            else Path(target)
+            if len(modules) == 1
+            else Path(target).with_stem(f"{Path(target).stem}-{module}")
+        )
         run = importlib.import_module(f"fermatnet.bench.{module}").run
-        wanted = {"quick": quick or None, "results": results_file, "data": data, "models": models, "seeds": seeds, "only": only}
+        wanted = {
+            "quick": quick or None,
+            "results": results_file,
+            "data": data,
+            "models": models,
+            "seeds": seeds,
+            "only": only,
+        }
         taken = inspect.signature(run).parameters
-        run(json_path=path, **{key: value for key, value in wanted.items() if value is not None and key in taken})
+        run(
+            json_path=path,
+            **{key: value for key, value in wanted.items() if value is not None and key in taken},
+        )

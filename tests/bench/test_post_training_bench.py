@@ -1,4 +1,5 @@
-"""The post-training bench: its recipe trains and resumes, onnxruntime quantizes the same model, bad options are one line."""
+"""The post-training bench: its recipe trains and resumes, onnxruntime quantizes the same model, bad options
+are one line."""
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def data():
         images = rng.integers(0, 60, (count, 1, 28, 28), dtype=np.uint8)
         for image, label in zip(images, labels, strict=True):
             row, column = divmod(int(label), 2)
-            image[0, 14 * row:14 * row + 14, 14 * column:14 * column + 14] += 120
+            image[0, 14 * row : 14 * row + 14, 14 * column : 14 * column + 14] += 120
         return Part(images, labels)
 
     return Data("quarters", part(2560), part(100), tuple(map(str, range(10))))
@@ -56,14 +57,32 @@ def test_a_recipe_resumes_and_both_quantize_what_it_trained(data, tmp_path):
 
 
 def test_the_table_names_the_best_rival_and_the_gap():
-    rows = [{"network": "n", "seed": seed, "float": 0.9, "onnxruntime": {"a": 0.88, "b": 0.89}, "int8": value, "int16": 0.9}
-            for seed, value in enumerate((0.885, 0.887))]
-    line, = table(rows)
-    assert line["best"] == "b" and line["gap"] == pytest.approx(-0.4) and line["worst_gap"] == pytest.approx(-0.5) and line["low"] == 88.5
+    rows = [
+        {
+            "network": "n",
+            "seed": seed,
+            "float": 0.9,
+            "onnxruntime": {"a": 0.88, "b": 0.89},
+            "int8": value,
+            "int16": 0.9,
+        }
+        for seed, value in enumerate((0.885, 0.887))
+    ]
+    (line,) = table(rows)
+    assert (
+        line["best"] == "b"
+        and line["gap"] == pytest.approx(-0.4)
+        and line["worst_gap"] == pytest.approx(-0.5)
+        and line["low"] == 88.5
+    )
 
 
 def test_bad_options_are_refused():
-    for options, message in (({}, "needs data"), ({"data": ".", "only": "vgg"}, "no network is called 'vgg'"),
-                             ({"data": ".", "seeds": 0}, "seeds must be 1 or more"), ({"data": "/nowhere", "quick": True}, "no such folder")):
+    for options, message in (
+        ({}, "needs data"),
+        ({"data": ".", "only": "vgg"}, "no network is called 'vgg'"),
+        ({"data": ".", "seeds": 0}, "seeds must be 1 or more"),
+        ({"data": "/nowhere", "quick": True}, "no such folder"),
+    ):
         with pytest.raises(InputError, match=message):
             run(**options)

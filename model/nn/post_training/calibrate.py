@@ -9,7 +9,12 @@ from fermatnet.model.nn.post_training.graph import groups
 from fermatnet.model.nn.post_training.observe import observe, quantizers
 from fermatnet.model.nn.post_training.ranges import best_exponent
 from fermatnet.model.nn.post_training.scales import apply_factors, choose_factors
-from fermatnet.model.nn.post_training.weights import correct_means, fill_channels, set_bias_units, set_weight_steps
+from fermatnet.model.nn.post_training.weights import (
+    correct_means,
+    fill_channels,
+    set_bias_units,
+    set_weight_steps,
+)
 
 __all__ = ["Calibration", "calibrate_integers"]
 
@@ -18,7 +23,8 @@ _SMALLEST = -24  # exponent: a signal that needs a finer step has died out on th
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was done: images used, activation steps set, groups of tensors scaled, layers with a step for each channel."""
+    """What was done: images used, activation steps set, groups of tensors scaled, layers with a step for each
+    channel."""
 
     images: int
     steps: int
@@ -28,7 +34,8 @@ class Calibration:
 
 @torch.no_grad()
 def calibrate_integers(model: nn.Module, images: Tensor) -> Calibration:
-    """Set every step of a network of uniform quantizers from raw images (N, C, H, W) of integers; norms keep what they know."""
+    """Set every step of a network of uniform quantizers from raw images (N, C, H, W) of integers; norms keep
+    what they know."""
     samples = observe(model, images)
     found = groups(model)
     factors: dict[int, Tensor] = {}
@@ -42,7 +49,9 @@ def calibrate_integers(model: nn.Module, images: Tensor) -> Calibration:
     rounding = quantizers(model)
     for module in rounding:
         values = samples[module]
-        factor = torch.ones(1) if found is None else factors.get(found.rounding.get(module, -1), torch.ones(1))
+        factor = (
+            torch.ones(1) if found is None else factors.get(found.rounding.get(module, -1), torch.ones(1))
+        )
         exponent = best_exponent(values / factor.view(-1, 1), module.lo, module.hi)[0]
         module.log2_step.data.fill_(max(exponent, _SMALLEST))
     if found is not None:

@@ -1,7 +1,9 @@
-"""Which tensors of a model share their unit, and which layers lie between them: what a factor of a tensor can be moved into.
+"""Which tensors of a model share their unit, and which layers lie between them: what a factor of a tensor can
+be moved into.
 
-A positive factor passes through rectifiers, pools and reshapes, and has to be one and the same for all inputs of a sum or a
-concatenation: such tensors form a *group*. Layers with weights, norms, biases and rescalings stand between two groups.
+A positive factor passes through rectifiers, pools and reshapes, and has to be one and the same for all inputs
+of a sum or a concatenation: such tensors form a *group*. Layers with weights, norms, biases and rescalings
+stand between two groups.
 """
 
 from collections import Counter
@@ -26,7 +28,8 @@ def one_step(layer: Any) -> bool:
 
 @dataclass(eq=False)
 class _Value:
-    """A tensor: its group's number, the layer with weights that wrote it (None: another step), and what reads it."""
+    """A tensor: its group's number, the layer with weights that wrote it (None: another step), and what reads
+    it."""
 
     group: int
     source: nn.Module | None = None
@@ -47,7 +50,8 @@ class Groups:
     """What `groups` found.
 
     edges : layers between groups;  rounding : group of each quantizer of activations;
-    pinned : groups whose factor must stay 1 (the image, the result, what a layer of another kind reads or writes);
+    pinned : groups whose factor must stay 1 (the image, the result, what a layer of another kind reads or
+    writes);
     mixed : groups whose tensors do not have the same channels (concatenations, reshapes);
     followed : (layer with weights, the fixed-point layer that alone reads it)
     """
@@ -59,17 +63,28 @@ class Groups:
     followed: list[tuple[Any, Any]]
 
     def channelwise(self, group: int) -> bool:
-        """Whether each channel of the group can have its own factor for nothing: only norms and biases read it."""
+        """Whether each channel of the group can have its own factor for nothing: only norms and biases read
+        it."""
         readers = [edge.module for edge in self.edges if edge.before == group]
         writers = [edge.module for edge in self.edges if edge.after == group]
-        return (bool(readers) and group not in self.mixed and all(isinstance(m, FixedNorm | FixedBias) for m in readers)
-                and not any(isinstance(m, Rescale) for m in writers))
+        return (
+            bool(readers)
+            and group not in self.mixed
+            and all(isinstance(m, FixedNorm | FixedBias) for m in readers)
+            and not any(isinstance(m, Rescale) for m in writers)
+        )
 
     def powers_of_two(self, group: int) -> list[tuple[Any, int]]:
-        """(layer, 1 or -1) of the layers whose weights take up the group's factor, or its inverse, and have nothing after them to help."""
-        alone = [edge for edge in self.edges
-                 if one_step(edge.module) and all(edge.module is not layer for layer, _ in self.followed)]
-        return [(edge.module, 1) for edge in alone if edge.before == group] + [(edge.module, -1) for edge in alone if edge.after == group]
+        """(layer, 1 or -1) of the layers whose weights take up the group's factor, or its inverse, and have
+        nothing after them to help."""
+        alone = [
+            edge
+            for edge in self.edges
+            if one_step(edge.module) and all(edge.module is not layer for layer, _ in self.followed)
+        ]
+        return [(edge.module, 1) for edge in alone if edge.before == group] + [
+            (edge.module, -1) for edge in alone if edge.after == group
+        ]
 
 
 class _Grouping:
@@ -182,11 +197,18 @@ def groups(model: nn.Module) -> Groups | None:
         if edge.module in shared:
             pinned |= {edge.before, edge.after}
     # where a rectifier saturates is a number of its own
-    pinned |= {group for module, group in visitor.rounding.items() if getattr(module, "ceiling", None) is not None}
+    pinned |= {
+        group for module, group in visitor.rounding.items() if getattr(module, "ceiling", None) is not None
+    }
     find = visitor.find
-    followed = [(value.source, value.readers[0]) for value in visitor.values
-                if value.source is not None and len(value.readers) == 1 and isinstance(value.readers[0], FixedNorm | FixedBias)
-                and not {value.source, value.readers[0]} & shared]
+    followed = [
+        (value.source, value.readers[0])
+        for value in visitor.values
+        if value.source is not None
+        and len(value.readers) == 1
+        and isinstance(value.readers[0], FixedNorm | FixedBias)
+        and not {value.source, value.readers[0]} & shared
+    ]
     return Groups(
         edges=[Edge(edge.module, find(edge.before), find(edge.after)) for edge in visitor.edges],
         rounding={module: find(group) for module, group in visitor.rounding.items()},

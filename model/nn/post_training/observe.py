@@ -20,8 +20,11 @@ _FIXED = (FixedNorm, FixedBias, Rescale)
 
 def quantizers(model: nn.Module) -> list[Any]:
     """The modules that round activations with a step that calibration sets."""
-    return [m for m in model.modules()
-            if isinstance(m, UniformActivation) or (isinstance(m, _FIXED) and m.learned and not m.full_precision)]
+    return [
+        m
+        for m in model.modules()
+        if isinstance(m, UniformActivation) or (isinstance(m, _FIXED) and m.learned and not m.full_precision)
+    ]
 
 
 @contextmanager
@@ -46,8 +49,9 @@ def real_arithmetic(model: nn.Module) -> Iterator[None]:
 def observe(model: nn.Module, images: Tensor) -> dict[nn.Module, Tensor]:
     """Samples float32 from a run of all images (N, C, H, W) in real arithmetic.
 
-    Of every quantizer of activations (C, n) values it would round: each batch gives as many places, drawn by a fixed seed, and each
-    channel's largest and smallest value. Of every dense layer (inputs, N): all that it reads.
+    Of every quantizer of activations (C, n) values it would round: each batch gives as many places, drawn by
+    a fixed seed, and each channel's largest and smallest value. Of every dense layer (inputs, N): all that it
+    reads.
     """
     parts: dict[nn.Module, list[Tensor]] = {module: [] for module in quantizers(model)}
     batches = images.split(BATCH)
@@ -61,9 +65,14 @@ def observe(model: nn.Module, images: Tensor) -> dict[nn.Module, Tensor]:
             rows = torch.cat([rows[:, chosen], rows.amax(1, keepdim=True), rows.amin(1, keepdim=True)], 1)
         parts[module].append(rows)
 
-    dense: dict[nn.Module, list[Tensor]] = {module: [] for module in model.modules() if isinstance(module, Linear)}
+    dense: dict[nn.Module, list[Tensor]] = {
+        module: [] for module in model.modules() if isinstance(module, Linear)
+    }
     hooks = [module.register_forward_hook(keep) for module in parts]
-    hooks += [layer.register_forward_pre_hook(lambda m, inputs: dense[m].append(inputs[0].float().T)) for layer in dense]
+    hooks += [
+        layer.register_forward_pre_hook(lambda m, inputs: dense[m].append(inputs[0].float().T))
+        for layer in dense
+    ]
     try:
         model.eval()
         with real_arithmetic(model):

@@ -1,4 +1,5 @@
-"""The step with the least mean square error: between rounding, which wants small steps, and clipping, which wants large ones."""
+"""The step with the least mean square error: between rounding, which wants small steps, and clipping, which
+wants large ones."""
 
 import math
 
@@ -15,7 +16,8 @@ _NOTHING = 2.0**-60
 
 
 def best_steps(rows: Tensor, lo: int, hi: int) -> Tensor:
-    """(C,) step of least square error for each row of values (C, n) as integers of [lo, hi]; 0 for a row of zeros."""
+    """(C,) step of least square error for each row of values (C, n) as integers of [lo, hi]; 0 for a row of
+    zeros."""
     need = rows.amax(1) / hi
     if lo < 0:
         need = torch.maximum(need, rows.amin(1) / lo)
@@ -28,7 +30,8 @@ def best_steps(rows: Tensor, lo: int, hi: int) -> Tensor:
 
 
 def best_exponent(x: Tensor, lo: int, hi: int, factor: float = 1.0) -> tuple[int, float]:
-    """(k, mean square error) of the best step ``factor`` * 2^k for values x (any shape) as integers of [lo, hi].
+    """(k, mean square error) of the best step ``factor`` * 2^k for values x (any shape) as integers of [lo,
+    hi].
 
     Where all of x is zero: the k with which values up to 1 fit.
     """
@@ -37,7 +40,10 @@ def best_exponent(x: Tensor, lo: int, hi: int, factor: float = 1.0) -> tuple[int
         return math.ceil(math.log2(1.0 / max(hi, -lo))), 0.0
     top = math.ceil(math.log2(need / factor) - 1e-4)
     flat = x.reshape(1, -1)
-    tried = [(float(_error(flat, torch.tensor(factor * 2.0**k), lo, hi)) / x.numel(), k) for k in range(top, top - _OCTAVES, -1)]
+    tried = [
+        (float(_error(flat, torch.tensor(factor * 2.0**k), lo, hi)) / x.numel(), k)
+        for k in range(top, top - _OCTAVES, -1)
+    ]
     least, k = min(tried)
     return k, least
 

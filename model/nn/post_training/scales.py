@@ -1,6 +1,8 @@
-"""Factors of tensors, moved into the layers around them: the real function stays, the step that suits the tensor becomes a power of two.
+"""Factors of tensors, moved into the layers around them: the real function stays, the step that suits the
+tensor becomes a power of two.
 
-A tensor of a group has one factor; where only norms and biases read the group, each channel has its own, at no cost.
+A tensor of a group has one factor; where only norms and biases read the group, each channel has its own, at
+no cost.
 """
 
 from typing import Any
@@ -18,7 +20,8 @@ __all__ = ["apply_factors", "choose_factors", "scale_input", "scale_output"]
 
 @torch.no_grad()
 def scale_output(module: Any, factor: Tensor) -> None:
-    """Let ``module`` write its old output times ``factor``: positive, (1,), or (C,) where the layer has channels."""
+    """Let ``module`` write its old output times ``factor``: positive, (1,), or (C,) where the layer has
+    channels."""
     if isinstance(module, FixedNorm):
         module.weight.mul_(factor)
         module.bias.mul_(factor)
@@ -35,11 +38,13 @@ def scale_output(module: Any, factor: Tensor) -> None:
 
 @torch.no_grad()
 def scale_input(module: Any, factor: Tensor) -> None:
-    """Let ``module`` write what it wrote before, now that its input comes times ``factor``: (1,), or (C,) for a norm or a bias."""
+    """Let ``module`` write what it wrote before, now that its input comes times ``factor``: (1,), or (C,) for
+    a norm or a bias."""
     if isinstance(module, FixedNorm):
         assert module.running_mean is not None and module.running_var is not None
         module.running_mean.mul_(factor)
-        # training too sees the same function where the variance takes the factor; beside eps it may not be able to, then the gain does
+        # training too sees the same function where the variance takes the factor; beside eps it may not be
+        # able to, then the gain does
         variance = (module.running_var.double() + module.eps) * factor.double() ** 2 - module.eps
         kept = variance < 0.5 * module.eps
         module.weight.copy_(torch.where(kept, module.weight / factor, module.weight))
@@ -54,23 +59,33 @@ def scale_input(module: Any, factor: Tensor) -> None:
 
 @torch.no_grad()
 def choose_factors(found: Groups, samples: dict[nn.Module, Tensor]) -> dict[int, Tensor]:
-    """For each group that may be scaled the factor (1,) or (C,) whose steps have the least square error over all its quantizers."""
+    """For each group that may be scaled the factor (1,) or (C,) whose steps have the least square error over
+    all its quantizers."""
     members: dict[int, list[Any]] = {}
     for module, group in found.rounding.items():
         if group not in found.pinned and module in samples:
             members.setdefault(group, []).append(module)
-    return {group: _by_channel(modules, samples) if found.channelwise(group) else _one(found, group, modules, samples)
-            for group, modules in members.items()}
+    return {
+        group: _by_channel(modules, samples)
+        if found.channelwise(group)
+        else _one(found, group, modules, samples)
+        for group, modules in members.items()
+    }
 
 
 def _one(found: Groups, group: int, modules: list[Any], samples: dict[nn.Module, Tensor]) -> Tensor:
-    """Errors of the activations and of the weights whose steps are powers of two, for they end in the same sums."""
+    """Errors of the activations and of the weights whose steps are powers of two, for they end in the same
+    sums."""
     power = sum(float(samples[m].square().mean()) for m in modules) + 1e-30
     tried = []
     for number in range(FRACTIONS):
         factor = 2.0 ** (number / FRACTIONS)
         rounded = sum(best_exponent(samples[m], m.lo, m.hi, factor)[1] for m in modules)
-        readers = [_sums(layer, factor, rounded, samples.get(layer)) for layer, way in found.powers_of_two(group) if way > 0]
+        readers = [
+            _sums(layer, factor, rounded, samples.get(layer))
+            for layer, way in found.powers_of_two(group)
+            if way > 0
+        ]
         writers = [_weights(layer, 1.0 / factor) for layer, way in found.powers_of_two(group) if way < 0]
         tried.append(((sum(readers) if readers else rounded / power) + sum(writers), factor))
     return torch.tensor([min(tried)[1]])
@@ -83,7 +98,8 @@ def _weights(layer: Any, factor: float) -> float:
 
 
 def _sums(layer: Any, factor: float, rounded: float, inputs: Tensor | None) -> float:
-    """Error of a dense layer's sums relative to how much they vary; ``rounded``: mean square error of each input (inputs, N).
+    """Error of a dense layer's sums relative to how much they vary; ``rounded``: mean square error of each
+    input (inputs, N).
 
     What rounding adds to the mean is no error: the bias takes it up.
     """

@@ -1,4 +1,5 @@
-"""Weights: one power-of-two step a tensor in the file, and yet a real step for each output channel; the means of what rounding changes."""
+"""Weights: one power-of-two step a tensor in the file, and yet a real step for each output channel; the means
+of what rounding changes."""
 
 import math
 from typing import Any
@@ -20,7 +21,8 @@ _ROOM = 2  # octaves that a learned step may grow before the bias' unit would be
 
 @torch.no_grad()
 def fill_channels(layer: Any, reader: Any) -> bool:
-    """Scale each output channel of ``layer`` to fill its integers; ``reader``, which alone reads it, divides by the factor again."""
+    """Scale each output channel of ``layer`` to fill its integers; ``reader``, which alone reads it, divides
+    by the factor again."""
     if not one_step(layer):
         return False
     steps = best_steps(layer.weight.detach().flatten(1), layer.quantizer.lo, layer.quantizer.hi)
@@ -47,9 +49,11 @@ def set_weight_steps(model: nn.Module, done: list[Any]) -> None:
 
 @torch.no_grad()
 def set_bias_units(found: Groups) -> None:
-    """Biases of dense layers to a fraction of the accumulator's unit, with room for inputs whose step training makes larger.
+    """Biases of dense layers to a fraction of the accumulator's unit, with room for inputs whose step
+    training makes larger.
 
-    The bias has 32 bits in the file: where the inputs are so small beside it that it would not fit, their steps grow until it does.
+    The bias has 32 bits in the file: where the inputs are so small beside it that it would not fit, their
+    steps grow until it does.
     """
     for edge in found.edges:
         layer = edge.module
@@ -67,15 +71,25 @@ def set_bias_units(found: Groups) -> None:
 
 @torch.no_grad()
 def correct_means(model: nn.Module, images: Tensor, followed: list[tuple[Any, Any]]) -> int:
-    """Take the mean of what rounded weights add to each channel out of the norm or bias that follows; returns of how many layers.
+    """Take the mean of what rounded weights add to each channel out of the norm or bias that follows; returns
+    of how many layers.
 
-    The mean is over all images and places, of W_rounded x - W x on the real network's x (Nagel et al., data-free quantization, 2019, 4.2).
+    The mean is over all images and places, of W_rounded x - W x on the real network's x (Nagel et al.,
+    data-free quantization, 2019, 4.2).
     """
     readers = dict(followed)
-    layers = [layer for layer in model.modules()
-              if isinstance(layer, Conv2d | Linear) and one_step(layer) and (layer in readers or layer.bias is not None)]
+    layers = [
+        layer
+        for layer in model.modules()
+        if isinstance(layer, Conv2d | Linear)
+        and one_step(layer)
+        and (layer in readers or layer.bias is not None)
+    ]
     change = {layer: layer.quantizer(layer.weight) - layer.weight for layer in layers}
-    sums = {layer: torch.zeros(len(layer.weight), dtype=torch.float64, device=layer.weight.device) for layer in layers}
+    sums = {
+        layer: torch.zeros(len(layer.weight), dtype=torch.float64, device=layer.weight.device)
+        for layer in layers
+    }
     count = len(images)
 
     def add(layer: Any, inputs: tuple[Tensor]) -> None:
@@ -83,7 +97,9 @@ def correct_means(model: nn.Module, images: Tensor, followed: list[tuple[Any, An
         if isinstance(layer, Linear):
             y = nn.functional.linear(x, change[layer])
         else:
-            y = nn.functional.conv2d(x, change[layer], None, layer.stride, layer.padding, layer.dilation, layer.groups).mean((2, 3))
+            y = nn.functional.conv2d(
+                x, change[layer], None, layer.stride, layer.padding, layer.dilation, layer.groups
+            ).mean((2, 3))
         sums[layer] += y.double().sum(0)
 
     hooks = [layer.register_forward_pre_hook(add) for layer in layers]
