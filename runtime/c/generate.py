@@ -13,7 +13,9 @@ from fermatnet.runtime.c.budget import check_budget, describe
 from fermatnet.runtime.c.source import Source, make_source
 from fermatnet.runtime.c.vectors import text as vectors_text
 
-__all__ = ["generate", "write_folder"]
+__all__ = ["KERNELS", "generate", "write_folder"]
+
+KERNELS = ("fermatnet_bits.h", "fermatnet_integers.h", "fermatnet_vector.h", "fermatnet_window.h")
 
 _KEYWORDS = frozenset(
     ["auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "class", "new", "delete", "this", "template"])
@@ -62,7 +64,7 @@ def write_folder(source: Source, folder: Path, checksums: bool = False, vectors:
     (folder / f"{name}.c").write_text(source.code)
     (folder / f"{name}_vectors.h").write_text(vectors_text(source.program.net, name, vectors, checksums))
     package = files("fermatnet.runtime.c")
-    for kernel in ("fermatnet_bits.h", "fermatnet_integers.h"):
+    for kernel in KERNELS:
         (folder / kernel).write_text((package / "kernels" / kernel).read_text())
     number = "PRId32" if source.out_type == "int32_t" else "PRId64"
     check = "check_layers.c.txt" if checksums else "check.c.txt"

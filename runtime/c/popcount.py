@@ -43,10 +43,11 @@ def terms_of(weights: tuple[int, ...], activations: tuple[int, ...]) -> tuple[Te
 
 @dataclass
 class _Adder:
-    """Words by weight, reduced by full and half adders; every variable is assigned once."""
+    """At most two ``words`` of each weight, by full and half adders; every variable is assigned once."""
 
     lines: list[str] = field(default_factory=list)
     count: int = 0
+    words: dict[int, list[str]] = field(default_factory=dict)
 
     def name(self) -> str:
         self.count += 1
@@ -57,22 +58,26 @@ class _Adder:
         self.lines.append(f"const uint32_t {name} = {expression};")
         return name
 
-    def reduce(self, words: dict[int, list[str]], single: bool) -> dict[int, list[str]]:
-        """At most two words (one where ``single``) of each weight. ``words`` is used up."""
+    def push(self, weight: int, word: str) -> None:
+        """One more word of a weight; the third one of a weight is added at once, so that few words are alive at a time."""
+        row = self.words.setdefault(weight, [])
+        row.append(word)
+        if len(row) == 3:
+            a, b, c = row
+            both = self.word(f"{a} ^ {b}")
+            self.words[weight] = [self.word(f"{both} ^ {c}")]
+            self.push(2 * weight, self.word(f"({a} & {b}) | ({both} & {c})"))
+
+    def single(self) -> None:
+        """Half adders leave one word of each weight."""
         weight = 1
-        while weight <= max(words):
-            row = words.get(weight, [])
-            while len(row) >= 3:
-                a, b, c = row.pop(0), row.pop(0), row.pop(0)
-                both = self.word(f"{a} ^ {b}")
-                row.append(self.word(f"{both} ^ {c}"))
-                words.setdefault(2 * weight, []).append(self.word(f"({a} & {b}) | ({both} & {c})"))
-            if single and len(row) == 2:
+        while weight <= max(self.words):
+            row = self.words.get(weight, [])
+            if len(row) == 2:
                 a, b = row
-                words[weight] = [self.word(f"{a} ^ {b}")]
-                words.setdefault(2 * weight, []).append(self.word(f"{a} & {b}"))
+                self.words[weight] = [self.word(f"{a} ^ {b}")]
+                self.push(2 * weight, self.word(f"{a} & {b}"))
             weight *= 2
-        return words
 
 
 def _nibbles(adder: _Adder, word: str) -> str:
@@ -94,10 +99,7 @@ def _total(adder: _Adder, words: dict[int, list[str]]) -> str:
             bytes_sum = adder.word(f"{bytes_sum} + {part}") if bytes_sum else adder.word(part)
             top += 8 * weight * len(some)
     assert top <= 255, "byte fields would overflow"
-    if 4 * top <= 255:
-        return f"({bytes_sum} * 0x01010101u) >> 24"
-    halves = adder.word(f"({bytes_sum} & 0x00ff00ffu) + (({bytes_sum} >> 8) & 0x00ff00ffu)")
-    return f"({halves} + ({halves} >> 16)) & 0xffffu"
+    return f"{'fn_few_bytes' if 4 * top <= 255 else 'fn_bytes'}({bytes_sum})"
 
 
 def _and(pair: Pair, n: int, k: str) -> str:
@@ -114,8 +116,11 @@ def _unrolled(pairs: tuple[Pair, ...], n: int, start: int, sum_name: str) -> lis
     size = -(-len(places) // bites)
     for first in range(0, len(places), size):
         adder = _Adder()
-        words = {1: [adder.word(_and(pair, n, str(k))) for pair, k in places[first : first + size]]}
-        total = _total(adder, adder.reduce(words, single=len(words[1]) > 7))
+        for pair, k in places[first : first + size]:
+            adder.push(1, adder.word(_and(pair, n, str(k))))
+        if size > 7:
+            adder.single()
+        total = _total(adder, adder.words)
         lines += ["{", *adder.lines, f"{sum_name} += {total};", "}"]
     return lines
 
@@ -128,10 +133,12 @@ def _looped(pairs: tuple[Pair, ...], n: int, sum_name: str) -> tuple[list[str], 
         return [], 0
     weights = [1, 2, 4, 8]
     adder = _Adder()
-    words = {1: [adder.word(_and(pair, n, f"k + {q}" if q else "k")) for q in range(step) for pair in pairs]}
-    for weight in weights:
-        words.setdefault(weight, []).append(f"s{weight}")
-    words = adder.reduce(words, single=True)
+    adder.words = {weight: [f"s{weight}"] for weight in weights}
+    for q in range(step):
+        for pair in pairs:
+            adder.push(1, adder.word(_and(pair, n, f"k + {q}" if q else "k")))
+    adder.single()
+    words = adder.words
     lines = ["{", f"uint32_t {', '.join(f's{w} = 0' for w in weights)}, many = 0;", "uint32_t k;",
              f"for (k = 0; k < {turns * step}u; k += {step}u) {{", *adder.lines]
     lines += [f"s{w} = {words[w][0]};" for w in weights]
@@ -170,11 +177,15 @@ class DotKernels:
         plain = [f"for (k = 0; k < {n}u; ++k) {{"]
         for total, t in zip(sums, terms, strict=True):
             plain += [f"{total} += fn_popcount({_and(pair, n, 'k')});" for pair in t.pairs]
+        vector = [
+            f"{total} += " + (f"{32 * n}u - " if pair.negative else "") + f"fn_and_count(a + {pair.j * n}, w + {pair.i * n}, {n});"
+            for total, t in zip(sums, terms, strict=True) for pair in t.pairs
+        ]
         trees = [line for total, t in zip(sums, terms, strict=True) for line in _counted(t, n, total)]
         weighted = " + ".join(f"{t.coefficient}u * {total}" if t.coefficient > 1 else total for total, t in zip(sums, terms, strict=True))
         return [
             f"static int32_t {name}(const uint32_t *a, const uint32_t *w)", "{",
             f"uint32_t {', '.join(f'{total} = 0' for total in sums)};",
-            "#if FN_POPCOUNT", "uint32_t k;", *plain, "}", "#else", *trees, "#endif",
+            "#if FN_VECTOR", *vector, "#elif FN_POPCOUNT", "uint32_t k;", *plain, "}", "#else", *trees, "#endif",
             f"return fn_signed({weighted} - {constant}u);", "}", "",
         ]

@@ -103,7 +103,7 @@ def convolution(ex: "Expressions", node: Conv, at: "Place") -> str:
     length = rows * columns * inputs
     image = isinstance(store, Image)
     strides = f"{width}, 1, {height * width}" if image else f"{width * channels}, {channels}, 1"
-    patch, area = ex.scratch_array(f"\0patch {node.name}", "int16_t", length), ex.fresh()
+    patch, area = ex.scratch_array(f"\0patch {node.name}", "int16_t", _up(length)), ex.fresh()
     values = [_corner(at.y, node.stride[0], node.pad[0]), _corner(at.x, node.stride[1], node.pad[1]), f"{height}, {width}",
               f"{rows}, {columns}, {node.dilation[0]}, {node.dilation[1]}", strides, "0", str(inputs)]
     ex.pixel += [f"fn_area {area};", *_fields(
@@ -115,12 +115,31 @@ def convolution(ex: "Expressions", node: Conv, at: "Place") -> str:
     else:
         per_group = outputs // node.group
         _at_group(ex, at.c, per_group, f"{{ {area}.first = {at.c} / {per_group}u * {inputs}u; {gather} }}")
-    weight = node.weight.transpose(0, 2, 3, 1)
+    weight = node.weight.transpose(0, 2, 3, 1).reshape(outputs, length)
     small = "int8_t" if np.abs(weight).max() < 128 else "int16_t"
-    table = ex.tables.add(node.name, "weight", weight, small)
     result = value_type(kind.lo, kind.hi)
-    kernel = f"fn_dot_i16_{_short(small)}" + ("_wide" if result == "int64_t" else "")
-    return ex.variable(result, f"{kernel}({patch}, {table} + {at.c} * {length}u, {length}, 0)")
+    if node.group > 1 or result == "int64_t" or outputs < 4:
+        table = ex.tables.add(node.name, "weight", weight, small)
+        kernel = f"fn_dot_i16_{_short(small)}" + ("_wide" if result == "int64_t" else "")
+        return ex.variable(result, f"{kernel}({patch}, {table} + {at.c} * {length}u, {length}, 0)")
+    table, four = ex.tables.add(node.name, "weight", _fours(weight), small), ex.fresh()
+    ex.pixel.append(f"int32_t {four}[4] = {{0, 0, 0, 0}};")
+    block = f"fn_dot4_{_short(small)}({four}, {patch}, {table} + {at.c} * {_up(length)}u, {_up(length)});"
+    ex.channel += [f"if ({at.c} % 4u == 0)", block]
+    return ex.variable(result, f"{four}[{at.c} % 4u]")
+
+
+def _up(length: int) -> int:
+    """The next multiple of four."""
+    return -(-length // 4) * 4
+
+
+def _fours(weight: np.ndarray) -> np.ndarray:
+    """(O, K) -> blocks of four outputs; in a block, for each four inputs, four weights of each output; filled up with zeros."""
+    outputs, length = weight.shape
+    padded = np.zeros((_up(outputs), _up(length)), np.int64)
+    padded[:outputs, :length] = weight
+    return padded.reshape(-1, 4, _up(length) // 4, 4).transpose(0, 2, 1, 3)
 
 
 def _short(element: str) -> str:

@@ -3,6 +3,7 @@
 #define FERMATNET_BITS_H
 
 #include <stdint.h>
+#include "fermatnet_window.h"
 
 /* FN_POPCOUNT: 1 where the processor counts the bits of a word in one instruction. Define it yourself to overrule. */
 #ifndef FN_POPCOUNT
@@ -28,11 +29,33 @@ static inline uint32_t fn_popcount(uint32_t v)
 }
 #endif
 
+/* The sum of the four bytes of v; fn_few_bytes where it is at most 255. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__ARM_FEATURE_SIMD32)
+#include <arm_acle.h>
+static inline uint32_t fn_bytes(uint32_t v)
+{
+    return __usad8(v, 0);
+}
+#define fn_few_bytes fn_bytes
+#else
+static inline uint32_t fn_bytes(uint32_t v)
+{
+    v = (v & 0x00ff00ffu) + ((v >> 8) & 0x00ff00ffu);
+    return (v + (v >> 16)) & 0xffffu;
+}
+static inline uint32_t fn_few_bytes(uint32_t v)
+{
+    return (uint32_t)(v * UINT32_C(0x01010101)) >> 24;
+}
+#endif
+
 /* The signed number of a two's complement word, without relying on how a compiler converts it. */
 static inline int32_t fn_signed(uint32_t v)
 {
     return v <= UINT32_C(0x7fffffff) ? (int32_t)v : -(int32_t)(UINT32_C(0xffffffff) - v) - 1;
 }
+
+#include "fermatnet_vector.h"
 
 /* The plane bits of channel c of the pixel at p: plane j in bit j. */
 #define FN_CODE(bits, shift)                                                                        \
@@ -55,29 +78,40 @@ typedef struct {
     uint32_t planes, units, words;     /* units a pixel and plane; words a plane of the patch */
 } fn_window;
 
+#define FN_PUSH(bits, value)                                                                        \
+    do {                                                                                            \
+        word |= (uint32_t)(value) << (fill & 31u);                                                  \
+        fill += bits##u;                                                                            \
+        if (fill == 32u) {                                                                          \
+            *to++ = word;                                                                           \
+            word = fill = 0;                                                                        \
+        }                                                                                           \
+    } while (0)
+
+/* Columns first .. last - 1 of a window lie inside the map; taken in one run where the dilation is 1. */
 #define FN_GATHER(bits)                                                                             \
     static inline void fn_gather##bits(uint32_t *patch, const uint##bits##_t *map, fn_window v)     \
     {                                                                                               \
-        const uint32_t pixel = v.planes * v.units;                                                  \
+        const uint32_t pixel = v.planes * v.units, last = fn_inside(v.x, v.columns, v.dx, v.width); \
+        const uint32_t first = fn_outside(v.x, v.dx, last);                                         \
         uint32_t j, r, s, u;                                                                        \
         for (j = 0; j < v.planes; ++j, patch += v.words, map += v.units) {                          \
             uint32_t word = 0, fill = 0, *to = patch;                                               \
             for (r = 0; r < v.rows; ++r) {                                                          \
-                const uint32_t y = (uint32_t)v.y + r * v.dy;                                        \
-                const uint##bits##_t *row = y < v.height ? map + y * v.width * pixel : map;         \
-                for (s = 0; s < v.columns; ++s) {                                                   \
-                    const uint32_t x = (uint32_t)v.x + s * v.dx;                                    \
-                    const uint32_t inside = y < v.height && x < v.width;                            \
-                    for (u = 0; u < v.units; ++u) {                                                 \
-                        if (inside)                                                                 \
-                            word |= (uint32_t)row[x * pixel + u] << fill;                           \
-                        fill += bits##u;                                                            \
-                        if (fill == 32u) {                                                          \
-                            *to++ = word;                                                           \
-                            word = fill = 0;                                                        \
-                        }                                                                           \
-                    }                                                                               \
+                const uint32_t y = (uint32_t)v.y + r * v.dy, inside = y < v.height;                 \
+                const uint32_t begin = inside ? first : 0, end = inside ? last : 0;                 \
+                const uint##bits##_t *from = map;                                                   \
+                if (inside)                                                                         \
+                    from += (y * v.width + (uint32_t)v.x + begin * v.dx) * pixel;                   \
+                for (u = begin * v.units; u; --u)                                                   \
+                    FN_PUSH(bits, 0);                                                               \
+                for (s = begin; s < end; ++s) {                                                     \
+                    for (u = 0; u < v.units; ++u)                                                   \
+                        FN_PUSH(bits, from[u]);                                                     \
+                    from += v.dx * pixel;                                                           \
                 }                                                                                   \
+                for (u = (v.columns - end) * v.units; u; --u)                                       \
+                    FN_PUSH(bits, 0);                                                               \
             }                                                                                       \
             if (fill)                                                                               \
                 *to = word;                                                                         \
