@@ -22,6 +22,7 @@ from fermatnet.model.network.nodes import (
     TensorType,
     Threshold,
 )
+from fermatnet.runtime.c.fixed_point import Split, affine_form
 from fermatnet.runtime.c.popcount import DotKernels
 from fermatnet.runtime.c.program import Program
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, ctype, value_type
@@ -161,29 +162,34 @@ class Expressions:
 
     def _affine(self, node: Affine, at: Place) -> str:
         x, y = self.type(node.inputs[0]), self.type(node.name)
-        ends = [node.multiplier.astype(object) * end + node.offset.astype(object) for end in (x.lo, x.hi)]
-        low, high = int(np.min(ends)), int(np.max(ends))
-        lift = max(0, -(low >> node.shift))
-        top = high + (lift << node.shift)
-        narrow = top < 1 << (32 if node.shift else 31) and value_type(x.lo, x.hi) == "int32_t"
-        unsigned, signed = ("uint32_t", "int32_t") if narrow else ("uint64_t", "int64_t")
+        form = affine_form(x, node.multiplier, node.offset, node.shift)
         value = self.value(node.inputs[0], at)
         multiplier = self._per_channel(node, "mul", node.multiplier.astype(np.int64), at.c)
-        raised = [int(o) + (lift << node.shift) for o in node.offset]
-        if len(set(raised)) == 1:
-            offset = f"UINT{unsigned[4:6]}_C({raised[0] % (1 << int(unsigned[4:6]))})"
+        if isinstance(form, Split):
+            m = self.variable("uint32_t", f"(uint32_t)(int32_t){multiplier}")
+            raised = self.variable("uint32_t", f"(uint32_t){value} + {form.lift_x}u" if form.lift_x else f"(uint32_t){value}")
+            low, high = (self._unsigned(node, "off", values, at.c, 32) for values in (form.low, form.high))
+            below = self.variable("uint32_t", f"((({raised} & {(1 << form.bits) - 1}u) * {m}) + {low}) >> {form.bits}")
+            shifted, signed = f"(({raised} >> {form.bits}) * {m} + {below} + {high}) >> {node.shift - form.bits}", "int32_t"
         else:
-            half = 1 << (31 if narrow else 63)
-            wrapped = np.array([(o + half) % (2 * half) - half for o in raised], np.int64)
-            offset = f"({unsigned})({signed}){self.tables.add(node.name, 'off', wrapped)}[{at.c}]"
-        product = f"({unsigned})({signed}){value} * ({unsigned})({signed}){multiplier} + {offset}"
-        shifted = f"({product}) >> {node.shift}" if node.shift else product
+            unsigned, signed = f"uint{form.width}_t", f"int{form.width}_t"
+            offset = self._unsigned(node, "off", form.offset, at.c, form.width)
+            product = f"({unsigned})({signed}){value} * ({unsigned})({signed}){multiplier} + {offset}"
+            shifted = f"({product}) >> {node.shift}" if node.shift else product
         # the unsigned number is below 2^31 (2^63) here; what was raised is taken off
-        wide = self.variable(signed, f"({signed})({shifted})" + (f" - {literal(lift)}" if lift else ""))
+        wide = self.variable(signed, f"({signed})({shifted})" + (f" - {literal(form.lift)}" if form.lift else ""))
         result = value_type(y.lo, y.hi)
-        clips = [f"{wide} < {literal(node.lo)} ? {literal(node.lo)} : "] if low >> node.shift < node.lo else []
-        clips += [f"{wide} > {literal(node.hi)} ? {literal(node.hi)} : "] if high >> node.shift > node.hi else []
+        clips = [f"{wide} < {literal(node.lo)} ? {literal(node.lo)} : "] if form.lowest < node.lo else []
+        clips += [f"{wide} > {literal(node.hi)} ? {literal(node.hi)} : "] if form.highest > node.hi else []
         return self.variable(result, f"({result})({''.join(clips)}{wide})")
+
+    def _unsigned(self, node: Node, word: str, values: list[int], c: str, width: int) -> str:
+        """A constant of a channel as an unsigned number of ``width`` bits, modulo 2^width."""
+        if len(set(values)) == 1:
+            return f"UINT{width}_C({values[0] % (1 << width)})"
+        half = 1 << (width - 1)
+        wrapped = np.array([(o + half) % (2 * half) - half for o in values], np.int64)
+        return f"(uint{width}_t)(int{width}_t){self.tables.add(node.name, word, wrapped)}[{c}]"
 
     def _threshold(self, node: Threshold, at: Place) -> str:
         x, signs = self.type(node.inputs[0]), node.sign.astype(np.int64)

@@ -62,7 +62,7 @@ def write_folder(source: Source, folder: Path, checksums: bool = False, vectors:
     name = source.name
     (folder / f"{name}.h").write_text(source.header)
     (folder / f"{name}.c").write_text(source.code)
-    (folder / f"{name}_vectors.h").write_text(vectors_text(source.program.net, name, vectors, checksums))
+    (folder / f"{name}_vectors.h").write_text(vectors_text(source.program, name, vectors, checksums))
     package = files("fermatnet.runtime.c")
     for kernel in KERNELS:
         (folder / kernel).write_text((package / "kernels" / kernel).read_text())

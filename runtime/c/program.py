@@ -49,6 +49,20 @@ class Program:
     nodes: dict[str, Node] = field(default_factory=dict)
     output_in_memory: bool = False
 
+    def seen(self, name: str) -> tuple[int, int]:
+        """Rows and columns of a tensor that are computed at all: a pooling inside a step leaves out what its windows leave out."""
+        for step in self.steps:
+            if step.pool and name in self._inside(step.pool):
+                kernel = disjoint_window(self.nodes[step.pool], self.net.types[self.nodes[step.pool].inputs[0]]) or (1, 1)
+                _, rows, columns = self.net.types[step.pool].shape
+                return rows * kernel[0], columns * kernel[1]
+        return self.net.types[name].shape[1:]
+
+    def _inside(self, name: str) -> set[str]:
+        """Tensors that are computed on the way to ``name``, itself not counted."""
+        sources = {source for source in self.nodes[name].inputs if self.fused(source)}
+        return sources.union(*(self._inside(source) for source in sources))
+
     def fused(self, name: str) -> bool:
         """Whether a tensor is computed where it is needed rather than read from memory."""
         return name not in self.stores and name in self.nodes

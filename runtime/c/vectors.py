@@ -3,6 +3,7 @@
 import numpy as np
 
 from fermatnet.model.network import Network, activations, run
+from fermatnet.runtime.c.program import Program
 
 __all__ = ["checksum", "images", "text"]
 
@@ -20,8 +21,12 @@ def images(net: Network, count: int, seed: int = 0) -> np.ndarray:
     return made.astype(np.uint8)
 
 
-def checksum(values: np.ndarray) -> int:
-    """Sum of value x (2 place + 1) modulo 2^32 over one image's tensor (C, H, W)."""
+def checksum(values: np.ndarray, seen: tuple[int, int] | None = None) -> int:
+    """Sum of value x (2 place + 1) modulo 2^32 over one image's tensor (C, H, W); over its first ``seen`` rows and columns."""
+    if seen is not None:
+        kept = np.zeros_like(values)
+        kept[:, : seen[0], : seen[1]] = values[:, : seen[0], : seen[1]]
+        values = kept
     flat = values.astype(np.int64).ravel() % (1 << 32)
     weights = 2 * np.arange(flat.size, dtype=np.int64) + 1
     return sum(int(v) * int(w) for v, w in zip(flat, weights, strict=True)) % (1 << 32)
@@ -37,8 +42,9 @@ def _number(value: int) -> str:
     return f"(-INT64_C({-value - 1}) - 1)" if value < 0 else f"INT64_C({value})"
 
 
-def text(net: Network, name: str, count: int, checksums: bool) -> str:
+def text(program: Program, name: str, count: int, checksums: bool) -> str:
     """NAME_vectors.h."""
+    net = program.net
     pictures = images(net, count)
     upper, outputs = name.upper(), run(net, pictures)
     parts = [
@@ -48,7 +54,7 @@ def text(net: Network, name: str, count: int, checksums: bool) -> str:
     ]
     if checksums:
         tensors = dict(activations(net, pictures))
-        sums = np.array([[checksum(tensors[node.name][n]) for node in net.nodes] for n in range(count)], np.int64)
+        sums = np.array([[checksum(tensors[node.name][n], program.seen(node.name)) for node in net.nodes] for n in range(count)], np.int64)
         names = ", ".join('"' + "".join(c if c.isalnum() or c in "_.-/ " else "?" for c in node.name) + '"' for node in net.nodes)
         parts += [f"static const uint32_t {name}_sums[{count}][{upper}_LAYERS] = {{"]
         parts += [",\n".join("    {" + ", ".join(f"{int(v)}u" for v in row) + "}" for row in sums), "};"]
