@@ -13,12 +13,16 @@ from fermatnet.runtime.c.budget import check_budget, describe
 from fermatnet.runtime.c.source import Source, make_source
 from fermatnet.runtime.c.vectors import text as vectors_text
 
-__all__ = ["KERNELS", "generate", "write_folder"]
+__all__ = ["KERNELS", "generate", "write_folder", "write_sources"]
 
 KERNELS = ("fermatnet_bits.h", "fermatnet_integers.h", "fermatnet_vector.h", "fermatnet_window.h")
 
-_KEYWORDS = frozenset(
-    ["auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "class", "new", "delete", "this", "template"])
+_KEYWORDS = frozenset((
+    "auto", "break", "case", "char", "class", "const", "continue", "default", "delete", "do", "double",
+    "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "new", "register",
+    "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "this",
+    "typedef", "union", "unsigned", "void", "volatile", "while",
+))
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 
 
@@ -30,7 +34,7 @@ def _check_name(name: str) -> None:
 
 
 def generate(net: Network, out: str | Path, *, name: str = "net", checksums: bool = False, ram: int | None = None,
-             flash: int | None = None, vectors: int = 8, force: bool = False) -> dict[str, Any]:
+             flash: int | None = None, vectors: int = 8, web: bool = False, force: bool = False) -> dict[str, Any]:
     """Write NAME.h, NAME.c, the kernels, the test programs, their vectors and a Makefile to the folder ``out``; returns what memory.json says.
 
     Parameters
@@ -41,6 +45,7 @@ def generate(net: Network, out: str | Path, *, name: str = "net", checksums: boo
     checksums : also ``NAME_run_layers``, which gives every layer's checksum; ``make test`` then names the first layer that differs.
     ram, flash : bytes that `NAME_ram` and the constant tables may take.
     vectors : images in the test program.
+    web : also NAME.html, a page to draw on that runs the network as WebAssembly (needs the package ziglang).
     force : replace a folder that is not empty.
 
     Raises
@@ -51,21 +56,32 @@ def generate(net: Network, out: str | Path, *, name: str = "net", checksums: boo
     _check_name(name)
     if vectors < 1:
         raise InputError(f"at least one vector is needed, not {vectors}")
+    if web:
+        from fermatnet.runtime.c.web import check_page, page  # needs a compiler
+
+        check_page(net)
     source = make_source(net, name, checksums)
     check_budget(source, ram, flash)
     with atomic_directory(out, force=force) as folder:
+        if web:
+            (folder / f"{name}.html").write_text(page(source), encoding="utf-8")
         return write_folder(source, folder, checksums, vectors)
+
+
+def write_sources(source: Source, folder: Path) -> None:
+    """NAME.h, NAME.c and the kernels: all that an application needs."""
+    (folder / f"{source.name}.h").write_text(source.header)
+    (folder / f"{source.name}.c").write_text(source.code)
+    for kernel in KERNELS:
+        (folder / kernel).write_text((files("fermatnet.runtime.c") / "kernels" / kernel).read_text())
 
 
 def write_folder(source: Source, folder: Path, checksums: bool = False, vectors: int = 8) -> dict[str, Any]:
     """The files of a source in a folder that exists; returns what memory.json says."""
     name = source.name
-    (folder / f"{name}.h").write_text(source.header)
-    (folder / f"{name}.c").write_text(source.code)
+    write_sources(source, folder)
     (folder / f"{name}_vectors.h").write_text(vectors_text(source.program, name, vectors, checksums))
     package = files("fermatnet.runtime.c")
-    for kernel in KERNELS:
-        (folder / kernel).write_text((package / "kernels" / kernel).read_text())
     number = "PRId32" if source.out_type == "int32_t" else "PRId64"
     check = "check_layers.c.txt" if checksums else "check.c.txt"
     for template, target in (("run.c.txt", "run.c"), (check, "check.c"), ("Makefile.txt", "Makefile")):

@@ -42,7 +42,7 @@ def layout(lines: list[str]) -> str:
 def _writer(ex: Expressions, root: str, kind: TensorType) -> tuple[list[str], list[str], list[str], list[str], str]:
     """Statements before all, before a pixel, for one ``value``, after a pixel; and the element type."""
     store = ex.program.stores.get(root)
-    channels, height, width = kind.shape
+    _, height, width = kind.shape
     if store is None:
         element = value_type(kind.lo, kind.hi)
         place = "CHANNEL" if height == width == 1 else f"(CHANNEL * {height}u + y) * {width}u + x"
