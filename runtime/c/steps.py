@@ -99,7 +99,7 @@ def _pooled(ex: Expressions, step: ProgramStep) -> tuple[list[str], Place]:
     rows, columns = disjoint_window(node, ex.type(source)) or (1, 1)
     element = ctype(min(kind.lo, 0), max(kind.hi, 0)) if not isinstance(node, MaxPool) else ctype(kind.lo, kind.hi)
     array = ex.scratch_array(f"\0pool {step.pool}", element, kind.shape[0])
-    value = ex.value(source, Place("sy", "sx", "c"))
+    value = ex.value(source, Place(f"(y * {rows}u + dy)", f"(x * {columns}u + dx)", "c"))
     if isinstance(node, MaxPool):
         join = [f"if (first || {value} > {array}[c])", f"{array}[c] = ({element}){value};"]
     else:
@@ -107,7 +107,7 @@ def _pooled(ex: Expressions, step: ProgramStep) -> tuple[list[str], Place]:
         join = [f"{array}[c] = ({element})((first ? 0 : ({wide}){array}[c]) + {value});"]
     body = [
         "uint32_t dy, dx;", f"for (dy = 0; dy < {rows}u; ++dy) {{", f"for (dx = 0; dx < {columns}u; ++dx) {{",
-        f"const uint32_t sy = y * {rows}u + dy, sx = x * {columns}u + dx;", "const uint32_t first = (dy | dx) == 0;", *ex.pixel,
+        "const uint32_t first = (dy | dx) == 0;", *ex.pixel,
         f"for (c = 0; c < {kind.shape[0]}u; ++c) {{", *ex.channel, *join, "}", "}", "}",
     ]
     ex.pixel, ex.channel = [], []
