@@ -1,21 +1,25 @@
-"""Generated C on small processors: cross-compiled by zig's C compiler, run by the unicorn emulator, instructions counted.
+"""Generated C on small processors: cross-compiled by zig's C compiler, run by an emulator, instructions counted.
+
+The unicorn emulator (from pip) has the base sets and counts; qemu's user mode, where it is installed, has the extensions.
 
 Counts are of instructions executed from the call of NAME_run to its return; memory is ideal, so they are no cycles. Basic blocks are
 counted as they run, a block's instructions by decoding their lengths (Thumb and compressed RISC-V have two).
 """
 
+import shutil
 import struct
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["TARGETS", "Result", "Target", "compile_for", "emulate", "missing"]
+__all__ = ["TARGETS", "Result", "Target", "compile_for", "emulate", "missing", "run_user"]
 
 STOP = 0x0F00_0000  # where the program returns to
 STACK = 0x3000_0000
@@ -25,12 +29,14 @@ _PAGE = 4096
 
 @dataclass(frozen=True)
 class Target:
-    """``flags``: of zig cc; ``machine``: arm or riscv; ``cpu``: unicorn's name of the ARM core."""
+    """``flags``: of zig cc; ``machine``: arm or riscv; ``cpu``: unicorn's name of the ARM core, or qemu's of the processor, which
+    runs the target where ``qemu`` names its program."""
 
     name: str
     flags: tuple[str, ...]
     machine: str
     cpu: str = ""
+    qemu: str = ""
 
 
 TARGETS = {
@@ -39,34 +45,57 @@ TARGETS = {
         Target("cortex-m0", ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0"), "arm", "CORTEX_M0"),
         Target("cortex-m4", ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4"), "arm", "CORTEX_M4"),
         Target("rv32imc", ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+c"), "riscv"),
+        Target("rv32imcb", ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+c+zba+zbb+zbs"), "riscv", "rv32,zba=true,zbb=true,zbs=true",
+               "qemu-riscv32"),
+        Target("rv32imcv", ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+a+f+d+c+v"), "riscv", "rv32,v=true,vlen=128",
+               "qemu-riscv32"),
     )
 }
 
 _PROGRAM = """
 #include "{name}.h"
-uint8_t image[{upper}_INPUTS];
+uint8_t image[{upper}_INPUTS] = {{{pixels}}};
 {name}_out out[{upper}_OUTPUTS];
 {name}_ram ram;
 void _start(void) {{ {name}_run(image, out, &ram); }}
 """
 
+# Linux calls by hand (a RISC-V user program without a C library): write(1, out, ...), exit(0)
+_USER_PROGRAM = """
+#include "{name}.h"
+uint8_t image[{upper}_INPUTS] = {{{pixels}}};
+{name}_out out[{upper}_OUTPUTS];
+{name}_ram ram;
+static long call(long number, long a, long b, long c)
+{{
+    register long a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c, a7 __asm__("a7") = number;
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
+    return a0;
+}}
+void _start(void)
+{{
+    {name}_run(image, out, &ram);
+    call(64, 1, (long)out, (long)sizeof out);
+    call(93, 0, 0, 0);
+}}
+"""
 
-def missing() -> str:
-    """What the emulator needs and this Python lacks, or ''."""
-    for module in ("ziglang", "unicorn"):
-        try:
-            __import__(module)
-        except ImportError:
-            return f"Python package {module}"
-    return ""
+
+def missing(target: Target) -> str:
+    """What running a target needs and this machine lacks, or ''."""
+    for module in ("ziglang",) if target.qemu else ("ziglang", "unicorn"):
+        if find_spec(module) is None:
+            return f"the Python package {module}"
+    return target.qemu if target.qemu and shutil.which(target.qemu) is None else ""
 
 
-def compile_for(target: Target, folder: Path, name: str, *, options: tuple[str, ...] = ("-O2",), sources: tuple[str, ...] = ()) -> Path:
-    """An ELF file that runs NAME_run once; InputError with the compiler's words where it fails."""
+def compile_for(target: Target, folder: Path, name: str, image: np.ndarray, *, options: tuple[str, ...] = ("-O2",)) -> Path:
+    """An ELF file that runs NAME_run once on ``image`` uint8 (C, H, W); InputError with the compiler's words where it fails."""
     program = folder / f"emulate_{name}.c"
-    program.write_text(_PROGRAM.format(name=name, upper=name.upper()))
+    pixels = ", ".join(str(int(value)) for value in image.ravel())
+    program.write_text((_USER_PROGRAM if target.qemu else _PROGRAM).format(name=name, upper=name.upper(), pixels=pixels))
     out = folder / f"{name}-{target.name}.elf"
-    files = [str(folder / f"{name}.c"), *sources, str(program)]
+    files = [str(folder / f"{name}.c"), str(program)]
     command = [sys.executable, "-m", "ziglang", "cc", *target.flags, "-std=c99", *options, "-o", str(out), *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -149,8 +178,16 @@ def _machine(target: Target):  # type: ignore[no-untyped-def]
     return (unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32), riscv_const.UC_RISCV_REG_SP, riscv_const.UC_RISCV_REG_RA, 0)
 
 
-def emulate(target: Target, path: Path, image: np.ndarray) -> Result:
-    """Run an ELF file of `compile_for` on one image uint8 (C, H, W)."""
+def run_user(target: Target, path: Path) -> np.ndarray:
+    """Outputs int64 (K,) of an ELF file of `compile_for` in qemu's user mode."""
+    done = subprocess.run([target.qemu, "-cpu", target.cpu, str(path)], capture_output=True, check=False)
+    if done.returncode:
+        raise InputError(f"{target.qemu}: exit status {done.returncode}: {done.stderr.decode(errors='replace').strip()[-300:]}")
+    return np.frombuffer(done.stdout, np.int32).astype(np.int64)
+
+
+def emulate(target: Target, path: Path) -> Result:
+    """Run an ELF file of `compile_for` in unicorn."""
     import unicorn
 
     elf = read_elf(path)
@@ -162,7 +199,6 @@ def emulate(target: Target, path: Path, image: np.ndarray) -> Result:
     engine.mem_map(STACK - STACK_BYTES, STACK_BYTES)
     for address, content, _ in elf.segments:
         engine.mem_write(address, content)
-    engine.mem_write(elf.symbols["image"][0], image.astype(np.uint8).tobytes())
     engine.mem_write(STACK - STACK_BYTES, b"\xa5" * STACK_BYTES)
     engine.reg_write(stack_register, STACK)
     engine.reg_write(link, STOP | thumb)
@@ -179,8 +215,7 @@ def emulate(target: Target, path: Path, image: np.ndarray) -> Result:
         lengths[address, size] = count(bytes(engine.mem_read(address, size)))
     runs = Counter({key: times for key, times in runs.items() if key[0] < STOP or key[0] >= STOP + _PAGE})
     outputs, size = elf.symbols["out"]
-    wide = size // int(np.prod(1)) if size else 0
-    raw = bytes(engine.mem_read(outputs, wide))
+    raw = bytes(engine.mem_read(outputs, size))
     used = bytes(engine.mem_read(STACK - STACK_BYTES, STACK_BYTES))
     sections = elf.sections
     return Result(

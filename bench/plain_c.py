@@ -62,7 +62,8 @@ def _pool(net: Network, node: SumPool | MaxPool, tables: Tables) -> list[str]:
     value = f"{_name(net, node.inputs[0])}[((y * {kernel[0]} + ky) * {kind.shape[2]} + x * {kernel[1]} + kx) * {channels} + c]"
     join = f"sum += {value};" if isinstance(node, SumPool) else f"if ({value} > sum) sum = {value};"
     return [
-        f"for (y = 0; y < {rows}; ++y) for (x = 0; x < {columns}; ++x) for (c = 0; c < {channels}; ++c) {{", "int32_t sum = 0;",
+        f"for (y = 0; y < {rows}; ++y) for (x = 0; x < {columns}; ++x) for (c = 0; c < {channels}; ++c) {{",
+        "int32_t sum = 0;" if isinstance(node, SumPool) else "int32_t sum = INT32_MIN;",
         f"for (ky = 0; ky < {kernel[0]}; ++ky) for (kx = 0; kx < {kernel[1]}; ++kx) {join}",
         f"{_name(net, node.name)}[(y * {columns} + x) * {channels} + c] = sum;", "}",
     ]
