@@ -6,6 +6,8 @@ shifted, and the raise is taken off after), sums in unsigned or in a type that t
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,31 +24,21 @@ from fermatnet.model.network.nodes import (
     TensorType,
     Threshold,
 )
+from fermatnet.runtime.c import sources
 from fermatnet.runtime.c.fixed_point import Split, affine_form
+from fermatnet.runtime.c.place import Place, literal
 from fermatnet.runtime.c.popcount import DotKernels
 from fermatnet.runtime.c.program import Program
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, ctype, value_type
 from fermatnet.runtime.c.tables import Tables
 
-__all__ = ["Expressions", "Place", "literal"]
+__all__ = ["Expressions"]
 
+_WINDOWS: dict[type[Node], Callable[..., str]] = {
+    Conv: sources.convolution, PiecewiseConv: sources.piecewise, Dense: sources.dense, MaxPool: sources.largest,
+    ArgMax: sources.argmax,
+}
 SCAN = 8  # thresholds up to which each is compared; beyond, they are searched by halving
-
-
-@dataclass(frozen=True)
-class Place:
-    """C expressions of the row, column and channel at which a value is wanted."""
-
-    y: str
-    x: str
-    c: str
-
-
-def literal(value: int) -> str:
-    """A C constant of int32_t, or int64_t beyond it."""
-    if -(1 << 31) < value < 1 << 31:
-        return str(value)
-    return f"(-INT64_C({-value - 1}) - 1)" if value < 0 else f"INT64_C({value})"
 
 
 @dataclass
@@ -142,15 +134,11 @@ class Expressions:
         place = f"(({at.c}) * {height}u + {at.y}) * {width}u + {at.x}"
         self.channel.append(f"sums[{number}] += (uint32_t){value} * (2u * ({place}) + 1u);")
 
-    def _by_type(self, node: Node) -> Callable[..., str]:
-        from fermatnet.runtime.c import sources  # sources write themselves through this class
-
-        return {
+    def _by_type(self, node: Node) -> Callable[[Any, Place], str]:
+        own: dict[type[Node], Callable[..., str]] = {
             Affine: self._affine, Threshold: self._threshold, Levels: self._levels, Add: self._add,
-            Conv: lambda n, at: sources.convolution(self, n, at), PiecewiseConv: lambda n, at: sources.piecewise(self, n, at),
-            Dense: lambda n, at: sources.dense(self, n, at), MaxPool: lambda n, at: sources.largest(self, n, at),
-            ArgMax: lambda n, at: sources.argmax(self, n, at),
-        }[type(node)]
+        }
+        return own[type(node)] if type(node) in own else partial(_WINDOWS[type(node)], self)
 
     # element-wise layers
 

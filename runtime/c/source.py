@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fermatnet.model.network import Network
 from fermatnet.runtime.buffers import Buffer, Plan, plan
 from fermatnet.runtime.c.expressions import Expressions
+from fermatnet.runtime.c.place import Place
 from fermatnet.runtime.c.popcount import DotKernels
 from fermatnet.runtime.c.program import Program, lower
 from fermatnet.runtime.c.steps import StepCode, layout, needs, write
@@ -90,8 +91,6 @@ def _copy_out(source: Source) -> list[str]:
         return []
     channels, height, width = net.types[net.output].shape
     ex = Expressions(source.program, source.tables, DotKernels())
-    from fermatnet.runtime.c.expressions import Place
-
     value = ex.read(net.output, Place("y", "x", "c"))
     (c_name,) = ex.pointers.values()
     store = source.program.stores[net.output]

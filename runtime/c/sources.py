@@ -6,11 +6,12 @@ import numpy as np
 
 from fermatnet.model.network.nodes import ArgMax, Conv, Dense, MaxPool, PiecewiseConv
 from fermatnet.model.piecewise.planes import short_planes
+from fermatnet.runtime.c.place import Place, literal
 from fermatnet.runtime.c.popcount import terms_of
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, value_type
 
 if TYPE_CHECKING:
-    from fermatnet.runtime.c.expressions import Expressions, Place
+    from fermatnet.runtime.c.expressions import Expressions
 
 __all__ = ["argmax", "convolution", "dense", "largest", "piecewise"]
 
@@ -43,7 +44,7 @@ def _weight_words(node: PiecewiseConv, store: PlaneStore) -> tuple[np.ndarray, t
     return _pack(bits.reshape(*bits.shape[:2], -1)), coefficients
 
 
-def piecewise(ex: "Expressions", node: PiecewiseConv, at: "Place") -> str:
+def piecewise(ex: "Expressions", node: PiecewiseConv, at: Place) -> str:
     """AND and popcount of the patch's planes with the weights' planes."""
     source = node.inputs[0]
     store = ex.program.stores[source]
@@ -59,7 +60,7 @@ def piecewise(ex: "Expressions", node: PiecewiseConv, at: "Place") -> str:
     return ex.variable("int32_t", f"{kernel}({patch}, {table} + {at.c} * {words.shape[1] * n}u)")
 
 
-def _plane_patch(ex: "Expressions", node: PiecewiseConv, store: PlaneStore, n: int, at: "Place") -> str:
+def _plane_patch(ex: "Expressions", node: PiecewiseConv, store: PlaneStore, n: int, at: Place) -> str:
     """Statements that put a pixel's window into words, where it does not lie there already; the C name of the words."""
     source, (rows, columns) = node.inputs[0], node.codes.shape[2:]
     pointer = ex.pointer(source)
@@ -94,7 +95,7 @@ def _at_group(ex: "Expressions", c: str, outputs: int, statement: str) -> None:
     ex.channel += [f"if ({c} % {outputs}u == 0)" if outputs > 1 else "", statement]
 
 
-def convolution(ex: "Expressions", node: Conv, at: "Place") -> str:
+def convolution(ex: "Expressions", node: Conv, at: Place) -> str:
     """The window as 16-bit integers, then a dot product an output."""
     source = node.inputs[0]
     store, kind = ex.program.stores[source], ex.type(node.name)
@@ -108,7 +109,7 @@ def convolution(ex: "Expressions", node: Conv, at: "Place") -> str:
               f"{rows}, {columns}, {node.dilation[0]}, {node.dilation[1]}", strides, "0", str(inputs)]
     ex.pixel += [f"fn_area {area};", *_fields(
         area, "y x height width rows columns dy dx row_stride column_stride channel_stride first count", values)]
-    element = "uint8_t" if image else store.element
+    element = "uint8_t" if isinstance(store, Image) else store.element
     gather = f"fn_area_{_short(element)}({patch}, {ex.pointer(source)}, {area});"
     if node.group == 1:
         ex.pixel.append(gather)
@@ -147,7 +148,7 @@ def _short(element: str) -> str:
     return element.replace("uint", "u").replace("int", "i").removesuffix("_t")
 
 
-def dense(ex: "Expressions", node: Dense, at: "Place") -> str:
+def dense(ex: "Expressions", node: Dense, at: Place) -> str:
     """Weights in the order of the tensor in memory."""
     source = node.inputs[0]
     store, shape = ex.program.stores[source], ex.type(source).shape
@@ -162,15 +163,13 @@ def dense(ex: "Expressions", node: Dense, at: "Place") -> str:
     return ex.variable("int32_t", f"{kernel}({ex.pointer(source)}, {table} + {at.c} * {size}u, {size}, {bias})")
 
 
-def largest(ex: "Expressions", node: MaxPool, at: "Place") -> str:
+def largest(ex: "Expressions", node: MaxPool, at: Place) -> str:
     """The maximum over windows that overlap or have padding, which never wins."""
-    from fermatnet.runtime.c.expressions import Place, literal
-
     source = node.inputs[0]
     kind = ex.type(source)
     _, height, width = kind.shape
     element, best, r, s = value_type(kind.lo, kind.hi), ex.fresh(), ex.fresh(), ex.fresh()
-    row, column = f"row{r}", f"column{s}"
+    row, column = f"row_{r}", f"column_{s}"
     ex.channel += [
         f"{element} {best} = ({element}){literal(kind.lo)};", f"uint32_t {r}, {s};",
         f"for ({r} = 0; {r} < {node.kernel[0]}u; ++{r}) {{", f"for ({s} = 0; {s} < {node.kernel[1]}u; ++{s}) {{",
@@ -183,10 +182,8 @@ def largest(ex: "Expressions", node: MaxPool, at: "Place") -> str:
     return best
 
 
-def argmax(ex: "Expressions", node: ArgMax, at: "Place") -> str:
+def argmax(ex: "Expressions", node: ArgMax, at: Place) -> str:
     """The first of the largest values."""
-    from fermatnet.runtime.c.expressions import Place
-
     source = node.inputs[0]
     kind = ex.type(source)
     best, k, top = ex.fresh(), ex.fresh(), ex.fresh()

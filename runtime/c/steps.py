@@ -6,7 +6,8 @@ import numpy as np
 
 from fermatnet.model.network.nodes import Add, Affine, Concat, Levels, MaxPool, TensorType, Threshold
 from fermatnet.runtime.buffers import Buffer, Step
-from fermatnet.runtime.c.expressions import Expressions, Place
+from fermatnet.runtime.c.expressions import Expressions
+from fermatnet.runtime.c.place import Place
 from fermatnet.runtime.c.program import Program, ProgramStep, disjoint_window
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, ctype, value_type, width_of
 
@@ -120,7 +121,7 @@ def write(ex: Expressions, step: ProgramStep) -> StepCode:
     kind = ex.type(step.root)
     _, height, width = kind.shape
     place = Place("y", "x", "c")
-    before = []
+    before: list[str] = []
     if step.pool:
         before, place = _pooled(ex, step)
     segments = _segments(ex, step.root, place)
