@@ -3,11 +3,10 @@
 A *step* reads some buffers and writes others. A buffer lives from the step that writes it to the last step that reads it, and two
 buffers that live at the same step must not overlap. The least peak over several topological orders is taken; offsets come from
 first-fit in several orders of the buffers (as in dynamic storage allocation) and, for small problems that first-fit leaves above
-the lower bound (the largest sum of sizes alive at one step), from a search over all orders of first-fit, which reaches an optimum.
+the lower bound (the largest sum of sizes alive at one step), from a branch-and-bound search over all orders of first-fit.
 `check` knows nothing of how a plan was found.
 """
 
-import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ from fermatnet.model.errors import InputError
 __all__ = ["Buffer", "Plan", "Step", "check", "plan"]
 
 ORDERS = 400  # topological orders tried where a network has several
-EXACT = 9  # buffers up to which every order of first-fit is searched
-TRIES = 60_000  # placements tried by that search at most
+EXACT = 12  # buffers up to which every order of first-fit is searched, branches that cannot win cut off
+PLACEMENTS = 30_000  # placements tried by that search at most
 
 
 @dataclass(frozen=True)
@@ -125,19 +124,44 @@ def _bound(buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]]) 
     return max((sum(_up(buffers[n].size, 4) for n, (a, b) in spans.items() if a <= p <= b) for p in places), default=0)
 
 
+def _lowest(name: str, offsets: Mapping[str, int], buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]]) -> int:
+    """The lowest offset at which no placed buffer of an overlapping lifetime lies."""
+    first, last = spans[name]
+    rivals = sorted((at, at + buffers[n].size) for n, at in offsets.items() if spans[n][0] <= last and first <= spans[n][1])
+    place = 0
+    for low, high in rivals:
+        if place + buffers[name].size <= low:
+            break
+        place = max(place, _up(high, buffers[name].align))
+    return place
+
+
 def _first_fit(names: Iterable[str], buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]]) -> dict[str, int]:
-    """Each buffer in turn at the lowest offset that no placed buffer of an overlapping lifetime covers."""
     offsets: dict[str, int] = {}
     for name in names:
-        first, last = spans[name]
-        rivals = sorted((offsets[n], offsets[n] + buffers[n].size) for n in offsets if spans[n][0] <= last and first <= spans[n][1])
-        at = 0
-        for low, high in rivals:
-            if at + buffers[name].size <= low:
-                break
-            at = max(at, _up(high, buffers[name].align))
-        offsets[name] = at
+        offsets[name] = _lowest(name, offsets, buffers, spans)
     return offsets
+
+
+class _Search:
+    """Branch and bound over all orders of first-fit: one of them is an optimum, since any packing can be pushed down in the order
+    of its offsets. Branches that reach the best height are cut; the search ends at ``bound`` or after `PLACEMENTS`."""
+
+    def __init__(self, buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]], bound: int, best: dict[str, int]):
+        self.buffers, self.spans, self.bound, self.left = buffers, spans, bound, PLACEMENTS
+        self.best, self.height = best, _height(best, buffers)
+
+    def run(self, offsets: dict[str, int], rest: tuple[str, ...]) -> dict[str, int]:
+        if not rest and _height(offsets, self.buffers) < self.height:
+            self.best, self.height = dict(offsets), _height(offsets, self.buffers)
+        for name in rest:
+            if self.left <= 0 or self.height <= self.bound:
+                break
+            self.left -= 1
+            at = _lowest(name, offsets, self.buffers, self.spans)
+            if at + self.buffers[name].size < self.height:
+                self.run({**offsets, name: at}, tuple(other for other in rest if other != name))
+        return self.best
 
 
 def _height(offsets: Mapping[str, int], buffers: Mapping[str, Buffer]) -> int:
@@ -153,12 +177,7 @@ def _pack(buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]], b
     ]
     best = min((_first_fit(sorted(names, key=key), buffers, spans) for key in keys), key=lambda o: _height(o, buffers))
     if _height(best, buffers) > bound and len(names) <= EXACT:
-        for row in itertools.islice(itertools.permutations(sorted(names, key=keys[0])), TRIES):
-            found = _first_fit(row, buffers, spans)
-            if _height(found, buffers) < _height(best, buffers):
-                best = found
-                if _height(best, buffers) <= bound:
-                    break
+        return _Search(buffers, spans, bound, best).run({}, tuple(sorted(names, key=keys[0])))
     return best
 
 
