@@ -29,7 +29,7 @@ _PAGE = 4096
 
 @dataclass(frozen=True)
 class Target:
-    """``flags``: of zig cc; ``machine``: arm or riscv; ``cpu``: unicorn's name of the ARM core, or qemu's of the processor, which
+    """``flags``: of zig cc; ``machine``: arm, riscv or powerpc; ``cpu``: unicorn's name of the ARM core, or qemu's of the processor, which
     runs the target where ``qemu`` names its program."""
 
     name: str
@@ -49,6 +49,7 @@ TARGETS = {
                "qemu-riscv32"),
         Target("rv32imcv", ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+a+f+d+c+v"), "riscv", "rv32,v=true,vlen=128",
                "qemu-riscv32"),
+        Target("powerpc, big-endian", ("-target", "powerpc-freestanding-eabi"), "powerpc", "7400", "qemu-ppc"),
     )
 }
 
@@ -60,23 +61,35 @@ uint8_t image[{upper}_INPUTS] = {{{pixels}}};
 void _start(void) {{ {name}_run(image, out, &ram); }}
 """
 
-# Linux calls by hand (a RISC-V user program without a C library): write(1, out, ...), exit(0)
+# Linux calls by hand (user programs without a C library): write(1, out, ...), exit(0)
+_CALLS = {
+    "riscv": """static void call(long number, long a, long b, long c)
+{{
+    register long a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c, a7 __asm__("a7") = number;
+    __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
+}}
+#define WRITE 64
+#define EXIT 93
+""",
+    "powerpc": """static void call(long number, long a, long b, long c)
+{{
+    register long r0 __asm__("r0") = number, r3 __asm__("r3") = a, r4 __asm__("r4") = b, r5 __asm__("r5") = c;
+    __asm__ volatile("sc" : "+r"(r0), "+r"(r3), "+r"(r4), "+r"(r5) : : "memory", "cr0", "ctr", "r6", "r7", "r8", "r9", "r10", "r11", "r12");
+}}
+#define WRITE 4
+#define EXIT 1
+""",
+}
 _USER_PROGRAM = """
 #include "{name}.h"
 uint8_t image[{upper}_INPUTS] = {{{pixels}}};
 {name}_out out[{upper}_OUTPUTS];
 {name}_ram ram;
-static long call(long number, long a, long b, long c)
-{{
-    register long a0 __asm__("a0") = a, a1 __asm__("a1") = b, a2 __asm__("a2") = c, a7 __asm__("a7") = number;
-    __asm__ volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
-    return a0;
-}}
-void _start(void)
+CALLvoid _start(void)
 {{
     {name}_run(image, out, &ram);
-    call(64, 1, (long)out, (long)sizeof out);
-    call(93, 0, 0, 0);
+    call(WRITE, 1, (long)out, (long)sizeof out);
+    call(EXIT, 0, 0, 0);
 }}
 """
 
@@ -93,7 +106,8 @@ def compile_for(target: Target, folder: Path, name: str, image: np.ndarray, *, o
     """An ELF file that runs NAME_run once on ``image`` uint8 (C, H, W); InputError with the compiler's words where it fails."""
     program = folder / f"emulate_{name}.c"
     pixels = ", ".join(str(int(value)) for value in image.ravel())
-    program.write_text((_USER_PROGRAM if target.qemu else _PROGRAM).format(name=name, upper=name.upper(), pixels=pixels))
+    text = _USER_PROGRAM.replace("CALL", _CALLS[target.machine]) if target.qemu else _PROGRAM
+    program.write_text(text.format(name=name, upper=name.upper(), pixels=pixels))
     out = folder / f"{name}-{target.name}.elf"
     files = [str(folder / f"{name}.c"), str(program)]
     command = [sys.executable, "-m", "ziglang", "cc", *target.flags, "-std=c99", *options, "-o", str(out), *files]
@@ -183,7 +197,7 @@ def run_user(target: Target, path: Path) -> np.ndarray:
     done = subprocess.run([target.qemu, "-cpu", target.cpu, str(path)], capture_output=True, check=False)
     if done.returncode:
         raise InputError(f"{target.qemu}: exit status {done.returncode}: {done.stderr.decode(errors='replace').strip()[-300:]}")
-    return np.frombuffer(done.stdout, np.int32).astype(np.int64)
+    return np.frombuffer(done.stdout, ">i4" if target.machine == "powerpc" else "<i4").astype(np.int64)
 
 
 def emulate(target: Target, path: Path) -> Result:

@@ -5,10 +5,12 @@ is computed element by element inside the step that needs it, so that accumulato
 windows are taken inside a step too, one pixel's channels at a time.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
+from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import (
+    Add,
     Affine,
     ArgMax,
     Concat,
@@ -155,8 +157,36 @@ def _index_store(program: Program, name: str) -> Store:
     return PlaneStore(kind, code, flat=all(_flat(net, reader, kind) for reader in readers))
 
 
+# what each layer type says of itself that the generated C goes by
+_KNOWN: dict[type[Node], set[str]] = {
+    Conv: {"weight", "weight_bits", "stride", "pad", "dilation", "group", "engine", "moduli", "length"},
+    PiecewiseConv: {"codes", "levels_w", "levels_a", "stride", "pad", "dilation", "group"},
+    Threshold: {"thresholds", "sign"}, Affine: {"multiplier", "offset", "shift", "lo", "hi"}, Levels: {"levels"},
+    MaxPool: {"kernel", "stride", "pad"}, SumPool: {"kernel"}, Add: set(), Concat: set(), Dense: {"weight", "bias", "weight_bits"},
+    ArgMax: set(),
+}
+
+
+def _check(net: Network) -> None:
+    """InputError for a layer, or something that a layer says, that C does not know: nothing is left out in silence."""
+    lo, hi = net.input_range
+    if lo < 0 or hi > 255:
+        raise InputError(f"generated C takes images within 0..255, this network's are {lo}..{hi}; use another engine")
+    for node in net.nodes:
+        if type(node) not in _KNOWN:
+            raise InputError(f"layer {node.name!r}: there is no C for a {type(node).__name__}; use another engine")
+        for item in fields(node):
+            if item.name not in _KNOWN[type(node)] | {"name", "inputs"} and getattr(node, item.name) != item.default:
+                raise InputError(f"layer {node.name!r}: there is no C for {item.name} = {getattr(node, item.name)!r} of a "
+                                 f"{type(node).__name__}; use another engine")
+
+
 def lower(net: Network) -> Program:
-    """The steps and stores of a network. The output has a store only where a layer reads it as well."""
+    """The steps and stores of a network. The output has a store only where a layer reads it as well.
+
+    Raises InputError naming a layer for which there is no C.
+    """
+    _check(net)
     kept = _in_memory(net)
     program = Program(net, [], {net.input_name: Image(net.types[net.input_name])}, nodes={node.name: node for node in net.nodes})
     program.output_in_memory = bool(net.consumers(net.output))

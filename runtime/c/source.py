@@ -41,7 +41,7 @@ class Source:
 
 def comment(text: str) -> str:
     """Text that is safe within a C comment."""
-    return re.sub(r"[^\x20-\x7e]", "?", text).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    return re.sub(r"[^\x20-\x3e\x40-\x7e]", "_", text).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
 
 
 def _member(element: str) -> str:

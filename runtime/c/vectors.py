@@ -1,5 +1,7 @@
 """Vectors for the generated test program: images, the reference's outputs, and each layer's checksum."""
 
+import re
+
 import numpy as np
 
 from fermatnet.model.network import Network, activations, run
@@ -55,7 +57,7 @@ def text(program: Program, name: str, count: int, checksums: bool) -> str:
     if checksums:
         tensors = dict(activations(net, pictures))
         sums = np.array([[checksum(tensors[node.name][n], program.seen(node.name)) for node in net.nodes] for n in range(count)], np.int64)
-        names = ", ".join('"' + "".join(c if c.isalnum() or c in "_.-/ " else "?" for c in node.name) + '"' for node in net.nodes)
+        names = ", ".join('"' + re.sub("[^A-Za-z0-9_./ -]", "_", node.name) + '"' for node in net.nodes)
         parts += [f"static const uint32_t {name}_sums[{count}][{upper}_LAYERS] = {{"]
         parts += [",\n".join("    {" + ", ".join(f"{int(v)}u" for v in row) + "}" for row in sums), "};"]
         parts += [f"static const char *const {name}_layers[{upper}_LAYERS] = {{{names}}};"]

@@ -13,7 +13,7 @@ from fermatnet.cli.c import command
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run, save
 from fermatnet.model.network.nodes import Affine, Conv, Dense, MaxPool, SumPool, Threshold
-from fermatnet.runtime.c import generate
+from fermatnet.runtime.c import generate, program
 from fermatnet.runtime.c.vectors import images
 
 from ...model.network.samples import digits_like, everything, piecewise, thresholds
@@ -140,6 +140,26 @@ def test_refusals_leave_nothing(more, words, tmp_path):
     with pytest.raises(InputError, match=re.escape(words)) as told:
         generate(digits_like(), tmp_path / "c", **more)
     assert "\n" not in str(told.value) and not list(tmp_path.iterdir())
+
+
+def test_what_c_does_not_know_is_refused(tmp_path, monkeypatch):
+    """A layer of another type, and a known one that says something new: its usual value changes nothing, any other is refused."""
+    monkeypatch.setitem(program._KNOWN, Conv, program._KNOWN[Conv] - {"dilation"})
+    generate(digits_like(), tmp_path / "same")
+    monkeypatch.setitem(program._KNOWN, Conv, program._KNOWN[Conv] - {"pad"})
+    with pytest.raises(InputError, match=re.escape("layer 'conv0': there is no C for pad = (2, 2, 2, 2) of a Conv; use another engine")):
+        generate(digits_like(), tmp_path / "c")
+    monkeypatch.delitem(program._KNOWN, Conv)
+    with pytest.raises(InputError, match="layer 'conv0': there is no C for a Conv; use another engine"):
+        generate(digits_like(), tmp_path / "c")
+
+
+def test_odd_names_are_only_comments(tmp_path):
+    net = digits_like()
+    odd = "*/ #error ??/ \\ é"
+    net.nodes[-1].name = net.output = odd
+    net.__dict__.pop("types")
+    compare(net, tmp_path / "c", flags=STRICT, checksums=True)
 
 
 def test_command(tmp_path):
