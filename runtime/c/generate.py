@@ -33,8 +33,8 @@ def _check_name(name: str) -> None:
         raise InputError(f"the name {name!r} is taken by the generated program; add a word, such as {name}_net")
 
 
-def generate(net: Network, out: str | Path, *, name: str = "net", checksums: bool = False, ram: int | None = None,
-             flash: int | None = None, vectors: int = 8, web: bool = False, force: bool = False) -> dict[str, Any]:
+def generate(net: Network, out: str | Path, *, name: str = "net", checksums: bool = False, fast: bool = False,
+             ram: int | None = None, flash: int | None = None, vectors: int = 8, web: bool = False, force: bool = False) -> dict[str, Any]:
     """Write NAME.h, NAME.c, the kernels, the test programs, their vectors and a Makefile to the folder ``out``; returns what memory.json says.
 
     Parameters
@@ -43,6 +43,7 @@ def generate(net: Network, out: str | Path, *, name: str = "net", checksums: boo
     out : folder; appears whole or not at all.
     name : prefix of every public symbol and of the files.
     checksums : also ``NAME_run_layers``, which gives every layer's checksum; ``make test`` then names the first layer that differs.
+    fast : piecewise layers of many levels as integer products: fewer instructions, more flash and RAM.
     ram, flash : bytes that `NAME_ram` and the constant tables may take.
     vectors : images in the test program.
     web : also NAME.html, a page to draw on that runs the network as WebAssembly (needs the package ziglang).
@@ -60,7 +61,7 @@ def generate(net: Network, out: str | Path, *, name: str = "net", checksums: boo
         from fermatnet.runtime.c.web import check_page, page  # needs a compiler
 
         check_page(net)
-    source = make_source(net, name, checksums)
+    source = make_source(net, name, checksums, fast)
     check_budget(source, ram, flash)
     with atomic_directory(out, force=force) as folder:
         if web:

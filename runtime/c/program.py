@@ -7,6 +7,8 @@ windows are taken inside a step too, one pixel's channels at a time.
 
 from dataclasses import dataclass, field, fields
 
+import numpy as np
+
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import (
@@ -25,6 +27,7 @@ from fermatnet.model.network.nodes import (
     Threshold,
 )
 from fermatnet.model.network.rules import sum_kernel
+from fermatnet.model.piecewise.planes import short_planes
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, Store, plane_code
 
 __all__ = ["Program", "ProgramStep", "lower"]
@@ -146,12 +149,22 @@ def _flat(net: Network, node: Node, x: TensorType) -> bool:
             and node.group == 1 and (x.shape[1:] == (1, 1) or tuple(node.dilation) == (1, 1)))
 
 
-def _index_store(program: Program, name: str) -> Store:
+def _products_cheaper(node: PiecewiseConv, planes: int) -> bool:
+    """Whether integer products take fewer instructions than the pairs of planes: about 2.5 a product, 11 a word of a pair
+    (counted on a Cortex-M4 and rv32imc without an instruction that counts bits)."""
+    used = node.levels_w[sorted({int(code) for code in np.unique(node.codes)} | {len(node.levels_w) // 2})]
+    taps = node.codes[0].size
+    return 11 * -(-taps // 32) * short_planes(used).count * planes > 2.5 * taps
+
+
+def _index_store(program: Program, name: str, fast: bool) -> Store:
     net, kind = program.net, program.net.types[name]
     readers = [reader for reader in net.consumers(name) if isinstance(reader, PiecewiseConv)]
     if not readers:
         return Integers(kind)
     code, coefficients = plane_code(kind.hi, [reader.levels_a for reader in readers])
+    if fast and all(_products_cheaper(reader, code.planes) for reader in readers):
+        return Integers(kind)
     for reader, row in zip(readers, coefficients, strict=True):
         program.coefficients[reader.name] = row
     return PlaneStore(kind, code, flat=all(_flat(net, reader, kind) for reader in readers))
@@ -181,8 +194,9 @@ def _check(net: Network) -> None:
                                  f"{type(node).__name__}; use another engine")
 
 
-def lower(net: Network) -> Program:
-    """The steps and stores of a network. The output has a store only where a layer reads it as well.
+def lower(net: Network, fast: bool = False) -> Program:
+    """The steps and stores of a network. The output has a store only where a layer reads it as well. ``fast``: piecewise layers
+    of many levels as integer products, in more memory.
 
     Raises InputError naming a layer for which there is no C.
     """
@@ -192,7 +206,7 @@ def lower(net: Network) -> Program:
     program.output_in_memory = bool(net.consumers(net.output))
     for node in net.nodes:
         if node.name in kept:
-            store = _index_store(program, node.name) if net.is_index(node.name) else Integers(net.types[node.name])
+            store = _index_store(program, node.name, fast) if net.is_index(node.name) else Integers(net.types[node.name])
             program.stores[node.name] = store
     for node in net.nodes:
         if node.name in kept:

@@ -53,9 +53,9 @@ def _ram_bytes(plan: Plan, buffers: list[Buffer]) -> int:
     return max(align, -(-plan.size // align) * align)
 
 
-def make_source(net: Network, name: str, checksums: bool = False) -> Source:
+def make_source(net: Network, name: str, checksums: bool = False, fast: bool = False) -> Source:
     """Lower a network, write every step, plan the buffers."""
-    program, tables, kernels = lower(net), Tables(), DotKernels()
+    program, tables, kernels = lower(net, fast), Tables(), DotKernels()
     summed: set[str] | None = set() if checksums else None
     steps = [write(Expressions(program, tables, kernels, summed), step) for step in program.steps]
     buffers = needs(program, steps)

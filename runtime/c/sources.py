@@ -45,10 +45,11 @@ def _weight_words(node: PiecewiseConv, store: PlaneStore) -> tuple[np.ndarray, t
 
 
 def piecewise(ex: "Expressions", node: PiecewiseConv, at: Place) -> str:
-    """AND and popcount of the patch's planes with the weights' planes."""
+    """AND and popcount of the patch's planes with the weights' planes; products where the input does not lie in planes."""
     source = node.inputs[0]
     store = ex.program.stores[source]
-    assert isinstance(store, PlaneStore)
+    if not isinstance(store, PlaneStore):
+        return _piecewise_products(ex, node, at)
     words, coefficients = _weight_words(node, store)
     n = words.shape[2]
     terms = terms_of(coefficients, ex.program.coefficients[node.name])
@@ -97,27 +98,23 @@ def _at_group(ex: "Expressions", c: str, outputs: int, statement: str) -> None:
 
 def convolution(ex: "Expressions", node: Conv, at: Place) -> str:
     """The window as 16-bit integers, then a dot product an output."""
-    source = node.inputs[0]
-    store, kind = ex.program.stores[source], ex.type(node.name)
-    channels, height, width = store.kind.shape
-    outputs, inputs, rows, columns = node.weight.shape
+    return _products(ex, node, node.weight, "", at)
+
+
+def _piecewise_products(ex: "Expressions", node: PiecewiseConv, at: Place) -> str:
+    """Levels multiplied as the integers that they are: more memory, fewer operations where there are many planes."""
+    table = ex.tables.add(node.name, "level", node.levels_a, "int8_t")
+    return _products(ex, node, node.levels_w.astype(np.int64)[node.codes], table, at)
+
+
+def _products(ex: "Expressions", node: Conv | PiecewiseConv, weights: np.ndarray, levels: str, at: Place) -> str:
+    """``levels``: the table that turns the gathered indices into integers, '' where they are integers already."""
+    outputs, inputs, rows, columns = weights.shape
     length = rows * columns * inputs
-    image = isinstance(store, Image)
-    strides = f"{width}, 1, {height * width}" if image else f"{width * channels}, {channels}, 1"
-    patch, area = ex.scratch_array(f"\0patch {node.name}", "int16_t", _up(length)), ex.fresh()
-    values = [_corner(at.y, node.stride[0], node.pad[0]), _corner(at.x, node.stride[1], node.pad[1]), f"{height}, {width}",
-              f"{rows}, {columns}, {node.dilation[0]}, {node.dilation[1]}", strides, "0", str(inputs)]
-    ex.pixel += [f"fn_area {area};", *_fields(
-        area, "y x height width rows columns dy dx row_stride column_stride channel_stride first count", values)]
-    element = "uint8_t" if isinstance(store, Image) else store.element
-    gather = f"fn_area_{_short(element)}({patch}, {ex.pointer(source)}, {area});"
-    if node.group == 1:
-        ex.pixel.append(gather)
-    else:
-        per_group = outputs // node.group
-        _at_group(ex, at.c, per_group, f"{{ {area}.first = {at.c} / {per_group}u * {inputs}u; {gather} }}")
-    weight = node.weight.transpose(0, 2, 3, 1).reshape(outputs, length)
+    patch = _integer_patch(ex, node, weights.shape, levels, at)
+    weight = weights.transpose(0, 2, 3, 1).reshape(outputs, length)
     small = "int8_t" if np.abs(weight).max() < 128 else "int16_t"
+    kind = ex.type(node.name)
     result = value_type(kind.lo, kind.hi)
     if node.group > 1 or result == "int64_t" or outputs < 4:
         table = ex.tables.add(node.name, "weight", weight, small)
@@ -128,6 +125,31 @@ def convolution(ex: "Expressions", node: Conv, at: Place) -> str:
     block = f"fn_dot4_{_short(small)}({four}, {patch}, {table} + {at.c} * {_up(length)}u, {_up(length)});"
     ex.channel += [f"if ({at.c} % 4u == 0)", block]
     return ex.variable(result, f"{four}[{at.c} % 4u]")
+
+
+def _integer_patch(ex: "Expressions", node: Conv | PiecewiseConv, shape: tuple[int, ...], levels: str, at: Place) -> str:
+    """Statements that put a pixel's window (of its group's channels) into 16-bit integers; the C name of the array."""
+    source = node.inputs[0]
+    store = ex.program.stores[source]
+    channels, height, width = store.kind.shape
+    outputs, inputs, rows, columns = shape
+    length = rows * columns * inputs
+    image = isinstance(store, Image)
+    strides = f"{width}, 1, {height * width}" if image else f"{width * channels}, {channels}, 1"
+    patch, area = ex.scratch_array(f"\0patch {node.name}", "int16_t", _up(length)), ex.fresh()
+    values = [_corner(at.y, node.stride[0], node.pad[0]), _corner(at.x, node.stride[1], node.pad[1]), f"{height}, {width}",
+              f"{rows}, {columns}, {node.dilation[0]}, {node.dilation[1]}", strides, "0", str(inputs)]
+    ex.pixel += [f"fn_area {area};", *_fields(
+        area, "y x height width rows columns dy dx row_stride column_stride channel_stride first count", values)]
+    element = "uint8_t" if isinstance(store, Image) else store.element
+    gather = f"fn_area_{_short(element)}({patch}, {ex.pointer(source)}, {area});"
+    gather += f" fn_levels({patch}, {levels}, {length});" if levels else ""
+    if node.group == 1:
+        ex.pixel.append(gather)
+    else:
+        per_group = outputs // node.group
+        _at_group(ex, at.c, per_group, f"{{ {area}.first = {at.c} / {per_group}u * {inputs}u; {gather} }}")
+    return patch
 
 
 def _up(length: int) -> int:

@@ -46,6 +46,13 @@ FN_AREA(i8, int8_t)
 FN_AREA(u16, uint16_t)
 FN_AREA(i16, int16_t)
 
+/* Piece indices to the levels that they stand for, in place. */
+static inline void fn_levels(int16_t *patch, const int8_t *levels, uint32_t n)
+{
+    for (; n; --n, ++patch)
+        *patch = levels[*patch];
+}
+
 /* Four outputs at once. Weights: for each four inputs, four of each output in turn; n is a multiple of four. */
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__ARM_FEATURE_SIMD32) && defined(__ARM_FEATURE_UNALIGNED) \
     && !defined(__ARM_BIG_ENDIAN)

@@ -79,6 +79,14 @@ def test_other_kernels_and_optimisation(flags, tmp_path):
     compare(net, tmp_path / "c", flags=f"{STRICT} {flags}")
 
 
+@pytest.mark.parametrize("make", [digits_like, everything, lambda: random_network(2)])
+def test_products_in_the_place_of_planes(make, tmp_path):
+    compare(make(), tmp_path / "c", fast=True, checksums=True)
+    if make is digits_like:
+        stored = json.loads((tmp_path / "c" / "memory.json").read_text())["stored"]
+        assert stored["act2"] == "Integers", "five levels a side pay as products"
+
+
 def test_flags_reach_the_linker(tmp_path):
     """Objects made for coverage do not link without the flag."""
     generate(digits_like(), tmp_path / "c")
