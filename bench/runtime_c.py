@@ -95,10 +95,11 @@ def rows(quick: bool = False) -> list[dict[str, Any]]:
     their ``ratio``; bytes of ``tables``, ``code_and_tables``, ``ram``, ``stack``, and ``tflite`` (estimated). ``quick``: one network."""
     found = []
     for name, (net, int8) in list(networks().items())[: 1 if quick else None]:
-        with tempfile.TemporaryDirectory(prefix="fermatnet-c-") as folder:
-            made = generate(net, Path(folder) / "c")
-            sizes = {"network": name, "tables": made["flash_tables"], "ram": made["ram"], "tflite": tflite_bytes(net)}
-            found += [{**sizes, **row} for row in _instructions(net, int8, Path(folder), list(TARGETS))]
+        for fast in (False, True) if "PA(4,5)" in name else (False,):
+            with tempfile.TemporaryDirectory(prefix="fermatnet-c-") as folder:
+                made = generate(net, Path(folder) / "c", fast=fast)
+                sizes = {"network": name + " --fast" * fast, "tables": made["flash_tables"], "ram": made["ram"], "tflite": tflite_bytes(net)}
+                found += [{**sizes, **row} for row in _instructions(net, int8, Path(folder), list(TARGETS))]
     return found
 
 
