@@ -1,10 +1,12 @@
-"""Generated C on small processors: cross-compiled by zig's C compiler, run by an emulator, instructions counted.
+"""Generated C on small processors: cross-compiled by zig's C compiler, run by an emulator, instructions
+counted.
 
-The unicorn emulator (from pip) has the base sets and counts; qemu's user mode, where it is installed, has the extensions.
+The unicorn emulator (from pip) has the base sets and counts; qemu's user mode, where it is installed, has the
+extensions.
 
-Counts are of instructions executed from the call of NAME_run to its return; memory is ideal, so they are no cycles. Basic blocks are
-counted as they run, a block's instructions by decoding their lengths (Thumb and compressed RISC-V have two).
-"""
+Counts are of instructions executed from the call of NAME_run to its return; memory is ideal, so they are no
+cycles. Basic blocks are counted as they run, a block's instructions by decoding their lengths (Thumb and
+compressed RISC-V have two)."""
 
 import shutil
 import struct
@@ -29,8 +31,8 @@ _PAGE = 4096
 
 @dataclass(frozen=True)
 class Target:
-    """``flags``: of zig cc; ``machine``: arm, riscv or powerpc; ``cpu``: unicorn's name of the ARM core, or qemu's of the processor, which
-    runs the target where ``qemu`` names its program."""
+    """``flags``: of zig cc; ``machine``: arm, riscv or powerpc; ``cpu``: unicorn's name of the ARM core, or
+    qemu's of the processor, which runs the target where ``qemu`` names its program."""
 
     name: str
     flags: tuple[str, ...]
@@ -45,11 +47,23 @@ TARGETS = {
         Target("cortex-m0", ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m0"), "arm", "CORTEX_M0"),
         Target("cortex-m4", ("-target", "thumb-freestanding-eabi", "-mcpu=cortex_m4"), "arm", "CORTEX_M4"),
         Target("rv32imc", ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+c"), "riscv"),
-        Target("rv32imcb", ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+c+zba+zbb+zbs"), "riscv", "rv32,zba=true,zbb=true,zbs=true",
-               "qemu-riscv32"),
-        Target("rv32imcv", ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+a+f+d+c+v"), "riscv", "rv32,v=true,vlen=128",
-               "qemu-riscv32"),
-        Target("powerpc, big-endian", ("-target", "powerpc-freestanding-eabi"), "powerpc", "7400", "qemu-ppc"),
+        Target(
+            "rv32imcb",
+            ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+c+zba+zbb+zbs"),
+            "riscv",
+            "rv32,zba=true,zbb=true,zbs=true",
+            "qemu-riscv32",
+        ),
+        Target(
+            "rv32imcv",
+            ("-target", "riscv32-freestanding", "-mcpu=generic_rv32+m+a+f+d+c+v"),
+            "riscv",
+            "rv32,v=true,vlen=128",
+            "qemu-riscv32",
+        ),
+        Target(
+            "powerpc, big-endian", ("-target", "powerpc-freestanding-eabi"), "powerpc", "7400", "qemu-ppc"
+        ),
     )
 }
 
@@ -74,7 +88,8 @@ _CALLS = {
     "powerpc": """static void call(long number, long a, long b, long c)
 {{
     register long r0 __asm__("r0") = number, r3 __asm__("r3") = a, r4 __asm__("r4") = b, r5 __asm__("r5") = c;
-    __asm__ volatile("sc" : "+r"(r0), "+r"(r3), "+r"(r4), "+r"(r5) : : "memory", "cr0", "ctr", "r6", "r7", "r8", "r9", "r10", "r11", "r12");
+    __asm__ volatile("sc" : "+r"(r0), "+r"(r3), "+r"(r4), "+r"(r5) : :
+                     "memory", "cr0", "ctr", "r6", "r7", "r8", "r9", "r10", "r11", "r12");
 }}
 #define WRITE 4
 #define EXIT 1
@@ -102,15 +117,29 @@ def missing(target: Target) -> str:
     return target.qemu if target.qemu and shutil.which(target.qemu) is None else ""
 
 
-def compile_for(target: Target, folder: Path, name: str, image: np.ndarray, *, options: tuple[str, ...] = ("-O2",)) -> Path:
-    """An ELF file that runs NAME_run once on ``image`` uint8 (C, H, W); InputError with the compiler's words where it fails."""
+def compile_for(
+    target: Target, folder: Path, name: str, image: np.ndarray, *, options: tuple[str, ...] = ("-O2",)
+) -> Path:
+    """An ELF file that runs NAME_run once on ``image`` uint8 (C, H, W); InputError with the compiler's words
+    where it fails."""
     program = folder / f"emulate_{name}.c"
     pixels = ", ".join(str(int(value)) for value in image.ravel())
     text = _USER_PROGRAM.replace("CALL", _CALLS[target.machine]) if target.qemu else _PROGRAM
     program.write_text(text.format(name=name, upper=name.upper(), pixels=pixels))
     out = folder / f"{name}-{target.name}.elf"
     files = [str(folder / f"{name}.c"), str(program)]
-    command = [sys.executable, "-m", "ziglang", "cc", *target.flags, "-std=c99", *options, "-o", str(out), *files]
+    command = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        *target.flags,
+        "-std=c99",
+        *options,
+        "-o",
+        str(out),
+        *files,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise InputError(f"{target.name}: {done.stderr.strip()[-2000:]}")
@@ -134,7 +163,9 @@ def read_elf(path: Path) -> Elf:
     phentsize, phnum, shentsize, shnum, shstrndx = struct.unpack_from("<HHHHH", data, 42)
     elf = Elf(entry)
     for index in range(phnum):
-        kind, offset, address, _, size, memory = struct.unpack_from("<IIIIII", data, phoff + index * phentsize)
+        kind, offset, address, _, size, memory = struct.unpack_from(
+            "<IIIIII", data, phoff + index * phentsize
+        )
         if kind == 1:
             elf.segments.append((address, data[offset : offset + size], memory))
     heads = [struct.unpack_from("<IIIIIIIIII", data, shoff + index * shentsize) for index in range(shnum)]
@@ -154,8 +185,8 @@ def read_elf(path: Path) -> Elf:
 
 @dataclass(frozen=True)
 class Result:
-    """``outputs``: int64 (K,); ``instructions`` of one inference; ``by_function``: instructions by symbol; ``stack``: bytes used;
-    ``flash``, ``ram``: bytes of code and constants, and of data, in the ELF file."""
+    """``outputs``: int64 (K,); ``instructions`` of one inference; ``by_function``: instructions by symbol;
+    ``stack``: bytes used; ``flash``, ``ram``: bytes of code and constants, and of data, in the ELF file."""
 
     outputs: np.ndarray
     instructions: int
@@ -189,14 +220,22 @@ def _machine(target: Target):  # type: ignore[no-untyped-def]
         engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         engine.ctl_set_cpu_model(getattr(arm_const, f"UC_CPU_ARM_{target.cpu}"))
         return engine, arm_const.UC_ARM_REG_SP, arm_const.UC_ARM_REG_LR, 1
-    return (unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32), riscv_const.UC_RISCV_REG_SP, riscv_const.UC_RISCV_REG_RA, 0)
+    return (
+        unicorn.Uc(unicorn.UC_ARCH_RISCV, unicorn.UC_MODE_RISCV32),
+        riscv_const.UC_RISCV_REG_SP,
+        riscv_const.UC_RISCV_REG_RA,
+        0,
+    )
 
 
 def run_user(target: Target, path: Path) -> np.ndarray:
     """Outputs int64 (K,) of an ELF file of `compile_for` in qemu's user mode."""
     done = subprocess.run([target.qemu, "-cpu", target.cpu, str(path)], capture_output=True, check=False)
     if done.returncode:
-        raise InputError(f"{target.qemu}: exit status {done.returncode}: {done.stderr.decode(errors='replace').strip()[-300:]}")
+        raise InputError(
+            f"{target.qemu}: exit status {done.returncode}: "
+            f"{done.stderr.decode(errors='replace').strip()[-300:]}"
+        )
     return np.frombuffer(done.stdout, ">i4" if target.machine == "powerpc" else "<i4").astype(np.int64)
 
 
@@ -233,9 +272,12 @@ def emulate(target: Target, path: Path) -> Result:
     used = bytes(engine.mem_read(STACK - STACK_BYTES, STACK_BYTES))
     sections = elf.sections
     return Result(
-        np.frombuffer(raw, np.int32).astype(np.int64), sum(lengths[key] * times for key, times in runs.items()),
-        _by_function(elf, runs, lengths), len(used.lstrip(b"\xa5")),
-        sum(sections.get(name, 0) for name in (".text", ".rodata", ".data.rel.ro")), sections.get(".data", 0) + sections.get(".bss", 0),
+        np.frombuffer(raw, np.int32).astype(np.int64),
+        sum(lengths[key] * times for key, times in runs.items()),
+        _by_function(elf, runs, lengths),
+        len(used.lstrip(b"\xa5")),
+        sum(sections.get(name, 0) for name in (".text", ".rodata", ".data.rel.ro")),
+        sections.get(".data", 0) + sections.get(".bss", 0),
     )
 
 

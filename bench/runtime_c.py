@@ -1,10 +1,11 @@
-"""Generated C: bytes of flash and RAM, instructions an inference on small processors, equality on random networks.
+"""Generated C: bytes of flash and RAM, instructions an inference on small processors, equality on random
+networks.
 
-Rivals: the same topology with int8 layers as plain C loops (`fermatnet.bench.plain_c`), compiled with the same flags; for sizes a TFLite
-int8 file of that topology, *estimated* from below: its weights, int32 biases, and for each channel a scale (4 bytes) and a zero point
-(8 bytes) as that format stores them, without the tables of the FlatBuffer. Weights are untrained; neither instructions of the plain
-loops nor sizes depend on them.
-"""
+Rivals: the same topology with int8 layers as plain C loops (`fermatnet.bench.plain_c`), compiled with the
+same flags; for sizes a TFLite int8 file of that topology, *estimated* from below: its weights, int32 biases,
+and for each channel a scale (4 bytes) and a zero point (8 bytes) as that format stores them, without the
+tables of the FlatBuffer. Weights are untrained; neither instructions of the plain loops nor sizes depend on
+them."""
 
 import json
 import subprocess
@@ -32,7 +33,8 @@ FLAGS = ("-O2",)
 
 
 def networks() -> dict[str, tuple[Network, Network]]:
-    """By name: the piecewise network, and its topology in int8. Untrained, with batch norms that have seen noise."""
+    """By name: the piecewise network, and its topology in int8. Untrained, with batch norms that have seen
+    noise."""
     import torch
 
     from fermatnet.model import zoo
@@ -46,8 +48,13 @@ def networks() -> dict[str, tuple[Network, Network]]:
             net(torch.randint(0, top + 1, (32, *shape)).float())
         return export(net.eval(), shape, (0, top), name=name)
 
-    wanted = [("small-resnet", 2, 1, (1, 28, 28), 255), ("small-resnet", 4, 5, (1, 28, 28), 255), ("digits", 2, 1, (1, 8, 8), 16),
-              ("digits", 4, 5, (1, 8, 8), 16), ("tfc", 2, 1, (1, 28, 28), 255)]
+    wanted = [
+        ("small-resnet", 2, 1, (1, 28, 28), 255),
+        ("small-resnet", 4, 5, (1, 28, 28), 255),
+        ("digits", 2, 1, (1, 8, 8), 16),
+        ("digits", 4, 5, (1, 8, 8), 16),
+        ("tfc", 2, 1, (1, 28, 28), 255),
+    ]
     found = {}
     for name, m, n, shape, top in wanted:
         int8 = made(name, scheme("int8"), shape, top)
@@ -56,7 +63,8 @@ def networks() -> dict[str, tuple[Network, Network]]:
 
 
 def tflite_bytes(net: Network) -> int:
-    """What the weights of a network's topology take in a TFLite int8 file, without the file's own structure."""
+    """What the weights of a network's topology take in a TFLite int8 file, without the file's own
+    structure."""
     total = 0
     for node in net.nodes:
         if isinstance(node, Conv | PiecewiseConv | Dense):
@@ -82,29 +90,44 @@ def _instructions(net: Network, int8: Network, folder: Path, targets: list[str])
             continue
         ours = emulate(target, path)
         plain = emulate(target, compile_for(target, folder / "plain", "plain", image, options=FLAGS))
-        found.append({
-            "target": name, "equal": bool((ours.outputs == expected).all() and (plain.outputs == plain_expected).all()),
-            "instructions": ours.instructions, "plain": plain.instructions, "ratio": plain.instructions / ours.instructions,
-            "code_and_tables": ours.flash, "stack": ours.stack,
-        })
+        found.append(
+            {
+                "target": name,
+                "equal": bool((ours.outputs == expected).all() and (plain.outputs == plain_expected).all()),
+                "instructions": ours.instructions,
+                "plain": plain.instructions,
+                "ratio": plain.instructions / ours.instructions,
+                "code_and_tables": ours.flash,
+                "stack": ours.stack,
+            }
+        )
     return found
 
 
 def rows(quick: bool = False) -> list[dict[str, Any]]:
-    """One entry a network and target: ``equal`` (to the reference), ``instructions`` an inference and those of the ``plain`` int8 loops,
-    their ``ratio``; bytes of ``tables``, ``code_and_tables``, ``ram``, ``stack``, and ``tflite`` (estimated). ``quick``: one network."""
+    """One entry a network and target: ``equal`` (to the reference), ``instructions`` an inference and those
+    of the ``plain`` int8 loops, their ``ratio``; bytes of ``tables``, ``code_and_tables``, ``ram``,
+    ``stack``, and ``tflite`` (estimated). ``quick``: one network."""
     found = []
     for name, (net, int8) in list(networks().items())[: 1 if quick else None]:
         for fast in (False, True) if "PA(4,5)" in name else (False,):
             with tempfile.TemporaryDirectory(prefix="fermatnet-c-") as folder:
                 made = generate(net, Path(folder) / "c", fast=fast)
-                sizes = {"network": name + " --fast" * fast, "tables": made["flash_tables"], "ram": made["ram"], "tflite": tflite_bytes(net)}
+                sizes = {
+                    "network": name + " --fast" * fast,
+                    "tables": made["flash_tables"],
+                    "ram": made["ram"],
+                    "tflite": tflite_bytes(net),
+                }
                 found += [{**sizes, **row} for row in _instructions(net, int8, Path(folder), list(TARGETS))]
     return found
 
 
-def equality(count: int = 500, seed: int = 0, flags: str = "-std=c99 -Wall -Wextra -Werror -O1") -> tuple[int, list[int]]:
-    """Number of random networks whose generated C gave the reference's integers, and the seeds of those that did not."""
+def equality(
+    count: int = 500, seed: int = 0, flags: str = "-std=c99 -Wall -Wextra -Werror -O1"
+) -> tuple[int, list[int]]:
+    """Number of random networks whose generated C gave the reference's integers, and the seeds of those that
+    did not."""
     bad = []
     for number in range(seed, seed + count):
         net = random_network(number)
@@ -113,9 +136,13 @@ def equality(count: int = 500, seed: int = 0, flags: str = "-std=c99 -Wall -Wext
             folder = Path(name) / "c"
             generate(net, folder, vectors=1)
             subprocess.run(["make", "-s", "-C", str(folder), f"CFLAGS={flags}"], check=True)
-            done = subprocess.run([str(folder / "run")], input=pictures.tobytes(), capture_output=True, check=False)
+            done = subprocess.run(
+                [str(folder / "run")], input=pictures.tobytes(), capture_output=True, check=False
+            )
         lines = done.stdout.decode().splitlines()
-        same = done.returncode == 0 and np.array_equal([[int(v) for v in line.split()] for line in lines], reference(net, pictures))
+        same = done.returncode == 0 and np.array_equal(
+            [[int(v) for v in line.split()] for line in lines], reference(net, pictures)
+        )
         bad += [] if same else [number]
     return count - len(bad), bad
 
@@ -123,18 +150,53 @@ def equality(count: int = 500, seed: int = 0, flags: str = "-std=c99 -Wall -Wext
 def run(json_path: Path | None = None, quick: bool = False) -> dict[str, Any]:
     """Prints the table; writes JSON. InputError where nothing can be compiled."""
     found = rows(quick)
-    table = Table("network", "target", "instructions", "plain int8", "ratio", "tables", "code+tables", "RAM", "stack", "TFLite >=")
+    table = Table(
+        "network",
+        "target",
+        "instructions",
+        "plain int8",
+        "ratio",
+        "tables",
+        "code+tables",
+        "RAM",
+        "stack",
+        "TFLite >=",
+    )
     for row in found:
         if "instructions" not in row:
             note = row.get("skipped") or ("equal, not counted" if row["equal"] else "DIFFERS")
-            table.add_row(row["network"], row["target"], note, "", "", str(row["tables"]), "", str(row["ram"]), "", str(row["tflite"]))
+            table.add_row(
+                row["network"],
+                row["target"],
+                note,
+                "",
+                "",
+                str(row["tables"]),
+                "",
+                str(row["ram"]),
+                "",
+                str(row["tflite"]),
+            )
             continue
-        table.add_row(row["network"], row["target"], f"{row['instructions']:,}", f"{row['plain']:,}", f"{row['ratio']:.2f}",
-                      str(row["tables"]), str(row["code_and_tables"]), str(row["ram"]), str(row["stack"]), str(row["tflite"]))
+        table.add_row(
+            row["network"],
+            row["target"],
+            f"{row['instructions']:,}",
+            f"{row['plain']:,}",
+            f"{row['ratio']:.2f}",
+            str(row["tables"]),
+            str(row["code_and_tables"]),
+            str(row["ram"]),
+            str(row["stack"]),
+            str(row["tflite"]),
+        )
     console = Console(highlight=False, width=132)
     console.print(table)
     good, bad = equality(10 if quick else 500)
-    console.print(f"{good} of {good + len(bad)} random networks equal the reference{f'; seeds that differ: {bad}' if bad else ''}")
+    console.print(
+        f"{good} of {good + len(bad)} random networks equal the reference"
+        + (f"; seeds that differ: {bad}" if bad else "")
+    )
     report = {"rows": found, "random_networks": {"equal": good, "differ": bad}}
     if json_path is not None:
         json_path.write_text(json.dumps(report, indent=1) + "\n")

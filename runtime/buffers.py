@@ -1,11 +1,12 @@
-"""Where tensors lie in one block of memory: lifetimes from an order of steps, offsets packed tightly, and checked.
+"""Where tensors lie in one block of memory: lifetimes from an order of steps, offsets packed tightly, and
+checked.
 
-A *step* reads some buffers and writes others. A buffer lives from the step that writes it to the last step that reads it, and two
-buffers that live at the same step must not overlap. The least peak over several topological orders is taken; offsets come from
-first-fit in several orders of the buffers (as in dynamic storage allocation) and, for small problems that first-fit leaves above
-the lower bound (the largest sum of sizes alive at one step), from a branch-and-bound search over all orders of first-fit.
-`check` knows nothing of how a plan was found.
-"""
+A *step* reads some buffers and writes others. A buffer lives from the step that writes it to the last step
+that reads it, and two buffers that live at the same step must not overlap. The least peak over several
+topological orders is taken; offsets come from first-fit in several orders of the buffers (as in dynamic
+storage allocation) and, for small problems that first-fit leaves above the lower bound (the largest sum of
+sizes alive at one step), from a branch-and-bound search over all orders of first-fit. `check` knows nothing
+of how a plan was found."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,8 +34,8 @@ class Buffer:
 class Step:
     """One step: names of the buffers it ``reads``, ``writes``, and uses for itself alone (``scratch``).
 
-    ``inplace``: names among ``reads`` whose bytes the first written buffer may take over, where they are read for the last time.
-    """
+    ``inplace``: names among ``reads`` whose bytes the first written buffer may take over, where they are read
+    for the last time."""
 
     name: str
     reads: tuple[str, ...] = ()
@@ -45,9 +46,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """``order``: indices of the steps; ``offsets``: bytes from the start by buffer; ``size``: bytes in all; ``bound``: the
-    largest sum of sizes alive at one step of that order, below which no plan of that order can be; ``shared``: pairs (new, old)
-    of buffers that lie on the same bytes, new written while old is read for the last time."""
+    """``order``: indices of the steps; ``offsets``: bytes from the start by buffer; ``size``: bytes in all;
+    ``bound``: the largest sum of sizes alive at one step of that order, below which no plan of that order can
+    be; ``shared``: pairs (new, old) of buffers that lie on the same bytes, new written while old is read for
+    the last time."""
 
     order: tuple[int, ...]
     offsets: Mapping[str, int]
@@ -97,13 +99,19 @@ def _merged(steps: Sequence[Step], order: Sequence[int], sizes: Mapping[str, Buf
         step = steps[index]
         taken = [old for old in step.inplace if last[old] == place and old in sizes]
         for new in step.writes[:1]:
-            fits = [old for old in taken if sizes[old].align % sizes[new].align == 0 and sizes[old].size >= sizes[new].size]
+            fits = [
+                old
+                for old in taken
+                if sizes[old].align % sizes[new].align == 0 and sizes[old].size >= sizes[new].size
+            ]
             if fits and new in sizes:
                 home[new] = home[max(fits, key=lambda name: sizes[name].size)]
     return home
 
 
-def _spans(steps: Sequence[Step], order: Sequence[int], home: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+def _spans(
+    steps: Sequence[Step], order: Sequence[int], home: Mapping[str, str]
+) -> dict[str, tuple[int, int]]:
     """First and last place in ``order`` at which each home is alive."""
     spans: dict[str, tuple[int, int]] = {}
     for place, index in enumerate(order):
@@ -121,13 +129,22 @@ def _up(value: int, align: int) -> int:
 
 def _bound(buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]]) -> int:
     places = {first for first, _ in spans.values()}
-    return max((sum(_up(buffers[n].size, 4) for n, (a, b) in spans.items() if a <= p <= b) for p in places), default=0)
+    return max(
+        (sum(_up(buffers[n].size, 4) for n, (a, b) in spans.items() if a <= p <= b) for p in places),
+        default=0,
+    )
 
 
-def _lowest(name: str, offsets: Mapping[str, int], buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]]) -> int:
+def _lowest(
+    name: str, offsets: Mapping[str, int], buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]]
+) -> int:
     """The lowest offset at which no placed buffer of an overlapping lifetime lies."""
     first, last = spans[name]
-    rivals = sorted((at, at + buffers[n].size) for n, at in offsets.items() if spans[n][0] <= last and first <= spans[n][1])
+    rivals = sorted(
+        (at, at + buffers[n].size)
+        for n, at in offsets.items()
+        if spans[n][0] <= last and first <= spans[n][1]
+    )
     place = 0
     for low, high in rivals:
         if place + buffers[name].size <= low:
@@ -136,7 +153,9 @@ def _lowest(name: str, offsets: Mapping[str, int], buffers: Mapping[str, Buffer]
     return place
 
 
-def _first_fit(names: Iterable[str], buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]]) -> dict[str, int]:
+def _first_fit(
+    names: Iterable[str], buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]]
+) -> dict[str, int]:
     offsets: dict[str, int] = {}
     for name in names:
         offsets[name] = _lowest(name, offsets, buffers, spans)
@@ -144,10 +163,17 @@ def _first_fit(names: Iterable[str], buffers: Mapping[str, Buffer], spans: Mappi
 
 
 class _Search:
-    """Branch and bound over all orders of first-fit: one of them is an optimum, since any packing can be pushed down in the order
-    of its offsets. Branches that reach the best height are cut; the search ends at ``bound`` or after `PLACEMENTS`."""
+    """Branch and bound over all orders of first-fit: one of them is an optimum, since any packing can be
+    pushed down in the order of its offsets. Branches that reach the best height are cut; the search ends at
+    ``bound`` or after `PLACEMENTS`."""
 
-    def __init__(self, buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]], bound: int, best: dict[str, int]):
+    def __init__(
+        self,
+        buffers: Mapping[str, Buffer],
+        spans: Mapping[str, tuple[int, int]],
+        bound: int,
+        best: dict[str, int],
+    ):
         self.buffers, self.spans, self.bound, self.left = buffers, spans, bound, PLACEMENTS
         self.best, self.height = best, _height(best, buffers)
 
@@ -172,10 +198,16 @@ def _pack(buffers: Mapping[str, Buffer], spans: Mapping[str, tuple[int, int]], b
     names = sorted(spans)
     length = {n: spans[n][1] - spans[n][0] + 1 for n in names}
     keys = [
-        lambda n: (-buffers[n].size, spans[n]), lambda n: (-length[n], -buffers[n].size), lambda n: (spans[n], -buffers[n].size),
-        lambda n: (-buffers[n].size * length[n], n), lambda n: (-spans[n][1], -buffers[n].size),
+        lambda n: (-buffers[n].size, spans[n]),
+        lambda n: (-length[n], -buffers[n].size),
+        lambda n: (spans[n], -buffers[n].size),
+        lambda n: (-buffers[n].size * length[n], n),
+        lambda n: (-spans[n][1], -buffers[n].size),
     ]
-    best = min((_first_fit(sorted(names, key=key), buffers, spans) for key in keys), key=lambda o: _height(o, buffers))
+    best = min(
+        (_first_fit(sorted(names, key=key), buffers, spans) for key in keys),
+        key=lambda o: _height(o, buffers),
+    )
     if _height(best, buffers) > bound and len(names) <= EXACT:
         return _Search(buffers, spans, bound, best).run({}, tuple(sorted(names, key=keys[0])))
     return best
@@ -217,11 +249,12 @@ def _old(steps: Sequence[Step], home: Mapping[str, str], name: str) -> str:
 
 
 def check(steps: Sequence[Step], buffers: Sequence[Buffer], plan: Plan) -> None:
-    """AssertionError unless the plan is sound: byte by byte, what a step reads is what the writer of that buffer left there.
+    """AssertionError unless the plan is sound: byte by byte, what a step reads is what the writer of that
+    buffer left there.
 
-    Walks the steps and keeps for every byte the name of the buffer that was written last; scratch and outputs of a step must not
-    touch bytes that are read at or after it, other than by a taking-over that the step allows.
-    """
+    Walks the steps and keeps for every byte the name of the buffer that was written last; scratch and outputs
+    of a step must not touch bytes that are read at or after it, other than by a taking-over that the step
+    allows."""
     sizes = {buffer.name: buffer for buffer in buffers}
     assert sorted(plan.order) == list(range(len(steps))), "every step once"
     assert set(plan.offsets) == set(sizes), f"no place for {sorted(set(sizes) - set(plan.offsets))}"
@@ -232,13 +265,19 @@ def check(steps: Sequence[Step], buffers: Sequence[Buffer], plan: Plan) -> None:
         for name in step.reads:
             if name in sizes:
                 at = plan.offsets[name]
-                assert set(owner[at : at + sizes[name].size]) == {name}, f"{step.name}: {name} is not whole when it is read"
+                assert set(owner[at : at + sizes[name].size]) == {name}, (
+                    f"{step.name}: {name} is not whole when it is read"
+                )
         held = [name for name in step.reads if name in sizes]
         for name in (*step.scratch, *step.writes):
             buffer, at = sizes[name], plan.offsets[name]
-            assert at % buffer.align == 0 and at >= 0 and at + buffer.size <= plan.size, f"{name} is misplaced"
+            assert at % buffer.align == 0 and at >= 0 and at + buffer.size <= plan.size, (
+                f"{name} is misplaced"
+            )
             for other in held:
-                apart = at + buffer.size <= plan.offsets[other] or plan.offsets[other] + sizes[other].size <= at
+                apart = (
+                    at + buffer.size <= plan.offsets[other] or plan.offsets[other] + sizes[other].size <= at
+                )
                 taken = (name, other) in allowed and other in step.inplace and at == plan.offsets[other]
                 assert apart or taken, f"{step.name}: {name} covers {other}"
             held.append(name)

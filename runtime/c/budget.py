@@ -22,7 +22,9 @@ def _alive_most(source: Source) -> list[tuple[str, int]]:
     held: dict[str, int] = {}
     for place, step in enumerate(steps):
         held |= {name: sizes[name] for name in step.writes}
-        now = sorted([*held.items(), *((name, sizes[name]) for name in step.scratch)], key=lambda item: -item[1])
+        now = sorted(
+            [*held.items(), *((name, sizes[name]) for name in step.scratch)], key=lambda item: -item[1]
+        )
         if sum(size for _, size in now) > sum(size for _, size in best):
             best = now
         held = {name: size for name, size in held.items() if last.get(name, -1) > place}
@@ -33,20 +35,30 @@ def check_budget(source: Source, ram: int | None, flash: int | None) -> None:
     """InputError in one line, naming what takes most, where a budget in bytes is exceeded."""
     if ram is not None and source.ram > ram:
         name, size = (_alive_most(source) or [("nothing", 0)])[0]
-        raise InputError(f"{source.ram} bytes of RAM are needed, {ram} are allowed; {_plain(name)!r} takes most: {size} bytes")
+        raise InputError(
+            f"{source.ram} bytes of RAM are needed, {ram} are allowed; "
+            f"{_plain(name)!r} takes most: {size} bytes"
+        )
     if flash is not None and source.tables.total > flash:
         layer, size = source.tables.bytes.most_common(1)[0]
-        raise InputError(f"{source.tables.total} bytes of flash are needed for tables alone, {flash} are allowed; "
-                         f"layer {layer!r} takes most: {size} bytes")
+        raise InputError(
+            f"{source.tables.total} bytes of flash are needed for tables alone, {flash} are allowed; "
+            f"layer {layer!r} takes most: {size} bytes"
+        )
 
 
 def describe(source: Source) -> dict[str, Any]:
     """Bytes of tables and RAM, in all and by layer; offsets of the buffers; the order of the steps."""
     plan = source.plan
     return {
-        "name": source.name, "flash_tables": source.tables.total, "ram": source.ram, "ram_lower_bound": plan.bound,
+        "name": source.name,
+        "flash_tables": source.tables.total,
+        "ram": source.ram,
+        "ram_lower_bound": plan.bound,
         "tables": {name: size for name, size in source.tables.bytes.items() if size},
-        "buffers": {_plain(b.name): {"bytes": b.size, "offset": plan.offsets[b.name]} for b in source.buffers},
+        "buffers": {
+            _plain(b.name): {"bytes": b.size, "offset": plan.offsets[b.name]} for b in source.buffers
+        },
         "order": [source.steps[index].step.root for index in plan.order],
         "stored": {name: type(store).__name__ for name, store in source.program.stores.items()},
     }

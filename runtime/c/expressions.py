@@ -1,8 +1,8 @@
 """One step's statements: what is done once a pixel, and how one channel's value is computed from its sources.
 
-Arithmetic is exact and defined everywhere: shifts only of unsigned numbers (offsets are raised so that nothing is negative when it is
-shifted, and the raise is taken off after), sums in unsigned or in a type that the proven ranges fit.
-"""
+Arithmetic is exact and defined everywhere: shifts only of unsigned numbers (offsets are raised so that
+nothing is negative when it is shifted, and the raise is taken off after), sums in unsigned or in a type that
+the proven ranges fit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +35,10 @@ from fermatnet.runtime.c.tables import Tables
 __all__ = ["Expressions"]
 
 _WINDOWS: dict[type[Node], Callable[..., str]] = {
-    Conv: sources.convolution, PiecewiseConv: sources.piecewise, Dense: sources.dense, MaxPool: sources.largest,
+    Conv: sources.convolution,
+    PiecewiseConv: sources.piecewise,
+    Dense: sources.dense,
+    MaxPool: sources.largest,
     ArgMax: sources.argmax,
 }
 SCAN = 8  # thresholds up to which each is compared; beyond, they are searched by halving
@@ -45,10 +48,10 @@ SCAN = 8  # thresholds up to which each is compared; beyond, they are searched b
 class Expressions:
     """Statements of one step under way.
 
-    ``pixel`` run once a pixel before its channels, ``channel`` once a channel; ``pointers``: C names of tensors and scratch arrays;
-    ``pooled``: arrays that hold a pixel's channels of a pooling, and the type of their values; ``sums``: nodes whose checksum is
-    already taken (shared by all steps), None where no checksums are wanted.
-    """
+    ``pixel`` run once a pixel before its channels, ``channel`` once a channel; ``pointers``: C names of
+    tensors and scratch arrays; ``pooled``: arrays that hold a pixel's channels of a pooling, and the type of
+    their values; ``sums``: nodes whose checksum is already taken (shared by all steps), None where no
+    checksums are wanted."""
 
     program: Program
     tables: Tables
@@ -97,7 +100,9 @@ class Expressions:
         if isinstance(store, Image):
             return self.variable("int32_t", store.read(at.y, at.x, at.c))
         if isinstance(store, Integers):
-            return self.variable(value_type(store.kind.lo, store.kind.hi), store.read(at.y, at.x, at.c, self.pointer(name)))
+            return self.variable(
+                value_type(store.kind.lo, store.kind.hi), store.read(at.y, at.x, at.c, self.pointer(name))
+            )
         code = self.code(name, at)
         if store.code.plain:
             return self.variable("int32_t", f"(int32_t){code}")
@@ -120,7 +125,8 @@ class Expressions:
         return result
 
     def checksum(self, name: str, value: str, at: Place) -> None:
-        """Add a value to its layer's checksum, once a program: a layer computed twice is summed where it is computed first."""
+        """Add a value to its layer's checksum, once a program: a layer computed twice is summed where it is
+        computed first."""
         if self.sums is not None and name not in self.sums:
             self.sums.add(name)
             self.add_to_checksum(name, value, at)
@@ -136,7 +142,10 @@ class Expressions:
 
     def _by_type(self, node: Node) -> Callable[[Any, Place], str]:
         own: dict[type[Node], Callable[..., str]] = {
-            Affine: self._affine, Threshold: self._threshold, Levels: self._levels, Add: self._add,
+            Affine: self._affine,
+            Threshold: self._threshold,
+            Levels: self._levels,
+            Add: self._add,
         }
         return own[type(node)] if type(node) in own else partial(_WINDOWS[type(node)], self)
 
@@ -155,17 +164,26 @@ class Expressions:
         multiplier = self._per_channel(node, "mul", node.multiplier.astype(np.int64), at.c)
         if isinstance(form, Split):
             m = self.variable("uint32_t", f"(uint32_t)(int32_t){multiplier}")
-            raised = self.variable("uint32_t", f"(uint32_t){value} + {form.lift_x}u" if form.lift_x else f"(uint32_t){value}")
+            raised = self.variable(
+                "uint32_t", f"(uint32_t){value} + {form.lift_x}u" if form.lift_x else f"(uint32_t){value}"
+            )
             low, high = (self._unsigned(node, "off", values, at.c, 32) for values in (form.low, form.high))
-            below = self.variable("uint32_t", f"((({raised} & {(1 << form.bits) - 1}u) * {m}) + {low}) >> {form.bits}")
-            shifted, signed = f"(({raised} >> {form.bits}) * {m} + {below} + {high}) >> {node.shift - form.bits}", "int32_t"
+            below = self.variable(
+                "uint32_t", f"((({raised} & {(1 << form.bits) - 1}u) * {m}) + {low}) >> {form.bits}"
+            )
+            shifted, signed = (
+                f"(({raised} >> {form.bits}) * {m} + {below} + {high}) >> {node.shift - form.bits}",
+                "int32_t",
+            )
         else:
             unsigned, signed = f"uint{form.width}_t", f"int{form.width}_t"
             offset = self._unsigned(node, "off", form.offset, at.c, form.width)
             product = f"({unsigned})({signed}){value} * ({unsigned})({signed}){multiplier} + {offset}"
             shifted = f"({product}) >> {node.shift}" if node.shift else product
         # the unsigned number is below 2^31 (2^63) here; what was raised is taken off
-        wide = self.variable(signed, f"({signed})({shifted})" + (f" - {literal(form.lift)}" if form.lift else ""))
+        wide = self.variable(
+            signed, f"({signed})({shifted})" + (f" - {literal(form.lift)}" if form.lift else "")
+        )
         result = value_type(y.lo, y.hi)
         clips = [f"{wide} < {literal(node.lo)} ? {literal(node.lo)} : "] if form.lowest < node.lo else []
         clips += [f"{wide} > {literal(node.hi)} ? {literal(node.hi)} : "] if form.highest > node.hi else []
@@ -182,8 +200,10 @@ class Expressions:
     def _threshold(self, node: Threshold, at: Place) -> str:
         x, signs = self.type(node.inputs[0]), node.sign.astype(np.int64)
         value = self.value(node.inputs[0], at)
-        rows = [np.clip(row.astype(object), *((x.lo, x.hi + 1) if sign > 0 else (-x.hi, 1 - x.lo)))
-                for row, sign in zip(node.thresholds, signs, strict=True)]
+        rows = [
+            np.clip(row.astype(object), *((x.lo, x.hi + 1) if sign > 0 else (-x.hi, 1 - x.lo)))
+            for row, sign in zip(node.thresholds, signs, strict=True)
+        ]
         limits = np.array(rows, dtype=object).astype(np.int64)
         if (signs < 0).any():
             wide = value_type(min(x.lo, -x.hi), max(x.hi, -x.lo))
@@ -192,14 +212,24 @@ class Expressions:
         count = limits.shape[1]
         table = self.tables.add(node.name, "limit", limits)
         row = self.fresh()
-        self.channel.append(f"const {ctype(int(limits.min()), int(limits.max()))} *const {row} = {table} + {at.c} * {count}u;")
+        self.channel.append(
+            f"const {ctype(int(limits.min()), int(limits.max()))} *const {row} = {table} + {at.c} * {count}u;"
+        )
         if count <= SCAN:
             terms = " + ".join(f"({value} >= {row}[{j}])" for j in range(count))
             return self.variable("int32_t", terms)
         low, left = self.fresh(), self.fresh()
         self.channel += [
-            f"uint32_t {low} = 0, {left} = {count};", f"while ({left}) {{", f"const uint32_t half = {left} / 2u;",
-            f"if ({value} >= {row}[{low} + half]) {{", f"{low} += half + 1u;", f"{left} -= half + 1u;", "} else {", f"{left} = half;", "}", "}",
+            f"uint32_t {low} = 0, {left} = {count};",
+            f"while ({left}) {{",
+            f"const uint32_t half = {left} / 2u;",
+            f"if ({value} >= {row}[{low} + half]) {{",
+            f"{low} += half + 1u;",
+            f"{left} -= half + 1u;",
+            "} else {",
+            f"{left} = half;",
+            "}",
+            "}",
         ]
         return self.variable("int32_t", f"(int32_t){low}")
 
@@ -210,7 +240,10 @@ class Expressions:
         levels = node.levels.astype(np.int64)
         if isinstance(store, PlaneStore):  # by the bits themselves
             top = self.type(source).hi
-            table, place = np.array([levels[min(index, top)] for index in store.code.decode()]), self.code(source, at)
+            table, place = (
+                np.array([levels[min(index, top)] for index in store.code.decode()]),
+                self.code(source, at),
+            )
         else:
             table, place = levels, self.value(source, at)
         return self.variable(value_type(y.lo, y.hi), f"{self.tables.add(node.name, 'level', table)}[{place}]")

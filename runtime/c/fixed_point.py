@@ -1,10 +1,9 @@
 """``(x m + o) >> shift`` without shifting anything negative, in 32 bits where that is exact.
 
-The offset is raised by ``lift * 2^shift`` so that the sum is never negative; unsigned arithmetic modulo 2^32 then holds it, and the lift
-is taken off after the shift. Where the product passes 32 bits, x is split: with ``x = h 2^k + l``, ``0 <= l < 2^k``, and
-``o = p 2^k + q``, nested floors give ``(x m + o) >> s = (h m + p + ((l m + q) >> k)) >> (s - k)``, both parts in 32 bits. Small
-processors have no 64-bit product.
-"""
+The offset is raised by ``lift * 2^shift`` so that the sum is never negative; unsigned arithmetic modulo 2^32
+then holds it, and the lift is taken off after the shift. Where the product passes 32 bits, x is split: with
+``x = h 2^k + l``, ``0 <= l < 2^k``, and ``o = p 2^k + q``, nested floors give ``(x m + o) >> s = (h m + p +
+((l m + q) >> k)) >> (s - k)``, both parts in 32 bits. Small processors have no 64-bit product."""
 
 from dataclasses import dataclass
 
@@ -17,7 +16,8 @@ __all__ = ["Split", "Straight", "affine_form"]
 
 @dataclass(frozen=True)
 class Straight:
-    """One product of ``width`` bits (32 or 64); ``offset``: raised, by channel; ``lowest``, ``highest``: results before clipping."""
+    """One product of ``width`` bits (32 or 64); ``offset``: raised, by channel; ``lowest``, ``highest``:
+    results before clipping."""
 
     width: int
     offset: list[int]
@@ -28,7 +28,8 @@ class Straight:
 
 @dataclass(frozen=True)
 class Split:
-    """Two products of 32 bits: x + ``lift_x`` is cut at ``bits``; ``low`` and ``high``: raised offsets by channel."""
+    """Two products of 32 bits: x + ``lift_x`` is cut at ``bits``; ``low`` and ``high``: raised offsets by
+    channel."""
 
     bits: int
     lift_x: int
@@ -53,7 +54,9 @@ def affine_form(x: TensorType, multiplier: np.ndarray, offset: np.ndarray, shift
     return split or Straight(64, [b + (lift << shift) for b in o], lift, lowest, highest)
 
 
-def _split(x: TensorType, m: list[int], o: list[int], shift: int, lift: int, lowest: int, highest: int) -> Split | None:
+def _split(
+    x: TensorType, m: list[int], o: list[int], shift: int, lift: int, lowest: int, highest: int
+) -> Split | None:
     """The split form with the fewest low bits that fits 32 bits, or None."""
     for bits in range(1, min(shift, 24)):
         lift_x = -(-max(0, -x.lo) // (1 << bits)) << bits

@@ -17,43 +17,94 @@ __all__ = ["KERNELS", "generate", "write_folder", "write_sources"]
 
 KERNELS = ("fermatnet_bits.h", "fermatnet_integers.h", "fermatnet_vector.h", "fermatnet_window.h")
 
-_KEYWORDS = frozenset((
-    "auto", "break", "case", "char", "class", "const", "continue", "default", "delete", "do", "double",
-    "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long", "new", "register",
-    "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "this",
-    "typedef", "union", "unsigned", "void", "volatile", "while",
-))
+_KEYWORDS = frozenset(
+    (
+        "auto",
+        "break",
+        "case",
+        "char",
+        "class",
+        "const",
+        "continue",
+        "default",
+        "delete",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "extern",
+        "float",
+        "for",
+        "goto",
+        "if",
+        "inline",
+        "int",
+        "long",
+        "new",
+        "register",
+        "restrict",
+        "return",
+        "short",
+        "signed",
+        "sizeof",
+        "static",
+        "struct",
+        "switch",
+        "template",
+        "this",
+        "typedef",
+        "union",
+        "unsigned",
+        "void",
+        "volatile",
+        "while",
+    )
+)
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,40}")
 
 
 def _check_name(name: str) -> None:
     if not _PLAIN.fullmatch(name) or name in _KEYWORDS or name.startswith("fn_"):
-        raise InputError(f"the name {name!r} is no C identifier; take letters, digits and underscores, such as my_net")
+        raise InputError(
+            f"the name {name!r} is no C identifier; take letters, digits and underscores, such as my_net"
+        )
     if name in ("run", "check", "main", "ram", "image", "out", "sums"):
-        raise InputError(f"the name {name!r} is taken by the generated program; add a word, such as {name}_net")
+        raise InputError(
+            f"the name {name!r} is taken by the generated program; add a word, such as {name}_net"
+        )
 
 
-def generate(net: Network, out: str | Path, *, name: str = "net", checksums: bool = False, fast: bool = False,
-             ram: int | None = None, flash: int | None = None, vectors: int = 8, web: bool = False, force: bool = False) -> dict[str, Any]:
-    """Write NAME.h, NAME.c, the kernels, the test programs, their vectors and a Makefile to the folder ``out``; returns what memory.json says.
+def generate(
+    net: Network,
+    out: str | Path,
+    *,
+    name: str = "net",
+    checksums: bool = False,
+    fast: bool = False,
+    ram: int | None = None,
+    flash: int | None = None,
+    vectors: int = 8,
+    web: bool = False,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Write NAME.h, NAME.c, the kernels, the test programs, their vectors and a Makefile to the folder
+    ``out``; returns what memory.json says.
 
     Parameters
     ----------
     net : Network
     out : folder; appears whole or not at all.
     name : prefix of every public symbol and of the files.
-    checksums : also ``NAME_run_layers``, which gives every layer's checksum; ``make test`` then names the first layer that differs.
+    checksums : also ``NAME_run_layers``, which gives every layer's checksum; ``make test`` then names the
+        first layer that differs.
     fast : piecewise layers of many levels as integer products: fewer instructions, more flash and RAM.
     ram, flash : bytes that `NAME_ram` and the constant tables may take.
     vectors : images in the test program.
     web : also NAME.html, a page to draw on that runs the network as WebAssembly (needs the package ziglang).
     force : replace a folder that is not empty.
 
-    Raises
-    ------
-    InputError
-        One line: a name that is no C identifier, a budget exceeded (with the layer that takes most), a folder in use.
-    """
+    Raises ------ InputError One line: a name that is no C identifier, a budget exceeded (with the layer that
+    takes most), a folder in use."""
     _check_name(name)
     if vectors < 1:
         raise InputError(f"at least one vector is needed, not {vectors}")

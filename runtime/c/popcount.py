@@ -1,10 +1,11 @@
-"""Generated kernels that count ANDed bits of plane pairs: full adders first, then few popcounts (Harley-Seal).
+"""Generated kernels that count ANDed bits of plane pairs: full adders first, then few popcounts
+(Harley-Seal).
 
-A full adder turns three words of weight w into one of weight w and one of weight 2w with five logical operations (two outputs a lane,
-32 lanes at once), so that a popcount is needed for a few words at the end instead of for each. Words of negative pairs enter inverted:
-``-popcount(x) = popcount(~x) - 32``, and the constant is taken off once. Where the processor counts bits in an instruction
-(``FN_POPCOUNT``), a plain loop is used instead.
-"""
+A full adder turns three words of weight w into one of weight w and one of weight 2w with five logical
+operations (two outputs a lane, 32 lanes at once), so that a popcount is needed for a few words at the end
+instead of for each. Words of negative pairs enter inverted: ``-popcount(x) = popcount(~x) - 32``, and the
+constant is taken off once. Where the processor counts bits in an instruction (``FN_POPCOUNT``), a plain loop
+is used instead."""
 
 from dataclasses import dataclass, field
 
@@ -59,7 +60,8 @@ class _Adder:
         return name
 
     def push(self, weight: int, word: str) -> None:
-        """One more word of a weight; the third one of a weight is added at once, so that few words are alive at a time."""
+        """One more word of a weight; the third one of a weight is added at once, so that few words are alive
+        at a time."""
         row = self.words.setdefault(weight, [])
         row.append(word)
         if len(row) == 3:
@@ -87,7 +89,8 @@ def _nibbles(adder: _Adder, word: str) -> str:
 
 
 def _total(adder: _Adder, words: dict[int, list[str]]) -> str:
-    """An expression of the weighted sum of the popcounts: fields of four bits, then of eight, then one sum."""
+    """An expression of the weighted sum of the popcounts: fields of four bits, then of eight, then one
+    sum."""
     bytes_sum, top = "", 0
     for weight in sorted(words):
         fields = [_nibbles(adder, word) for word in words[weight]]
@@ -126,7 +129,8 @@ def _unrolled(pairs: tuple[Pair, ...], n: int, start: int, sum_name: str) -> lis
 
 
 def _looped(pairs: tuple[Pair, ...], n: int, sum_name: str) -> tuple[list[str], int]:
-    """A loop over whole blocks, its carries kept in words between turns; returns the number of words done as well."""
+    """A loop over whole blocks, its carries kept in words between turns; returns the number of words done as
+    well."""
     step = max(1, BLOCK // len(pairs))
     turns = n // step
     if turns < 2 or step * len(pairs) > BLOCK:
@@ -139,8 +143,13 @@ def _looped(pairs: tuple[Pair, ...], n: int, sum_name: str) -> tuple[list[str], 
             adder.push(1, adder.word(_and(pair, n, f"k + {q}" if q else "k")))
     adder.single()
     words = adder.words
-    lines = ["{", f"uint32_t {', '.join(f's{w} = 0' for w in weights)}, many = 0;", "uint32_t k;",
-             f"for (k = 0; k < {turns * step}u; k += {step}u) {{", *adder.lines]
+    lines = [
+        "{",
+        f"uint32_t {', '.join(f's{w} = 0' for w in weights)}, many = 0;",
+        "uint32_t k;",
+        f"for (k = 0; k < {turns * step}u; k += {step}u) {{",
+        *adder.lines,
+    ]
     lines += [f"s{w} = {words[w][0]};" for w in weights]
     lines += [f"many += fn_popcount({words[16][0]});" if words.get(16) else "", "}"]
     last = _Adder()
@@ -163,7 +172,8 @@ class DotKernels:
         self.lines: list[str] = []
 
     def get(self, n: int, terms: tuple[Terms, ...]) -> str:
-        """Name of ``int32_t f(const uint32_t *a, const uint32_t *w)``: activation planes of n words, weight planes of n words."""
+        """Name of ``int32_t f(const uint32_t *a, const uint32_t *w)``: activation planes of n words, weight
+        planes of n words."""
         key = (n, terms)
         if key not in self._known:
             self._known[key] = f"dot{len(self._known)}"
@@ -173,19 +183,38 @@ class DotKernels:
     @staticmethod
     def _function(name: str, n: int, terms: tuple[Terms, ...]) -> list[str]:
         sums = [f"t{index}" for index in range(len(terms))]
-        constant = sum(32 * n * t.coefficient * sum(pair.negative for pair in t.pairs) for t in terms) % (1 << 32)
+        constant = sum(32 * n * t.coefficient * sum(pair.negative for pair in t.pairs) for t in terms) % (
+            1 << 32
+        )
         plain = [f"for (k = 0; k < {n}u; ++k) {{"]
         for total, t in zip(sums, terms, strict=True):
             plain += [f"{total} += fn_popcount({_and(pair, n, 'k')});" for pair in t.pairs]
         vector = [
-            f"{total} += " + (f"{32 * n}u - " if pair.negative else "") + f"fn_and_count(a + {pair.j * n}, w + {pair.i * n}, {n});"
-            for total, t in zip(sums, terms, strict=True) for pair in t.pairs
+            f"{total} += "
+            + (f"{32 * n}u - " if pair.negative else "")
+            + f"fn_and_count(a + {pair.j * n}, w + {pair.i * n}, {n});"
+            for total, t in zip(sums, terms, strict=True)
+            for pair in t.pairs
         ]
         trees = [line for total, t in zip(sums, terms, strict=True) for line in _counted(t, n, total)]
-        weighted = " + ".join(f"{t.coefficient}u * {total}" if t.coefficient > 1 else total for total, t in zip(sums, terms, strict=True))
+        weighted = " + ".join(
+            f"{t.coefficient}u * {total}" if t.coefficient > 1 else total
+            for total, t in zip(sums, terms, strict=True)
+        )
         return [
-            f"static int32_t {name}(const uint32_t *a, const uint32_t *w)", "{",
+            f"static int32_t {name}(const uint32_t *a, const uint32_t *w)",
+            "{",
             f"uint32_t {', '.join(f'{total} = 0' for total in sums)};",
-            "#if FN_VECTOR", *vector, "#elif FN_POPCOUNT", "uint32_t k;", *plain, "}", "#else", *trees, "#endif",
-            f"return fn_signed({weighted} - {constant}u);", "}", "",
+            "#if FN_VECTOR",
+            *vector,
+            "#elif FN_POPCOUNT",
+            "uint32_t k;",
+            *plain,
+            "}",
+            "#else",
+            *trees,
+            "#endif",
+            f"return fn_signed({weighted} - {constant}u);",
+            "}",
+            "",
         ]

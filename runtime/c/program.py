@@ -1,9 +1,10 @@
-"""From a network to steps: which tensors lie in memory, how, and what is computed on the way from one to the next.
+"""From a network to steps: which tensors lie in memory, how, and what is computed on the way from one to the
+next.
 
-A tensor lies in memory where somebody reads it by windows, where two layers read it, or where it is the output; every other layer
-is computed element by element inside the step that needs it, so that accumulators never fill a map. Sums and maxima over disjoint
-windows are taken inside a step too, one pixel's channels at a time.
-"""
+A tensor lies in memory where somebody reads it by windows, where two layers read it, or where it is the
+output; every other layer is computed element by element inside the step that needs it, so that accumulators
+never fill a map. Sums and maxima over disjoint windows are taken inside a step too, one pixel's channels at a
+time."""
 
 from dataclasses import dataclass, field, fields
 
@@ -35,7 +36,8 @@ __all__ = ["Program", "ProgramStep", "lower"]
 
 @dataclass(frozen=True)
 class ProgramStep:
-    """One step writes the tensor of ``root``. ``pool``: the disjoint pooling inside it ('' for none); ``leaves``: tensors read."""
+    """One step writes the tensor of ``root``. ``pool``: the disjoint pooling inside it ('' for none);
+    ``leaves``: tensors read."""
 
     root: str
     pool: str
@@ -44,8 +46,9 @@ class ProgramStep:
 
 @dataclass
 class Program:
-    """``stores``: how each tensor in memory lies (the image included); ``coefficients``: of the activation planes, by convolution;
-    ``steps`` in the file's order; ``output_in_memory``: whether the output is also read by a layer."""
+    """``stores``: how each tensor in memory lies (the image included); ``coefficients``: of the activation
+    planes, by convolution; ``steps`` in the file's order; ``output_in_memory``: whether the output is also
+    read by a layer."""
 
     net: Network
     steps: list[ProgramStep]
@@ -55,10 +58,13 @@ class Program:
     output_in_memory: bool = False
 
     def seen(self, name: str) -> tuple[int, int]:
-        """Rows and columns of a tensor that are computed at all: a pooling inside a step leaves out what its windows leave out."""
+        """Rows and columns of a tensor that are computed at all: a pooling inside a step leaves out what its
+        windows leave out."""
         for step in self.steps:
             if step.pool and name in self._inside(step.pool):
-                kernel = disjoint_window(self.nodes[step.pool], self.net.types[self.nodes[step.pool].inputs[0]]) or (1, 1)
+                kernel = disjoint_window(
+                    self.nodes[step.pool], self.net.types[self.nodes[step.pool].inputs[0]]
+                ) or (1, 1)
                 _, rows, columns = self.net.types[step.pool].shape
                 return rows * kernel[0], columns * kernel[1]
         return self.net.types[name].shape[1:]
@@ -95,14 +101,18 @@ def _in_memory(net: Network) -> set[str]:
     for node in net.nodes:
         readers = net.consumers(node.name)
         again = isinstance(node, Levels) and (node.inputs[0] in kept or node.inputs[0] == net.input_name)
-        if isinstance(node, Concat) or any(_windowed(net, reader) for reader in readers) or (len(readers) > 1 and not again):
+        if (
+            isinstance(node, Concat)
+            or any(_windowed(net, reader) for reader in readers)
+            or (len(readers) > 1 and not again)
+        ):
             kept.add(node.name)
     return kept | _inner_pools(net, kept)
 
 
 def _inner_pools(net: Network, kept: set[str]) -> set[str]:
-    """Disjoint poolings that no step can hold: those with more than single element-wise layers between them and memory, or
-    with another pooling between."""
+    """Disjoint poolings that no step can hold: those with more than single element-wise layers between them
+    and memory, or with another pooling between."""
     inner = set()
     for node in net.nodes:
         if disjoint_window(node, net.types[node.inputs[0]]) is None:
@@ -145,13 +155,18 @@ def _leaves(program: Program, root: str) -> tuple[str, ...]:
 
 def _flat(net: Network, node: Node, x: TensorType) -> bool:
     """Whether a piecewise convolution takes the whole map at once, as a dense layer does."""
-    return (isinstance(node, PiecewiseConv) and tuple(node.codes.shape[2:]) == tuple(x.shape[1:]) and not any(node.pad)
-            and node.group == 1 and (x.shape[1:] == (1, 1) or tuple(node.dilation) == (1, 1)))
+    return (
+        isinstance(node, PiecewiseConv)
+        and tuple(node.codes.shape[2:]) == tuple(x.shape[1:])
+        and not any(node.pad)
+        and node.group == 1
+        and (x.shape[1:] == (1, 1) or tuple(node.dilation) == (1, 1))
+    )
 
 
 def _products_cheaper(node: PiecewiseConv, planes: int) -> bool:
-    """Whether integer products take fewer instructions than the pairs of planes: about 2.5 a product, 11 a word of a pair
-    (counted on a Cortex-M4 and rv32imc without an instruction that counts bits)."""
+    """Whether integer products take fewer instructions than the pairs of planes: about 2.5 a product, 11 a
+    word of a pair (counted on a Cortex-M4 and rv32imc without an instruction that counts bits)."""
     used = node.levels_w[sorted({int(code) for code in np.unique(node.codes)} | {len(node.levels_w) // 2})]
     taps = node.codes[0].size
     return 11 * -(-taps // 32) * short_planes(used).count * planes > 2.5 * taps
@@ -174,43 +189,70 @@ def _index_store(program: Program, name: str, fast: bool) -> Store:
 _KNOWN: dict[type[Node], set[str]] = {
     Conv: {"weight", "weight_bits", "stride", "pad", "dilation", "group", "engine", "moduli", "length"},
     PiecewiseConv: {"codes", "levels_w", "levels_a", "stride", "pad", "dilation", "group"},
-    Threshold: {"thresholds", "sign"}, Affine: {"multiplier", "offset", "shift", "lo", "hi"}, Levels: {"levels"},
-    MaxPool: {"kernel", "stride", "pad"}, SumPool: {"kernel"}, Add: set(), Concat: set(), Dense: {"weight", "bias", "weight_bits"},
+    Threshold: {"thresholds", "sign"},
+    Affine: {"multiplier", "offset", "shift", "lo", "hi"},
+    Levels: {"levels"},
+    MaxPool: {"kernel", "stride", "pad"},
+    SumPool: {"kernel"},
+    Add: set(),
+    Concat: set(),
+    Dense: {"weight", "bias", "weight_bits"},
     ArgMax: set(),
 }
 
 
 def _check(net: Network) -> None:
-    """InputError for a layer, or something that a layer says, that C does not know: nothing is left out in silence."""
+    """InputError for a layer, or something that a layer says, that C does not know: nothing is left out in
+    silence."""
     lo, hi = net.input_range
     if lo < 0 or hi > 255:
-        raise InputError(f"generated C takes images within 0..255, this network's are {lo}..{hi}; use another engine")
+        raise InputError(
+            f"generated C takes images within 0..255, this network's are {lo}..{hi}; use another engine"
+        )
     for node in net.nodes:
         if type(node) not in _KNOWN:
-            raise InputError(f"layer {node.name!r}: there is no C for a {type(node).__name__}; use another engine")
+            raise InputError(
+                f"layer {node.name!r}: there is no C for a {type(node).__name__}; use another engine"
+            )
         for item in fields(node):
-            if item.name not in _KNOWN[type(node)] | {"name", "inputs"} and getattr(node, item.name) != item.default:
-                raise InputError(f"layer {node.name!r}: there is no C for {item.name} = {getattr(node, item.name)!r} of a "
-                                 f"{type(node).__name__}; use another engine")
+            if (
+                item.name not in _KNOWN[type(node)] | {"name", "inputs"}
+                and getattr(node, item.name) != item.default
+            ):
+                raise InputError(
+                    f"layer {node.name!r}: there is no C for {item.name} = {getattr(node, item.name)!r} of a "
+                    f"{type(node).__name__}; use another engine"
+                )
 
 
 def lower(net: Network, fast: bool = False) -> Program:
-    """The steps and stores of a network. The output has a store only where a layer reads it as well. ``fast``: piecewise layers
-    of many levels as integer products, in more memory.
+    """The steps and stores of a network. The output has a store only where a layer reads it as well.
+    ``fast``: piecewise layers of many levels as integer products, in more memory.
 
     Raises InputError naming a layer for which there is no C.
     """
     _check(net)
     kept = _in_memory(net)
-    program = Program(net, [], {net.input_name: Image(net.types[net.input_name])}, nodes={node.name: node for node in net.nodes})
+    program = Program(
+        net,
+        [],
+        {net.input_name: Image(net.types[net.input_name])},
+        nodes={node.name: node for node in net.nodes},
+    )
     program.output_in_memory = bool(net.consumers(net.output))
     for node in net.nodes:
         if node.name in kept:
-            store = _index_store(program, node.name, fast) if net.is_index(node.name) else Integers(net.types[node.name])
+            store = (
+                _index_store(program, node.name, fast)
+                if net.is_index(node.name)
+                else Integers(net.types[node.name])
+            )
             program.stores[node.name] = store
     for node in net.nodes:
         if node.name in kept:
-            program.steps.append(ProgramStep(node.name, _root_pool(program, node.name), _leaves(program, node.name)))
+            program.steps.append(
+                ProgramStep(node.name, _root_pool(program, node.name), _leaves(program, node.name))
+            )
     if not program.output_in_memory:
         del program.stores[net.output]
     return program

@@ -20,8 +20,8 @@ _MEMBERS = ("uint8_t", "int8_t", "uint16_t", "int16_t", "uint32_t", "int32_t", "
 
 @dataclass(frozen=True)
 class Source:
-    """``header``, ``code``: texts of NAME.h and NAME.c; ``plan`` and ``buffers`` of RAM; ``tables``: constants by layer;
-    ``out_type``: int32_t, or int64_t where outputs pass 32 bits."""
+    """``header``, ``code``: texts of NAME.h and NAME.c; ``plan`` and ``buffers`` of RAM; ``tables``:
+    constants by layer; ``out_type``: int32_t, or int64_t where outputs pass 32 bits."""
 
     name: str
     header: str
@@ -41,7 +41,12 @@ class Source:
 
 def comment(text: str) -> str:
     """Text that is safe within a C comment."""
-    return re.sub(r"[^\x20-\x3e\x40-\x7e]", "_", text).replace("*/", "* /").replace("/*", "/ *").replace("\\", "/")
+    return (
+        re.sub(r"[^\x20-\x3e\x40-\x7e]", "_", text)
+        .replace("*/", "* /")
+        .replace("/*", "/ *")
+        .replace("\\", "/")
+    )
 
 
 def _member(element: str) -> str:
@@ -63,7 +68,17 @@ def make_source(net: Network, name: str, checksums: bool = False, fast: bool = F
     kind = net.types[net.output]
     out = value_type(kind.lo, kind.hi)
     made = Source(name, "", "", program, steps, found, buffers, tables, out)
-    return Source(name, _header(made, checksums), _code(made, kernels, checksums), program, steps, found, buffers, tables, out)
+    return Source(
+        name,
+        _header(made, checksums),
+        _code(made, kernels, checksums),
+        program,
+        steps,
+        found,
+        buffers,
+        tables,
+        out,
+    )
 
 
 def _function(source: Source, number: int, step: StepCode) -> tuple[list[str], str]:
@@ -73,10 +88,17 @@ def _function(source: Source, number: int, step: StepCode) -> tuple[list[str], s
         buffer = f"{step.step.root}/{key}" if key.startswith("\0") else key
         at = source.plan.offsets[buffer] // width_of(element)
         written = key.startswith("\0") or key == step.step.root
-        pointers.append(f"{'' if written else 'const '}{element} *const {c_name} = ram->{_member(element)} + {at};")
+        pointers.append(
+            f"{'' if written else 'const '}{element} *const {c_name} = ram->{_member(element)} + {at};"
+        )
     body = [*pointers, *step.body]
     text = "\n".join(body)
-    parameters = {"image": "const uint8_t *image", "out": f"{source.out_type} *out", "ram": f"{source.name}_ram *ram", "sums": "uint32_t *sums"}
+    parameters = {
+        "image": "const uint8_t *image",
+        "out": f"{source.out_type} *out",
+        "ram": f"{source.name}_ram *ram",
+        "sums": "uint32_t *sums",
+    }
     used = [word for word in parameters if re.search(rf"\b{word}\b", text)]
     kind = net.types[step.step.root]
     title = f"/* {comment(step.step.root)}: {'x'.join(map(str, kind.shape))}, {kind.lo}..{kind.hi} */"
@@ -96,9 +118,18 @@ def _copy_out(source: Source) -> list[str]:
     store = source.program.stores[net.output]
     at = source.plan.offsets[net.output] // width_of(store.element)  # type: ignore[union-attr]
     return [
-        "{", f"const {store.element} *const {c_name} = ram->{_member(store.element)} + {at};", "uint32_t y, x, c;",  # type: ignore[union-attr]
-        f"for (c = 0; c < {channels}u; ++c) {{", f"for (y = 0; y < {height}u; ++y) {{", f"for (x = 0; x < {width}u; ++x) {{",
-        *ex.channel, f"out[(c * {height}u + y) * {width}u + x] = {value};", "}", "}", "}", "}",
+        "{",
+        f"const {store.element} *const {c_name} = ram->{_member(store.element)} + {at};",
+        "uint32_t y, x, c;",  # type: ignore[union-attr]
+        f"for (c = 0; c < {channels}u; ++c) {{",
+        f"for (y = 0; y < {height}u; ++y) {{",
+        f"for (x = 0; x < {width}u; ++x) {{",
+        *ex.channel,
+        f"out[(c * {height}u + y) * {width}u + x] = {value};",
+        "}",
+        "}",
+        "}",
+        "}",
     ]
 
 
@@ -110,17 +141,37 @@ def _code(source: Source, kernels: DotKernels, checksums: bool) -> str:
         calls.append(call)
     name, copy = source.name, _copy_out(source)
     parameters = f"const uint8_t *image, {name}_out *out, {name}_ram *ram"
-    body = [f"void {name}_run_layers({parameters}, uint32_t *sums)" if checksums else f"void {name}_run({parameters})", "{"]
+    body = [
+        f"void {name}_run_layers({parameters}, uint32_t *sums)"
+        if checksums
+        else f"void {name}_run({parameters})",
+        "{",
+    ]
     if checksums:
         body += ["uint32_t k;", f"for (k = 0; k < {name.upper()}_LAYERS; ++k)", "sums[k] = 0;"]
     everything = " ".join([*calls, *copy])
     body += [f"(void){word};" for word in ("image", "ram") if not re.search(rf"\b{word}\b", everything)]
-    plain = [f"void {name}_run({parameters})", "{", f"uint32_t sums[{name.upper()}_LAYERS];",
-             f"{name}_run_layers(image, out, ram, sums);", "}"] if checksums else []
+    plain = (
+        [
+            f"void {name}_run({parameters})",
+            "{",
+            f"uint32_t sums[{name.upper()}_LAYERS];",
+            f"{name}_run_layers(image, out, ram, sums);",
+            "}",
+        ]
+        if checksums
+        else []
+    )
     parts = [
         f"/* {name}: made by fermatnet c. Integers only; the same results on every machine. */",
-        f'#include "{name}.h"', '#include "fermatnet_bits.h"', '#include "fermatnet_integers.h"', "",
-        source.tables.text(), layout(kernels.lines), layout(functions), layout([*body, *calls, *copy, "}", "", *plain]).rstrip(),
+        f'#include "{name}.h"',
+        '#include "fermatnet_bits.h"',
+        '#include "fermatnet_integers.h"',
+        "",
+        source.tables.text(),
+        layout(kernels.lines),
+        layout(functions),
+        layout([*body, *calls, *copy, "}", "", *plain]).rstrip(),
     ]
     return "\n".join(parts) + "\n"
 
@@ -129,32 +180,82 @@ def _header(source: Source, checksums: bool) -> str:
     net, name, upper = source.program.net, source.name, source.name.upper()
     channels, height, width = net.input_shape
     kind = net.types[net.output]
-    union = "\n".join(f"    {element} {_member(element)}[{source.ram // width_of(element)}];" for element in _MEMBERS
-                      if source.ram % width_of(element) == 0 and (element != "int64_t" or any(b.align == 8 for b in source.buffers)))
-    layers = [f"/* The same; also every layer's checksum, the sum of value x (2 place + 1) modulo 2^32, to sums[{upper}_LAYERS]. */",
-              f"void {name}_run_layers(const uint8_t *image, {name}_out *out, {name}_ram *ram, uint32_t *sums);", ""] if checksums else []
-    sums = [f"#define {upper}_LAYERS {len(net.nodes)} /* checksums written to sums, in this order: */",
-            *(f"/* {number}: {comment(node.name)} */" for number, node in enumerate(net.nodes))] if checksums else []
+    union = "\n".join(
+        f"    {element} {_member(element)}[{source.ram // width_of(element)}];"
+        for element in _MEMBERS
+        if source.ram % width_of(element) == 0
+        and (element != "int64_t" or any(b.align == 8 for b in source.buffers))
+    )
+    layers = (
+        [
+            "/* The same; also every layer's checksum, the sum of value x (2 place + 1) modulo 2^32,",
+            f"   to sums[{upper}_LAYERS]. */",
+            f"void {name}_run_layers(const uint8_t *image, {name}_out *out, {name}_ram *ram,",
+            "                uint32_t *sums);",
+            "",
+        ]
+        if checksums
+        else []
+    )
+    sums = (
+        [
+            f"#define {upper}_LAYERS {len(net.nodes)} /* checksums written to sums, in this order: */",
+            *(f"/* {number}: {comment(node.name)} */" for number, node in enumerate(net.nodes)),
+        ]
+        if checksums
+        else []
+    )
     order = " ".join(comment(source.steps[index].step.root) for index in source.plan.order)
     lines = [
-        f"/* {name}: made by fermatnet c.", "",
-        f"   input   {channels} x {height} x {width} (channel, row, column), uint8, {net.input_range[0]}..{net.input_range[1]}",
+        f"/* {name}: made by fermatnet c.",
+        "",
+        f"   input   {channels} x {height} x {width} (channel, row, column), uint8,"
+        f" {net.input_range[0]}..{net.input_range[1]}",
         f"   output  {' x '.join(map(str, kind.shape))}, {source.out_type}, {kind.lo}..{kind.hi}",
         f"   flash   {source.tables.total} bytes of constant tables; code comes on top",
-        f"   RAM     {source.ram} bytes, all in {name}_ram (no order of the steps can need less than {source.plan.bound} of them"
-        " with these tensors)" if source.plan.size == source.plan.bound else
-        f"   RAM     {source.ram} bytes, all in {name}_ram; {source.plan.bound} are alive at one time",
-        f"   order   {order}", "*/",
-        f"#ifndef {upper}_H", f"#define {upper}_H", "", "#include <stdint.h>", "", "#ifdef __cplusplus", 'extern "C" {', "#endif", "",
-        f"#define {upper}_CHANNELS {channels}", f"#define {upper}_HEIGHT {height}", f"#define {upper}_WIDTH {width}",
-        f"#define {upper}_INPUTS {channels * height * width}", f"#define {upper}_OUTPUTS {kind.shape[0] * kind.shape[1] * kind.shape[2]}",
-        f"#define {upper}_INPUT_MIN {net.input_range[0]}", f"#define {upper}_INPUT_MAX {net.input_range[1]}",
-        f"#define {upper}_FLASH_BYTES {source.tables.total}", f"#define {upper}_RAM_BYTES {source.ram}", *sums, "",
-        f"typedef {source.out_type} {name}_out;", "",
-        "/* Working memory of one inference. Its contents mean nothing between calls; each thread needs its own. */",
-        "typedef union {", union, f"}} {name}_ram;", "",
-        f"/* image: {upper}_INPUTS numbers within {upper}_INPUT_MIN..{upper}_INPUT_MAX; out: room for {upper}_OUTPUTS. */",
-        f"void {name}_run(const uint8_t *image, {name}_out *out, {name}_ram *ram);", "", *layers,
-        "#ifdef __cplusplus", "}", "#endif", "", "#endif",
+        f"   RAM     {source.ram} bytes, all in {name}_ram (this order of the steps needs {source.plan.bound}"
+        " with these tensors)"
+        if source.plan.size == source.plan.bound
+        else f"   RAM     {source.ram} bytes, all in {name}_ram; {source.plan.bound} are alive at one time",
+        f"   order   {order}",
+        "*/",
+        f"#ifndef {upper}_H",
+        f"#define {upper}_H",
+        "",
+        "#include <stdint.h>",
+        "",
+        "#ifdef __cplusplus",
+        'extern "C" {',
+        "#endif",
+        "",
+        f"#define {upper}_CHANNELS {channels}",
+        f"#define {upper}_HEIGHT {height}",
+        f"#define {upper}_WIDTH {width}",
+        f"#define {upper}_INPUTS {channels * height * width}",
+        f"#define {upper}_OUTPUTS {kind.shape[0] * kind.shape[1] * kind.shape[2]}",
+        f"#define {upper}_INPUT_MIN {net.input_range[0]}",
+        f"#define {upper}_INPUT_MAX {net.input_range[1]}",
+        f"#define {upper}_FLASH_BYTES {source.tables.total}",
+        f"#define {upper}_RAM_BYTES {source.ram}",
+        *sums,
+        "",
+        f"typedef {source.out_type} {name}_out;",
+        "",
+        "/* Working memory of one inference. Its contents mean nothing between calls;",
+        "   each thread needs its own. */",
+        "typedef union {",
+        union,
+        f"}} {name}_ram;",
+        "",
+        f"/* image: {upper}_INPUTS numbers within {upper}_INPUT_MIN..{upper}_INPUT_MAX;",
+        f"   out: room for {upper}_OUTPUTS. */",
+        f"void {name}_run(const uint8_t *image, {name}_out *out, {name}_ram *ram);",
+        "",
+        *layers,
+        "#ifdef __cplusplus",
+        "}",
+        "#endif",
+        "",
+        "#endif",
     ]
     return "\n".join(lines) + "\n"

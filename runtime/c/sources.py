@@ -1,4 +1,5 @@
-"""Layers that read windows or whole tensors: convolutions, dense layers, overlapping maxima, the place of the largest."""
+"""Layers that read windows or whole tensors: convolutions, dense layers, overlapping maxima, the place of the
+largest."""
 
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ def _pack(bits: np.ndarray) -> np.ndarray:
 
 
 def _weight_words(node: PiecewiseConv, store: PlaneStore) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Words (O, planes, n) in the order of the patch, and the planes' coefficients; planes of the levels that are really used."""
+    """Words (O, planes, n) in the order of the patch, and the planes' coefficients; planes of the levels that
+    are really used."""
     used = sorted({int(code) for code in np.unique(node.codes)} | {len(node.levels_w) // 2})
     planes = short_planes(node.levels_w[used])
     members = np.zeros((len(node.levels_w), max(1, planes.count)), np.int64)
@@ -45,7 +47,8 @@ def _weight_words(node: PiecewiseConv, store: PlaneStore) -> tuple[np.ndarray, t
 
 
 def piecewise(ex: "Expressions", node: PiecewiseConv, at: Place) -> str:
-    """AND and popcount of the patch's planes with the weights' planes; products where the input does not lie in planes."""
+    """AND and popcount of the patch's planes with the weights' planes; products where the input does not lie
+    in planes."""
     source = node.inputs[0]
     store = ex.program.stores[source]
     if not isinstance(store, PlaneStore):
@@ -62,7 +65,8 @@ def piecewise(ex: "Expressions", node: PiecewiseConv, at: Place) -> str:
 
 
 def _plane_patch(ex: "Expressions", node: PiecewiseConv, store: PlaneStore, n: int, at: Place) -> str:
-    """Statements that put a pixel's window into words, where it does not lie there already; the C name of the words."""
+    """Statements that put a pixel's window into words, where it does not lie there already; the C name of the
+    words."""
     source, (rows, columns) = node.inputs[0], node.codes.shape[2:]
     pointer = ex.pointer(source)
     if store.flat:
@@ -70,19 +74,34 @@ def _plane_patch(ex: "Expressions", node: PiecewiseConv, store: PlaneStore, n: i
     _, height, width = store.kind.shape
     if rows == columns == 1 and store.unit == 32 and not any(node.pad) and node.group == 1:
         place = ex.fresh()
-        pixel = f"({at.y} * {node.stride[0]}u * {width}u + {at.x} * {node.stride[1]}u) * {store.code.planes * n}u"
+        pixel = (
+            f"({at.y} * {node.stride[0]}u * {width}u + {at.x} * {node.stride[1]}u) * {store.code.planes * n}u"
+        )
         ex.pixel.append(f"const uint32_t *const {place} = {pointer} + {pixel};")
         return place
     patch, window = ex.scratch_array(f"\0patch {node.name}", "uint32_t", store.code.planes * n), ex.fresh()
-    values = [_corner(at.y, node.stride[0], node.pad[0]), _corner(at.x, node.stride[1], node.pad[1]), f"{height}, {width}",
-              f"{rows}, {columns}, {node.dilation[0]}, {node.dilation[1]}", f"{store.code.planes}, {store.units}, {n}"]
-    ex.pixel += [f"fn_window {window};", *_fields(window, "y x height width rows columns dy dx planes units words", values)]
+    values = [
+        _corner(at.y, node.stride[0], node.pad[0]),
+        _corner(at.x, node.stride[1], node.pad[1]),
+        f"{height}, {width}",
+        f"{rows}, {columns}, {node.dilation[0]}, {node.dilation[1]}",
+        f"{store.code.planes}, {store.units}, {n}",
+    ]
+    ex.pixel += [
+        f"fn_window {window};",
+        *_fields(window, "y x height width rows columns dy dx planes units words", values),
+    ]
     if node.group == 1:
         ex.pixel.append(f"fn_gather{store.unit}({patch}, {pointer}, {window});")
     else:
         outputs, inputs = node.codes.shape[0] // node.group, node.codes.shape[1]
         first = f"{at.c} / {outputs}u * {inputs}u"
-        _at_group(ex, at.c, outputs, f"fn_gather_group{store.unit}({patch}, {pointer}, {window}, {first}, {inputs});")
+        _at_group(
+            ex,
+            at.c,
+            outputs,
+            f"fn_gather_group{store.unit}({patch}, {pointer}, {window}, {first}, {inputs});",
+        )
     return patch
 
 
@@ -102,13 +121,17 @@ def convolution(ex: "Expressions", node: Conv, at: Place) -> str:
 
 
 def _piecewise_products(ex: "Expressions", node: PiecewiseConv, at: Place) -> str:
-    """Levels multiplied as the integers that they are: more memory, fewer operations where there are many planes."""
+    """Levels multiplied as the integers that they are: more memory, fewer operations where there are many
+    planes."""
     table = ex.tables.add(node.name, "level", node.levels_a, "int8_t")
     return _products(ex, node, node.levels_w.astype(np.int64)[node.codes], table, at)
 
 
-def _products(ex: "Expressions", node: Conv | PiecewiseConv, weights: np.ndarray, levels: str, at: Place) -> str:
-    """``levels``: the table that turns the gathered indices into integers, '' where they are integers already."""
+def _products(
+    ex: "Expressions", node: Conv | PiecewiseConv, weights: np.ndarray, levels: str, at: Place
+) -> str:
+    """``levels``: the table that turns the gathered indices into integers, '' where they are integers
+    already."""
     outputs, inputs, rows, columns = weights.shape
     length = rows * columns * inputs
     patch = _integer_patch(ex, node, weights.shape, levels, at)
@@ -127,8 +150,11 @@ def _products(ex: "Expressions", node: Conv | PiecewiseConv, weights: np.ndarray
     return ex.variable(result, f"{four}[{at.c} % 4u]")
 
 
-def _integer_patch(ex: "Expressions", node: Conv | PiecewiseConv, shape: tuple[int, ...], levels: str, at: Place) -> str:
-    """Statements that put a pixel's window (of its group's channels) into 16-bit integers; the C name of the array."""
+def _integer_patch(
+    ex: "Expressions", node: Conv | PiecewiseConv, shape: tuple[int, ...], levels: str, at: Place
+) -> str:
+    """Statements that put a pixel's window (of its group's channels) into 16-bit integers; the C name of the
+    array."""
     source = node.inputs[0]
     store = ex.program.stores[source]
     channels, height, width = store.kind.shape
@@ -137,10 +163,23 @@ def _integer_patch(ex: "Expressions", node: Conv | PiecewiseConv, shape: tuple[i
     image = isinstance(store, Image)
     strides = f"{width}, 1, {height * width}" if image else f"{width * channels}, {channels}, 1"
     patch, area = ex.scratch_array(f"\0patch {node.name}", "int16_t", _up(length)), ex.fresh()
-    values = [_corner(at.y, node.stride[0], node.pad[0]), _corner(at.x, node.stride[1], node.pad[1]), f"{height}, {width}",
-              f"{rows}, {columns}, {node.dilation[0]}, {node.dilation[1]}", strides, "0", str(inputs)]
-    ex.pixel += [f"fn_area {area};", *_fields(
-        area, "y x height width rows columns dy dx row_stride column_stride channel_stride first count", values)]
+    values = [
+        _corner(at.y, node.stride[0], node.pad[0]),
+        _corner(at.x, node.stride[1], node.pad[1]),
+        f"{height}, {width}",
+        f"{rows}, {columns}, {node.dilation[0]}, {node.dilation[1]}",
+        strides,
+        "0",
+        str(inputs),
+    ]
+    ex.pixel += [
+        f"fn_area {area};",
+        *_fields(
+            area,
+            "y x height width rows columns dy dx row_stride column_stride channel_stride first count",
+            values,
+        ),
+    ]
     element = "uint8_t" if isinstance(store, Image) else store.element
     gather = f"fn_area_{_short(element)}({patch}, {ex.pointer(source)}, {area});"
     gather += f" fn_levels({patch}, {levels}, {length});" if levels else ""
@@ -158,7 +197,8 @@ def _up(length: int) -> int:
 
 
 def _fours(weight: np.ndarray) -> np.ndarray:
-    """(O, K) -> blocks of four outputs; in a block, for each four inputs, four weights of each output; filled up with zeros."""
+    """(O, K) -> blocks of four outputs; in a block, for each four inputs, four weights of each output; filled
+    up with zeros."""
     outputs, length = weight.shape
     padded = np.zeros((_up(outputs), _up(length)), np.int64)
     padded[:outputs, :length] = weight
@@ -182,7 +222,9 @@ def dense(ex: "Expressions", node: Dense, at: Place) -> str:
     size = int(np.prod(shape))
     bias = f"{ex.tables.add(node.name, 'bias', node.bias)}[{at.c}]" if node.bias.size else "0"
     kernel = f"fn_dot_{_short(element)}_{_short(small)}"
-    return ex.variable("int32_t", f"{kernel}({ex.pointer(source)}, {table} + {at.c} * {size}u, {size}, {bias})")
+    return ex.variable(
+        "int32_t", f"{kernel}({ex.pointer(source)}, {table} + {at.c} * {size}u, {size}, {bias})"
+    )
 
 
 def largest(ex: "Expressions", node: MaxPool, at: Place) -> str:
@@ -193,8 +235,10 @@ def largest(ex: "Expressions", node: MaxPool, at: Place) -> str:
     element, best, r, s = value_type(kind.lo, kind.hi), ex.fresh(), ex.fresh(), ex.fresh()
     row, column = f"row_{r}", f"column_{s}"
     ex.channel += [
-        f"{element} {best} = ({element}){literal(kind.lo)};", f"uint32_t {r}, {s};",
-        f"for ({r} = 0; {r} < {node.kernel[0]}u; ++{r}) {{", f"for ({s} = 0; {s} < {node.kernel[1]}u; ++{s}) {{",
+        f"{element} {best} = ({element}){literal(kind.lo)};",
+        f"uint32_t {r}, {s};",
+        f"for ({r} = 0; {r} < {node.kernel[0]}u; ++{r}) {{",
+        f"for ({s} = 0; {s} < {node.kernel[1]}u; ++{s}) {{",
         f"const uint32_t {row} = {at.y} * {node.stride[0]}u + {r} - {node.pad[0]}u;",
         f"const uint32_t {column} = {at.x} * {node.stride[1]}u + {s} - {node.pad[1]}u;",
         f"if ({row} < {height}u && {column} < {width}u) {{",
@@ -209,8 +253,18 @@ def argmax(ex: "Expressions", node: ArgMax, at: Place) -> str:
     source = node.inputs[0]
     kind = ex.type(source)
     best, k, top = ex.fresh(), ex.fresh(), ex.fresh()
-    ex.channel += [f"int32_t {best} = 0;", f"{value_type(kind.lo, kind.hi)} {top} = 0;", f"uint32_t {k};",
-                   f"for ({k} = 0; {k} < {kind.shape[0]}u; ++{k}) {{"]
+    ex.channel += [
+        f"int32_t {best} = 0;",
+        f"{value_type(kind.lo, kind.hi)} {top} = 0;",
+        f"uint32_t {k};",
+        f"for ({k} = 0; {k} < {kind.shape[0]}u; ++{k}) {{",
+    ]
     value = ex.read(source, Place("0u", "0u", k))
-    ex.channel += [f"if ({k} == 0 || {value} > {top}) {{", f"{top} = {value};", f"{best} = (int32_t){k};", "}", "}"]
+    ex.channel += [
+        f"if ({k} == 0 || {value} > {top}) {{",
+        f"{top} = {value};",
+        f"{best} = (int32_t){k};",
+        "}",
+        "}",
+    ]
     return best

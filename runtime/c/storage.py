@@ -1,4 +1,5 @@
-"""How a tensor lies in memory: channels last, as integers of the narrowest type, or as packed bit planes of piece indices."""
+"""How a tensor lies in memory: channels last, as integers of the narrowest type, or as packed bit planes of
+piece indices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +9,25 @@ import numpy as np
 from fermatnet.model.network.nodes import TensorType
 from fermatnet.model.piecewise.planes import Planes, one_hot, short_planes
 
-__all__ = ["Image", "Integers", "PlaneCode", "PlaneStore", "Store", "ctype", "plane_code", "value_type", "width_of"]
+__all__ = [
+    "Image",
+    "Integers",
+    "PlaneCode",
+    "PlaneStore",
+    "Store",
+    "ctype",
+    "plane_code",
+    "value_type",
+    "width_of",
+]
 
 _TYPES = (
-    ("uint8_t", 0, (1 << 8) - 1), ("int8_t", -(1 << 7), (1 << 7) - 1),
-    ("uint16_t", 0, (1 << 16) - 1), ("int16_t", -(1 << 15), (1 << 15) - 1),
-    ("int32_t", -(1 << 31), (1 << 31) - 1), ("int64_t", -(1 << 63), (1 << 63) - 1),
+    ("uint8_t", 0, (1 << 8) - 1),
+    ("int8_t", -(1 << 7), (1 << 7) - 1),
+    ("uint16_t", 0, (1 << 16) - 1),
+    ("int16_t", -(1 << 15), (1 << 15) - 1),
+    ("int32_t", -(1 << 31), (1 << 31) - 1),
+    ("int64_t", -(1 << 63), (1 << 63) - 1),
 )
 
 
@@ -69,10 +83,11 @@ class Integers:
 
 @dataclass(frozen=True)
 class PlaneCode:
-    """The bits that stand for each piece index. ``members``: 0/1 rows, one an index; index 0 is all zeros, as padding is.
+    """The bits that stand for each piece index. ``members``: 0/1 rows, one an index; index 0 is all zeros, as
+    padding is.
 
-    ``coefficients``: for each reader's levels, the weights of the planes: levels[index] = sum_j coefficient_j * bit_j.
-    """
+    ``coefficients``: for each reader's levels, the weights of the planes: levels[index] = sum_j coefficient_j
+    * bit_j."""
 
     members: tuple[tuple[int, ...], ...]
 
@@ -100,9 +115,8 @@ class PlaneCode:
 def plane_code(top: int, readers: Sequence[np.ndarray]) -> tuple[PlaneCode, list[tuple[int, ...]]]:
     """A code for indices 0..top and the coefficients of each reader's levels in it.
 
-    One reader, or several of equal levels: as few planes as their levels allow. Different levels share one-hot planes, in which
-    any levels can be written.
-    """
+    One reader, or several of equal levels: as few planes as their levels allow. Different levels share
+    one-hot planes, in which any levels can be written."""
     rows = [tuple(int(level) for level in levels[: top + 1]) for levels in readers]
     if len(set(rows)) == 1 and top > 0:
         short: Planes = short_planes(np.array(rows[0]))
@@ -117,8 +131,8 @@ def plane_code(top: int, readers: Sequence[np.ndarray]) -> tuple[PlaneCode, list
 class PlaneStore:
     """Bit planes: for each pixel, each plane, the channels' bits in units of ``unit`` bits, lowest bit first.
 
-    ``flat``: all (row, column, channel) bits of a plane in one run of 32-bit words, for readers that take the whole map.
-    """
+    ``flat``: all (row, column, channel) bits of a plane in one run of 32-bit words, for readers that take the
+    whole map."""
 
     kind: TensorType
     code: PlaneCode
@@ -153,7 +167,8 @@ class PlaneStore:
         """The plane bits of an element as one small number."""
         channels, _, width = self.kind.shape
         if self.flat:
-            return f"fn_code32({at}, (({y}) * {width}u + {x}) * {channels}u + {c}, {self.units}u, {self.code.planes}u)"
+            place = f"(({y}) * {width}u + {x}) * {channels}u + {c}"
+            return f"fn_code32({at}, {place}, {self.units}u, {self.code.planes}u)"
         pixel = f"{at} + (({y}) * {width}u + {x}) * {self.code.planes * self.units}u"
         return f"fn_code{self.unit}({pixel}, {c}, {self.units}u, {self.code.planes}u)"
 

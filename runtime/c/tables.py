@@ -1,4 +1,5 @@
-"""Constant tables of the generated C: each distinct content once, with its bytes counted for the layer that asked for it."""
+"""Constant tables of the generated C: each distinct content once, with its bytes counted for the layer that
+asked for it."""
 
 from collections import Counter
 
@@ -46,7 +47,8 @@ class Tables:
         self.bytes: Counter[str] = Counter()
 
     def add(self, layer: str, word: str, values: np.ndarray, element: str = "") -> str:
-        """The identifier of a constant array of ``values`` (int64, any shape); ``element``: its C type, the narrowest if ''."""
+        """The identifier of a constant array of ``values`` (int64, any shape); ``element``: its C type, the
+        narrowest if ''."""
         flat = np.asarray(values).astype(np.int64).ravel()
         element = element or ctype(int(flat.min()), int(flat.max()))
         key = (element, flat.tobytes())
@@ -55,7 +57,12 @@ class Tables:
             self._known[key] = name
             self.bytes[layer] += flat.size * width_of(element)
             numbers = [_literal(int(value), element) for value in flat]
-            self._text += [f"static const {element} {name}[{flat.size}] = {{", *(f"    {row}" for row in _rows(numbers)), "};", ""]
+            self._text += [
+                f"static const {element} {name}[{flat.size}] = {{",
+                *(f"    {row}" for row in _rows(numbers)),
+                "};",
+                "",
+            ]
         return self._known[key]
 
     @property

@@ -24,7 +24,8 @@ def images(net: Network, count: int, seed: int = 0) -> np.ndarray:
 
 
 def checksum(values: np.ndarray, seen: tuple[int, int] | None = None) -> int:
-    """Sum of value x (2 place + 1) modulo 2^32 over one image's tensor (C, H, W); over its first ``seen`` rows and columns."""
+    """Sum of value x (2 place + 1) modulo 2^32 over one image's tensor (C, H, W); over its first ``seen``
+    rows and columns."""
     if seen is not None:
         kept = np.zeros_like(values)
         kept[:, : seen[0], : seen[1]] = values[:, : seen[0], : seen[1]]
@@ -35,7 +36,9 @@ def checksum(values: np.ndarray, seen: tuple[int, int] | None = None) -> int:
 
 
 def _rows(values: np.ndarray, suffix: str = "") -> str:
-    return ",\n".join("    {" + ", ".join(f"{_number(int(v))}{suffix}" for v in row.ravel()) + "}" for row in values)
+    return ",\n".join(
+        "    {" + ", ".join(f"{_number(int(v))}{suffix}" for v in row.ravel()) + "}" for row in values
+    )
 
 
 def _number(value: int) -> str:
@@ -50,13 +53,27 @@ def text(program: Program, name: str, count: int, checksums: bool) -> str:
     pictures = images(net, count)
     upper, outputs = name.upper(), run(net, pictures)
     parts = [
-        f"/* Vectors of {name}: images and what the reference gives for them. */", "#include <stdint.h>", f'#include "{name}.h"', "",
-        f"#define {upper}_VECTORS {count}", f"static const uint8_t {name}_images[{count}][{upper}_INPUTS] = {{", _rows(pictures), "};",
-        f"static const {name}_out {name}_outputs[{count}][{upper}_OUTPUTS] = {{", _rows(outputs), "};",
+        f"/* Vectors of {name}: images and what the reference gives for them. */",
+        "#include <stdint.h>",
+        f'#include "{name}.h"',
+        "",
+        f"#define {upper}_VECTORS {count}",
+        f"static const uint8_t {name}_images[{count}][{upper}_INPUTS] = {{",
+        _rows(pictures),
+        "};",
+        f"static const {name}_out {name}_outputs[{count}][{upper}_OUTPUTS] = {{",
+        _rows(outputs),
+        "};",
     ]
     if checksums:
         tensors = dict(activations(net, pictures))
-        sums = np.array([[checksum(tensors[node.name][n], program.seen(node.name)) for node in net.nodes] for n in range(count)], np.int64)
+        sums = np.array(
+            [
+                [checksum(tensors[node.name][n], program.seen(node.name)) for node in net.nodes]
+                for n in range(count)
+            ],
+            np.int64,
+        )
         names = ", ".join('"' + re.sub("[^A-Za-z0-9_./ -]", "_", node.name) + '"' for node in net.nodes)
         parts += [f"static const uint32_t {name}_sums[{count}][{upper}_LAYERS] = {{"]
         parts += [",\n".join("    {" + ", ".join(f"{int(v)}u" for v in row) + "}" for row in sums), "};"]

@@ -1,4 +1,5 @@
-"""Generated C on Cortex-M (without and with DSP) and RISC-V (base, bit manipulation, vectors), in emulators."""
+"""Generated C on Cortex-M (without and with DSP) and RISC-V (base, bit manipulation, vectors), in
+emulators."""
 
 import numpy as np
 import pytest

@@ -10,7 +10,8 @@ from fermatnet.runtime.c.fixed_point import Split, affine_form
 
 
 def computed(form, x, channel, multiplier, shift):
-    """What the generated C computes, every operation modulo 2^width; the number before it is made signed must be in range."""
+    """What the generated C computes, every operation modulo 2^width; the number before it is made signed must
+    be in range."""
     if isinstance(form, Split):
         word = 1 << 32
         raised, m = x + form.lift_x, multiplier % word

@@ -1,4 +1,5 @@
-"""Generated C against the reference: every layer type, random networks, extreme images, under sanitizers and strict warnings."""
+"""Generated C against the reference: every layer type, random networks, extreme images, under sanitizers and
+strict warnings."""
 
 import json
 import re
@@ -32,7 +33,8 @@ def compare(net, folder, flags=SANITIZED, **more):
 
 
 def odd_places():
-    """A wide accumulator, an output that a layer reads too, sums of negative numbers, a pool that leaves a column out."""
+    """A wide accumulator, an output that a layer reads too, sums of negative numbers, a pool that leaves a
+    column out."""
     rng = np.random.default_rng(3)
     nodes = [
         Conv("stem", ("image",), np.full((2, 1, 3, 3), 32767), 16, engine="direct"),
@@ -105,28 +107,44 @@ def test_a_changed_weight_is_found_and_its_layer_named(tmp_path):
     source.write_text(text[: word.start()] + "0xffffffffu" + text[word.end() :])
     build(tmp_path / "c", "check")
     done = subprocess.run([str(tmp_path / "c" / "check")], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and re.search(r"the first layer that differs is conv\d", done.stdout), done.stdout
+    assert done.returncode == 1 and re.search(r"the first layer that differs is conv\d", done.stdout), (
+        done.stdout
+    )
 
 
 def test_bad_images_end_the_program(tmp_path):
     net = digits_like()  # pixels 0..16
     generate(net, tmp_path / "c")
     build(tmp_path / "c")
-    for data, words in ((bytes(64 + 10), "image 1 ends after 10 of 64 bytes"), (bytes([17] * 64), "image 0 holds 17, not 0..16")):
+    for data, words in (
+        (bytes(64 + 10), "image 1 ends after 10 of 64 bytes"),
+        (bytes([17] * 64), "image 0 holds 17, not 0..16"),
+    ):
         done = subprocess.run([str(tmp_path / "c" / "run")], input=data, capture_output=True, check=False)
         assert done.returncode == 1 and words in done.stderr.decode()
-    assert subprocess.run([str(tmp_path / "c" / "run")], input=b"", capture_output=True, check=False).stdout == b""
+    assert (
+        subprocess.run([str(tmp_path / "c" / "run")], input=b"", capture_output=True, check=False).stdout
+        == b""
+    )
 
 
 def test_figures_are_those_of_the_compiler(tmp_path):
     """Bytes of RAM and of tables as stated are what the compiler lays out."""
     made = generate(digits_like(), tmp_path / "c")
-    program = '#include <stdio.h>\n#include "net.c"\nint main(void) { printf("%lu", (unsigned long)sizeof(net_ram)); return 0; }\n'
+    main = 'int main(void) { printf("%lu", (unsigned long)sizeof(net_ram)); return 0; }'
+    program = f'#include <stdio.h>\n#include "net.c"\n{main}\n'
     (tmp_path / "c" / "size.c").write_text(program)
-    subprocess.run(["cc", "-std=c99", "-o", str(tmp_path / "size"), str(tmp_path / "c" / "size.c")], check=True)
-    assert int(subprocess.run([str(tmp_path / "size")], capture_output=True, text=True, check=True).stdout) == made["ram"]
+    subprocess.run(
+        ["cc", "-std=c99", "-o", str(tmp_path / "size"), str(tmp_path / "c" / "size.c")], check=True
+    )
+    assert (
+        int(subprocess.run([str(tmp_path / "size")], capture_output=True, text=True, check=True).stdout)
+        == made["ram"]
+    )
     widths = {"8": 1, "16": 2, "32": 4, "64": 8}
-    tables = re.findall(r"^static const u?int(\d+)_t \w+\[(\d+)\]", (tmp_path / "c" / "net.c").read_text(), re.M)
+    tables = re.findall(
+        r"^static const u?int(\d+)_t \w+\[(\d+)\]", (tmp_path / "c" / "net.c").read_text(), re.M
+    )
     assert sum(widths[bits] * int(count) for bits, count in tables) == made["flash_tables"]
     assert json.loads((tmp_path / "c" / "memory.json").read_text()) == made
 
@@ -138,12 +156,20 @@ def test_the_same_network_gives_the_same_files(tmp_path):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
-@pytest.mark.parametrize("more, words", [
-    ({"ram": 100}, "bytes of RAM are needed, 100 are allowed; 'act0' takes most: 256 bytes"),
-    ({"flash": 200}, "bytes of flash are needed for tables alone, 200 are allowed; layer 'conv1' takes most: 384 bytes"),
-    ({"name": "int"}, "'int' is no C identifier"), ({"name": "a-b"}, "no C identifier"), ({"name": "run"}, "taken"),
-    ({"vectors": 0}, "at least one vector"),
-])
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        ({"ram": 100}, "bytes of RAM are needed, 100 are allowed; 'act0' takes most: 256 bytes"),
+        (
+            {"flash": 200},
+            "flash are needed for tables alone, 200 are allowed; layer 'conv1' takes most: 384 bytes",
+        ),
+        ({"name": "int"}, "'int' is no C identifier"),
+        ({"name": "a-b"}, "no C identifier"),
+        ({"name": "run"}, "taken"),
+        ({"vectors": 0}, "at least one vector"),
+    ],
+)
 def test_refusals_leave_nothing(more, words, tmp_path):
     with pytest.raises(InputError, match=re.escape(words)) as told:
         generate(digits_like(), tmp_path / "c", **more)
@@ -151,11 +177,15 @@ def test_refusals_leave_nothing(more, words, tmp_path):
 
 
 def test_what_c_does_not_know_is_refused(tmp_path, monkeypatch):
-    """A layer of another type, and a known one that says something new: its usual value changes nothing, any other is refused."""
+    """A layer of another type, and a known one that says something new: its usual value changes nothing, any
+    other is refused."""
     monkeypatch.setitem(program._KNOWN, Conv, program._KNOWN[Conv] - {"dilation"})
     generate(digits_like(), tmp_path / "same")
     monkeypatch.setitem(program._KNOWN, Conv, program._KNOWN[Conv] - {"pad"})
-    with pytest.raises(InputError, match=re.escape("layer 'conv0': there is no C for pad = (2, 2, 2, 2) of a Conv; use another engine")):
+    with pytest.raises(
+        InputError,
+        match=re.escape("layer 'conv0': there is no C for pad = (2, 2, 2, 2) of a Conv; use another engine"),
+    ):
         generate(digits_like(), tmp_path / "c")
     monkeypatch.delitem(program._KNOWN, Conv)
     with pytest.raises(InputError, match="layer 'conv0': there is no C for a Conv; use another engine"):
@@ -173,7 +203,13 @@ def test_odd_names_are_only_comments(tmp_path):
 def test_command(tmp_path):
     save(digits_like(), tmp_path / "net.onnx")
     runner = CliRunner()
-    done = runner.invoke(command, [str(tmp_path / "net.onnx"), "--out", str(tmp_path / "c"), "--name", "tiny"], catch_exceptions=False)
+    done = runner.invoke(
+        command,
+        [str(tmp_path / "net.onnx"), "--out", str(tmp_path / "c"), "--name", "tiny"],
+        catch_exceptions=False,
+    )
     assert done.exit_code == 0 and (tmp_path / "c" / "tiny.c").is_file()
     with pytest.raises(InputError, match="not empty"):
-        runner.invoke(command, [str(tmp_path / "net.onnx"), "--out", str(tmp_path / "c")], catch_exceptions=False)
+        runner.invoke(
+            command, [str(tmp_path / "net.onnx"), "--out", str(tmp_path / "c")], catch_exceptions=False
+        )
