@@ -47,15 +47,13 @@ class ProgramStep:
 @dataclass
 class Program:
     """``stores``: how each tensor in memory lies (the image included); ``coefficients``: of the activation
-    planes, by convolution; ``steps`` in the file's order; ``output_in_memory``: whether the output is also
-    read by a layer."""
+    planes, by convolution; ``steps`` in the file's order. The output has no store: it goes to the caller."""
 
     net: Network
     steps: list[ProgramStep]
     stores: dict[str, Store]
     coefficients: dict[str, tuple[int, ...]] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
-    output_in_memory: bool = False
 
     def seen(self, name: str) -> tuple[int, int]:
         """Rows and columns of a tensor that are computed at all: a pooling inside a step leaves out what its
@@ -209,6 +207,8 @@ def _check(net: Network) -> None:
         raise InputError(
             f"generated C takes images within 0..255, this network's are {lo}..{hi}; use another engine"
         )
+    if net.consumers(net.output):
+        raise InputError(f"output {net.output!r} is read by a layer as well: there is no C for that")
     for node in net.nodes:
         if type(node) not in _KNOWN:
             raise InputError(
@@ -226,8 +226,7 @@ def _check(net: Network) -> None:
 
 
 def lower(net: Network, fast: bool = False) -> Program:
-    """The steps and stores of a network. The output has a store only where a layer reads it as well.
-    ``fast``: piecewise layers of many levels as integer products, in more memory.
+    """The steps and stores of a network. ``fast``: piecewise layers of many levels as integer products.
 
     Raises InputError naming a layer for which there is no C.
     """
@@ -239,7 +238,6 @@ def lower(net: Network, fast: bool = False) -> Program:
         {net.input_name: Image(net.types[net.input_name])},
         nodes={node.name: node for node in net.nodes},
     )
-    program.output_in_memory = bool(net.consumers(net.output))
     for node in net.nodes:
         if node.name in kept:
             store = (
@@ -253,6 +251,5 @@ def lower(net: Network, fast: bool = False) -> Program:
             program.steps.append(
                 ProgramStep(node.name, _root_pool(program, node.name), _leaves(program, node.name))
             )
-    if not program.output_in_memory:
-        del program.stores[net.output]
+    del program.stores[net.output]
     return program

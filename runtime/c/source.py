@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fermatnet.model.network import Network
 from fermatnet.runtime.buffers import Buffer, Plan, plan
 from fermatnet.runtime.c.expressions import Expressions
-from fermatnet.runtime.c.place import Place
 from fermatnet.runtime.c.popcount import DotKernels
 from fermatnet.runtime.c.program import Program, lower
 from fermatnet.runtime.c.steps import StepCode, layout, needs, write
@@ -106,40 +105,13 @@ def _function(source: Source, number: int, step: StepCode) -> tuple[list[str], s
     return [title, head, "{", *body, "}", ""], f"step{number}({', '.join(used)});"
 
 
-def _copy_out(source: Source) -> list[str]:
-    """Statements that give an output which layers read as well to the caller."""
-    net = source.program.net
-    if not source.program.output_in_memory:
-        return []
-    channels, height, width = net.types[net.output].shape
-    ex = Expressions(source.program, source.tables, DotKernels())
-    value = ex.read(net.output, Place("y", "x", "c"))
-    (c_name,) = ex.pointers.values()
-    store = source.program.stores[net.output]
-    at = source.plan.offsets[net.output] // width_of(store.element)  # type: ignore[union-attr]
-    return [
-        "{",
-        f"const {store.element} *const {c_name} = ram->{_member(store.element)} + {at};",
-        "uint32_t y, x, c;",  # type: ignore[union-attr]
-        f"for (c = 0; c < {channels}u; ++c) {{",
-        f"for (y = 0; y < {height}u; ++y) {{",
-        f"for (x = 0; x < {width}u; ++x) {{",
-        *ex.channel,
-        f"out[(c * {height}u + y) * {width}u + x] = {value};",
-        "}",
-        "}",
-        "}",
-        "}",
-    ]
-
-
 def _code(source: Source, kernels: DotKernels, checksums: bool) -> str:
     functions, calls = [], []
     for index in source.plan.order:
         lines, call = _function(source, index, source.steps[index])
         functions += lines
         calls.append(call)
-    name, copy = source.name, _copy_out(source)
+    name = source.name
     parameters = f"const uint8_t *image, {name}_out *out, {name}_ram *ram"
     body = [
         f"void {name}_run_layers({parameters}, uint32_t *sums)"
@@ -149,7 +121,7 @@ def _code(source: Source, kernels: DotKernels, checksums: bool) -> str:
     ]
     if checksums:
         body += ["uint32_t k;", f"for (k = 0; k < {name.upper()}_LAYERS; ++k)", "sums[k] = 0;"]
-    everything = " ".join([*calls, *copy])
+    everything = " ".join(calls)
     body += [f"(void){word};" for word in ("image", "ram") if not re.search(rf"\b{word}\b", everything)]
     plain = (
         [
@@ -171,7 +143,7 @@ def _code(source: Source, kernels: DotKernels, checksums: bool) -> str:
         source.tables.text(),
         layout(kernels.lines),
         layout(functions),
-        layout([*body, *calls, *copy, "}", "", *plain]).rstrip(),
+        layout([*body, *calls, "}", "", *plain]).rstrip(),
     ]
     return "\n".join(parts) + "\n"
 

@@ -50,8 +50,10 @@ pytestmark = [
 
 
 def digits_images():
-    datasets = pytest.importorskip("sklearn.datasets")
-    return datasets.load_digits().images[:360].astype(np.uint8)[:, None]
+    pytest.importorskip("sklearn")
+    from fermatnet.model.train.data import digits
+
+    return digits().test.images  # the 360 that are never trained on
 
 
 def in_the_page(net, images, tmp_path):
