@@ -90,7 +90,7 @@ typedef struct {
 
 /* Columns first .. last - 1 of a window lie inside the map; taken in one run where the dilation is 1. */
 #define FN_GATHER(bits)                                                                             \
-    static inline void fn_gather##bits(uint32_t *patch, const uint##bits##_t *map, fn_window v)     \
+    FN_INLINE void fn_gather##bits(uint32_t *patch, const uint##bits##_t *map, fn_window v)         \
     {                                                                                               \
         const uint32_t pixel = v.planes * v.units, last = fn_inside(v.x, v.columns, v.dx, v.width); \
         const uint32_t first = fn_outside(v.x, v.dx, last);                                         \

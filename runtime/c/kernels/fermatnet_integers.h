@@ -14,7 +14,7 @@ typedef struct {
 } fn_area;
 
 #define FN_AREA(word, type)                                                                         \
-    static inline void fn_area_##word(int16_t *patch, const type *map, fn_area v)                   \
+    FN_INLINE void fn_area_##word(int16_t *patch, const type *map, fn_area v)                       \
     {                                                                                               \
         const uint32_t last = fn_inside(v.x, v.columns, v.dx, v.width), first = fn_outside(v.x, v.dx, last); \
         const uint32_t step = v.dx * v.column_stride;                                               \
