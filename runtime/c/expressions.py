@@ -24,7 +24,7 @@ from fermatnet.model.network.nodes import (
     TensorType,
     Threshold,
 )
-from fermatnet.runtime.c import sources
+from fermatnet.runtime.c import windows
 from fermatnet.runtime.c.fixed_point import Split, affine_form
 from fermatnet.runtime.c.place import Place, literal
 from fermatnet.runtime.c.popcount import DotKernels
@@ -35,11 +35,11 @@ from fermatnet.runtime.c.tables import Tables
 __all__ = ["Expressions"]
 
 _WINDOWS: dict[type[Node], Callable[..., str]] = {
-    Conv: sources.convolution,
-    PiecewiseConv: sources.piecewise,
-    Dense: sources.dense,
-    MaxPool: sources.largest,
-    ArgMax: sources.argmax,
+    Conv: windows.convolution,
+    PiecewiseConv: windows.piecewise,
+    Dense: windows.dense,
+    MaxPool: windows.largest,
+    ArgMax: windows.argmax,
 }
 SCAN = 8  # thresholds up to which each is compared; beyond, they are searched by halving
 

@@ -13,7 +13,7 @@ from fermatnet.bench.random_networks import random_network
 from fermatnet.cli.c import command
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run, save
-from fermatnet.model.network.nodes import Affine, Conv, Dense, MaxPool, SumPool, Threshold
+from fermatnet.model.network.nodes import Affine, Conv, Dense, MaxPool, PiecewiseConv, SumPool, Threshold
 from fermatnet.runtime.c import generate, program
 from fermatnet.runtime.c.vectors import images
 
@@ -58,6 +58,32 @@ def map_output():
         Threshold("many", ("conv",), *thresholds(rng, 3, 900, 20)),
     ]
     return Network(nodes, (2, 5, 4))
+
+
+def long_rows(levels_w, levels_a):
+    """Dot products of 2,560 terms: more words than one tree of adders takes, so that they are counted in a loop."""
+    rng = np.random.default_rng(6)
+    codes = rng.integers(0, len(levels_w), (3, 40, 8, 8)).astype(np.uint8)
+    nodes = [
+        Conv("stem", ("image",), rng.integers(-127, 128, (40, 1, 1, 1)), engine="direct"),
+        Threshold("act", ("stem",), *thresholds(rng, 40, 9000, len(levels_a) - 1)),
+        PiecewiseConv("conv", ("act",), codes, np.array(levels_w), np.array(levels_a)),
+    ]
+    return Network(nodes, (1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "levels_w, levels_a",
+    [
+        ([-1, 0, 1], [0, 1]),
+        ([-7, 0, 5], [0, 3]),
+        ([-2, -1, 0, 1, 2], [0, 1, 2, 3]),
+        ([-9, -4, 0, 5, 9], [0, 2, 7]),
+    ],
+)
+def test_long_dot_products(levels_w, levels_a, tmp_path):
+    compare(long_rows(levels_w, levels_a), tmp_path / "c")
+    assert "for (k = 0; k < " in (tmp_path / "c" / "net.c").read_text().split("#else")[1], "a loop is used"
 
 
 @pytest.mark.parametrize("make", [digits_like, everything, odd_places, map_output])
