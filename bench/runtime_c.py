@@ -19,7 +19,7 @@ from rich.table import Table
 
 from fermatnet.bench.emulator import TARGETS, compile_for, emulate, missing, run_user
 from fermatnet.bench.plain_c import write_plain
-from fermatnet.bench.random_networks import random_network
+from fermatnet.bench.samples.networks import random_network
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network import run as reference
@@ -38,7 +38,7 @@ def networks() -> dict[str, tuple[Network, Network]]:
     import torch
 
     from fermatnet.model import zoo
-    from fermatnet.model.export import export
+    from fermatnet.model.exchange.export import export
     from fermatnet.model.nn.scheme import scheme
 
     def made(name: str, how: Any, shape: tuple[int, int, int], top: int) -> Network:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fermatnet.bench.random_networks import random_network
+from fermatnet.bench.samples.networks import random_network
 from fermatnet.cli.c import command
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run, save
@@ -61,7 +61,8 @@ def map_output():
 
 
 def long_rows(levels_w, levels_a):
-    """Dot products of 2,560 terms: more words than one tree of adders takes, so that they are counted in a loop."""
+    """Dot products of 2,560 terms: more words than one tree of adders takes, so that they are counted in a
+    loop."""
     rng = np.random.default_rng(6)
     codes = rng.integers(0, len(levels_w), (3, 40, 8, 8)).astype(np.uint8)
     nodes = [
