@@ -31,6 +31,9 @@ from fermatnet.model.network.nodes import (
     TensorType,
     Threshold,
 )
+from fermatnet.model.nn.door.compare import compare_network
+from fermatnet.model.nn.door.images import check_images, check_range, check_shape, probes
+from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.walk import walk
 
 __all__ = ["export", "versions"]
@@ -194,7 +197,7 @@ class _Exporter(Builder):
             wide, o, up = wide >> 1, o >> 1, up - 1
         if up > 40 or (np.abs(wide) >= 1 << 17).any():
             raise InputError(f"layer {name!r}: its multipliers do not fit 17 bits with a shift of at most 40 (channel scales too far apart)")
-        made = self.append(Affine(_short(name), (x.name,), wide, o, up, module.lo, module.hi))
+        made = self.append(Affine(_short(name), (x.name,), wide, o, up, module.lo, module.top))
         return replace(x, name=made, exponent=np.full(channels, f))
 
     def maxpool(self, name: str, module: Any, x: _Value) -> _Value:
@@ -256,26 +259,49 @@ def _short(name: str) -> str:
     return "_".join(parts)
 
 
+def _without_step(model: nn.Module) -> str:
+    """Name of a layer whose step nothing has set yet, or ""."""
+    for name, module in model.named_modules():
+        step = getattr(module, "log2_step", None)
+        unset = isinstance(step, Tensor) and not hasattr(module, "integers") and bool(torch.isnan(step).any())
+        if unset and not getattr(module, "full_precision", False):
+            return name
+    return ""
+
+
 @torch.no_grad()
-def export(model: nn.Module, shape: tuple[int, int, int], value_range: tuple[int, int] = (0, 255), *, name: str = "network",
-           engine: str = "auto", meta: dict[str, Any] | None = None) -> Network:
-    """The network file of a trained model.
+def export(model: nn.Module, shape: tuple[int, int, int], value_range: tuple[int, int] | None = None, *, name: str = "network",
+           engine: str = "auto", meta: dict[str, Any] | None = None, images: Tensor | None = None, check: bool = True) -> Network:
+    """The network file of a trained model, compared with the model in evaluation, integer for integer.
 
     Parameters
     ----------
-    shape, value_range : the raw image (C, H, W) and the inclusive range of its pixels.
+    shape, value_range : the raw image (C, H, W) and the inclusive range of its pixels; None: all pixels of the bits that the model was
+        converted for.
     engine : of the integer convolutions, "auto", "fermat" or "direct".
     meta : provenance; everything becomes text.
+    images : uint8 (n, C, H, W) to compare on; None: the first of the calibration images, or random ones, and a black and a white one.
+    check : False leaves the comparison out; the metadata key ``compared`` says what was compared.
 
-    Raises InputError naming the layer that the hardware has no node for, and why.
+    Raises InputError naming the layer that the hardware has no node for, and why; or that no data has set a layer's step.
     """
     if engine not in ("auto", "fermat", "direct"):
         raise InputError(f"engine must be auto, fermat or direct, not {engine!r}")
+    shape = check_shape(shape)
+    bits = next((module.bits for module in model.modules() if isinstance(module, PixelScale)), None)
+    value_range = check_range(value_range, bits)
+    if unset := _without_step(model):
+        raise InputError(f"layer {unset!r} has no step yet: give convert some images=, or train the model, before the export")
     exporter = _Exporter(shape, value_range, engine)
     out = exporter.integers("output", walk(model.eval(), exporter, _Value("image", np.zeros(shape[0], np.int64))))
     if (out.exponent != out.exponent[0]).any():
         raise InputError("the outputs have different units: the last layer needs one weight step")
     facts: dict[str, Any] = {"name": name, "output_scale": repr(2.0 ** -int(out.exponent[0])), "output_exponent": int(out.exponent[0]),
                              **{f"version_{key}": value for key, value in versions().items()}, **(meta or {})}
-    return Network(exporter.nodes, shape, value_range, output=out.name,
-                   meta={key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()})
+    net = Network(exporter.nodes, shape, value_range, output=out.name,
+                  meta={key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()})
+    if check:
+        kept = images if images is not None else getattr(model, "meta", {}).get("images")
+        kept = None if kept is None else check_images(kept, shape, 8).clamp(*value_range)  # type: ignore[union-attr]
+        net.meta["compared"] = compare_network(model, net, probes(shape, value_range, kept))
+    return net

@@ -1,0 +1,67 @@
+"""The steps of a model in evaluation, with the shapes between them, and what training would do otherwise."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.nn.door.report import Report
+from fermatnet.model.nn.door.wrappers import USER_ERRORS
+from fermatnet.model.nn.operators import site_of
+from fermatnet.model.nn.walk import trace
+
+__all__ = ["shapes_of", "traced"]
+
+IMAGES = 3  # of the batch that shapes are taken of: neither 1, which squeezes away, nor 2, which a model may name
+
+
+def traced(source: nn.Module, report: Report) -> fx.Graph:
+    """The graph of a model in evaluation. The report says which optional arguments keep their defaults, and what training does besides."""
+    source.eval()
+    graph = trace(source)
+    source.train()
+    try:
+        training: fx.Graph | None = trace(source)
+    except InputError:
+        training = None
+    source.eval()
+    for node in graph.nodes:
+        if node.op == "call_module" and not node.args and set(node.kwargs) == {"input"}:
+            node.args, node.kwargs = (node.kwargs["input"],), {}
+    _mark_dropout(source, graph, training, report)
+    for parameter in list(inspect.signature(type(source).forward).parameters.values())[2:]:
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            report.note(f"argument {parameter.name!r}", "optional", repr(parameter.default), "it keeps its default: the image is the input")
+    return graph
+
+
+def _mark_dropout(source: nn.Module, graph: fx.Graph, training: fx.Graph | None, report: Report) -> None:
+    """``meta["trains"]`` of the steps that drop values in training only."""
+    steps, others = list(graph.nodes), list(training.nodes) if training is not None else []
+    if [(node.op, node.target) for node in steps] != [(node.op, node.target) for node in others]:
+        report.note("model", "training", "evaluation", "it takes other steps in training; the twin is of its evaluation")
+        return
+    for node, other in zip(steps, others, strict=True):
+        node.meta["trains"] = bool(site_of(source, training, other, {}).given.get("training"))  # type: ignore[arg-type]
+
+
+def shapes_of(source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]) -> dict[fx.Node, tuple[int, ...]]:
+    """Shape of every step that is a tensor, for a batch of three images."""
+    found: dict[fx.Node, tuple[int, ...]] = {}
+
+    class Shapes(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            value = super().run_node(n)
+            if isinstance(value, Tensor):
+                found[n] = tuple(value.shape)
+            return value
+
+    try:
+        with torch.no_grad():
+            Shapes(fx.GraphModule(source, graph)).run(torch.zeros(IMAGES, *shape))
+    except USER_ERRORS as error:
+        what = str(error).splitlines()[0]
+        raise InputError(f"the model does not take images of {'x'.join(map(str, shape))}: {what}") from error
+    return found
