@@ -1,6 +1,7 @@
-"""One form for a traced model, before it is converted: steps written as functions become layers, reshapes become flatten, every layer
-takes its plainest form, and a bias that a batch norm follows moves into the norm (which takes any constant away again, so that nothing
-changes). The table of :mod:`fermatnet.model.nn.operators` says what each step becomes.
+"""One form for a traced model, before it is converted: steps written as functions become layers, reshapes
+become flatten, every layer takes its plainest form, and a bias that a batch norm follows moves into the norm
+(which takes any constant away again, so that nothing changes). The table of
+:mod:`fermatnet.model.nn.operators` says what each step becomes.
 """
 
 from typing import Any
@@ -18,8 +19,8 @@ Shapes = dict[fx.Node, tuple[int, ...]]
 def as_layers(source: nn.Module, graph: fx.Graph, shapes: Shapes) -> None:
     """Rewrites ``graph`` in place; new layers are added to ``source``.
 
-    ``shapes``: of every step that is a tensor, for a batch of more than one image. Every step has to be in the table with arguments that
-    it accepts (:func:`fermatnet.model.nn.operators.refusals` says "none").
+    ``shapes``: of every step that is a tensor, for a batch of more than one image. Every step has to be in
+    the table with arguments that it accepts (:func:`fermatnet.model.nn.operators.refusals` says "none").
     """
     for node in list(graph.nodes):
         row = row_of(node)
@@ -32,7 +33,7 @@ def as_layers(source: nn.Module, graph: fx.Graph, shapes: Shapes) -> None:
             name = f"{node.name}_layer"
             source.add_module(name, row.layer(site))
             node.op, node.target, node.args, node.kwargs = "call_module", name, (site.read,), {}
-            node.meta["call"] = True    # the twin's layer gets the step's name
+            node.meta["call"] = True  # the twin's layer gets the step's name
     for node in reversed(list(graph.nodes)):  # sizes that the reshapes read
         if node.op in ("call_function", "call_method") and not node.users and node not in shapes:
             graph.erase_node(node)
@@ -40,7 +41,9 @@ def as_layers(source: nn.Module, graph: fx.Graph, shapes: Shapes) -> None:
         if node.op == "call_module":
             site = site_of(source, graph, node, shapes)
             kind = known_kind(site.module)
-            assert kind is not None, f"{node.target}: not in the table of {len(MODULES)} layers and {len(CALLS)} calls"
+            assert kind is not None, (
+                f"{node.target}: not in the table of {len(MODULES)} layers and {len(CALLS)} calls"
+            )
             MODULES[kind].simplify(site)
 
 
@@ -56,17 +59,29 @@ def drop_unused(graph: fx.Graph) -> list[str]:
 
 @torch.no_grad()
 def fold_biases(source: nn.Module, graph: fx.Graph) -> None:
-    """W x + b and then a norm is W x and the norm with its mean less b. What is used twice, or shared, stays as it is."""
+    """W x + b and then a norm is W x and the norm with its mean less b. What is used twice, or shared, stays
+    as it is."""
     steps = [node for node in graph.nodes if node.op == "call_module"]
     uses = [str(node.target) for node in steps]
-    owners = [id(value) for module in source.modules() for value in module._parameters.values() if value is not None]
+    owners = [
+        id(value) for module in source.modules() for value in module._parameters.values() if value is not None
+    ]
     for node in steps:
         layer: Any = source.get_submodule(str(node.target))
         users = list(node.users)
-        if not isinstance(layer, nn.Conv2d | nn.Linear) or layer.bias is None or len(users) != 1 or users[0].op != "call_module":
+        if (
+            not isinstance(layer, nn.Conv2d | nn.Linear)
+            or layer.bias is None
+            or len(users) != 1
+            or users[0].op != "call_module"
+        ):
             continue
         norm: Any = source.get_submodule(str(users[0].target))
-        if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d) or norm.running_mean is None or owners.count(id(layer.bias)) > 1:
+        if (
+            not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+            or norm.running_mean is None
+            or owners.count(id(layer.bias)) > 1
+        ):
             continue
         if max(map(uses.count, (node.target, users[0].target))) == 1:
             norm.running_mean.sub_(layer.bias)

@@ -1,4 +1,5 @@
-"""The normalisation (x / (2^bits - 1) - mean) / std of the user's pixels moves into the first layer with weights."""
+"""The normalisation (x / (2^bits - 1) - mean) / std of the user's pixels moves into the first layer with
+weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +19,11 @@ _PASSING = (nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Identity, nn.Dropout, nn.
 
 def _first_layer(model: Any) -> fx.Node:
     """The step that takes the normalisation up: the only one that reads the image, or the pooled image."""
-    node = next(node for node in model.graph.nodes
-                if node.op == "call_module" and isinstance(model.get_submodule(node.target), PixelScale))
+    node = next(
+        node
+        for node in model.graph.nodes
+        if node.op == "call_module" and isinstance(model.get_submodule(node.target), PixelScale)
+    )
     while len(node.users) == 1:
         node = next(iter(node.users))
         layer = model.get_submodule(node.target) if node.op == "call_module" else None
@@ -28,31 +32,49 @@ def _first_layer(model: Any) -> fx.Node:
         padded = isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) and layer.padding not in (0, (0, 0))
         if padded or (not isinstance(layer, _PASSING) and node.target is not torch.flatten):
             break
-    raise InputError("the normalisation has no place: more than the first layer with weights reads the image; give mean and std no "
-                     "value and normalise in the model, by a batch norm for instance")
+    raise InputError(
+        "the normalisation has no place: more than the first layer with weights reads the image; give mean "
+        "and std no "
+        "value and normalise in the model, by a batch norm for instance"
+    )
 
 
 def _is_shared(model: nn.Module, layer: Any) -> bool:
-    return sum(value is layer.weight for module in model.modules() for value in module._parameters.values()) > 1
+    return (
+        sum(value is layer.weight for module in model.modules() for value in module._parameters.values()) > 1
+    )
 
 
-def fold_normalisation(model: Any, mean: Sequence[float], std: Sequence[float], bits: int, report: Report) -> None:
-    """y = W ((p / (2^bits - 1)) - mean) / std for the raw pixel p = 2^bits * (what the first layer now gets)."""
+def fold_normalisation(
+    model: Any, mean: Sequence[float], std: Sequence[float], bits: int, report: Report
+) -> None:
+    """y = W ((p / (2^bits - 1)) - mean) / std for the raw pixel p = 2^bits * (what the first layer now
+    gets)."""
     first = _first_layer(model)
     layer: Any = model.get_submodule(str(first.target))
     if _is_shared(model, layer):
-        raise InputError(f"layer {str(first.target)!r}: the normalisation moves into its weights, which another layer shares; give mean and "
-                         "std no value and normalise in the model, by a batch norm for instance")
+        raise InputError(
+            f"layer {str(first.target)!r}: the normalisation moves into its weights, which another layer "
+            "shares; give mean and "
+            "std no value and normalise in the model, by a batch norm for instance"
+        )
     if isinstance(layer, Conv2d) and any(layer.padding):  # type: ignore[arg-type]
-        report.note(str(first.target), "padding with the mean", "padding with black", "the normalised zero is not the raw zero: the border "
-                    "of the image moves; re-estimated norms or training take it up")
+        report.note(
+            str(first.target),
+            "padding with the mean",
+            "padding with black",
+            "the normalised zero is not the raw zero: the border "
+            "of the image moves; re-estimated norms or training take it up",
+        )
     per = torch.tensor(std, dtype=layer.weight.dtype)
     mu = torch.tensor(mean, dtype=layer.weight.dtype) / per
     if isinstance(layer, Linear):
         share = layer.weight.shape[1] // len(mu)
         mu, per = mu.repeat_interleave(share), per.repeat_interleave(share)
     inputs = layer.weight.shape[1]  # of each group: the outputs of a group read the same channels
-    mu, per = (x.view(-1, inputs).repeat_interleave(len(layer.weight) * inputs // len(x), 0) for x in (mu, per))
+    mu, per = (
+        x.view(-1, inputs).repeat_interleave(len(layer.weight) * inputs // len(x), 0) for x in (mu, per)
+    )
     shape = (*mu.shape, 1, 1) if layer.weight.dim() == 4 else mu.shape
     with torch.no_grad():
         constant = (layer.weight * mu.view(shape)).flatten(1).sum(1)

@@ -21,7 +21,8 @@ class Change:
 
 
 class Report(list[Change]):
-    """The lines of a conversion, a list of :class:`Change`; ``compared``: what the nets behind it compared, in a sentence each."""
+    """The lines of a conversion, a list of :class:`Change`; ``compared``: what the nets behind it compared,
+    in a sentence each."""
 
     def __init__(self, changes: Iterable[Change] = ()):
         super().__init__(changes)
@@ -46,7 +47,10 @@ class Report(list[Change]):
         if len(lines) == 1:
             raise InputError(lines[0])
         if lines:
-            raise InputError(f"{what} cannot be converted for {len(lines)} reasons: " + "; ".join(f"({n}) {line}" for n, line in enumerate(lines, 1)))
+            raise InputError(
+                f"{what} cannot be converted for {len(lines)} reasons: "
+                + "; ".join(f"({n}) {line}" for n, line in enumerate(lines, 1))
+            )
 
     def __str__(self) -> str:
         lines = [f"{change.name}: {change.was} -> {change.now}: {change.why}" for change in self]

@@ -1,4 +1,5 @@
-"""Weights that several layers share, and layers that are used several times: kept as one, or refused by name."""
+"""Weights that several layers share, and layers that are used several times: kept as one, or refused by
+name."""
 
 from typing import Any
 
@@ -12,7 +13,8 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 def look_at_ties(source: nn.Module, graph: fx.Graph, report: Report) -> None:
-    """Refuses norms that are used twice: their statistics are of one place. Layers with weights stay shared, and the report says so."""
+    """Refuses norms that are used twice: their statistics are of one place. Layers with weights stay shared,
+    and the report says so."""
     places: dict[int, list[str]] = {}
     kinds: dict[int, Any] = {}
     for node in graph.nodes:
@@ -33,21 +35,32 @@ def look_at_ties(source: nn.Module, graph: fx.Graph, report: Report) -> None:
         module, what = kinds[tensor_id], type(kinds[tensor_id]).__name__
         text = " and ".join(map(repr, names))
         if isinstance(module, _NORMS):
-            report.refuse(f"layer {names[0]!r}", what, f"it is used {len(names)} times ({text}): its statistics are of one place; "
-                          "give each place a norm of its own")
+            report.refuse(
+                f"layer {names[0]!r}",
+                what,
+                f"it is used {len(names)} times ({text}): its statistics are of one place; "
+                "give each place a norm of its own",
+            )
         else:
-            report.note(names[0], what, what, f"used {len(names)} times ({text}): the weights stay shared; the hardware has each place")
+            report.note(
+                names[0],
+                what,
+                what,
+                f"used {len(names)} times ({text}): the weights stay shared; the hardware has each place",
+            )
 
 
 class SharedParameters:
-    """One parameter of the twin for each of the source: layers that share one go on to share it; what was frozen stays frozen."""
+    """One parameter of the twin for each of the source: layers that share one go on to share it; what was
+    frozen stays frozen."""
 
     def __init__(self) -> None:
         self._made: dict[int, nn.Parameter] = {}
         self._quantizers: dict[tuple[int, str], nn.Module] = {}
 
     def take(self, made: nn.Module, source: nn.Module) -> None:
-        """``made`` has the values of ``source``: tie what is tied there, freeze what is frozen there (steps of weights included)."""
+        """``made`` has the values of ``source``: tie what is tied there, freeze what is frozen there (steps
+        of weights included)."""
         for name, value in source._parameters.items():
             own = made._parameters.get(name)
             if value is None:
@@ -62,6 +75,8 @@ class SharedParameters:
         weight = source._parameters.get("weight")
         if not isinstance(quantizer, nn.Module) or weight is None:
             return
-        made.quantizer = self._quantizers.setdefault((id(weight), repr(quantizer)), quantizer)  # one step for one weight
+        made.quantizer = self._quantizers.setdefault(
+            (id(weight), repr(quantizer)), quantizer
+        )  # one step for one weight
         if not weight.requires_grad:
             quantizer.requires_grad_(False)

@@ -14,11 +14,14 @@ from fermatnet.model.nn.walk import trace
 
 __all__ = ["shapes_of", "traced"]
 
-IMAGES = 3  # of the batch that shapes are taken of: neither 1, which squeezes away, nor 2, which a model may name
+IMAGES = (
+    3  # of the batch that shapes are taken of: neither 1, which squeezes away, nor 2, which a model may name
+)
 
 
 def traced(source: nn.Module, report: Report) -> fx.Graph:
-    """The graph of a model in evaluation. The report says which optional arguments keep their defaults, and what training does besides."""
+    """The graph of a model in evaluation. The report says which optional arguments keep their defaults, and
+    what training does besides."""
     source.eval()
     graph = trace(source)
     source.train()
@@ -33,7 +36,12 @@ def traced(source: nn.Module, report: Report) -> fx.Graph:
     _mark_dropout(source, graph, training, report)
     for parameter in list(inspect.signature(type(source).forward).parameters.values())[2:]:
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            report.note(f"argument {parameter.name!r}", "optional", repr(parameter.default), "it keeps its default: the image is the input")
+            report.note(
+                f"argument {parameter.name!r}",
+                "optional",
+                repr(parameter.default),
+                "it keeps its default: the image is the input",
+            )
     return graph
 
 
@@ -41,13 +49,21 @@ def _mark_dropout(source: nn.Module, graph: fx.Graph, training: fx.Graph | None,
     """``meta["trains"]`` of the steps that drop values in training only."""
     steps, others = list(graph.nodes), list(training.nodes) if training is not None else []
     if [(node.op, node.target) for node in steps] != [(node.op, node.target) for node in others]:
-        report.note("model", "training", "evaluation", "it takes other steps in training; the twin is of its evaluation")
+        report.note(
+            "model",
+            "training",
+            "evaluation",
+            "it takes other steps in training; the twin is of its evaluation",
+        )
         return
     for node, other in zip(steps, others, strict=True):
-        node.meta["trains"] = bool(site_of(source, training, other, {}).given.get("training"))  # type: ignore[arg-type]
+        assert training is not None
+        node.meta["trains"] = bool(site_of(source, training, other, {}).given.get("training"))
 
 
-def shapes_of(source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]) -> dict[fx.Node, tuple[int, ...]]:
+def shapes_of(
+    source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]
+) -> dict[fx.Node, tuple[int, ...]]:
     """Shape of every step that is a tensor, for a batch of three images."""
     found: dict[fx.Node, tuple[int, ...]] = {}
 

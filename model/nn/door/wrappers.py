@@ -11,8 +11,18 @@ from fermatnet.model.nn.door.report import Report
 
 __all__ = ["USER_ERRORS", "copied", "unwrapped"]
 
-# What a model's own code raises when it is run on what it was not made for. Whoever catches these names the cause.
-USER_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, NameError, LookupError, ArithmeticError, AssertionError)
+# What a model's own code raises when it is run on what it was not made for. Whoever catches these names the
+# cause.
+USER_ERRORS = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    NameError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+)
 
 
 def _inside(module: nn.Module) -> tuple[nn.Module, str] | None:
@@ -30,7 +40,9 @@ def unwrapped(model: Any, report: Report) -> nn.Module:
         raise InputError(f"the model must be a torch.nn.Module, not {type(model).__name__}")
     while (found := _inside(model)) is not None:
         model, wrapper = found
-        report.note("model", wrapper, type(model).__name__, "taken out of its wrapper, which computes the same")
+        report.note(
+            "model", wrapper, type(model).__name__, "taken out of its wrapper, which computes the same"
+        )
     return model
 
 
@@ -41,12 +53,17 @@ def unwrap_children(model: nn.Module, report: Report) -> None:
             while child is not None and (found := _inside(child)) is not None:
                 child, wrapper = found
                 parent._modules[name] = child
-                report.note(".".join(filter(None, (parent_name, name))), wrapper, type(child).__name__,
-                            "taken out of its wrapper, which computes the same")
+                report.note(
+                    ".".join(filter(None, (parent_name, name))),
+                    wrapper,
+                    type(child).__name__,
+                    "taken out of its wrapper, which computes the same",
+                )
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy on the CPU in evaluation mode. Tensors that hooks computed (old weight norms) are copied by their values."""
+    """A deep copy on the CPU in evaluation mode. Tensors that hooks computed (old weight norms) are copied
+    by their values."""
     memo: dict[int, Any] = {}
     for module in model.modules():
         for value in vars(module).values():
@@ -55,5 +72,8 @@ def copied(model: nn.Module) -> nn.Module:
     try:
         return deepcopy(model, memo).cpu().eval()
     except USER_ERRORS as error:
-        raise InputError(f"{type(model).__name__} cannot be copied ({type(error).__name__}: {str(error).splitlines()[0]}): "
-                         "keep only parameters, buffers and plain values in its modules") from error
+        raise InputError(
+            f"{type(model).__name__} cannot be copied ({type(error).__name__}: "
+            f"{str(error).splitlines()[0]}): "
+            "keep only parameters, buffers and plain values in its modules"
+        ) from error

@@ -17,7 +17,8 @@ __all__ = ["Refusal", "known_kind", "refusals", "site_of"]
 
 @dataclass(frozen=True)
 class Refusal:
-    """One thing that is not understood: the step or layer, what it is, what is wrong and what to write instead."""
+    """One thing that is not understood: the step or layer, what it is, what is wrong and what to write
+    instead."""
 
     name: str
     what: str
@@ -28,27 +29,53 @@ class Refusal:
 
 
 # of a subclass: these change nothing of what a layer computes
-_HARMLESS = {"__init__", "__module__", "__doc__", "__qualname__", "__annotations__", "__parameters__", "__constants__", "__orig_bases__",
-             "__repr__", "__firstlineno__", "__static_attributes__", "__dict__", "__weakref__", "extra_repr", "reset_parameters"}
+_HARMLESS = {
+    "__init__",
+    "__module__",
+    "__doc__",
+    "__qualname__",
+    "__annotations__",
+    "__parameters__",
+    "__constants__",
+    "__orig_bases__",
+    "__repr__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "__dict__",
+    "__weakref__",
+    "extra_repr",
+    "reset_parameters",
+}
 
 
 def known_kind(module: nn.Module) -> type[nn.Module] | None:
-    """The layer of the table that a module computes: its class, or the one it inherits everything from that matters."""
+    """The layer of the table that a module computes: its class, or the one it inherits everything from that
+    matters."""
     mro = type(module).__mro__
     known = next((kind for kind in mro if kind in MODULES), None)
     if known is None:
         return None
     own = {key for kind in mro[: mro.index(known)] for key in vars(kind)} - _HARMLESS
-    inherited = {*dir(known), *vars(module), *module._parameters, *module._buffers, *getattr(known, "__annotations__", ())}
+    inherited = {
+        *dir(known),
+        *vars(module),
+        *module._parameters,
+        *module._buffers,
+        *getattr(known, "__annotations__", ()),
+    }
     return None if own & inherited or "__getattr__" in own or "__getattribute__" in own else known
 
 
-def site_of(source: nn.Module, graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, tuple[int, ...]]) -> Site:
+def site_of(
+    source: nn.Module, graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, tuple[int, ...]]
+) -> Site:
     """The site of a step, its arguments bound to their names where the step is in the table."""
     site = Site(source, graph, node, shapes)
     if node.op == "call_module":
         site.module = source.get_submodule(str(node.target))
-    elif (row := row_of(node)) is not None and (bound := bind(node.target, row.schemas, node.args, node.kwargs)) is not None:  # type: ignore
+    elif (row := row_of(node)) is not None and (
+        bound := bind(node.target, row.schemas, node.args, node.kwargs)
+    ) is not None:  # type: ignore
         site.given = bound[0]
     return site
 
@@ -61,14 +88,20 @@ def _shown(value: Any) -> str:
 
 
 def _judge(site: Site, argument: str, value: Any, default: Any, rule: Rule | None) -> str:
-    """"" where an argument is understood."""
+    """ "" where an argument is understood."""
     if rule is None:
         same = value is default or (type(value) is type(default) and value == default)
-        return "" if same else f"{argument}={_shown(value)} is not understood; leave it at its default" + (
-            "" if default is MISSING else f" {_shown(default)}")
+        return (
+            ""
+            if same
+            else f"{argument}={_shown(value)} is not understood; leave it at its default"
+            + ("" if default is MISSING else f" {_shown(default)}")
+        )
     if rule.holds(value, site):
         return ""
-    return f"{argument}={_shown(value)} is not understood, only {rule.says}" + (f"; {rule.instead}" if rule.instead else "")
+    return f"{argument}={_shown(value)} is not understood, only {rule.says}" + (
+        f"; {rule.instead}" if rule.instead else ""
+    )
 
 
 def _module_reasons(site: Site, kind: type[nn.Module]) -> list[str]:
@@ -78,7 +111,10 @@ def _module_reasons(site: Site, kind: type[nn.Module]) -> list[str]:
         rule = row.arguments.get(argument)
         value = getattr(site.module, argument, MISSING)
         if value is MISSING and rule is None:
-            found.append(f"its argument {argument!r} is new in this torch and not understood; use the torch that the project names")
+            found.append(
+                f"its argument {argument!r} is new in this torch and not understood; use the torch that the "
+                "project names"
+            )
         elif value is not MISSING:
             found.append(_judge(site, argument, value, default, rule))
     found = [reason for reason in found if reason]
@@ -91,7 +127,9 @@ def _call_reasons(site: Site, row: CallRow) -> list[str]:
     node = site.node
     bound = bind(node.target, row.schemas, node.args, node.kwargs)  # type: ignore[arg-type]
     if bound is None:
-        written = ", ".join([_shown(x) for x in node.args] + [f"{key}={_shown(x)}" for key, x in node.kwargs.items()])
+        written = ", ".join(
+            [_shown(x) for x in node.args] + [f"{key}={_shown(x)}" for key, x in node.kwargs.items()]
+        )
         return [f"its arguments ({written}) are not those of {row.name}: {remedy(row.name)}"]
     site.given, signature = bound
     found = []
@@ -117,7 +155,8 @@ def _call_name(node: fx.Node) -> str:
 
 
 def refusals(source: nn.Module, graph: fx.Graph, shapes: dict[fx.Node, tuple[int, ...]]) -> list[Refusal]:
-    """What in a traced model is not understood; ``shapes``: of every step that is a tensor. Sizes and their arithmetic pass."""
+    """What in a traced model is not understood; ``shapes``: of every step that is a tensor. Sizes and their
+    arithmetic pass."""
     found: list[Refusal] = []
     for node in graph.nodes:
         site = site_of(source, graph, node, shapes)
@@ -135,7 +174,9 @@ def refusals(source: nn.Module, graph: fx.Graph, shapes: dict[fx.Node, tuple[int
             reasons = [f"the hardware has none; {remedy(what)}"] if row is None else _call_reasons(site, row)
         elif node.op == "get_attr":
             name, what = f"step {node.name!r}", f"the tensor {str(node.target)!r}"
-            reasons = [f"a constant or a parameter outside a layer has no place in the network file; {remedy('mul')}"]
+            reasons = [
+                f"a constant or a parameter outside a layer has no place in the network file; {remedy('mul')}"
+            ]
         else:
             continue
         found += [Refusal(name, what, reason) for reason in reasons]

@@ -1,4 +1,5 @@
-"""What an operator's argument may be: a test of its value, what the test says in words, and what to write instead.
+"""What an operator's argument may be: a test of its value, what the test says in words, and what to write
+instead.
 
 A rule judges a value at a *site*: one step of a traced model with its arguments and the shapes around it.
 """
@@ -9,7 +10,20 @@ from typing import Any
 
 from torch import fx, nn
 
-__all__ = ["Rule", "Site", "anything", "flag", "number", "one_of", "only", "pair", "sizes", "step", "steps", "where"]
+__all__ = [
+    "Rule",
+    "Site",
+    "anything",
+    "flag",
+    "number",
+    "one_of",
+    "only",
+    "pair",
+    "sizes",
+    "step",
+    "steps",
+    "where",
+]
 
 Shapes = dict[fx.Node, tuple[int, ...]]
 
@@ -84,15 +98,29 @@ def only(value: Any, instead: str = "") -> Rule:
 
 def one_of(*values: Any, instead: str = "") -> Rule:
     """One of these values."""
-    return Rule(" or ".join(map(repr, values)), lambda v, site: _plain(v) in [_plain(x) for x in values], instead)
+    return Rule(
+        " or ".join(map(repr, values)), lambda v, site: _plain(v) in [_plain(x) for x in values], instead
+    )
 
 
 anything = Rule("any", lambda value, site: not isinstance(value, fx.Node))
 flag = Rule("`True` or `False`", lambda value, site: isinstance(value, bool))
 number = Rule("any number", lambda value, site: _is_number(value))
-sizes = Rule("one number or one for each direction", lambda value, site: all(
-    isinstance(x, int) for x in (_plain(value) if isinstance(value, list | tuple) else (value,))))
-step = Rule("a tensor that a step before made", lambda value, site: isinstance(value, fx.Node) and value in site.shapes,
-            "constants have no place in the network file: put them into the weights or the bias of a layer")
-steps = Rule("a list of such tensors", lambda value, site: isinstance(value, list | tuple) and len(value) > 0
-             and all(step.holds(x, site) for x in value), "join tensors that steps before made")
+sizes = Rule(
+    "one number or one for each direction",
+    lambda value, site: all(
+        isinstance(x, int) for x in (_plain(value) if isinstance(value, list | tuple) else (value,))
+    ),
+)
+step = Rule(
+    "a tensor that a step before made",
+    lambda value, site: isinstance(value, fx.Node) and value in site.shapes,
+    "constants have no place in the network file: put them into the weights or the bias of a layer",
+)
+steps = Rule(
+    "a list of such tensors",
+    lambda value, site: (
+        isinstance(value, list | tuple) and len(value) > 0 and all(step.holds(x, site) for x in value)
+    ),
+    "join tensors that steps before made",
+)
