@@ -33,6 +33,7 @@ from fermatnet.model.network.nodes import (
 )
 from fermatnet.model.nn.door.compare import compare_network
 from fermatnet.model.nn.door.images import check_images, check_range, check_shape, probes
+from fermatnet.model.nn.door.steps import without_step
 from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.walk import walk
 
@@ -259,16 +260,6 @@ def _short(name: str) -> str:
     return "_".join(parts)
 
 
-def _without_step(model: nn.Module) -> str:
-    """Name of a layer whose step nothing has set yet, or ""."""
-    for name, module in model.named_modules():
-        step = getattr(module, "log2_step", None)
-        unset = isinstance(step, Tensor) and not hasattr(module, "integers") and bool(torch.isnan(step).any())
-        if unset and not getattr(module, "full_precision", False):
-            return name
-    return ""
-
-
 @torch.no_grad()
 def export(model: nn.Module, shape: tuple[int, int, int], value_range: tuple[int, int] | None = None, *, name: str = "network",
            engine: str = "auto", meta: dict[str, Any] | None = None, images: Tensor | None = None, check: bool = True) -> Network:
@@ -290,7 +281,7 @@ def export(model: nn.Module, shape: tuple[int, int, int], value_range: tuple[int
     shape = check_shape(shape)
     bits = next((module.bits for module in model.modules() if isinstance(module, PixelScale)), None)
     value_range = check_range(value_range, bits)
-    if unset := _without_step(model):
+    if unset := without_step(model):
         raise InputError(f"layer {unset!r} has no step yet: give convert some images=, or train the model, before the export")
     exporter = _Exporter(shape, value_range, engine)
     out = exporter.integers("output", walk(model.eval(), exporter, _Value("image", np.zeros(shape[0], np.int64))))

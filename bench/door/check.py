@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fermatnet.bench.door.models import Drawn, draw_model
+from fermatnet.bench.door.models import draw_model
+from fermatnet.bench.door.steps import Drawn
 from fermatnet.model.errors import InputError
 from fermatnet.model.export import export
 from fermatnet.model.network import load, run, save
