@@ -25,7 +25,10 @@ def main(count: int, seed: int, file: Path | None) -> None:
     warnings.simplefilter("ignore")
     outcomes: list[Outcome] = []
     with click.progressbar(range(seed, seed + count), label="models", file=sys.stderr) as seeds:
-        outcomes += [check(number) for number in seeds]
+        for number in seeds:
+            outcomes.append(check(number))
+            if outcomes[-1].problem:
+                click.echo(f"\nseed {number}: {outcomes[-1].problem}: {outcomes[-1].refused}", err=True)
     accepted = sum(not outcome.refused and not outcome.problem for outcome in outcomes)
     problems = [outcome for outcome in outcomes if outcome.problem]
     print(

@@ -68,7 +68,7 @@ def _user(drawn: Drawn, images: torch.Tensor) -> torch.Tensor:
 def check(seed: int) -> Outcome:
     """The outcome of one seed. Other exceptions than InputError are problems, with their names."""
     drawn = draw_model(seed)
-    told = {"seed": seed, "scheme": drawn.how.describe(), "extras": ", ".join(drawn.extras)}
+    told: dict[str, Any] = {"seed": seed, "scheme": drawn.how.describe(), "extras": ", ".join(drawn.extras)}
     try:
         return _outcome(drawn, told)
     except Exception as error:  # the very thing looked for: no other exception may leave convert or export

@@ -25,7 +25,7 @@ def _tie(draw: random.Random, drawn: Drawn, conv: nn.Conv2d) -> None:
     kind = draw.choice(["parameter", "memory", "layer"])
     twin = nn.Conv2d(
         conv.in_channels, conv.out_channels, conv.kernel_size, padding="same" if kind == "layer" else 0
-    )  # type: ignore[arg-type]
+    )  # type: ignore
     twin.weight = nn.Parameter(conv.weight.data) if kind == "memory" else conv.weight
     if conv.in_channels == conv.out_channels and conv.groups == 1 and isinstance(drawn.model, Steps):
         steps, layers = drawn.model.steps, list(drawn.model.layers)

@@ -116,7 +116,7 @@ def drawn_module(
         default = module_arguments(kind)[name]
         try:
             made = kind(**{**base, name: draw.choice(values(name, default))})
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, AssertionError):
             continue
         if _runs(made, shape) is not None:
             return made

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.export import export
 from fermatnet.model.nn.converter import Converter
-from fermatnet.model.nn.door.compare import compare_twin, user_outputs
+from fermatnet.model.nn.door.compare import compare_twin, reference_of
 from fermatnet.model.nn.door.images import (
     check_bits,
     check_images,
@@ -142,14 +142,13 @@ def _twin(
     check: bool,
     report: Report,
 ) -> nn.Module | None:
-    reference, source = copied(model).double(), copied(model)
+    source = copied(model)
     unwrap_children(source, report)
     effective_weights(source, report)
     as_float32(source, report)
     shown = probes(shape, (0, (1 << bits) - 1), images)
     graph = traced(source, report)
-    if check:
-        user_outputs(reference, normalised(shown[:3], bits, normal))
+    reference = reference_of(model, normalised(shown[:3], bits, normal)) if check else None
     shapes = shapes_of(source, graph, shape)
     for refusal in refusals(source, graph, shapes):
         report.refuse(refusal.name, refusal.what, refusal.why)
@@ -158,12 +157,12 @@ def _twin(
         return None
     converter = Converter(source, graph, shapes, how, bits, normal is not None, report)
     made = converter.run()
-    if check:
+    if reference is not None:
         compare_twin(reference, made, converter.ceilings, shown, bits, normal, report)
         if report.refusals:
             return None
     if normal is not None:
-        fold_normalisation(made, *normal, bits, report)
+        fold_normalisation(made, normal[0], normal[1], bits, report)
     if images is not None:
         calibrate(made, images)
         reestimate_norms(made, [images])

@@ -83,7 +83,7 @@ class Converter:
         users = list(node.users)
         return bool(users) and all(map(self.is_relu, users)) and len({self.ceiling(user) for user in users}) == 1
 
-    def run(self) -> nn.Module:
+    def run(self) -> fx.GraphModule:
         """The twin; its input is the raw image."""
         for node in list(self.graph.nodes):
             if node.op == "call_module":

@@ -22,7 +22,7 @@ from fermatnet.model.nn.door.traced import traced
 from fermatnet.model.nn.door.wrappers import USER_ERRORS, copied
 from fermatnet.model.nn.layers import PixelScale
 
-__all__ = ["TOLERANCE", "compare_network", "compare_twin", "full_precision", "user_outputs"]
+__all__ = ["TOLERANCE", "compare_network", "compare_twin", "full_precision", "reference_of", "user_outputs"]
 
 TOLERANCE = 1e-4
 _SMALLEST = 1e-12  # outputs below this are zero
@@ -42,12 +42,29 @@ def full_precision(made: nn.Module, ceilings: dict[str, float | None]) -> nn.Mod
     return twin.double()
 
 
+def _kind(model: nn.Module) -> torch.dtype:
+    """The type that a model computes in."""
+    return next((value.dtype for value in model.parameters() if value.is_floating_point()), torch.float64)
+
+
+def reference_of(model: nn.Module, images: Tensor) -> nn.Module:
+    """A copy that computes in float64, or in float32 where the model itself asks for that; it takes such
+    ``images``, or InputError."""
+    reference = copied(model).double()
+    try:
+        user_outputs(reference, images)
+    except InputError:
+        reference = copied(model).float()
+        user_outputs(reference, images)
+    return reference
+
+
 @torch.no_grad()
 def user_outputs(model: nn.Module, images: Tensor) -> Tensor:
     """What a model in evaluation gives for float64 images: one tensor with a row for each image, or
     InputError."""
     try:
-        found = model(images.clone())  # a model may work in place
+        found = model(images.clone().to(_kind(model)))  # a model may work in place
     except USER_ERRORS as error:
         what = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
@@ -147,7 +164,7 @@ def _first_difference(reference: nn.Module, twin: nn.Module, twin_images: Tensor
     try:
         mine = _Recorder(fx.GraphModule(plain, traced(plain, Report())))
         theirs = _Recorder(twin)  # type: ignore[arg-type]
-        mine.run(images)
+        mine.run(images.to(_kind(plain)))
         theirs.run(twin_images)
     except USER_ERRORS:
         return "the model"

@@ -1,4 +1,5 @@
-"""Which layer of a network has no step yet: no data has gone through it, so that its integers are not defined."""
+"""Which layer of a network has no step yet: no data has gone through it, so that its integers are not
+defined."""
 
 import torch
 from torch import Tensor, nn

@@ -89,7 +89,7 @@ CALLS: tuple[CallRow, ...] = (
     ),
     CallRow(
         "threshold",
-        (functional.threshold, functional.threshold_),
+        (functional.threshold, torch.threshold_),
         ("threshold",),
         {**_input, "threshold": _zero, "value": _zero, "inplace": flag},
         layer=lambda site: nn.ReLU(),

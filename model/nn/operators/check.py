@@ -56,13 +56,7 @@ def known_kind(module: nn.Module) -> type[nn.Module] | None:
     if known is None:
         return None
     own = {key for kind in mro[: mro.index(known)] for key in vars(kind)} - _HARMLESS
-    inherited = {
-        *dir(known),
-        *vars(module),
-        *module._parameters,
-        *module._buffers,
-        *getattr(known, "__annotations__", ()),
-    }
+    inherited = {*dir(known), *vars(module), *module._parameters, *module._buffers, *module_arguments(known)}
     return None if own & inherited or "__getattr__" in own or "__getattribute__" in own else known
 
 
@@ -144,7 +138,7 @@ def _call_reasons(site: Site, row: CallRow) -> list[str]:
     if not found and row.layer is not None:
         try:
             site.module = row.layer(site)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
             return [f"torch does not take its arguments: {str(error).splitlines()[0]}"]
         found = _module_reasons(site, type(site.module))
     return found
