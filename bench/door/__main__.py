@@ -24,16 +24,19 @@ def main(count: int, seed: int, file: Path | None) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     outcomes: list[Outcome] = []
-    with click.progressbar(range(seed, seed + count), label="models", file=sys.stderr) as seeds:
-        for number in seeds:
-            outcomes.append(check(number))
-            if outcomes[-1].problem:
-                click.echo(f"\nseed {number}: {outcomes[-1].problem}: {outcomes[-1].refused}", err=True)
+    try:
+        with click.progressbar(range(seed, seed + count), label="models", file=sys.stderr) as seeds:
+            for number in seeds:
+                outcomes.append(check(number))
+                if outcomes[-1].problem:
+                    click.echo(f"\nseed {number}: {outcomes[-1].problem}: {outcomes[-1].refused}", err=True)
+    except KeyboardInterrupt:  # what is done so far is worth its table
+        count = len(outcomes)
     accepted = sum(not outcome.refused and not outcome.problem for outcome in outcomes)
     problems = [outcome for outcome in outcomes if outcome.problem]
     print(
         f"seeds {seed} to {seed + count - 1}: {accepted} of {count} accepted and equal "
-        f"({100 * accepted / count:.1f} %), "
+        f"({100 * accepted / max(count, 1):.1f} %), "
         f"{sum(bool(outcome.refused) for outcome in outcomes)} refused by name, {len(problems)} problems"
     )
     print("| refused for | models |\n|---|---|")

@@ -23,9 +23,8 @@ def _tie(draw: random.Random, drawn: Drawn, conv: nn.Conv2d) -> None:
     """Another layer of the same shapes shares the weights, as one parameter, as one layer or as one
     memory."""
     kind = draw.choice(["parameter", "memory", "layer"])
-    twin = nn.Conv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, padding="same" if kind == "layer" else 0
-    )  # type: ignore
+    side = (conv.kernel_size[0], conv.kernel_size[1])
+    twin = nn.Conv2d(conv.in_channels, conv.out_channels, side)
     twin.weight = nn.Parameter(conv.weight.data) if kind == "memory" else conv.weight
     if conv.in_channels == conv.out_channels and conv.groups == 1 and isinstance(drawn.model, Steps):
         steps, layers = drawn.model.steps, list(drawn.model.layers)
