@@ -33,7 +33,9 @@ from fermatnet.model.network.nodes import (
 )
 from fermatnet.model.nn.door.compare import compare_network
 from fermatnet.model.nn.door.images import check_images, check_range, check_shape, probes
+from fermatnet.model.nn.door.report import Report
 from fermatnet.model.nn.door.steps import without_step
+from fermatnet.model.nn.door.wrappers import unwrapped
 from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.walk import walk
 
@@ -278,7 +280,7 @@ def export(model: nn.Module, shape: tuple[int, int, int], value_range: tuple[int
     """
     if engine not in ("auto", "fermat", "direct"):
         raise InputError(f"engine must be auto, fermat or direct, not {engine!r}")
-    shape = check_shape(shape)
+    model, shape = unwrapped(model, Report()), check_shape(shape)
     bits = next((module.bits for module in model.modules() if isinstance(module, PixelScale)), None)
     value_range = check_range(value_range, bits)
     if unset := without_step(model):

@@ -65,7 +65,7 @@ def user_outputs(model: nn.Module, images: Tensor) -> Tensor:
     InputError."""
     try:
         found = model(images.clone().to(_kind(model)))  # a model may work in place
-    except USER_ERRORS as error:
+    except Exception as error:  # the model's own code may end in anything: the cause is named
         what = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"the model does not take images of {'x'.join(map(str, images.shape[1:]))}: {what}"

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as module_state
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm, remove_spectral_norm
 from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
@@ -60,6 +61,8 @@ def look(model: nn.Module, report: Report) -> None:
                 where, what, "it is compiled by torch.jit: convert the Python module it was made from"
             )
             continue
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+            continue    # its hooks are its own; the parameters say what is wrong
         for attribute, why in _HOOKS.items():
             hooks = getattr(module, attribute, None) or {}
             if any(not _weight_hook(hook) for hook in hooks.values()):

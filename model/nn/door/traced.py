@@ -61,23 +61,42 @@ def _mark_dropout(source: nn.Module, graph: fx.Graph, training: fx.Graph | None,
         node.meta["trains"] = bool(site_of(source, training, other, {}).given.get("training"))
 
 
-def shapes_of(
-    source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]
-) -> dict[fx.Node, tuple[int, ...]]:
-    """Shape of every step that is a tensor, for a batch of three images."""
-    found: dict[fx.Node, tuple[int, ...]] = {}
+class _Values(fx.Interpreter):
+    """Keeps the shapes of tensors and the whole numbers that a model computes of them."""
 
-    class Shapes(fx.Interpreter):
-        def run_node(self, n: fx.Node) -> Any:
-            value = super().run_node(n)
-            if isinstance(value, Tensor):
-                found[n] = tuple(value.shape)
-            return value
+    def __init__(self, module: fx.GraphModule):
+        super().__init__(module)
+        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
+        self.numbers: dict[fx.Node, int] = {}
 
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.shapes[n] = tuple(value.shape)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            self.numbers[n] = value
+        return value
+
+
+def shapes_of(source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]) -> dict[fx.Node, tuple[int, ...]]:
+    """Shape of every step that is a tensor, for a batch of three images.
+
+    A side of a map that a step takes as an argument (``F.avg_pool2d(x, x.size(3))``) is put in as the number it is; the number of
+    images, which differs between batches, is not.
+    """
+    model = fx.GraphModule(source, graph)
     try:
         with torch.no_grad():
-            Shapes(fx.GraphModule(source, graph)).run(torch.zeros(IMAGES, *shape))
+            runs = [_Values(model), _Values(model)]
+            for count, values in enumerate(runs, IMAGES):
+                values.run(torch.zeros(count, *shape))
     except USER_ERRORS as error:
         what = str(error).splitlines()[0]
         raise InputError(f"the model does not take images of {'x'.join(map(str, shape))}: {what}") from error
-    return found
+    places = dict(zip(model.graph.nodes, graph.nodes, strict=True))  # a module may keep a copy of the graph
+    fixed = {places[n]: number for n, number in runs[0].numbers.items() if runs[1].numbers.get(n) == number}
+    shapes = {places[n]: found for n, found in runs[0].shapes.items()}
+    for node in shapes:
+        node.args = fx.node.map_arg(node.args, lambda n: fixed.get(n, n))
+        node.kwargs = fx.node.map_arg(node.kwargs, lambda n: fixed.get(n, n))
+    return shapes

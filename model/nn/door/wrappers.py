@@ -3,7 +3,6 @@
 from copy import deepcopy
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
@@ -22,6 +21,8 @@ USER_ERRORS = (
     LookupError,
     ArithmeticError,
     AssertionError,
+    OSError,
+    ImportError,
 )
 
 
@@ -29,8 +30,9 @@ def _inside(module: nn.Module) -> tuple[nn.Module, str] | None:
     """(the module that a wrapper calls, the wrapper's name), or None."""
     if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return module.module, type(module).__name__
-    if isinstance(module, torch._dynamo.eval_frame.OptimizedModule):
-        return module._orig_mod, "torch.compile"
+    # by name: the class lives in torch._dynamo, which takes seconds to import and is there already where this is one
+    if type(module).__name__ == "OptimizedModule" and isinstance(getattr(module, "_orig_mod", None), nn.Module):
+        return module._orig_mod, "torch.compile"  # type: ignore[return-value]
     return None
 
 
