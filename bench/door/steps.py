@@ -1,4 +1,5 @@
-"""What random models are made of: steps in a row, branches, changed convolutions; and a model with what it is converted with."""
+"""What random models are made of: steps in a row, branches, changed convolutions; and a model with what it
+is converted with."""
 
 from dataclasses import dataclass, field
 from typing import Any

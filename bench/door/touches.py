@@ -1,4 +1,5 @@
-"""What people do to a model besides writing it: parametrizations, ties, hooks, other types, wrappers, odd numbers, other pixels."""
+"""What people do to a model besides writing it: parametrizations, ties, hooks, other types, wrappers, odd
+numbers, other pixels."""
 
 import random
 import warnings

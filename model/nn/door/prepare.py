@@ -61,7 +61,7 @@ def look(model: nn.Module, report: Report) -> None:
                 where, what, "it is compiled by torch.jit: convert the Python module it was made from"
             )
             continue
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[misc]
             continue    # its hooks are its own; the parameters say what is wrong
         for attribute, why in _HOOKS.items():
             hooks = getattr(module, attribute, None) or {}

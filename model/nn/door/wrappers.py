@@ -30,9 +30,10 @@ def _inside(module: nn.Module) -> tuple[nn.Module, str] | None:
     """(the module that a wrapper calls, the wrapper's name), or None."""
     if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return module.module, type(module).__name__
-    # by name: the class lives in torch._dynamo, which takes seconds to import and is there already where this is one
-    if type(module).__name__ == "OptimizedModule" and isinstance(getattr(module, "_orig_mod", None), nn.Module):
-        return module._orig_mod, "torch.compile"  # type: ignore[return-value]
+    # By name: the class lives in torch._dynamo, which takes seconds to import.
+    inner = getattr(module, "_orig_mod", None)
+    if type(module).__name__ == "OptimizedModule" and isinstance(inner, nn.Module):
+        return inner, "torch.compile"
     return None
 
 
