@@ -13,7 +13,7 @@ import torch
 from fermatnet.bench.door.models import draw_model
 from fermatnet.bench.door.steps import Drawn
 from fermatnet.model.errors import InputError
-from fermatnet.model.export import export
+from fermatnet.model.exchange.export import export
 from fermatnet.model.network import load, run, save
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.scheme import scheme

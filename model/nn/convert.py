@@ -20,7 +20,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.export import export
+from fermatnet.model.exchange.export import export
 from fermatnet.model.nn.converter import Converter
 from fermatnet.model.nn.door.compare import compare_twin, reference_of
 from fermatnet.model.nn.door.images import (

@@ -1,4 +1,5 @@
-"""What each step of a traced model becomes under a scheme: the converter behind `fermatnet.model.nn.convert`, and its report."""
+"""What each step of a traced model becomes under a scheme: the converter behind `fermatnet.model.nn.convert`,
+and its report."""
 
 from typing import Any
 
@@ -10,7 +11,16 @@ from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases
 from fermatnet.model.nn.convert_widths import insert_after, wide
 from fermatnet.model.nn.door.report import Change, Report
 from fermatnet.model.nn.door.ties import SharedParameters
-from fermatnet.model.nn.layers import AvgPool2d, BatchNorm, Conv2d, FixedBias, FixedNorm, Linear, PixelScale, SumPool
+from fermatnet.model.nn.layers import (
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    FixedBias,
+    FixedNorm,
+    Linear,
+    PixelScale,
+    SumPool,
+)
 from fermatnet.model.nn.operators.rules import pair
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
@@ -23,14 +33,23 @@ _RECTIFIERS = (nn.ReLU, nn.Hardtanh, nn.Threshold)  # ReLU6 is a Hardtanh
 
 
 class Converter:
-    """One conversion: a traced model that the table understands, rewritten step by step by `run`. ``source`` is changed in place."""
+    """One conversion: a traced model that the table understands, rewritten step by step by `run`. ``source``
+    is changed in place."""
 
-    def __init__(self, source: nn.Module, graph: fx.Graph, shapes: dict[fx.Node, tuple[int, ...]], how: Scheme, bits: int, biased: bool,
-                 report: Report):
+    def __init__(
+        self,
+        source: nn.Module,
+        graph: fx.Graph,
+        shapes: dict[fx.Node, tuple[int, ...]],
+        how: Scheme,
+        bits: int,
+        biased: bool,
+        report: Report,
+    ):
         self.source, self.graph, self.shapes = source, graph, shapes
         self.replaced: set[str] = set()
         self.shared = SharedParameters()
-        self.ceilings: dict[str, float | None] = {}     # of the activations of the twin, by name
+        self.ceilings: dict[str, float | None] = {}  # of the activations of the twin, by name
         self.changes = report
         as_layers(source, graph, shapes)
         for name in drop_unused(graph):
@@ -42,7 +61,9 @@ class Converter:
         self.how, self.bits = how, bits
         self.weighted = [node for node in graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)]
         if not self.weighted:
-            raise InputError(f"{type(source).__name__} has no layer to quantize: it needs an nn.Conv2d or an nn.Linear")
+            raise InputError(
+                f"{type(source).__name__} has no layer to quantize: it needs an nn.Conv2d or an nn.Linear"
+            )
 
     def layer(self, node: Any) -> Any:
         """The module of a step: the new one where it is replaced already."""
@@ -51,10 +72,17 @@ class Converter:
         return (self.root if node.target in self.replaced else self.source).get_submodule(str(node.target))
 
     def _give_bias(self) -> None:
-        """A place for the constant of the normalisation, where the first layer has neither a bias nor a norm."""
-        first = next((node for node in self.graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)), None)
+        """A place for the constant of the normalisation, where the first layer has neither a bias nor a
+        norm."""
+        first = next(
+            (node for node in self.graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)), None
+        )
         module = self.layer(first)
-        if first is not None and module.bias is None and not any(isinstance(self.layer(user), _NORMS) for user in first.users):
+        if (
+            first is not None
+            and module.bias is None
+            and not any(isinstance(self.layer(user), _NORMS) for user in first.users)
+        ):
             module.bias = nn.Parameter(torch.zeros(module.weight.shape[0]))
 
     def put(self, node: fx.Node, module: nn.Module, was: str, why: str) -> None:
@@ -68,7 +96,9 @@ class Converter:
         self.root.add_module(name, module)
         node.op, node.target, node.kwargs = "call_module", name, {}
         node.args = (node.args[0],)
-        self.changes.note(name, was, type(module).__name__ + (f" {module.extra_repr()}" if module.extra_repr() else ""), why)
+        self.changes.note(
+            name, was, type(module).__name__ + (f" {module.extra_repr()}" if module.extra_repr() else ""), why
+        )
 
     def is_relu(self, node: fx.Node) -> bool:
         return isinstance(self.layer(node), _RECTIFIERS)
@@ -81,7 +111,9 @@ class Converter:
     def rectified(self, node: fx.Node) -> bool:
         """Whether rectifiers are all that reads a step, and all saturate at one value."""
         users = list(node.users)
-        return bool(users) and all(map(self.is_relu, users)) and len({self.ceiling(user) for user in users}) == 1
+        return (
+            bool(users) and all(map(self.is_relu, users)) and len({self.ceiling(user) for user in users}) == 1
+        )
 
     def run(self) -> fx.GraphModule:
         """The twin; its input is the raw image."""
@@ -91,7 +123,12 @@ class Converter:
         if self.how.method.exportable:
             for source, readers in wide(self.root, self.graph):
                 made = insert_after(self.graph, self.root, source, self.how.rescale(bits=8), readers)
-                self.changes.note(str(made.target), "", "Rescale", "what comes before is too wide for the next layer: 8-bit integers")
+                self.changes.note(
+                    str(made.target),
+                    "",
+                    "Rescale",
+                    "what comes before is too wide for the next layer: 8-bit integers",
+                )
         first = next(node for node in self.graph.nodes if node.op == "placeholder")
         self.root.add_module("pixels", PixelScale(self.bits))
         with self.graph.inserting_after(first):
@@ -114,42 +151,81 @@ class Converter:
 
     def _weighted(self, node: fx.Node, module: Any) -> None:
         edge = node is self.weighted[0] or node is self.weighted[-1]
-        depthwise = isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
+        depthwise = (
+            isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
+        )
         shape = tuple(module.weight.shape)
         if edge or depthwise:
-            quantizer: nn.Module | None = None if self.how.full_precision else UniformWeight(self.how.edge_bits or 8)
-            why = "first layer" if node is self.weighted[0] else "last layer" if edge else "depthwise: few operations"
+            quantizer: nn.Module | None = (
+                None if self.how.full_precision else UniformWeight(self.how.edge_bits or 8)
+            )
+            why = (
+                "first layer"
+                if node is self.weighted[0]
+                else "last layer"
+                if edge
+                else "depthwise: few operations"
+            )
         else:
             quantizer, why = self.how.weight(shape), "inner layer"
         made: Any
         if isinstance(module, nn.Linear):
-            made = Linear(module.in_features, module.out_features, bias=module.bias is not None, quantizer=quantizer)
+            made = Linear(
+                module.in_features, module.out_features, bias=module.bias is not None, quantizer=quantizer
+            )
         else:
-            made = Conv2d(module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding, module.dilation,
-                          module.groups, module.bias is not None, quantizer=quantizer, input_bits=self.bits if node is self.weighted[0] else 8)
+            made = Conv2d(
+                module.in_channels,
+                module.out_channels,
+                module.kernel_size,
+                module.stride,
+                module.padding,
+                module.dilation,
+                module.groups,
+                module.bias is not None,
+                quantizer=quantizer,
+                input_bits=self.bits if node is self.weighted[0] else 8,
+            )
         made.load_state_dict(module.state_dict(), strict=False)
         self.shared.take(made, module)
         bias = self._own_bias(node, made)
-        unscaled = any(node_user.target in (torch.cat, torch.concat) or isinstance(self.layer(node_user), nn.AvgPool2d) for node_user in node.users)
-        if unscaled and bias is None and self.how.name.startswith("int"):  # channels that meet in one tensor need units that are near each other
-            made, why = _Scaled(made, self.how.rescale(bits=10)), f"{why}; rescaled before it joins other channels"
+        unscaled = any(
+            node_user.target in (torch.cat, torch.concat) or isinstance(self.layer(node_user), nn.AvgPool2d)
+            for node_user in node.users
+        )
+        # channels that meet in one tensor need units that are near each other
+        if unscaled and bias is None and self.how.name.startswith("int"):
+            made, why = (
+                _Scaled(made, self.how.rescale(bits=10)),
+                f"{why}; rescaled before it joins other channels",
+            )
         self.put(node, made, type(module).__name__, why)
         if bias is not None:
             made_bias = insert_after(self.graph, self.root, node, bias)
             self.replaced.add(str(made_bias.target))
             self.shapes[made_bias] = self.shapes[node]
-            self.changes.note(f"{node.target}.bias", "bias", f"FixedBias {bias.extra_repr()}", "no norm takes it up: fixed point")
+            self.changes.note(
+                f"{node.target}.bias",
+                "bias",
+                f"FixedBias {bias.extra_repr()}",
+                "no norm takes it up: fixed point",
+            )
 
     def _own_bias(self, node: fx.Node, made: Any) -> FixedBias | None:
-        """The bias as a layer of its own, where hardware has no other place for it: not a dense layer's, not thresholds."""
+        """The bias as a layer of its own, where hardware has no other place for it: not a dense layer's, not
+        thresholds."""
         rectified = self.rectified(node)
         integer = self.how.name.startswith("int")
         dense = isinstance(made, Linear) and (integer or not isinstance(made.quantizer, PiecewiseWeight))
         if made.bias is None or not self.how.method.exportable or dense or (rectified and not integer):
             return None
         feeds = any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in node.users)
-        bias = FixedBias(len(made.bias), bits=(self.how.activations or 8) if rectified else 8 if feeds else 10, signed=not rectified)
-        bias.bias = made.bias     # the parameter itself: tied and frozen as it was
+        bias = FixedBias(
+            len(made.bias),
+            bits=(self.how.activations or 8) if rectified else 8 if feeds else 10,
+            signed=not rectified,
+        )
+        bias.bias = made.bias  # the parameter itself: tied and frozen as it was
         bias.ceiling = self.ceiling(next(iter(node.users))) if rectified else None
         made.bias = None
         return bias
@@ -162,10 +238,15 @@ class Converter:
         if rectified and not integer:
             made, why = BatchNorm(module.num_features), "feeds an activation: folds into its thresholds"
         elif rectified:
-            made, why = FixedNorm(module.num_features, bits=self.how.activations or 8, fraction=None, signed=False), "with its rectifier, integers"
+            made, why = (
+                FixedNorm(module.num_features, bits=self.how.activations or 8, fraction=None, signed=False),
+                "with its rectifier, integers",
+            )
             made.ceiling = self.ceiling(users[0])
         elif any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in users):
-            made = FixedNorm(module.num_features, bits=8, fraction=None, full_precision=not self.how.method.exportable)
+            made = FixedNorm(
+                module.num_features, bits=8, fraction=None, full_precision=not self.how.method.exportable
+            )
             why = "feeds a convolution: 8-bit integers"
         else:
             made = self.how.fixed_norm(module.num_features, bits=10, fraction=None)  # type: ignore[assignment]
@@ -181,7 +262,9 @@ class Converter:
         if isinstance(before, FixedNorm | FixedBias) and before.lo == 0 and before.ceiling == ceiling:
             self.put(node, nn.Identity(), was, "done by the fixed-point layer before it")
             return
-        made: nn.Module = UniformActivation(self.how.activations or 8, signed=False) if integer else self.how.activation()
+        made: nn.Module = (
+            UniformActivation(self.how.activations or 8, signed=False) if integer else self.how.activation()
+        )
         why = "activation" if not isinstance(made, nn.ReLU) else "left: full-precision activations"
         if ceiling is not None:
             why += f", saturates at {ceiling:g}"
@@ -200,11 +283,15 @@ class Converter:
         if kernel == place:
             made: nn.Module = _Scaled(SumPool(), self.how.rescale(1.0 / divisor))
         elif divisor != area or area & (area - 1):
-            made = _Scaled(SumPool(kernel[0] if kernel[0] == kernel[1] else kernel), self.how.rescale(1.0 / divisor))
+            made = _Scaled(
+                SumPool(kernel[0] if kernel[0] == kernel[1] else kernel), self.how.rescale(1.0 / divisor)
+            )
         else:
             self.put(node, AvgPool2d(kernel, kernel), type(module).__name__, "exact in evaluation")
             return
-        self.put(node, made, type(module).__name__, f"sum over {kernel[0]}x{kernel[1]}, the factor in fixed point")
+        self.put(
+            node, made, type(module).__name__, f"sum over {kernel[0]}x{kernel[1]}, the factor in fixed point"
+        )
 
 
 class _Scaled(nn.Sequential):

@@ -1,7 +1,8 @@
 """One walk over a model's graph, for whatever wants to know what every layer does to *exact* values.
 
-:func:`walk` traces a model with ``torch.fx`` and calls one method of a visitor for each step; the visitor decides what a value is: an
-int64 tensor (:mod:`fermatnet.model.nn.integer`) or a tensor name of a network file (:mod:`fermatnet.model.export`).
+:func:`walk` traces a model with ``torch.fx`` and calls one method of a visitor for each step; the visitor
+decides what a value is: an int64 tensor (:mod:`fermatnet.model.nn.integer`) or a tensor name of a network
+file (:mod:`fermatnet.model.exchange.export`).
 A step that the hardware has no layer for is an InputError that names it.
 """
 
@@ -14,7 +15,16 @@ from torch import fx, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedBias, FixedNorm, Linear, PixelScale, Rescale, SumPool
+from fermatnet.model.nn.layers import (
+    BatchNorm,
+    Conv2d,
+    FixedBias,
+    FixedNorm,
+    Linear,
+    PixelScale,
+    Rescale,
+    SumPool,
+)
 from fermatnet.model.nn.operators import known_kind
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.uniform import UniformActivation
@@ -23,7 +33,8 @@ __all__ = ["Visitor", "trace", "walk"]
 
 
 class Visitor(Protocol):
-    """What a walk needs; every method gets the layer's name, its module (where there is one) and the incoming values."""
+    """What a walk needs; every method gets the layer's name, its module (where there is one) and the incoming
+    values."""
 
     def pixels(self, name: str, module: Any, x: Any) -> Any: ...
     def conv(self, name: str, module: Any, x: Any) -> Any: ...
@@ -40,18 +51,24 @@ class Visitor(Protocol):
 
 
 class _Tracer(fx.Tracer):
-    """One image in; layers of the table and our own are leaves; other arguments of ``forward`` keep their defaults."""
+    """One image in; layers of the table and our own are leaves; other arguments of ``forward`` keep their
+    defaults."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        ours = any(base.__module__.startswith("fermatnet.model.nn.") for base in type(m).__mro__)  # subclasses made elsewhere too
+        # subclasses made elsewhere too
+        ours = any(base.__module__.startswith("fermatnet.model.nn.") for base in type(m).__mro__)
         if known_kind(m) is not None:
             return True
         return (ours and not isinstance(m, nn.Sequential)) or super().is_leaf_module(m, module_qualified_name)
 
-    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+    def create_args_for_root(
+        self, root_fn: Any, is_module: bool, concrete_args: Any = None
+    ) -> tuple[Any, list[Any]]:
         name = next(iter(_parameters(root_fn)), None)
         if name is None:
-            raise InputError(f"{type(self.root).__name__}: its forward takes no image: write forward(self, x)")
+            raise InputError(
+                f"{type(self.root).__name__}: its forward takes no image: write forward(self, x)"
+            )
         return root_fn, [self.root, self.create_proxy("placeholder", name.name, (), {})]
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -68,27 +85,41 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
 
 def _needed(model: nn.Module) -> None:
     """InputError where ``forward`` cannot be called with one image."""
-    needed = [p.name for p in _parameters(type(model).forward)
-              if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    keyword = [p.name for p in _parameters(type(model).forward) if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    needed = [
+        p.name
+        for p in _parameters(type(model).forward)
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    keyword = [
+        p.name for p in _parameters(type(model).forward) if p.kind is p.KEYWORD_ONLY and p.default is p.empty
+    ]
     if len(needed) > 1 or keyword:
-        raise InputError(f"{type(model).__name__}: its forward takes {len(needed)} inputs ({', '.join(needed)}): a network for the "
-                         "hardware has one, the image; give the others defaults, or join them before the network")
+        raise InputError(
+            f"{type(model).__name__}: its forward takes {len(needed)} inputs ({', '.join(needed)}): a "
+            "network for the "
+            "hardware has one, the image; give the others defaults, or join them before the network"
+        )
 
 
 def trace(model: nn.Module) -> fx.Graph:
     """The model's graph with our layers as leaves; control flow on values is an InputError."""
     if isinstance(model, torch.jit.ScriptModule):
-        raise InputError(f"{type(model).__name__} is compiled by torch.jit: take the Python module it was made from")
+        raise InputError(
+            f"{type(model).__name__} is compiled by torch.jit: take the Python module it was made from"
+        )
     _needed(model)
     try:
         return _Tracer().trace(model)
     except InputError:
         raise
-    except Exception as error:  # the model's own code runs here on stand-ins for tensors and may end in anything: the cause is named
+    except Exception as error:
+        # the model's own code runs here on stand-ins for tensors and may end in anything: the cause is named
         what = (str(error).splitlines() or [""])[0]
-        raise InputError(f"{type(model).__name__} cannot be traced: {type(error).__name__}: {what}; write forward so that the same "
-                         "layers run for every image, without decisions about values") from error
+        raise InputError(
+            f"{type(model).__name__} cannot be traced: {type(error).__name__}: {what}; write forward so "
+            "that the same "
+            "layers run for every image, without decisions about values"
+        ) from error
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -98,10 +129,18 @@ def _pair(value: Any) -> tuple[int, int]:
 def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
     if isinstance(module, nn.AdaptiveAvgPool2d):
         if module.output_size not in (1, (1, 1)):
-            raise InputError(f"layer {name!r}: only averages over the whole map, not to {module.output_size}, can be exported")
+            raise InputError(
+                f"layer {name!r}: only averages over the whole map, not to {module.output_size}, can be "
+                "exported"
+            )
         return visitor.sumpool(name, (0, 0), True, x)
     kernel = _pair(module.kernel_size)
-    if _pair(module.stride) != kernel or _pair(module.padding) != (0, 0) or module.ceil_mode or module.divisor_override not in (None, 1):
+    if (
+        _pair(module.stride) != kernel
+        or _pair(module.padding) != (0, 0)
+        or module.ceil_mode
+        or module.divisor_override not in (None, 1)
+    ):
         raise InputError(f"layer {name!r}: averages must be over disjoint, unpadded windows")
     return visitor.sumpool(name, kernel, module.divisor_override is None, x)
 
@@ -109,8 +148,17 @@ def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
 def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
     # FixedNorm is a BatchNorm: it comes first
     table: list[tuple[Any, str]] = [
-        (PixelScale, "pixels"), (Conv2d, "conv"), (Linear, "linear"), (FixedNorm, "fixed"), (Rescale, "fixed"), (FixedBias, "fixed"),
-        (UniformActivation, "fixed"), (BatchNorm, "norm"), (PiecewiseActivation, "pieces"), (nn.ReLU, "relu"), (nn.MaxPool2d, "maxpool"),
+        (PixelScale, "pixels"),
+        (Conv2d, "conv"),
+        (Linear, "linear"),
+        (FixedNorm, "fixed"),
+        (Rescale, "fixed"),
+        (FixedBias, "fixed"),
+        (UniformActivation, "fixed"),
+        (BatchNorm, "norm"),
+        (PiecewiseActivation, "pieces"),
+        (nn.ReLU, "relu"),
+        (nn.MaxPool2d, "maxpool"),
     ]
     if getattr(module, "full_precision", False):
         raise InputError(f"layer {name!r} is in full precision: the network's scheme has no hardware")
@@ -132,7 +180,10 @@ def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
 def _function(visitor: Visitor, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
     name, args = node.name, node.args
     if unknown := set(node.kwargs) - {"dim", "inplace"}:
-        raise InputError(f"step {name!r}: the hardware has no {', '.join(sorted(unknown))}= of a {getattr(node.target, '__name__', node.target)}")
+        raise InputError(
+            f"step {name!r}: the hardware has no {', '.join(sorted(unknown))}= of a "
+            f"{getattr(node.target, '__name__', node.target)}"
+        )
     read = [values[arg] for arg in args if isinstance(arg, fx.Node)]
     if node.target in (operator.add, operator.iadd, torch.add, "add", "add_") and len(read) == 2:
         return visitor.add(name, *read)
@@ -146,11 +197,15 @@ def _function(visitor: Visitor, node: fx.Node, values: dict[fx.Node, Any]) -> An
         return visitor.relu(name, None, read[0])
     if node.target in (torch.flatten, "flatten") and tuple(args[1:]) in ((1,), (1, -1)):
         return visitor.flatten(name, read[0])
-    raise InputError(f"step {name!r}: the hardware has no {getattr(node.target, '__name__', node.target)} of {len(read)} tensors")
+    raise InputError(
+        f"step {name!r}: the hardware has no {getattr(node.target, '__name__', node.target)} of {len(read)} "
+        "tensors"
+    )
 
 
 def walk(model: nn.Module, visitor: Visitor, x: Any) -> Any:
-    """Run ``visitor`` over the model; ``x`` is its value for the image. Returns its value for the model's output."""
+    """Run ``visitor`` over the model; ``x`` is its value for the image. Returns its value for the model's
+    output."""
     graph = trace(model)
     values: dict[fx.Node, Any] = {}
     for node in graph.nodes:

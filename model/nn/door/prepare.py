@@ -62,7 +62,7 @@ def look(model: nn.Module, report: Report) -> None:
             )
             continue
         if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params():  # type: ignore[misc]
-            continue    # its hooks are its own; the parameters say what is wrong
+            continue  # its hooks are its own; the parameters say what is wrong
         for attribute, why in _HOOKS.items():
             hooks = getattr(module, attribute, None) or {}
             if any(not _weight_hook(hook) for hook in hooks.values()):

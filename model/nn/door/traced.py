@@ -78,7 +78,9 @@ class _Values(fx.Interpreter):
         return value
 
 
-def shapes_of(source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]) -> dict[fx.Node, tuple[int, ...]]:
+def shapes_of(
+    source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]
+) -> dict[fx.Node, tuple[int, ...]]:
     """Shape of every step that is a tensor, for a batch of three images.
 
     A side of a map that a step takes as an argument (``F.avg_pool2d(x, x.size(3))``) is put in as the number

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from fermatnet.model import export as exporting
 from fermatnet.model.errors import InputError
-from fermatnet.model.export import export
+from fermatnet.model.exchange import export as exporting
+from fermatnet.model.exchange.export import export
 from fermatnet.model.network import run
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.operators import calls, row_of

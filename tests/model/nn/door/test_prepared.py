@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.export import export
+from fermatnet.model.exchange.export import export
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.scheme import scheme
 

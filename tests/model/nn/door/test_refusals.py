@@ -125,7 +125,7 @@ REFUSED = {
 def test_refused_by_name(name):
     make, words = REFUSED[name]
     torch.manual_seed(0)
-    how = scheme(("int8", "pa", "float", "xnor")[len(name) % 4])    # the scheme makes no difference
+    how = scheme(("int8", "pa", "float", "xnor")[len(name) % 4])  # the scheme makes no difference
     with pytest.raises(InputError) as caught:
         convert(make(), how, SHAPE)
     text = str(caught.value)
@@ -167,7 +167,9 @@ ACCEPTED = {
         *conv()[:3], Step(lambda x: x.squeeze(-1).squeeze(-1)), nn.Linear(4, 3)
     ),
     "a kernel of the map's size": lambda: nn.Sequential(
-        *conv()[:2], Step(lambda x: functional.avg_pool2d(x, x.size()[3]).view(x.size(0), -1)), nn.Linear(4, 3)
+        *conv()[:2],
+        Step(lambda x: functional.avg_pool2d(x, x.size()[3]).view(x.size(0), -1)),
+        nn.Linear(4, 3),
     ),
     "a norm without a bias": lambda: Around(nn.BatchNorm2d(4, affine=False, momentum=None)),
 }
