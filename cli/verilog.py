@@ -13,12 +13,13 @@ from fermatnet.cli.console import line
 @click.option("--luts", type=click.IntRange(min=1), metavar="L", help="Goal: fastest design predicted to take at most L LUTs.")
 @click.option("--clock-mhz", default=100.0, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Clock the design is meant for.")
 @click.option("--device", default="ecp5-85k", show_default=True, help="Device the design is meant for.")
+@click.option("--name", default="fermatnet", show_default=True, help="Top module; begins the name of every module and memory file.")
 @click.option("--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum.")
 @click.option("--resources", is_flag=True, help="Predict LUT, FF, BRAM and DSP of each layer (ecp5-85k, xc7); seconds for a large network.")
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
 def command(
     network: str, out: str, fps: float | None, cycles: int | None, luts: int | None, clock_mhz: float, device: str, reloadable: bool,
-    resources: bool, force: bool,
+    resources: bool, force: bool, name: str,
 ) -> None:
     """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC core.
 
@@ -32,7 +33,7 @@ def command(
 
     interface = generate(
         load(network), out, fps=fps, cycles=cycles, luts=luts, clock_mhz=clock_mhz, device=device, reloadable=reloadable, force=force,
-        resources=resources,
+        resources=resources, name=name,
     )
     if resources:
         from fermatnet.cli.resource_table import show

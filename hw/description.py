@@ -13,7 +13,7 @@ from fermatnet.model.network.onnx_file import sha256
 __all__ = ["add_resources", "interface"]
 
 
-def interface(design: Design, name: str, memories: list[str], clock_mhz: float, device: str) -> dict[str, Any]:
+def interface(design: Design, name: str, memories: list[str], clock_mhz: float, device: str, *, top: str = TOP) -> dict[str, Any]:
     """What a user or a test bench has to know about the generated files."""
     net, instances = design.net, design.instances()
 
@@ -34,15 +34,15 @@ def interface(design: Design, name: str, memories: list[str], clock_mhz: float, 
                        "lanes_out": design.paces[node.name].lanes, "queues": [edge.before + edge.after for edge in edges],
                        "shape": list(net.types[node.name].shape), "bits": net.types[node.name].bits})
     return {
-        "format": 1, "name": name, "top": TOP, "clock": "clk", "reset": "rst",
-        "files": {"verilog": [f"{TOP}.v"], "memories": memories, "core": f"{TOP}.core", "waivers": f"{TOP}.vlt"},
+        "format": 1, "name": name, "top": top, "clock": "clk", "reset": "rst",
+        "files": {"verilog": [f"{top}.v"], "memories": memories, "core": f"{top}.core", "waivers": f"{top}.vlt"},
         "input": port("s_axis", net.input_name), "output": port("m_axis", net.output),
         "latency_cycles": design.latency, "latency_bound_cycles": design.latency_bound,
         "cycles_per_image": design.cycles_per_image, "clock_mhz": clock_mhz, "device": device,
         "network_sha256": sha256(design.source or net), "layers": layers,
-        "external": [{"layer": name, "port": f"w_{instances[name]}", "file": f"w_{instances[name]}.hex",
+        "external": [{"layer": name, "port": f"w_{instances[name]}", "file": f"{top}_w_{instances[name]}.hex",
                       **_weight_port(design.components[name])} for name in design.external],
-        **({"reload": {"port": "s_load", "tdata_bits": 32, "file": "load.hex", "bounds": design.bounds}} if design.reloadable else {}),
+        **({"reload": {"port": "s_load", "tdata_bits": 32, "file": f"{top}_load.hex", "bounds": design.bounds}} if design.reloadable else {}),
     }
 
 

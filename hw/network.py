@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,13 @@ from fermatnet.hw import resources_layers, verilog
 from fermatnet.hw.description import add_resources, interface
 from fermatnet.hw.design import Design
 from fermatnet.hw.devices import device as find_device
+from fermatnet.hw.identifier import check_name
 from fermatnet.hw.interface import read_interface
 from fermatnet.hw.layers import Fold
 from fermatnet.hw.layers.pipeline import array_of
 from fermatnet.hw.package import core_file, waivers
 from fermatnet.hw.plan import plan
-from fermatnet.hw.reload import BANK_VERILOG, load_words
+from fermatnet.hw.reload import load_words
 from fermatnet.hw.top import TOP, Top
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
@@ -52,15 +52,17 @@ def _cycles_wanted(fps: float | None, cycles: int | None, luts: float | None, cl
 
 def generate(net: Network, out_dir: str | Path, *, fps: float | None = None, cycles: int | None = None, luts: float | None = None,
              clock_mhz: float = 100.0, device: str = "ecp5-85k", force: bool = False, folds: Mapping[str, Fold] | None = None,
-             external: Collection[str] | str = "auto", reloadable: bool = False, resources: bool = False) -> dict[str, Any]:
-    """Writes fermatnet.v, its memories, fermatnet.core, fermatnet.vlt and interface.json; returns the interface.
+             external: Collection[str] | str = "auto", reloadable: bool = False, resources: bool = False, name: str = TOP) -> dict[str, Any]:
+    """Writes NAME.v, its memories NAME_*.hex, NAME.core, NAME.vlt and interface.json; returns the interface.
 
-    With weights from outside also ``w_<instance>.hex``, what each weight port has to bring over and over; with ``reloadable`` also
-    ``load.hex``, the burst that loads these weights. With ``resources`` the interface says what each layer is predicted to take on
+    ``name`` is the top module's and begins the name of every module and memory file, so that designs of different names live in one project.
+    With weights from outside also ``NAME_w_<instance>.hex``, what each weight port has to bring over and over; with ``reloadable`` also
+    ``NAME_load.hex``, the burst that loads these weights. With ``resources`` the interface says what each layer is predicted to take on
     ``device`` (`fermatnet.hw.resources_layers`; seconds for a large network). The folder appears whole or not at all. Raises
     InputError, before anything is written, for goals that cannot be met (with the nearest that can), folds that do not divide, layers that cannot be
     generated and unknown devices.
     """
+    check_name(name)
     find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
     if resources:
@@ -68,26 +70,20 @@ def generate(net: Network, out_dir: str | Path, *, fps: float | None = None, cyc
     design = plan(net, cycles=wanted, luts=luts, folds=folds, device=device, external=external, reloadable=reloadable)
     with atomic_directory(out_dir, force=force) as folder:
         top = Top(design)
-        emitted = _emit(top)
-        emitted.write(folder)
-        description = interface(design, net.meta.get("name", "network"), list(emitted.memories), clock_mhz, device)
+        emitted = verilog.emit(top, name, folder)
+        description = interface(design, net.meta.get("name", "network"), list(emitted.memories), clock_mhz, device, top=name)
         for port in description["external"]:
             (folder / port["file"]).write_text(_hex(weight_words(design, port["layer"]), port["width"]))
         if top.loader:
             burst = load_words(top.loader.layout)
-            (folder / "load.hex").write_text(_hex(burst, 32))
+            (folder / description["reload"]["file"]).write_text(_hex(burst, 32))
             description["reload"] |= {"words": len(burst), "structure_sha256": hashlib.sha256(emitted.verilog.encode()).hexdigest()}
         if resources:
             add_resources(description, design, device)
         (folder / "interface.json").write_text(json.dumps(description, indent=2) + "\n")
-        (folder / f"{TOP}.core").write_text(core_file(description))
-        (folder / f"{TOP}.vlt").write_text(waivers())
+        (folder / f"{name}.core").write_text(core_file(description))
+        (folder / f"{name}.vlt").write_text(waivers())
     return description
-
-
-def _emit(top: Top) -> verilog.Emitted:
-    emitted = verilog.emit(top, TOP)
-    return replace(emitted, verilog=BANK_VERILOG + "\n" + emitted.verilog) if top.loader else emitted
 
 
 def _hex(words: list[int], width: int) -> str:
@@ -115,7 +111,7 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
     external = [port["layer"] for port in description["external"]] or "none"
     design = plan(net, folds=folds, device=description["device"], external=external, reloadable=True, bounds=reload["bounds"])
     top = Top(design)
-    if hashlib.sha256(_emit(top).verilog.encode()).hexdigest() != reload["structure_sha256"]:
+    if hashlib.sha256(verilog.emit(top, description["top"]).verilog.encode()).hexdigest() != reload["structure_sha256"]:
         raise InputError("the network has another structure than the design: shapes, levels, scales or clip ranges differ")
     assert top.loader
     return load_words(top.loader.layout)

@@ -26,7 +26,7 @@ module {BANK_MODULE} #(
     parameter WIDTH = 8,
     parameter ABITS = 1,
     parameter LAST = 1,
-    parameter INIT = "memory.hex"
+    parameter INIT = ""
 ) (
     input wire clk,
     input wire en,
@@ -37,7 +37,7 @@ module {BANK_MODULE} #(
     input wire [WIDTH-1:0] wdata
 );
     reg [WIDTH-1:0] words [0:(2<<ABITS)-1];
-    initial $readmemh(INIT, words, 0, LAST);
+    generate if (INIT != "") begin : contents initial $readmemh(INIT, words, 0, LAST); end endgenerate
     always @(posedge clk) if (en) data <= words[addr];
     always @(posedge clk) if (wen) words[waddr] <= wdata;
 endmodule
@@ -111,7 +111,7 @@ class LoadPlatform:
         if hasattr(self._outer, "memory_image"):
             file = self._outer.memory_image(rom.name, rom.width, rom.words)
             m.submodules.bank = Instance(
-                BANK_MODULE, p_WIDTH=rom.width, p_ABITS=rom.address_bits, p_LAST=rom.depth - 1, p_INIT=file,
+                self._outer.verilog_module(BANK_MODULE, BANK_VERILOG), p_WIDTH=rom.width, p_ABITS=rom.address_bits, p_LAST=rom.depth - 1, p_INIT=file,
                 i_clk=ClockSignal(), i_en=enable, i_addr=read_address, o_data=rom.data,
                 i_wen=hit & last, i_waddr=write_address, i_wdata=whole[: rom.width],
             )

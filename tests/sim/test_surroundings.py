@@ -45,7 +45,7 @@ def test_a_wrong_weight_word_is_noticed(net, design, tmp_path):
     import shutil
 
     shutil.copytree(design, tmp_path / "copy")
-    for file in (tmp_path / "copy").glob("w_*.hex"):  # the same words in another order
+    for file in (tmp_path / "copy").glob("*_w_*.hex"):  # the same words in another order
         file.write_text("".join(f"{word}\n" for word in reversed(file.read_text().split())))
     images = np.random.default_rng(1).integers(0, 256, (4, *net.input_shape)).astype(np.uint8)
     assert not np.array_equal(simulate(tmp_path / "copy", images).outputs, run(net, images))
