@@ -7,6 +7,7 @@ from fermatnet.hw.design import Design
 from fermatnet.hw.layers import beats_of, shape_of
 from fermatnet.hw.layers.pipeline import array_of
 from fermatnet.hw.stream.axi import field_bits
+from fermatnet.hw.stream.length_check import COUNT_BITS
 from fermatnet.hw.top import TOP
 from fermatnet.model.network.onnx_file import sha256
 
@@ -20,7 +21,7 @@ def interface(design: Design, name: str, memories: list[str], clock_mhz: float, 
     def port(prefix: str, tensor: str) -> dict[str, Any]:
         shape, lanes = shape_of(net.types[tensor]), design.paces[tensor].lanes
         bits = field_bits(shape)
-        return {"port": prefix, "tdata_bits": bits * lanes, "lanes": lanes, "element_bits": bits, "element_signed": shape.signed,
+        return {"port": prefix, "tdata_bits": design.options.tdata_bits(prefix, bits * lanes), "lanes": lanes, "element_bits": bits, "element_signed": shape.signed,
                 "value_bits": shape.width, "shape": list(net.types[tensor].shape), "range": [net.types[tensor].lo, net.types[tensor].hi],
                 "beats_per_image": beats_of(net.types[tensor], lanes)}
 
@@ -36,7 +37,7 @@ def interface(design: Design, name: str, memories: list[str], clock_mhz: float, 
     return {
         "format": 1, "name": name, "top": top, "clock": "clk", "reset": "rst",
         "files": {"verilog": [f"{top}.v"], "memories": memories, "core": f"{top}.core", "waivers": f"{top}.vlt"},
-        "input": port("s_axis", net.input_name), "output": port("m_axis", net.output),
+        "input": port("s_axis", net.input_name), "output": port("m_axis", net.output), "stream": _stream(design),
         "latency_cycles": design.latency, "latency_bound_cycles": design.latency_bound,
         "cycles_per_image": design.cycles_per_image, "clock_mhz": clock_mhz, "device": device,
         "network_sha256": sha256(design.source or net), "layers": layers,
@@ -44,6 +45,23 @@ def interface(design: Design, name: str, memories: list[str], clock_mhz: float, 
                       **_weight_port(design.components[name])} for name in design.external],
         **({"reload": {"port": "s_load", "tdata_bits": 32, "file": f"{top}_load.hex", "bounds": design.bounds}} if design.reloadable else {}),
     }
+
+
+def _stream(design: Design) -> dict[str, Any]:
+    """The options of the streams, what becomes of an image of the wrong length, and the ports that tell of it."""
+    options, source, early = design.options, design.source_edge(), design.schedule.early
+    found: dict[str, Any] = {"tlast": options.tlast, "frame_buffer": options.frame_buffer, "tdata_width": options.tdata_width,
+                             "tkeep": options.tkeep, "early_beats": early}
+    if not source.checked:
+        return found | {"bad_images": "not noticed: beats are counted, tlast is ignored"}
+    if options.frame_buffer:
+        buffer = source.buffer
+        found |= {"bad_images": "never enter", "frame_buffer_words": buffer.depth, "frame_buffer_bits": buffer.depth * buffer.width}
+    elif early:
+        found["bad_images"] = f"dropped, or marked by m_axis_tuser: {early} result beats do not wait for the last input beat"
+    else:
+        found["bad_images"] = "dropped: no result leaves before the last input beat"
+    return found | {"tuser": "m_axis_tuser", "error": "error", "error_count": "error_count", "error_count_bits": COUNT_BITS}
 
 
 def add_resources(description: dict[str, Any], design: Design, device: str) -> None:

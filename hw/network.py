@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fermatnet.hw.layers.pipeline import array_of
 from fermatnet.hw.package import core_file, waivers
 from fermatnet.hw.plan import plan
 from fermatnet.hw.reload import load_words
+from fermatnet.hw.stream.options import StreamOptions
 from fermatnet.hw.top import TOP, Top
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
@@ -26,7 +28,7 @@ from fermatnet.model.network import Network
 __all__ = ["build", "generate", "load_burst", "weight_words"]
 
 _RELOADABLE = {  # what a load needs to know of the design
-    "layers": [{"name": str, "pe": SIZE, "simd": SIZE}], "external": [{"layer": str}], "device": str,
+    "layers": [{"name": str, "pe": SIZE, "simd": SIZE}], "external": [{"layer": str}], "device": str, "stream": dict,
     "reload": {"bounds": dict, "structure_sha256": str},
 }
 
@@ -52,22 +54,26 @@ def _cycles_wanted(fps: float | None, cycles: int | None, luts: float | None, cl
 
 def generate(net: Network, out_dir: str | Path, *, fps: float | None = None, cycles: int | None = None, luts: float | None = None,
              clock_mhz: float = 100.0, device: str = "ecp5-85k", force: bool = False, folds: Mapping[str, Fold] | None = None,
-             external: Collection[str] | str = "auto", reloadable: bool = False, resources: bool = False, name: str = TOP) -> dict[str, Any]:
+             external: Collection[str] | str = "auto", reloadable: bool = False, resources: bool = False, name: str = TOP,
+             tlast: str = "check", frame_buffer: bool = False, tdata_width: str | int = "auto", tkeep: bool = False) -> dict[str, Any]:
     """Writes NAME.v, its memories NAME_*.hex, NAME.core, NAME.vlt and interface.json; returns the interface.
 
     ``name`` is the top module's and begins the name of every module and memory file, so that designs of different names live in one project.
     With weights from outside also ``NAME_w_<instance>.hex``, what each weight port has to bring over and over; with ``reloadable`` also
-    ``NAME_load.hex``, the burst that loads these weights. With ``resources`` the interface says what each layer is predicted to take on
+    ``NAME_load.hex``, the burst that loads these weights. ``tlast``, ``frame_buffer``, ``tdata_width`` and ``tkeep`` are those of
+    `fermatnet.hw.stream.options.StreamOptions`. With ``resources`` the interface says what each layer is predicted to take on
     ``device`` (`fermatnet.hw.resources_layers`; seconds for a large network). The folder appears whole or not at all. Raises
     InputError, before anything is written, for goals that cannot be met (with the nearest that can), folds that do not divide, layers that cannot be
     generated and unknown devices.
     """
     check_name(name)
+    options = StreamOptions(tlast, frame_buffer, tdata_width, tkeep)
     find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
     if resources:
         resources_layers.check(device, reloadable)
     design = plan(net, cycles=wanted, luts=luts, folds=folds, device=device, external=external, reloadable=reloadable)
+    design = replace(design, options=options)
     with atomic_directory(out_dir, force=force) as folder:
         top = Top(design)
         emitted = verilog.emit(top, name, folder)
@@ -110,7 +116,9 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
         raise InputError("the network's layers are not those of the design")
     external = [port["layer"] for port in description["external"]] or "none"
     design = plan(net, folds=folds, device=description["device"], external=external, reloadable=True, bounds=reload["bounds"])
-    top = Top(design)
+    chosen = description["stream"]
+    options = StreamOptions(*(chosen[key] for key in ("tlast", "frame_buffer", "tdata_width", "tkeep")))
+    top = Top(replace(design, options=options))
     if hashlib.sha256(verilog.emit(top, description["top"]).verilog.encode()).hexdigest() != reload["structure_sha256"]:
         raise InputError("the network has another structure than the design: shapes, levels, scales or clip ranges differ")
     assert top.loader

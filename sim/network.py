@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fermatnet.hw.interface import read_interface
+from fermatnet.hw.interface import edge_ports, read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.sim import bulk, packing, runner, surroundings
 from fermatnet.sim.stimulus import checked_images, write_stimulus
@@ -168,12 +168,19 @@ def _build(directory: Path, interface: dict[str, Any], simulator: str, waves: st
         sources, top = sources | surroundings.sources(interface), surroundings.TOP
     if driver == "cocotb":
         ports = [f"{side}_axis_{name}" for side in "sm" for name in ("tdata", "tvalid", "tready", "tlast")]
+        ports += [name for _, name, _ in edge_ports(interface)]
         return runner.build(sources, top, simulator=simulator, visible=[interface["clock"], interface["reset"], *ports], waves=waves)
     sources["harness.v"] = (resources.files("fermatnet.sim") / "harness.v").read_text()
     parameters = {"S_BITS": interface["input"]["tdata_bits"], "M_BITS": interface["output"]["tdata_bits"]}
     return runner.build(
-        sources, HARNESS, simulator=simulator, parameters=parameters, defines={"DUT": top}, visible=bulk.VISIBLE, waves=waves
+        sources, HARNESS, simulator=simulator, parameters=parameters, defines={"DUT": top, **_edge_defines(interface)}, visible=bulk.VISIBLE, waves=waves
     )
+
+
+def _edge_defines(interface: dict[str, Any]) -> dict[str, str]:
+    """What harness.v has to connect beside the two streams' usual signals."""
+    names = {name for _, name, _ in edge_ports(interface)}
+    return {define: "1" for define, name in (("CHECKED", "error"), ("TKEEP", "s_axis_tkeep")) if name in names}
 
 
 def _read_response(
@@ -189,6 +196,10 @@ def _read_response(
             raise runner.SimulationError(f"m_axis_tlast is {row[1]} on beat {at % per_image} of image {at // per_image}")
     width, bits = out["tdata_bits"] // 8, out.get("value_bits", out["element_bits"])
     beats = np.frombuffer(bytes.fromhex("".join(row[0] for row in rows)), np.uint8).reshape(-1, width)[:, ::-1]
+    used = out["lanes"] * -(-out["element_bits"] // 8)
+    if beats[:, used:].any():
+        raise runner.SimulationError(f"m_axis_tdata: the bytes from {used} on, which fill up the beat, are not 0")
+    beats = beats[:, :used]
     try:
         values = packing.unpack(np.ascontiguousarray(beats), tuple(out["shape"]), out["lanes"], bits, out["element_signed"])
     except ValueError as error:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fermatnet.hw.interface import edge_ports
+
 __all__ = ["REFUSED", "TOP", "module", "needed", "sources", "write"]
 
 TOP = "fermatnet_surrounded"
@@ -26,6 +28,9 @@ def module(interface: dict[str, Any]) -> str:
         ports += [f"{along} wire [{interface[key]['tdata_bits'] - 1}:0] {name}_tdata", f"{along} wire {name}_tvalid",
                   f"{along} wire {name}_tlast", f"{against} wire {name}_tready"]
         links += [f".{name}_{signal}({name}_{signal})" for signal in ("tdata", "tlast")]
+    for along, name, bits in edge_ports(interface):
+        ports.append(f"{along} wire [{bits - 1}:0] {name}")
+        links.append(f".{name}({name})")
     links += [".m_axis_tvalid(m_axis_tvalid)", ".m_axis_tready(m_axis_tready)", ".s_axis_tvalid(s_axis_tvalid && loaded)", ".s_axis_tready(takes)"]
     parts += ["    wire loaded, takes;", "    assign s_axis_tready = takes && loaded;"]
     for feed in interface.get("external", ()):

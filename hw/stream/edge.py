@@ -76,7 +76,8 @@ class ImageSource(wiring.Component):
         self.judged = self.checked and not options.frame_buffer
         bits = options.tdata_bits("s_axis", field_bits(shape) * lanes)
         self.pins = AxiStreamIn(shape, lanes=lanes, tdata_bits=bits, tkeep=options.tkeep)
-        self.latency = self.pins.latency + (beats + 1 if options.frame_buffer else 0)
+        self.buffer = FrameBuffer(shape, lanes=lanes, beats=beats) if options.frame_buffer else None
+        self.latency = self.pins.latency + (self.buffer.latency if self.buffer else 0)
         members = self.pins.signature.members
         ports = {name: members[name] for name in ("tdata", "tvalid", "tready", "tlast", "tkeep") if name in members}
         super().__init__({
@@ -99,8 +100,8 @@ class ImageSource(wiring.Component):
             wiring.connect(m, verdicts.o, wiring.flipped(self.verdict))
             bad = inside.bad
         else:
-            if self.options.frame_buffer:
-                m.submodules.buffer = buffer = FrameBuffer(self.shape, lanes=self.lanes, beats=self.beats)
+            if self.buffer:
+                m.submodules.buffer = buffer = self.buffer
                 wiring.connect(m, inner, buffer.i)
                 m.d.comb += [buffer.last.eq(pins.last), buffer.whole.eq(pins.whole)]
                 inner, bad = buffer.o, buffer.bad

@@ -37,6 +37,7 @@ class FrameBuffer(wiring.Component):
     def __init__(self, shape, *, lanes, beats):
         self.beats, self.depth, self.latency = beats, 2 * beats + SLACK, beats + 1
         self.layout = data.ArrayLayout(shape, lanes)
+        self.width = self.layout.size
         super().__init__({
             "i": In(stream.Signature(self.layout)), "last": In(1), "whole": In(1),
             "o": Out(stream.Signature(self.layout)), "bad": Out(1),
@@ -44,7 +45,7 @@ class FrameBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = memory = Memory(shape=self.layout.as_shape().size, depth=self.depth, init=[])
+        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         level = Signal(range(self.depth + 1))       # beats of whole images inside
         commit, fetch = Signal(), Signal()
