@@ -30,7 +30,8 @@ class ImageStart(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        place, may = Signal(range(max(2, self.beats))), Signal()
+        place = Signal(range(max(2, self.beats)))
+        may = Signal()
         m.d.comb += [
             may.eq(~self.hold | (place != 0)), self.o.payload.eq(self.i.payload), self.o.valid.eq(self.i.valid & may),
             self.i.ready.eq(self.o.ready & may), self.enters.eq(self.o.valid & self.o.ready & (place == 0)),

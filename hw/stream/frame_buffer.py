@@ -48,7 +48,8 @@ class FrameBuffer(wiring.Component):
         m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
         write, read = memory.write_port(), memory.read_port()
         level = Signal(range(self.depth + 1))       # beats of whole images inside
-        commit, fetch = Signal(), Signal()
+        commit = Signal()
+        fetch = Signal()
         m.d.sync += level.eq(level + Mux(commit, self.beats, 0) - fetch)
         self._writer(m, write, level, commit)
         address = Signal(range(self.depth))
@@ -63,9 +64,14 @@ class FrameBuffer(wiring.Component):
         return m
 
     def _writer(self, m, write, level, commit):
-        place, spoilt, surplus = Signal(range(max(2, self.beats))), Signal(), Signal()
-        address, start = Signal(range(self.depth)), Signal(range(self.depth))      # start: of the image that comes in
-        following, store, at_end = Signal(range(self.depth)), Signal(), Signal()
+        place = Signal(range(max(2, self.beats)))
+        spoilt = Signal()       # a beat of this image had bytes missing
+        surplus = Signal()      # beats come after an image's length, until its last
+        address = Signal(range(self.depth))
+        start = Signal(range(self.depth))      # of the image that comes in
+        following = Signal(range(self.depth))
+        store = Signal()
+        at_end = Signal()
         taken = self.i.valid & self.i.ready
         m.d.comb += [
             # Once it begins an image has room for all its beats.

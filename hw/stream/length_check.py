@@ -73,8 +73,11 @@ class LengthGuard(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        place, spoilt = Signal(range(max(2, self.beats))), Signal()
-        at_end, judged, may = Signal(), Signal(), Signal()
+        place = Signal(range(max(2, self.beats)))
+        spoilt = Signal()       # a beat of this image had bytes missing
+        at_end = Signal()
+        judged = Signal()
+        may = Signal()
         moves = self.o.valid & self.o.ready
         m.d.comb += [
             at_end.eq(place == self.beats - 1), judged.eq(self.last | at_end),
@@ -144,8 +147,12 @@ class ResultFilter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        i, o, place = self.i, self.o, Signal(range(max(2, self.beats)))
-        begun, bad, drop, may = Signal(), Signal(), Signal(), Signal()      # begun: a beat of this image has left
+        i, o = self.i, self.o
+        place = Signal(range(max(2, self.beats)))
+        begun = Signal()        # a beat of this image has left
+        bad = Signal()
+        drop = Signal()
+        may = Signal()
         taken = i.valid & i.ready
         known = self.verdict.valid
         m.d.comb += [

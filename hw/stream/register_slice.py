@@ -29,7 +29,8 @@ class RegisterSlice(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         i, o = self.i, self.o
-        skid, room = Signal(i.payload.shape()), Signal(init=1)     # room: the skid place is free
+        skid = Signal(i.payload.shape())
+        room = Signal(init=1)     # the skid place is free
         m.d.comb += i.ready.eq(room)
         with m.If(room):
             m.d.sync += skid.eq(i.payload)
