@@ -93,8 +93,10 @@ def run_packets(top: Top, sent: list[tuple[list[tuple[int, int]], bool]], *, see
         for place, (word, last) in enumerate(beats):
             if place in resets:
                 ctx.set(domain.rst, 1)
+                ctx.set(top.s_axis_tvalid, place % 2)       # what is offered during reset is lost, whatever tready says
                 await ctx.tick()
                 ctx.set(domain.rst, 0)
+                ctx.set(top.s_axis_tvalid, 0)
                 got.append([])
             if place in starts:
                 await ctx.tick().repeat(patience)

@@ -6,7 +6,7 @@ from fermatnet.model.errors import InputError
 
 __all__ = ["KEYWORDS", "check_name"]
 
-KEYWORDS = frozenset("""
+_WORDS = """
 accept_on alias always always_comb always_ff always_latch and assert assign assume automatic before begin bind bins binsof bit break
 buf bufif0 bufif1 byte case casex casez cell chandle checker class clocking cmos config const constraint context continue cover
 covergroup coverpoint cross deassign default defparam design disable dist do edge else end endcase endchecker endclass endclocking
@@ -22,7 +22,9 @@ scalared sequence shortint shortreal showcancelled signed small soft solve speci
 struct super supply0 supply1 sync_accept_on sync_reject_on table tagged task this throughout time timeprecision timeunit tran tranif0
 tranif1 tri tri0 tri1 triand trior trireg type typedef union unique unique0 unsigned until until_with untyped use uwire var vectored
 virtual void wait wait_order wand weak weak0 weak1 while wildcard wire with within wor xnor xor
-""".split())
+"""
+
+KEYWORDS = frozenset(_WORDS.split())
 """Reserved words of IEEE 1800-2017, those of Verilog-2005 among them."""
 
 LONGEST = 64    # file names of NAME and a suffix stay below what every file system takes

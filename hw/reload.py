@@ -2,8 +2,9 @@
 
 A load is a burst of 32-bit words on ``s_load``: a signature of the memories' layout, the contents of all memories (each word in
 32-bit pieces, lowest first), and the CRC-32 of those contents; ``tlast`` on the last word. A load with a wrong signature, length
-or checksum is refused: ``load_error`` rises and the old weights go on. After a good one ``load_ok`` rises; images that have
-entered finish with the old weights, the next one waits until they have left and gets the new.
+or checksum is refused: ``load_error`` rises and the old weights go on. After a good one ``load_ok`` rises; images of which the
+first layers have taken a beat finish with the old weights, the next one waits until they have left and gets the new. Beats that
+only wait at the edge (two in its registers, whole images in a frame buffer) have not entered yet.
 """
 
 import zlib

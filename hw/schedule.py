@@ -62,7 +62,8 @@ class Schedule:
     Where a tensor has several readers, a branch just deep enough for the steady state (a queue, or the two places that cut ``ready``) can be full
     while the pipeline fills, and holds the others back; then the first result comes later, after ``latency_bound`` cycles at the most.
     ``early``: beats of an image's results that do not need its last input beat, and so may leave before it comes.
-    Latencies are those at the last layer's output. Queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one image of the steady state.
+    Latencies are those at the last layer's output. Queues by edge, rows of each ring (where not the least), and when each tensor's beats
+    move in one image of the steady state.
     """
 
     period: int

@@ -7,13 +7,12 @@ from amaranth.lib.wiring import In, Out
 
 __all__ = ["FrameBuffer"]
 
-SLACK = 4       # beats of the image before last that may still be inside when an image begins: what the registers around take
-
 
 class FrameBuffer(wiring.Component):
     """Takes whole images in, forgets those of the wrong length, and gives the others on.
 
-    There is room for two images, so that one is written while another is read, at full rate.
+    There is room for two images, so that one is written while another is read: an image begins to come in when the one before last
+    has been read, is there after ``beats`` cycles, and is wanted when the last one has been read, no sooner.
 
     Latency: ``beats`` + 1 cycles from an image's first beat in to its first beat out. Throughput: one beat per cycle.
 
@@ -35,7 +34,7 @@ class FrameBuffer(wiring.Component):
     """
 
     def __init__(self, shape, *, lanes, beats):
-        self.beats, self.depth, self.latency = beats, 2 * beats + SLACK, beats + 1
+        self.beats, self.depth, self.latency = beats, 2 * beats, beats + 1
         self.layout = data.ArrayLayout(shape, lanes)
         self.width = self.layout.size
         super().__init__({
