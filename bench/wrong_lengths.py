@@ -137,7 +137,7 @@ def run_packets(top: Top, sent: list[tuple[list[tuple[int, int]], bool]], *, see
     simulator.add_testbench(take)
     simulator.run()
     valid, marked = _images(top, got[-1])
-    return Outcome(valid, marked, *flags, got)
+    return Outcome(valid, marked, flags[0], flags[1], got)
 
 
 def _starts(sent: list[tuple[list[tuple[int, int]], bool]], resets: Sequence[int]) -> set[int]:

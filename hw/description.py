@@ -21,7 +21,8 @@ def interface(design: Design, name: str, memories: list[str], clock_mhz: float, 
     def port(prefix: str, tensor: str) -> dict[str, Any]:
         shape, lanes = shape_of(net.types[tensor]), design.paces[tensor].lanes
         bits = field_bits(shape)
-        return {"port": prefix, "tdata_bits": design.options.tdata_bits(prefix, bits * lanes), "lanes": lanes, "element_bits": bits, "element_signed": shape.signed,
+        return {"port": prefix, "tdata_bits": design.options.tdata_bits(prefix, bits * lanes), "lanes": lanes,
+                "element_bits": bits, "element_signed": shape.signed,
                 "value_bits": shape.width, "shape": list(net.types[tensor].shape), "range": [net.types[tensor].lo, net.types[tensor].hi],
                 "beats_per_image": beats_of(net.types[tensor], lanes)}
 
