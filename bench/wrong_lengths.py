@@ -20,7 +20,8 @@ Beat = tuple[list[int], int, int]
 class Outcome:
     """What came out, and the flags at the end.
 
-    ``valid``: int64 (n, K), images without a mark; ``marked``: how many ended with ``m_axis_tuser``. ``beats``: (values of the lanes,
+    ``valid``: int64 (n, K), images without a mark; ``marked``: how many ended with ``m_axis_tuser``; ``rest``: beats of an
+    image that has not ended. ``beats``: (values of the lanes,
     tlast, tuser) of each beat, in one list from each reset to the next (``valid`` and ``marked`` are those of the last list).
     """
 
@@ -28,6 +29,7 @@ class Outcome:
     marked: int
     error: int
     error_count: int
+    rest: int
     beats: list[list[Beat]] = field(repr=False, default_factory=list)
 
 
@@ -136,8 +138,8 @@ def run_packets(top: Top, sent: list[tuple[list[tuple[int, int]], bool]], *, see
     simulator.add_testbench(put, background=True)
     simulator.add_testbench(take)
     simulator.run()
-    valid, marked = _images(top, got[-1])
-    return Outcome(valid, marked, flags[0], flags[1], got)
+    valid, marked, rest = _images(top, got[-1])
+    return Outcome(valid, marked, flags[0], flags[1], rest, got)
 
 
 def _starts(sent: list[tuple[list[tuple[int, int]], bool]], resets: Sequence[int]) -> set[int]:
@@ -150,7 +152,7 @@ def _starts(sent: list[tuple[list[tuple[int, int]], bool]], resets: Sequence[int
     return starts
 
 
-def _images(top: Top, got: list[Beat]) -> tuple[np.ndarray, int]:
+def _images(top: Top, got: list[Beat]) -> tuple[np.ndarray, int, int]:
     channels, height, width = top.design.net.types[top.design.net.output].shape
     whole, image, marked = [], [], 0
     for values, last, mark in got:
@@ -163,5 +165,4 @@ def _images(top: Top, got: list[Beat]) -> tuple[np.ndarray, int]:
             image = []
         else:
             assert not (mark and top.sink.early == 0), "an image that could be dropped is marked"
-    assert not image, f"{len(image)} beats of an image that does not end"
-    return np.array(whole, np.int64).reshape(len(whole), -1), marked
+    return np.array(whole, np.int64).reshape(len(whole), channels * height * width), marked, len(image)

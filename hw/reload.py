@@ -90,7 +90,8 @@ class LoadPlatform:
         end = start + rom.depth * pieces
         row, held = Signal(rom.address_bits), Signal(32 * max(1, pieces - 1))
         hit, last = Signal(), Signal(init=pieces == 1)
-        m.d.comb += hit.eq(loader.strobe & (loader.position >= start) & (loader.position < end))
+        behind = loader.position >= start if start else 1       # lint: nothing unsigned is below 0
+        m.d.comb += hit.eq(loader.strobe & behind & (loader.position < end))
         if pieces > 1:
             piece = Signal(range(pieces))
             m.d.comb += last.eq(piece == pieces - 1)
