@@ -1,15 +1,16 @@
-"""Proofs on the blocks at the edge: the register slice is a queue of two, every image has one verdict, results leave whole or not at all.
+"""Proofs on the blocks at the edge: a queue of two, one verdict an image, results whole or not at all.
 
-For all values and from any state that the stated invariant allows; the invariant holds after reset and each edge keeps it.
+For all values and from any state that the stated invariant allows; the invariant holds after reset and each
+edge keeps it.
 
-*RegisterSlice*: ``o.payload`` and the skid place are a queue; an edge takes the head away where ``o`` moves, and appends what ``i``
-brings. So nothing is lost, doubled or overtaken.
+*RegisterSlice*: ``o.payload`` and the skid place are a queue; an edge takes the head away where ``o``
+moves, and appends what ``i`` brings. So nothing is lost, doubled or overtaken.
 
-*LengthGuard*: beats at ``o`` are counted modulo ``beats``; every image has exactly one verdict, at its last beat or before; after a
-beat with ``last`` the next one begins an image, and only then.
+*LengthGuard*: beats at ``o`` are counted modulo ``beats``; every image has exactly one verdict, at its last
+beat or before; after a beat with ``last`` the next one begins an image, and only then.
 
-*ResultFilter*: once the first beat of an image has been let out (dropped), the others are let out (dropped) too; the last one leaves
-only with its verdict, and of a bad image with the mark.
+*ResultFilter*: once the first beat of an image has been let out (dropped), the others are let out (dropped)
+too; the last one leaves only with its verdict, and of a bad image with the mark.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from fermatnet.synth.formal import Block, Named, Proof, constant
 
 __all__ = ["edge_mutants", "edge_proofs", "filter_claims", "guard_claims", "slice_claims"]
 
-PASS, FILL, SWALLOW = 0, 1, 2       # states of LengthGuard in the order in which it names them
+PASS, FILL, SWALLOW = 0, 1, 2  # states of LengthGuard in the order in which it names them
 
 Claims = Iterator[tuple[str, Proof]]
 
@@ -52,17 +53,21 @@ def slice_claims(kind: type[RegisterSlice] = RegisterSlice, bits: int = 8) -> Cl
     def allowed(state: int) -> str:
         return _either(block.high("i__ready", state), block.high("o__valid", state))
 
-    yield "the skid place is used only behind a waiting beat", Proof(block, allowed(1), [running, allowed(0)], 1)
+    yield (
+        "the skid place is used only behind a waiting beat",
+        Proof(block, allowed(1), [running, allowed(0)], 1),
+    )
     head, skid = block.port("o__payload", 0), block.port("skid", 0)
     brought, takes, gives = block.port("i__payload", 0), _moves(block, "i"), _moves(block, "o")
-    waits, full = block.high("o__valid", 0), _not(block.high("i__ready", 0))     # i.ready is the register `room`
+    waits, full = block.high("o__valid", 0), _not(block.high("i__ready", 0))  # i.ready is the register `room`
     # The queue after the edge: what stays of (head, skid), then what came.
     first = f"(ite (and {waits} (not {gives})) {head} (ite {full} {skid} {brought}))"
     second = f"(ite (and {full} (not {gives})) {skid} {brought})"
     count = f"(bvsub (bvadd {_bit(waits)} {_bit(full)} {_bit(takes)}) {_bit(gives)})"
     after = f"(bvadd {_bit(block.high('o__valid', 1))} {_bit(_not(block.high('i__ready', 1)))})"
     contents = _all(
-        f"(= {after} {count})", f"(=> {block.high('o__valid', 1)} (= {block.port('o__payload', 1)} {first}))",
+        f"(= {after} {count})",
+        f"(=> {block.high('o__valid', 1)} (= {block.port('o__payload', 1)} {first}))",
         f"(=> (not {block.high('i__ready', 1)}) (= {block.port('skid', 1)} {second}))",
     )
     yield "an edge takes the head and appends what came", Proof(block, contents, [running, allowed(0)], 1)
@@ -87,7 +92,8 @@ def guard_claims(kind: type[LengthGuard] = LengthGuard, beats: int = 5) -> Claim
         return _all(
             f"(bvult {block.port('fsm_state', state)} {constant(3, 2)})",
             f"(bvule {block.port('place', state)} {constant(beats - 1, bits)})",
-            f"(=> {is_in(FILL, state)} (not {at(0, state)}))", f"(=> {is_in(SWALLOW, state)} {at(0, state)})",
+            f"(=> {is_in(FILL, state)} (not {at(0, state)}))",
+            f"(=> {is_in(SWALLOW, state)} {at(0, state)})",
         )
 
     given = [running, allowed(0)]
@@ -95,16 +101,23 @@ def guard_claims(kind: type[LengthGuard] = LengthGuard, beats: int = 5) -> Claim
     now, then = block.port("place", 0), block.port("place", 1)
     ends = _all(_moves(block, "o"), at(beats - 1, 0))
     follows = f"(ite {at(beats - 1, 0)} {constant(0, bits)} (bvadd {now} {constant(1, bits)}))"
-    yield "beats are counted", Proof(block, f"(= {then} (ite {_moves(block, 'o')} {follows} {now}))", given, 1)
+    yield (
+        "beats are counted",
+        Proof(block, f"(= {then} (ite {_moves(block, 'o')} {follows} {now}))", given, 1),
+    )
     verdict, told = _moves(block, "verdict"), is_in(FILL, 0)
     once = _all(
-        f"(=> {verdict} (not {told}))", f"(=> {ends} (or {told} {verdict}))",
+        f"(=> {verdict} (not {told}))",
+        f"(=> {ends} (or {told} {verdict}))",
         f"(= {is_in(FILL, 1)} (and (or {told} {verdict}) (not {ends})))",
     )
     yield "one verdict an image", Proof(block, once, given, 1)
     taken, last = _moves(block, "i"), block.high("last", 0)
     begins = _either(is_in(FILL, 1), _all(is_in(PASS, 1), at(0, 1)))
-    yield "an image begins after last and only then", Proof(block, f"(=> {taken} (= {last} {begins}))", given, 1)
+    yield (
+        "an image begins after last and only then",
+        Proof(block, f"(=> {taken} (= {last} {begins}))", given, 1),
+    )
     right = _all(last, at(beats - 1, 0), block.high("whole", 0), _not(block.high("spoilt", 0)))
     good = f"(= {block.port('verdict__payload', 0)} #b0)"
     yield "good is the image of the right length", Proof(block, f"(=> {verdict} (= {good} {right}))", given)
@@ -123,16 +136,23 @@ def filter_claims(kind: type[ResultFilter] = ResultFilter, beats: int = 5, early
         inside = _not(f"(= {block.port('place', state)} {constant(0, bits)})")
         return _all(
             f"(bvule {block.port('place', state)} {constant(beats - 1, bits)})",
-            f"(=> {block.high('begun', state)} {inside})", f"(=> {inside} (or {block.high('begun', state)} {bad(state)}))",
+            f"(=> {block.high('begun', state)} {inside})",
+            f"(=> {inside} (or {block.high('begun', state)} {bad(state)}))",
         )
 
     waits = _all(block.high("verdict__valid", 0), _not(block.high("verdict__ready", 0)))
-    stays = _all(block.high("verdict__valid", 1), f"(= {block.port('verdict__payload', 0)} {block.port('verdict__payload', 1)})")
+    stays = _all(
+        block.high("verdict__valid", 1),
+        f"(= {block.port('verdict__payload', 0)} {block.port('verdict__payload', 1)})",
+    )
     given = [running, allowed(0), f"(=> {waits} {stays})"]
     taken, out, last = _moves(block, "i"), _moves(block, "o"), block.high("last", 0)
     yield "whole or not at all", Proof(block, allowed(1), given, 1)
     dropped = _all(bad(0), _not(block.high("begun", 0)))
-    yield "a beat that is taken leaves unless its image is dropped", Proof(block, f"(=> {taken} (= {out} (not {dropped})))", given, 1)
+    yield (
+        "a beat that is taken leaves unless its image is dropped",
+        Proof(block, f"(=> {taken} (= {out} (not {dropped})))", given, 1),
+    )
     yield "no beat comes from nowhere", Proof(block, f"(=> {out} {taken})", given, 1)
     known = block.high("verdict__valid", 0)
     marked = f"(=> {out} (= {block.high('invalid', 0)} {bad(0)}))"
@@ -146,7 +166,10 @@ def edge_proofs() -> Iterator[Named]:
     found = [("register slice", slice_claims())]
     for beats in (1, 2, 5):
         found.append((f"guard of {beats} beats", guard_claims(beats=beats)))
-        found += [(f"filter of {beats} beats{', early' * early}", filter_claims(beats=beats, early=early)) for early in (False, True)]
+        found += [
+            (f"filter of {beats} beats{', early' * early}", filter_claims(beats=beats, early=early))
+            for early in (False, True)
+        ]
     for name, claims in found:
         for claim, proof in claims:
             yield Named(f"{name}: {claim}", partial(_given, proof))

@@ -1,4 +1,4 @@
-"""Images of the wrong length, under random stalls: what a generated top level makes of them, in Amaranth's own simulator."""
+"""Images of the wrong length, under random stalls, through a top level in Amaranth's own simulator."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ Beat = tuple[list[int], int, int]
 class Outcome:
     """What came out, and the flags at the end.
 
-    ``valid``: int64 (n, K), images without a mark; ``marked``: how many ended with ``m_axis_tuser``; ``rest``: beats of an
-    image that has not ended. ``beats``: (values of the lanes,
-    tlast, tuser) of each beat, in one list from each reset to the next (``valid`` and ``marked`` are those of the last list).
+    ``valid``: int64 (n, K), images without a mark; ``marked``: how many ended with ``m_axis_tuser``;
+    ``rest``: beats of an image that has not ended. ``beats``: (values of the lanes, tlast, tuser) of each
+    beat, in one list from each reset to the next (``valid`` and ``marked`` are those of the last list).
     """
 
     valid: np.ndarray
@@ -40,11 +40,14 @@ def beats_of_images(top: Top, images: np.ndarray) -> list[list[int]]:
     return [[sum(value << (k * bits) for k, value in enumerate(row)) for row in image] for image in rows]
 
 
-def packets(images: Sequence[Sequence[int]], wrong: Sequence[str], rng: random.Random) -> list[tuple[list[tuple[int, int]], bool]]:
+def packets(
+    images: Sequence[Sequence[int]], wrong: Sequence[str], rng: random.Random
+) -> list[tuple[list[tuple[int, int]], bool]]:
     """The images as they are, with an image of each kind of ``wrong`` before the first and then between them.
 
-    Kinds: "short" (at least one beat missing), "long" (one to four too many), "split" (a whole image's beats with two ``tlast``),
-    "one" (a single beat). Each entry holds (word, tlast) by beat, and whether the image is right.
+    Kinds: "short" (at least one beat missing), "long" (one to four too many), "split" (a whole image's
+    beats with two ``tlast``), "one" (a single beat). Each entry holds (word, tlast) by beat, and whether
+    the image is right.
     """
     found: list[tuple[list[tuple[int, int]], bool]] = []
     beats = len(images[0])
@@ -69,12 +72,21 @@ def packets(images: Sequence[Sequence[int]], wrong: Sequence[str], rng: random.R
     return found
 
 
-def run_packets(top: Top, sent: list[tuple[list[tuple[int, int]], bool]], *, seed: int | None = None, limit: int = 20_000,
-                resets: Sequence[int] = (), kept: Callable[[int], int] | None = None) -> Outcome:
-    """Streams the packets through; with a seed both sides stall at random. AssertionError when it stands still for ``limit`` cycles.
+def run_packets(
+    top: Top,
+    sent: list[tuple[list[tuple[int, int]], bool]],
+    *,
+    seed: int | None = None,
+    limit: int = 20_000,
+    resets: Sequence[int] = (),
+    kept: Callable[[int], int] | None = None,
+) -> Outcome:
+    """Streams the packets through; with a seed both sides stall at random.
 
-    ``resets``: places among all beats before which reset is given for a cycle; before the packet that ends with one all results come out.
-    ``kept``: ``s_axis_tkeep`` by place among all beats.
+    AssertionError when it stands still for ``limit`` cycles.
+
+    ``resets``: places among all beats before which reset is given for a cycle; before the packet that ends
+    with one all results come out. ``kept``: ``s_axis_tkeep`` by place among all beats.
     """
     beats = [beat for packet, _ in sent for beat in packet]
     rngs = [random.Random(f"{seed} {side}") if seed is not None else None for side in range(2)]
@@ -95,7 +107,9 @@ def run_packets(top: Top, sent: list[tuple[list[tuple[int, int]], bool]], *, see
         for place, (word, last) in enumerate(beats):
             if place in resets:
                 ctx.set(domain.rst, 1)
-                ctx.set(top.s_axis_tvalid, place % 2)       # what is offered during reset is lost, whatever tready says
+                ctx.set(
+                    top.s_axis_tvalid, place % 2
+                )  # what is offered during reset is lost, whatever tready says
                 await ctx.tick()
                 ctx.set(domain.rst, 0)
                 ctx.set(top.s_axis_tvalid, 0)
@@ -123,8 +137,12 @@ def run_packets(top: Top, sent: list[tuple[list[tuple[int, int]], bool]], *, see
         while quiet < patience:
             ready = not stalls(1)
             ctx.set(top.m_axis_tready, ready)
-            *_, reset, valid, word, last, mark = await ctx.tick().sample(domain.rst, top.m_axis_tvalid, top.m_axis_tdata, top.m_axis_tlast, user)
-            assert held is None or reset or (valid and held == (word, last, mark)), "a beat that waits must stay as it is"
+            *_, reset, valid, word, last, mark = await ctx.tick().sample(
+                domain.rst, top.m_axis_tvalid, top.m_axis_tdata, top.m_axis_tlast, user
+            )
+            assert held is None or reset or (valid and held == (word, last, mark)), (
+                "a beat that waits must stay as it is"
+            )
             held = (word, last, mark) if valid and not ready and not reset else None
             quiet = 0 if valid or not finished[0] else quiet + 1
             if valid and ready and not reset:
@@ -158,10 +176,14 @@ def _images(top: Top, got: list[Beat]) -> tuple[np.ndarray, int, int]:
     for values, last, mark in got:
         image.append(values)
         if last:
-            assert len(image) == top.sink.beats, f"an image of {len(image)} beats comes out, {top.sink.beats} expected"
+            assert len(image) == top.sink.beats, (
+                f"an image of {len(image)} beats comes out, {top.sink.beats} expected"
+            )
             marked += mark
             if not mark:
-                whole.append(np.array(image, np.int64).reshape(height, width, channels).transpose(2, 0, 1).reshape(-1))
+                whole.append(
+                    np.array(image, np.int64).reshape(height, width, channels).transpose(2, 0, 1).reshape(-1)
+                )
             image = []
         else:
             assert not (mark and top.sink.early == 0), "an image that could be dropped is marked"

@@ -17,24 +17,33 @@ __all__ = ["ImageSink", "ImageSource", "ImageStart"]
 class ImageStart(wiring.Component):
     """Passes beats on and knows where images begin. Latency: 0. Throughput: one beat per cycle.
 
-    Members: i : In(stream), o : Out(stream); hold : In(1), no image may begin; enters : Out(1), one begins in this cycle.
+    Members: i : In(stream), o : Out(stream); hold : In(1), no image may begin; enters : Out(1), one begins
+    in this cycle.
     """
 
     latency = 0
 
     def __init__(self, payload, *, beats):
         self.beats = beats
-        super().__init__({
-            "i": In(stream.Signature(payload)), "o": Out(stream.Signature(payload)), "hold": In(1), "enters": Out(1),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(payload)),
+                "o": Out(stream.Signature(payload)),
+                "hold": In(1),
+                "enters": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
         place = Signal(range(max(2, self.beats)))
         may = Signal()
         m.d.comb += [
-            may.eq(~self.hold | (place != 0)), self.o.payload.eq(self.i.payload), self.o.valid.eq(self.i.valid & may),
-            self.i.ready.eq(self.o.ready & may), self.enters.eq(self.o.valid & self.o.ready & (place == 0)),
+            may.eq(~self.hold | (place != 0)),
+            self.o.payload.eq(self.i.payload),
+            self.o.valid.eq(self.i.valid & may),
+            self.i.ready.eq(self.o.ready & may),
+            self.enters.eq(self.o.valid & self.o.ready & (place == 0)),
         ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += place.eq(Mux(place == self.beats - 1, 0, place + 1))
@@ -80,22 +89,36 @@ class ImageSource(wiring.Component):
         self.buffer = FrameBuffer(shape, lanes=lanes, beats=beats) if options.frame_buffer else None
         self.latency = self.pins.latency + (self.buffer.latency if self.buffer else 0)
         members = self.pins.signature.members
-        ports = {name: members[name] for name in ("tdata", "tvalid", "tready", "tlast", "tkeep") if name in members}
-        super().__init__({
-            **ports, "o": members["o"], "hold": In(1), "enters": Out(1),
-            **({"verdict": Out(stream.Signature(1))} if self.judged else {}),
-            **({"error": Out(1), "error_count": Out(COUNT_BITS)} if self.checked else {}),
-        })
+        ports = {
+            name: members[name] for name in ("tdata", "tvalid", "tready", "tlast", "tkeep") if name in members
+        }
+        super().__init__(
+            {
+                **ports,
+                "o": members["o"],
+                "hold": In(1),
+                "enters": Out(1),
+                **({"verdict": Out(stream.Signature(1))} if self.judged else {}),
+                **({"error": Out(1), "error_count": Out(COUNT_BITS)} if self.checked else {}),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.pins = pins = self.pins
-        m.d.comb += [pins.tdata.eq(self.tdata), pins.tvalid.eq(self.tvalid), pins.tlast.eq(self.tlast), self.tready.eq(pins.tready)]
+        m.d.comb += [
+            pins.tdata.eq(self.tdata),
+            pins.tvalid.eq(self.tvalid),
+            pins.tlast.eq(self.tlast),
+            self.tready.eq(pins.tready),
+        ]
         if self.options.tkeep:
             m.d.comb += pins.tkeep.eq(self.tkeep)
         inner, bad = pins.o, None
         if self.judged:
-            m.submodules.guard = inside = LengthGuard(self.shape, lanes=self.lanes, beats=self.beats, filling=self.filling)
+            m.submodules.guard = inside = LengthGuard(
+                self.shape, lanes=self.lanes, beats=self.beats, filling=self.filling
+            )
             m.submodules.verdicts = verdicts = Fifo(1, self.verdicts)
             wiring.connect(m, inside.verdict, verdicts.i)
             wiring.connect(m, verdicts.o, wiring.flipped(self.verdict))
@@ -121,8 +144,8 @@ class ImageSource(wiring.Component):
 class ImageSink(wiring.Component):
     """The network's last layer to AXI4-Stream, without the results of bad images or with a mark on them.
 
-    Latency: 1 cycle; 2 where all results of an image can come before its last input beat (the last one waits for the verdict).
-    Throughput: one beat per cycle.
+    Latency: 1 cycle; 2 where all results of an image can come before its last input beat (the last one
+    waits for the verdict). Throughput: one beat per cycle.
 
     Parameters
     ----------
@@ -152,15 +175,20 @@ class ImageSink(wiring.Component):
         self.pins = AxiStreamOut(shape, lanes=lanes, tdata_bits=bits)
         self.latency = self.pins.latency + self.waits
         members = self.pins.signature.members
-        super().__init__({
-            **{name: members[name] for name in ("i", "tdata", "tvalid", "tready", "tlast", "tuser")}, "leaves": Out(1),
-            **({"verdict": In(stream.Signature(1))} if self.judged else {}),
-        })
+        super().__init__(
+            {
+                **{name: members[name] for name in ("i", "tdata", "tvalid", "tready", "tlast", "tuser")},
+                "leaves": Out(1),
+                **({"verdict": In(stream.Signature(1))} if self.judged else {}),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.pins = pins = self.pins
-        m.d.comb += [getattr(self, name).eq(getattr(pins, name)) for name in ("tdata", "tvalid", "tlast", "tuser")]
+        m.d.comb += [
+            getattr(self, name).eq(getattr(pins, name)) for name in ("tdata", "tvalid", "tlast", "tuser")
+        ]
         m.d.comb += pins.tready.eq(self.tready)
         layout, source = data.ArrayLayout(self.shape, self.lanes), wiring.flipped(self.i)
         if self.waits:
@@ -172,12 +200,18 @@ class ImageSink(wiring.Component):
             wiring.connect(m, source, results.i)
             wiring.connect(m, wiring.flipped(self.verdict), results.verdict)
             wiring.connect(m, results.o, pins.i)
-            m.d.comb += [pins.last.eq(results.last), pins.user.eq(results.invalid), self.leaves.eq(results.leaves)]
+            m.d.comb += [
+                pins.last.eq(results.last),
+                pins.user.eq(results.invalid),
+                self.leaves.eq(results.leaves),
+            ]
             return m
         place = Signal(range(max(2, self.beats)))
         wiring.connect(m, source, pins.i)
-        m.d.comb += [pins.last.eq(place == self.beats - 1), self.leaves.eq(pins.i.valid & pins.i.ready & pins.last)]
+        m.d.comb += [
+            pins.last.eq(place == self.beats - 1),
+            self.leaves.eq(pins.i.valid & pins.i.ready & pins.last),
+        ]
         with m.If(pins.i.valid & pins.i.ready):
             m.d.sync += place.eq(Mux(pins.last, 0, place + 1))
         return m
-

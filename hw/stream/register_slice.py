@@ -8,7 +8,7 @@ __all__ = ["RegisterSlice"]
 
 
 class RegisterSlice(wiring.Component):
-    """Two places, so that ``i.ready`` needs not wait for ``o.ready`` (a skid buffer): payload, valid and ready are registers.
+    """Two places (a skid buffer), so that payload, valid and ready are all registers.
 
     Latency: 1 cycle. Throughput: one beat per cycle.
 
@@ -30,7 +30,7 @@ class RegisterSlice(wiring.Component):
         m = Module()
         i, o = self.i, self.o
         skid = Signal(i.payload.shape())
-        room = Signal(init=1)     # the skid place is free
+        room = Signal(init=1)  # the skid place is free
         m.d.comb += i.ready.eq(room)
         with m.If(room):
             m.d.sync += skid.eq(i.payload)

@@ -1,4 +1,4 @@
-"""Short, long and split images, and resets at every beat, in RTL: dropped or marked, counted, and the next images right."""
+"""Short, long and split images, and resets at every beat, in RTL: dropped or marked, the next ones right."""
 
 import json
 import random
@@ -30,7 +30,10 @@ def residual():
 
 def two_layers():
     """A window and a dense layer, the smallest that needs the whole image."""
-    nodes = [Conv("conv", ("image",), RNG.integers(-9, 9, (2, 1, 2, 2)), engine="direct"), Dense("fc", ("conv",), RNG.integers(-9, 9, (3, 8)))]
+    nodes = [
+        Conv("conv", ("image",), RNG.integers(-9, 9, (2, 1, 2, 2)), engine="direct"),
+        Dense("fc", ("conv",), RNG.integers(-9, 9, (3, 8))),
+    ]
     return Network(nodes, (1, 3, 3))
 
 
@@ -40,17 +43,26 @@ def pixels():
 
 
 def convolution():
-    return Network([Conv("conv", ("image",), RNG.integers(-9, 9, (3, 2, 3, 3)), pad=(1, 1, 1, 1), engine="direct")], (2, 4, 4))
+    return Network(
+        [Conv("conv", ("image",), RNG.integers(-9, 9, (3, 2, 3, 3)), pad=(1, 1, 1, 1), engine="direct")],
+        (2, 4, 4),
+    )
 
 
 def corners():
     """Every third pixel: no result needs the last input beat."""
-    return Network([Conv("conv", ("image",), RNG.integers(-9, 9, (2, 1, 1, 1)), stride=(3, 3), engine="direct")], (1, 5, 5))
+    return Network(
+        [Conv("conv", ("image",), RNG.integers(-9, 9, (2, 1, 1, 1)), stride=(3, 3), engine="direct")],
+        (1, 5, 5),
+    )
 
 
 def vector():
     """One beat an image, a dozen images inside at a time."""
-    nodes = [Dense("a", ("image",), RNG.integers(-9, 9, (4, 3))), Dense("b", ("a",), RNG.integers(-9, 9, (2, 4)))]
+    nodes = [
+        Dense("a", ("image",), RNG.integers(-9, 9, (4, 3))),
+        Dense("b", ("a",), RNG.integers(-9, 9, (2, 4))),
+    ]
     return Network(nodes, (3, 1, 1))
 
 
@@ -89,7 +101,10 @@ def test_random_networks(seed):
 def test_results_that_need_not_wait_are_those_of_the_schedule():
     """An image without its last beat, where nothing is held back: so many results come, and no more."""
     early = []
-    for top in (*(made(net(), tlast="ignore") for net in (two_layers, pixels, convolution, corners)), *(random_top(k, tlast="ignore") for k in (0, 3))):
+    for top in (
+        *(made(net(), tlast="ignore") for net in (two_layers, pixels, convolution, corners)),
+        *(random_top(k, tlast="ignore") for k in (0, 3)),
+    ):
         (words,) = beats_of_images(top, images_for(top.design.net, 1))
         result = run_packets(top, [([(word, 0) for word in words[:-1]], False)])
         early.append(top.design.schedule.early)
@@ -114,7 +129,7 @@ def test_marked_where_results_have_begun_to_leave(net, seed):
     result = check(top, seed)
     assert result.marked > 0
     begun = 0
-    for _, last, mark in result.beats[0]:      # once marked, all that follows of the image is
+    for _, last, mark in result.beats[0]:  # once marked, all that follows of the image is
         assert mark >= begun
         begun = mark and not last
 
@@ -143,12 +158,19 @@ def test_without_tlast(net):
     np.testing.assert_array_equal(run_packets(top, sent, seed=4).valid, run(top.design.net, images))
 
 
-@pytest.mark.parametrize(("net", "options", "seed"), [
-    (two_layers, {}, None), (two_layers, {}, 5), (pixels, {}, 5), (corners, {}, 5), (two_layers, {"frame_buffer": True}, 5),
-    (pixels, {"tlast": "ignore"}, None),
-])
+@pytest.mark.parametrize(
+    ("net", "options", "seed"),
+    [
+        (two_layers, {}, None),
+        (two_layers, {}, 5),
+        (pixels, {}, 5),
+        (corners, {}, 5),
+        (two_layers, {"frame_buffer": True}, 5),
+        (pixels, {"tlast": "ignore"}, None),
+    ],
+)
 def test_a_reset_at_any_beat_recovers(net, options, seed):
-    """For each number of beats: so many beats of an image, a reset, then a whole image that has to be right."""
+    """For each number of beats: so many beats, a reset, then a whole image that has to be right."""
     top = made(net(), **options)
     images = images_for(top.design.net, 2)
     first, second = beats_of_images(top, images)
@@ -157,7 +179,7 @@ def test_a_reset_at_any_beat_recovers(net, options, seed):
     for some in range(1, len(first) + 1):
         begun = [(word, k == len(first) - 1) for k, word in enumerate(first[:some])]
         if some % 3 == 2:
-            begun[-1] = (begun[-1][0], 1)       # reset while the missing beats are filled in
+            begun[-1] = (begun[-1][0], 1)  # reset while the missing beats are filled in
         sent += [(begun, False), (whole, True)]
         resets.append(place + some)
         place += some + len(whole)
@@ -170,12 +192,17 @@ def test_a_reset_at_any_beat_recovers(net, options, seed):
 
 
 def test_a_beat_without_all_its_bytes_is_bad():
-    """tkeep of the lanes' bytes decides, that of the bytes that fill up the beat does not; outputs are padded with zeros and marked so."""
+    """tkeep of the lanes' bytes decides, that of the bytes that fill up the beat does not."""
     top = made(pixels(), tkeep=True, tdata_width=32)
     assert len(top.s_axis_tdata) == len(top.m_axis_tdata) == 32 and len(top.s_axis_tkeep) == 4
     images = images_for(top.design.net, 5)
-    sent = [([(word | 0xA5 << 24, k == 8) for k, word in enumerate(image)], True) for image in beats_of_images(top, images)]
-    result = run_packets(top, sent, seed=2, kept=lambda place: 0b0001 if place == 9 + 4 else 0b1011 if place % 2 else 0b1111)
+    sent = [
+        ([(word | 0xA5 << 24, k == 8) for k, word in enumerate(image)], True)
+        for image in beats_of_images(top, images)
+    ]
+    result = run_packets(
+        top, sent, seed=2, kept=lambda place: 0b0001 if place == 9 + 4 else 0b1011 if place % 2 else 0b1111
+    )
     np.testing.assert_array_equal(result.valid, run(top.design.net, images)[[0, 2, 3, 4]])
     assert (result.error_count, result.marked) == (1, 1)
     for values, _, _ in result.beats[0]:
@@ -196,7 +223,11 @@ def test_latency_of_the_frame_buffer_is_as_stated():
 
 def test_what_interface_json_says(tmp_path):
     dropped = generate(two_layers(), tmp_path / "a", folds={})["stream"]
-    assert dropped["early_beats"] == 0 and dropped["bad_images"].startswith("dropped:") and dropped["error"] == "error"
+    assert (
+        dropped["early_beats"] == 0
+        and dropped["bad_images"].startswith("dropped:")
+        and dropped["error"] == "error"
+    )
     marked = generate(pixels(), tmp_path / "b")["stream"]
     assert marked["early_beats"] == 8 and "m_axis_tuser" in marked["bad_images"]
     stored = generate(pixels(), tmp_path / "c", frame_buffer=True)["stream"]
@@ -205,23 +236,32 @@ def test_what_interface_json_says(tmp_path):
     assert "error" not in ignored and "ignored" in ignored["bad_images"]
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"tlast": "maybe"}, "tlast must be one of check, ignore, not 'maybe'"),
-    ({"tlast": "ignore", "frame_buffer": True}, "needs tlast 'check'"),
-    ({"tdata_width": 24}, "tdata_width must be auto, padded or one of 8, 16, 32"),
-    ({"tdata_width": "wide"}, "tdata_width must be auto"),
-    ({"tdata_width": 8}, "s_axis_tdata carries 16 bits a beat: tdata_width must be at least 16, not 8"),
-    ({"name": "3d"}, "Verilog identifier"),
-    ({"name": "net-0"}, "Verilog identifier"),
-    ({"name": "reg"}, "keyword"),
-    ({"name": "x" * 65}, "at most 64"),
-    ({"name": "fermatnet_harness"}, "must not begin with fermatnet_"),
-    ({"name": ""}, "Verilog identifier"),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tlast": "maybe"}, "tlast must be one of check, ignore, not 'maybe'"),
+        ({"tlast": "ignore", "frame_buffer": True}, "needs tlast 'check'"),
+        ({"tdata_width": 24}, "tdata_width must be auto, padded or one of 8, 16, 32"),
+        ({"tdata_width": "wide"}, "tdata_width must be auto"),
+        ({"tdata_width": 8}, "s_axis_tdata carries 16 bits a beat: tdata_width must be at least 16, not 8"),
+        ({"name": "3d"}, "Verilog identifier"),
+        ({"name": "net-0"}, "Verilog identifier"),
+        ({"name": "reg"}, "keyword"),
+        ({"name": "x" * 65}, "at most 64"),
+        ({"name": "fermatnet_harness"}, "must not begin with fermatnet_"),
+        ({"name": ""}, "Verilog identifier"),
+    ],
+)
 def test_refusals_before_anything_is_written(tmp_path, options, words):
     net = Network([Affine("scale", ("image",), np.array([3, 5]), np.array([0, -2]), 1, 0, 255)], (2, 3, 3))
     with pytest.raises(InputError, match=words) as caught:
-        generate(net, tmp_path / "out", folds={"scale": next(iter(plan(net).folds.values()))}, cycles=None, **options)
+        generate(
+            net,
+            tmp_path / "out",
+            folds={"scale": next(iter(plan(net).folds.values()))},
+            cycles=None,
+            **options,
+        )
     assert not list(tmp_path.iterdir()) and "\n" not in str(caught.value)
 
 
@@ -236,10 +276,30 @@ def test_the_command_line_has_the_options(tmp_path):
     from fermatnet.model.network import save
 
     save(pixels(), tmp_path / "net.onnx")
-    words = ["--out", tmp_path / "hw", "--name", "mine", "--frame-buffer", "--tdata-width", "32", "--tkeep", "--tlast", "check"]
+    words = [
+        "--out",
+        tmp_path / "hw",
+        "--name",
+        "mine",
+        "--frame-buffer",
+        "--tdata-width",
+        "32",
+        "--tkeep",
+        "--tlast",
+        "check",
+    ]
     done = CliRunner().invoke(command, [str(tmp_path / "net.onnx"), *map(str, words)])
     assert done.exit_code == 0, done.output
     interface = json.loads((tmp_path / "hw" / "interface.json").read_text())
-    assert interface["top"] == "mine" and interface["input"]["tdata_bits"] == interface["output"]["tdata_bits"] == 32
-    assert interface["stream"]["frame_buffer"] and interface["stream"]["tkeep"] and interface["stream"]["tdata_width"] == 32
-    assert all(path.name.startswith("mine") or path.name == "interface.json" for path in (tmp_path / "hw").iterdir())
+    assert (
+        interface["top"] == "mine"
+        and interface["input"]["tdata_bits"] == interface["output"]["tdata_bits"] == 32
+    )
+    assert (
+        interface["stream"]["frame_buffer"]
+        and interface["stream"]["tkeep"]
+        and interface["stream"]["tdata_width"] == 32
+    )
+    assert all(
+        path.name.startswith("mine") or path.name == "interface.json" for path in (tmp_path / "hw").iterdir()
+    )
