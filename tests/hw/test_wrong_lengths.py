@@ -11,7 +11,7 @@ from fermatnet.bench.random_check import random_folds
 from fermatnet.bench.random_networks import drawn
 from fermatnet.bench.shapes import pa_resnet
 from fermatnet.bench.wrong_lengths import beats_of_images, packets, run_packets
-from fermatnet.hw.network import build, generate
+from fermatnet.hw.network import generate
 from fermatnet.hw.plan import plan
 from fermatnet.hw.stream.options import StreamOptions
 from fermatnet.hw.top import Top
@@ -263,10 +263,6 @@ def test_refusals_before_anything_is_written(tmp_path, options, words):
             **options,
         )
     assert not list(tmp_path.iterdir()) and "\n" not in str(caught.value)
-
-
-def test_build_has_the_default_options():
-    assert build(two_layers()).source.checked
 
 
 def test_the_command_line_has_the_options(tmp_path):
