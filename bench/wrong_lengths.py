@@ -8,8 +8,8 @@ import numpy as np
 from amaranth.hdl import ClockDomain, Module
 from amaranth.sim import Simulator
 
-from fermatnet.bench.rtl import value_of
-from fermatnet.hw.top import Top
+from fermatnet.bench.samples.rtl import value_of
+from fermatnet.hw.compiler.top import Top
 
 __all__ = ["Outcome", "beats_of_images", "packets", "run_packets"]
 

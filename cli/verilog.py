@@ -9,37 +9,108 @@ from fermatnet.cli.console import line
 @click.argument("network")
 @click.option("--out", required=True, metavar="DIR", help="Folder to write; must not exist or be empty.")
 @click.option("--fps", type=float, metavar="F", help="Goal: images per second at --clock-mhz.")
-@click.option("--cycles", type=click.IntRange(min=1), metavar="C", help="Goal: at most this many cycles an image.")
-@click.option("--luts", type=click.IntRange(min=1), metavar="L", help="Goal: fastest design predicted to take at most L LUTs.")
-@click.option("--clock-mhz", default=100.0, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Clock the design is meant for.")
+@click.option(
+    "--cycles", type=click.IntRange(min=1), metavar="C", help="Goal: at most this many cycles an image."
+)
+@click.option(
+    "--luts",
+    type=click.IntRange(min=1),
+    metavar="L",
+    help="Goal: fastest design predicted to take at most L LUTs.",
+)
+@click.option(
+    "--clock-mhz",
+    default=100.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Clock the design is meant for.",
+)
 @click.option("--device", default="ecp5-85k", show_default=True, help="Device the design is meant for.")
-@click.option("--name", default="fermatnet", show_default=True, help="Top module; begins the name of every module and memory file.")
-@click.option("--tlast", type=click.Choice(["check", "ignore"]), default="check", show_default=True,
-              help="Drop or mark images whose s_axis_tlast is on the wrong beat, and count them; or only count beats.")
-@click.option("--frame-buffer", is_flag=True, help="Store each image whole before it enters; takes block RAM for two images.")
-@click.option("--tdata-width", default="auto", show_default=True, metavar="W",
-              help="Bits of tdata: auto, as many as the lanes take; padded, the next 8, 16, 32, ...; or that many on both sides.")
-@click.option("--tkeep", is_flag=True, help="Add s_axis_tkeep and m_axis_tkeep: a bit a byte, 0 for bytes that only fill up tdata.")
-@click.option("--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum.")
-@click.option("--resources", is_flag=True, help="Predict LUT, FF, BRAM and DSP of each layer (ecp5-85k, xc7); seconds for a large network.")
+@click.option(
+    "--name",
+    default="fermatnet",
+    show_default=True,
+    help="Top module; begins the name of every module and memory file.",
+)
+@click.option(
+    "--tlast",
+    type=click.Choice(["check", "ignore"]),
+    default="check",
+    show_default=True,
+    help="Drop or mark images whose s_axis_tlast is on the wrong beat, and count them; or only count beats.",
+)
+@click.option(
+    "--frame-buffer",
+    is_flag=True,
+    help="Store each image whole before it enters; takes block RAM for two images.",
+)
+@click.option(
+    "--tdata-width",
+    default="auto",
+    show_default=True,
+    metavar="W",
+    help="Bits of tdata: auto, as many as the lanes take; padded, the next 8, 16, 32, ...; or that many on "
+    "both sides.",
+)
+@click.option(
+    "--tkeep",
+    is_flag=True,
+    help="Add s_axis_tkeep and m_axis_tkeep: a bit a byte, 0 for bytes that only fill up tdata.",
+)
+@click.option(
+    "--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum."
+)
+@click.option(
+    "--resources",
+    is_flag=True,
+    help="Predict LUT, FF, BRAM and DSP of each layer (ecp5-85k, xc7); seconds for a large network.",
+)
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
 def command(
-    network: str, out: str, fps: float | None, cycles: int | None, luts: int | None, clock_mhz: float, device: str, reloadable: bool,
-    resources: bool, force: bool, name: str, tlast: str, frame_buffer: bool, tdata_width: str, tkeep: bool,
+    network: str,
+    out: str,
+    fps: float | None,
+    cycles: int | None,
+    luts: int | None,
+    clock_mhz: float,
+    device: str,
+    reloadable: bool,
+    resources: bool,
+    force: bool,
+    name: str,
+    tlast: str,
+    frame_buffer: bool,
+    tdata_width: str,
+    tkeep: bool,
 ) -> None:
-    """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC core.
+    """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC
+    core.
 
-    At the edge: AXI4-Stream s_axis_*, m_axis_*, one clock clk, one synchronous reset rst. Give at most one of --fps,
-    --cycles and --luts; without one the fastest design predicted to take half the device is made. The same file and options give byte-identical Verilog.
+    At the edge: AXI4-Stream s_axis_*, m_axis_*, one clock clk, one synchronous reset rst. Give at most one of
+    --fps, --cycles and --luts; without one the fastest design predicted to take half the device is made. The
+    same file and options give byte-identical Verilog.
     """
     if sum(goal is not None for goal in (fps, cycles, luts)) > 1:
         raise click.UsageError("give at most one of --fps, --cycles and --luts")
-    from fermatnet.hw.network import generate
+    from fermatnet.hw.compiler.generate import generate
     from fermatnet.model.network import load
 
     interface = generate(
-        load(network), out, fps=fps, cycles=cycles, luts=luts, clock_mhz=clock_mhz, device=device, reloadable=reloadable, force=force,
-        resources=resources, name=name, tlast=tlast, frame_buffer=frame_buffer, tdata_width=tdata_width, tkeep=tkeep,
+        load(network),
+        out,
+        fps=fps,
+        cycles=cycles,
+        luts=luts,
+        clock_mhz=clock_mhz,
+        device=device,
+        reloadable=reloadable,
+        force=force,
+        resources=resources,
+        name=name,
+        tlast=tlast,
+        frame_buffer=frame_buffer,
+        tdata_width=tdata_width,
+        tkeep=tkeep,
     )
     if resources:
         from fermatnet.cli.resource_table import show
@@ -47,4 +118,7 @@ def command(
         show(interface)
     period = interface["cycles_per_image"]
     rate = clock_mhz * 1e6 / period
-    line(f"{out}: {period} cycles an image, latency {interface['latency_cycles']} cycles; {rate:,.0f} images/s at {clock_mhz:g} MHz")
+    line(
+        f"{out}: {period} cycles an image, latency {interface['latency_cycles']} cycles; {rate:,.0f} "
+        f"images/s at {clock_mhz:g} MHz"
+    )

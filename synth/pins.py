@@ -1,4 +1,5 @@
-"""A frame of shift registers around a network with more ports than its chip has pins, so that it can be placed and timed."""
+"""A frame of shift registers around a network with more ports than its chip has pins, so that it can be
+placed and timed."""
 
 from collections.abc import Sequence
 
@@ -8,15 +9,21 @@ FRAME = "fermatnet_frame"
 
 
 def frame(top: str, input_bits: int, output_bits: int, more: Sequence[tuple[str, str, int]] = ()) -> str:
-    """Verilog of a module ``fermatnet_frame`` with six pins around the AXI4-Stream module ``top`` (as instance ``core``).
+    """Verilog of a module ``fermatnet_frame`` with six pins around the AXI4-Stream module ``top`` (as
+    instance ``core``).
 
-    The input data comes from a shift register, the output data goes into one; every port of the design still meets a
-    flip-flop, so its timing between registers is its own. The registers are counted as the frame's, not as a layer's.
-    ``more``: further ports as `fermatnet.hw.interface.edge_ports` lists them; inputs among them are all ones.
+    The input data comes from a shift register, the output data goes into one; every port of the design still
+    meets a flip-flop, so its timing between registers is its own. The registers are counted as the frame's,
+    not as a layer's.
+    ``more``: further ports as `fermatnet.hw.compiler.interface.edge_ports` lists them; inputs among them are
+    all ones.
     """
     outputs = [(name, bits) for way, name, bits in more if way == "output"]
     wires = "".join(f"    wire [{bits - 1}:0] {name};\n" for name, bits in outputs)
-    links = "".join(f",\n        .{name}({name})" if way == "output" else f",\n        .{name}({{{bits}{{1'b1}}}})" for way, name, bits in more)
+    links = "".join(
+        f",\n        .{name}({name})" if way == "output" else f",\n        .{name}({{{bits}{{1'b1}}}})"
+        for way, name, bits in more
+    )
     sampled = "".join(f", {name}" for name, _ in outputs)
     held = output_bits + 3 + sum(bits for _, bits in outputs)
     return f"""\

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fermatnet.bench.random_check import random_folds
-from fermatnet.bench.random_networks import drawn
-from fermatnet.bench.shapes import pa_resnet
+from fermatnet.bench.samples.check import random_folds
+from fermatnet.bench.samples.networks import drawn
+from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.bench.wrong_lengths import beats_of_images, packets, run_packets
-from fermatnet.hw.network import generate
-from fermatnet.hw.plan import plan
+from fermatnet.hw.compiler.generate import generate
+from fermatnet.hw.compiler.planner import plan
+from fermatnet.hw.compiler.top import Top
 from fermatnet.hw.stream.options import StreamOptions
-from fermatnet.hw.top import Top
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run
 from fermatnet.model.network.nodes import Affine, Conv, Dense
@@ -210,7 +210,7 @@ def test_a_beat_without_all_its_bytes_is_bad():
 
 
 def test_latency_of_the_frame_buffer_is_as_stated():
-    from fermatnet.bench.rtl import simulate_top
+    from fermatnet.bench.samples.rtl import simulate_top
 
     for net in (two_layers(), pixels(), vector(), corners()):
         for options in ({}, {"frame_buffer": True}):

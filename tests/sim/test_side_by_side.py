@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fermatnet.bench.wrong_lengths import packets
-from fermatnet.hw.network import generate
+from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.network import Network, run
 from fermatnet.model.network.nodes import Conv, Dense
 from fermatnet.sim import cache, tools, verilator

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fermatnet.hw.network import generate
+from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import Conv, Dense, Levels, Threshold
 from fermatnet.synth.wheels import yosys
