@@ -25,6 +25,7 @@ from rich.table import Table
 from fermatnet.bench import fermat_proofs, fermat_vectors
 from fermatnet.bench.result_log import ResultLog, digest
 from fermatnet.hw import verilog
+from fermatnet.hw.devices import device
 from fermatnet.hw.fermat.adder import Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
 from fermatnet.hw.fermat.multiplier import Multiplier
@@ -32,7 +33,6 @@ from fermatnet.hw.fermat.number import Number, register
 from fermatnet.hw.fermat.shift import Rotator
 from fermatnet.hw.fermat.transform import ParallelTransform
 from fermatnet.synth import count, tools
-from fermatnet.synth.devices import device
 from fermatnet.synth.mapping import NETLIST, map_design
 
 __all__ = ["Boxed", "PlainPair", "Straightforward", "dsp_rows", "ecp5_rows", "run", "xc7_rows"]

@@ -39,7 +39,13 @@ def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
 def share(title: str) -> Iterator[Callable[[float, str], None]]:
     """A progress bar on stderr for work that tells its share done, 0 to 1, and a few words."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
-    _say(title)
     with Progress(*columns, console=notes, disable=not notes.is_terminal) as progress:
-        task = progress.add_task(title, total=1.0)
-        yield lambda done, words: progress.update(task, completed=done, description=f"{title}: {words}" if words else title)
+        task, told = progress.add_task(title, total=1.0), [""]
+
+        def tell(done: float, words: str) -> None:
+            if words != told[0] and not notes.is_terminal and done < 1:
+                notes.print(f"{title}: {words} ...", markup=False, soft_wrap=True)
+            told[0] = words
+            progress.update(task, completed=done, description=f"{title}: {words}" if words else title)
+
+        yield tell

@@ -3,26 +3,25 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from fermatnet.hw.devices import Device
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.interface import read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.synth import asic, count, liberty, pins
-from fermatnet.synth.devices import Device
-from fermatnet.synth.devices import device as find_device
 from fermatnet.synth.mapping import Netlist, map_design
 from fermatnet.synth.place import Placed, place
+from fermatnet.synth.watch import Progress
 
 __all__ = ["block", "cells", "synthesise"]
-
-Progress = Callable[[str], None]
 
 
 def synthesise(
     directory: str | Path, device: str, *, liberty: str | Path | None = None, clock_mhz: float | None = None, place: bool = True,
-    progress: Progress | None = None,
+    progress: Progress | None = None, detail: Progress | None = None,
 ) -> dict[str, Any]:
     """Synthesises the generated network (or stand-alone block) in ``directory`` for ``device`` and returns the report.
 
@@ -31,7 +30,7 @@ def synthesise(
     directory : path
         What ``fermatnet verilog`` wrote; left untouched.
     device : str
-        A name of `fermatnet.synth.devices.DEVICES`.
+        A name of `fermatnet.hw.devices.DEVICES`.
     liberty : path or None
         Cell library, needed for ``asic`` and for nothing else.
     clock_mhz : float or None
@@ -40,6 +39,8 @@ def synthesise(
         Place and route where the device has an open tool for it.
     progress : callable or None
         Called with a few words when a step begins.
+    detail : callable or None
+        Called with a few words while a step lasts: the pass of yosys, the iteration of the router.
 
     Report: ``device``, ``luts``, ``ffs``, ``brams``, ``dsps`` (for asic ``gates``, ``area``, ``delay_ns``, ``power_mw`` and
     what they mean), ``capacity``, ``layers`` (the same by instance, the rest as ``(top)``), and after placement
@@ -59,7 +60,7 @@ def synthesise(
         if library is not None:
             report |= _asic(folder, interface, Path(str(liberty)), library, clock, progress)
         else:
-            report |= _fpga(folder, interface, target, clock, place, progress)
+            report |= _fpga(folder, interface, target, clock, place, progress, detail)
     report["cycles_per_image"], report["latency_cycles"] = interface.get("cycles_per_image"), interface.get("latency_cycles")
     if report.get("fmax_mhz") and report["cycles_per_image"]:
         report["images_per_second"] = round(report["fmax_mhz"] * 1e6 / interface["cycles_per_image"], 2)
@@ -121,7 +122,10 @@ def _gather(verilog: str | Path | Iterable[str | Path], scratch: Path) -> list[s
     return names
 
 
-def _fpga(folder: Path, interface: dict[str, Any], target: Device, clock: float, placing: bool, progress: Progress | None) -> dict[str, Any]:
+def _fpga(
+    folder: Path, interface: dict[str, Any], target: Device, clock: float, placing: bool, progress: Progress | None,
+    detail: Progress | None,
+) -> dict[str, Any]:
     say = progress or (lambda words: None)
     top, sources, prefix = interface["top"], list(interface["files"]["verilog"]), ""
     into, out = (interface.get(side, {}).get("tdata_bits", 0) for side in ("input", "output"))
@@ -129,7 +133,7 @@ def _fpga(folder: Path, interface: dict[str, Any], target: Device, clock: float,
         (folder / "frame.v").write_text(pins.frame(top, into, out))
         sources, prefix = [*sources, "frame.v"], "core."
     say(f"yosys: mapping {top} to {target.name} (the first call of a WebAssembly build takes a minute more)")
-    netlist = map_design(folder, sources, pins.FRAME if prefix else top, target, apart=top)
+    netlist = map_design(folder, sources, pins.FRAME if prefix else top, target, apart=top, detail=detail)
     report = _layers(netlist, target, prefix)
     report["versions"], report["seconds"] = {"yosys": netlist.version}, {"yosys": round(netlist.seconds, 2)}
     if target.luts:
@@ -139,7 +143,7 @@ def _fpga(folder: Path, interface: dict[str, Any], target: Device, clock: float,
                 raise InputError(f"the design needs {report[resource]} {resource}, {target.name} has {most}; fold it more (--cycles, --luts)")
     if placing and target.place:
         say(f"nextpnr: placing and routing {report['luts']} LUTs on {target.name}")
-        placed: Placed = place(netlist, target, clock)
+        placed: Placed = place(netlist, target, clock, progress=progress, detail=detail)
         path = {key: _plain(value, prefix) for key, value in placed.critical_path.items()}
         report |= {"fmax_mhz": placed.fmax_mhz, "critical_path": path, "utilisation": placed.utilisation, "context": placed.context,
                    "placement_seed": placed.seed}

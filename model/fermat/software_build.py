@@ -15,7 +15,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-
 from fermatnet.model import cachedir
 from fermatnet.model.fermat import software_codegen
 

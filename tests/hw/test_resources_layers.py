@@ -45,7 +45,7 @@ def test_in_the_interface(design, tmp_path):
     assert (tmp_path / "out" / "fermatnet.v").read_bytes() == (tmp_path / "plain" / "fermatnet.v").read_bytes()
 
 
-@pytest.mark.parametrize("options, say", [({"device": "ice40-hx8k"}, "predicted for xc7 and ecp5-85k"), ({"reloadable": True}, "two banks")])
+@pytest.mark.parametrize("options, say", [({"device": "ice40-hx8k"}, "predicted for the families xc7 and ecp5"), ({"reloadable": True}, "two banks")])
 def test_refused_before_anything_is_written(design, tmp_path, options, say):
     with pytest.raises(InputError, match=say):
         network.generate(design.net, tmp_path / "out", cycles=2500, resources=True, **options)
