@@ -12,6 +12,8 @@ from fermatnet.model.atomic import atomic_directory
 
 def _option(option: Any) -> click.Option:
     kind: Any = click.Choice(option.type) if isinstance(option.type, tuple) else option.type
+    if kind is int:
+        kind = click.IntRange(max=option.most)
     flag = f"--{option.name.replace('_', '-')}"
     if kind is bool:
         return click.Option([f"{flag}/--no-{option.name.replace('_', '-')}", option.name], default=option.default, show_default=True, help=option.help)

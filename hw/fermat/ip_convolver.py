@@ -59,18 +59,18 @@ def build_convolver(
 CONVOLVER = Block(
     "convolver", "exact integer convolution of a stream of images by Fermat number transforms", build_convolver,
     (
-        Option("inputs", int, 4, "input channels"), Option("outputs", int, 4, "output channels"), Option("kernel", int, 3, "kernel side"),
-        Option("height", int, 16, "image height"), Option("width", int, 16, "image width"), Option("stride", int, 1, "both directions"),
-        Option("pad", int, 1, "zeros on every side"), Option("group", int, 1, "channel groups"),
+        Option("inputs", int, 4, "input channels"), Option("outputs", int, 4, "output channels"), Option("kernel", int, 3, "kernel side", most=64),
+        Option("height", int, 16, "image height", most=4096), Option("width", int, 16, "image width", most=4096),
+        Option("stride", int, 1, "both directions", most=64), Option("pad", int, 1, "zeros on every side", most=64), Option("group", int, 1, "channel groups"),
         Option("weight_bits", int, 8, "2..16"), Option("input_bits", int, 8, "1..16"), Option("signed", bool, False, "inputs are signed"),
         Option("moduli", str, "", "widths b of the moduli 2^b+1, such as 4,8,16; empty: the cheapest that hold the outputs"),
         Option("length", int, 0, "points of the transforms, a power of two; 0: the cheapest"),
         Option("spectra", ("auto", "stored", "computed"), "auto", "weight spectra from a memory, or computed on the fly"),
-        Option("memory_bits", int, 0, "most bits that stored spectra may take; 0: no limit"),
+        Option("memory_bits", int, 0, "most bits that stored spectra may take; 0: no limit", most=1 << 40),
         Option("products", int, 1, "kernels multiplied at once"),
         Option("lanes_in", int, 1, "channels a beat in"), Option("lanes_out", int, 1, "channels a beat out"),
         Option("product_form", ("schoolbook", "karatsuba"), "schoolbook", "how wide products are split: 4 or 3 DSP blocks a halving"),
         Option("weights", str, "", ".npy file of integers (outputs, inputs/group, kernel, kernel); empty: examples"),
-        Option("seed", int, 0, "of the example weights"),
+        Option("seed", int, 0, "of the example weights", most=(1 << 32) - 1),
     ),
 )
