@@ -27,7 +27,7 @@ HOPELESS = 2.0
 
 
 def plan_within(
-    net: Network, luts: int, device: str, *, external: Collection[str] | str = "auto", progress: Callable[[str], None] | None = None,
+    net: Network, luts: float, device: str, *, external: Collection[str] | str = "auto", progress: Callable[[str], None] | None = None,
     known: dict[Any, Resources] | None = None,
 ) -> Design:
     """The design for ``luts`` tables on ``device``, whose cells must be of a predicted family.
@@ -43,7 +43,7 @@ def plan_within(
 @dataclass
 class _Search:
     net: Network
-    luts: int
+    luts: float
     device: str
     external: Collection[str] | str
     progress: Callable[[str], None]
@@ -58,7 +58,7 @@ class _Search:
         costs = [folding.total_cost(self.layers, self._folds(at), lut_cost) for at in range(len(self.periods))]
         last = len(costs) - 1
         if costs[last] > HOPELESS * self.luts:
-            raise InputError(f"{self.luts} LUTs cannot be met: the smallest network takes about {costs[last]:.0f}")
+            raise InputError(f"{self.luts:.0f} LUTs cannot be met: the smallest network takes about {costs[last]:.0f}")
         best, too_large, fits, ratio = None, -1, last + 1, 1.0
         for _ in range(PROBES):
             if fits - too_large <= 1:
@@ -77,7 +77,7 @@ class _Search:
     def _smallest(self, last: int) -> Design:
         design, predicted = self._predict(last)
         if predicted > self.luts:
-            raise InputError(f"{self.luts} LUTs cannot be met: the smallest design is predicted to take {round(predicted)}")
+            raise InputError(f"{self.luts:.0f} LUTs cannot be met: the smallest design is predicted to take {round(predicted)}")
         return design
 
     def _folds(self, at: int) -> folding.Folds:
