@@ -3,7 +3,7 @@
 
 Folds are chosen by `fermatnet.hw.resources.lut_cost`, a formula of microseconds that knows neither queues nor width conversions and can
 be a third off. So the formula only leads the search: a design is planned for a period, predicted layer by layer as
-`fermatnet.hw.resources_layers` does, and the period corrected until the nearest shorter one that was tried is too large. What comes out
+`fermatnet.hw.resources_layers` does, and the period corrected until the next shorter one is too large. What comes out
 always has a prediction within the budget.
 """
 
@@ -22,7 +22,7 @@ __all__ = ["PROBES", "plan_within"]
 
 PROBES = 8
 """Designs that are planned and predicted at most, the smallest one apart."""
-HOPELESS = 2.0
+HOPELESS = 3.0
 """How many times the budget the smallest network must cost by the formula to be refused without a prediction."""
 
 
@@ -60,12 +60,14 @@ class _Search:
         if costs[last] > HOPELESS * self.luts:
             raise InputError(f"{self.luts:.0f} LUTs cannot be met: the smallest network takes about {costs[last]:.0f}")
         best, too_large, fits, ratio = None, -1, last + 1, 1.0
-        for _ in range(PROBES):
+        for probe in range(PROBES):
             if fits - too_large <= 1:
                 break
             # the first period whose cost, corrected by what the formula was off last time, is within
             at = next((k for k in range(last + 1) if costs[k] * ratio <= self.luts), last)
             at = min(max(at, too_large + 1), fits - 1)
+            if probe >= PROBES // 2:  # where the formula leads nowhere
+                at = (too_large + fits) // 2
             design, predicted = self._predict(at)
             ratio = predicted / costs[at]
             if predicted <= self.luts:
