@@ -10,6 +10,7 @@ from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
 from fermatnet.cli.kinds import SEED, OutputDirectory, device_choice
 from fermatnet.cli.phases import phases
+from fermatnet.hw.devices import DEVICES
 from fermatnet.model.errors import InputError
 from fermatnet.report.progress import STEPS, check_folder
 
@@ -28,8 +29,9 @@ def command(out: str, **options: Any) -> int:
     Trains the network, exports it, generates Verilog, simulates all held-out images with and without stalls, synthesises it,
     and writes report.html and report.json. Exit status 1 when any engine gives another logit than the reference.
     """
-    if options["device"] == "asic":
-        raise InputError("the demo has no cell library for asic: name an FPGA, and see `fermatnet synth --liberty`")
+    if not DEVICES[options["device"]].place:
+        known = ", ".join(name for name, device in DEVICES.items() if device.place)
+        raise InputError(f"the demo places and routes, and there is no open tool for that on {options['device']}: take {known}")
     if options["resume"] and not (Path(out) / STEPS).is_file():
         raise InputError(f"{out} holds no demo to resume: leave --resume out to begin one")
     check_folder(Path(out), options["resume"], options["force"])

@@ -1,6 +1,7 @@
 """What a command says when it fails: one line and an exit status, whatever went wrong."""
 
 import errno
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -50,6 +51,8 @@ def _known(error: BaseException) -> str:
         return f"this needs the Python package {name!r}: pip install 'fermatnet[{_EXTRAS[name]}]'" if name in _EXTRAS else ""
     if isinstance(error, MemoryError) or _is_memory(error):
         return "there is not enough memory for this: take a smaller batch, image or network, or a machine with more"
+    if isinstance(error, RuntimeError) and os.strerror(errno.ENOSPC) in str(error):  # a tool's words, or a library's
+        return "no space left on device; make room or name another place (TMPDIR is where tools work)"
     if isinstance(error, RecursionError):
         return "the input is nested too deeply to be read"
     if isinstance(error, UnicodeError):

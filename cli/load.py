@@ -10,7 +10,8 @@ from fermatnet.model.outputs import apart
 
 @click.command(name="load")
 @click.argument("network", type=InputFile())
-@click.option("--verilog", "directory", required=True, type=InputDirectory(), metavar="DIR", help="The design: a folder of `fermatnet verilog --reloadable`.")
+@click.option("--verilog", "directory", required=True, type=InputDirectory("interface.json", "no generated design"),
+              metavar="DIR", help="The design: a folder of `fermatnet verilog --reloadable`.")
 @click.option("--out", required=True, type=OutputFile(), metavar="FILE.hex", help="The words for s_load in hexadecimal, one a line; tlast goes with the last.")
 def command(network: str, directory: str, out: str) -> None:
     """Make the burst that loads NETWORK's weights into the reloadable design in DIR.

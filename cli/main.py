@@ -95,9 +95,8 @@ def _run() -> int:
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
-    except SystemExit as error:
-        # click's answer to a reader of our output that went away, where there is nothing to say
-        return 0 if isinstance(error.__context__, BrokenPipeError) else 1
+    except (BrokenPipeError, SystemExit):
+        return 0  # the reader of our output went away, which click and rich answer by exiting: nothing to say
     except BaseException as error:
         if _is_debug():
             traceback.print_exc()

@@ -20,7 +20,8 @@ from fermatnet.model.outputs import apart
 @click.option("--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator", show_default=True)
 @click.option("--stalls", type=SEED, metavar="SEED", help="Random stalls on both sides, from this seed.")
 @click.option("--waves", type=OutputFile(".fst", ".vcd"), metavar="FILE", help="Write waveforms (FST).")
-@click.option("--verilog", "directory", type=InputDirectory(), metavar="DIR", help="Simulate this folder of `fermatnet verilog` instead of generating one.")
+@click.option("--verilog", "directory", type=InputDirectory("interface.json", "no generated design"), metavar="DIR",
+              help="Simulate this folder of `fermatnet verilog` instead of generating one.")
 @click.option("--load", "loads", is_flag=True, help="First load NETWORK's weights into the design in --verilog (made with --reloadable).")
 @click.option("--expect", type=InputFile(), metavar="Y.npy", help="Compare with these outputs instead of the reference's.")
 def command(network: str, source: str, target: str, simulator: str, stalls: int | None, waves: str | None, directory: str | None, loads: bool,

@@ -23,7 +23,7 @@ _KINDS = (
 def check_file(path: str | Path) -> Path:
     """Where a file written as ``path`` lands, links followed; `InputError` when nothing can be written there."""
     real = _real(path)
-    mode = _mode(path, real)
+    mode = _mode(path, Path(path))  # not of ``real``: /dev/stdout leads to a name that is none
     if mode is not None and not stat.S_ISREG(mode):
         raise InputError(f"{path} is {_kind(mode)}, not a file: name a regular file")
     parent = _mode(path, real.parent)
@@ -44,7 +44,7 @@ def check_directory(path: str | Path, *, force: bool = False) -> Path:
     cannot be made or replaced: the working folder and those around it, the home folder and mount points never are.
     """
     real = _real(path)
-    mode = _mode(path, real)
+    mode = _mode(path, Path(path))
     if mode is not None and not stat.S_ISDIR(mode):
         raise InputError(f"{path} is {_kind(mode)}, not a folder")
     if mode is not None:

@@ -78,7 +78,7 @@ VALUES: dict[tuple[str, ...], tuple[tuple[str, str, str], ...]] = {
     ("zoo", "digits"): (("--input", "3x224", "CxHxW"), ("--input", "0x8x8", "1 to"), ("--input", "3x-1x8", "1 to"),
                         ("--input", "axbxc", "CxHxW"), ("--input", "1x99999x99999", "1 to"), ("--classes", "0", "range"),
                         ("--classes", "-1", "range"), ("--draw", "a.txt", ".svg"), ("--draw", "nodir/a.svg", "does not exist")),
-    ("demo", "--out", "out"): (("--device", "nope", "ecp5-85k"), ("--device", "asic", "cell library"), ("--cycles", "0", "range"),
+    ("demo", "--out", "out"): (("--device", "nope", "ecp5-85k"), ("--device", "asic", "places and routes"), ("--device", "xc7", "places and routes"), ("--cycles", "0", "range"),
                                ("--seed", "-1", "range"), ("--seed", "nan", "integer")),
     ("ip", "adder", "--out", "out"): (("--b", "1", "2"), ("--b", "-5", "2"), ("--b", "99999999999", "range"), ("--latency", "9", "latency"),
                                       ("--form", "nope", "chain"), ("--b", "nan", "integer")),
