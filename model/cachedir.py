@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_directory"]
+__all__ = ["cache_directory", "writable"]
 
 _log = logging.getLogger("fermatnet")
 
@@ -21,11 +21,12 @@ def cache_directory(name: str, *, variable: str = "FERMATNET_CACHE", below: str 
     """
     chosen = os.environ.get(variable)
     usual = Path(chosen) if chosen else Path(platformdirs.user_cache_dir(name, appauthor=False)) / below
-    return _usable(usual, variable)
+    return writable(usual, variable)
 
 
 @functools.cache
-def _usable(usual: Path, variable: str) -> Path:
+def writable(usual: Path, variable: str) -> Path:
+    """``usual``, or a folder under the temporary one; ``variable`` is named as the way to choose another."""
     reason = _cannot(usual)
     if not reason:
         return usual
