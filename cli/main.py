@@ -1,4 +1,4 @@
-"""Entry point: loads a subcommand only when it is called, and turns every failure into one line and an exit status."""
+"""Entry point: loads a subcommand when it is called, turns every failure into a line and an exit status."""
 
 import importlib
 import importlib.metadata
@@ -58,7 +58,7 @@ def _version() -> str:
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(_version(), prog_name="fermatnet")
-@click.option("--debug", is_flag=True, envvar=DEBUG, help="Show the traceback of a failure (for reports of bugs).")
+@click.option("--debug", is_flag=True, envvar=DEBUG, help="Show tracebacks, for reports of bugs.")
 def cli(debug: bool) -> None:
     """Train a CNN in PyTorch, get Verilog that computes, bit for bit, what Python says it computes."""
 
@@ -83,7 +83,7 @@ def _catch_signals() -> None:
     global _interruptions
     _interruptions = 0
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a polite kill cleans up as Ctrl-C does
-        if signal.getsignal(number) is not signal.SIG_IGN:         # nohup and shells' background jobs ignore some
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and background jobs ignore some
             signal.signal(number, _stop)
 
 
@@ -106,7 +106,10 @@ def _run() -> int:
 
 
 def entry() -> None:
-    """The console script. Exit status: 0 well, 1 a check failed, 2 bad input, 70 a bug in fermatnet, 130 interrupted."""
+    """The console script.
+
+    Exit status: 0 well, 1 a check failed, 2 bad input, 70 a bug in fermatnet, 130 interrupted.
+    """
     prepare(_is_debug())
     _catch_signals()
     status = _run()

@@ -16,7 +16,7 @@ WORTH_A_LINE = 2.0
 
 
 class Phases:
-    """Called with a few words when a phase begins; `detail` tells more while it lasts (on a terminal only)."""
+    """Called with a few words when a phase begins; `detail` tells more while it lasts on a terminal."""
 
     def __init__(self, title: str, progress: Progress | None):
         self.title, self.progress = title, progress
@@ -56,12 +56,14 @@ class Phases:
             self.timer.cancel()
         seconds = time.monotonic() - self.begun
         if self.progress is not None and self.words and seconds >= WORTH_A_LINE:
-            self.progress.console.print(f"{self.title}: {self.words}: {seconds:.1f} s", markup=False, soft_wrap=True)
+            self.progress.console.print(
+                f"{self.title}: {self.words}: {seconds:.1f} s", markup=False, soft_wrap=True
+            )
 
 
 @contextmanager
 def phases(title: str) -> Iterator[Phases]:
-    """A spinner with the running phase and the time on a terminal; on a log, one line for each phase of over two seconds."""
+    """A spinner with the phase and the time on a terminal; on a log, one line a phase of over two seconds."""
     if not notes.is_terminal:
         found = Phases(title, None)
         try:

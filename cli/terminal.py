@@ -1,4 +1,4 @@
-"""The standard streams as a command needs them: any text can be printed, and a reader that goes away makes no noise."""
+"""The standard streams as a command needs them: any text prints, and a reader that goes away makes no noise."""
 
 import io
 import os
@@ -10,10 +10,11 @@ __all__ = ["close", "prepare"]
 
 
 def prepare(debug: bool) -> None:
-    """Replaces streams that are closed, prints what a terminal's encoding lacks as "?", and silences libraries' warnings."""
+    """Replaces closed streams, prints what an encoding lacks as "?", and silences libraries' warnings."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the caller
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115  (open as long as the process)
+            # open as long as the process
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -99,7 +99,9 @@ def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
         summary = train(net, data, out, resume=resume, **given)
     except KeyboardInterrupt:
         if (Path(out) / "config.json").is_file():
-            raise Interrupted("the same command with --resume goes on after the last finished epoch") from None
+            raise Interrupted(
+                "the same command with --resume goes on after the last finished epoch"
+            ) from None
         raise
     for phase_name, accuracy in summary["accuracy"].items():
         line(f"{phase_name:10} {100 * accuracy:.2f} % of {summary['test_images']} test images")
@@ -107,17 +109,26 @@ def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
 
 
 command = click.Command(
-    "train", callback=_train,
+    "train",
+    callback=_train,
     params=[
         click.Argument(["net"]),
         click.Option(["--data"], required=True, metavar="DATA", help=_DATA),
-        click.Option(["--out"], required=True, type=OutputDirectory(), metavar="RUN",
-                     help="Run folder: config, metrics, checkpoint, weights, curves."),
-        click.Option(["--resume"], is_flag=True, help="Go on after the last finished epoch of the run in RUN."),
+        click.Option(
+            ["--out"],
+            required=True,
+            type=OutputDirectory(),
+            metavar="RUN",
+            help="Run folder: config, metrics, checkpoint, weights, curves.",
+        ),
+        click.Option(
+            ["--resume"], is_flag=True, help="Go on after the last finished epoch of the run in RUN."
+        ),
         *(_flag(item.name, item.type, item.default) for item in fields(Options) if item.name not in _LISTS),
     ],
     help="""Train NET of the zoo, quantization-aware.
 
-    Its full-precision twin trains first in the same loop; the quantized network starts from its weights. Where an option is
-    not given, the defaults for the network and the data hold. Under torchrun the same command runs data-parallel.""",
+    Its full-precision twin trains first in the same loop; the quantized network starts from its weights.
+    Where an option is not given, the defaults for the network and the data hold. Under torchrun the same
+    command runs data-parallel.""",
 )

@@ -38,13 +38,24 @@ def _list(as_json: bool) -> None:
 
 @click.command(name="zoo")
 @click.argument("name", required=False)
-@click.option("--input", "shape", default="3x224x224", show_default=True, callback=_shape, help="Image, CxHxW.")
+@click.option(
+    "--input", "shape", default="3x224x224", show_default=True, callback=_shape, help="Image, CxHxW."
+)
 @click.option("--classes", default=1000, show_default=True, type=click.IntRange(1, 1_000_000))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--draw", type=OutputFile(".svg", ".png", ".pdf"), metavar="FILE",
-              help="Draw the architecture (SVG, PNG or PDF by the name).")
-def command(name: str | None, shape: tuple[int, int, int], classes: int, as_json: bool, draw: str | None) -> None:
-    """List the architectures, or show NAME with parameters, storage, operations and memory, counted on the real module."""
+@click.option(
+    "--draw",
+    type=OutputFile(".svg", ".png", ".pdf"),
+    metavar="FILE",
+    help="Draw the architecture (SVG, PNG or PDF by the name).",
+)
+def command(
+    name: str | None, shape: tuple[int, int, int], classes: int, as_json: bool, draw: str | None
+) -> None:
+    """List the architectures, or show NAME with parameters, storage, operations and memory.
+
+    All of it is counted on the real module.
+    """
     if name is None:
         if draw:
             raise click.UsageError("--draw needs the NAME of an architecture")

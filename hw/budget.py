@@ -1,10 +1,10 @@
 # amaranth: UnusedElaboratable=no
 """The fastest design whose *predicted* tables stay within a number of LUTs.
 
-Folds are chosen by `fermatnet.hw.resources.lut_cost`, a formula of microseconds that knows neither queues nor width conversions and can
-be a third off. So the formula only leads the search: a design is planned for a period, predicted layer by layer as
-`fermatnet.hw.resources_layers` does, and the period corrected until the next shorter one is too large. What comes out
-always has a prediction within the budget.
+Folds are chosen by `fermatnet.hw.resources.lut_cost`, a formula of microseconds that knows neither queues nor
+width conversions and can be a third off. So the formula only leads the search: a design is planned for a
+period, predicted layer by layer as `fermatnet.hw.resources_layers` does, and the period corrected until the
+next shorter one is too large. What comes out always has a prediction within the budget.
 """
 
 from collections.abc import Callable, Collection
@@ -23,20 +23,27 @@ __all__ = ["PROBES", "plan_within"]
 PROBES = 8
 """Designs that are planned and predicted at most, the smallest one apart."""
 HOPELESS = 3.0
-"""How many times the budget the smallest network must cost by the formula to be refused without a prediction."""
+"""By how much the formula must see the smallest network over the budget to refuse it unpredicted."""
 
 
 def plan_within(
-    net: Network, luts: float, device: str, *, external: Collection[str] | str = "auto", progress: Callable[[str], None] | None = None,
+    net: Network,
+    luts: float,
+    device: str,
+    *,
+    external: Collection[str] | str = "auto",
+    progress: Callable[[str], None] | None = None,
     known: dict[Any, Resources] | None = None,
 ) -> Design:
     """The design for ``luts`` tables on ``device``, whose cells must be of a predicted family.
 
-    Raises InputError, with what the smallest design would take, when none is within. ``progress`` is told each design tried;
-    ``known`` gets what layers were predicted to take, for `fermatnet.hw.resources_layers.by_layer`. Takes the
-    time of a few predictions: seconds.
+    Raises InputError, with what the smallest design would take, when none is within. ``progress`` is told
+    each design tried; ``known`` gets what layers were predicted to take, for
+    `fermatnet.hw.resources_layers.by_layer`. Takes the time of a few predictions: seconds.
     """
-    search = _Search(net, luts, device, external, progress or (lambda words: None), {} if known is None else known)
+    search = _Search(
+        net, luts, device, external, progress or (lambda words: None), {} if known is None else known
+    )
     return search.run()
 
 
@@ -55,10 +62,14 @@ class _Search:
         self.periods = folding.periods(self.layers, lut_cost, self.floor)
 
     def run(self) -> Design:
-        costs = [folding.total_cost(self.layers, self._folds(at), lut_cost) for at in range(len(self.periods))]
+        costs = [
+            folding.total_cost(self.layers, self._folds(at), lut_cost) for at in range(len(self.periods))
+        ]
         last = len(costs) - 1
         if costs[last] > HOPELESS * self.luts:
-            raise InputError(f"{self.luts:.0f} LUTs cannot be met: the smallest network takes about {costs[last]:.0f}")
+            raise InputError(
+                f"{self.luts:.0f} LUTs cannot be met: the smallest network takes about {costs[last]:.0f}"
+            )
         best, too_large, fits, ratio = None, -1, last + 1, 1.0
         for probe in range(PROBES):
             if fits - too_large <= 1:
@@ -79,7 +90,10 @@ class _Search:
     def _smallest(self, last: int) -> Design:
         design, predicted = self._predict(last)
         if predicted > self.luts:
-            raise InputError(f"{self.luts:.0f} LUTs cannot be met: the smallest design is predicted to take {round(predicted)}")
+            raise InputError(
+                f"{self.luts:.0f} LUTs cannot be met: "
+                f"the smallest design is predicted to take {round(predicted)}"
+            )
         return design
 
     def _folds(self, at: int) -> folding.Folds:

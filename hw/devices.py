@@ -1,7 +1,8 @@
-"""The chips and families that designs are made for: what they hold, where those figures come from, and what the tools call them.
+"""The chips and families that designs are made for: what they hold, where those figures come from, and what
+the tools call them.
 
-One table for all: `fermatnet.hw.plan` folds for a device, `fermatnet.hw.resources` predicts for its family, `fermatnet.synth` maps,
-places and routes for it.
+One table for all: `fermatnet.hw.plan` folds for a device, `fermatnet.hw.resources` predicts for its family,
+`fermatnet.synth` maps, places and routes for it.
 """
 
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ ZYNQ = "AMD DS190 (Zynq-7000 overview); block RAM of 36 kbit, DSP48E1"
 class Device:
     """A device: its yosys ``family`` (ecp5, ice40, xc7 or asic) and what it holds.
 
-    ``luts`` (of ``lut_inputs`` inputs), ``ffs``, ``brams`` (of ``bram_bits``), ``dsps``: capacity, more than any design takes where
-    there is no limit; ``pins``: inputs and outputs of ``package``; ``map``: yosys' own options; ``place``: nextpnr's, () where there
-    is no open place and route; ``speed``: the speed grade that Fmax means; ``source``: the document with these figures.
+    ``luts`` (of ``lut_inputs`` inputs), ``ffs``, ``brams`` (of ``bram_bits``), ``dsps``: capacity, more than
+    any design takes where there is no limit; ``pins``: inputs and outputs of ``package``; ``map``: yosys' own
+    options; ``place``: nextpnr's, () where there is no open place and route; ``speed``: the speed grade that
+    Fmax means; ``source``: the document with these figures.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Results that appear whole or not at all: written under a temporary name in the same folder, then renamed."""
+"""Results that appear whole or not at all: written under another name beside it, then renamed."""
 
 import os
 import shutil
@@ -23,10 +23,11 @@ def _umask() -> int:
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; renamed to it when the block ends well, removed when it does not (Ctrl-C included).
+    """A temporary path beside ``path``; renamed to it when the block ends well, removed when it does not
+    (Ctrl-C included).
 
-    Raises InputError, before the block, for a path that `fermatnet.model.outputs.check_file` refuses. Links are followed, a file that
-    is replaced keeps its permissions.
+    Raises InputError, before the block, for a path that `fermatnet.model.outputs.check_file` refuses. Links
+    are followed, a file that is replaced keeps its permissions.
     """
     real = check_file(path)
     mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o666 & ~_umask()
@@ -46,8 +47,9 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 def atomic_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     """A temporary folder beside ``path`` that takes its place when the block ends well.
 
-    Raises InputError, before the block, for a path that `fermatnet.model.outputs.check_directory` refuses: a file, say, or a folder
-    that is not empty and ``force`` is off. Links are followed; folders above ``path`` are made, and removed when the block fails.
+    Raises InputError, before the block, for a path that `fermatnet.model.outputs.check_directory` refuses: a
+    file, say, or a folder that is not empty and ``force`` is off. Links are followed; folders above ``path``
+    are made, and removed when the block fails.
     """
     real = check_directory(path, force=force)
     made = make_parents(real)

@@ -14,10 +14,12 @@ _log = logging.getLogger("fermatnet")
 
 
 def cache_directory(name: str, *, variable: str = "FERMATNET_CACHE", below: str = "") -> Path:
-    """A folder that can be written, made where missing: ``$variable``, or ``name``/``below`` where the platform keeps caches.
+    """A folder that can be written, made where missing: ``$variable``, or ``name``/``below`` where the
+    platform keeps caches.
 
-    Where neither can be (a read-only or missing home), a folder under the temporary one that belongs to this user alone; the log
-    says so once, because what is kept there is made again after the next start of the machine.
+    Where neither can be (a read-only or missing home), a folder under the temporary one that belongs to this
+    user alone; the log says so once, because what is kept there is made again after the next start of the
+    machine.
     """
     chosen = os.environ.get(variable)
     usual = Path(chosen) if chosen else Path(platformdirs.user_cache_dir(name, appauthor=False)) / below
@@ -33,7 +35,9 @@ def writable(usual: Path, variable: str) -> Path:
     spare = Path(tempfile.gettempdir()) / f"fermatnet-{os.getuid()}" / usual.name
     if _cannot(spare) or not _own(spare.parent):
         spare = Path(tempfile.mkdtemp(prefix="fermatnet-cache-"))
-    _log.warning("the cache %s cannot be written (%s): using %s; %s names another", usual, reason, spare, variable)
+    _log.warning(
+        "the cache %s cannot be written (%s): using %s; %s names another", usual, reason, spare, variable
+    )
     return spare
 
 

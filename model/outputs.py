@@ -1,7 +1,8 @@
-"""Where results may go: every path that is about to be written is judged here, before the work, and the answer is one line.
+"""Where results may go: every path that is about to be written is judged here, before the work, and the
+answer is one line.
 
-Links are followed, so that a result lands where the link points and the link stays. What exists and is not a regular file (a device, a
-pipe, a socket) is never replaced.
+Links are followed, so that a result lands where the link points and the link stays. What exists and is not a
+regular file (a device, a pipe, a socket) is never replaced.
 """
 
 import os
@@ -15,13 +16,16 @@ from fermatnet.model.errors import InputError
 __all__ = ["apart", "check_directory", "check_file", "make_parents", "remove_empty"]
 
 _KINDS = (
-    (stat.S_ISDIR, "a folder"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"), (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
 
 
 def check_file(path: str | Path) -> Path:
-    """Where a file written as ``path`` lands, links followed; `InputError` when nothing can be written there."""
+    """Where a file written as ``path`` lands, links followed; `InputError` when nothing can be."""
     real = _real(path)
     mode = _mode(path, Path(path))  # not of ``real``: /dev/stdout leads to a name that is none
     if mode is not None and not stat.S_ISREG(mode):
@@ -40,8 +44,9 @@ def check_file(path: str | Path) -> Path:
 def check_directory(path: str | Path, *, force: bool = False) -> Path:
     """Where a folder written as ``path`` lands, links followed.
 
-    Raises InputError when something else than a folder is there, when the folder is not empty and ``force`` is off, and when it
-    cannot be made or replaced: the working folder and those around it, the home folder and mount points never are.
+    Raises InputError when something else than a folder is there, when the folder is not empty and ``force``
+    is off, and when it cannot be made or replaced: the working folder and those around it, the home folder
+    and mount points never are.
     """
     real = _real(path)
     mode = _mode(path, Path(path))
@@ -59,7 +64,7 @@ def check_directory(path: str | Path, *, force: bool = False) -> Path:
 
 
 def apart(inputs: Iterable[str | Path | None], outputs: Iterable[str | Path | None]) -> None:
-    """InputError when an output is an input, lies around one, or is another output: writing one would destroy the other."""
+    """InputError when an output is an input, lies around one, or is another output."""
     sources = [(name, _real(name)) for name in inputs if name is not None]
     targets = [(name, _real(name)) for name in outputs if name is not None]
     for at, (name, real) in enumerate(targets):
@@ -99,7 +104,7 @@ def _real(path: str | Path) -> Path:
 
 
 def _mode(path: str | Path, real: Path) -> int | None:
-    """What stands there; InputError for a name that cannot be: too long, a loop of links, a file used as a folder."""
+    """What stands there; InputError for a name too long, a loop of links, a file used as a folder."""
     try:
         return os.stat(real).st_mode
     except FileNotFoundError:
@@ -137,7 +142,9 @@ def _need_writable(path: str | Path, folder: Path) -> None:
         handle, name = tempfile.mkstemp(prefix=".fermatnet-", dir=folder)
     except OSError as error:
         words = (error.strerror or "unknown").lower()
-        raise InputError(f"{path}: nothing can be written in {folder} ({words}); name another place") from None
+        raise InputError(
+            f"{path}: nothing can be written in {folder} ({words}); name another place"
+        ) from None
     os.close(handle)
     os.unlink(name)
 

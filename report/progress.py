@@ -17,7 +17,9 @@ STEPS = "steps.json"
 """File of the demo's folder with the seconds of each finished step."""
 
 EXPECTED = {"train": 60.0, "export": 2.0, "compute": 4.0, "verilog": 6.0, "sim": 35.0, "synth": 190.0}
-"""Seconds of each step on two quiet cores with warm caches; another machine is told from them by the steps that it has finished."""
+"""Seconds of each step on two quiet cores with warm caches; another machine is told from them by the steps
+that it has finished.
+"""
 
 SHARES = {"yosys": 0.0, "nextpnr: packing": 0.3, "nextpnr: placing": 0.35, "nextpnr: routing": 0.65}
 """How much of the synthesis lies before the part that begins with these words."""
@@ -53,7 +55,9 @@ class Steps:
         self.share, self.told = 0.0, time.monotonic()
         self._keep()
 
-    def run(self, name: str, words: str, work: Callable[[], Any], kept: Callable[[], Any] | None = None) -> Any:
+    def run(
+        self, name: str, words: str, work: Callable[[], Any], kept: Callable[[], Any] | None = None
+    ) -> Any:
         """The result of ``work``, or of ``kept`` when the step was finished before."""
         if name in self.seconds and kept is not None:
             self.say(f"{words}: kept from before")
@@ -72,9 +76,15 @@ class Steps:
         done = [step for step in order[: order.index(name)] if step in self.seconds]
         known = sum(EXPECTED[step] for step in done)
         speed = sum(self.seconds[step] for step in done) / known if known else 1.0
-        rest = EXPECTED[name] * (1 - self.share) + sum(EXPECTED[step] for step in order[order.index(name) + 1 :])
+        rest = EXPECTED[name] * (1 - self.share) + sum(
+            EXPECTED[step] for step in order[order.index(name) + 1 :]
+        )
         seconds = rest * speed
-        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {max(5, round(seconds / 5) * 5)} s left"
+        return (
+            f"about {seconds / 60:.0f} min left"
+            if seconds >= 90
+            else f"about {max(5, round(seconds / 5) * 5)} s left"
+        )
 
     def part(self, words: str) -> None:
         """A part of the synthesis begins."""

@@ -13,7 +13,10 @@ _PASS = re.compile(r"^[\d.]+ Executing ([A-Z_0-9]+) pass", re.MULTILINE)
 # nextpnr's own lines, in the order they come, and what they begin
 _STEPS = (
     (re.compile(r"Packing|Pack constants"), "packing"),
-    (re.compile(r"Creating initial analytic placement|Running main analytical placer|initial placement"), "placing"),
+    (
+        re.compile(r"Creating initial analytic placement|Running main analytical placer|initial placement"),
+        "placing",
+    ),
     (re.compile(r"^Info: Routing\.\.|Setting up routing queue|Routing globals|router2"), "routing"),
 )
 _ITERATION = re.compile(r"iter=(\d+).*?overused=(\d+)|at iteration #(\d+)")
@@ -51,7 +54,9 @@ def passes(log: Path, detail: Progress | None) -> Callable[[], None] | None:
 
 
 def routing(log: Path, progress: Progress | None, detail: Progress | None) -> Callable[[], None] | None:
-    """A function that tells ``progress`` when nextpnr packs, places and routes, and ``detail`` the iteration it is at."""
+    """A function that tells ``progress`` when nextpnr packs, places and routes, and ``detail`` the iteration
+    it is at.
+    """
     if progress is None and detail is None:
         return None
     tail, state = _Tail(log), {"step": "", "words": "starting"}

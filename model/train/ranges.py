@@ -1,8 +1,8 @@
 """What the options of a run may be: one table for the command line, which refuses at once, and for `Options`.
 
-``RANGES``: lowest and highest value, and whether the lowest itself is left out. ``CHOICES``: the words that an option takes.
-``SCHEMES``: for each quantization scheme the counts that its weights and activations take (0: full precision). All of it is known
-without torch; a test holds the schemes against the real ones.
+``RANGES``: lowest and highest value, and whether the lowest itself is left out. ``CHOICES``: the words that
+an option takes. ``SCHEMES``: for each quantization scheme the counts that its weights and activations take
+(0: full precision). All of it is known without torch; a test holds the schemes against the real ones.
 """
 
 import math
@@ -63,7 +63,8 @@ def _check_range(name: str, value: float, low: float, high: float, is_open: bool
 
 
 def check_device(name: str) -> None:
-    """InputError unless ``name`` reads like a device of torch; whether this machine has it, only torch knows."""
+    """InputError unless ``name`` reads like a device of torch; whether this machine has it, only torch knows.
+    """
     if not _DEVICE.fullmatch(name):
         raise InputError(f"device must be cpu, cuda, cuda:N, xpu or mps, not {name!r}")
 

@@ -14,7 +14,9 @@ __all__ = ["NAMES", "Name", "check"]
 
 @dataclass(frozen=True)
 class Name:
-    """One line of ``help``, the ``pattern`` of a family's names, and whether ``fermatnet train`` can train it."""
+    """One line of ``help``, the ``pattern`` of a family's names, and whether ``fermatnet train`` can train
+    it.
+    """
 
     help: str
     pattern: str | None = None
@@ -32,7 +34,8 @@ NAMES = {
         trainable=True,
     ),
     "aa-wideresnet28-10": Name(
-        "attention-augmented Wide-ResNet", r"aa-wideresnet(?P<depth>\d+)-(?P<widen>\d+)",
+        "attention-augmented Wide-ResNet",
+        r"aa-wideresnet(?P<depth>\d+)-(?P<widen>\d+)",
     ),
     "aw-aa-wideresnet-0": Name(
         "attention-augmented Wide-ResNet joined with AW-convolutions (0 to 3)",
@@ -40,7 +43,8 @@ NAMES = {
     ),
     "aw-cbam-mobilenet": Name("MobileNet with AW-convolutions and CBAM"),
     "aw-cbam-resnet50": Name(
-        "ResNet with AW-convolutions and CBAM", r"aw-cbam-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+        "ResNet with AW-convolutions and CBAM",
+        r"aw-cbam-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
     ),
     "aw-mobilenet": Name("MobileNet with AW-convolutions"),
     "aw-resnet50": Name("ResNet with AW-convolutions", r"aw-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
@@ -54,7 +58,8 @@ NAMES = {
         r"binary-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
     ),
     "binarydensenet51-32": Name(
-        "binary dense network (depth, growth)", r"binarydensenet(?P<depth>\d+)-(?P<growth>\d+)",
+        "binary dense network (depth, growth)",
+        r"binarydensenet(?P<depth>\d+)-(?P<growth>\d+)",
     ),
     "bireal-resnet18": Name(
         "Bi-Real ResNet: a shortcut around every binary convolution",
@@ -105,7 +110,8 @@ NAMES = {
     ),
     "reafplus-mobilenetv2": Name("MobileNetV2 with REAF+ on the projections"),
     "reafplus-resnext50": Name(
-        "ResNeXt with REAF+ on the last 1x1 of a block", r"reafplus-resnext(?P<depth>\d+)",
+        "ResNeXt with REAF+ on the last 1x1 of a block",
+        r"reafplus-resnext(?P<depth>\d+)",
     ),
     "resnet18": Name(
         "ResNet 18, 34, 50 of chapter 3; full precision unless `how` says otherwise",
@@ -117,7 +123,8 @@ NAMES = {
     "se-resnet50": Name("ResNet with squeeze-and-excitation", r"se-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
     "sfc": Name("fully connected 256-256-256 for MNIST (SFC)", trainable=True),
     "small-resnet": Name(
-        "pre-activation residual network 16-32-64 of 77k weights for 28x28 or 32x32 images", trainable=True,
+        "pre-activation residual network 16-32-64 of 77k weights for 28x28 or 32x32 images",
+        trainable=True,
     ),
     "tfc": Name("fully connected 64-64-64 for MNIST (TFC)", trainable=True),
     "ua-densenet51-53": Name(
@@ -133,12 +140,18 @@ NAMES = {
 
 
 def check(name: str, *, trained: bool = False) -> None:
-    """InputError that lists near names unless ``name`` is an architecture, and with ``trained`` one that can be trained."""
-    found = NAMES.get(name) or next((it for it in NAMES.values() if it.pattern and re.fullmatch(it.pattern, name)), None)
+    """InputError that lists near names unless ``name`` is an architecture, and with ``trained`` one that can
+    be trained.
+    """
+    found = NAMES.get(name) or next(
+        (it for it in NAMES.values() if it.pattern and re.fullmatch(it.pattern, name)), None
+    )
     if found is None:
         near = difflib.get_close_matches(name, NAMES, 3, 0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(NAMES)}"
         raise InputError(f"no architecture is called {name!r}; {hint}")
     if trained and not found.trainable:
         names = ", ".join(key for key, it in NAMES.items() if it.trainable)
-        raise InputError(f"{name} is not trained by this front end: its builder takes no quantization scheme; take {names}")
+        raise InputError(
+            f"{name} is not trained by this front end: its builder takes no quantization scheme; take {names}"
+        )

@@ -40,7 +40,8 @@ def folder(tmp_path_factory):
         (place / name / inside).write_text(text)
     (place / "hw").mkdir()
     (place / "hw" / "interface.json").write_text(
-        '{"format": 1, "name": "n", "top": "t", "files": {"verilog": ["t.v"], "memories": []}}')
+        '{"format": 1, "name": "n", "top": "t", "files": {"verilog": ["t.v"], "memories": []}}'
+    )
     (place / "hw" / "t.v").write_text("module t; endmodule\n")
     (place / "empty").mkdir()
     (place / "file").write_text("keep me")
@@ -63,6 +64,7 @@ def contents(place) -> dict[str, str]:
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Calls the console script in this process; (exit status, lines on stderr)."""
+
     def run(*words: str) -> tuple[int, list[str]]:
         monkeypatch.setattr(sys, "argv", ["fermatnet", *words])
         kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -73,6 +75,7 @@ def call(monkeypatch, capsys):
             for number, handler in kept.items():
                 signal.signal(number, handler)
         return ended.value.code, capsys.readouterr().err.splitlines()
+
     return run
 
 
@@ -92,14 +95,31 @@ def test_refused_in_one_line(words, say, folder, call, monkeypatch):
 
 
 # the same without this process' imports: one of each kind
-ALONE = [words for words, _ in COMMANDS if words[-2:] in (
-    ("--device", "nope"), ("--out", "full"), ("--lr", "nan"), ("zoo", "lenet9000"), ("--output", "net.onnx"), ("--engine", "nope"))]
+ALONE = [
+    words
+    for words, _ in COMMANDS
+    if words[-2:]
+    in (
+        ("--device", "nope"),
+        ("--out", "full"),
+        ("--lr", "nan"),
+        ("zoo", "lenet9000"),
+        ("--output", "net.onnx"),
+        ("--engine", "nope"),
+    )
+]
 
 
 @pytest.mark.parametrize("words", ALONE, ids=" ".join)
 def test_refused_at_once_by_a_fresh_process(words, folder):
     before, spent = contents(folder), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-P", "-m", "fermatnet.cli", *words], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "fermatnet.cli", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert done.returncode == 2 and done.stderr.count("\n") == 1 and not done.stdout
     assert used.ru_utime + used.ru_stime - spent.ru_utime - spent.ru_stime < LIMIT

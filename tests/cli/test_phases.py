@@ -1,4 +1,5 @@
-"""Progress by phases: one line for a long one on a log, and what the tools' own logs say of how far they are."""
+"""Progress by phases: one line for a long one on a log, and what the tools' own logs say of how far they are.
+"""
 
 import io
 import time
@@ -13,7 +14,9 @@ from fermatnet.synth.watch import passes, routing
 
 def told(monkeypatch, terminal: bool) -> io.StringIO:
     out = io.StringIO()
-    monkeypatch.setattr(module, "notes", Console(file=out, force_terminal=terminal, width=100, highlight=False))
+    monkeypatch.setattr(
+        module, "notes", Console(file=out, force_terminal=terminal, width=100, highlight=False)
+    )
     monkeypatch.setattr(module, "WORTH_A_LINE", 0.2)
     return out
 
@@ -54,7 +57,9 @@ def test_yosys_and_nextpnr_say_where_they_are(tmp_path):
     look = passes(log, said.append)
     assert look is not None and passes(log, None) is None and routing(log, None, None) is None
     look()
-    log.write_text("3.1. Executing HIERARCHY pass (managing design hierarchy).\n3.12.4. Executing ABC9_OPS pass (helper).\n")
+    log.write_text(
+        "3.1. Executing HIERARCHY pass (managing design hierarchy).\n3.12.4. Executing ABC9_OPS pass (helper).\n"
+    )
     look()
     look()
     assert said == ["starting", "pass abc9_ops", "pass abc9_ops"]
@@ -64,8 +69,12 @@ def test_yosys_and_nextpnr_say_where_they_are(tmp_path):
     assert look is not None
     look()
     with log.open("a") as file:
-        for line in ("Info: Creating initial analytic placement for 12 cells", "Info:     at iteration #7, type ALL: wirelen solved = 9",
-                     "Info: Routing..", "Info:     iter=4 wires=812 overused=31 overuse=35 archfail=NA"):
+        for line in (
+            "Info: Creating initial analytic placement for 12 cells",
+            "Info:     at iteration #7, type ALL: wirelen solved = 9",
+            "Info: Routing..",
+            "Info:     iter=4 wires=812 overused=31 overuse=35 archfail=NA",
+        ):
             file.write(f"{line}\n")
             file.flush()
             look()

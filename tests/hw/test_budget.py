@@ -21,12 +21,19 @@ def net():
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_search_finds_the_fastest_of_all(net, monkeypatch, seed):
-    """Against every period, with a prediction that strays from the formula by up to a third, falling as that falls."""
+    """Against every period, with a prediction that strays from the formula by up to a third, falling as that
+    falls.
+    """
     layers = layers_for(net, "xc7")
     periods = folding.periods(layers, lut_cost, least_beats(net))
-    costs = [folding.total_cost(layers, folding.fold_for_cycles(layers, p, lut_cost, least_beats(net)), lut_cost) for p in periods]
+    costs = [
+        folding.total_cost(layers, folding.fold_for_cycles(layers, p, lut_cost, least_beats(net)), lut_cost)
+        for p in periods
+    ]
     rng = np.random.default_rng(seed)
-    strayed = np.minimum.accumulate(np.array(costs) * rng.uniform(0.67, 1.5, len(costs)) * rng.uniform(0.67, 1.5))
+    strayed = np.minimum.accumulate(
+        np.array(costs) * rng.uniform(0.67, 1.5, len(costs)) * rng.uniform(0.67, 1.5)
+    )
     tried = []
 
     def predict(search, at):

@@ -1,4 +1,6 @@
-"""Where results may go: links followed, everything else than files and folders left alone, one line for what cannot be."""
+"""Where results may go: links followed, everything else than files and folders left alone, one line for what
+cannot be.
+"""
 
 import os
 import socket

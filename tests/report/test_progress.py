@@ -20,7 +20,9 @@ def test_the_time_left_follows_the_machine(tmp_path, monkeypatch):
     steps.run("train", "training", work)
     assert said == [f"training (about {whole / 60:.0f} min left)"]
     steps.run("export", "exporting", lambda: None)
-    assert said[-1] == f"exporting (about {3 * (whole - EXPECTED['train']) / 60:.0f} min left)"  # three times as slow as the table
+    assert (
+        said[-1] == f"exporting (about {3 * (whole - EXPECTED['train']) / 60:.0f} min left)"
+    )  # three times as slow as the table
     steps.part("nextpnr: routing")
     left = float(said[-1].partition("about ")[2].split()[0])
     assert left < 3 * EXPECTED["synth"] / 60
@@ -30,7 +32,10 @@ def test_the_time_left_follows_the_machine(tmp_path, monkeypatch):
     assert said[-1] == "  nextpnr: routing: 31 s so far, iteration 4"
     again = Steps(tmp_path / "demo", True, False, said.append)
     assert again.seconds["train"] == 3 * EXPECTED["train"]
-    assert again.run("train", "training", lambda: 1, kept=lambda: 2) == 2 and said[-1] == "training: kept from before"
+    assert (
+        again.run("train", "training", lambda: 1, kept=lambda: 2) == 2
+        and said[-1] == "training: kept from before"
+    )
 
 
 def test_folders_of_others_are_left_alone(tmp_path):

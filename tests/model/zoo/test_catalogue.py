@@ -19,7 +19,11 @@ def test_the_table_is_what_the_modules_register():
 
 def test_families_and_near_names():
     check("ua-resnet21-50", trained=True)
-    for name, words in (("ua-resnet21", "did you mean .*ua-resnet37-41"), ("xyz123", "there are a-densenet"), ("", "there are")):
+    for name, words in (
+        ("ua-resnet21", "did you mean .*ua-resnet37-41"),
+        ("xyz123", "there are a-densenet"),
+        ("", "there are"),
+    ):
         with pytest.raises(InputError, match=words):
             check(name)
     with pytest.raises(InputError, match="mobilenetv2 is not trained by this front end"):
