@@ -13,6 +13,7 @@ from typing import Any
 
 from fermatnet.hw import folding, resources_layers
 from fermatnet.hw.design import Design
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.plan import layers_for, least_beats, plan
 from fermatnet.hw.resources import Resources, lut_cost
 from fermatnet.model.errors import InputError
@@ -22,6 +23,8 @@ __all__ = ["PROBES", "plan_within"]
 
 PROBES = 8
 """Designs that are planned and predicted at most, the smallest one apart."""
+FIRST_RATIO = {"ecp5": 1.4}
+"""Tables predicted for one of the formula, to begin with; the formula counts those of six inputs."""
 HOPELESS = 3.0
 """By how much the formula must see the smallest network over the budget to refuse it unpredicted."""
 
@@ -70,7 +73,8 @@ class _Search:
             raise InputError(
                 f"{self.luts:.0f} LUTs cannot be met: the smallest network takes about {costs[last]:.0f}"
             )
-        best, too_large, fits, ratio = None, -1, last + 1, 1.0
+        best, too_large, fits = None, -1, last + 1
+        ratio = FIRST_RATIO.get(find_device(self.device).family, 1.0)
         for probe in range(PROBES):
             if fits - too_large <= 1:
                 break
