@@ -140,7 +140,7 @@ def test_a_placement_that_cannot_be_routed_is_followed_by_another(monkeypatch, t
 
 
 def test_other_errors_of_nextpnr_are_not_tried_again(monkeypatch, tmp_path):
-    def run(*_):
+    def run(*_, **__):
         raise tools.ToolError("nextpnr-ecp5: Expecting string value but got integer 1.")
 
     monkeypatch.setattr(tools, "run", run)
