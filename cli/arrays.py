@@ -22,7 +22,9 @@ def load_array(path: str | Path) -> np.ndarray:
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a .npy file of numbers") from error
     except MemoryError as error:
-        raise InputError(f"{path}: its header asks for more memory than there is, the file has {path.stat().st_size} bytes") from error
+        raise InputError(
+            f"{path}: its header asks for more memory than there is, the file has {path.stat().st_size} bytes"
+        ) from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: an archive of several arrays; save one with numpy.save")
     return array
@@ -30,7 +32,8 @@ def load_array(path: str | Path) -> np.ndarray:
 
 @contextmanager
 def array_file(path: str | Path) -> Iterator[Callable[[np.ndarray], None]]:
-    """Yields a function that takes the array of a .npy file: enter it before the work, so that a bad path is told first.
+    """Yields a function that takes the array of a .npy file: enter it before the work, so that a bad path is
+    told first.
 
     The file appears whole when the block ends well, and not at all otherwise.
     """

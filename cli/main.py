@@ -35,6 +35,7 @@ _COMMANDS = {
     "bench": "Run a benchmark; prints a table, writes JSON.",
 }
 
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

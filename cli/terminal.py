@@ -1,4 +1,5 @@
-"""The standard streams as a command needs them: any text prints, and a reader that goes away makes no noise."""
+"""The standard streams as a command needs them: any text prints, and a reader that goes away makes no
+noise."""
 
 import io
 import os

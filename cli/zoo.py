@@ -66,12 +66,12 @@ def command(
     check(name)
     with phases("zoo") as phase:
         phase("loading torch")
-        from fermatnet.model.zoo.complexity import report
+        from fermatnet.model.zoo.analysis.complexity import report
 
         phase(f"building and measuring {name}")
         figures = report(name, shape, classes)
         if draw:
-            from fermatnet.model.zoo.drawing import draw_architecture
+            from fermatnet.model.zoo.analysis.drawing import draw_architecture
 
             phase("drawing")
             draw_architecture(name, draw, shape, classes)

@@ -3,7 +3,7 @@
 
 Folds are chosen by `fermatnet.hw.resources.lut_cost`, a formula of microseconds that knows neither queues nor
 width conversions and can be a third off. So the formula only leads the search: a design is planned for a
-period, predicted layer by layer as `fermatnet.hw.resources_layers` does, and the period corrected until the
+period, predicted layer by layer as `fermatnet.hw.resources.layers` does, and the period corrected until the
 next shorter one is too large. What comes out always has a prediction within the budget.
 """
 
@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from fermatnet.hw import folding, resources_layers
-from fermatnet.hw.design import Design
-from fermatnet.hw.devices import device as find_device
-from fermatnet.hw.plan import layers_for, least_beats, plan
+from fermatnet.hw.compiler import folding
+from fermatnet.hw.compiler.design import Design
+from fermatnet.hw.compiler.devices import device as find_device
+from fermatnet.hw.compiler.planner import layers_for, least_beats, plan
 from fermatnet.hw.resources import Resources, lut_cost
+from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 
@@ -42,7 +43,7 @@ def plan_within(
 
     Raises InputError, with what the smallest design would take, when none is within. ``progress`` is told
     each design tried; ``known`` gets what layers were predicted to take, for
-    `fermatnet.hw.resources_layers.by_layer`. Takes the time of a few predictions: seconds.
+    `fermatnet.hw.resources.layers.by_layer`. Takes the time of a few predictions: seconds.
     """
     search = _Search(
         net, luts, device, external, progress or (lambda words: None), {} if known is None else known

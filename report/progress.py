@@ -17,8 +17,8 @@ STEPS = "steps.json"
 """File of the demo's folder with the seconds of each finished step."""
 
 EXPECTED = {"train": 45.0, "export": 1.0, "compute": 3.0, "verilog": 10.0, "sim": 40.0, "synth": 300.0}
-"""Rough seconds of each step on two cores. Their proportions matter: the steps that are finished tell how fast
-the machine is.
+"""Rough seconds of each step on two cores. Their proportions matter: the steps that are finished tell how
+fast the machine is.
 """
 
 SHARES = {"yosys": 0.0, "nextpnr: packing": 0.27, "nextpnr: placing": 0.29, "nextpnr: routing": 0.75}

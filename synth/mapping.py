@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fermatnet.hw.devices import Device
+from fermatnet.hw.compiler.devices import Device
 from fermatnet.synth import tools
 from fermatnet.synth.watch import Progress, passes
 
@@ -31,21 +31,34 @@ class Netlist:
 
 
 def map_design(
-    directory: Path, verilog: Sequence[str], top: str, device: Device, *, flatten: bool = True, apart: str = "",
-    detail: Progress | None = None
+    directory: Path,
+    verilog: Sequence[str],
+    top: str,
+    device: Device,
+    *,
+    flatten: bool = True,
+    apart: str = "",
+    detail: Progress | None = None,
 ) -> Netlist:
-    """Maps the Verilog files (names relative to ``directory``, which holds their memory files too) to cells of ``device``.
+    """Maps the Verilog files (names relative to ``directory``, which holds their memory files too) to cells
+    of ``device``.
 
-    ``flatten``: dissolve the hierarchy, except modules that ask to be kept. ``apart``: keep every instance directly under
-    this module whole. Cells then belong to exactly one layer, where names of mapped logic in a flat netlist tell nothing;
-    layers meet at registered streams, so hardly anything could have been shared across them. ``detail``: told the pass that yosys is in.
+    ``flatten``: dissolve the hierarchy, except modules that ask to be kept. ``apart``: keep every instance
+    directly under this module whole. Cells then belong to exactly one layer, where names of mapped logic in a
+    flat netlist tell nothing;
+    layers meet at registered streams, so hardly anything could have been shared across them. ``detail``: told
+    the pass that yosys is in.
     """
     yosys = tools.find("yosys")
     kept = [] if flatten else ["-noflatten"]
     if device.family == "xc7":  # the other way round there
         kept = ["-flatten"] if flatten else []
     command = " ".join([COMMANDS[device.family], *device.map, *kept, "-top", top])
-    keep = [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"] if apart else []
+    keep = (
+        [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"]
+        if apart
+        else []
+    )
     script = [
         *LIBRARIES.get(device.family, []),
         f"read_verilog -defer {' '.join(verilog)}",  # -defer: a memory's default file name is not one to open
@@ -58,14 +71,23 @@ def map_design(
         "tee -q -o cells.json stat -json",
     ]
     (directory / "map.ys").write_text("\n".join(script) + "\n")
-    seconds = tools.run(yosys, ["-q", "-l", "yosys.log", "map.ys"], directory, "yosys.out", watch=passes(directory / "yosys.log", detail))
+    seconds = tools.run(
+        yosys,
+        ["-q", "-l", "yosys.log", "map.ys"],
+        directory,
+        "yosys.out",
+        watch=passes(directory / "yosys.log", detail),
+    )
     return _read(directory, top, yosys.version, seconds)
 
 
 def _read(directory: Path, top: str, version: str, seconds: float) -> Netlist:
     stat = json.loads((directory / "cells.json").read_text())
     modules = {name.removeprefix("\\"): body["num_cells_by_type"] for name, body in stat["modules"].items()}
-    modules = {name: {kind.removeprefix("\\"): many for kind, many in cells.items()} for name, cells in modules.items()}
+    modules = {
+        name: {kind.removeprefix("\\"): many for kind, many in cells.items()}
+        for name, cells in modules.items()
+    }
     design = json.loads((directory / NETLIST).read_text())["modules"][top]
     instances = {name: cell["type"] for name, cell in design["cells"].items() if cell["type"] in modules}
     port_bits = sum(len(port["bits"]) for port in design["ports"].values())

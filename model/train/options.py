@@ -11,11 +11,14 @@ __all__ = ["SHAPES", "Options", "defaults", "options"]
 
 @dataclass(frozen=True)
 class Options:
-    """One run: first the full-precision twin (``float_epochs``), then the quantized network from its weights (``epochs``).
+    """One run: first the full-precision twin (``float_epochs``), then the quantized network from its weights
+    (``epochs``).
 
-    distill: share of the loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged weights (0: off);
-    validation: share of the training data set aside for the curves; level_lr: learning rate of end-points, levels and steps
-    relative to ``lr``; warmup: share of the steps; pad, flip: augmentation; threads: 0 = torch's own choice.
+    distill: share of the loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged
+    weights (0: off);
+    validation: share of the training data set aside for the curves; level_lr: learning rate of end-points,
+    levels and steps relative to ``lr``; warmup: share of the steps; pad, flip: augmentation; threads: 0 =
+    torch's own choice.
     """
 
     scheme: str = "pa"
@@ -60,16 +63,32 @@ class Options:
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
 
 
 # what each option is in JSON, for `fermatnet.model.json_shape`
 SHAPES = {name: [float] if name == "milestones" else kind for name, kind in get_type_hints(Options).items()}
 
-_DIGITS = Options(epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5)
+_DIGITS = Options(
+    epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5
+)
 _DENSE = Options(epochs=40, float_epochs=20, batch=100, pad=2, validation=0.05)
-_CIFAR = Options(epochs=200, float_epochs=200, batch=128, optimizer="sgd", float_lr=0.1, lr=0.05, weight_decay=5e-4, schedule="step",
-                 pad=4, flip=True, validation=0.05, level_lr=0.01)  # the schedule of chapters 6 and 7
+_CIFAR = Options(
+    epochs=200,
+    float_epochs=200,
+    batch=128,
+    optimizer="sgd",
+    float_lr=0.1,
+    lr=0.05,
+    weight_decay=5e-4,
+    schedule="step",
+    pad=4,
+    flip=True,
+    validation=0.05,
+    level_lr=0.01,
+)  # the schedule of chapters 6 and 7
 
 
 def defaults(net: str, data: str) -> Options:
@@ -90,7 +109,11 @@ def options(net: str, data: str, given: dict[str, Any]) -> Options:
     for key in given:
         if key not in known:
             raise InputError(f"training has no option {key!r}; it has {', '.join(sorted(known))}")
-    chosen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if value is not None}
+    chosen: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in given.items()
+        if value is not None
+    }
     if "epochs" in chosen and "float_epochs" not in chosen:
         chosen["float_epochs"] = chosen["epochs"]
     return replace(defaults(net, data), **chosen)

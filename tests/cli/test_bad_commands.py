@@ -126,13 +126,26 @@ def test_refused_at_once_by_a_fresh_process(words, folder):
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize("words", [
-    ("train", "digits", "--data", "digits", "--out", "out", "--device", "nope"), ("zoo",), ("zoo", "lenet9000"),
-    ("train", "lenet9000", "--data", "digits", "--out", "out"), ("demo", "--out", "full"), ("export", "full", "--out", "n.onnx"),
-    ("bench", "accuracy", "--json", "nodir/y"),
-], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "digits", "--data", "digits", "--out", "out", "--device", "nope"),
+        ("zoo",),
+        ("zoo", "lenet9000"),
+        ("train", "lenet9000", "--data", "digits", "--out", "out"),
+        ("demo", "--out", "full"),
+        ("export", "full", "--out", "n.onnx"),
+        ("bench", "accuracy", "--json", "nodir/y"),
+    ],
+    ids=" ".join,
+)
 def test_torch_is_not_imported_to_say_no(words, folder):
     code = f"import sys; sys.argv = ['fermatnet', *{words!r}]\nfrom fermatnet.cli.main import entry\n"
     code += "try: entry()\nexcept SystemExit: pass\n"
     code += "sys.exit(3 if {'torch', 'sklearn', 'amaranth', 'onnx'} & set(sys.modules) else 4)"
-    assert subprocess.run([sys.executable, "-P", "-c", code], cwd=folder, capture_output=True, check=False).returncode == 4
+    assert (
+        subprocess.run(
+            [sys.executable, "-P", "-c", code], cwd=folder, capture_output=True, check=False
+        ).returncode
+        == 4
+    )

@@ -1,5 +1,5 @@
-"""Progress by phases: one line for a long one on a log, and what the tools' own logs say of how far they are.
-"""
+"""Progress by phases: one line for a long one on a log, and what the tools' own logs say of how far they
+are."""
 
 import io
 import time
@@ -58,7 +58,8 @@ def test_yosys_and_nextpnr_say_where_they_are(tmp_path):
     assert look is not None and passes(log, None) is None and routing(log, None, None) is None
     look()
     log.write_text(
-        "3.1. Executing HIERARCHY pass (managing design hierarchy).\n3.12.4. Executing ABC9_OPS pass (helper).\n"
+        "3.1. Executing HIERARCHY pass (managing design hierarchy).\n3.12.4. Executing ABC9_OPS pass "
+        "(helper).\n"
     )
     look()
     look()

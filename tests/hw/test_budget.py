@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from fermatnet.bench.shapes import pa_resnet
-from fermatnet.hw import budget, folding, resources_layers
+from fermatnet.bench.samples.shapes import pa_resnet
+from fermatnet.hw import budget
 from fermatnet.hw.budget import plan_within
-from fermatnet.hw.network import generate
-from fermatnet.hw.plan import layers_for, least_beats
+from fermatnet.hw.compiler import folding
+from fermatnet.hw.compiler.generate import generate
+from fermatnet.hw.compiler.planner import layers_for, least_beats
+from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.resources import lut_cost
 from fermatnet.model.errors import InputError
 

@@ -1,0 +1,1 @@
+"""Between torch, files of others and the network file."""
