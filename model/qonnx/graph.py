@@ -9,34 +9,87 @@ import onnx
 from onnx import numpy_helper
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.arguments import label, misfit
 from fermatnet.model.network.builder import Builder
-from fermatnet.model.network.nodes import Levels
+from fermatnet.model.network.nodes import Affine, Levels
 
-__all__ = ["Function", "Graph", "Value", "Weights", "attributes", "per_channel"]
+__all__ = ["WORD", "Function", "Graph", "Step", "Value", "Weights", "per_channel"]
 
 Function = Callable[[np.ndarray], np.ndarray]
+WORD = (1 << 31) - 1  # largest value of an Affine's clip range
+
+
+@dataclass(frozen=True)
+class Step:
+    """One function of a number a channel, monotone, that waits for the next quantizer.
+
+    Attributes
+    ----------
+    apply : float64 (n, C, k) to the same.
+    gain, offset : (1, C or 1, 1) where ``apply`` is ``gain * y + offset``, else None.
+    rises : (1, C or 1, 1) of +1 where it never falls, -1 where it never rises.
+    pool : (kernel, stride, pad) of a maximum pooling that waits likewise; ``apply`` is then the identity.
+    """
+
+    apply: Function
+    gain: np.ndarray | None = None
+    offset: np.ndarray | None = None
+    rises: np.ndarray | float = 1.0
+    pool: tuple[Any, Any, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of the network file: real = integer * scale (by channel), then ``chain``; ``levels``: it holds indices of these integers."""
+    """A tensor of the network file: real = integer * scale (by channel), then ``chain``.
+
+    Attributes
+    ----------
+    name : the layer of the network file that writes it.
+    scale : float64 (C,); negative where a channel was turned around.
+    shape : the tensor's shape in the source, without the batch: (C, H, W), or (features,).
+    levels : the tensor holds indices of these integers.
+    chain : what is still to be done to the reals.
+    """
 
     name: str
     scale: np.ndarray
+    shape: tuple[int, ...]
     levels: np.ndarray | None = None
-    chain: tuple[Function, ...] = ()
+    chain: tuple[Step, ...] = ()
+
+    def then(self, *steps: Step) -> "Value":
+        return replace(self, chain=(*self.chain, *steps))
+
+    @property
+    def affine(self) -> bool:
+        """Whether every step of the chain is ``gain * y + offset``."""
+        return all(step.gain is not None for step in self.chain)
+
+    def straight(self) -> tuple[np.ndarray, np.ndarray]:
+        """(gain, offset), both (C,), of an affine chain with the scale in it: real = gain * integer + offset."""
+        gain, offset = per_channel(self.scale), np.zeros((1, len(self.scale), 1))
+        for step in self.chain:
+            gain, offset = gain * step.gain, offset * step.gain + step.offset
+        return gain.ravel(), offset.ravel()
+
+    def real(self, n: np.ndarray) -> np.ndarray:
+        """Reals (1, C, k) of integers (C, k)."""
+        y = n.astype(np.float64)[None] * per_channel(self.scale)
+        for step in self.chain:
+            y = step.apply(y)
+        return y
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Quantized weights: real = integer * scale."""
+    """Quantized weights: real = integer * scale; the scale broadcasts to the integers."""
 
     integers: np.ndarray
     scale: np.ndarray
 
-
-def attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    return {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
+    @property
+    def real(self) -> np.ndarray:
+        return self.integers * self.scale
 
 
 def per_channel(value: np.ndarray) -> np.ndarray:
@@ -45,18 +98,28 @@ def per_channel(value: np.ndarray) -> np.ndarray:
 
 
 class Graph:
-    """``values``: by tensor name, a `Value` or `Weights`; ``bias_error``: what rounding the last bias cost, in real units."""
+    """What the import knows so far.
 
-    def __init__(self, graph: onnx.GraphProto, shape: tuple[int, int, int], value_range: tuple[int, int]):
+    Attributes
+    ----------
+    values : by tensor name, a `Value` or `Weights`.
+    constants : numbers by tensor name.
+    batch : the batch that the file fixes, or 1.
+    scale, offset : real pixel = scale * integer pixel + offset; ``judged``: the user has said so, no quantizer need agree.
+    strange : constants whose floats are of another width than the network's input.
+    notes : what the import did that a user should know, one line each.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], value_range: tuple[int, int]):
         self.build = Builder(shape, value_range)
-        self.constants: dict[str, np.ndarray] = {item.name: self.finite(item.name, item) for item in graph.initializer}
+        self.constants: dict[str, np.ndarray] = {}
         self.values: dict[str, Any] = {}
-        self.bias_error = 0.0
-        self.biases: dict[str, np.ndarray] = {}  # of dense layers, in case one of them turns out to be the last
-        inputs = [item.name for item in graph.input if item.name not in self.constants]
-        if len(inputs) != 1 or len(graph.output) != 1:
-            raise InputError(f"a network for the hardware has one input and one output, not {len(inputs)} and {len(graph.output)}")
-        self.values[inputs[0]] = Value("image", np.ones(shape[0]))
+        self.batch = 1
+        self.opsets: dict[str, int] = {}
+        self.notes: list[str] = []
+        self.strange: set[str] = set()
+        self.judged = False
+        self.scale, self.offset = 1.0, 0.0
 
     @staticmethod
     def finite(name: str, tensor: onnx.TensorProto) -> np.ndarray:
@@ -73,17 +136,28 @@ class Graph:
         """A layer's name for the node."""
         return (node.name or node.op_type).strip("/").replace("/", "_").replace(".", "_")
 
+    def given(self, node: onnx.NodeProto, place: int) -> bool:
+        """Whether an optional input is there: neither left out nor left empty."""
+        return len(node.input) > place and node.input[place] != ""
+
+    def known(self, node: onnx.NodeProto, place: int) -> bool:
+        """Whether an input is a constant, plain or quantized."""
+        return node.input[place] in self.constants or isinstance(self.values.get(node.input[place]), Weights)
+
     def constant(self, node: onnx.NodeProto, place: int, what: str) -> np.ndarray:
-        """An input that must be a constant; ``what`` it is, for the message."""
+        """An input that must be a constant (float64 where it is quantized); ``what`` it is, for the message."""
+        value = self.values.get(node.input[place])
+        if isinstance(value, Weights):
+            return value.real
         if node.input[place] not in self.constants:
-            raise InputError(f"QONNX node {node.name!r}: its {what} must be a constant")
+            raise InputError(f"{label(node)}: its {what} must be a constant")
         return self.constants[node.input[place]]
 
     def input(self, node: onnx.NodeProto, place: int = 0) -> Value:
         """An input that must be an activation."""
         value = self.values.get(node.input[place])
         if not isinstance(value, Value):
-            raise InputError(f"QONNX node {node.name!r}: its input {node.input[place]!r} is not an activation")
+            raise InputError(f"{label(node)}: its input {node.input[place]!r} is not an activation")
         return value
 
     def integers(self, x: Value) -> Value:
@@ -96,5 +170,68 @@ class Graph:
         """The second input, which must be quantized weights."""
         value = self.values.get(node.input[1])
         if not isinstance(value, Weights):
-            raise InputError(f"QONNX node {node.name!r}: its weights are not quantized")
+            raise InputError(f"{label(node)}: its weights are not quantized: put a Quant node before {node.input[1]!r}")
         return value
+
+    def column(self, node: onnx.NodeProto, x: Value, value: np.ndarray, what: str) -> np.ndarray:
+        """(1, C or 1, 1) of a constant that ONNX broadcasts against x: one number, or one a channel.
+
+        Raises InputError where the constant differs along another axis than the channels, or makes the tensor larger.
+        """
+        full = np.asarray(value, np.float64)
+        sizes = (self.batch, *x.shape)
+        if full.ndim > len(sizes):
+            raise InputError(f"{label(node)}: its {what} of shape {full.shape} has more axes than the tensor {sizes}: "
+                             "give one number a channel")
+        full = full.reshape((1,) * (len(sizes) - full.ndim) + full.shape)
+        for axis, (own, size) in enumerate(zip(full.shape, sizes, strict=True)):
+            if own not in (1, size):
+                raise InputError(f"{label(node)}: its {what} of shape {np.shape(value)} does not broadcast to the tensor {sizes}")
+            first = full.take([0], axis)
+            if (full == first).all():
+                full = first
+            elif axis != 1 or len(x.scale) != size:
+                raise InputError(f"{label(node)}: its {what} of shape {np.shape(value)} differs along axis {axis} of the tensor {sizes}: "
+                                 f"the hardware takes one number a channel, of shape (1, C{', 1' * (len(sizes) - 2)})")
+        return full.reshape(1, -1, 1)
+
+    def pooled(self, x: Value, upto: int) -> Value:
+        """x with the poolings among the first ``upto`` steps of its chain made layers, before the steps that they followed.
+
+        A maximum is carried through a function that rises; where it falls, the channel is turned around first.
+        """
+        x = self.integers(x) if x.chain else x
+        kept: list[Step] = []
+        for step in x.chain[:upto]:
+            if step.pool is None:
+                kept.append(step)
+                continue
+            rises = np.sign(per_channel(x.scale))
+            for earlier in kept:
+                rises = rises * earlier.rises
+            x = self.pool(self._turned(x, rises.ravel()), step.pool)
+        return replace(x, chain=(*kept, *x.chain[upto:]))
+
+    def _turned(self, x: Value, rises: np.ndarray) -> Value:
+        if not (rises < 0).any():
+            return x
+        factor = np.where(rises < 0, -1, 1).astype(np.int64)
+        made = self.build.append(Affine(f"{x.name}_turned", (x.name,), factor, np.zeros_like(factor), 0, -WORD, WORD))
+        return replace(x, name=made, scale=x.scale * factor)
+
+    def pool(self, x: Value, window: tuple[Any, Any, Any]) -> Value:
+        """x after a MaxPool layer."""
+        from fermatnet.model.network.nodes import MaxPool
+
+        return replace(x, name=self.build.append(MaxPool(f"{x.name}_pool", (x.name,), *window)))
+
+    def reshaped(self, node: onnx.NodeProto, x: Value, shape: tuple[int, ...]) -> Value:
+        """x under another shape of the same order of numbers: flattened, or with its axes of size 1 in or out."""
+        if int(np.prod(shape)) != int(np.prod(x.shape)):
+            raise misfit(node, f"{x.shape} cannot become {shape}")
+        same = shape == x.shape
+        flat = len(shape) == 1
+        points = len(shape) == 3 and shape[1:] == (1, 1) and x.shape in ((shape[0],), shape)
+        if not (same or flat or points):
+            raise InputError(f"{label(node)}: {node.op_type} of {x.shape} to {shape} is not supported, only flattening")
+        return replace(x, shape=shape)

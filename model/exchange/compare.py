@@ -1,0 +1,78 @@
+"""The net behind every import: the network against the file's own executor, integer for integer."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.source_file import Source
+from fermatnet.model.network import Network, run
+from fermatnet.model.network.summary import summary
+
+__all__ = ["compare", "images"]
+
+_WORK = 400_000_000  # multiply-accumulates that the comparison may take, about seconds
+_LEAST, _MOST = 6, 64  # images
+_NEAR = 1e-3  # how near a whole number the source's outputs must be, in the network's unit
+
+
+class _Output(Protocol):
+    scale: float
+    remainder: np.ndarray
+
+
+def images(shape: tuple[int, int, int], lo: int, hi: int, count: int, seed: int = 0) -> np.ndarray:
+    """uint8 (count, C, H, W): all smallest, all largest, both checkerboards, random extremes, a constant, then random ones."""
+    rng = np.random.default_rng(seed)
+    board = np.indices(shape).sum(axis=0) % 2 == 0
+    made = [np.full(shape, lo), np.full(shape, hi), np.where(board, lo, hi), np.where(board, hi, lo),
+            np.where(rng.integers(0, 2, shape) == 1, hi, lo), np.full(shape, (lo + hi + 1) // 2)]
+    while len(made) < count:
+        made.append(rng.integers(lo, hi + 1, shape))
+    return np.stack(made[:count]).astype(np.uint8)
+
+
+def _count(network: Network) -> int:
+    """Images to compare: by the network's cost, not by the clock, so that the same file is judged alike everywhere."""
+    work = max(summary(network)["macs"], 1)
+    return int(np.clip(_WORK // work, _LEAST, _MOST))
+
+
+def compare(network: Network, executor: Callable[[np.ndarray], np.ndarray], output: _Output, source: Source,
+            scale: float, offset: float) -> str:
+    """What was compared, in one line. Raises InputError where an output differs.
+
+    executor : from the file's input, float64 (batch, ...), to its reals. output : real = scale * (integer + remainder), so the
+    source's integer is known to the last bit. ``scale``, ``offset``: of the pixels.
+    """
+    pixels = images(network.input_shape, *network.input_range, _count(network))
+    ours = run(network, pixels)
+    theirs = _source_outputs(executor, source, pixels * float(scale) + offset)
+    if theirs.shape != ours.shape:
+        raise InputError(f"{source.path}: its own executor gives {theirs.shape[1]} outputs, the network {ours.shape[1]}")
+    exact = theirs / output.scale - _spread(output.remainder, ours.shape[1])
+    nearest = np.round(exact)
+    wrong = (nearest != ours) | ~(np.abs(exact - nearest) <= _NEAR)
+    if wrong.any():
+        place = tuple(int(k) for k in np.argwhere(wrong)[0])
+        raise InputError(f"{source.path}: the network differs from the file's own executor in {int(wrong.sum())} of {wrong.size} outputs, "
+                         f"first in output {place[1]} of image {place[0]}: {int(ours[place])} against {exact[place]:.6g}: not imported")
+    return f"compared {len(pixels)} images with the source: all {ours.size} outputs equal"
+
+
+def _spread(remainder: np.ndarray, outputs: int) -> np.ndarray:
+    """(outputs,) of one number a channel."""
+    return np.repeat(remainder, outputs // len(remainder))
+
+
+def _source_outputs(executor: Callable[[np.ndarray], np.ndarray], source: Source, x: np.ndarray) -> np.ndarray:
+    """(n, K) of the file's executor, in batches of the size that the file fixes, one by one where it fixes none."""
+    rank, batch = len(source.dims), max(source.dims[0], 1) if source.dims else 1
+    parts = []
+    for start in range(0, len(x), batch):
+        chunk = x[start : start + batch]
+        full = np.concatenate([chunk, np.repeat(chunk[-1:], batch - len(chunk), axis=0)])
+        result = executor(full.reshape(batch, -1) if rank == 2 else full)
+        parts.append(result.reshape(batch, -1)[: len(chunk)])
+    return np.concatenate(parts)
