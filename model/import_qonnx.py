@@ -29,7 +29,7 @@ from fermatnet.model.qonnx.outputs import Output, finished
 from fermatnet.model.qonnx.pixels import OtherPixels
 from fermatnet.model.qonnx.walk import result, walk
 
-__all__ = ["Imported", "import_qonnx", "imported"]
+__all__ = ["Imported", "Translation", "import_qonnx", "imported", "translated"]
 
 Shape = tuple[int, int, int]
 
@@ -70,9 +70,28 @@ def imported(path: str | Path, shape: Shape | None = None, value_range: tuple[in
         differs from the file.
     """
     source = read(path)
+    made = translated(source, shape, value_range, input_scale, input_offset)
+    compared = compare(made.network, Executor(source.model, made.tensor), made.output, source, made.scale, input_offset)
+    return Imported(made.network, (*made.notes, compared))
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A network that has not been compared yet: ``tensor`` of the source is what it gives, ``scale`` that of the pixels."""
+
+    network: Network
+    output: Output
+    tensor: str
+    scale: float
+    notes: tuple[str, ...]
+
+
+def translated(source: Source, shape: Shape | None = None, value_range: tuple[int, int] = (0, 255),
+               input_scale: float | None = None, input_offset: float = 0.0) -> Translation:
+    """The network of a model that was read; parameters and errors as `imported`."""
     strange = unlike_qonnx((node.domain, node.op_type) for node in source.model.graph.node)
     if strange:
-        raise InputError(f"{path}: {strange}")
+        raise InputError(f"{source.path}: {strange}")
     if (input_scale is not None and (not np.isfinite(input_scale) or input_scale == 0)) or not np.isfinite(input_offset):
         raise InputError(f"the input's scale and offset must be finite, the scale not 0, not {input_scale} and {input_offset}")
     given = input_scale is not None or input_offset != 0
@@ -85,8 +104,7 @@ def imported(path: str | Path, shape: Shape | None = None, value_range: tuple[in
         graph, last = _mapped(source, shape, value_range, scale, input_offset, True)
     output = finished(graph, result(graph, source.output))
     network = _network(source, graph, output, value_range)
-    compared = compare(network, Executor(source.model, last), output, source, scale, input_offset)
-    return Imported(network, (*notes, *graph.notes, compared))
+    return Translation(network, output, last, scale, (*notes, *graph.notes))
 
 
 def _mapped(source: Source, shape: Shape | None, value_range: tuple[int, int], scale: float, offset: float, judged: bool) -> tuple[Graph, str]:

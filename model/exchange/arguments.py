@@ -9,7 +9,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.operators import OPERATORS, QONNX, Only, Operator
 from fermatnet.model.exchange.source_file import canonical
 
-__all__ = ["attributes", "label", "misfit", "operator"]
+__all__ = ["attributes", "count_inputs", "label", "misfit", "operator"]
 
 
 def label(node: onnx.NodeProto) -> str:
@@ -81,6 +81,15 @@ def attributes(node: onnx.NodeProto, opsets: dict[str, int], entry: Operator | N
         if entry is not None:
             _accepted(node, entry, name, given)
     return given
+
+
+def count_inputs(node: onnx.NodeProto, opsets: dict[str, int]) -> None:
+    """Raises InputError unless a node has as many inputs as its operator in this version takes: some attributes became inputs."""
+    if canonical(node.domain):
+        return
+    schema = onnx.defs.get_schema(node.op_type, opsets[""], "")
+    if not schema.min_input <= len(node.input) <= schema.max_input:
+        raise misfit(node, f"in version {opsets['']} of ONNX it does not take {len(node.input)} inputs")
 
 
 def _accepted(node: onnx.NodeProto, entry: Operator, name: str, given: dict[str, Any]) -> None:

@@ -40,13 +40,14 @@ def _count(network: Network) -> int:
 
 
 def compare(network: Network, executor: Callable[[np.ndarray], np.ndarray], output: _Output, source: Source,
-            scale: float, offset: float) -> str:
+            scale: float, offset: float, count: int | None = None, seed: int = 0) -> str:
     """What was compared, in one line. Raises InputError where an output differs.
 
     executor : from the file's input, float64 (batch, ...), to its reals. output : real = scale * (integer + remainder), so the
-    source's integer is known to the last bit. ``scale``, ``offset``: of the pixels.
+    source's integer is known to the last bit. ``scale``, ``offset``: of the pixels. ``count``: of the images, by default as many
+    as take seconds.
     """
-    pixels = images(network.input_shape, *network.input_range, _count(network))
+    pixels = images(network.input_shape, *network.input_range, count or _count(network), seed)
     ours = run(network, pixels)
     theirs = _source_outputs(executor, source, pixels * float(scale) + offset)
     if theirs.shape != ours.shape:

@@ -1,4 +1,4 @@
-"""Operators for onnx's reference evaluator: QONNX's own, from their published definitions, and convolution as a matrix product.
+"""Operators for onnx's reference evaluator: QONNX's own, from their published definitions, and those in which it is wrong or slow.
 
 QONNX: Pappalardo et al., "QONNX: Representing Arbitrary-Precision Quantized Neural Networks" (2022), operators Quant,
 BipolarQuant and Trunc, and the rounding modes of their documentation.
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx.reference.op_run import OpRun
-from onnx.reference.ops.op_conv import Conv as SlowConv
 
+from fermatnet.model.exchange.executor_windows import AveragePool, Conv, MaxPool
 from fermatnet.model.exchange.source_file import CUSTOM_DOMAINS
 from fermatnet.model.exchange.ties import settled
 
@@ -63,38 +63,27 @@ class _BipolarQuant(OpRun):
         return (np.where(settled(np.asarray(x, np.float64)) >= 0, 1.0, -1.0) * scale,)
 
 
-class _Conv(OpRun):
-    """Convolution (cross-correlation) over windows as a matrix product; automatic padding as onnx's own."""
+class _Norm(OpRun):
+    """Batch normalisation with the stored statistics, which is what one output means (versions 7 and 9 of the standard, "test mode").
 
-    op_domain = ""
+    onnx.reference 1.23 takes the batch's own statistics for those versions.
+    """
 
-    def _run(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, auto_pad: Any = None, dilations: Any = None,
-             group: Any = None, kernel_shape: Any = None, pads: Any = None, strides: Any = None) -> tuple[np.ndarray, ...]:
-        if x.ndim != 4 or auto_pad not in (None, "NOTSET"):
-            return SlowConv._run(self, x, w, b, auto_pad, dilations, group, kernel_shape, pads, strides)
-        pads, group = pads or [0] * 4, group or 1
-        return (windowed_product(x, w, b, pads, strides or [1, 1], dilations or [1, 1], group),)
+    def _run(self, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, var: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
+        if _given(self.onnx_node, "training_mode", 0):
+            raise NotImplementedError("BatchNormalization in training mode")
+        epsilon = _given(self.onnx_node, "epsilon", np.float64(np.float32(1e-5)))
+        column = (-1, *(1,) * (x.ndim - 2))
+        gamma, beta, mean, var = (value.reshape(column) for value in (gamma, beta, mean, var))
+        return (gamma * (x - mean) / np.sqrt(var + epsilon) + beta,)
 
 
-def windowed_product(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, pads: Any, strides: Any, dilations: Any, group: int) -> np.ndarray:
-    """(n, C, H, W) and (O, C/group, kh, kw) to (n, O, OH, OW); pads = (top, left, bottom, right)."""
-    x = np.pad(x, ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])))
-    extent = [d * (k - 1) + 1 for d, k in zip(dilations, w.shape[2:], strict=True)]
-    view = np.lib.stride_tricks.sliding_window_view(x, extent, axis=(2, 3))
-    view = view[:, :, :: strides[0], :: strides[1], :: dilations[0], :: dilations[1]]
-    n, channels, rows, columns = view.shape[:4]
-    each = channels // group
-    parts = []
-    for k, weights in enumerate(np.split(w, group)):
-        taken = view[:, k * each : (k + 1) * each].transpose(0, 2, 3, 1, 4, 5).reshape(n * rows * columns, -1)
-        parts.append(taken @ weights.reshape(len(weights), -1).T)
-    y = np.concatenate(parts, axis=1).reshape(n, rows, columns, len(w)).transpose(0, 3, 1, 2)
-    return y if b is None else y + b.reshape(1, -1, 1, 1)
+_STANDARD = {"AveragePool": AveragePool, "BatchNormalization": _Norm, "Conv": Conv, "MaxPool": MaxPool}
 
 
 def operators() -> list[type[OpRun]]:
     """The classes to give to `onnx.reference.ReferenceEvaluator`, QONNX's under each of its domains."""
-    made: list[type[OpRun]] = [type("Conv", (_Conv,), {"op_domain": ""})]
+    made: list[type[OpRun]] = [type(name, (base,), {"op_domain": ""}) for name, base in _STANDARD.items()]
     for domain in CUSTOM_DOMAINS:
         for name, base in (("Quant", _Quant), ("IntQuant", _Quant), ("BipolarQuant", _BipolarQuant)):
             made.append(type(name, (base,), {"op_domain": domain}))

@@ -23,6 +23,14 @@ def _map(g: Graph, node: onnx.NodeProto) -> Value:
     return x
 
 
+def _list(g: Graph, node: onnx.NodeProto, what: str) -> list[int]:
+    """The second input, whole numbers in a row."""
+    value = g.constant(node, 1, what)
+    if value.ndim != 1:
+        raise misfit(node, f"its {what} of shape {value.shape} must be numbers in a row")
+    return [int(number) for number in value]
+
+
 def maxpool(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     """A layer, on indices or integers; after a chain it waits for the quantizer."""
     x, size = _map(g, node), kernel(node, given)
@@ -72,7 +80,7 @@ def averagepool(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
 def reducemean(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     """The mean over height and width, as GlobalAveragePool; over other axes refused."""
     x = _map(g, node)
-    axes = g.constant(node, 1, "axes").ravel().tolist() if g.given(node, 1) else list(given.get("axes", []))
+    axes = _list(g, node, "axes") if g.given(node, 1) else list(given.get("axes", []))
     if sorted(axis % 4 if -4 <= axis < 4 else axis for axis in axes) != [2, 3]:
         raise InputError(f"{label(node)}: ReduceMean over the axes {axes or 'of all'} is not supported, only over height and width (2, 3)")
     out = _averaged(g, node, x, x.shape[1:])  # type: ignore[arg-type]
@@ -90,7 +98,7 @@ def flatten(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
 
 def reshape(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     """As `flatten`, where it says the same."""
-    x, wanted = g.input(node), g.constant(node, 1, "shape").ravel().tolist()
+    x, wanted = g.input(node), _list(g, node, "shape")
     sizes, old = list(wanted), (g.batch, *x.shape)
     for place, size in enumerate(sizes):
         if size == 0 and not given.get("allowzero", 0) and place < len(old):
@@ -107,7 +115,7 @@ def reshape(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
 def squeeze(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     """Of height and width of 1."""
     x = _map(g, node)
-    axes = g.constant(node, 1, "axes").ravel().tolist() if g.given(node, 1) else list(given.get("axes", []))
+    axes = _list(g, node, "axes") if g.given(node, 1) else list(given.get("axes", []))
     if sorted(axis % 4 if -4 <= axis < 4 else axis for axis in axes) != [2, 3]:
         raise InputError(f"{label(node)}: Squeeze of the axes {axes or 'of size 1'} is not supported, only of height and width (2, 3)")
     if x.shape[1:] != (1, 1):

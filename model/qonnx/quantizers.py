@@ -55,8 +55,10 @@ def quant(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
     _positive(node, scale)
     width, signed = int(bits.ravel()[0]), bool(given["signed"])
     rounded = _rounding(node, given)
+    if not g.known(node, 0):
+        g.column(node, g.input(node), bits, "bit width")
     if width == 1 and signed:  # QONNX reads a signed bit as the two numbers -1 and 1
-        return _two(g, node, scale, zero)
+        return _two(g, node, scale, zero, bits)
     lo, hi = _range(width, signed, bool(given["narrow"]))
 
     def integer(y: np.ndarray) -> np.ndarray:
@@ -64,7 +66,7 @@ def quant(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
 
     if g.known(node, 0):
         raw = np.asarray(g.constant(node, 0, "value"), np.float64)
-        _fits(node, raw, scale, zero)
+        _fits(node, raw, scale, zero, bits)
         return Weights((integer(raw / scale + zero) - zero).astype(np.int64), scale)
     zero = _one(g, node, zero, "zero point")
     if hi - lo > _STEPS:
@@ -84,10 +86,10 @@ def bipolar(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
     return _activation(g, node, scale, np.array([-1, 1], np.int64), lambda y: (settled(y) >= 0).astype(np.float64), divided=False)
 
 
-def _two(g: Graph, node: onnx.NodeProto, scale: np.ndarray, zero: np.ndarray) -> Any:
+def _two(g: Graph, node: onnx.NodeProto, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray) -> Any:
     if g.known(node, 0):
         raw = np.asarray(g.constant(node, 0, "value"), np.float64)
-        _fits(node, raw, scale, zero)
+        _fits(node, raw, scale, zero, bits)
         return Weights((np.where(settled(raw / scale + zero) >= 0, 1, -1) - zero).astype(np.int64), scale)
     one = _one(g, node, zero, "zero point")
     levels = np.array([-1, 1], np.int64) - int(one)
@@ -107,8 +109,9 @@ def _positive(node: onnx.NodeProto, scale: np.ndarray) -> np.ndarray:
 def _fits(node: onnx.NodeProto, raw: np.ndarray, *others: np.ndarray) -> None:
     """The constants of a weight's quantizer must not make the weight larger: ONNX broadcasts both ways."""
     for other in others:
-        if np.broadcast_shapes(raw.shape, other.shape) != raw.shape:
-            raise InputError(f"{label(node)}: a scale or zero point of shape {other.shape} for weights of shape {raw.shape}")
+        fits = other.ndim <= raw.ndim and all(n in (1, m) for n, m in zip(other.shape[::-1], raw.shape[::-1], strict=False))
+        if not fits:
+            raise InputError(f"{label(node)}: a scale, zero point or bit width of shape {other.shape} for weights of shape {raw.shape}")
 
 
 def _one(g: Graph, node: onnx.NodeProto, value: np.ndarray, what: str) -> float:

@@ -96,8 +96,8 @@ def clip(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     limits = []
     for place, name, none in ((1, "min", -np.inf), (2, "max", np.inf)):
         value = np.asarray(g.constant(node, place, name) if g.given(node, place) else given.get(name, none), np.float64)
-        if value.size != 1:
-            raise misfit(node, f"{name} must be one number")
+        if value.shape not in ((), (1,)):
+            raise misfit(node, f"{name} of shape {value.shape} must be one number")
         limits.append(float(value.ravel()[0]))
     low, high = limits
     return g.input(node).then(Step(lambda y: np.minimum(np.maximum(y, low), high)))

@@ -6,7 +6,7 @@ from typing import Any
 import onnx
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.arguments import attributes, label, misfit, operator
+from fermatnet.model.exchange.arguments import attributes, count_inputs, label, misfit, operator
 from fermatnet.model.exchange.folding import folded
 from fermatnet.model.exchange.operators import FOLDED, Operator
 from fermatnet.model.exchange.source_file import canonical
@@ -33,6 +33,7 @@ def walk(g: Graph, graph: onnx.GraphProto, output: str) -> str:
         _single_output(g, node)
         if _folds(g, node):
             attributes(node, g.opsets, None)
+            count_inputs(node, g.opsets)
             g.constants[node.output[0]] = _folded(g, node)
             continue
         entry = operator(node)
@@ -40,12 +41,13 @@ def walk(g: Graph, graph: onnx.GraphProto, output: str) -> str:
         if node.op_type == "Softmax":
             last = _softmax(g, node, given, output)
             continue
+        count_inputs(node, g.opsets)
         _inputs(g, node, entry)
         try:
             g.values[node.output[0]] = _METHODS[node.op_type](g, node, given)
         except InputError:
             raise
-        except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:  # ONNX itself would not take it
+        except (IndexError, KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:  # ONNX itself would not take it
             raise misfit(node, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     return last
 
