@@ -20,13 +20,13 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.compare import compare
-from fermatnet.model.exchange.executor import Executor
 from fermatnet.model.exchange.recognise import unlike_qonnx
 from fermatnet.model.exchange.source_file import Source, input_shape, read
 from fermatnet.model.network import Network
-from fermatnet.model.qonnx.graph import Graph, Step, Value
+from fermatnet.model.qonnx.graph import Graph
 from fermatnet.model.qonnx.outputs import Output, finished
 from fermatnet.model.qonnx.pixels import OtherPixels
+from fermatnet.model.qonnx.values import Step, Value
 from fermatnet.model.qonnx.walk import result, walk
 
 __all__ = ["Imported", "Translation", "import_qonnx", "imported", "translated"]
@@ -71,7 +71,7 @@ def imported(path: str | Path, shape: Shape | None = None, value_range: tuple[in
     """
     source = read(path)
     made = translated(source, shape, value_range, input_scale, input_offset)
-    compared = compare(made.network, Executor(source.model, made.tensor), made.output, source, made.scale, input_offset)
+    compared = compare(made.network, made.tensor, made.output, source, made.scale, input_offset)
     return Imported(made.network, (*made.notes, compared))
 
 

@@ -48,7 +48,8 @@ def _schema(node: onnx.NodeProto, opsets: dict[str, int]) -> tuple[dict[str, Any
     for name, item in schema.attributes.items():
         empty = item.default_value.type == onnx.AttributeProto.UNDEFINED
         default = None if empty else onnx.helper.get_attribute_value(item.default_value)
-        known[name] = (int(item.type.value), default, item.required)
+        kind: Any = item.type
+        known[name] = (int(kind.value), default, item.required)
     return known, schema.since_version
 
 

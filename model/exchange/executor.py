@@ -35,17 +35,24 @@ def node_in_double(node: onnx.NodeProto) -> None:
             item.CopyFrom(onnx.helper.make_attribute("value", numpy_helper.from_array(value)))
 
 
-def in_double(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of a model whose constants, casts and inputs are float64 where they were narrower floats."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    for tensor in copy.graph.initializer:
+def _in_double(graph: onnx.GraphProto) -> None:
+    for tensor in graph.initializer:
         _double(tensor)
-    for node in copy.graph.node:
+    for node in graph.node:
         node_in_double(node)
-    for item in (*copy.graph.input, *copy.graph.output):
+    for item in (*graph.input, *graph.output):
         if item.type.tensor_type.elem_type in _FLOATS:
             item.type.tensor_type.elem_type = TensorProto.DOUBLE
+
+
+def in_double(model: onnx.ModelProto, dtype: type = np.float64) -> onnx.ModelProto:
+    """A copy of a model whose constants, casts and inputs are float64 where they were narrower floats; float32: left as they are."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    if dtype is np.float64:
+        _in_double(copy.graph)
+    for node in copy.graph.node:
+        node.domain = "" if node.domain == "ai.onnx" else node.domain  # two names of one domain
     del copy.graph.value_info[:]
     known = {item.domain for item in copy.opset_import}
     for domain in sorted({node.domain for node in copy.graph.node} - known):  # old files leave a tool's own domain out
@@ -61,10 +68,13 @@ class Executor:
     model : ModelProto
     output : str
         The tensor wanted, any of the graph's; by default its first output.
+    dtype : numpy type
+        float64, or float32 for what the file's own float arithmetic gives, with its errors.
     """
 
-    def __init__(self, model: onnx.ModelProto, output: str | None = None):
-        copy = in_double(model)
+    def __init__(self, model: onnx.ModelProto, output: str | None = None, dtype: type = np.float64):
+        self._dtype = dtype
+        copy = in_double(model, dtype)
         constants = {item.name for item in copy.graph.initializer}
         self.input = next(item.name for item in copy.graph.input if item.name not in constants)
         if output is not None:
@@ -79,7 +89,7 @@ class Executor:
         """The tensor for x, float64, of the shape that the file's input has. InputError where the graph cannot be run."""
         try:
             with np.errstate(all="ignore"):
-                return np.asarray(self._evaluator.run(None, {self.input: x.astype(np.float64)})[0])
+                return np.asarray(next(iter(self._evaluator.run(None, {self.input: x.astype(self._dtype)}))))
         except Exception as error:
             raise InputError(f"the file cannot be run by onnx.reference: {_first_line(error)}") from error
 

@@ -33,14 +33,18 @@ def _given(node: onnx.NodeProto, name: str, default: Any) -> Any:
 
 
 def _limits(bits: np.ndarray, signed: int, narrow: int) -> tuple[np.ndarray, np.ndarray]:
-    one = np.float64(1)
     if signed:
-        return -(2 ** (bits - one)) + (1 if narrow else 0), 2 ** (bits - one) - 1
+        return -(2 ** (bits - 1)) + (1 if narrow else 0), 2 ** (bits - 1) - 1
     return np.zeros_like(bits), 2**bits - (2 if narrow else 1)
 
 
 def _rounded(node: onnx.NodeProto, default: bytes, y: np.ndarray) -> np.ndarray:
-    return _ROUNDING[_given(node, "rounding_mode", default).decode().upper()](settled(y))
+    return _ROUNDING[_given(node, "rounding_mode", default).decode().upper()](_exact(y))
+
+
+def _exact(y: np.ndarray) -> np.ndarray:
+    """float64 without its noise at a step; float32 as it is."""
+    return settled(y) if y.dtype == np.float64 else y
 
 
 class _Quant(OpRun):
@@ -48,10 +52,10 @@ class _Quant(OpRun):
 
     def _run(self, x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
         signed, narrow = _given(self.onnx_node, "signed", 1), _given(self.onnx_node, "narrow", 1)
-        scale, zero, bits = (np.asarray(value, np.float64) for value in (scale, zero, bits))
+        scale, zero, bits = (np.asarray(value, x.dtype) for value in (scale, zero, bits))
         y = x / scale + zero
         if signed and (bits == 1).all():
-            return ((np.where(settled(y) >= 0, 1.0, -1.0) - zero) * scale,)
+            return ((np.where(_exact(y) >= 0, 1, -1).astype(x.dtype) - zero) * scale,)
         low, high = _limits(bits, signed, narrow)
         return ((_rounded(self.onnx_node, b"ROUND", np.clip(y, low, high)) - zero) * scale,)
 
@@ -60,7 +64,7 @@ class _BipolarQuant(OpRun):
     """scale where x >= 0, else -scale."""
 
     def _run(self, x: np.ndarray, scale: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
-        return (np.where(settled(np.asarray(x, np.float64)) >= 0, 1.0, -1.0) * scale,)
+        return (np.where(_exact(x) >= 0, 1, -1).astype(x.dtype) * np.asarray(scale, x.dtype),)
 
 
 class _Norm(OpRun):
@@ -72,7 +76,7 @@ class _Norm(OpRun):
     def _run(self, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, var: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
         if _given(self.onnx_node, "training_mode", 0):
             raise NotImplementedError("BatchNormalization in training mode")
-        epsilon = _given(self.onnx_node, "epsilon", np.float64(np.float32(1e-5)))
+        epsilon = x.dtype.type(_given(self.onnx_node, "epsilon", np.float32(1e-5)))
         column = (-1, *(1,) * (x.ndim - 2))
         gamma, beta, mean, var = (value.reshape(column) for value in (gamma, beta, mean, var))
         return (gamma * (x - mean) / np.sqrt(var + epsilon) + beta,)

@@ -83,6 +83,8 @@ class Conv(OpRun):
 class MaxPool(OpRun):
     """The largest of each window; padding never is."""
 
+    kernel_shape: list[int]
+
     def _run(self, x: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
         return (_view(self, x, list(self.kernel_shape), -np.inf).max(axis=(4, 5)),)
 
@@ -90,9 +92,11 @@ class MaxPool(OpRun):
 class AveragePool(OpRun):
     """The mean of each window: of the map's own numbers, or with count_include_pad of those and the padding's zeros."""
 
+    kernel_shape: list[int]
+
     def _run(self, x: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
         kernel = list(self.kernel_shape)
-        inside = np.ones((1, 1, *x.shape[2:]))
+        inside = np.ones((1, 1, *x.shape[2:]), x.dtype)
         if getattr(self, "count_include_pad", 0):
             both = _padding(self, x.shape[2:], kernel)[2]
             inside = np.pad(inside, ((0, 0), (0, 0), *both), constant_values=1.0)

@@ -26,7 +26,7 @@ def folded(node: onnx.NodeProto, inputs: dict[str, np.ndarray], opset: int) -> n
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     try:
         with np.errstate(all="ignore"):
-            result = np.asarray(ReferenceEvaluator(model).run(None, values)[0])
+            result = np.asarray(next(iter(ReferenceEvaluator(model).run(None, values))))
     except Exception as error:
         raise misfit(node, "it cannot be evaluated") from error
     if result.dtype.kind not in "iufb" or (result.dtype.kind == "f" and not np.isfinite(result).all()):

@@ -54,7 +54,8 @@ OPERATORS: dict[tuple[str, str], Operator] = {
     ("", "MatMul"): Operator((1, 9, 13), ("x", "w")),
     ("", "Add"): _ARITHMETIC, ("", "Sub"): _ARITHMETIC, ("", "Mul"): _ARITHMETIC, ("", "Div"): _ARITHMETIC,
     ("", "BatchNormalization"): Operator((7, 9, 14, 15), ("x", "c", "c", "c", "c"), {
-        "epsilon": READ, "momentum": READ, "training_mode": Only((0,), "export the model in evaluation mode")}),
+        "epsilon": READ, "momentum": READ, "spatial": Only((1,), "export a norm of whole channels"),
+        "training_mode": Only((0,), "export the model in evaluation mode")}),
     ("", "Relu"): _RELU,
     ("", "Clip"): Operator((6, 11, 12, 13), ("x", "c?", "c?"), {"min": READ, "max": READ}),
     ("", "MaxPool"): Operator((1, 8, 10, 11, 12, 22), ("x",), {

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
-__all__ = ["foreign", "unlike_qonnx"]
+__all__ = ["OWN", "foreign", "unlike_qonnx"]
+
+OWN = "it is a network file of fermatnet already: give it to `fermatnet info`, `run` or `verilog`"
 
 _MAGIC = (  # first bytes at an offset, what the file is, what to do
     (4, b"TFL3", "a TensorFlow Lite model", "this command reads QONNX: export the network with Brevitas or QKeras"),
@@ -43,8 +45,6 @@ def unlike_qonnx(operators: Iterable[tuple[str, str]]) -> str | None:
     """What the (domain, operator) pairs of an ONNX graph say where it is not QONNX, and the remedy; None where it is."""
     pairs = set(operators)
     names = {name for _, name in pairs}
-    if any(domain == "fermatnet" for domain, _ in pairs):
-        return "it is a network file of fermatnet already: give it to `fermatnet info`, `run` or `verilog`"
     if names & _QONNX:
         return None
     if names & _QOPERATOR:

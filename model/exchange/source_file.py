@@ -7,7 +7,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.recognise import foreign
+from fermatnet.model.exchange.recognise import OWN, foreign
 
 __all__ = ["CUSTOM_DOMAINS", "Source", "canonical", "input_shape", "read"]
 
@@ -113,6 +113,8 @@ def read(path: str | Path) -> Source:
     """The model in an ONNX file with one input and one output. Raises InputError, one line, for anything else."""
     path = Path(path)
     model = _parsed(path)
+    if any(node.domain == "fermatnet" for node in model.graph.node):
+        raise InputError(f"{path}: {OWN}")
     _refuse_unknown_parts(path, model)
     if model.functions:
         from onnx import inliner

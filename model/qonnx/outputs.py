@@ -6,7 +6,8 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network.nodes import Affine, Dense
-from fermatnet.model.qonnx.graph import WORD, Graph, Value
+from fermatnet.model.qonnx.graph import Graph
+from fermatnet.model.qonnx.values import WORD, Value
 
 __all__ = ["Output", "finished"]
 

@@ -8,7 +8,8 @@ import onnx
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label
-from fermatnet.model.qonnx.graph import Graph, Value
+from fermatnet.model.qonnx.graph import Graph
+from fermatnet.model.qonnx.values import Value
 
 __all__ = ["OtherPixels", "judge"]
 

@@ -10,7 +10,8 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label, misfit
 from fermatnet.model.network.nodes import Concat, SumPool
 from fermatnet.model.network.rules import conv_shape
-from fermatnet.model.qonnx.graph import Graph, Step, Value
+from fermatnet.model.qonnx.graph import Graph
+from fermatnet.model.qonnx.values import Step, Value
 from fermatnet.model.qonnx.windows import ceiled, kernel, window
 
 __all__ = ["averagepool", "concat", "flatten", "globalaveragepool", "maxpool", "reducemean", "reshape", "shape", "squeeze"]
@@ -37,7 +38,7 @@ def maxpool(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     stride, pad, _ = window(node, given, size, x.shape[1:])  # type: ignore[arg-type]
     if given.get("ceil_mode", 0):
         pad = ceiled(size, stride, pad, x.shape[1:])  # type: ignore[arg-type]
-    shape = (x.shape[0], *conv_shape(*x.shape[1:], size, stride, pad))  # type: ignore[misc, arg-type]
+    shape = (x.shape[0], *conv_shape(x.shape[1], x.shape[2], size, stride, pad))
     if max(pad[0], pad[2]) >= size[0] or max(pad[1], pad[3]) >= size[1]:
         raise misfit(node, f"padding {pad} as large as the window {size}")
     ones = np.ones((1, 1, 1))

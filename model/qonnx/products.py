@@ -10,7 +10,8 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label, misfit
 from fermatnet.model.network.nodes import Affine, Conv, Dense, PiecewiseConv
 from fermatnet.model.network.rules import conv_shape
-from fermatnet.model.qonnx.graph import WORD, Graph, Step, Value, Weights
+from fermatnet.model.qonnx.graph import Graph
+from fermatnet.model.qonnx.values import WORD, Step, Value, Weights
 from fermatnet.model.qonnx.windows import window
 
 __all__ = ["biased", "conv", "gemm", "matmul", "transpose"]

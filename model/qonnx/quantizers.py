@@ -11,8 +11,9 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label
 from fermatnet.model.exchange.ties import settled
 from fermatnet.model.network.nodes import Affine, Threshold
-from fermatnet.model.qonnx.graph import WORD, Graph, Step, Value, Weights
+from fermatnet.model.qonnx.graph import Graph
 from fermatnet.model.qonnx.pixels import judge
+from fermatnet.model.qonnx.values import WORD, Step, Value, Weights
 
 __all__ = ["bipolar", "quant"]
 
@@ -68,11 +69,11 @@ def quant(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
         raw = np.asarray(g.constant(node, 0, "value"), np.float64)
         _fits(node, raw, scale, zero, bits)
         return Weights((integer(raw / scale + zero) - zero).astype(np.int64), scale)
-    zero = _one(g, node, zero, "zero point")
+    one = _one(g, node, zero, "zero point")
     if hi - lo > _STEPS:
         raise InputError(f"{label(node)}: activations of more than 8 bits are not supported: quantize them to 8 bits or fewer")
-    levels = np.arange(lo, hi + 1, dtype=np.int64) - int(zero)
-    return _activation(g, node, scale, levels, lambda y: integer(y + zero) - lo)
+    levels = np.arange(lo, hi + 1, dtype=np.int64) - int(one)
+    return _activation(g, node, scale, levels, lambda y: integer(y + one) - lo)
 
 
 def bipolar(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:

@@ -8,9 +8,10 @@ import onnx
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label, misfit
-from fermatnet.model.qonnx.graph import Graph, Step, Value, per_channel
+from fermatnet.model.qonnx.graph import Graph
 from fermatnet.model.qonnx.products import biased
 from fermatnet.model.qonnx.sums import summed
+from fermatnet.model.qonnx.values import Step, Value, per_channel
 
 __all__ = ["add", "batchnormalization", "cast", "clip", "div", "dropout", "identity", "mul", "relu", "sub"]
 

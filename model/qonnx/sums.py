@@ -8,7 +8,8 @@ import onnx
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label
 from fermatnet.model.network.nodes import Add, Affine
-from fermatnet.model.qonnx.graph import WORD, Graph, Value
+from fermatnet.model.qonnx.graph import Graph
+from fermatnet.model.qonnx.values import WORD, Value
 
 __all__ = ["summed"]
 

@@ -11,7 +11,8 @@ from fermatnet.model.exchange.folding import folded
 from fermatnet.model.exchange.operators import FOLDED, Operator
 from fermatnet.model.exchange.source_file import canonical
 from fermatnet.model.qonnx import pools, products, quantizers, steps
-from fermatnet.model.qonnx.graph import Graph, Value, Weights
+from fermatnet.model.qonnx.graph import Graph
+from fermatnet.model.qonnx.values import Value, Weights
 
 __all__ = ["result", "walk"]
 
