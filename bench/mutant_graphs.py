@@ -89,7 +89,7 @@ def _residual(w: _Writer) -> onnx.ModelProto:
 
 
 def _pixels(w: _Writer) -> onnx.ModelProto:
-    """Pixels scaled in the graph, bipolar weights and activations, an average pool, a quantizer at the output."""
+    """Pixels scaled in the graph, bipolar weights and activations, an average pool that loses a bit, a quantizer at the output."""
     y = w.op("Div", "x", w.constant(255.0, "most"))
     y = w.op("Sub", w.op("Mul", y, w.constant(2.0, "two")), w.constant(np.ones((1, 1, 1, 1)), "one"))
     y = w.quant(y, 8, 1 / 128)
@@ -97,7 +97,9 @@ def _pixels(w: _Writer) -> onnx.ModelProto:
     y = w.op("Conv", y, weights, pads=[0, 0, 0, 0], auto_pad="SAME_UPPER")
     w.nodes[-1].attribute.remove(next(item for item in w.nodes[-1].attribute if item.name == "pads"))
     y = w.op("BipolarQuant", y, w.constant(1.0, "scale"), domain=QONNX)
-    y = w.op("Flatten", w.op("AveragePool", y, kernel_shape=[2, 2], strides=[2, 2]))
+    y = w.op("AveragePool", y, kernel_shape=[2, 2], strides=[2, 2])
+    cut = [w.constant(value, name) for value, name in ((0.25, "scale"), (0.0, "zero"), (4.0, "bits"), (3.0, "left"))]
+    y = w.op("Flatten", w.op("Trunc", y, *cut, domain=QONNX, rounding_mode="FLOOR"))
     y = w.op("MatMul", y, w.weights(SIZE * SIZE * SIZE // 4, SIZE))
     return w.model(w.quant(y, 4, 0.5), (SIZE, SIZE, SIZE), opset=11)
 

@@ -67,6 +67,20 @@ class _BipolarQuant(OpRun):
         return (np.where(_exact(x) >= 0, 1, -1).astype(x.dtype) * np.asarray(scale, x.dtype),)
 
 
+class _Trunc(OpRun):
+    """Bits taken off: five inputs in version 1, which keeps the scale; six in version 2, which names the new one and clips."""
+
+    def _run(self, x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray, *rest: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
+        scale, zero, bits, *rest = (np.asarray(value, x.dtype) for value in (scale, zero, bits, *rest))
+        y = np.round(_exact(x / scale + zero))
+        if len(rest) == 1:
+            return ((_rounded(self.onnx_node, b"FLOOR", y / 2 ** (bits - rest[0])) - zero) * scale,)
+        new, left = rest
+        step = 2 ** np.round(np.log2(new / scale))
+        low, high = _limits(left, _given(self.onnx_node, "signed", 1), _given(self.onnx_node, "narrow", 0))
+        return ((_rounded(self.onnx_node, b"FLOOR", np.clip(y / step, low, high)) - zero / step) * new,)
+
+
 class _Norm(OpRun):
     """Batch normalisation with the stored statistics, which is what one output means (versions 7 and 9 of the standard, "test mode").
 
@@ -89,6 +103,6 @@ def operators() -> list[type[OpRun]]:
     """The classes to give to `onnx.reference.ReferenceEvaluator`, QONNX's under each of its domains."""
     made: list[type[OpRun]] = [type(name, (base,), {"op_domain": ""}) for name, base in _STANDARD.items()]
     for domain in CUSTOM_DOMAINS:
-        for name, base in (("Quant", _Quant), ("IntQuant", _Quant), ("BipolarQuant", _BipolarQuant)):
+        for name, base in (("Quant", _Quant), ("IntQuant", _Quant), ("BipolarQuant", _BipolarQuant), ("Trunc", _Trunc)):
             made.append(type(name, (base,), {"op_domain": domain}))
     return made

@@ -79,6 +79,8 @@ OPERATORS: dict[tuple[str, str], Operator] = {
     (CUSTOM_DOMAINS[0], "Quant"): Operator((1, 2), ("a", "n", "n", "n"), {
         "signed": Only((0, 1)), "narrow": Only((0, 1)), "rounding_mode": READ}),
     (CUSTOM_DOMAINS[0], "BipolarQuant"): Operator((1, 2), ("a", "n")),
+    (CUSTOM_DOMAINS[0], "Trunc"): Operator((1, 2), ("x", "n", "n", "n", "n", "n?"), {
+        "rounding_mode": READ, "signed": Only((0, 1)), "narrow": Only((0, 1))}),
 }
 OPERATORS[CUSTOM_DOMAINS[0], "IntQuant"] = OPERATORS[CUSTOM_DOMAINS[0], "Quant"]
 
@@ -93,4 +95,5 @@ QONNX: dict[str, dict[str, int | bytes | None]] = {
     "Quant": {"signed": None, "narrow": None, "rounding_mode": b"ROUND"},
     "IntQuant": {"signed": None, "narrow": None, "rounding_mode": b"ROUND"},
     "BipolarQuant": {},
+    "Trunc": {"rounding_mode": b"FLOOR", "signed": 1, "narrow": 0},  # the last two from version 2 on
 }

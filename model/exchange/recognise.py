@@ -19,7 +19,7 @@ _MAGIC = (  # first bytes at an offset, what the file is, what to do
 )
 _QDQ = {"QuantizeLinear", "DequantizeLinear"}
 _QOPERATOR = {"QLinearConv", "QLinearMatMul", "QLinearAdd", "QGemm", "ConvInteger", "MatMulInteger"}
-_QONNX = {"Quant", "IntQuant", "BipolarQuant", "Trunc"}
+_QONNX = {"Quant", "IntQuant", "BipolarQuant"}
 
 
 def foreign(data: bytes) -> str | None:

@@ -15,7 +15,7 @@ from fermatnet.model.qonnx.graph import Graph
 from fermatnet.model.qonnx.pixels import judge
 from fermatnet.model.qonnx.values import WORD, Step, Value, Weights
 
-__all__ = ["bipolar", "quant"]
+__all__ = ["activation", "bipolar", "bounds", "one", "quant", "rounding"]
 
 _STEPS = 255  # of one Threshold
 _FEW = 16  # levels up to which thresholds are better than the integers themselves: the piecewise engine takes them
@@ -32,13 +32,13 @@ _ROUNDINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def _range(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
+def bounds(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
     if signed:
         return -(1 << bits - 1) + int(narrow), (1 << bits - 1) - 1
     return 0, (1 << bits) - 1 - int(narrow)
 
 
-def _rounding(node: onnx.NodeProto, given: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
+def rounding(node: onnx.NodeProto, given: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
     mode = given["rounding_mode"].decode("ascii", "replace").upper()
     if mode not in _ROUNDINGS:
         raise InputError(f"{label(node)}: rounding mode {mode} is not supported, only {', '.join(_ROUNDINGS)}")
@@ -55,12 +55,12 @@ def quant(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
         raise InputError(f"{label(node)}: its zero point must be whole, not {_shown(zero)}")
     _positive(node, scale)
     width, signed = int(bits.ravel()[0]), bool(given["signed"])
-    rounded = _rounding(node, given)
+    rounded = rounding(node, given)
     if not g.known(node, 0):
         g.column(node, g.input(node), bits, "bit width")
     if width == 1 and signed:  # QONNX reads a signed bit as the two numbers -1 and 1
         return _two(g, node, scale, zero, bits)
-    lo, hi = _range(width, signed, bool(given["narrow"]))
+    lo, hi = bounds(width, signed, bool(given["narrow"]))
 
     def integer(y: np.ndarray) -> np.ndarray:
         return np.clip(rounded(settled(y)), lo, hi)
@@ -69,11 +69,11 @@ def quant(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
         raw = np.asarray(g.constant(node, 0, "value"), np.float64)
         _fits(node, raw, scale, zero, bits)
         return Weights((integer(raw / scale + zero) - zero).astype(np.int64), scale)
-    one = _one(g, node, zero, "zero point")
+    point = one(g, node, zero, "zero point")
     if hi - lo > _STEPS:
         raise InputError(f"{label(node)}: activations of more than 8 bits are not supported: quantize them to 8 bits or fewer")
-    levels = np.arange(lo, hi + 1, dtype=np.int64) - int(one)
-    return _activation(g, node, scale, levels, lambda y: integer(y + one) - lo)
+    levels = np.arange(lo, hi + 1, dtype=np.int64) - int(point)
+    return activation(g, node, scale, levels, lambda y: integer(y + point) - lo)
 
 
 def bipolar(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
@@ -84,7 +84,7 @@ def bipolar(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
         _fits(node, raw, scale)
         return Weights(np.where(settled(raw) >= 0, 1, -1).astype(np.int64), scale)
     # the sign of x itself: its scale only names the two reals
-    return _activation(g, node, scale, np.array([-1, 1], np.int64), lambda y: (settled(y) >= 0).astype(np.float64), divided=False)
+    return activation(g, node, scale, np.array([-1, 1], np.int64), lambda y: (settled(y) >= 0).astype(np.float64), divided=False)
 
 
 def _two(g: Graph, node: onnx.NodeProto, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray) -> Any:
@@ -92,9 +92,9 @@ def _two(g: Graph, node: onnx.NodeProto, scale: np.ndarray, zero: np.ndarray, bi
         raw = np.asarray(g.constant(node, 0, "value"), np.float64)
         _fits(node, raw, scale, zero, bits)
         return Weights((np.where(settled(raw / scale + zero) >= 0, 1, -1) - zero).astype(np.int64), scale)
-    one = _one(g, node, zero, "zero point")
-    levels = np.array([-1, 1], np.int64) - int(one)
-    return _activation(g, node, scale, levels, lambda y: (settled(y + one) >= 0).astype(np.float64))
+    point = one(g, node, zero, "zero point")
+    levels = np.array([-1, 1], np.int64) - int(point)
+    return activation(g, node, scale, levels, lambda y: (settled(y + point) >= 0).astype(np.float64))
 
 
 def _shown(value: np.ndarray) -> str:
@@ -115,14 +115,14 @@ def _fits(node: onnx.NodeProto, raw: np.ndarray, *others: np.ndarray) -> None:
             raise InputError(f"{label(node)}: a scale, zero point or bit width of shape {other.shape} for weights of shape {raw.shape}")
 
 
-def _one(g: Graph, node: onnx.NodeProto, value: np.ndarray, what: str) -> float:
+def one(g: Graph, node: onnx.NodeProto, value: np.ndarray, what: str) -> float:
     column = g.column(node, g.input(node), value, what)
     if column.size != 1:
         raise InputError(f"{label(node)}: an activation needs one {what}")
     return float(column.ravel()[0])
 
 
-def _activation(g: Graph, node: onnx.NodeProto, scale: np.ndarray, levels: np.ndarray, place: Place, divided: bool = True) -> Value:
+def activation(g: Graph, node: onnx.NodeProto, scale: np.ndarray, levels: np.ndarray, place: Place, divided: bool = True) -> Value:
     """One threshold of the accumulator for each step of the quantizer.
 
     ``place`` of y / scale (``divided``) or of y among the ``levels``. A maximum pooling that waits comes after the thresholds

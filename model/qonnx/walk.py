@@ -10,14 +10,14 @@ from fermatnet.model.exchange.arguments import attributes, count_inputs, label, 
 from fermatnet.model.exchange.folding import folded
 from fermatnet.model.exchange.operators import FOLDED, Operator
 from fermatnet.model.exchange.source_file import canonical
-from fermatnet.model.qonnx import pools, products, quantizers, steps
+from fermatnet.model.qonnx import pools, products, quantizers, steps, truncation
 from fermatnet.model.qonnx.graph import Graph
 from fermatnet.model.qonnx.values import Value, Weights
 
 __all__ = ["result", "walk"]
 
 _METHODS: dict[str, Callable[[Graph, onnx.NodeProto, dict[str, Any]], Any]] = {
-    "Quant": quantizers.quant, "IntQuant": quantizers.quant, "BipolarQuant": quantizers.bipolar,
+    "Quant": quantizers.quant, "IntQuant": quantizers.quant, "BipolarQuant": quantizers.bipolar, "Trunc": truncation.trunc,
     "Conv": products.conv, "Gemm": products.gemm, "MatMul": products.matmul, "Transpose": products.transpose,
     "Add": steps.add, "Sub": steps.sub, "Mul": steps.mul, "Div": steps.div, "BatchNormalization": steps.batchnormalization,
     "Relu": steps.relu, "Clip": steps.clip, "Identity": steps.identity, "Cast": steps.cast, "Dropout": steps.dropout,
