@@ -1,11 +1,13 @@
 """``fermatnet import-qonnx``."""
 
 import math
+from collections.abc import Callable
+from contextlib import ExitStack
 from fractions import Fraction
 
 import click
 
-from fermatnet.cli.console import line
+from fermatnet.cli.console import line, share
 from fermatnet.model.errors import InputError
 
 
@@ -53,7 +55,15 @@ def command(model: str, out: str, shape: str | None, value_range: str, input_sca
     from fermatnet.model.import_qonnx import imported
     from fermatnet.model.network import save
 
-    made = imported(model, sizes, limits, scale, offset or 0.0)  # type: ignore[arg-type]
+    with ExitStack() as stack:
+        shown: list[Callable[[float, str], None]] = []
+
+        def progress(done: float, words: str) -> None:
+            if not shown:  # a bar for large networks only
+                shown.append(stack.enter_context(share("comparing with the file's own executor")))
+            shown[0](done, words)
+
+        made = imported(model, sizes, limits, scale, offset or 0.0, progress)  # type: ignore[arg-type]
     net = made.network
     save(net, out)
     line(f"{model} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, {net.classes} outputs, "

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.compare import compare
+from fermatnet.model.exchange.compare import Progress, compare
 from fermatnet.model.exchange.recognise import unlike_qonnx
 from fermatnet.model.exchange.source_file import Source, input_shape, read
 from fermatnet.model.network import Network
@@ -52,7 +52,7 @@ def import_qonnx(path: str | Path, shape: Shape | None = None, value_range: tupl
 
 
 def imported(path: str | Path, shape: Shape | None = None, value_range: tuple[int, int] = (0, 255),
-             input_scale: float | None = None, input_offset: float = 0.0) -> Imported:
+             input_scale: float | None = None, input_offset: float = 0.0, progress: Progress | None = None) -> Imported:
     """The network of a QONNX model, and what a user should know about it.
 
     Parameters
@@ -62,6 +62,7 @@ def imported(path: str | Path, shape: Shape | None = None, value_range: tuple[in
     value_range : inclusive range of the integer pixels.
     input_scale, input_offset : the model's input is ``input_scale * pixel + input_offset``. By default the pixel itself, or the
         pixel by 255 or 256 where the model's first quantizer was made for those and for no others.
+    progress : told the share of the comparison that is done, 0 to 1, and a word, where it takes longer than a moment.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def imported(path: str | Path, shape: Shape | None = None, value_range: tuple[in
     """
     source = read(path)
     made = translated(source, shape, value_range, input_scale, input_offset)
-    compared = compare(made.network, made.tensor, made.output, source, made.scale, input_offset)
+    compared = compare(made.network, made.tensor, made.output, source, made.scale, input_offset,
+                       progress=progress)
     return Imported(made.network, (*made.notes, compared))
 
 

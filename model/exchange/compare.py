@@ -1,5 +1,6 @@
 """The net behind every import: the network against the file's own executor, integer for integer."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -10,12 +11,16 @@ from fermatnet.model.exchange.source_file import Source
 from fermatnet.model.network import Network, run
 from fermatnet.model.network.summary import summary
 
-__all__ = ["compare", "images"]
+__all__ = ["Progress", "compare", "images"]
 
 _WORK = 400_000_000  # multiply-accumulates that the comparison may take, about seconds
-_LEAST, _MOST = 6, 24  # images
+_MOMENT = 100_000_000  # multiply-accumulates from which progress is told
+_LEAST, _MOST = 4, 24  # images
 _SINGLE = 1e-4  # relative error of a sum in float32 that is no other number
 _NEAR = 1e-3  # how near a whole number the source's outputs must be, in the network's unit
+
+
+Progress = Callable[[float, str], None]
 
 
 class _Output(Protocol):
@@ -44,7 +49,7 @@ def _count(network: Network) -> int:
 
 
 def compare(network: Network, tensor: str, output: _Output, source: Source,
-            scale: float, offset: float, count: int | None = None, seed: int = 0) -> str:
+            scale: float, offset: float, count: int | None = None, seed: int = 0, progress: Progress | None = None) -> str:
     """What was compared, in one line. Raises InputError where an output differs.
 
     Parameters
@@ -54,18 +59,22 @@ def compare(network: Network, tensor: str, output: _Output, source: Source,
     output : real = scale * (integer + remainder), so that the source's integer is known to the last bit.
     scale, offset : the source's input = scale * pixel + offset.
     count : of the images, by default as many as take seconds; ``seed`` of the random ones.
+    progress : told the share done, 0 to 1, where it takes longer than a moment.
     """
     pixels = images(network.input_shape, *network.input_range, count or _count(network), seed)
-    ours = run(network, pixels)
+    work = summary(network)["macs"] * len(pixels)
+    tell = progress if progress and work > _MOMENT else None
+    ours = run(network, pixels, batch=1 if tell else 64, progress=tell and (lambda done: tell(0.6 * done / len(pixels), "the network")))
     x = pixels * float(scale) + offset
-    exact = _integers(Executor(source.model, tensor), source, x, output, ours)
+    exact = _integers(Executor(source.model, tensor), source, x, output, ours, tell)
     nearest = np.round(exact)
     wrong = (nearest != ours) | ~(np.abs(exact - nearest) <= _NEAR)
     if wrong.any():
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
         raise InputError(f"{source.path}: the network differs from the file's own executor in {int(wrong.sum())} of {wrong.size} outputs, "
                          f"first in output {place[1]} of image {place[0]}: {int(ours[place])} against {exact[place]:.6g}: not imported")
-    return f"compared {len(pixels)} images with the source: all {ours.size} outputs equal{_in_single(source, tensor, x, output, ours)}"
+    single = _in_single(source, tensor, x, output, ours) if work <= _WORK else ""
+    return f"compared {len(pixels)} images with the source: all {ours.size} outputs equal{single}"
 
 
 def _in_single(source: Source, tensor: str, x: np.ndarray, output: _Output, ours: np.ndarray) -> str:
@@ -78,9 +87,9 @@ def _in_single(source: Source, tensor: str, x: np.ndarray, output: _Output, ours
     return f"; float32 arithmetic gives another number in {others}, where a sum lies on a quantizer's step or very near" if others else ""
 
 
-def _integers(executor: Executor, source: Source, x: np.ndarray, output: _Output, ours: np.ndarray) -> np.ndarray:
+def _integers(executor: Executor, source: Source, x: np.ndarray, output: _Output, ours: np.ndarray, tell: Progress | None = None) -> np.ndarray:
     """What the executor gives, in the network's unit; InputError where it is another number of outputs."""
-    theirs = _source_outputs(executor, source, x)
+    theirs = _source_outputs(executor, source, x, tell)
     if theirs.shape != ours.shape:
         raise InputError(f"{source.path}: its own executor gives {theirs.shape[1]} outputs, the network {ours.shape[1]}")
     return theirs / output.scale - _spread(output.remainder, ours.shape[1])
@@ -91,7 +100,7 @@ def _spread(remainder: np.ndarray, outputs: int) -> np.ndarray:
     return np.repeat(remainder, outputs // len(remainder))
 
 
-def _source_outputs(executor: Executor, source: Source, x: np.ndarray) -> np.ndarray:
+def _source_outputs(executor: Executor, source: Source, x: np.ndarray, tell: Progress | None) -> np.ndarray:
     """(n, K) of the file's executor, in batches of the size that the file fixes, one by one where it fixes none."""
     rank, batch = len(source.dims), max(source.dims[0], 1) if source.dims else 1
     parts = []
@@ -100,4 +109,6 @@ def _source_outputs(executor: Executor, source: Source, x: np.ndarray) -> np.nda
         full = np.concatenate([chunk, np.repeat(chunk[-1:], batch - len(chunk), axis=0)])
         result = executor(full.reshape(batch, -1) if rank == 2 else full)
         parts.append(result.reshape(batch, -1)[: len(chunk)])
+        if tell:
+            tell(0.6 + 0.4 * (start + len(chunk)) / len(x), "the source")
     return np.concatenate(parts)

@@ -71,11 +71,11 @@ class _Trunc(OpRun):
     """Bits taken off: five inputs in version 1, which keeps the scale; six in version 2, which names the new one and clips."""
 
     def _run(self, x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray, *rest: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
-        scale, zero, bits, *rest = (np.asarray(value, x.dtype) for value in (scale, zero, bits, *rest))
+        scale, zero, bits, *left_over = (np.asarray(value, x.dtype) for value in (scale, zero, bits, *rest))
         y = np.round(_exact(x / scale + zero))
-        if len(rest) == 1:
-            return ((_rounded(self.onnx_node, b"FLOOR", y / 2 ** (bits - rest[0])) - zero) * scale,)
-        new, left = rest
+        if len(left_over) == 1:
+            return ((_rounded(self.onnx_node, b"FLOOR", y / 2 ** (bits - left_over[0])) - zero) * scale,)
+        new, left = left_over
         step = 2 ** np.round(np.log2(new / scale))
         low, high = _limits(left, _given(self.onnx_node, "signed", 1), _given(self.onnx_node, "narrow", 0))
         return ((_rounded(self.onnx_node, b"FLOOR", np.clip(y / step, low, high)) - zero / step) * new,)

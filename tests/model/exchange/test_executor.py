@@ -137,3 +137,15 @@ def test_a_graph_that_cannot_be_run_is_one_line():
     with pytest.raises(InputError, match=r"cannot be run by onnx\.reference") as caught:
         Executor(helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("signed", "narrow", "mode"), [(1, 0, "FLOOR"), (0, 0, "ROUND"), (1, 1, "CEIL")])
+def test_trunc_agrees_with_qonnx(signed, narrow, mode):
+    published = pytest.importorskip("qonnx.custom_op.general.trunc", reason="qonnx is not installed")
+    x = np.random.default_rng(2).integers(-100, 100, 300) * 0.25
+    first = [np.float64(value) for value in (0.25, 8.0, 8.0, 5.0)]
+    got = quantizer("Trunc", first, rounding_mode=mode)(x)
+    np.testing.assert_array_equal(got, published.trunc_v1(x, *first, mode))
+    second = [np.float64(value) for value in (0.25, 8.0, 8.0, 2.0, 4.0)]
+    got = quantizer("Trunc", second, rounding_mode=mode, signed=signed, narrow=narrow)(x)
+    np.testing.assert_array_equal(got, published.trunc_v2(x, *second[:3], narrow, signed, *second[3:], mode))

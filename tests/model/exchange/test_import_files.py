@@ -1,14 +1,16 @@
 """Everyday forms of QONNX: the value that torch has in float64, or a refusal that names the thing and the remedy."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import helper
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.import_qonnx import import_qonnx, imported
 from fermatnet.model.network import run
-from tests.model.exchange.qonnx_files import KERNEL, WIDE, act, conv, double, features, grid, last, logits, mean, node, quant, wide, write
+from tests.model.exchange.qonnx_files import KERNEL, QONNX, WIDE, act, conv, double, features, grid, last, logits, mean, node, quant, wide, write
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (12, 8, 8, 8)).astype(np.uint8)
 
@@ -258,3 +260,24 @@ def test_rounding_modes(mode, tmp_path):
     equal(write(tmp_path / "m.onnx", nodes), want)
 
 
+
+
+def trunc(version, **more):
+    rest = ["left"] if version == 1 else ["new", "left"]
+    return helper.make_node("Trunc", ["s", "quarter", "zero", "b8", *rest], ["t"], "t", domain=QONNX, rounding_mode="FLOOR", **more)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_bits_taken_off_an_average(version, tmp_path):
+    """Brevitas' TruncAvgPool2d: the average of four, then two bits fewer; version 2 clips and names the new scale."""
+    more = {} if version == 1 else {"signed": 0, "narrow": 0}
+    nodes = [*conv(), *act(), node("AveragePool", ["a"], "s", kernel_shape=[2, 2], strides=[2, 2]), trunc(version, **more), *mean("t")]
+    path = write(tmp_path / "m.onnx", nodes, quarter=4.0, left=[6.0, 3.0][version - 1], new=16.0)
+    model = onnx.load(path)
+    model.opset_import[1].version = version
+    onnx.save(model, path)
+    cut = torch.floor(functional.avg_pool2d(features(IMAGES), 2) / 4 / 4)
+    equal(path, logits(cut * 4 if version == 1 else torch.clamp(cut, 0, 7) * 16))
+    model.opset_import[1].version = 3 - version
+    onnx.save(model, path)
+    refused(path, f"'t': .* version {3 - version} of QONNX takes {7 - version} inputs")
