@@ -2,7 +2,8 @@
 
 It shares no code with the import: the graph is evaluated as the ONNX standard says (`onnx.reference`), QONNX's operators as
 QONNX's papers say. The float32 numbers of the file are taken exactly, the arithmetic between them is float64, so that a sum
-falls on the side of a quantizer's step on which exact arithmetic has it.
+falls on the side of a quantizer's step on which exact arithmetic has it. Weights are quantized in the file's own float32, number
+by number, as training did it.
 """
 
 import numpy as np
@@ -11,7 +12,8 @@ from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.executor_operators import operators
+from fermatnet.model.exchange.executor_operators import SINGLE, operators
+from fermatnet.model.exchange.source_file import CUSTOM_DOMAINS
 
 __all__ = ["Executor", "in_double", "node_in_double"]
 
@@ -35,7 +37,18 @@ def node_in_double(node: onnx.NodeProto) -> None:
             item.CopyFrom(onnx.helper.make_attribute("value", numpy_helper.from_array(value)))
 
 
+def _mark_weights(graph: onnx.GraphProto) -> None:
+    """Quantizers of float32 constants keep float32's division, which float64 would decide otherwise near a tie."""
+    single = {item.name for item in graph.initializer if item.data_type == TensorProto.FLOAT}
+    for node in graph.node:
+        if node.op_type == "Constant" and any(item.t.data_type == TensorProto.FLOAT for item in node.attribute):
+            single.add(node.output[0])
+        elif node.domain in CUSTOM_DOMAINS and node.input and node.input[0] in single:
+            node.attribute.append(onnx.helper.make_attribute(SINGLE, 1))
+
+
 def _in_double(graph: onnx.GraphProto) -> None:
+    _mark_weights(graph)
     for tensor in graph.initializer:
         _double(tensor)
     for node in graph.node:

@@ -15,7 +15,9 @@ from fermatnet.model.exchange.executor_windows import AveragePool, Conv, MaxPool
 from fermatnet.model.exchange.source_file import CUSTOM_DOMAINS
 from fermatnet.model.exchange.ties import settled
 
-__all__ = ["operators"]
+__all__ = ["SINGLE", "operators"]
+
+SINGLE = "quantizes_float32"  # marks a quantizer of a float32 constant
 
 _ROUNDING: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "ROUND": np.round, "HALF_EVEN": np.round, "CEIL": np.ceil, "FLOOR": np.floor, "DOWN": np.trunc,
@@ -53,18 +55,22 @@ class _Quant(OpRun):
     def _run(self, x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
         signed, narrow = _given(self.onnx_node, "signed", 1), _given(self.onnx_node, "narrow", 1)
         scale, zero, bits = (np.asarray(value, x.dtype) for value in (scale, zero, bits))
-        y = x / scale + zero
+        if _given(self.onnx_node, SINGLE, 0):  # a weight of float32: number by number as training had it
+            y = x.astype(np.float32) / scale.astype(np.float32) + zero.astype(np.float32)
+        else:
+            y = _exact(x / scale + zero)
         if signed and (bits == 1).all():
-            return ((np.where(_exact(y) >= 0, 1, -1).astype(x.dtype) - zero) * scale,)
+            return ((np.where(y >= 0, 1, -1).astype(x.dtype) - zero) * scale,)
         low, high = _limits(bits, signed, narrow)
-        return ((_rounded(self.onnx_node, b"ROUND", np.clip(y, low, high)) - zero) * scale,)
+        return ((_rounded(self.onnx_node, b"ROUND", np.clip(y, low, high)).astype(x.dtype) - zero) * scale,)
 
 
 class _BipolarQuant(OpRun):
     """scale where x >= 0, else -scale."""
 
     def _run(self, x: np.ndarray, scale: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
-        return (np.where(_exact(x) >= 0, 1, -1).astype(x.dtype) * np.asarray(scale, x.dtype),)
+        x = x if _given(self.onnx_node, SINGLE, 0) else _exact(x)
+        return (np.where(x >= 0, 1, -1).astype(x.dtype) * np.asarray(scale, x.dtype),)
 
 
 class _Trunc(OpRun):

@@ -66,9 +66,9 @@ def quant(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
         return np.clip(rounded(settled(y)), lo, hi)
 
     if g.known(node, 0):
-        raw = np.asarray(g.constant(node, 0, "value"), np.float64)
+        raw = g.constant(node, 0, "value")
         _fits(node, raw, scale, zero, bits)
-        return Weights((integer(raw / scale + zero) - zero).astype(np.int64), scale)
+        return Weights((np.clip(rounded(_in_own(raw, scale, zero)), lo, hi) - zero).astype(np.int64), scale)
     point = one(g, node, zero, "zero point")
     if hi - lo > _STEPS:
         raise InputError(f"{label(node)}: activations of more than 8 bits are not supported: quantize them to 8 bits or fewer")
@@ -80,21 +80,29 @@ def bipolar(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Any:
     """+scale where x >= 0, else -scale: as `quant`, of two integers."""
     scale = _positive(node, np.asarray(g.constant(node, 1, "scale"), np.float64))
     if g.known(node, 0):
-        raw = np.asarray(g.constant(node, 0, "value"), np.float64)
+        raw = g.constant(node, 0, "value")
         _fits(node, raw, scale)
-        return Weights(np.where(settled(raw) >= 0, 1, -1).astype(np.int64), scale)
+        return Weights(np.where(raw >= 0, 1, -1).astype(np.int64), scale)
     # the sign of x itself: its scale only names the two reals
     return activation(g, node, scale, np.array([-1, 1], np.int64), lambda y: (settled(y) >= 0).astype(np.float64), divided=False)
 
 
 def _two(g: Graph, node: onnx.NodeProto, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray) -> Any:
     if g.known(node, 0):
-        raw = np.asarray(g.constant(node, 0, "value"), np.float64)
+        raw = g.constant(node, 0, "value")
         _fits(node, raw, scale, zero, bits)
-        return Weights((np.where(settled(raw / scale + zero) >= 0, 1, -1) - zero).astype(np.int64), scale)
+        return Weights((np.where(_in_own(raw, scale, zero) >= 0, 1, -1) - zero).astype(np.int64), scale)
     point = one(g, node, zero, "zero point")
     levels = np.array([-1, 1], np.int64) - int(point)
     return activation(g, node, scale, levels, lambda y: (settled(y + point) >= 0).astype(np.float64))
+
+
+def _in_own(raw: np.ndarray, scale: np.ndarray, zero: np.ndarray) -> np.ndarray:
+    """raw / scale + zero of a weight in the file's own float type, float64 then.
+
+    It is what training computed, number by number: 0.125 / 0.01 is 12.5 in float32, a tie, and 12.5000003 in float64, none.
+    """
+    return (raw / scale.astype(raw.dtype) + zero.astype(raw.dtype)).astype(np.float64)
 
 
 def _shown(value: np.ndarray) -> str:

@@ -68,7 +68,9 @@ def _folds(g: Graph, node: onnx.NodeProto) -> bool:
 def _folded(g: Graph, node: onnx.NodeProto) -> Any:
     for item in node.attribute:
         if item.type == onnx.AttributeProto.TENSOR:
-            g.finite(node.output[0], item.t)  # a damaged one is named as such
+            value = g.finite(node.output[0], item.t)  # a damaged one is named as such
+            if node.op_type == "Constant":
+                return value  # in its own type
     return folded(node, {name: g.constants[name] for name in node.input if name}, g.opsets[""])
 
 

@@ -59,6 +59,12 @@ def grid(value, scale, lo=-8, hi=7):
     return torch.clamp(torch.round(double(value) / double(scale)), lo, hi) * double(scale)
 
 
+def weights(value, scale, lo=-128, hi=127):
+    """A weight's quantizer: the division in float32, as training has it, the rest in float64."""
+    steps = np.round(np.asarray(value, np.float32) / np.asarray(scale, np.float32)).astype(np.float64)
+    return double(np.clip(steps, lo, hi) * np.asarray(scale, np.float32).astype(np.float64))
+
+
 def features(x, bias=0.0, most=None):
     """The convolution, a bias, the rectifier (``most``: clipped there) and the 4-bit quantizer."""
     y = functional.conv2d(double(x), grid(KERNEL, 0.125), padding=1) + double(bias)

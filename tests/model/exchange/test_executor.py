@@ -149,3 +149,15 @@ def test_trunc_agrees_with_qonnx(signed, narrow, mode):
     second = [np.float64(value) for value in (0.25, 8.0, 8.0, 2.0, 4.0)]
     got = quantizer("Trunc", second, rounding_mode=mode, signed=signed, narrow=narrow)(x)
     np.testing.assert_array_equal(got, published.trunc_v2(x, *second[:3], narrow, signed, *second[3:], mode))
+
+
+def test_weights_are_quantized_in_the_files_own_float32():
+    """0.125 / 0.01 is a tie in float32 and none in float64; an activation of the same value is judged exactly."""
+    graph = helper.make_graph(
+        [helper.make_node("Quant", ["w", "s", "z", "b"], ["q"], domain="qonnx.custom_op.general", signed=1, narrow=0),
+         helper.make_node("Quant", ["x", "s", "z", "b"], ["a"], domain="qonnx.custom_op.general", signed=1, narrow=0),
+         helper.make_node("Concat", ["q", "a"], ["y"], axis=0)], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (("w", [0.125]), ("s", 0.01), ("z", 0.0), ("b", 8.0))])
+    got = Executor(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))(np.array([0.125]))
+    np.testing.assert_array_equal(got / float(np.float32(0.01)), [12, 13])

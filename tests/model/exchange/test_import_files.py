@@ -10,7 +10,7 @@ from torch.nn import functional
 from fermatnet.model.errors import InputError
 from fermatnet.model.import_qonnx import import_qonnx, imported
 from fermatnet.model.network import run
-from tests.model.exchange.qonnx_files import KERNEL, QONNX, WIDE, act, conv, double, features, grid, last, logits, mean, node, quant, wide, write
+from tests.model.exchange.qonnx_files import KERNEL, QONNX, WIDE, act, conv, double, features, grid, last, logits, mean, node, quant, weights, wide, write
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (12, 8, 8, 8)).astype(np.uint8)
 
@@ -154,7 +154,7 @@ def test_the_bias_of_the_last_layer(scale, bits, most, tmp_path):
     path = write(tmp_path / "m.onnx", wide(scale, bits), fw=WIDE, bias=np.ones(10), s01=0.01)
     step = {"sw": 0.125, "s01": float(np.float32(0.01))}[scale]
     limits = (-8, 7) if bits == "b4" else (-128, 127)
-    want = (features(IMAGES).flatten(1) @ grid(WIDE, step, *limits).T).numpy() + 1
+    want = (features(IMAGES).flatten(1) @ weights(WIDE, step, *limits).T).numpy() + 1
     net = import_qonnx(path)
     np.testing.assert_allclose(run(net, IMAGES) * float(net.meta["output_scale"]), want, rtol=1e-12, atol=float(net.meta["bias_error"]))
     assert float(net.meta["bias_error"]) <= most
@@ -172,7 +172,7 @@ def test_a_quantizer_at_the_output_joins_them(tmp_path):
     scale = np.random.default_rng(0).uniform(0.008, 0.01, (10, 1)).astype(np.float32)
     nodes = [*wide("so"), quant("y", "z", "sy", "b8")]
     got = reals(write(tmp_path / "m.onnx", nodes, output="z", fw=WIDE, bias=np.ones(10), so=scale, sy=0.5))
-    want = grid((features(IMAGES).flatten(1) @ grid(WIDE, scale, -128, 127).T) + 1, 0.5, -128, 127)
+    want = grid((features(IMAGES).flatten(1) @ weights(WIDE, scale).T) + 1, 0.5, -128, 127)
     np.testing.assert_array_equal(got, want.numpy())
 
 
