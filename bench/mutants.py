@@ -26,18 +26,58 @@ from fermatnet.model.import_qonnx import translated
 __all__ = ["main", "mutants", "verdict"]
 
 Random = np.random.Generator
-_DOMAINS = ("", "ai.onnx.ml", "qonnx.custom_op.general", "qonnx.custom_op.channels_last", "onnx.brevitas", "com.microsoft")
+_DOMAINS = (
+    "",
+    "ai.onnx.ml",
+    "qonnx.custom_op.general",
+    "qonnx.custom_op.channels_last",
+    "onnx.brevitas",
+    "com.microsoft",
+)
 _TYPES = (np.float64, np.float16, np.float32, np.int64, np.int32, np.uint8, np.bool_)
-_OPERATORS = ("Relu", "Add", "Sub", "Mul", "Div", "Conv", "MatMul", "Gemm", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
-              "Identity", "Neg", "Abs", "Sigmoid", "Min", "Max", "Flatten", "ReduceMean", "ReduceMax", "Softmax", "BipolarQuant", "Quant", "Clip")
+_OPERATORS = (
+    "Relu",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Conv",
+    "MatMul",
+    "Gemm",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Identity",
+    "Neg",
+    "Abs",
+    "Sigmoid",
+    "Min",
+    "Max",
+    "Flatten",
+    "ReduceMean",
+    "ReduceMax",
+    "Softmax",
+    "BipolarQuant",
+    "Quant",
+    "Clip",
+)
 _NUMBERS: dict[str, list[object]] = {
     "pads": [[1, 0, 0, 0], [0, 0, 1, 1], [2, 2, 2, 2], [1, 1], [-1, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1]],
-    "strides": [[2, 2], [1, 2], [3, 3], [1], [0, 1], [2, 1]], "dilations": [[2, 2], [1, 2], [1], [1, 1]],
-    "kernel_shape": [[1, 1], [2, 2], [3, 3], [3], [2, 3], [4, 4]], "auto_pad": ["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET", "SAME"],
+    "strides": [[2, 2], [1, 2], [3, 3], [1], [0, 1], [2, 1]],
+    "dilations": [[2, 2], [1, 2], [1], [1, 1]],
+    "kernel_shape": [[1, 1], [2, 2], [3, 3], [3], [2, 3], [4, 4]],
+    "auto_pad": ["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET", "SAME"],
     "rounding_mode": ["FLOOR", "CEIL", "UP", "DOWN", "HALF_UP", "HALF_DOWN", "half_even", "STOCHASTIC"],
-    "axes": [[2, 3], [3, 2], [-1, -2], [1], [2], [1, 2, 3], [0, 2, 3]], "perm": [[0, 1], [1, 0]], "axis": [0, 1, 2, -1, -3, 3],
-    "group": [1, 2, 4, 3, 0], "epsilon": [0.0, 0.1, 100.0, -1.0], "alpha": [0.5, 1.0, -1.0], "beta": [0.5, 0.0, 1.0],
-    "value": [1], "to": [1, 10, 11, 6, 7],
+    "axes": [[2, 3], [3, 2], [-1, -2], [1], [2], [1, 2, 3], [0, 2, 3]],
+    "perm": [[0, 1], [1, 0]],
+    "axis": [0, 1, 2, -1, -3, 3],
+    "group": [1, 2, 4, 3, 0],
+    "epsilon": [0.0, 0.1, 100.0, -1.0],
+    "alpha": [0.5, 1.0, -1.0],
+    "beta": [0.5, 0.0, 1.0],
+    "value": [1],
+    "to": [1, 10, 11, 6, 7],
 }
 _FLAGS = [0, 1, 2, -1]
 
@@ -89,8 +129,26 @@ def _operator(model: onnx.ModelProto, rng: Random) -> str:
 
 def _shapes(shape: tuple[int, ...], rng: Random) -> tuple[int, ...]:
     size = max(shape, default=1)
-    options = [(), (1,), (size,), (1, size), (size, 1), (size, 1, 1), (1, size, 1, 1), (1, 1, size, 1), (1, 1, 1, size), (1, 1, size),
-               (size, 1, 1, 1), shape[::-1], (1, *shape), (*shape, 1), (size + 1,), (2,), (1, 1, 1, 1), (1, 1, 1, 1, 1)]
+    options = [
+        (),
+        (1,),
+        (size,),
+        (1, size),
+        (size, 1),
+        (size, 1, 1),
+        (1, size, 1, 1),
+        (1, 1, size, 1),
+        (1, 1, 1, size),
+        (1, 1, size),
+        (size, 1, 1, 1),
+        shape[::-1],
+        (1, *shape),
+        (*shape, 1),
+        (size + 1,),
+        (2,),
+        (1, 1, 1, 1),
+        (1, 1, 1, 1, 1),
+    ]
     return _pick(rng, options)
 
 
@@ -139,7 +197,11 @@ def _input(model: onnx.ModelProto, rng: Random) -> str:
     elif how == "empty":
         node.input[place] = ""
     else:
-        written = ["x", *(item.output[0] for item in model.graph.node if item is not node), *(t.name for t in model.graph.initializer)]
+        written = [
+            "x",
+            *(item.output[0] for item in model.graph.node if item is not node),
+            *(t.name for t in model.graph.initializer),
+        ]
         name = _pick(rng, written)
         if how == "more":
             node.input.append(name)
@@ -164,7 +226,9 @@ def _declared(model: onnx.ModelProto, rng: Random) -> str:
     elif how == 1:
         _pick(rng, kind.shape.dim).dim_param = "n"
     elif how == 2:
-        kind.elem_type = int(_pick(rng, [TensorProto.DOUBLE, TensorProto.UINT8, TensorProto.FLOAT16, TensorProto.INT8]))
+        kind.elem_type = int(
+            _pick(rng, [TensorProto.DOUBLE, TensorProto.UINT8, TensorProto.FLOAT16, TensorProto.INT8])
+        )
     else:
         model.graph.output[0].name = _pick(rng, model.graph.node).output[0]
     return f"declared: {[d.dim_value or d.dim_param for d in kind.shape.dim]}, type {kind.elem_type}, output {model.graph.output[0].name}"
@@ -188,8 +252,17 @@ def _order(model: onnx.ModelProto, rng: Random) -> str:
 
 
 _MUTATIONS: list[tuple[float, Callable[[onnx.ModelProto, Random], str]]] = [
-    (0.3, _attribute), (0.06, _domain), (0.1, _operator), (0.18, _broadcast), (0.08, _type), (0.1, _value), (0.08, _input),
-    (0.03, _version), (0.03, _declared), (0.04, _order)]
+    (0.3, _attribute),
+    (0.06, _domain),
+    (0.1, _operator),
+    (0.18, _broadcast),
+    (0.08, _type),
+    (0.1, _value),
+    (0.08, _input),
+    (0.03, _version),
+    (0.03, _declared),
+    (0.04, _order),
+]
 
 
 def mutants(count: int, seed: int) -> Iterator[tuple[str, onnx.ModelProto]]:
@@ -216,7 +289,9 @@ def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
     except Exception as error:
         return "wrong", f"{type(error).__name__}: {error}"
     try:
-        return "equal", compare(made.network, made.tensor, made.output, source, made.scale, 0.0, count=12, seed=1)
+        return "equal", compare(
+            made.network, made.tensor, made.output, source, made.scale, 0.0, count=12, seed=1
+        )
     except InputError as error:
         return "wrong", str(error)
 
@@ -234,7 +309,9 @@ def main(arguments: list[str] | None = None) -> int:
             tally[found] += 1
             if given.show or found == "wrong":
                 print(f"{found}: {what}: {reason}")
-    print(f"{given.count} mutants of seed {given.seed}: {tally['refused']} refused, {tally['equal']} equal, {tally['wrong']} wrong")
+    print(
+        f"{given.count} mutants of seed {given.seed}: {tally['refused']} refused, {tally['equal']} equal, {tally['wrong']} wrong"
+    )
     return int(tally["wrong"] > 0)
 
 

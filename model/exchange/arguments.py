@@ -19,7 +19,9 @@ def label(node: onnx.NodeProto) -> str:
 
 def misfit(node: onnx.NodeProto, reason: str) -> InputError:
     """The error for a node that ONNX itself would not take."""
-    return InputError(f"{label(node)}: its inputs, shapes or attributes are not those of a {node.op_type}: {reason}")
+    return InputError(
+        f"{label(node)}: its inputs, shapes or attributes are not those of a {node.op_type}: {reason}"
+    )
 
 
 def operator(node: onnx.NodeProto) -> Operator:
@@ -29,11 +31,15 @@ def operator(node: onnx.NodeProto) -> Operator:
     if found is not None:
         return found
     if "channels_last" in domain:
-        raise InputError(f"{label(node)}: {node.op_type} of domain {node.domain!r} works on channels last (NHWC): "
-                         "export the network with channels first (qonnx: ConvertToChannelsFirst)")
+        raise InputError(
+            f"{label(node)}: {node.op_type} of domain {node.domain!r} works on channels last (NHWC): "
+            "export the network with channels first (qonnx: ConvertToChannelsFirst)"
+        )
     if any(name == node.op_type for _, name in OPERATORS):
-        raise InputError(f"{label(node)}: {node.op_type} of domain {node.domain!r} is not supported, only that of "
-                         f"{next(d for d, name in OPERATORS if name == node.op_type) or 'ai.onnx'!r}")
+        raise InputError(
+            f"{label(node)}: {node.op_type} of domain {node.domain!r} is not supported, only that of "
+            f"{next(d for d, name in OPERATORS if name == node.op_type) or 'ai.onnx'!r}"
+        )
     raise InputError(f"{label(node)}: {node.op_type} is not supported")
 
 
@@ -63,9 +69,13 @@ def attributes(node: onnx.NodeProto, opsets: dict[str, int], entry: Operator | N
     try:
         known, version = _schema(node, opsets)
     except onnx.defs.SchemaError as error:
-        raise InputError(f"{label(node)}: version {opsets['']} of ONNX has no operator {node.op_type}") from error
+        raise InputError(
+            f"{label(node)}: version {opsets['']} of ONNX has no operator {node.op_type}"
+        ) from error
     if entry is not None and version is not None and version not in entry.since:
-        raise InputError(f"{label(node)}: {node.op_type} in its version {version} is not supported: export the model with opset_version=13")
+        raise InputError(
+            f"{label(node)}: {node.op_type} in its version {version} is not supported: export the model with opset_version=13"
+        )
     given: dict[str, Any] = {name: default for name, (_, default, _) in known.items() if default is not None}
     seen: set[str] = set()
     for item in node.attribute:

@@ -35,8 +35,14 @@ def images(shape: tuple[int, int, int], lo: int, hi: int, count: int, seed: int 
     """uint8 (count, C, H, W): all smallest, all largest, both checkerboards, random extremes, a constant, then random ones."""
     rng = np.random.default_rng(seed)
     board = np.indices(shape).sum(axis=0) % 2 == 0
-    made = [np.full(shape, lo), np.full(shape, hi), np.where(board, lo, hi), np.where(board, hi, lo),
-            np.where(rng.integers(0, 2, shape) == 1, hi, lo), np.full(shape, (lo + hi + 1) // 2)]
+    made = [
+        np.full(shape, lo),
+        np.full(shape, hi),
+        np.where(board, lo, hi),
+        np.where(board, hi, lo),
+        np.where(rng.integers(0, 2, shape) == 1, hi, lo),
+        np.full(shape, (lo + hi + 1) // 2),
+    ]
     while len(made) < count:
         made.append(rng.integers(lo, hi + 1, shape))
     return np.stack(made[:count]).astype(np.uint8)
@@ -48,8 +54,17 @@ def _count(network: Network) -> int:
     return int(np.clip(_WORK // work, _LEAST, _MOST))
 
 
-def compare(network: Network, tensor: str, output: _Output, source: Source,
-            scale: float, offset: float, count: int | None = None, seed: int = 0, progress: Progress | None = None) -> str:
+def compare(
+    network: Network,
+    tensor: str,
+    output: _Output,
+    source: Source,
+    scale: float,
+    offset: float,
+    count: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> str:
     """What was compared, in one line. Raises InputError where an output differs.
 
     Parameters
@@ -64,15 +79,22 @@ def compare(network: Network, tensor: str, output: _Output, source: Source,
     pixels = images(network.input_shape, *network.input_range, count or _count(network), seed)
     work = summary(network)["macs"] * len(pixels)
     tell = progress if progress and work > _MOMENT else None
-    ours = run(network, pixels, batch=1 if tell else 64, progress=tell and (lambda done: tell(0.6 * done / len(pixels), "the network")))
+    ours = run(
+        network,
+        pixels,
+        batch=1 if tell else 64,
+        progress=tell and (lambda done: tell(0.6 * done / len(pixels), "the network")),
+    )
     x = pixels * float(scale) + offset
     exact = _integers(Executor(source.model, tensor), source, x, output, ours, tell)
     nearest = np.round(exact)
     wrong = (nearest != ours) | ~(np.abs(exact - nearest) <= _NEAR)
     if wrong.any():
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
-        raise InputError(f"{source.path}: the network differs from the file's own executor in {int(wrong.sum())} of {wrong.size} outputs, "
-                         f"first in output {place[1]} of image {place[0]}: {int(ours[place])} against {exact[place]:.6g}: not imported")
+        raise InputError(
+            f"{source.path}: the network differs from the file's own executor in {int(wrong.sum())} of {wrong.size} outputs, "
+            f"first in output {place[1]} of image {place[0]}: {int(ours[place])} against {exact[place]:.6g}: not imported"
+        )
     single = _in_single(source, tensor, x, output, ours) if work <= _WORK else ""
     return f"compared {len(pixels)} images with the source: all {ours.size} outputs equal{single}"
 
@@ -84,14 +106,27 @@ def _in_single(source: Source, tensor: str, x: np.ndarray, output: _Output, ours
     except InputError:  # a file of float64, say
         return ""
     others = int((np.abs(single - ours) > np.maximum(0.5, _SINGLE * np.abs(ours))).sum())
-    return f"; float32 arithmetic gives another number in {others}, where a sum lies on a quantizer's step or very near" if others else ""
+    return (
+        f"; float32 arithmetic gives another number in {others}, where a sum lies on a quantizer's step or very near"
+        if others
+        else ""
+    )
 
 
-def _integers(executor: Executor, source: Source, x: np.ndarray, output: _Output, ours: np.ndarray, tell: Progress | None = None) -> np.ndarray:
+def _integers(
+    executor: Executor,
+    source: Source,
+    x: np.ndarray,
+    output: _Output,
+    ours: np.ndarray,
+    tell: Progress | None = None,
+) -> np.ndarray:
     """What the executor gives, in the network's unit; InputError where it is another number of outputs."""
     theirs = _source_outputs(executor, source, x, tell)
     if theirs.shape != ours.shape:
-        raise InputError(f"{source.path}: its own executor gives {theirs.shape[1]} outputs, the network {ours.shape[1]}")
+        raise InputError(
+            f"{source.path}: its own executor gives {theirs.shape[1]} outputs, the network {ours.shape[1]}"
+        )
     return theirs / output.scale - _spread(output.remainder, ours.shape[1])
 
 

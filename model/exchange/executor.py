@@ -22,7 +22,9 @@ _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 def _double(tensor: onnx.TensorProto) -> None:
     if tensor.data_type in _FLOATS:
-        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name))
+        tensor.CopyFrom(
+            numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name)
+        )
 
 
 def node_in_double(node: onnx.NodeProto) -> None:
@@ -41,7 +43,9 @@ def _mark_weights(graph: onnx.GraphProto) -> None:
     """Quantizers of float32 constants keep float32's division, which float64 would decide otherwise near a tie."""
     single = {item.name for item in graph.initializer if item.data_type == TensorProto.FLOAT}
     for node in graph.node:
-        if node.op_type == "Constant" and any(item.t.data_type == TensorProto.FLOAT for item in node.attribute):
+        if node.op_type == "Constant" and any(
+            item.t.data_type == TensorProto.FLOAT for item in node.attribute
+        ):
             single.add(node.output[0])
         elif node.domain in CUSTOM_DOMAINS and node.input and node.input[0] in single:
             node.attribute.append(onnx.helper.make_attribute(SINGLE, 1))
@@ -68,7 +72,9 @@ def in_double(model: onnx.ModelProto, dtype: type = np.float64) -> onnx.ModelPro
         node.domain = "" if node.domain == "ai.onnx" else node.domain  # two names of one domain
     del copy.graph.value_info[:]
     known = {item.domain for item in copy.opset_import}
-    for domain in sorted({node.domain for node in copy.graph.node} - known):  # old files leave a tool's own domain out
+    for domain in sorted(
+        {node.domain for node in copy.graph.node} - known
+    ):  # old files leave a tool's own domain out
         copy.opset_import.append(onnx.helper.make_opsetid(domain, 1))
     return copy
 

@@ -20,7 +20,11 @@ __all__ = ["SINGLE", "operators"]
 SINGLE = "quantizes_float32"  # marks a quantizer of a float32 constant
 
 _ROUNDING: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "ROUND": np.round, "HALF_EVEN": np.round, "CEIL": np.ceil, "FLOOR": np.floor, "DOWN": np.trunc,
+    "ROUND": np.round,
+    "HALF_EVEN": np.round,
+    "CEIL": np.ceil,
+    "FLOOR": np.floor,
+    "DOWN": np.trunc,
     "UP": lambda y: np.copysign(np.ceil(np.abs(y)), y),
     "HALF_UP": lambda y: np.copysign(np.floor(np.abs(y) + 0.5), y),
     "HALF_DOWN": lambda y: np.copysign(np.ceil(np.abs(y) - 0.5), y),
@@ -52,7 +56,9 @@ def _exact(y: np.ndarray) -> np.ndarray:
 class _Quant(OpRun):
     """real = (clip(round(x / scale + zero)) - zero) * scale; one bit with a sign is -1 and 1."""
 
-    def _run(self, x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
+    def _run(
+        self, x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray, **_: Any
+    ) -> tuple[np.ndarray, ...]:
         signed, narrow = _given(self.onnx_node, "signed", 1), _given(self.onnx_node, "narrow", 1)
         scale, zero, bits = (np.asarray(value, x.dtype) for value in (scale, zero, bits))
         if _given(self.onnx_node, SINGLE, 0):  # a weight of float32: number by number as training had it
@@ -76,7 +82,15 @@ class _BipolarQuant(OpRun):
 class _Trunc(OpRun):
     """Bits taken off: five inputs in version 1, which keeps the scale; six in version 2, which names the new one and clips."""
 
-    def _run(self, x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: np.ndarray, *rest: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
+    def _run(
+        self,
+        x: np.ndarray,
+        scale: np.ndarray,
+        zero: np.ndarray,
+        bits: np.ndarray,
+        *rest: np.ndarray,
+        **_: Any,
+    ) -> tuple[np.ndarray, ...]:
         scale, zero, bits, *left_over = (np.asarray(value, x.dtype) for value in (scale, zero, bits, *rest))
         y = np.round(_exact(x / scale + zero))
         if len(left_over) == 1:
@@ -93,7 +107,9 @@ class _Norm(OpRun):
     onnx.reference 1.23 takes the batch's own statistics for those versions.
     """
 
-    def _run(self, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, var: np.ndarray, **_: Any) -> tuple[np.ndarray, ...]:
+    def _run(
+        self, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, var: np.ndarray, **_: Any
+    ) -> tuple[np.ndarray, ...]:
         if _given(self.onnx_node, "training_mode", 0):
             raise NotImplementedError("BatchNormalization in training mode")
         epsilon = x.dtype.type(_given(self.onnx_node, "epsilon", np.float32(1e-5)))
@@ -109,6 +125,11 @@ def operators() -> list[type[OpRun]]:
     """The classes to give to `onnx.reference.ReferenceEvaluator`, QONNX's under each of its domains."""
     made: list[type[OpRun]] = [type(name, (base,), {"op_domain": ""}) for name, base in _STANDARD.items()]
     for domain in CUSTOM_DOMAINS:
-        for name, base in (("Quant", _Quant), ("IntQuant", _Quant), ("BipolarQuant", _BipolarQuant), ("Trunc", _Trunc)):
+        for name, base in (
+            ("Quant", _Quant),
+            ("IntQuant", _Quant),
+            ("BipolarQuant", _BipolarQuant),
+            ("Trunc", _Trunc),
+        ):
             made.append(type(name, (base,), {"op_domain": domain}))
     return made

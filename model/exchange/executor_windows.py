@@ -13,7 +13,9 @@ from onnx.reference.op_run import OpRun
 __all__ = ["AveragePool", "Conv", "MaxPool"]
 
 
-def _padding(node: OpRun, shape: tuple[int, ...], kernel: list[int]) -> tuple[list[int], list[int], list[tuple[int, int]], list[int]]:
+def _padding(
+    node: OpRun, shape: tuple[int, ...], kernel: list[int]
+) -> tuple[list[int], list[int], list[tuple[int, int]], list[int]]:
     """(strides, dilations, (before, after) an axis, windows an axis) for a map of ``shape``."""
     axes = range(len(kernel))
     strides = list(getattr(node, "strides", None) or [1] * len(kernel))
@@ -41,7 +43,9 @@ def _padding(node: OpRun, shape: tuple[int, ...], kernel: list[int]) -> tuple[li
     return strides, dilations, both, counts
 
 
-def _view(node: OpRun, x: np.ndarray, kernel: list[int], fill: float, padded: list[tuple[int, int]] | None = None) -> np.ndarray:
+def _view(
+    node: OpRun, x: np.ndarray, kernel: list[int], fill: float, padded: list[tuple[int, int]] | None = None
+) -> np.ndarray:
     """(n, C, OH, OW, kh, kw) of x (n, C, H, W), places outside the map and its padding filled too.
 
     ``padded``: the padding that x holds already.
@@ -49,7 +53,9 @@ def _view(node: OpRun, x: np.ndarray, kernel: list[int], fill: float, padded: li
     if x.ndim != 4 or len(kernel) != 2:
         raise ValueError(f"windows of {len(kernel)} axes over {x.shape}")
     held = padded or [(0, 0), (0, 0)]
-    strides, dilations, both, counts = _padding(node, tuple(n - sum(pad) for n, pad in zip(x.shape[2:], held, strict=True)), kernel)
+    strides, dilations, both, counts = _padding(
+        node, tuple(n - sum(pad) for n, pad in zip(x.shape[2:], held, strict=True)), kernel
+    )
     before = [0, 0] if padded else [pad[0] for pad in both]
     if min(counts) < 1:
         raise ValueError(f"a window {kernel} does not fit {x.shape}")
@@ -65,7 +71,9 @@ def _view(node: OpRun, x: np.ndarray, kernel: list[int], fill: float, padded: li
 class Conv(OpRun):
     """Convolution (cross-correlation) as a matrix product over windows."""
 
-    def _run(self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, **_: Any) -> tuple[np.ndarray, ...]:
+    def _run(
+        self, x: np.ndarray, w: np.ndarray, b: np.ndarray | None = None, **_: Any
+    ) -> tuple[np.ndarray, ...]:
         group = getattr(self, "group", None) or 1
         kernel = list(getattr(self, "kernel_shape", None) or w.shape[2:])
         if tuple(kernel) != w.shape[2:] or x.shape[1] != group * w.shape[1] or len(w) % group:
@@ -74,7 +82,9 @@ class Conv(OpRun):
         n, _channels, rows, columns = view.shape[:4]
         each, parts = w.shape[1], []
         for k, weights in enumerate(np.split(w, group)):
-            taken = view[:, k * each : (k + 1) * each].transpose(0, 2, 3, 1, 4, 5).reshape(n * rows * columns, -1)
+            taken = (
+                view[:, k * each : (k + 1) * each].transpose(0, 2, 3, 1, 4, 5).reshape(n * rows * columns, -1)
+            )
             parts.append(taken @ weights.reshape(len(weights), -1).T)
         y = np.concatenate(parts, axis=1).reshape(n, rows, columns, len(w)).transpose(0, 3, 1, 2)
         return (y if b is None else y + b.reshape(1, -1, 1, 1),)

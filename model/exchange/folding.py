@@ -20,9 +20,16 @@ def folded(node: onnx.NodeProto, inputs: dict[str, np.ndarray], opset: int) -> n
     copy = onnx.NodeProto()
     copy.CopyFrom(node)
     node_in_double(copy)
-    values = {name: value.astype(np.float64) if value.dtype.kind == "f" else value for name, value in inputs.items()}
+    values = {
+        name: value.astype(np.float64) if value.dtype.kind == "f" else value for name, value in inputs.items()
+    }
     known = [helper.make_tensor_value_info(name, TensorProto.UNDEFINED, None) for name in values]
-    graph = helper.make_graph([copy], "constant", known, [helper.make_tensor_value_info(node.output[0], TensorProto.UNDEFINED, None)])
+    graph = helper.make_graph(
+        [copy],
+        "constant",
+        known,
+        [helper.make_tensor_value_info(node.output[0], TensorProto.UNDEFINED, None)],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     try:
         with np.errstate(all="ignore"):

@@ -49,46 +49,96 @@ _RELU = Operator((6, 13, 14), ("x",))
 
 OPERATORS: dict[tuple[str, str], Operator] = {
     ("", "Conv"): Operator((1, 11, 22), ("x", "w", "c?"), {**_WINDOW, "dilations": READ, "group": READ}),
-    ("", "Gemm"): Operator((7, 9, 11, 13), ("x", "w", "c?"), {
-        "alpha": _ONE, "beta": _ONE, "transA": Only((0,), "transpose nothing but the weights"), "transB": Only((0, 1))}),
+    ("", "Gemm"): Operator(
+        (7, 9, 11, 13),
+        ("x", "w", "c?"),
+        {
+            "alpha": _ONE,
+            "beta": _ONE,
+            "transA": Only((0,), "transpose nothing but the weights"),
+            "transB": Only((0, 1)),
+        },
+    ),
     ("", "MatMul"): Operator((1, 9, 13), ("x", "w")),
-    ("", "Add"): _ARITHMETIC, ("", "Sub"): _ARITHMETIC, ("", "Mul"): _ARITHMETIC, ("", "Div"): _ARITHMETIC,
-    ("", "BatchNormalization"): Operator((7, 9, 14, 15), ("x", "c", "c", "c", "c"), {
-        "epsilon": READ, "momentum": READ, "spatial": Only((1,), "export a norm of whole channels"),
-        "training_mode": Only((0,), "export the model in evaluation mode")}),
+    ("", "Add"): _ARITHMETIC,
+    ("", "Sub"): _ARITHMETIC,
+    ("", "Mul"): _ARITHMETIC,
+    ("", "Div"): _ARITHMETIC,
+    ("", "BatchNormalization"): Operator(
+        (7, 9, 14, 15),
+        ("x", "c", "c", "c", "c"),
+        {
+            "epsilon": READ,
+            "momentum": READ,
+            "spatial": Only((1,), "export a norm of whole channels"),
+            "training_mode": Only((0,), "export the model in evaluation mode"),
+        },
+    ),
     ("", "Relu"): _RELU,
     ("", "Clip"): Operator((6, 11, 12, 13), ("x", "c?", "c?"), {"min": READ, "max": READ}),
-    ("", "MaxPool"): Operator((1, 8, 10, 11, 12, 22), ("x",), {
-        **_WINDOW, "ceil_mode": READ, "dilations": _NO_DILATION, "storage_order": _OFF}),
-    ("", "AveragePool"): Operator((7, 10, 11, 19, 22), ("x",), {
-        **_WINDOW, "ceil_mode": READ, "count_include_pad": READ, "dilations": _NO_DILATION}),
+    ("", "MaxPool"): Operator(
+        (1, 8, 10, 11, 12, 22),
+        ("x",),
+        {**_WINDOW, "ceil_mode": READ, "dilations": _NO_DILATION, "storage_order": _OFF},
+    ),
+    ("", "AveragePool"): Operator(
+        (7, 10, 11, 19, 22),
+        ("x",),
+        {**_WINDOW, "ceil_mode": READ, "count_include_pad": READ, "dilations": _NO_DILATION},
+    ),
     ("", "GlobalAveragePool"): Operator((1, 22), ("x",)),
-    ("", "ReduceMean"): Operator((1, 11, 13, 18), ("x", "i?"), {
-        "axes": READ, "keepdims": Only((0, 1)), "noop_with_empty_axes": READ}),
+    ("", "ReduceMean"): Operator(
+        (1, 11, 13, 18), ("x", "i?"), {"axes": READ, "keepdims": Only((0, 1)), "noop_with_empty_axes": READ}
+    ),
     ("", "Flatten"): Operator((1, 9, 11, 13, 21, 23, 24, 25), ("x",), {"axis": READ}),
     ("", "Reshape"): Operator((5, 13, 14, 19, 21, 23, 24, 25), ("x", "i"), {"allowzero": READ}),
     ("", "Squeeze"): Operator((1, 11, 13, 21, 23, 24, 25), ("x", "i?"), {"axes": READ}),
     ("", "Transpose"): Operator((1, 13, 21, 23, 24, 25), ("w",), {"perm": READ}),
     ("", "Concat"): Operator((4, 11, 13), ("x*",), {"axis": READ}),
     ("", "Identity"): Operator((1, 13, 14, 16, 19, 21, 23, 24, 25), ("a",)),
-    ("", "Cast"): Operator((6, 9, 13, 19, 21, 23, 24, 25, 28), ("x",), {
-        "to": Only((1, 11), "cast to FLOAT or leave the cast out"), "saturate": READ, "round_mode": READ}),
+    ("", "Cast"): Operator(
+        (6, 9, 13, 19, 21, 23, 24, 25, 28),
+        ("x",),
+        {"to": Only((1, 11), "cast to FLOAT or leave the cast out"), "saturate": READ, "round_mode": READ},
+    ),
     ("", "Dropout"): Operator((7, 10, 12, 13, 22), ("x", "n?", "n?"), {"ratio": READ, "seed": READ}),
     ("", "Softmax"): Operator((1, 11, 13), ("x",), {"axis": READ}),
     ("", "Shape"): Operator((1, 13, 15, 19, 21, 23, 24, 25), ("x",), {"start": READ, "end": READ}),
-    (CUSTOM_DOMAINS[0], "Quant"): Operator((1, 2), ("a", "n", "n", "n"), {
-        "signed": Only((0, 1)), "narrow": Only((0, 1)), "rounding_mode": READ}),
+    (CUSTOM_DOMAINS[0], "Quant"): Operator(
+        (1, 2), ("a", "n", "n", "n"), {"signed": Only((0, 1)), "narrow": Only((0, 1)), "rounding_mode": READ}
+    ),
     (CUSTOM_DOMAINS[0], "BipolarQuant"): Operator((1, 2), ("a", "n")),
-    (CUSTOM_DOMAINS[0], "Trunc"): Operator((1, 2), ("x", "n", "n", "n", "n", "n?"), {
-        "rounding_mode": READ, "signed": Only((0, 1)), "narrow": Only((0, 1))}),
+    (CUSTOM_DOMAINS[0], "Trunc"): Operator(
+        (1, 2),
+        ("x", "n", "n", "n", "n", "n?"),
+        {"rounding_mode": READ, "signed": Only((0, 1)), "narrow": Only((0, 1))},
+    ),
 }
 OPERATORS[CUSTOM_DOMAINS[0], "IntQuant"] = OPERATORS[CUSTOM_DOMAINS[0], "Quant"]
 
 # operators of constants alone, which onnx.reference evaluates before the import sees them
-FOLDED = frozenset({
-    "Add", "Cast", "Concat", "Constant", "Div", "Gather", "Identity", "Mul", "Neg", "Pow", "Reciprocal", "Reshape", "Slice",
-    "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze",
-})
+FOLDED = frozenset(
+    {
+        "Add",
+        "Cast",
+        "Concat",
+        "Constant",
+        "Div",
+        "Gather",
+        "Identity",
+        "Mul",
+        "Neg",
+        "Pow",
+        "Reciprocal",
+        "Reshape",
+        "Slice",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
 
 # The published definition of QONNX: attributes with their defaults, no default where the definition requires the attribute.
 QONNX: dict[str, dict[str, int | bytes | None]] = {

@@ -7,13 +7,38 @@ __all__ = ["OWN", "foreign", "unlike_qonnx"]
 OWN = "it is a network file of fermatnet already: give it to `fermatnet info`, `run` or `verilog`"
 
 _MAGIC = (  # first bytes at an offset, what the file is, what to do
-    (4, b"TFL3", "a TensorFlow Lite model", "this command reads QONNX: export the network with Brevitas or QKeras"),
-    (0, b"\x89HDF", "an HDF5 file (Keras)", "convert the model to QONNX with qonnx.converters.from_keras first"),
-    (0, b"PK\x03\x04", "a zip archive (a PyTorch checkpoint, a .keras or a .npz file)", "export the model to ONNX first"),
+    (
+        4,
+        b"TFL3",
+        "a TensorFlow Lite model",
+        "this command reads QONNX: export the network with Brevitas or QKeras",
+    ),
+    (
+        0,
+        b"\x89HDF",
+        "an HDF5 file (Keras)",
+        "convert the model to QONNX with qonnx.converters.from_keras first",
+    ),
+    (
+        0,
+        b"PK\x03\x04",
+        "a zip archive (a PyTorch checkpoint, a .keras or a .npz file)",
+        "export the model to ONNX first",
+    ),
     (0, b"\x1f\x8b", "a gzip archive", "unpack it first"),
-    (0, b"\x80", "a Python pickle (an old PyTorch checkpoint)", "load it with its own program and export it to ONNX"),
+    (
+        0,
+        b"\x80",
+        "a Python pickle (an old PyTorch checkpoint)",
+        "load it with its own program and export it to ONNX",
+    ),
     (0, b"\x93NUMPY", "a NumPy array", "give the model, not its data"),
-    (0, b"version https://git-lfs", "a Git LFS pointer, not the model itself", "run `git lfs pull` in its repository"),
+    (
+        0,
+        b"version https://git-lfs",
+        "a Git LFS pointer, not the model itself",
+        "run `git lfs pull` in its repository",
+    ),
     (0, b"\x89PNG", "a picture", "give the model"),
     (0, b"\x7fELF", "a program", "give the model"),
 )
@@ -50,7 +75,11 @@ def unlike_qonnx(operators: Iterable[tuple[str, str]]) -> str | None:
     if names & _QOPERATOR:
         return "it looks like ONNX of quantized operators (QOperator): this command reads QONNX (nodes Quant), as Brevitas writes it"
     if names & _QDQ:
-        return ("it looks like ONNX with QuantizeLinear/DequantizeLinear (QDQ): this command reads QONNX (nodes Quant), "
-                "as Brevitas' export_qonnx writes it")
-    return ("it looks like a float ONNX model without a quantizer: quantize it first (Brevitas, then export_qonnx; "
-            "or fermatnet.model.nn.convert for a torch model)")
+        return (
+            "it looks like ONNX with QuantizeLinear/DequantizeLinear (QDQ): this command reads QONNX (nodes Quant), "
+            "as Brevitas' export_qonnx writes it"
+        )
+    return (
+        "it looks like a float ONNX model without a quantizer: quantize it first (Brevitas, then export_qonnx; "
+        "or fermatnet.model.nn.convert for a torch model)"
+    )

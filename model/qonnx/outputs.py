@@ -43,15 +43,23 @@ def finished(g: Graph, x: Value) -> Output:
     """
     x = g.integers(g.pooled(x, len(x.chain)) if x.chain else x)
     if not x.affine:
-        raise InputError("the last layer must be a dense layer with quantized weights, or end in a quantizer: "
-                         "put a Quant node after the rectifier at the end, or leave the rectifier out")
+        raise InputError(
+            "the last layer must be a dense layer with quantized weights, or end in a quantizer: "
+            "put a Quant node after the rectifier at the end, or leave the rectifier out"
+        )
     gain, offset = x.straight()
     unit = float(np.abs(gain).min())
     ratio = gain / (unit or 1)
-    if not unit or (np.abs(ratio - np.round(ratio)) > 2.0**-40 * np.abs(ratio)).any() or np.abs(ratio).max() > _RATIO:
-        raise InputError(f"the outputs have different scales ({float(np.abs(gain).min()):.6g} to {float(np.abs(gain).max()):.6g}) that are no whole "
-                         "multiples of one: the last layer needs one weight scale (in Brevitas weight_scaling_per_output_channel=False), "
-                         "or a quantizer at its output")
+    if (
+        not unit
+        or (np.abs(ratio - np.round(ratio)) > 2.0**-40 * np.abs(ratio)).any()
+        or np.abs(ratio).max() > _RATIO
+    ):
+        raise InputError(
+            f"the outputs have different scales ({float(np.abs(gain).min()):.6g} to {float(np.abs(gain).max()):.6g}) that are no whole "
+            "multiples of one: the last layer needs one weight scale (in Brevitas weight_scaling_per_output_channel=False), "
+            "or a quantizer at its output"
+        )
     return _worked_in(g, x, np.round(ratio).astype(np.int64), offset, unit)
 
 
@@ -62,7 +70,9 @@ def _worked_in(g: Graph, x: Value, factor: np.ndarray, offset: np.ndarray, unit:
     while finer and largest * 2**finer > WORD:
         finer -= 1
     if largest > WORD:
-        raise InputError("the outputs do not fit 32 bits: the last layer needs one weight scale, or a quantizer at its output")
+        raise InputError(
+            "the outputs do not fit 32 bits: the last layer needs one weight scale, or a quantizer at its output"
+        )
     scale, factor = unit / 2**finer, factor << finer
     exact = offset / scale
     bias = np.round(exact).astype(np.int64)

@@ -45,7 +45,8 @@ def judge(g: Graph, node: onnx.NodeProto, x: Value, index: Callable[[np.ndarray,
     raise InputError(
         f"{label(node)}: {round(share * pixels.shape[1])} of the {pixels.shape[1]} pixel values {kind.lo}..{kind.hi} fall on one of its integers "
         f"({at}): the network was made for other inputs; say --input-scale 1/255 if its pixels are divided by 255 first, --input-scale 1 "
-        "if they are not, or give their true --range")
+        "if they are not, or give their true --range"
+    )
 
 
 def _largest_share(found: np.ndarray) -> tuple[float, int]:

@@ -14,7 +14,17 @@ from fermatnet.model.qonnx.graph import Graph
 from fermatnet.model.qonnx.values import Step, Value
 from fermatnet.model.qonnx.windows import ceiled, kernel, window
 
-__all__ = ["averagepool", "concat", "flatten", "globalaveragepool", "maxpool", "reducemean", "reshape", "shape", "squeeze"]
+__all__ = [
+    "averagepool",
+    "concat",
+    "flatten",
+    "globalaveragepool",
+    "maxpool",
+    "reducemean",
+    "reshape",
+    "shape",
+    "squeeze",
+]
 
 
 def _map(g: Graph, node: onnx.NodeProto) -> Value:
@@ -50,12 +60,16 @@ def maxpool(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
 def _averaged(g: Graph, node: onnx.NodeProto, x: Value, size: tuple[int, int]) -> Value:
     """The mean of disjoint windows as a sum: an affine chain passes through a mean, nothing else does."""
     if not x.affine:
-        raise InputError(f"{label(node)}: {node.op_type} of unquantized values is not supported: put a Quant node before it")
+        raise InputError(
+            f"{label(node)}: {node.op_type} of unquantized values is not supported: put a Quant node before it"
+        )
     x = g.pooled(x, len(x.chain)) if x.chain else x
     x = g.integers(x)
     rows, columns = g.build.types[x.name].shape[1:]
     if rows % size[0] or columns % size[1]:
-        raise InputError(f"{label(node)}: the average of {size[0]}x{size[1]} windows that do not divide the map {rows}x{columns} is not supported")
+        raise InputError(
+            f"{label(node)}: the average of {size[0]}x{size[1]} windows that do not divide the map {rows}x{columns} is not supported"
+        )
     whole = size == (rows, columns)
     made = g.build.append(SumPool(g.name(node), (x.name,), (0, 0) if whole else size))
     return replace(x, name=made, scale=x.scale / (size[0] * size[1]), shape=g.build.types[made].shape)
@@ -73,8 +87,10 @@ def averagepool(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     stride, pad, _ = window(node, given, size, x.shape[1:])  # type: ignore[arg-type]
     whole = size == x.shape[1:]
     if any(pad) or (stride != size and not whole):
-        raise InputError(f"{label(node)}: AveragePool with overlapping or padded windows (stride {stride}, pads {pad}) is not supported: "
-                         f"use strides = {list(size)} without padding, or a convolution")
+        raise InputError(
+            f"{label(node)}: AveragePool with overlapping or padded windows (stride {stride}, pads {pad}) is not supported: "
+            f"use strides = {list(size)} without padding, or a convolution"
+        )
     return _averaged(g, node, x, size)
 
 
@@ -83,7 +99,9 @@ def reducemean(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     x = _map(g, node)
     axes = _list(g, node, "axes") if g.given(node, 1) else list(given.get("axes", []))
     if sorted(axis % 4 if -4 <= axis < 4 else axis for axis in axes) != [2, 3]:
-        raise InputError(f"{label(node)}: ReduceMean over the axes {axes or 'of all'} is not supported, only over height and width (2, 3)")
+        raise InputError(
+            f"{label(node)}: ReduceMean over the axes {axes or 'of all'} is not supported, only over height and width (2, 3)"
+        )
     out = _averaged(g, node, x, x.shape[1:])  # type: ignore[arg-type]
     return out if given["keepdims"] else replace(out, shape=out.shape[:1])
 
@@ -118,7 +136,9 @@ def squeeze(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     x = _map(g, node)
     axes = _list(g, node, "axes") if g.given(node, 1) else list(given.get("axes", []))
     if sorted(axis % 4 if -4 <= axis < 4 else axis for axis in axes) != [2, 3]:
-        raise InputError(f"{label(node)}: Squeeze of the axes {axes or 'of size 1'} is not supported, only of height and width (2, 3)")
+        raise InputError(
+            f"{label(node)}: Squeeze of the axes {axes or 'of size 1'} is not supported, only of height and width (2, 3)"
+        )
     if x.shape[1:] != (1, 1):
         raise misfit(node, f"a tensor {(g.batch, *x.shape)} has no axes 2 and 3 of size 1")
     return g.reshaped(node, x, x.shape[:1])
@@ -136,7 +156,9 @@ def concat(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     parts = [g.input(node, place) for place in range(len(node.input))]
     rank = len(parts[0].shape) + 1
     if given["axis"] not in (1, 1 - rank):
-        raise InputError(f"{label(node)}: Concat along axis {given['axis']} is not supported, only along the channels (axis 1)")
+        raise InputError(
+            f"{label(node)}: Concat along axis {given['axis']} is not supported, only along the channels (axis 1)"
+        )
     if len(parts) == 1:
         return parts[0]
     if any(part.chain for part in parts):
@@ -144,10 +166,14 @@ def concat(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     if any(len(part.shape) != rank - 1 or part.shape[1:] != parts[0].shape[1:] for part in parts):
         raise misfit(node, f"shapes {', '.join(str(part.shape) for part in parts)}")
     if rank == 2 and any(len(part.scale) != part.shape[0] for part in parts):
-        raise InputError(f"{label(node)}: Concat of flattened maps is not supported: join the maps before the Flatten")
+        raise InputError(
+            f"{label(node)}: Concat of flattened maps is not supported: join the maps before the Flatten"
+        )
     first = parts[0].levels
     if any(part.levels is None or first is None or not np.array_equal(part.levels, first) for part in parts):
         parts = [g.integers(part) for part in parts]
     made = g.build.append(Concat(g.name(node), tuple(part.name for part in parts)))
     total = sum(part.shape[0] for part in parts)
-    return Value(made, np.concatenate([part.scale for part in parts]), (total, *parts[0].shape[1:]), parts[0].levels)
+    return Value(
+        made, np.concatenate([part.scale for part in parts]), (total, *parts[0].shape[1:]), parts[0].levels
+    )

@@ -38,7 +38,9 @@ def trunc(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     if len(node.input) != 4 + version:
         raise misfit(node, f"version {version} of QONNX takes {4 + version} inputs, not {len(node.input)}")
     if version == 1 and any(item.name in ("signed", "narrow") for item in node.attribute):
-        raise InputError(f"{label(node)}: Trunc in version 1 of QONNX has no attributes 'signed' and 'narrow'")
+        raise InputError(
+            f"{label(node)}: Trunc in version 1 of QONNX has no attributes 'signed' and 'narrow'"
+        )
     cut, rounded = _first(g, node) if version == 1 else _second(g, node, given), rounding(node, given)
 
     def integer(y: np.ndarray) -> np.ndarray:
@@ -49,14 +51,18 @@ def trunc(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     if float(cut.zero / cut.after) % 1:
         raise InputError(f"{label(node)}: its zero point {cut.zero:g} is no whole number of steps after it")
     if hi - lo > 255:
-        raise InputError(f"{label(node)}: it leaves more than 8 bits ({lo}..{hi}): take off more, or quantize after it")
+        raise InputError(
+            f"{label(node)}: it leaves more than 8 bits ({lo}..{hi}): take off more, or quantize after it"
+        )
     levels = np.arange(lo, hi + 1, dtype=np.int64) - int(cut.zero / cut.after)
     return activation(g, node, np.asarray(cut.new), levels, lambda y: integer(y) - lo, divided=False)
 
 
 def _first(g: Graph, node: onnx.NodeProto) -> _Cut:
-    scale, zero, bits, left = (one(g, node, g.constant(node, k, what), what)
-                               for k, what in ((1, "scale"), (2, "zero point"), (3, "bit width"), (4, "bit width after it")))
+    scale, zero, bits, left = (
+        one(g, node, g.constant(node, k, what), what)
+        for k, what in ((1, "scale"), (2, "zero point"), (3, "bit width"), (4, "bit width after it"))
+    )
     _sound(node, scale, zero, bits, left)
     return _Cut(scale, zero, 2.0 ** (bits - left), scale, 1.0, None)
 
@@ -64,7 +70,14 @@ def _first(g: Graph, node: onnx.NodeProto) -> _Cut:
 def _second(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> _Cut:
     scale, zero, bits, new, left = (
         one(g, node, g.constant(node, k, what), what)
-        for k, what in ((1, "scale"), (2, "zero point"), (3, "bit width"), (4, "scale after it"), (5, "bit width after it")))
+        for k, what in (
+            (1, "scale"),
+            (2, "zero point"),
+            (3, "bit width"),
+            (4, "scale after it"),
+            (5, "bit width after it"),
+        )
+    )
     _sound(node, scale, zero, bits, left)
     if not new > 0:
         raise InputError(f"{label(node)}: its scale after it must be positive")
@@ -78,7 +91,9 @@ def _sound(node: onnx.NodeProto, scale: float, zero: float, bits: float, left: f
     if zero % 1 or abs(zero) >= 1 << 31:
         raise InputError(f"{label(node)}: its zero point must be whole, not {zero:g}")
     if bits % 1 or left % 1 or not 1 <= left <= 32 or not 1 <= bits <= 64:
-        raise InputError(f"{label(node)}: whole bit widths of 1 to 32 are supported, not {bits:g} and {left:g}")
+        raise InputError(
+            f"{label(node)}: whole bit widths of 1 to 32 are supported, not {bits:g} and {left:g}"
+        )
 
 
 def _reached(g: Graph, x: Value, integer: Function) -> tuple[int, int]:

@@ -17,13 +17,33 @@ from fermatnet.model.qonnx.values import Value, Weights
 __all__ = ["result", "walk"]
 
 _METHODS: dict[str, Callable[[Graph, onnx.NodeProto, dict[str, Any]], Any]] = {
-    "Quant": quantizers.quant, "IntQuant": quantizers.quant, "BipolarQuant": quantizers.bipolar, "Trunc": truncation.trunc,
-    "Conv": products.conv, "Gemm": products.gemm, "MatMul": products.matmul, "Transpose": products.transpose,
-    "Add": steps.add, "Sub": steps.sub, "Mul": steps.mul, "Div": steps.div, "BatchNormalization": steps.batchnormalization,
-    "Relu": steps.relu, "Clip": steps.clip, "Identity": steps.identity, "Cast": steps.cast, "Dropout": steps.dropout,
-    "MaxPool": pools.maxpool, "AveragePool": pools.averagepool, "GlobalAveragePool": pools.globalaveragepool,
-    "ReduceMean": pools.reducemean, "Flatten": pools.flatten, "Reshape": pools.reshape, "Squeeze": pools.squeeze,
-    "Shape": pools.shape, "Concat": pools.concat,
+    "Quant": quantizers.quant,
+    "IntQuant": quantizers.quant,
+    "BipolarQuant": quantizers.bipolar,
+    "Trunc": truncation.trunc,
+    "Conv": products.conv,
+    "Gemm": products.gemm,
+    "MatMul": products.matmul,
+    "Transpose": products.transpose,
+    "Add": steps.add,
+    "Sub": steps.sub,
+    "Mul": steps.mul,
+    "Div": steps.div,
+    "BatchNormalization": steps.batchnormalization,
+    "Relu": steps.relu,
+    "Clip": steps.clip,
+    "Identity": steps.identity,
+    "Cast": steps.cast,
+    "Dropout": steps.dropout,
+    "MaxPool": pools.maxpool,
+    "AveragePool": pools.averagepool,
+    "GlobalAveragePool": pools.globalaveragepool,
+    "ReduceMean": pools.reducemean,
+    "Flatten": pools.flatten,
+    "Reshape": pools.reshape,
+    "Squeeze": pools.squeeze,
+    "Shape": pools.shape,
+    "Concat": pools.concat,
 }
 
 
@@ -48,7 +68,14 @@ def walk(g: Graph, graph: onnx.GraphProto, output: str) -> str:
             g.values[node.output[0]] = _METHODS[node.op_type](g, node, given)
         except InputError:
             raise
-        except (IndexError, KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:  # ONNX itself would not take it
+        except (
+            IndexError,
+            KeyError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+        ) as error:  # ONNX itself would not take it
             raise misfit(node, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
     return last
 
@@ -62,7 +89,11 @@ def _single_output(g: Graph, node: onnx.NodeProto) -> None:
 
 
 def _folds(g: Graph, node: onnx.NodeProto) -> bool:
-    return canonical(node.domain) == "" and node.op_type in FOLDED and all(name in g.constants for name in node.input if name)
+    return (
+        canonical(node.domain) == ""
+        and node.op_type in FOLDED
+        and all(name in g.constants for name in node.input if name)
+    )
 
 
 def _folded(g: Graph, node: onnx.NodeProto) -> Any:
@@ -107,7 +138,9 @@ def _softmax(g: Graph, node: onnx.NodeProto, given: dict[str, Any], output: str)
     x = g.input(node)
     last = node.output[0] == output and len(node.input) == 1
     if not last or len(x.shape) != 1 or given["axis"] not in (1, -1):
-        raise InputError(f"{label(node)}: Softmax is not supported but as the last node, over the classes of (batch, classes)")
+        raise InputError(
+            f"{label(node)}: Softmax is not supported but as the last node, over the classes of (batch, classes)"
+        )
     g.notes.append("the final Softmax is left out: the outputs are what it reads, their order is the same")
     g.values[output] = x
     return node.input[0]
@@ -117,5 +150,7 @@ def result(g: Graph, output: str) -> Value:
     """What the graph's output has become. Raises InputError where nothing writes it or it is no activation."""
     value = g.values.get(output)
     if isinstance(value, Weights) or value is None:
-        raise InputError(f"the last layer must be a dense layer with quantized weights: no layer writes the output {output!r}")
+        raise InputError(
+            f"the last layer must be a dense layer with quantized weights: no layer writes the output {output!r}"
+        )
     return value

@@ -19,11 +19,16 @@ def kernel(node: onnx.NodeProto, given: dict[str, Any]) -> Pair:
 
 def _pair(node: onnx.NodeProto, name: str, value: Any) -> Pair:
     if len(value) != 2 or min(value) < 1:
-        raise misfit(node, f"{name} = {list(value)}, not two positive numbers: windows over height and width are supported")
+        raise misfit(
+            node,
+            f"{name} = {list(value)}, not two positive numbers: windows over height and width are supported",
+        )
     return int(value[0]), int(value[1])
 
 
-def window(node: onnx.NodeProto, given: dict[str, Any], size: Pair, shape: Pair) -> tuple[Pair, tuple[int, int, int, int], Pair]:
+def window(
+    node: onnx.NodeProto, given: dict[str, Any], size: Pair, shape: Pair
+) -> tuple[Pair, tuple[int, int, int, int], Pair]:
     """(stride, (top, left, bottom, right), dilation) of a window of ``size`` over a map of ``shape``."""
     stride = _pair(node, "strides", given.get("strides", (1, 1)))
     dilation = _pair(node, "dilations", given.get("dilations", (1, 1)))
@@ -34,7 +39,9 @@ def window(node: onnx.NodeProto, given: dict[str, Any], size: Pair, shape: Pair)
     if mode == "NOTSET":
         return stride, tuple(int(pad) for pad in pads), dilation  # type: ignore[return-value]
     if any(pads):
-        raise InputError(f"{label(node)}: auto_pad = {mode} and pads = {list(pads)} exclude each other: leave one out")
+        raise InputError(
+            f"{label(node)}: auto_pad = {mode} and pads = {list(pads)} exclude each other: leave one out"
+        )
     if mode == "VALID":
         return stride, (0, 0, 0, 0), dilation
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
@@ -47,7 +54,9 @@ def window(node: onnx.NodeProto, given: dict[str, Any], size: Pair, shape: Pair)
     return stride, (halves[0][0], halves[1][0], halves[0][1], halves[1][1]), dilation
 
 
-def ceiled(size: Pair, stride: Pair, pad: tuple[int, int, int, int], shape: Pair) -> tuple[int, int, int, int]:
+def ceiled(
+    size: Pair, stride: Pair, pad: tuple[int, int, int, int], shape: Pair
+) -> tuple[int, int, int, int]:
     """Padding with which a window counted by rounding down meets as many places as one counted by rounding up (ceil_mode).
 
     A window that would start in the padding after the map is left out, as ONNX says.

@@ -31,7 +31,9 @@ def test_a_hundred_mutants(tmp_path):
 
 def loose_column(g, node, x, value, what):
     flat = np.asarray(value, np.float64).ravel()
-    return np.resize(flat[:1] if (flat == flat[0]).all() else flat, (1, 1 if (flat == flat[0]).all() else len(x.scale), 1))
+    return np.resize(
+        flat[:1] if (flat == flat[0]).all() else flat, (1, 1 if (flat == flat[0]).all() else len(x.scale), 1)
+    )
 
 
 def loose_scale(node, weights):

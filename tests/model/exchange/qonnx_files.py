@@ -8,13 +8,18 @@ from torch.nn import functional
 
 QONNX = "qonnx.custom_op.general"
 RNG = np.random.default_rng(7)
-KERNEL, LAST = RNG.integers(-8, 8, (8, 8, 3, 3)) / 8, RNG.integers(-8, 8, (10, 8)) / 8  # on the grid of the quantizers
+KERNEL, LAST = (
+    RNG.integers(-8, 8, (8, 8, 3, 3)) / 8,
+    RNG.integers(-8, 8, (10, 8)) / 8,
+)  # on the grid of the quantizers
 WIDE = RNG.integers(-8, 8, (10, 512)) / 8
 CONSTANTS = {"w": KERNEL, "fw": LAST, "zero": 0.0, "b4": 4.0, "b8": 8.0, "sw": 0.125, "sa": 16.0}
 
 
 def quant(x, y, scale="sw", bits="b4", zero="zero", signed=1):
-    return helper.make_node("Quant", [x, scale, zero, bits], [y], y, domain=QONNX, signed=signed, narrow=0, rounding_mode="ROUND")
+    return helper.make_node(
+        "Quant", [x, scale, zero, bits], [y], y, domain=QONNX, signed=signed, narrow=0, rounding_mode="ROUND"
+    )
 
 
 def node(op, inputs, output, name=None, **attributes):
@@ -38,16 +43,34 @@ def last(x="m"):
 
 
 def wide(scale="sw", bits="b8"):
-    return [*conv(), *act(), node("Flatten", ["a"], "f"), quant("fw", "fq", scale, bits), node("Gemm", ["f", "fq", "bias"], "y", "fc", transB=1)]
+    return [
+        *conv(),
+        *act(),
+        node("Flatten", ["a"], "f"),
+        quant("fw", "fq", scale, bits),
+        node("Gemm", ["f", "fq", "bias"], "y", "fc", transB=1),
+    ]
 
 
 def write(path, nodes, shape=(1, 8, 8, 8), opset=17, output="y", **constants):
     every = {**CONSTANTS, **constants}
     arrays = {name: np.asarray(value) for name, value in every.items()}
     graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)], [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(value.astype(np.float32) if value.dtype.kind == "f" else value, name) for name, value in arrays.items()])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid(QONNX, 1)]), path)
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(value.astype(np.float32) if value.dtype.kind == "f" else value, name)
+            for name, value in arrays.items()
+        ],
+    )
+    onnx.save(
+        helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", opset), helper.make_opsetid(QONNX, 1)]
+        ),
+        path,
+    )
     return path
 
 

@@ -13,9 +13,15 @@ from fermatnet.model.exchange.executor import Executor
 def model(op, shape, constants=(), opset=17, **attributes):
     names = [f"k{place}" for place in range(len(constants))]
     graph = helper.make_graph(
-        [helper.make_node(op, ["x", *names], ["y"], **attributes)], "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in zip(names, constants, strict=True)])
+        [helper.make_node(op, ["x", *names], ["y"], **attributes)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(np.asarray(value, np.float32), name)
+            for name, value in zip(names, constants, strict=True)
+        ],
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
@@ -53,7 +59,9 @@ def test_windows_against_onnxruntime(op):
         made = model(op, [2, 4, 7, 8], weights, **given)
         x = rng.integers(-9, 10, (2, 4, 7, 8)).astype(np.float32)
         try:
-            want = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+            want = onnxruntime.InferenceSession(
+                made.SerializeToString(), providers=["CPUExecutionProvider"]
+            ).run(None, {"x": x})[0]
         except Exception:
             continue
         run = Executor(made)
@@ -71,13 +79,21 @@ def test_a_norm_takes_the_stored_statistics_in_every_version(opset):
     constants = [rng.normal(size=3), rng.normal(size=3), rng.normal(size=3), rng.uniform(1, 2, 3)]
     made = model("BatchNormalization", [1, 3, 4, 4], constants, opset, momentum=0.9)
     x = rng.normal(size=(1, 3, 4, 4)).astype(np.float32)
-    want = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    want = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"]).run(
+        None, {"x": x}
+    )[0]
     np.testing.assert_allclose(Executor(made)(x), want, rtol=1e-5, atol=1e-6)
 
 
 def test_convolution_against_onnx_reference():
     rng = np.random.default_rng(1)
-    made = model("Conv", [1, 3, 6, 6], [rng.integers(-9, 9, (4, 3, 3, 3)), rng.integers(-9, 9, 4)], pads=[1, 1, 1, 1], strides=[2, 1])
+    made = model(
+        "Conv",
+        [1, 3, 6, 6],
+        [rng.integers(-9, 9, (4, 3, 3, 3)), rng.integers(-9, 9, 4)],
+        pads=[1, 1, 1, 1],
+        strides=[2, 1],
+    )
     x = rng.integers(0, 256, (1, 3, 6, 6)).astype(np.float32)
     np.testing.assert_array_equal(Executor(made)(x), ReferenceEvaluator(made).run(None, {"x": x})[0])
 
@@ -85,23 +101,40 @@ def test_convolution_against_onnx_reference():
 def quantizer(op, inputs, domain="qonnx.custom_op.general", **attributes):
     names = [f"k{place}" for place in range(len(inputs))]
     graph = helper.make_graph(
-        [helper.make_node(op, ["x", *names], ["y"], domain=domain, **attributes)], "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in zip(names, inputs, strict=True)])
+        [helper.make_node(op, ["x", *names], ["y"], domain=domain, **attributes)],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(np.asarray(value, np.float32), name)
+            for name, value in zip(names, inputs, strict=True)
+        ],
+    )
     return Executor(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))
 
 
-@pytest.mark.parametrize(("mode", "want"), [
-    ("ROUND", [-2, -2, -1, 0, 0, 0, 1, 2, 2]), ("HALF_EVEN", [-2, -2, -1, 0, 0, 0, 1, 2, 2]), ("FLOOR", [-3, -2, -2, -1, 0, 0, 1, 1, 2]),
-    ("CEIL", [-2, -1, -1, 0, 0, 1, 2, 2, 3]), ("DOWN", [-2, -1, -1, 0, 0, 0, 1, 1, 2]), ("UP", [-3, -2, -2, -1, 0, 1, 2, 2, 3]),
-    ("half_up", [-3, -2, -1, -1, 0, 1, 1, 2, 3]), ("HALF_DOWN", [-2, -1, -1, 0, 0, 0, 1, 1, 2])])
+@pytest.mark.parametrize(
+    ("mode", "want"),
+    [
+        ("ROUND", [-2, -2, -1, 0, 0, 0, 1, 2, 2]),
+        ("HALF_EVEN", [-2, -2, -1, 0, 0, 0, 1, 2, 2]),
+        ("FLOOR", [-3, -2, -2, -1, 0, 0, 1, 1, 2]),
+        ("CEIL", [-2, -1, -1, 0, 0, 1, 2, 2, 3]),
+        ("DOWN", [-2, -1, -1, 0, 0, 0, 1, 1, 2]),
+        ("UP", [-3, -2, -2, -1, 0, 1, 2, 2, 3]),
+        ("half_up", [-3, -2, -1, -1, 0, 1, 1, 2, 3]),
+        ("HALF_DOWN", [-2, -1, -1, 0, 0, 0, 1, 1, 2]),
+    ],
+)
 def test_roundings_as_published(mode, want):
     x = np.array([-2.5, -1.5, -1.2, -0.5, 0, 0.5, 1.2, 1.5, 2.5])
     got = quantizer("Quant", [2.0, 0.0, 4.0], signed=1, narrow=0, rounding_mode=mode)(2 * x)
     np.testing.assert_array_equal(got, 2.0 * np.array(want))
 
 
-@pytest.mark.parametrize(("signed", "narrow", "ends"), [(1, 0, (-4, 3)), (1, 1, (-3, 3)), (0, 0, (0, 7)), (0, 1, (0, 6))])
+@pytest.mark.parametrize(
+    ("signed", "narrow", "ends"), [(1, 0, (-4, 3)), (1, 1, (-3, 3)), (0, 0, (0, 7)), (0, 1, (0, 6))]
+)
 def test_ranges_as_published(signed, narrow, ends):
     got = quantizer("Quant", [0.5, 0.0, 3.0], signed=signed, narrow=narrow)(np.array([-100.0, 100.0]))
     np.testing.assert_array_equal(got, 0.5 * np.array(ends))
@@ -117,23 +150,39 @@ def test_zero_points_and_bipolar_numbers():
 def test_a_sum_on_a_step_falls_where_exact_arithmetic_has_it():
     third = 0.1 * 3 / 0.2  # 1.5000000000000002 in float64, 1.5 on paper
     assert third != 1.5
-    np.testing.assert_array_equal(quantizer("Quant", [1.0, 0.0, 4.0], signed=1, narrow=0)(np.array([third + 1, third])), [2, 2])
+    np.testing.assert_array_equal(
+        quantizer("Quant", [1.0, 0.0, 4.0], signed=1, narrow=0)(np.array([third + 1, third])), [2, 2]
+    )
 
 
 def test_qonnx_agrees_where_it_is_installed():
     quant = pytest.importorskip("qonnx.custom_op.general.quant", reason="qonnx is not installed").quant
     x = np.random.default_rng(2).normal(size=500) * 8
-    for signed, narrow, mode, zero in ((1, 0, "ROUND", 0.0), (1, 1, "FLOOR", 3.0), (0, 0, "CEIL", 8.0), (0, 1, "DOWN", 0.0), (1, 0, "HALF_UP", -2.0)):
+    for signed, narrow, mode, zero in (
+        (1, 0, "ROUND", 0.0),
+        (1, 1, "FLOOR", 3.0),
+        (0, 0, "CEIL", 8.0),
+        (0, 1, "DOWN", 0.0),
+        (1, 0, "HALF_UP", -2.0),
+    ):
         scale = float(np.float32(0.3))
         want = quant(x, np.float64(scale), np.float64(zero), np.float64(5), signed, narrow, mode)
-        np.testing.assert_allclose(quantizer("Quant", [0.3, zero, 5.0], signed=signed, narrow=narrow, rounding_mode=mode)(x), want, rtol=1e-12)
+        np.testing.assert_allclose(
+            quantizer("Quant", [0.3, zero, 5.0], signed=signed, narrow=narrow, rounding_mode=mode)(x),
+            want,
+            rtol=1e-12,
+        )
 
 
 def test_a_graph_that_cannot_be_run_is_one_line():
     from fermatnet.model.errors import InputError
 
-    graph = helper.make_graph([helper.make_node("Nothing", ["x"], ["y"])], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])
+    graph = helper.make_graph(
+        [helper.make_node("Nothing", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
     with pytest.raises(InputError, match=r"cannot be run by onnx\.reference") as caught:
         Executor(helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]))
     assert "\n" not in str(caught.value)
@@ -154,10 +203,22 @@ def test_trunc_agrees_with_qonnx(signed, narrow, mode):
 def test_weights_are_quantized_in_the_files_own_float32():
     """0.125 / 0.01 is a tie in float32 and none in float64; an activation of the same value is judged exactly."""
     graph = helper.make_graph(
-        [helper.make_node("Quant", ["w", "s", "z", "b"], ["q"], domain="qonnx.custom_op.general", signed=1, narrow=0),
-         helper.make_node("Quant", ["x", "s", "z", "b"], ["a"], domain="qonnx.custom_op.general", signed=1, narrow=0),
-         helper.make_node("Concat", ["q", "a"], ["y"], axis=0)], "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in (("w", [0.125]), ("s", 0.01), ("z", 0.0), ("b", 8.0))])
+        [
+            helper.make_node(
+                "Quant", ["w", "s", "z", "b"], ["q"], domain="qonnx.custom_op.general", signed=1, narrow=0
+            ),
+            helper.make_node(
+                "Quant", ["x", "s", "z", "b"], ["a"], domain="qonnx.custom_op.general", signed=1, narrow=0
+            ),
+            helper.make_node("Concat", ["q", "a"], ["y"], axis=0),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(np.array(value, np.float32), name)
+            for name, value in (("w", [0.125]), ("s", 0.01), ("z", 0.0), ("b", 8.0))
+        ],
+    )
     got = Executor(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]))(np.array([0.125]))
     np.testing.assert_array_equal(got / float(np.float32(0.01)), [12, 13])

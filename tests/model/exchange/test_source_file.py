@@ -42,12 +42,22 @@ def zipped():
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    (b"", "it is empty"), (b"\x1c\0\0\0TFL3rest", "a TensorFlow Lite model"), (b"\x89HDF\r\n\x1a\nxxxx", "an HDF5 file"),
-    (zipped(), "a zip archive .a PyTorch checkpoint"), (pickle.dumps({"a": 1}), "a Python pickle"), (b"\x93NUMPY\x01\0", "a NumPy array"),
-    (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer.*git lfs pull"), (b'{"class_name": "Sequential"}\n', "looks like text"),
-    ("größe\n".encode() * 2000, "looks like text"), (bytes(range(128, 256)) * 9, "not an ONNX file"), (b"\x1f\x8bxxx", "a gzip archive"),
-])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "it is empty"),
+        (b"\x1c\0\0\0TFL3rest", "a TensorFlow Lite model"),
+        (b"\x89HDF\r\n\x1a\nxxxx", "an HDF5 file"),
+        (zipped(), "a zip archive .a PyTorch checkpoint"),
+        (pickle.dumps({"a": 1}), "a Python pickle"),
+        (b"\x93NUMPY\x01\0", "a NumPy array"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer.*git lfs pull"),
+        (b'{"class_name": "Sequential"}\n', "looks like text"),
+        ("größe\n".encode() * 2000, "looks like text"),
+        (bytes(range(128, 256)) * 9, "not an ONNX file"),
+        (b"\x1f\x8bxxx", "a gzip archive"),
+    ],
+)
 def test_foreign_files(data, words, tmp_path):
     (tmp_path / "x.onnx").write_bytes(data)
     refused(tmp_path / "x.onnx", words)
@@ -67,9 +77,14 @@ def test_files_that_are_not_there(tmp_path):
     refused(tmp_path, "cannot be read: Is a directory")
 
 
-@pytest.mark.parametrize(("op", "words"), [
-    ("DequantizeLinear", "QuantizeLinear/DequantizeLinear .QDQ."), ("QLinearConv", "quantized operators .QOperator."),
-    ("Sigmoid", "a float ONNX model without a quantizer: quantize it first")])
+@pytest.mark.parametrize(
+    ("op", "words"),
+    [
+        ("DequantizeLinear", "QuantizeLinear/DequantizeLinear .QDQ."),
+        ("QLinearConv", "quantized operators .QOperator."),
+        ("Sigmoid", "a float ONNX model without a quantizer: quantize it first"),
+    ],
+)
 def test_other_kinds_of_onnx(op, words, tmp_path):
     write(tmp_path / "m.onnx", [helper.make_node(op, ["x"], ["y"])])
     refused(tmp_path / "m.onnx", words)
@@ -82,32 +97,58 @@ def test_a_network_file_of_our_own(good, tmp_path):
 
 def sparse(model):
     values = numpy_helper.from_array(np.ones(1, np.float32), "thin")
-    model.graph.sparse_initializer.append(helper.make_sparse_tensor(values, numpy_helper.from_array(np.zeros(1, np.int64), "i"), [4]))
+    model.graph.sparse_initializer.append(
+        helper.make_sparse_tensor(values, numpy_helper.from_array(np.zeros(1, np.int64), "i"), [4])
+    )
 
 
 def annotated(model):
-    model.graph.quantization_annotation.add(tensor_name="c").quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="sw")
+    model.graph.quantization_annotation.add(tensor_name="c").quant_parameter_tensor_names.add(
+        key="SCALE_TENSOR", value="sw"
+    )
 
 
 def looped(model):
     model.graph.node[-1].attribute.append(helper.make_attribute("body", helper.make_graph([], "b", [], [])))
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    (sparse, "'thin' is a sparse constant: write it densely"), (annotated, "tensor 'c' is quantized by an annotation"),
-    (looped, "'fc' .Gemm. holds a graph of its own"),
-    (lambda m: m.opset_import.pop(0), "does not say which version of the ONNX operators"),
-    (lambda m: setattr(m.opset_import[0], "version", 999), "version 999 of the ONNX operators: export it with opset_version=13"),
-    (lambda m: setattr(m.opset_import[0], "version", 3), "version 3 of the ONNX operators"),
-    (lambda m: setattr(m.opset_import[1], "version", 7), "version 7 of the QONNX operators: 1 and 2 are read"),
-    (lambda m: m.opset_import.extend([helper.make_opsetid("ai.onnx", 11)]), "two versions of the operators"),
-    (lambda m: m.graph.input.extend([helper.make_tensor_value_info("z", 1, SHAPE)]), "one input and one output, not 2 and 1"),
-    (lambda m: m.graph.output.extend([helper.make_tensor_value_info("a", 1, None)]), "one input and one output, not 1 and 2"),
-    (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.UINT8), "its input 'x' is UINT8: QONNX takes floats"),
-    (lambda m: m.graph.input[0].type.tensor_type.shape.dim.pop(), r"its input has shape \[1, 8, 8\]"),
-    (lambda m: m.training_info.add(), "holds training graphs"),
-    (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "is there twice"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (sparse, "'thin' is a sparse constant: write it densely"),
+        (annotated, "tensor 'c' is quantized by an annotation"),
+        (looped, "'fc' .Gemm. holds a graph of its own"),
+        (lambda m: m.opset_import.pop(0), "does not say which version of the ONNX operators"),
+        (
+            lambda m: setattr(m.opset_import[0], "version", 999),
+            "version 999 of the ONNX operators: export it with opset_version=13",
+        ),
+        (lambda m: setattr(m.opset_import[0], "version", 3), "version 3 of the ONNX operators"),
+        (
+            lambda m: setattr(m.opset_import[1], "version", 7),
+            "version 7 of the QONNX operators: 1 and 2 are read",
+        ),
+        (
+            lambda m: m.opset_import.extend([helper.make_opsetid("ai.onnx", 11)]),
+            "two versions of the operators",
+        ),
+        (
+            lambda m: m.graph.input.extend([helper.make_tensor_value_info("z", 1, SHAPE)]),
+            "one input and one output, not 2 and 1",
+        ),
+        (
+            lambda m: m.graph.output.extend([helper.make_tensor_value_info("a", 1, None)]),
+            "one input and one output, not 1 and 2",
+        ),
+        (
+            lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.UINT8),
+            "its input 'x' is UINT8: QONNX takes floats",
+        ),
+        (lambda m: m.graph.input[0].type.tensor_type.shape.dim.pop(), r"its input has shape \[1, 8, 8\]"),
+        (lambda m: m.training_info.add(), "holds training graphs"),
+        (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "is there twice"),
+    ],
+)
 def test_parts_that_change_the_meaning(change, words, good):
     refused(changed(good, change), words)
 
@@ -124,11 +165,17 @@ def test_open_sizes_need_the_users_word(good):
 
 
 def test_weights_in_another_file(good, tmp_path):
-    onnx.save(onnx.load(good), tmp_path / "m.onnx", save_as_external_data=True, location="m.bin", size_threshold=0)
+    onnx.save(
+        onnx.load(good), tmp_path / "m.onnx", save_as_external_data=True, location="m.bin", size_threshold=0
+    )
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 8)).astype(np.uint8)
-    np.testing.assert_array_equal(run(import_qonnx(tmp_path / "m.onnx"), images), run(import_qonnx(good), images))
+    np.testing.assert_array_equal(
+        run(import_qonnx(tmp_path / "m.onnx"), images), run(import_qonnx(good), images)
+    )
     (tmp_path / "m.bin").unlink()
-    refused(tmp_path / "m.onnx", "keeps its weights in another file that cannot be read .*put it beside the model")
+    refused(
+        tmp_path / "m.onnx", "keeps its weights in another file that cannot be read .*put it beside the model"
+    )
 
 
 @pytest.mark.parametrize("domain", ["onnx.brevitas", "finn.custom_op.general"])
@@ -150,7 +197,9 @@ def test_local_functions_are_written_out(good):
 
     def wrapped(model):
         body = helper.make_node("Relu", ["v"], ["u"])
-        model.functions.append(helper.make_function("mine", "Rectify", ["v"], ["u"], [body], [helper.make_opsetid("", 17)]))
+        model.functions.append(
+            helper.make_function("mine", "Rectify", ["v"], ["u"], [body], [helper.make_opsetid("", 17)])
+        )
         model.opset_import.append(helper.make_opsetid("mine", 1))
         relu = next(node for node in model.graph.node if node.op_type == "Relu")
         relu.op_type, relu.domain = "Rectify", "mine"
@@ -164,9 +213,15 @@ def test_the_comparison_catches_a_network_that_differs(good, monkeypatch):
 
     monkeypatch.setitem(walk._METHODS, "Relu", lambda g, node, given: g.input(node))
     import_qonnx(good)  # the unsigned quantizer clips at 0 as well: no difference
-    monkeypatch.setitem(walk._METHODS, "GlobalAveragePool", lambda g, node, given: walk.pools.maxpool(g, node, {
-        "kernel_shape": [8, 8], "auto_pad": b"NOTSET"}))
-    refused(good, r"the network differs from the file's own executor in \d+ of 240 outputs, first in output \d+ of image \d+")
+    monkeypatch.setitem(
+        walk._METHODS,
+        "GlobalAveragePool",
+        lambda g, node, given: walk.pools.maxpool(g, node, {"kernel_shape": [8, 8], "auto_pad": b"NOTSET"}),
+    )
+    refused(
+        good,
+        r"the network differs from the file's own executor in \d+ of 240 outputs, first in output \d+ of image \d+",
+    )
 
 
 def test_images_hold_the_extremes():
@@ -174,4 +229,9 @@ def test_images_hold_the_extremes():
 
     made = images((2, 3, 3), 0, 255, 10)
     assert made.dtype == np.uint8 and made.shape == (10, 2, 3, 3)
-    assert (made[0] == 0).all() and (made[1] == 255).all() and len(np.unique(made[2])) == 2 and (made[2] + made[3] == 255).all()
+    assert (
+        (made[0] == 0).all()
+        and (made[1] == 255).all()
+        and len(np.unique(made[2])) == 2
+        and (made[2] + made[3] == 255).all()
+    )
