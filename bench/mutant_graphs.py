@@ -1,4 +1,5 @@
-"""Small QONNX networks to be mutated: sizes chosen so that a mistaken axis still fits (channels = height = width = outputs)."""
+"""Small QONNX networks to be mutated: sizes chosen so that a mistaken axis still fits (channels = height =
+width = outputs)."""
 
 import numpy as np
 import onnx
@@ -103,7 +104,8 @@ def _dense(w: _Writer) -> onnx.ModelProto:
 
 
 def _residual(w: _Writer) -> onnx.ModelProto:
-    """Two branches added and joined, average and maximum pooling before the quantizer, ReduceMean, Reshape."""
+    """Two branches added and joined, average and maximum pooling before the quantizer, ReduceMean,
+    Reshape."""
     first = w.op("Conv", "x", w.weights(SIZE, SIZE, 1, 1), strides=[1, 1])
     a = w.quant(w.op("Relu", first), 4, 64.0, signed=0)
     b = w.quant(w.op("Sub", first, w.constant(w.rng.normal(size=(1, SIZE, 1, 1)) * 90, "shift")), 4, 32.0)
@@ -118,7 +120,8 @@ def _residual(w: _Writer) -> onnx.ModelProto:
 
 
 def _pixels(w: _Writer) -> onnx.ModelProto:
-    """Pixels scaled in the graph, bipolar weights and activations, an average pool that loses a bit, a quantizer at the output."""
+    """Pixels scaled in the graph, bipolar weights and activations, an average pool that loses a bit, a
+    quantizer at the output."""
     y = w.op("Div", "x", w.constant(255.0, "most"))
     y = w.op("Sub", w.op("Mul", y, w.constant(2.0, "two")), w.constant(np.ones((1, 1, 1, 1)), "one"))
     y = w.quant(y, 8, 1 / 128)

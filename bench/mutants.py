@@ -1,9 +1,10 @@
 """Files with one thing changed: the import refuses them by name, or gives what the file's own executor gives.
 
-``python -m fermatnet.bench.mutants --count 1000 --seed 0``. A mutant changes one attribute, domain, operator, constant (shape,
-broadcast axis, type, value), input, version or declared shape of a small QONNX network. Each is translated *without* the
-comparison that guards `import-qonnx`, then compared with the executor on other images: so the table of operators is judged by
-itself, and what only the comparison would have caught is counted as wrong.
+``python -m fermatnet.bench.mutants --count 1000 --seed 0``. A mutant changes one attribute, domain, operator,
+constant (shape, broadcast axis, type, value), input, version or declared shape of a small QONNX network. Each
+is translated *without* the comparison that guards `import-qonnx`, then compared with the executor on other
+images: so the table of operators is judged by itself, and what only the comparison would have caught is
+counted as wrong.
 """
 
 import argparse
@@ -20,8 +21,8 @@ from onnx import TensorProto, helper, numpy_helper
 from fermatnet.bench.mutant_graphs import GRAPHS, graph
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.compare import compare
+from fermatnet.model.exchange.qonnx.importer import translated
 from fermatnet.model.exchange.source_file import read
-from fermatnet.model.import_qonnx import translated
 
 __all__ = ["main", "mutants", "verdict"]
 
@@ -231,7 +232,10 @@ def _declared(model: onnx.ModelProto, rng: Random) -> str:
         )
     else:
         model.graph.output[0].name = _pick(rng, model.graph.node).output[0]
-    return f"declared: {[d.dim_value or d.dim_param for d in kind.shape.dim]}, type {kind.elem_type}, output {model.graph.output[0].name}"
+    return (
+        f"declared: {[d.dim_value or d.dim_param for d in kind.shape.dim]}, type {kind.elem_type}, output "
+        f"{model.graph.output[0].name}"
+    )
 
 
 def _order(model: onnx.ModelProto, rng: Random) -> str:
@@ -310,7 +314,8 @@ def main(arguments: list[str] | None = None) -> int:
             if given.show or found == "wrong":
                 print(f"{found}: {what}: {reason}")
     print(
-        f"{given.count} mutants of seed {given.seed}: {tally['refused']} refused, {tally['equal']} equal, {tally['wrong']} wrong"
+        f"{given.count} mutants of seed {given.seed}: {tally['refused']} refused, {tally['equal']} equal, "
+        f"{tally['wrong']} wrong"
     )
     return int(tally["wrong"] > 0)
 

@@ -41,18 +41,37 @@ def _number(text: str | None, option: str) -> float | None:
 @click.argument("model")
 @click.option("--out", required=True, metavar="NET.onnx", help="The network file.")
 @click.option("--input", "shape", metavar="CxHxW", help="Shape of the image, by default the model's own.")
-@click.option("--range", "value_range", metavar="LO,HI", default="0,255", show_default=True, help="Inclusive range of the pixels.")
-@click.option("--input-scale", metavar="A", help="The model's input is A times the pixel, 1/255 say; by default its first quantizer tells.")
+@click.option(
+    "--range",
+    "value_range",
+    metavar="LO,HI",
+    default="0,255",
+    show_default=True,
+    help="Inclusive range of the pixels.",
+)
+@click.option(
+    "--input-scale",
+    metavar="A",
+    help="The model's input is A times the pixel, 1/255 say; by default its first quantizer tells.",
+)
 @click.option("--input-offset", metavar="B", help="Added to the scaled pixel.  [default: 0]")
-def command(model: str, out: str, shape: str | None, value_range: str, input_scale: str | None, input_offset: str | None) -> None:
+def command(
+    model: str,
+    out: str,
+    shape: str | None,
+    value_range: str,
+    input_scale: str | None,
+    input_offset: str | None,
+) -> None:
     """Turn the QONNX model in file MODEL into a network file.
 
-    Weights and activations keep their integers; batch norms and scales become integer thresholds. Nodes without a layer in hardware are named.
+    Weights and activations keep their integers; batch norms and scales become integer thresholds. Nodes
+    without a layer in hardware are named.
     The network is then run beside the file's own executor, and the command says what it compared.
     """
     sizes, limits = _sizes(shape, 3, "--input"), _sizes(value_range, 2, "--range")
     scale, offset = _number(input_scale, "--input-scale"), _number(input_offset, "--input-offset")
-    from fermatnet.model.import_qonnx import imported
+    from fermatnet.model.exchange.qonnx.importer import imported
     from fermatnet.model.network import save
 
     with ExitStack() as stack:
@@ -66,7 +85,10 @@ def command(model: str, out: str, shape: str | None, value_range: str, input_sca
         made = imported(model, sizes, limits, scale, offset or 0.0, progress)  # type: ignore[arg-type]
     net = made.network
     save(net, out)
-    line(f"{model} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, {net.classes} outputs, "
-         f"bias rounded by at most {float(net.meta['bias_error']):.2g}")
+    line(
+        f"{model} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, "
+        f"{net.classes} outputs, "
+        f"bias rounded by at most {float(net.meta['bias_error']):.2g}"
+    )
     for note in made.notes:
         line(note)

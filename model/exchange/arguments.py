@@ -1,4 +1,5 @@
-"""A node against the table of operators: its attributes with their defaults, or the argument that is not understood."""
+"""A node against the table of operators: its attributes with their defaults, or the argument that is not
+understood."""
 
 from typing import Any
 
@@ -44,7 +45,8 @@ def operator(node: onnx.NodeProto) -> Operator:
 
 
 def _schema(node: onnx.NodeProto, opsets: dict[str, int]) -> tuple[dict[str, Any], int | None]:
-    """Attributes that a node may have, each with (type or None, default or None, required), and the schema's version."""
+    """Attributes that a node may have, each with (type or None, default or None, required), and the schema's
+    version."""
     domain = canonical(node.domain)
     if domain:
         ours = QONNX[node.op_type]
@@ -63,8 +65,8 @@ def attributes(node: onnx.NodeProto, opsets: dict[str, int], entry: Operator | N
     """Every attribute of a node by name, defaults filled in, those without a value left out.
 
     ``entry``: the accepted values; None for a node of constants alone, whose attributes need only exist.
-    Raises InputError naming the attribute that the schema does not have, that the table does not know, or whose value is not
-    accepted.
+    Raises InputError naming the attribute that the schema does not have, that the table does not know, or
+    whose value is not accepted.
     """
     try:
         known, version = _schema(node, opsets)
@@ -74,7 +76,8 @@ def attributes(node: onnx.NodeProto, opsets: dict[str, int], entry: Operator | N
         ) from error
     if entry is not None and version is not None and version not in entry.since:
         raise InputError(
-            f"{label(node)}: {node.op_type} in its version {version} is not supported: export the model with opset_version=13"
+            f"{label(node)}: {node.op_type} in its version {version} is not supported: export the model "
+            "with opset_version=13"
         )
     given: dict[str, Any] = {name: default for name, (_, default, _) in known.items() if default is not None}
     seen: set[str] = set()
@@ -95,7 +98,8 @@ def attributes(node: onnx.NodeProto, opsets: dict[str, int], entry: Operator | N
 
 
 def count_inputs(node: onnx.NodeProto, opsets: dict[str, int]) -> None:
-    """Raises InputError unless a node has as many inputs as its operator in this version takes: some attributes became inputs."""
+    """Raises InputError unless a node has as many inputs as its operator in this version takes: some
+    attributes became inputs."""
     if canonical(node.domain):
         return
     schema = onnx.defs.get_schema(node.op_type, opsets[""], "")

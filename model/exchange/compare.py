@@ -32,7 +32,8 @@ class _Output(Protocol):
 
 
 def images(shape: tuple[int, int, int], lo: int, hi: int, count: int, seed: int = 0) -> np.ndarray:
-    """uint8 (count, C, H, W): all smallest, all largest, both checkerboards, random extremes, a constant, then random ones."""
+    """uint8 (count, C, H, W): all smallest, all largest, both checkerboards, random extremes, a constant,
+    then random ones."""
     rng = np.random.default_rng(seed)
     board = np.indices(shape).sum(axis=0) % 2 == 0
     made = [
@@ -49,7 +50,8 @@ def images(shape: tuple[int, int, int], lo: int, hi: int, count: int, seed: int 
 
 
 def _count(network: Network) -> int:
-    """Images to compare: by the network's cost, not by the clock, so that the same file is judged alike everywhere."""
+    """Images to compare: by the network's cost, not by the clock, so that the same file is judged alike
+    everywhere."""
     work = max(summary(network)["macs"], 1)
     return int(np.clip(_WORK // work, _LEAST, _MOST))
 
@@ -92,22 +94,26 @@ def compare(
     if wrong.any():
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
         raise InputError(
-            f"{source.path}: the network differs from the file's own executor in {int(wrong.sum())} of {wrong.size} outputs, "
-            f"first in output {place[1]} of image {place[0]}: {int(ours[place])} against {exact[place]:.6g}: not imported"
+            f"{source.path}: the network differs from the file's own executor in {int(wrong.sum())} of "
+            f"{wrong.size} outputs, "
+            f"first in output {place[1]} of image {place[0]}: {int(ours[place])} against "
+            f"{exact[place]:.6g}: not imported"
         )
     single = _in_single(source, tensor, x, output, ours) if work <= _WORK else ""
     return f"compared {len(pixels)} images with the source: all {ours.size} outputs equal{single}"
 
 
 def _in_single(source: Source, tensor: str, x: np.ndarray, output: _Output, ours: np.ndarray) -> str:
-    """In how many outputs the file's float32 arithmetic gives another number than exact arithmetic; "" for none."""
+    """In how many outputs the file's float32 arithmetic gives another number than exact arithmetic; "" for
+    none."""
     try:
         single = _integers(Executor(source.model, tensor, np.float32), source, x, output, ours)
     except InputError:  # a file of float64, say
         return ""
     others = int((np.abs(single - ours) > np.maximum(0.5, _SINGLE * np.abs(ours))).sum())
     return (
-        f"; float32 arithmetic gives another number in {others}, where a sum lies on a quantizer's step or very near"
+        f"; float32 arithmetic gives another number in {others}, where a sum lies on a quantizer's step or "
+        "very near"
         if others
         else ""
     )
@@ -136,7 +142,8 @@ def _spread(remainder: np.ndarray, outputs: int) -> np.ndarray:
 
 
 def _source_outputs(executor: Executor, source: Source, x: np.ndarray, tell: Progress | None) -> np.ndarray:
-    """(n, K) of the file's executor, in batches of the size that the file fixes, one by one where it fixes none."""
+    """(n, K) of the file's executor, in batches of the size that the file fixes, one by one where it fixes
+    none."""
     rank, batch = len(source.dims), max(source.dims[0], 1) if source.dims else 1
     parts = []
     for start in range(0, len(x), batch):

@@ -1,9 +1,9 @@
 """The source's own executor: onnx's reference evaluator, run in float64, as the judge of an import.
 
-It shares no code with the import: the graph is evaluated as the ONNX standard says (`onnx.reference`), QONNX's operators as
-QONNX's papers say. The float32 numbers of the file are taken exactly, the arithmetic between them is float64, so that a sum
-falls on the side of a quantizer's step on which exact arithmetic has it. Weights are quantized in the file's own float32, number
-by number, as training did it.
+It shares no code with the import: the graph is evaluated as the ONNX standard says (`onnx.reference`),
+QONNX's operators as QONNX's papers say. The float32 numbers of the file are taken exactly, the arithmetic
+between them is float64, so that a sum falls on the side of a quantizer's step on which exact arithmetic has
+it. Weights are quantized in the file's own float32, number by number, as training did it.
 """
 
 import numpy as np
@@ -40,7 +40,8 @@ def node_in_double(node: onnx.NodeProto) -> None:
 
 
 def _mark_weights(graph: onnx.GraphProto) -> None:
-    """Quantizers of float32 constants keep float32's division, which float64 would decide otherwise near a tie."""
+    """Quantizers of float32 constants keep float32's division, which float64 would decide otherwise near a
+    tie."""
     single = {item.name for item in graph.initializer if item.data_type == TensorProto.FLOAT}
     for node in graph.node:
         if node.op_type == "Constant" and any(
@@ -63,7 +64,8 @@ def _in_double(graph: onnx.GraphProto) -> None:
 
 
 def in_double(model: onnx.ModelProto, dtype: type = np.float64) -> onnx.ModelProto:
-    """A copy of a model whose constants, casts and inputs are float64 where they were narrower floats; float32: left as they are."""
+    """A copy of a model whose constants, casts and inputs are float64 where they were narrower floats;
+    float32: left as they are."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     if dtype is np.float64:
@@ -105,7 +107,8 @@ class Executor:
             raise InputError(f"the file cannot be run by onnx.reference: {_first_line(error)}") from error
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """The tensor for x, float64, of the shape that the file's input has. InputError where the graph cannot be run."""
+        """The tensor for x, float64, of the shape that the file's input has. InputError where the graph
+        cannot be run."""
         try:
             with np.errstate(all="ignore"):
                 return np.asarray(next(iter(self._evaluator.run(None, {self.input: x.astype(self._dtype)}))))

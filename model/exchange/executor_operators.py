@@ -1,7 +1,8 @@
-"""Operators for onnx's reference evaluator: QONNX's own, from their published definitions, and those in which it is wrong or slow.
+"""Operators for onnx's reference evaluator: QONNX's own, from their published definitions, and those in which
+it is wrong or slow.
 
-QONNX: Pappalardo et al., "QONNX: Representing Arbitrary-Precision Quantized Neural Networks" (2022), operators Quant,
-BipolarQuant and Trunc, and the rounding modes of their documentation.
+QONNX: Pappalardo et al., "QONNX: Representing Arbitrary-Precision Quantized Neural Networks" (2022),
+operators Quant, BipolarQuant and Trunc, and the rounding modes of their documentation.
 """
 
 from collections.abc import Callable
@@ -80,7 +81,8 @@ class _BipolarQuant(OpRun):
 
 
 class _Trunc(OpRun):
-    """Bits taken off: five inputs in version 1, which keeps the scale; six in version 2, which names the new one and clips."""
+    """Bits taken off: five inputs in version 1, which keeps the scale; six in version 2, which names the new
+    one and clips."""
 
     def _run(
         self,
@@ -102,7 +104,8 @@ class _Trunc(OpRun):
 
 
 class _Norm(OpRun):
-    """Batch normalisation with the stored statistics, which is what one output means (versions 7 and 9 of the standard, "test mode").
+    """Batch normalisation with the stored statistics, which is what one output means (versions 7 and 9 of the
+    standard, "test mode").
 
     onnx.reference 1.23 takes the batch's own statistics for those versions.
     """

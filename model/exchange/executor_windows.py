@@ -1,7 +1,7 @@
 """Convolution and pooling for the executor: windows over a padded map, as the ONNX standard counts them.
 
-onnx.reference 1.23 convolves slowly and pools with unequal pads wrongly (``pads = [0, 0, 1, 1]`` changes the map's shape), so
-these take its place; the tests hold them against onnxruntime.
+onnx.reference 1.23 convolves slowly and pools with unequal pads wrongly (``pads = [0, 0, 1, 1]`` changes the
+map's shape), so these take its place; the tests hold them against onnxruntime.
 """
 
 from math import ceil, floor
@@ -100,7 +100,8 @@ class MaxPool(OpRun):
 
 
 class AveragePool(OpRun):
-    """The mean of each window: of the map's own numbers, or with count_include_pad of those and the padding's zeros."""
+    """The mean of each window: of the map's own numbers, or with count_include_pad of those and the padding's
+    zeros."""
 
     kernel_shape: list[int]
 

@@ -13,7 +13,8 @@ __all__ = ["folded"]
 
 
 def folded(node: onnx.NodeProto, inputs: dict[str, np.ndarray], opset: int) -> np.ndarray:
-    """What a node of ONNX's own operators makes of constant ``inputs`` by name, floats in float64, by onnx's reference evaluator.
+    """What a node of ONNX's own operators makes of constant ``inputs`` by name, floats in float64, by onnx's
+    reference evaluator.
 
     Raises InputError where the node cannot be evaluated or its result is not finite.
     """

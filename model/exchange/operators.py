@@ -1,8 +1,9 @@
 """The operators that an import understands, with every argument and the values it may have.
 
-Which arguments exist is not written here: it comes from the operator's own schema (`onnx.defs`, and `QONNX` below for the
-operators that onnx does not know), in the version that the file names. An argument that the schema has and this table lacks
-is refused, and so is a version of the schema that this table does not name: what a newer standard adds is never ignored.
+Which arguments exist is not written here: it comes from the operator's own schema (`onnx.defs`, and `QONNX`
+below for the operators that onnx does not know), in the version that the file names. An argument that the
+schema has and this table lacks is refused, and so is a version of the schema that this table does not name:
+what a newer standard adds is never ignored.
 """
 
 from dataclasses import dataclass, field
@@ -31,8 +32,10 @@ class Operator:
     Attributes
     ----------
     since : versions of its schema that are understood.
-    inputs : what each input must be: "x" an activation, "w" quantized weights, "c" a constant (floats, or quantized), "i" whole
-        numbers, "n" numbers of any type, "a" an activation or a constant; "?" after it: may be left out; "*": any number.
+    inputs : what each input must be: "x" an activation, "w" quantized weights, "c" a constant (floats, or
+    quantized), "i" whole
+        numbers, "n" numbers of any type, "a" an activation or a constant; "?" after it: may be left out; "*":
+        any number.
     attributes : `READ`, or the values taken.
     """
 
@@ -140,7 +143,8 @@ FOLDED = frozenset(
     }
 )
 
-# The published definition of QONNX: attributes with their defaults, no default where the definition requires the attribute.
+# The published definition of QONNX: attributes with their defaults, no default where the definition requires
+# the attribute.
 QONNX: dict[str, dict[str, int | bytes | None]] = {
     "Quant": {"signed": None, "narrow": None, "rounding_mode": b"ROUND"},
     "IntQuant": {"signed": None, "narrow": None, "rounding_mode": b"ROUND"},

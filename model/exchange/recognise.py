@@ -1,4 +1,5 @@
-"""What a file looks like, in one line that also says what to do: for the refusal of a foreign or damaged file."""
+"""What a file looks like, in one line that also says what to do: for the refusal of a foreign or damaged
+file."""
 
 from collections.abc import Iterable
 
@@ -48,7 +49,8 @@ _QONNX = {"Quant", "IntQuant", "BipolarQuant"}
 
 
 def foreign(data: bytes) -> str | None:
-    """``it looks like ...: do this`` for the content of a file that is not ONNX; None where the bytes say nothing."""
+    """``it looks like ...: do this`` for the content of a file that is not ONNX; None where the bytes say
+    nothing."""
     if not data:
         return "it is empty: write it again"
     for offset, magic, what, remedy in _MAGIC:
@@ -67,19 +69,25 @@ def foreign(data: bytes) -> str | None:
 
 
 def unlike_qonnx(operators: Iterable[tuple[str, str]]) -> str | None:
-    """What the (domain, operator) pairs of an ONNX graph say where it is not QONNX, and the remedy; None where it is."""
+    """What the (domain, operator) pairs of an ONNX graph say where it is not QONNX, and the remedy; None
+    where it is."""
     pairs = set(operators)
     names = {name for _, name in pairs}
     if names & _QONNX:
         return None
     if names & _QOPERATOR:
-        return "it looks like ONNX of quantized operators (QOperator): this command reads QONNX (nodes Quant), as Brevitas writes it"
+        return (
+            "it looks like ONNX of quantized operators (QOperator): this command reads QONNX (nodes Quant), "
+            "as Brevitas writes it"
+        )
     if names & _QDQ:
         return (
-            "it looks like ONNX with QuantizeLinear/DequantizeLinear (QDQ): this command reads QONNX (nodes Quant), "
+            "it looks like ONNX with QuantizeLinear/DequantizeLinear (QDQ): this command reads QONNX (nodes "
+            "Quant), "
             "as Brevitas' export_qonnx writes it"
         )
     return (
-        "it looks like a float ONNX model without a quantizer: quantize it first (Brevitas, then export_qonnx; "
+        "it looks like a float ONNX model without a quantizer: quantize it first (Brevitas, then "
+        "export_qonnx; "
         "or fermatnet.model.nn.convert for a torch model)"
     )

@@ -91,13 +91,15 @@ def _refuse_unknown_parts(path: Path, model: onnx.ModelProto) -> None:
         strange = [item.key for item in note.quant_parameter_tensor_names if item.key not in _NEUTRAL]
         if strange:
             raise InputError(
-                f"{path}: tensor {note.tensor_name!r} is quantized by an annotation ({strange[0]}): write Quant nodes instead"
+                f"{path}: tensor {note.tensor_name!r} is quantized by an annotation ({strange[0]}): write "
+                "Quant nodes instead"
             )
     for node in graph.node:
         for item in node.attribute:
             if item.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
                 raise InputError(
-                    f"{path}: node {node.name or node.output[0]!r} ({node.op_type}) holds a graph of its own: "
+                    f"{path}: node {node.name or node.output[0]!r} ({node.op_type}) holds a graph of its "
+                    "own: "
                     "export the model without control flow"
                 )
             if item.ref_attr_name:
@@ -128,7 +130,8 @@ def _opsets(path: Path, model: onnx.ModelProto) -> dict[str, int]:
 
 
 def read(path: str | Path) -> Source:
-    """The model in an ONNX file with one input and one output. Raises InputError, one line, for anything else."""
+    """The model in an ONNX file with one input and one output. Raises InputError, one line, for anything
+    else."""
     path = Path(path)
     model = _parsed(path)
     if any(node.domain == "fermatnet" for node in model.graph.node):
@@ -149,7 +152,8 @@ def read(path: str | Path) -> Source:
     inputs = [item for item in model.graph.input if item.name not in constants]
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise InputError(
-            f"a network for the hardware has one input and one output, not {len(inputs)} and {len(model.graph.output)}"
+            f"a network for the hardware has one input and one output, not {len(inputs)} and "
+            f"{len(model.graph.output)}"
         )
     return Source(path, model, opsets, inputs[0].name, model.graph.output[0].name, _dims(path, inputs[0]))
 
@@ -173,15 +177,15 @@ def input_shape(
 ) -> tuple[tuple[int, ...], int, tuple[int, int, int]]:
     """(shape of one input in the file without the batch, batch, shape (C, H, W) in the network file).
 
-    ``given``: (C, H, W) from the user, which must agree with the sizes that the file fixes; needed where the file leaves one
-    open. An input (batch, features) is (features, 1, 1) in the network file.
+    ``given``: (C, H, W) from the user, which must agree with the sizes that the file fixes; needed where the
+    file leaves one open. An input (batch, features) is (features, 1, 1) in the network file.
     """
     dims = source.dims
     if len(dims) not in (2, 4):
         if given is None or dims:
             raise InputError(
-                f"{source.path}: its input has shape {list(dims)}: images (batch, C, H, W) or vectors (batch, features) are read"
-                + ("" if dims else ", give (C, H, W)")
+                f"{source.path}: its input has shape {list(dims)}: images (batch, C, H, W) or vectors "
+                "(batch, features) are read" + ("" if dims else ", give (C, H, W)")
             )
         dims = (1, 0, 0, 0)
     sizes = dims[1:]

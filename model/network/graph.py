@@ -1,4 +1,5 @@
-"""A network as a checked graph: every tensor's shape and exact value range, known before anything runs or is generated."""
+"""A network as a checked graph: every tensor's shape and exact value range, known before anything runs or is
+generated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ __all__ = ["Network", "needed"]
 
 
 def needed(nodes: Sequence[Node], name: str) -> list[Node]:
-    """Those of ``nodes`` (in topological order) that the tensor ``name`` is computed from, in the same order."""
+    """Those of ``nodes`` (in topological order) that the tensor ``name`` is computed from, in the same
+    order."""
     wanted, kept = {name}, []
     for node in reversed(nodes):
         if node.name in wanted:
@@ -40,8 +42,8 @@ class Network:
     Raises
     ------
     InputError
-        One line that names the node: unknown or repeated names, shapes that do not fit, values out of their range,
-        levels or thresholds out of order, accumulators beyond 32 bits.
+        One line that names the node: unknown or repeated names, shapes that do not fit, values out of their
+        range, levels or thresholds out of order, accumulators beyond 32 bits.
     """
 
     nodes: list[Node]

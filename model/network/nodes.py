@@ -1,8 +1,8 @@
 """The layers a network file can hold: plain data, checked when it is made.
 
-Tensors between layers are NCHW. Two kinds of values travel: *piece indices* (uint8, 0..N) and *integers* (int64 in the
-files and the reference, as wide as their proven range in hardware). Each node knows its weights, its output shape and the
-range of its outputs; it knows nothing of ONNX, numpy kernels or gates.
+Tensors between layers are NCHW. Two kinds of values travel: *piece indices* (uint8, 0..N) and *integers*
+(int64 in the files and the reference, as wide as their proven range in hardware). Each node knows its
+weights, its output shape and the range of its outputs; it knows nothing of ONNX, numpy kernels or gates.
 """
 
 from dataclasses import dataclass, field
@@ -10,8 +10,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 __all__ = [
-    "Add", "Affine", "ArgMax", "Concat", "Conv", "Dense", "Levels", "MaxPool", "Node", "PiecewiseConv",
-    "SumPool", "TensorType", "Threshold",
+    "Add",
+    "Affine",
+    "ArgMax",
+    "Concat",
+    "Conv",
+    "Dense",
+    "Levels",
+    "MaxPool",
+    "Node",
+    "PiecewiseConv",
+    "SumPool",
+    "TensorType",
+    "Threshold",
 ]
 
 
@@ -48,8 +59,9 @@ class Conv(Node):
     """Integer convolution (cross-correlation), accumulators out: ``y[o] = sum w[o, c, ky, kx] x[c, ...]``.
 
     weight: int64 (O, I/group, kh, kw), |w| < 2^(weight_bits-1); weight_bits 8 or 16; padding is with zeros,
-    ``pad`` = (top, left, bottom, right). ``engine``: "auto", "fermat" or "direct"; ``moduli``: widths b of the
-    Fermat numbers 2^b+1 forced for the residue system, () = chosen; ``length``: transform length, 0 = chosen.
+    ``pad`` = (top, left, bottom, right). ``engine``: "auto", "fermat" or "direct"; ``moduli``: widths b of
+    the Fermat numbers 2^b+1 forced for the residue system, () = chosen; ``length``: transform length, 0 =
+    chosen.
     """
 
     weight: np.ndarray
@@ -67,9 +79,9 @@ class Conv(Node):
 class PiecewiseConv(Node):
     """Piecewise-approximated convolution: piece indices in, integer accumulators out (3.19).
 
-    ``y = sum_ij a_i b_j popcount(T_i and V_j)`` with weight levels ``levels_w`` (M+1 sorted integers, the middle one 0)
-    picked by ``codes`` (uint8 (O, I/group, kh, kw), 0..M) and activation levels ``levels_a`` (N+1 sorted integers, the
-    first one 0) picked by the incoming index. Padding is index 0. |level| <= 127.
+    ``y = sum_ij a_i b_j popcount(T_i and V_j)`` with weight levels ``levels_w`` (M+1 sorted integers, the
+    middle one 0) picked by ``codes`` (uint8 (O, I/group, kh, kw), 0..M) and activation levels ``levels_a``
+    (N+1 sorted integers, the first one 0) picked by the incoming index. Padding is index 0. |level| <= 127.
     """
 
     codes: np.ndarray
@@ -94,9 +106,11 @@ class Threshold(Node):
 
 @dataclass(eq=False)
 class Affine(Node):
-    """Fixed-point scale: ``y[c] = clip((x[c] * multiplier[c] + offset[c]) >> shift, lo, hi)``, shift arithmetic (floor).
+    """Fixed-point scale: ``y[c] = clip((x[c] * multiplier[c] + offset[c]) >> shift, lo, hi)``, shift
+    arithmetic (floor).
 
-    multiplier: int64 (C,), |m| < 2^17; offset: int64 (C,), already holds the rounding constant 2^(shift-1) if wanted.
+    multiplier: int64 (C,), |m| < 2^17; offset: int64 (C,), already holds the rounding constant 2^(shift-1) if
+    wanted.
     """
 
     multiplier: np.ndarray
@@ -115,7 +129,8 @@ class Levels(Node):
 
 @dataclass(eq=False)
 class MaxPool(Node):
-    """Maximum over kernel x kernel windows, of indices or integers. Padding never wins (it is left out of the maximum)."""
+    """Maximum over kernel x kernel windows, of indices or integers. Padding never wins (it is left out of the
+    maximum)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -141,7 +156,8 @@ class Concat(Node):
 
 @dataclass(eq=False)
 class Dense(Node):
-    """Fully connected: flattens (C, H, W) in that order; ``y = W x + bias``; weight int64 (K, C*H*W), bias int64 (K,).
+    """Fully connected: flattens (C, H, W) in that order; ``y = W x + bias``; weight int64 (K, C*H*W), bias
+    int64 (K,).
 
     Writes shape (K, 1, 1).
     """

@@ -11,7 +11,20 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import Add, Affine, ArgMax, Concat, Conv, Dense, Levels, MaxPool, Node, PiecewiseConv, SumPool, Threshold
+from fermatnet.model.network.nodes import (
+    Add,
+    Affine,
+    ArgMax,
+    Concat,
+    Conv,
+    Dense,
+    Levels,
+    MaxPool,
+    Node,
+    PiecewiseConv,
+    SumPool,
+    Threshold,
+)
 from fermatnet.model.network.onnx_model import FORMAT, PREFIX, structure_digest, to_model, weights_digest
 
 __all__ = ["load", "save", "sha256"]
@@ -35,27 +48,57 @@ def _node(proto: NodeProto, arrays: dict[str, np.ndarray]) -> Node:
     fields: dict[str, Any] = {}
     for name, array in own.items():
         key = name.removeprefix(f"{proto.name}.")
-        fields[key] = array if array.dtype in (np.uint8, np.int8) and key in ("codes", "sign") else array.astype(np.int64)
+        fields[key] = (
+            array
+            if array.dtype in (np.uint8, np.int8) and key in ("codes", "sign")
+            else array.astype(np.int64)
+        )
     if "strides" in attributes and proto.op_type not in ("MaxPool", "MaxPoolIndex"):
-        fields |= {"stride": tuple(attributes["strides"]), "pad": tuple(attributes["pads"]), "dilation": tuple(attributes["dilations"]),
-                   "group": attributes["group"]}
+        fields |= {
+            "stride": tuple(attributes["strides"]),
+            "pad": tuple(attributes["pads"]),
+            "dilation": tuple(attributes["dilations"]),
+            "group": attributes["group"],
+        }
     kind = proto.op_type.rstrip("0123456789")
     if kind == "ConvInt":
-        fields |= {"engine": attributes["engine"].decode(), "moduli": tuple(attributes["moduli"][1:]), "length": attributes["length"],
-                   "weight_bits": int(proto.op_type.removeprefix("ConvInt"))}
+        fields |= {
+            "engine": attributes["engine"].decode(),
+            "moduli": tuple(attributes["moduli"][1:]),
+            "length": attributes["length"],
+            "weight_bits": int(proto.op_type.removeprefix("ConvInt")),
+        }
         return Conv(proto.name, inputs, **fields)
     if kind == "Affine":
         divisor = attributes["divisor"]
         if divisor < 1 or divisor & (divisor - 1):
             raise InputError(f"divisor must be a power of two, not {divisor}")
-        return Affine(proto.name, inputs, **fields, shift=divisor.bit_length() - 1, lo=attributes["lo"], hi=attributes["hi"])
+        return Affine(
+            proto.name,
+            inputs,
+            **fields,
+            shift=divisor.bit_length() - 1,
+            lo=attributes["lo"],
+            hi=attributes["hi"],
+        )
     if kind in ("MaxPool", "MaxPoolIndex"):
-        return MaxPool(proto.name, inputs, tuple(attributes["kernel_shape"]), tuple(attributes["strides"]), tuple(attributes["pads"]))
+        return MaxPool(
+            proto.name,
+            inputs,
+            tuple(attributes["kernel_shape"]),
+            tuple(attributes["strides"]),
+            tuple(attributes["pads"]),
+        )
     if kind == "SumPool":
         return SumPool(proto.name, inputs, (attributes["blocks"][3], attributes["blocks"][5]))
     if kind == "Dense":
-        return Dense(proto.name, inputs, **fields, weight_bits=8 * arrays[f"{proto.name}.weight"].dtype.itemsize)
-    types: dict[str, type[Node]] = {"ConcatInt": Concat, **{t.__name__: t for t in (PiecewiseConv, Threshold, Levels, Add, Concat, ArgMax)}}
+        return Dense(
+            proto.name, inputs, **fields, weight_bits=8 * arrays[f"{proto.name}.weight"].dtype.itemsize
+        )
+    types: dict[str, type[Node]] = {
+        "ConcatInt": Concat,
+        **{t.__name__: t for t in (PiecewiseConv, Threshold, Levels, Add, Concat, ArgMax)},
+    }
     if kind not in types:
         raise InputError(f"unknown op {proto.op_type!r}")
     return types[kind](proto.name, inputs, **fields)
@@ -78,19 +121,29 @@ def _parse(path: Path) -> ModelProto:
 
 
 def _checked_meta(model: ModelProto, path: Path) -> dict[str, str]:
-    meta = {entry.key.removeprefix(PREFIX): entry.value for entry in model.metadata_props if entry.key.startswith(PREFIX)}
+    meta = {
+        entry.key.removeprefix(PREFIX): entry.value
+        for entry in model.metadata_props
+        if entry.key.startswith(PREFIX)
+    }
     if "format" not in meta:
         raise InputError(f"{path}: an ONNX file, but not a fermatnet network (no fermatnet metadata)")
     if meta["format"] != FORMAT:
         raise InputError(f"{path}: network format {meta['format']!r}, this version reads {FORMAT!r}")
-    for key, digest, what in (("sha256", weights_digest, "weights"), ("sha256_structure", structure_digest, "structure")):
+    for key, digest, what in (
+        ("sha256", weights_digest, "weights"),
+        ("sha256_structure", structure_digest, "structure"),
+    ):
         if meta.get(key) != digest(model):
-            raise InputError(f"{path}: the SHA-256 of its {what} does not match: the file is damaged or was edited")
+            raise InputError(
+                f"{path}: the SHA-256 of its {what} does not match: the file is damaged or was edited"
+            )
     return meta
 
 
 def load(path: str | Path) -> Network:
-    """Reads and checks a network file; InputError with one line on anything that is wrong, naming the layer."""
+    """Reads and checks a network file; InputError with one line on anything that is wrong, naming the
+    layer."""
     path = Path(path)
     model = _parse(path)
     try:
@@ -98,23 +151,36 @@ def load(path: str | Path) -> Network:
     except (ValueError, TypeError, KeyError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: the SHA-256 cannot be taken, the file is damaged ({type(error).__name__})") from error
+        raise InputError(
+            f"{path}: the SHA-256 cannot be taken, the file is damaged ({type(error).__name__})"
+        ) from error
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for name, array in arrays.items():
         if array.dtype.kind not in "iu":
             raise InputError(f"{path}: array {name!r} must hold integers, not {array.dtype}")
     nodes = [_read(proto, arrays, path) for proto in model.graph.node]
     if len(model.graph.input) != 1 or len(model.graph.output) != 1:
-        raise InputError(f"{path}: a network has one input and one output, not {len(model.graph.input)} and {len(model.graph.output)}")
+        raise InputError(
+            f"{path}: a network has one input and one output, not {len(model.graph.input)} and "
+            f"{len(model.graph.output)}"
+        )
     image = model.graph.input[0]
     shape = tuple(dim.dim_value for dim in image.type.tensor_type.shape.dim[1:])
     span = re.fullmatch(r"(\d{1,3}),(\d{1,3})", meta.get("input_range", ""))
     if span is None:
-        raise InputError(f"{path}: input_range must be two numbers of 0..255, not {meta.get('input_range', '')!r}")
-    extra = {key: value for key, value in meta.items() if key not in ("format", "input_range", "sha256", "sha256_structure")}
+        raise InputError(
+            f"{path}: input_range must be two numbers of 0..255, not {meta.get('input_range', '')!r}"
+        )
+    extra = {
+        key: value
+        for key, value in meta.items()
+        if key not in ("format", "input_range", "sha256", "sha256_structure")
+    }
     extra["sha256"] = meta["sha256"]
     try:
-        net = Network(nodes, shape, (int(span[1]), int(span[2])), image.name, model.graph.output[0].name, extra)  # type: ignore[arg-type]
+        net = Network(
+            nodes, shape, (int(span[1]), int(span[2])), image.name, model.graph.output[0].name, extra
+        )  # type: ignore[arg-type]
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     _need_all_understood(model, to_model(net), path)
@@ -127,18 +193,30 @@ def _read(proto: NodeProto, arrays: dict[str, np.ndarray], path: Path) -> Node:
     except InputError as error:
         raise InputError(f"{path}: layer {proto.name!r}: {error}") from error
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise InputError(f"{path}: layer {proto.name!r}: its attributes and arrays are not those of a {proto.op_type}") from error
+        raise InputError(
+            f"{path}: layer {proto.name!r}: its attributes and arrays are not those of a {proto.op_type}"
+        ) from error
 
 
 def _need_all_understood(model: ModelProto, again: ModelProto, path: Path) -> None:
-    """Another reader (onnxruntime) goes by all that the file says, so nothing may stand there that would be written differently."""
+    """Another reader (onnxruntime) goes by all that the file says, so nothing may stand there that would be
+    written differently."""
     for proto, own in zip(model.graph.node, again.graph.node, strict=True):
         if proto != own:
-            raise InputError(f"{path}: layer {proto.name!r}: its attributes, inputs or outputs are not what this version writes for it")
-    kinds, known = ({tensor.name: (tensor.data_type, tuple(tensor.dims)) for tensor in m.graph.initializer} for m in (model, again))
+            raise InputError(
+                f"{path}: layer {proto.name!r}: its attributes, inputs or outputs are not what this version "
+                "writes for it"
+            )
+    kinds, known = (
+        {tensor.name: (tensor.data_type, tuple(tensor.dims)) for tensor in m.graph.initializer}
+        for m in (model, again)
+    )
     for name in sorted(kinds.keys() | known.keys()):
         if kinds.get(name) != known.get(name):
-            raise InputError(f"{path}: array {name!r} is read by no layer, or has another type or shape than its layer needs")
+            raise InputError(
+                f"{path}: array {name!r} is read by no layer, or has another type or shape than its layer "
+                "needs"
+            )
     for what in ("input", "output"):
         if getattr(model.graph, what) != getattr(again.graph, what):
             raise InputError(f"{path}: the type or shape of its {what} is not what its layers give")

@@ -1,8 +1,9 @@
-"""What each layer means in standard ONNX integer operators: the body of one model-local function a layer type.
+"""What each layer means in standard ONNX integer operators: the body of one model-local function a layer
+type.
 
-onnxruntime executes these bodies, so the file carries its own independent definition. All bodies compute in int64 except
-ConvInteger, which takes 8-bit operands; both operands are made unsigned with a zero point of 128, because on x86 without
-VNNI the mixed-sign kernel of onnxruntime saturates its 16-bit intermediate sums.
+onnxruntime executes these bodies, so the file carries its own independent definition. All bodies compute in
+int64 except ConvInteger, which takes 8-bit operands; both operands are made unsigned with a zero point of
+128, because on x86 without VNNI the mixed-sign kernel of onnxruntime saturates its 16-bit intermediate sums.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,15 @@ class _Body:
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
 
-    def op(self, kind: str, *inputs: str, out: str = "", refs: tuple[str, ...] = (), renamed: dict[str, str] | None = None, **attributes: Any) -> str:
+    def op(
+        self,
+        kind: str,
+        *inputs: str,
+        out: str = "",
+        refs: tuple[str, ...] = (),
+        renamed: dict[str, str] | None = None,
+        **attributes: Any,
+    ) -> str:
         name = out or f"t{len(self.nodes)}"
         node = helper.make_node(kind, list(inputs), [name], **attributes)
         for own, theirs in {**{ref: ref for ref in refs}, **(renamed or {})}.items():
@@ -54,7 +63,9 @@ class _Body:
         shifted = self.uint8(self.op("Add", x, x_zero))
         half = self.number(128)
         weight = self.uint8(self.op("Add", w, half))
-        return self.int64(self.op("ConvInteger", shifted, weight, self.uint8(x_zero), self.uint8(half), refs=_CONV))
+        return self.int64(
+            self.op("ConvInteger", shifted, weight, self.uint8(x_zero), self.uint8(half), refs=_CONV)
+        )
 
     def limbs(self, x: str) -> tuple[str, str]:
         """x = 256 * high + low with low in 0..255 (floor division)."""
@@ -73,19 +84,34 @@ def _conv16(b: _Body) -> None:
     centred = b.op("Sub", wl, half)  # low weight limbs are unsigned: w = 256 wh + (wl - 128) + 128
     ones = b.op("Add", b.op("Mul", wl, none), b.number(1))
     high = b.convolve(xh, half, wh)
-    cross = b.op("Add", b.convolve(xl, none, wh), b.op("Add", b.convolve(xh, half, centred), b.op("Mul", half, b.convolve(xh, half, ones))))
+    cross = b.op(
+        "Add",
+        b.convolve(xl, none, wh),
+        b.op("Add", b.convolve(xh, half, centred), b.op("Mul", half, b.convolve(xh, half, ones))),
+    )
     low = b.op("Add", b.convolve(xl, none, centred), b.op("Mul", half, b.convolve(xl, none, ones)))
-    b.op("Add", b.op("Add", b.op("Mul", high, b.number(65536)), b.op("Mul", cross, b.number(256))), low, out="y")
+    b.op(
+        "Add",
+        b.op("Add", b.op("Mul", high, b.number(65536)), b.op("Mul", cross, b.number(256))),
+        low,
+        out="y",
+    )
 
 
 def _piecewise(b: _Body) -> None:
     weight = b.op("Gather", b.int64("levels_w"), b.int64("codes"), axis=0)
-    b.op("Identity", b.convolve(b.op("Gather", b.int64("levels_a"), b.int64("x"), axis=0), b.number(0), weight), out="y")
+    b.op(
+        "Identity",
+        b.convolve(b.op("Gather", b.int64("levels_a"), b.int64("x"), axis=0), b.number(0), weight),
+        out="y",
+    )
 
 
 def _threshold(b: _Body) -> None:
     columns = b.numbers(1, 2)
-    x = b.op("Unsqueeze", b.op("Mul", b.int64("x"), b.op("Unsqueeze", b.int64("sign"), columns)), b.numbers(1))
+    x = b.op(
+        "Unsqueeze", b.op("Mul", b.int64("x"), b.op("Unsqueeze", b.int64("sign"), columns)), b.numbers(1)
+    )
     limits = b.op("Unsqueeze", b.op("Transpose", b.int64("thresholds"), perm=[1, 0]), b.numbers(2, 3))
     passed = b.int64(b.op("GreaterOrEqual", x, limits))
     b.uint8(b.op("ReduceSum", passed, b.numbers(1), keepdims=0), out="y")
@@ -125,7 +151,9 @@ def _add(b: _Body) -> None:
 
 def _dense(b: _Body) -> None:
     flat = b.op("Flatten", b.int64("x"), axis=1)
-    total = b.op("Add", b.op("MatMul", flat, b.op("Transpose", b.int64("weight"), perm=[1, 0])), b.int64("bias"))
+    total = b.op(
+        "Add", b.op("MatMul", flat, b.op("Transpose", b.int64("weight"), perm=[1, 0])), b.int64("bias")
+    )
     b.op("Unsqueeze", total, b.numbers(2, 3), out="y")
 
 
@@ -151,12 +179,17 @@ _FUNCTIONS: dict[str, tuple[Callable[[_Body], None], tuple[str, ...], tuple[str,
 
 
 def function(op: str) -> FunctionProto:
-    """The model-local function of one op: ``Concat3`` joins three tensors (``ConcatInt3`` too, the uint8 image among them), the others are as listed above."""
+    """The model-local function of one op: ``Concat3`` joins three tensors (``ConcatInt3`` too, the uint8
+    image among them), the others are as listed above."""
     body = _Body()
     if op.startswith("Concat"):
-        inputs: tuple[str, ...] = tuple(f"x{k}" for k in range(int(op.removeprefix("Concat").removeprefix("Int"))))
+        inputs: tuple[str, ...] = tuple(
+            f"x{k}" for k in range(int(op.removeprefix("Concat").removeprefix("Int")))
+        )
         attributes: tuple[str, ...] = ()
-        body.op("Concat", *(map(body.int64, inputs) if op.startswith("ConcatInt") else inputs), out="y", axis=1)
+        body.op(
+            "Concat", *(map(body.int64, inputs) if op.startswith("ConcatInt") else inputs), out="y", axis=1
+        )
     else:
         make, inputs, attributes = _FUNCTIONS[op]
         make(body)

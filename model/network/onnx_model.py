@@ -1,4 +1,5 @@
-"""A network as one ONNX model: a node a layer in the domain ``fermatnet``, functions that say what each op means, weights, metadata."""
+"""A network as one ONNX model: a node a layer in the domain ``fermatnet``, functions that say what each op
+means, weights, metadata."""
 
 import hashlib
 from typing import Any
@@ -8,7 +9,18 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import Affine, Concat, Conv, Dense, Levels, MaxPool, Node, PiecewiseConv, SumPool, Threshold
+from fermatnet.model.network.nodes import (
+    Affine,
+    Concat,
+    Conv,
+    Dense,
+    Levels,
+    MaxPool,
+    Node,
+    PiecewiseConv,
+    SumPool,
+    Threshold,
+)
 from fermatnet.model.network.onnx_functions import DOMAIN, OPSET, function
 from fermatnet.model.network.rules import sum_kernel
 
@@ -22,7 +34,8 @@ def _op(node: Node, net: Network) -> str:
     if isinstance(node, Conv):
         return f"ConvInt{node.weight_bits}"
     if isinstance(node, Concat):
-        mixed = not net.is_index(node.name) and net.input_name in node.inputs  # the image comes as uint8, other integers as int64
+        # the image comes as uint8, other integers as int64
+        mixed = not net.is_index(node.name) and net.input_name in node.inputs
         return f"Concat{'Int' if mixed else ''}{len(node.inputs)}"
     if isinstance(node, MaxPool) and net.is_index(node.name):
         return "MaxPoolIndex"
@@ -30,13 +43,24 @@ def _op(node: Node, net: Network) -> str:
 
 
 def _window(node: Any) -> dict[str, Any]:
-    return {"strides": list(node.stride), "pads": list(node.pad), "dilations": list(node.dilation), "group": node.group}
+    return {
+        "strides": list(node.stride),
+        "pads": list(node.pad),
+        "dilations": list(node.dilation),
+        "group": node.group,
+    }
 
 
 def _attributes(node: Node, net: Network) -> dict[str, Any]:
     if isinstance(node, Conv):
         zero = {"x_zero": 128 if net.types[node.inputs[0]].signed else 0} if node.weight_bits == 8 else {}
-        return {**_window(node), **zero, "engine": node.engine, "moduli": [0, *node.moduli], "length": node.length}
+        return {
+            **_window(node),
+            **zero,
+            "engine": node.engine,
+            "moduli": [0, *node.moduli],
+            "length": node.length,
+        }
     if isinstance(node, PiecewiseConv):
         return _window(node)
     if isinstance(node, Affine):
@@ -52,9 +76,12 @@ def _attributes(node: Node, net: Network) -> dict[str, Any]:
 
 # the arrays of each node type and the type they are stored in ("w": int8 or int16 by weight_bits)
 _ARRAYS: dict[type[Node], dict[str, str]] = {
-    Conv: {"weight": "w"}, PiecewiseConv: {"codes": "u1", "levels_w": "i1", "levels_a": "i1"},
-    Threshold: {"thresholds": "i8", "sign": "i1"}, Affine: {"multiplier": "i8", "offset": "i8"},
-    Levels: {"levels": "i8"}, Dense: {"weight": "w", "bias": "i8"},
+    Conv: {"weight": "w"},
+    PiecewiseConv: {"codes": "u1", "levels_w": "i1", "levels_a": "i1"},
+    Threshold: {"thresholds": "i8", "sign": "i1"},
+    Affine: {"multiplier": "i8", "offset": "i8"},
+    Levels: {"levels": "i8"},
+    Dense: {"weight": "w", "bias": "i8"},
 }
 
 
@@ -79,7 +106,8 @@ def weights_digest(model: ModelProto) -> str:
 
 
 def structure_digest(model: ModelProto) -> str:
-    """SHA-256 over everything else: nodes, functions, tensor types and the metadata but for the two hashes."""
+    """SHA-256 over everything else: nodes, functions, tensor types and the metadata but for the two
+    hashes."""
     bare = ModelProto()
     bare.CopyFrom(model)
     del bare.graph.initializer[:]
@@ -90,26 +118,43 @@ def structure_digest(model: ModelProto) -> str:
 
 
 def to_model(net: Network) -> ModelProto:
-    """The ONNX model of a network: one node a layer in the domain ``fermatnet``, functions, initializers, metadata."""
+    """The ONNX model of a network: one node a layer in the domain ``fermatnet``, functions, initializers,
+    metadata."""
     nodes, initializers = [], []
     for node in net.nodes:
         arrays = _arrays(node)
-        initializers += [numpy_helper.from_array(np.ascontiguousarray(array), f"{node.name}.{name}") for name, array in arrays.items()]
+        initializers += [
+            numpy_helper.from_array(np.ascontiguousarray(array), f"{node.name}.{name}")
+            for name, array in arrays.items()
+        ]
         inputs = [*node.inputs, *(f"{node.name}.{name}" for name in arrays)]
-        nodes.append(helper.make_node(_op(node, net), inputs, [node.name], name=node.name, domain=DOMAIN, **_attributes(node, net)))
+        nodes.append(
+            helper.make_node(
+                _op(node, net), inputs, [node.name], name=node.name, domain=DOMAIN, **_attributes(node, net)
+            )
+        )
     image = helper.make_tensor_value_info(net.input_name, TensorProto.UINT8, ["batch", *net.input_shape])
     kind = TensorProto.UINT8 if net.is_index(net.output) else TensorProto.INT64
     result = helper.make_tensor_value_info(net.output, kind, ["batch", *net.types[net.output].shape])
     graph = helper.make_graph(nodes, "fermatnet", [image], [result], initializers)
     for name, tensor in net.types.items():  # shapes and ranges for readers such as Netron
         if name not in (net.input_name, net.output):
-            info = helper.make_tensor_value_info(name, TensorProto.UINT8 if net.is_index(name) else TensorProto.INT64, ["batch", *tensor.shape])
+            info = helper.make_tensor_value_info(
+                name, TensorProto.UINT8 if net.is_index(name) else TensorProto.INT64, ["batch", *tensor.shape]
+            )
             info.doc_string = f"values {tensor.lo}..{tensor.hi}"
             graph.value_info.append(info)
     functions = [function(op) for op in sorted({node.op_type for node in nodes})]
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
-    model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=10, producer_name="fermatnet")
-    entries = {**net.meta, "format": FORMAT, "input_range": f"{net.input_range[0]},{net.input_range[1]}", "sha256": weights_digest(model)}
+    model = helper.make_model(
+        graph, functions=functions, opset_imports=opsets, ir_version=10, producer_name="fermatnet"
+    )
+    entries = {
+        **net.meta,
+        "format": FORMAT,
+        "input_range": f"{net.input_range[0]},{net.input_range[1]}",
+        "sha256": weights_digest(model),
+    }
     helper.set_model_props(model, {PREFIX + key: str(value) for key, value in sorted(entries.items())})
     digest = structure_digest(model)
     model.metadata_props.append(onnx.StringStringEntryProto(key=f"{PREFIX}sha256_structure", value=digest))

@@ -34,13 +34,18 @@ def check_images(net: Network, images: np.ndarray) -> None:
     if images.dtype != np.uint8:
         raise InputError(f"images must be uint8, not {images.dtype}")
     if images.ndim != 4 or images.shape[1:] != tuple(net.input_shape) or images.shape[0] < 1:
-        raise InputError(f"images must have shape (n, {', '.join(map(str, net.input_shape))}) with n at least 1, not {images.shape}")
+        raise InputError(
+            f"images must have shape (n, {', '.join(map(str, net.input_shape))}) with n at least 1, not "
+            f"{images.shape}"
+        )
     lo, hi = net.input_range
     if images.min() < lo or images.max() > hi:
         raise InputError(f"pixels must lie within {lo}..{hi}, not {images.min()}..{images.max()}")
 
 
-def _windows(x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> np.ndarray:
+def _windows(
+    x: np.ndarray, kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int] = (1, 1)
+) -> np.ndarray:
     """View (n, C, OH, OW, kh, kw) of a padded tensor."""
     extent = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
     view = np.lib.stride_tricks.sliding_window_view(x, extent, axis=(2, 3))
@@ -55,7 +60,9 @@ def _direct(node: Conv, x: np.ndarray) -> np.ndarray:
     view = _windows(_padded(x, node.pad), node.weight.shape[2:], node.stride, node.dilation)
     groups = []
     for xs, ws in zip(np.split(view, node.group, axis=1), np.split(node.weight, node.group), strict=True):
-        groups.append(np.tensordot(xs, ws.astype(np.int64), axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2))
+        groups.append(
+            np.tensordot(xs, ws.astype(np.int64), axes=((1, 4, 5), (1, 2, 3))).transpose(0, 3, 1, 2)
+        )
     return np.concatenate(groups, axis=1)
 
 
@@ -63,12 +70,28 @@ def _conv(net: Network, node: Conv, x: np.ndarray) -> np.ndarray:
     plan = conv_plan(net, node)
     if plan is None:
         return _direct(node, x)
-    return fermat_convolve2d(x, node.weight.astype(np.int64), plan, stride=node.stride, pad=node.pad, dilation=node.dilation, group=node.group)
+    return fermat_convolve2d(
+        x,
+        node.weight.astype(np.int64),
+        plan,
+        stride=node.stride,
+        pad=node.pad,
+        dilation=node.dilation,
+        group=node.group,
+    )
 
 
 def _piecewise(net: Network, node: PiecewiseConv, x: np.ndarray) -> np.ndarray:
-    return piecewise_convolve2d(x.astype(np.uint8), node.codes, node.levels_w, node.levels_a,
-                                stride=node.stride, pad=node.pad, dilation=node.dilation, group=node.group)
+    return piecewise_convolve2d(
+        x.astype(np.uint8),
+        node.codes,
+        node.levels_w,
+        node.levels_a,
+        stride=node.stride,
+        pad=node.pad,
+        dilation=node.dilation,
+        group=node.group,
+    )
 
 
 def _threshold(net: Network, node: Threshold, x: np.ndarray) -> np.ndarray:
@@ -104,14 +127,23 @@ def _argmax(net: Network, node: ArgMax, x: np.ndarray) -> np.ndarray:
 
 
 _KERNELS: dict[type[Node], Callable[..., np.ndarray]] = {
-    Conv: _conv, PiecewiseConv: _piecewise, Threshold: _threshold, Affine: _affine, MaxPool: _maxpool, SumPool: _sumpool,
-    Levels: lambda net, node, x: node.levels.astype(np.int64)[x], Add: lambda net, node, a, b: a + b,
-    Concat: lambda net, node, *xs: np.concatenate(xs, axis=1), Dense: _dense, ArgMax: _argmax,
+    Conv: _conv,
+    PiecewiseConv: _piecewise,
+    Threshold: _threshold,
+    Affine: _affine,
+    MaxPool: _maxpool,
+    SumPool: _sumpool,
+    Levels: lambda net, node, x: node.levels.astype(np.int64)[x],
+    Add: lambda net, node, a, b: a + b,
+    Concat: lambda net, node, *xs: np.concatenate(xs, axis=1),
+    Dense: _dense,
+    ArgMax: _argmax,
 }
 
 
 def activations(net: Network, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor by name in order, int64 (n, C, H, W), the image first; a tensor is dropped after its last reader."""
+    """Every tensor by name in order, int64 (n, C, H, W), the image first; a tensor is dropped after its last
+    reader."""
     check_images(net, images)
     values = {net.input_name: images.astype(np.int64)}
     yield net.input_name, values[net.input_name]
@@ -126,7 +158,9 @@ def activations(net: Network, images: np.ndarray) -> Iterator[tuple[str, np.ndar
         yield node.name, result
 
 
-def run(net: Network, images: np.ndarray, *, batch: int = 64, progress: Callable[[int], None] | None = None) -> np.ndarray:
+def run(
+    net: Network, images: np.ndarray, *, batch: int = 64, progress: Callable[[int], None] | None = None
+) -> np.ndarray:
     """Exact outputs int64 (n, K) of images uint8 (n, C, H, W); K counts C*H*W of the output tensor.
 
     Memory is bounded by ``batch``; ``progress`` is called with the number of images done.

@@ -34,7 +34,8 @@ def _weights(node: Node) -> tuple[int, int]:
 
 
 def summary(net: Network) -> dict[str, Any]:
-    """One entry a layer and the totals; ``macs`` counts multiply-accumulates an image, binary ones M*N times in ``and_popcounts``."""
+    """One entry a layer and the totals; ``macs`` counts multiply-accumulates an image, binary ones M*N times
+    in ``and_popcounts``."""
     layers = []
     for node in net.nodes:
         kind = net.types[node.name]
@@ -42,15 +43,32 @@ def summary(net: Network) -> dict[str, Any]:
         engine, reasons = engine_name(net, node)
         positions = prod(kind.shape[1:]) if isinstance(node, Conv | PiecewiseConv) else 1
         planes = (len(node.levels_w) - 1) * (len(node.levels_a) - 1) if isinstance(node, PiecewiseConv) else 0
-        layers.append({
-            "name": node.name, "op": type(node).__name__, "engine": engine, "inputs": list(node.inputs), "shape": list(kind.shape),
-            "range": [kind.lo, kind.hi], "bits": kind.bits, "signed": kind.signed, "index": net.is_index(node.name),
-            "weights": weights, "weight_bits": bits, "macs": weights * positions, "and_popcounts": weights * positions * planes,
-            "reasons": reasons,
-        })
+        layers.append(
+            {
+                "name": node.name,
+                "op": type(node).__name__,
+                "engine": engine,
+                "inputs": list(node.inputs),
+                "shape": list(kind.shape),
+                "range": [kind.lo, kind.hi],
+                "bits": kind.bits,
+                "signed": kind.signed,
+                "index": net.is_index(node.name),
+                "weights": weights,
+                "weight_bits": bits,
+                "macs": weights * positions,
+                "and_popcounts": weights * positions * planes,
+                "reasons": reasons,
+            }
+        )
     lo, hi = net.input_range
     return {
         "input": f"{net.input_name} {'x'.join(map(str, net.input_shape))} in {lo}..{hi}",
-        "output": f"{net.output} {net.classes}", "layers": layers, "meta": dict(sorted(net.meta.items())),
-        **{key: int(np.sum([layer[key] for layer in layers])) for key in ("weights", "weight_bits", "macs", "and_popcounts")},
+        "output": f"{net.output} {net.classes}",
+        "layers": layers,
+        "meta": dict(sorted(net.meta.items())),
+        **{
+            key: int(np.sum([layer[key] for layer in layers]))
+            for key in ("weights", "weight_bits", "macs", "and_popcounts")
+        },
     }

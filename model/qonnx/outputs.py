@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.qonnx.graph import Graph
+from fermatnet.model.exchange.qonnx.values import WORD, Value
 from fermatnet.model.network.nodes import Affine, Dense
-from fermatnet.model.qonnx.graph import Graph
-from fermatnet.model.qonnx.values import WORD, Value
 
 __all__ = ["Output", "finished"]
 
@@ -37,9 +37,11 @@ class Output:
 
 
 def finished(g: Graph, x: Value) -> Output:
-    """The output x with its chain worked in: exactly, but for a bias that is no whole number of units, which is rounded.
+    """The output x with its chain worked in: exactly, but for a bias that is no whole number of units, which
+    is rounded.
 
-    Raises InputError where the outputs' scales have no common unit or the chain is no multiplication and addition.
+    Raises InputError where the outputs' scales have no common unit or the chain is no multiplication and
+    addition.
     """
     x = g.integers(g.pooled(x, len(x.chain)) if x.chain else x)
     if not x.affine:
@@ -56,8 +58,10 @@ def finished(g: Graph, x: Value) -> Output:
         or np.abs(ratio).max() > _RATIO
     ):
         raise InputError(
-            f"the outputs have different scales ({float(np.abs(gain).min()):.6g} to {float(np.abs(gain).max()):.6g}) that are no whole "
-            "multiples of one: the last layer needs one weight scale (in Brevitas weight_scaling_per_output_channel=False), "
+            f"the outputs have different scales ({float(np.abs(gain).min()):.6g} to "
+            f"{float(np.abs(gain).max()):.6g}) that are no whole "
+            "multiples of one: the last layer needs one weight scale (in Brevitas "
+            "weight_scaling_per_output_channel=False), "
             "or a quantizer at its output"
         )
     return _worked_in(g, x, np.round(ratio).astype(np.int64), offset, unit)
@@ -71,7 +75,8 @@ def _worked_in(g: Graph, x: Value, factor: np.ndarray, offset: np.ndarray, unit:
         finer -= 1
     if largest > WORD:
         raise InputError(
-            "the outputs do not fit 32 bits: the last layer needs one weight scale, or a quantizer at its output"
+            "the outputs do not fit 32 bits: the last layer needs one weight scale, or a quantizer at its "
+            "output"
         )
     scale, factor = unit / 2**finer, factor << finer
     exact = offset / scale
@@ -90,7 +95,8 @@ def _whole(value: np.ndarray) -> bool:
 
 
 def _appended(g: Graph, x: Value, factor: np.ndarray, bias: np.ndarray) -> str:
-    """factor * x + bias: in the dense layer itself where it is the last one and takes no factor, else a layer of its own."""
+    """factor * x + bias: in the dense layer itself where it is the last one and takes no factor, else a layer
+    of its own."""
     plain = bool((factor == 1).all())
     if plain and not bias.any():
         return x.name

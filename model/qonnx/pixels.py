@@ -8,8 +8,8 @@ import onnx
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label
-from fermatnet.model.qonnx.graph import Graph
-from fermatnet.model.qonnx.values import Value
+from fermatnet.model.exchange.qonnx.graph import Graph
+from fermatnet.model.exchange.qonnx.values import Value
 
 __all__ = ["OtherPixels", "judge"]
 
@@ -26,10 +26,11 @@ class OtherPixels(InputError):
 
 
 def judge(g: Graph, node: onnx.NodeProto, x: Value, index: Callable[[np.ndarray, Value], np.ndarray]) -> None:
-    """Raises `OtherPixels` where only a usual factor gives every pixel an integer of its own, InputError where pixels are lost.
+    """Raises `OtherPixels` where only a usual factor gives every pixel an integer of its own, InputError
+    where pixels are lost.
 
-    ``index`` (C, k): the quantizer's integer of pixels (C, k), for a value like x. Pixels as they are pass where no single
-    integer stands for more than three quarters of them.
+    ``index`` (C, k): the quantizer's integer of pixels (C, k), for a value like x. Pixels as they are pass
+    where no single integer stands for more than three quarters of them.
     """
     kind = g.build.types[x.name]
     pixels = np.tile(np.arange(kind.lo, kind.hi + 1), (kind.shape[0], 1))
@@ -43,8 +44,10 @@ def judge(g: Graph, node: onnx.NodeProto, x: Value, index: Callable[[np.ndarray,
             if (np.abs(np.diff(other, axis=1)) == 1).all():
                 raise OtherPixels(scale)
     raise InputError(
-        f"{label(node)}: {round(share * pixels.shape[1])} of the {pixels.shape[1]} pixel values {kind.lo}..{kind.hi} fall on one of its integers "
-        f"({at}): the network was made for other inputs; say --input-scale 1/255 if its pixels are divided by 255 first, --input-scale 1 "
+        f"{label(node)}: {round(share * pixels.shape[1])} of the {pixels.shape[1]} pixel values "
+        f"{kind.lo}..{kind.hi} fall on one of its integers "
+        f"({at}): the network was made for other inputs; say --input-scale 1/255 if its pixels are divided "
+        "by 255 first, --input-scale 1 "
         "if they are not, or give their true --range"
     )
 

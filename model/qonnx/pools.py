@@ -8,11 +8,11 @@ import onnx
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label, misfit
+from fermatnet.model.exchange.qonnx.graph import Graph
+from fermatnet.model.exchange.qonnx.values import Step, Value
+from fermatnet.model.exchange.qonnx.windows import ceiled, kernel, window
 from fermatnet.model.network.nodes import Concat, SumPool
 from fermatnet.model.network.rules import conv_shape
-from fermatnet.model.qonnx.graph import Graph
-from fermatnet.model.qonnx.values import Step, Value
-from fermatnet.model.qonnx.windows import ceiled, kernel, window
 
 __all__ = [
     "averagepool",
@@ -61,14 +61,16 @@ def _averaged(g: Graph, node: onnx.NodeProto, x: Value, size: tuple[int, int]) -
     """The mean of disjoint windows as a sum: an affine chain passes through a mean, nothing else does."""
     if not x.affine:
         raise InputError(
-            f"{label(node)}: {node.op_type} of unquantized values is not supported: put a Quant node before it"
+            f"{label(node)}: {node.op_type} of unquantized values is not supported: put a Quant node before "
+            "it"
         )
     x = g.pooled(x, len(x.chain)) if x.chain else x
     x = g.integers(x)
     rows, columns = g.build.types[x.name].shape[1:]
     if rows % size[0] or columns % size[1]:
         raise InputError(
-            f"{label(node)}: the average of {size[0]}x{size[1]} windows that do not divide the map {rows}x{columns} is not supported"
+            f"{label(node)}: the average of {size[0]}x{size[1]} windows that do not divide the map "
+            f"{rows}x{columns} is not supported"
         )
     whole = size == (rows, columns)
     made = g.build.append(SumPool(g.name(node), (x.name,), (0, 0) if whole else size))
@@ -88,7 +90,8 @@ def averagepool(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     whole = size == x.shape[1:]
     if any(pad) or (stride != size and not whole):
         raise InputError(
-            f"{label(node)}: AveragePool with overlapping or padded windows (stride {stride}, pads {pad}) is not supported: "
+            f"{label(node)}: AveragePool with overlapping or padded windows (stride {stride}, pads {pad}) "
+            "is not supported: "
             f"use strides = {list(size)} without padding, or a convolution"
         )
     return _averaged(g, node, x, size)
@@ -100,7 +103,8 @@ def reducemean(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     axes = _list(g, node, "axes") if g.given(node, 1) else list(given.get("axes", []))
     if sorted(axis % 4 if -4 <= axis < 4 else axis for axis in axes) != [2, 3]:
         raise InputError(
-            f"{label(node)}: ReduceMean over the axes {axes or 'of all'} is not supported, only over height and width (2, 3)"
+            f"{label(node)}: ReduceMean over the axes {axes or 'of all'} is not supported, only over height "
+            "and width (2, 3)"
         )
     out = _averaged(g, node, x, x.shape[1:])  # type: ignore[arg-type]
     return out if given["keepdims"] else replace(out, shape=out.shape[:1])
@@ -137,7 +141,8 @@ def squeeze(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     axes = _list(g, node, "axes") if g.given(node, 1) else list(given.get("axes", []))
     if sorted(axis % 4 if -4 <= axis < 4 else axis for axis in axes) != [2, 3]:
         raise InputError(
-            f"{label(node)}: Squeeze of the axes {axes or 'of size 1'} is not supported, only of height and width (2, 3)"
+            f"{label(node)}: Squeeze of the axes {axes or 'of size 1'} is not supported, only of height and "
+            "width (2, 3)"
         )
     if x.shape[1:] != (1, 1):
         raise misfit(node, f"a tensor {(g.batch, *x.shape)} has no axes 2 and 3 of size 1")
@@ -152,12 +157,14 @@ def shape(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> None:
 
 
 def concat(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
-    """Channels one after the other: indices where all hold the same levels, else integers, each channel with its scale."""
+    """Channels one after the other: indices where all hold the same levels, else integers, each channel with
+    its scale."""
     parts = [g.input(node, place) for place in range(len(node.input))]
     rank = len(parts[0].shape) + 1
     if given["axis"] not in (1, 1 - rank):
         raise InputError(
-            f"{label(node)}: Concat along axis {given['axis']} is not supported, only along the channels (axis 1)"
+            f"{label(node)}: Concat along axis {given['axis']} is not supported, only along the channels "
+            "(axis 1)"
         )
     if len(parts) == 1:
         return parts[0]

@@ -8,11 +8,11 @@ import onnx
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label, misfit
+from fermatnet.model.exchange.qonnx.graph import Graph
+from fermatnet.model.exchange.qonnx.quantizers import activation, bounds, one, rounding
+from fermatnet.model.exchange.qonnx.values import Function, Value
 from fermatnet.model.exchange.source_file import CUSTOM_DOMAINS
 from fermatnet.model.exchange.ties import settled
-from fermatnet.model.qonnx.graph import Graph
-from fermatnet.model.qonnx.quantizers import activation, bounds, one, rounding
-from fermatnet.model.qonnx.values import Function, Value
 
 __all__ = ["trunc"]
 
@@ -32,7 +32,8 @@ class _Cut:
 def trunc(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
     """Thresholds, as of a quantizer.
 
-    Version 1 of QONNX (five inputs) keeps the scale and clips nothing; version 2 (six) names the new scale and bit width.
+    Version 1 of QONNX (five inputs) keeps the scale and clips nothing; version 2 (six) names the new scale
+    and bit width.
     """
     x, version = g.input(node), g.opsets[CUSTOM_DOMAINS[0]]
     if len(node.input) != 4 + version:

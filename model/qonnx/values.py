@@ -1,4 +1,5 @@
-"""What a tensor of the source has become: a tensor of the network file with what is still to be done to it, or weights."""
+"""What a tensor of the source has become: a tensor of the network file with what is still to be done to it,
+or weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -59,7 +60,8 @@ class Value:
         return all(step.gain is not None for step in self.chain)
 
     def straight(self) -> tuple[np.ndarray, np.ndarray]:
-        """(gain, offset), both (C,), of an affine chain with the scale in it: real = gain * integer + offset."""
+        """(gain, offset), both (C,), of an affine chain with the scale in it: real = gain * integer +
+        offset."""
         gain, offset = per_channel(self.scale), np.zeros((1, len(self.scale), 1))
         for step in self.chain:
             if step.gain is None or step.offset is None:

@@ -9,10 +9,10 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import attributes, count_inputs, label, misfit, operator
 from fermatnet.model.exchange.folding import folded
 from fermatnet.model.exchange.operators import FOLDED, Operator
+from fermatnet.model.exchange.qonnx import pools, products, quantizers, steps, truncation
+from fermatnet.model.exchange.qonnx.graph import Graph
+from fermatnet.model.exchange.qonnx.values import Value, Weights
 from fermatnet.model.exchange.source_file import canonical
-from fermatnet.model.qonnx import pools, products, quantizers, steps, truncation
-from fermatnet.model.qonnx.graph import Graph
-from fermatnet.model.qonnx.values import Value, Weights
 
 __all__ = ["result", "walk"]
 
@@ -139,7 +139,8 @@ def _softmax(g: Graph, node: onnx.NodeProto, given: dict[str, Any], output: str)
     last = node.output[0] == output and len(node.input) == 1
     if not last or len(x.shape) != 1 or given["axis"] not in (1, -1):
         raise InputError(
-            f"{label(node)}: Softmax is not supported but as the last node, over the classes of (batch, classes)"
+            f"{label(node)}: Softmax is not supported but as the last node, over the classes of (batch, "
+            "classes)"
         )
     g.notes.append("the final Softmax is left out: the outputs are what it reads, their order is the same")
     g.values[output] = x
@@ -147,10 +148,12 @@ def _softmax(g: Graph, node: onnx.NodeProto, given: dict[str, Any], output: str)
 
 
 def result(g: Graph, output: str) -> Value:
-    """What the graph's output has become. Raises InputError where nothing writes it or it is no activation."""
+    """What the graph's output has become. Raises InputError where nothing writes it or it is no
+    activation."""
     value = g.values.get(output)
     if isinstance(value, Weights) or value is None:
         raise InputError(
-            f"the last layer must be a dense layer with quantized weights: no layer writes the output {output!r}"
+            "the last layer must be a dense layer with quantized weights: no layer writes the output "
+            f"{output!r}"
         )
     return value

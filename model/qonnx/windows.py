@@ -1,4 +1,5 @@
-"""Sliding windows: kernel, stride and padding of a node in full, automatic padding and rounded-up sizes worked out."""
+"""Sliding windows: kernel, stride and padding of a node in full, automatic padding and rounded-up sizes
+worked out."""
 
 from typing import Any
 
@@ -57,7 +58,8 @@ def window(
 def ceiled(
     size: Pair, stride: Pair, pad: tuple[int, int, int, int], shape: Pair
 ) -> tuple[int, int, int, int]:
-    """Padding with which a window counted by rounding down meets as many places as one counted by rounding up (ceil_mode).
+    """Padding with which a window counted by rounding down meets as many places as one counted by rounding up
+    (ceil_mode).
 
     A window that would start in the padding after the map is left out, as ONNX says.
     """

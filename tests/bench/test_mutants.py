@@ -1,4 +1,5 @@
-"""A hundred mutated QONNX files: each refused by name or equal to the file's executor; and the bench sees a check that is dropped."""
+"""A hundred mutated QONNX files: each refused by name or equal to the file's executor; and the bench sees a
+check that is dropped."""
 
 from collections import Counter
 
@@ -8,8 +9,8 @@ import pytest
 from fermatnet.bench.mutant_graphs import GRAPHS, graph
 from fermatnet.bench.mutants import main, mutants, verdict
 from fermatnet.model.exchange import arguments
-from fermatnet.model.qonnx import graph as import_graph
-from fermatnet.model.qonnx import products
+from fermatnet.model.exchange.qonnx import graph as import_graph
+from fermatnet.model.exchange.qonnx import products
 
 
 def tally(count, seed, folder):

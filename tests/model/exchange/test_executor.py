@@ -1,4 +1,5 @@
-"""The executor that judges an import: against onnxruntime (windows, norms), the published definitions (Quant), plain onnx.reference."""
+"""The executor that judges an import: against onnxruntime (windows, norms), the published definitions
+(Quant), plain onnx.reference."""
 
 import numpy as np
 import onnx
@@ -201,7 +202,8 @@ def test_trunc_agrees_with_qonnx(signed, narrow, mode):
 
 
 def test_weights_are_quantized_in_the_files_own_float32():
-    """0.125 / 0.01 is a tie in float32 and none in float64; an activation of the same value is judged exactly."""
+    """0.125 / 0.01 is a tie in float32 and none in float64; an activation of the same value is judged
+    exactly."""
     graph = helper.make_graph(
         [
             helper.make_node(

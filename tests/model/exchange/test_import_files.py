@@ -1,4 +1,5 @@
-"""Everyday forms of QONNX: the value that torch has in float64, or a refusal that names the thing and the remedy."""
+"""Everyday forms of QONNX: the value that torch has in float64, or a refusal that names the thing and the
+remedy."""
 
 import numpy as np
 import onnx
@@ -8,7 +9,7 @@ from onnx import helper
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.import_qonnx import import_qonnx, imported
+from fermatnet.model.exchange.qonnx.importer import import_qonnx, imported
 from fermatnet.model.network import run
 from tests.model.exchange.qonnx_files import (
     KERNEL,
@@ -38,7 +39,8 @@ def reals(path, images=IMAGES, **options):
 
 
 def equal(path, want, images=IMAGES, **options):
-    """The network's integers are the float64 values in its unit, which must be whole numbers but for float64's own noise."""
+    """The network's integers are the float64 values in its unit, which must be whole numbers but for
+    float64's own noise."""
     net = import_qonnx(path, **options)
     exact = want / float(net.meta["output_scale"])
     np.testing.assert_array_equal(run(net, images), np.round(exact))
@@ -75,7 +77,8 @@ def test_other_domains_are_not_onnx(tmp_path):
     path = write(tmp_path / "m.onnx", [*conv(domain="qonnx.custom_op.channels_last"), *act(), *mean()])
     refused(
         path,
-        r"'conv': Conv of domain 'qonnx\.custom_op\.channels_last' works on channels last \(NHWC\): export .* channels first",
+        r"'conv': Conv of domain 'qonnx\.custom_op\.channels_last' works on channels last \(NHWC\): export "
+        r".* channels first",
     )
     refused(
         write(tmp_path / "m.onnx", [*conv(domain="com.microsoft"), *act(), *mean()]),
@@ -183,7 +186,8 @@ def test_pixels_that_a_quantizer_would_lose_are_refused_until_the_user_says_so(t
     )
     refused(
         path,
-        r"'xq': 254 of the 256 pixel values 0\.\.255 fall on one of its integers \(255\).*--input-scale 1/255",
+        r"'xq': 254 of the 256 pixel values 0\.\.255 fall on one of its integers \(255\).*--input-scale "
+        r"1/255",
     )
     for scale in (1.0, 1 / 255):
         y = functional.conv2d(
@@ -257,7 +261,8 @@ def test_a_scale_an_output(tmp_path):
     )
     refused(
         path,
-        r"the outputs have different scales .* the last layer needs one weight scale .* or a quantizer at its output",
+        r"the outputs have different scales .* the last layer needs one weight scale .* or a quantizer at "
+        r"its output",
     )
     ratios = np.array([1, 2, 4, 1, 1, 3, 1, 1, 2, 1]).reshape(10, 1) / 8
     path = write(
@@ -291,7 +296,8 @@ def test_an_activation_scale_of_equal_numbers(tmp_path):
 
 @pytest.mark.parametrize("zero", [128.0, 100.0, 3.0])
 def test_zero_points_of_activations(zero, tmp_path):
-    """real = (q - zero) * scale: negative numbers with an unsigned integer; the padding of a second convolution is real 0."""
+    """real = (q - zero) * scale: negative numbers with an unsigned integer; the padding of a second
+    convolution is real 0."""
     second = [
         quant("w", "wq2"),
         node("Conv", ["a", "wq2"], "c2", pads=[1] * 4),
@@ -339,7 +345,8 @@ def test_concat(tmp_path):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_maximum_before_the_quantizer(sign, tmp_path):
-    """With a factor after it that may be negative: the maximum is then of the accumulators, some channels turned around."""
+    """With a factor after it that may be negative: the maximum is then of the accumulators, some channels
+    turned around."""
     factor = np.array([1, sign, 1, sign, sign, 1, 1, 1]).reshape(8, 1, 1) / 2.0
     nodes = [
         *conv(),
@@ -409,7 +416,8 @@ def trunc(version, **more):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_bits_taken_off_an_average(version, tmp_path):
-    """Brevitas' TruncAvgPool2d: the average of four, then two bits fewer; version 2 clips and names the new scale."""
+    """Brevitas' TruncAvgPool2d: the average of four, then two bits fewer; version 2 clips and names the new
+    scale."""
     more = {} if version == 1 else {"signed": 0, "narrow": 0}
     nodes = [
         *conv(),

@@ -1,4 +1,5 @@
-"""The table of operators against the schemas: every argument that exists is known, what is not known is refused."""
+"""The table of operators against the schemas: every argument that exists is known, what is not known is
+refused."""
 
 import onnx
 import pytest
@@ -8,7 +9,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange import operators
 from fermatnet.model.exchange.arguments import attributes, count_inputs, operator
 from fermatnet.model.exchange.operators import FOLDED, OPERATORS, QONNX, Operator
-from fermatnet.model.qonnx.walk import _METHODS
+from fermatnet.model.exchange.qonnx.walk import _METHODS
 
 STANDARD = sorted(name for domain, name in OPERATORS if not domain)
 

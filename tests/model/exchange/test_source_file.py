@@ -1,4 +1,5 @@
-"""Foreign, damaged and unusual files: one line that says what the file looks like and what to do; aliases and functions are read."""
+"""Foreign, damaged and unusual files: one line that says what the file looks like and what to do; aliases and
+functions are read."""
 
 import io
 import pickle
@@ -10,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.import_qonnx import import_qonnx
+from fermatnet.model.exchange.qonnx.importer import import_qonnx
 from fermatnet.model.network import run, save
 from tests.model.exchange.qonnx_files import act, conv, mean, write
 
@@ -209,7 +210,7 @@ def test_local_functions_are_written_out(good):
 
 def test_the_comparison_catches_a_network_that_differs(good, monkeypatch):
     """A wrong rectifier in the import alone, as a fault in it would be."""
-    from fermatnet.model.qonnx import walk
+    from fermatnet.model.exchange.qonnx import walk
 
     monkeypatch.setitem(walk._METHODS, "Relu", lambda g, node, given: g.input(node))
     import_qonnx(good)  # the unsigned quantizer clips at 0 as well: no difference
@@ -220,7 +221,8 @@ def test_the_comparison_catches_a_network_that_differs(good, monkeypatch):
     )
     refused(
         good,
-        r"the network differs from the file's own executor in \d+ of 240 outputs, first in output \d+ of image \d+",
+        r"the network differs from the file's own executor in \d+ of 240 outputs, first in output \d+ of "
+        r"image \d+",
     )
 
 
