@@ -6,7 +6,6 @@ import numpy as np
 from fermatnet.hw import timing
 from fermatnet.hw.layers.layer import Fold, Layer, Pace, beats_of, divisors, shape_of
 from fermatnet.hw.stream.pooling import ArgMax, MaxPool, SumPool
-from fermatnet.model.network.rules import sum_kernel
 
 __all__ = ["Best", "Largest", "Sums"]
 
@@ -46,7 +45,7 @@ class Sums(Layer):
         return [lanes], Pace(lanes, 1)
 
     def build(self, fold, lanes, rows=0):
-        return SumPool(shape_of(self.inputs[0]), *self.inputs[0].shape, kernel=sum_kernel(self.node, self.inputs[0]), lanes=lanes[0],
+        return SumPool(shape_of(self.inputs[0]), *self.inputs[0].shape, kernel=self.node.window(self.inputs[0]), lanes=lanes[0],
                        out_shape=shape_of(self.output))
 
     def model(self, component, fold, lanes):

@@ -1,12 +1,11 @@
 """Which engine computes an integer convolution, and with what: one decision for reference, report and generator."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.cost import Match, matches
 from fermatnet.model.fermat.plan import Geometry, Plan, choose, sizes
-from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import Conv
 
 __all__ = ["Choice", "conv_choice", "conv_plan"]
 
@@ -19,12 +18,12 @@ class Choice:
     reasons: str
 
 
-def conv_plan(net: Network, node: Conv) -> Plan | None:
+def conv_plan(net: Any, node: Any) -> Plan | None:
     """The Fermat plan of an integer convolution, or None where a direct engine computes it. Raises as `conv_choice`."""
     return conv_choice(net, node).plan
 
 
-def conv_choice(net: Network, node: Conv) -> Choice:
+def conv_choice(net: Any, node: Any) -> Choice:
     """The engine of an integer convolution, and why.
 
     ``engine="auto"`` takes the transform engine where it is cheaper than a direct one of equal throughput

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.network.nodes import Node, TensorType
+from fermatnet.model.network.node import Node
 from fermatnet.model.network.rules import infer, is_index_output
+from fermatnet.model.network.types import TensorType
 
 __all__ = ["Network", "needed"]
 

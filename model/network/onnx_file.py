@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -11,7 +10,8 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import Add, Affine, ArgMax, Concat, Conv, Dense, Levels, MaxPool, Node, PiecewiseConv, SumPool, Threshold
+from fermatnet.model.network.layers import LAYERS
+from fermatnet.model.network.node import Node
 from fermatnet.model.network.onnx_model import FORMAT, PREFIX, structure_digest, to_model, weights_digest
 
 __all__ = ["load", "save", "sha256"]
@@ -28,37 +28,20 @@ def save(net: Network, path: str | Path) -> None:
         temporary.write_bytes(to_model(net).SerializeToString(deterministic=True))
 
 
+_KEPT_NARROW = ("codes", "sign")  # arrays that a layer holds in the file's own type; all others are int64
+
+
 def _node(proto: NodeProto, arrays: dict[str, np.ndarray]) -> Node:
-    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
-    own = {name: arrays[name] for name in proto.input if name in arrays}
-    inputs = tuple(name for name in proto.input if name not in arrays)
-    fields: dict[str, Any] = {}
-    for name, array in own.items():
-        key = name.removeprefix(f"{proto.name}.")
-        fields[key] = array if array.dtype in (np.uint8, np.int8) and key in ("codes", "sign") else array.astype(np.int64)
-    if "strides" in attributes and proto.op_type not in ("MaxPool", "MaxPoolIndex"):
-        fields |= {"stride": tuple(attributes["strides"]), "pad": tuple(attributes["pads"]), "dilation": tuple(attributes["dilations"]),
-                   "group": attributes["group"]}
-    kind = proto.op_type.rstrip("0123456789")
-    if kind == "ConvInt":
-        fields |= {"engine": attributes["engine"].decode(), "moduli": tuple(attributes["moduli"][1:]), "length": attributes["length"],
-                   "weight_bits": int(proto.op_type.removeprefix("ConvInt"))}
-        return Conv(proto.name, inputs, **fields)
-    if kind == "Affine":
-        divisor = attributes["divisor"]
-        if divisor < 1 or divisor & (divisor - 1):
-            raise InputError(f"divisor must be a power of two, not {divisor}")
-        return Affine(proto.name, inputs, **fields, shift=divisor.bit_length() - 1, lo=attributes["lo"], hi=attributes["hi"])
-    if kind in ("MaxPool", "MaxPoolIndex"):
-        return MaxPool(proto.name, inputs, tuple(attributes["kernel_shape"]), tuple(attributes["strides"]), tuple(attributes["pads"]))
-    if kind == "SumPool":
-        return SumPool(proto.name, inputs, (attributes["blocks"][3], attributes["blocks"][5]))
-    if kind == "Dense":
-        return Dense(proto.name, inputs, **fields, weight_bits=8 * arrays[f"{proto.name}.weight"].dtype.itemsize)
-    types: dict[str, type[Node]] = {"ConcatInt": Concat, **{t.__name__: t for t in (PiecewiseConv, Threshold, Levels, Add, Concat, ArgMax)}}
-    if kind not in types:
+    layer = next((found for found in LAYERS if found.op_named(proto.op_type) is not None), None)
+    if layer is None:
         raise InputError(f"unknown op {proto.op_type!r}")
-    return types[kind](proto.name, inputs, **fields)
+    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+    own = {name.removeprefix(f"{proto.name}."): arrays[name] for name in proto.input if name in arrays}
+    if "weight" in own:
+        attributes["weight_bits"] = 8 * own["weight"].dtype.itemsize
+    inputs = tuple(name for name in proto.input if name not in arrays)
+    fields = {key: array if key in _KEPT_NARROW and array.itemsize == 1 else array.astype(np.int64) for key, array in own.items()}
+    return layer.read(proto.name, inputs, proto.op_type, attributes, fields)
 
 
 def _parse(path: Path) -> ModelProto:

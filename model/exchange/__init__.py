@@ -1,0 +1,1 @@
+"""Formats of other tools: what comes in and what goes out."""
