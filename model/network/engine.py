@@ -33,6 +33,8 @@ def conv_choice(net: Any, node: Any) -> Choice:
     """
     if node.engine == "direct":
         return Choice(None, "direct engine, as asked")
+    if node.pad_value:
+        return Choice(None, "direct engine: it pads with another value than zero")
     x = net.types[node.inputs[0]]
     height, width = x.shape[1:]
     try:

@@ -21,10 +21,10 @@ __all__ = ["Context", "Node", "Op", "Weights"]
 class Context(Protocol):
     """What a layer may ask of the network that it stands in."""
 
-    input_name: str
     types: dict[str, TensorType]
 
     def is_index(self, name: str) -> bool: ...
+    def is_input(self, name: str) -> bool: ...
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,15 @@ class Body:
 
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
+        self.names: dict[str, str] = {}  # inputs of the function that another tensor has taken the place of
 
     def op(self, kind: str, *inputs: str, out: str = "", refs: tuple[str, ...] = (), renamed: dict[str, str] | None = None, **attributes: Any) -> str:
         name = out or f"t{len(self.nodes)}"
-        node = helper.make_node(kind, list(inputs), [name], **attributes)
+        node = helper.make_node(kind, [self.names.get(tensor, tensor) for tensor in inputs], [name], **attributes)
         for own, theirs in {**{ref: ref for ref in refs}, **(renamed or {})}.items():
             attribute = node.attribute.add()
             attribute.name, attribute.ref_attr_name = own, theirs
-            attribute.type = _INT if own in ("group", "value_int", "axis") else _INTS
+            attribute.type = _INT if own in ("group", "value_int", "axis", "blocksize") else _INTS
         self.nodes.append(node)
         return name
 

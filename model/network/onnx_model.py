@@ -4,15 +4,17 @@ import hashlib
 
 import numpy as np
 import onnx
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from fermatnet.model.network.graph import Network
+from fermatnet.model.network.inputs import DTYPES
 from fermatnet.model.network.onnx_functions import DOMAIN, OPSET, function
 
 __all__ = ["FORMAT", "PREFIX", "structure_digest", "to_model", "weights_digest"]
 
 FORMAT = "1"
 PREFIX = "fermatnet."
+_STORED = {name: getattr(TensorProto, name.upper()) for name in DTYPES}
 
 
 def weights_digest(model: ModelProto) -> str:
@@ -36,6 +38,22 @@ def structure_digest(model: ModelProto) -> str:
     return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
 
 
+def _leaving(net: Network, name: str) -> ValueInfoProto:
+    kind = TensorProto.UINT8 if net.is_index(name) else TensorProto.INT64
+    return helper.make_tensor_value_info(name, kind, ["batch", *net.types[name].shape])
+
+
+def _input_entries(net: Network) -> dict[str, str]:
+    """Range of every input, and its shape where that is a vector or a row."""
+    entries = {}
+    for k, one in enumerate(net.inputs):
+        suffix = f".{one.name}" if k else ""
+        entries[f"input_range{suffix}"] = f"{one.lo},{one.hi}"
+        if len(one.dims) < 3:
+            entries[f"input_dims{suffix}"] = ",".join(map(str, one.dims))
+    return entries
+
+
 def to_model(net: Network) -> ModelProto:
     """The ONNX model of a network: one node a layer in the domain ``fermatnet``, functions, initializers, metadata."""
     nodes, initializers = [], []
@@ -44,19 +62,18 @@ def to_model(net: Network) -> ModelProto:
         initializers += [numpy_helper.from_array(np.ascontiguousarray(array), f"{node.name}.{name}") for name, array in arrays.items()]
         inputs = [*node.inputs, *(f"{node.name}.{name}" for name in arrays)]
         nodes.append(helper.make_node(node.op(net), inputs, [node.name], name=node.name, domain=DOMAIN, **node.attributes(net)))
-    image = helper.make_tensor_value_info(net.input_name, TensorProto.UINT8, ["batch", *net.input_shape])
-    kind = TensorProto.UINT8 if net.is_index(net.output) else TensorProto.INT64
-    result = helper.make_tensor_value_info(net.output, kind, ["batch", *net.types[net.output].shape])
-    graph = helper.make_graph(nodes, "fermatnet", [image], [result], initializers)
+    images = [helper.make_tensor_value_info(one.name, _STORED[one.dtype], ["batch", *one.shape]) for one in net.inputs]
+    results = [_leaving(net, name) for name in net.outputs]
+    graph = helper.make_graph(nodes, "fermatnet", images, results, initializers)
     for name, tensor in net.types.items():  # shapes and ranges for readers such as Netron
-        if name not in (net.input_name, net.output):
+        if not net.is_input(name) and name not in net.outputs:
             info = helper.make_tensor_value_info(name, TensorProto.UINT8 if net.is_index(name) else TensorProto.INT64, ["batch", *tensor.shape])
             info.doc_string = f"values {tensor.lo}..{tensor.hi}"
             graph.value_info.append(info)
     functions = [function(op) for op in sorted({node.op_type for node in nodes})]
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
     model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=10, producer_name="fermatnet")
-    entries = {**net.meta, "format": FORMAT, "input_range": f"{net.input_range[0]},{net.input_range[1]}", "sha256": weights_digest(model)}
+    entries = {**net.meta, **_input_entries(net), "format": FORMAT, "sha256": weights_digest(model)}
     helper.set_model_props(model, {PREFIX + key: str(value) for key, value in sorted(entries.items())})
     digest = structure_digest(model)
     model.metadata_props.append(onnx.StringStringEntryProto(key=f"{PREFIX}sha256_structure", value=digest))

@@ -1,6 +1,6 @@
 """The bit-exact numpy reference: runs a network layer by layer as the hardware will, in int64."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -9,23 +9,31 @@ from fermatnet.model.network.graph import Network
 
 __all__ = ["activations", "check_images", "run"]
 
-
-def check_images(net: Network, images: np.ndarray) -> None:
-    """InputError unless ``images`` is uint8 (n, C, H, W) of the network's shape and range, n at least 1."""
-    if images.dtype != np.uint8:
-        raise InputError(f"images must be uint8, not {images.dtype}")
-    if images.ndim != 4 or images.shape[1:] != tuple(net.input_shape) or images.shape[0] < 1:
-        raise InputError(f"images must have shape (n, {', '.join(map(str, net.input_shape))}) with n at least 1, not {images.shape}")
-    lo, hi = net.input_range
-    if images.min() < lo or images.max() > hi:
-        raise InputError(f"pixels must lie within {lo}..{hi}, not {images.min()}..{images.max()}")
+Samples = np.ndarray | Mapping[str, np.ndarray]
 
 
-def activations(net: Network, images: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor by name in order, int64 (n, C, H, W), the image first; a tensor is dropped after its last reader."""
-    check_images(net, images)
-    values = {net.input_name: images.astype(np.int64)}
-    yield net.input_name, values[net.input_name]
+def check_images(net: Network, images: Samples) -> dict[str, np.ndarray]:
+    """Every input by name, int64 (n, C, H, W); InputError unless ``images`` is an array of the network's input type, shape and range
+    (n at least 1), or, where several tensors come in, one such array for each name."""
+    given = {net.input_name: images} if isinstance(images, np.ndarray) else dict(images)
+    names = [one.name for one in net.inputs]
+    if sorted(given) != sorted(names):
+        raise InputError(f"the network takes {', '.join(names)}: give one array a name, not {', '.join(given) or 'none'}")
+    taken = {}
+    for one in net.inputs:
+        try:
+            taken[one.name] = one.checked(given[one.name])
+        except InputError as error:
+            raise InputError(f"input {one.name!r}: {error}" if len(names) > 1 else str(error)) from error
+    if len({len(value) for value in taken.values()}) > 1:
+        raise InputError("all inputs must hold the same number of samples")
+    return taken
+
+
+def activations(net: Network, images: Samples) -> Iterator[tuple[str, np.ndarray]]:
+    """Every tensor by name in order, int64 (n, C, H, W), the inputs first; a tensor is dropped after its last reader."""
+    values = check_images(net, images)
+    yield from list(values.items())
     waiting = {name: len(net.consumers(name)) for name in net.types}
     for node in net.nodes:
         result = node.compute(net, *(values[name] for name in node.inputs))
@@ -37,17 +45,28 @@ def activations(net: Network, images: np.ndarray) -> Iterator[tuple[str, np.ndar
         yield node.name, result
 
 
-def run(net: Network, images: np.ndarray, *, batch: int = 64, progress: Callable[[int], None] | None = None) -> np.ndarray:
-    """Exact outputs int64 (n, K) of images uint8 (n, C, H, W); K counts C*H*W of the output tensor.
+def _chunk(images: Samples, start: int, batch: int) -> Samples:
+    part = slice(start, start + batch)
+    return images[part] if isinstance(images, np.ndarray) else {name: value[part] for name, value in images.items()}
 
+
+def run(
+    net: Network, images: Samples, *, batch: int = 64, progress: Callable[[int], None] | None = None
+) -> np.ndarray | dict[str, np.ndarray]:
+    """Exact outputs int64 (n, K) of samples (n, *dims) of the network's input type; K counts C*H*W of the output tensor.
+
+    With several inputs ``images`` is one array a name; with several outputs so is the result, in the network's order.
     Memory is bounded by ``batch``; ``progress`` is called with the number of images done.
     """
-    check_images(net, images)
-    parts = []
-    for start in range(0, len(images), batch):
-        chunk = images[start : start + batch]
-        wanted = next(value for name, value in activations(net, chunk) if name == net.output)
-        parts.append(wanted.reshape(len(chunk), -1))
+    count = len(next(iter(check_images(net, images).values())))
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in net.outputs}
+    for start in range(0, count, batch):
+        chunk = _chunk(images, start, batch)
+        size = min(batch, count - start)
+        for name, value in activations(net, chunk):
+            if name in parts:
+                parts[name].append(value.reshape(size, -1))
         if progress:
-            progress(start + len(chunk))
-    return np.concatenate(parts)
+            progress(start + size)
+    results = {name: np.concatenate(values) for name, values in parts.items()}
+    return results if len(results) > 1 else results[net.output]

@@ -73,13 +73,15 @@ def conv_shape(
     return rows // stride[0] + 1, columns // stride[1] + 1
 
 
-def weighted_range(weight: np.ndarray, lo: int, hi: int, bias: np.ndarray | None = None) -> tuple[int, int]:
-    """Range of ``sum w x + bias`` over outputs (first axis) for any x in [lo, hi] or left out by zero padding."""
+def weighted_range(
+    weight: np.ndarray, lo: int, hi: int, bias: np.ndarray | None = None, pad_value: int = 0
+) -> tuple[int, int]:
+    """Range of ``sum w x + bias`` over outputs (first axis) for any x in [lo, hi], or padding, which is ``pad_value``."""
     flat = weight.reshape(weight.shape[0], -1).astype(np.int64)
     positive = np.maximum(flat, 0).sum(axis=1)
     negative = np.minimum(flat, 0).sum(axis=1)
     offset = 0 if bias is None or bias.size == 0 else bias.astype(np.int64)
-    low, high = min(lo, 0), max(hi, 0)
+    low, high = min(lo, pad_value), max(hi, pad_value)
     least = positive * low + negative * high + offset
     most = positive * high + negative * low + offset
     return int(least.min()), int(most.max())

@@ -27,7 +27,7 @@ def _body(b: Body) -> None:
 class Affine(Node):
     """Fixed-point scale: ``y[c] = clip((x[c] * multiplier[c] + offset[c]) >> shift, lo, hi)``, shift arithmetic (floor).
 
-    multiplier: int64 (C,), |m| < 2^17; offset: int64 (C,), already holds the rounding constant 2^(shift-1) if wanted.
+    multiplier: int64 (C,), |m| < 2^31; shift 0..62; offset: int64 (C,), already holds the rounding constant 2^(shift-1) if wanted.
     """
 
     multiplier: np.ndarray
@@ -42,11 +42,11 @@ class Affine(Node):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         channels = x.shape[0]
-        check_array(self.multiplier, 1, "multiplier", -(1 << 17) + 1, (1 << 17) - 1)
+        check_array(self.multiplier, 1, "multiplier", 1 - LIMIT, LIMIT - 1)
         check_array(self.offset, 1, "offset", -WIDE, WIDE)
         shapes = {self.multiplier.shape, self.offset.shape}
         require(shapes == {(channels,)}, f"multiplier and offset must be of {channels} channels")
-        require(0 <= self.shift <= 40, f"shift must be 0..40, not {self.shift}")
+        require(0 <= self.shift <= 62, f"shift must be 0..62, not {self.shift}")
         ordered = -LIMIT <= self.lo <= self.hi < LIMIT
         require(ordered, f"clip range {self.lo}..{self.hi} is not within 32 bits or not in order")
         multiplier, offset = self.multiplier.astype(object), self.offset.astype(object)

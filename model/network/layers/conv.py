@@ -1,5 +1,6 @@
 """Integer convolution, on a direct engine or by the Fermat number transform."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +14,8 @@ from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import bounded, check_weight, require, weighted_range, window_type
 
 __all__ = ["Conv"]
+
+_PADDING = ("padding", "pad_value")
 
 
 def _body8(b: Body) -> None:
@@ -33,13 +36,26 @@ def _body16(b: Body) -> None:
     b.op("Add", shifted, low, out="y")
 
 
+def _padded(body: Callable[[Body], None]) -> Callable[[Body], None]:
+    """The same body over a map that is padded with the attribute ``pad_value`` first; ``pads`` are zeros then."""
+
+    def write(b: Body) -> None:
+        around = b.op("Constant", renamed={"value_ints": "padding"})
+        value = b.attribute("pad_value")
+        b.names["x"] = b.op("Pad", b.int64("x"), around, value)
+        body(b)
+
+    return write
+
+
 @dataclass(eq=False)
 class Conv(Node):
     """Integer convolution (cross-correlation), accumulators out: ``y[o] = sum w[o, c, ky, kx] x[c, ...]``.
 
-    weight: int64 (O, I/group, kh, kw), |w| < 2^(weight_bits-1); weight_bits 8 or 16; padding is with zeros,
-    ``pad`` = (top, left, bottom, right). ``engine``: "auto", "fermat" or "direct"; ``moduli``: widths b of the
-    Fermat numbers 2^b+1 forced for the residue system, () = chosen; ``length``: transform length, 0 = chosen.
+    weight: int64 (O, I/group, kh, kw), |w| < 2^(weight_bits-1); weight_bits 8 or 16; ``pad`` = (top, left, bottom,
+    right) pixels around the map hold ``pad_value`` (the zero point of an asymmetric input). ``engine``: "auto",
+    "fermat" or "direct"; ``moduli``: widths b of the Fermat numbers 2^b+1 forced for the residue system, () = chosen;
+    ``length``: transform length, 0 = chosen.
     """
 
     weight: np.ndarray
@@ -51,11 +67,14 @@ class Conv(Node):
     engine: str = "auto"
     moduli: tuple[int, ...] = ()
     length: int = 0
+    pad_value: int = 0
 
     ARRAYS: ClassVar[dict[str, str]] = {"weight": "w"}
     OPS: ClassVar[dict[str, Op]] = {
         "ConvInt8": Op(_body8, ("x", "weight"), (*WINDOW, "x_zero", "engine", "moduli", "length")),
         "ConvInt16": Op(_body16, ("x", "weight"), (*WINDOW, "engine", "moduli", "length")),
+        "ConvPadInt8": Op(_padded(_body8), ("x", "weight"), (*WINDOW, "x_zero", *_PADDING)),
+        "ConvPadInt16": Op(_padded(_body16), ("x", "weight"), (*WINDOW, *_PADDING)),
     }
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -70,7 +89,11 @@ class Conv(Node):
             fits8 or (self.weight_bits == 16 and fits16),
             f"its input {x.lo}..{x.hi} does not fit {self.weight_bits} bits; requantise before it",
         )
-        lo, hi = weighted_range(self.weight, x.lo, x.hi)
+        lo, hi = weighted_range(self.weight, x.lo, x.hi, pad_value=self.pad_value)
+        if self.pad_value:
+            inside = x.lo <= self.pad_value <= x.hi
+            require(any(self.pad) and inside, f"a padding value of {self.pad_value} needs padding, and an input that can hold it")
+            require(self.engine != "fermat", "the Fermat engine pads with zeros; fold the zero point into the input before it")
         shape = window_type(self, x, self.weight)
         return TensorType(shape, lo, hi) if self.weight_bits == 16 else bounded(shape, lo, hi)
 
@@ -85,7 +108,7 @@ class Conv(Node):
         return convolve2d(x, self.weight.astype(np.int64), plan, **window)
 
     def _direct(self, x: np.ndarray) -> np.ndarray:
-        view = windows(padded(x, self.pad), self.weight.shape[2:], self.stride, self.dilation)
+        view = windows(padded(x, self.pad, self.pad_value), self.weight.shape[2:], self.stride, self.dilation)
         groups = []
         for xs, ws in zip(np.split(view, self.group, axis=1), np.split(self.weight, self.group), strict=True):
             sums = np.tensordot(xs, ws.astype(np.int64), axes=((1, 4, 5), (1, 2, 3)))
@@ -93,10 +116,14 @@ class Conv(Node):
         return np.concatenate(groups, axis=1)
 
     def op(self, net: Context) -> str:
-        return f"ConvInt{self.weight_bits}"
+        return f"Conv{'Pad' if self.pad_value else ''}Int{self.weight_bits}"
 
     def attributes(self, net: Context) -> dict[str, Any]:
         zero = {"x_zero": 128 if net.types[self.inputs[0]].signed else 0} if self.weight_bits == 8 else {}
+        if self.pad_value:
+            top, left, bottom, right = self.pad
+            around = {"padding": [0, 0, top, left, 0, 0, bottom, right], "pad_value": self.pad_value}
+            return {**window_attributes(self), "pads": [0, 0, 0, 0], **zero, **around}
         chosen = {"engine": self.engine, "moduli": [0, *self.moduli], "length": self.length}
         return {**window_attributes(self), **zero, **chosen}
 
@@ -104,9 +131,12 @@ class Conv(Node):
     def read(
         cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
     ) -> "Conv":
+        bits, window = int(op.partition("Int")[2]), read_window(attributes)
+        if op.startswith("ConvPad"):
+            window["pad"] = tuple(attributes["padding"][k] for k in (2, 3, 6, 7))
+            return cls(name, inputs, **arrays, weight_bits=bits, pad_value=attributes["pad_value"], **window)
         chosen = {"moduli": tuple(attributes["moduli"][1:]), "length": attributes["length"]}
-        engine, bits = attributes["engine"].decode(), int(op.removeprefix("ConvInt"))
-        return cls(name, inputs, **arrays, weight_bits=bits, engine=engine, **chosen, **read_window(attributes))
+        return cls(name, inputs, **arrays, weight_bits=bits, engine=attributes["engine"].decode(), **chosen, **window)
 
     def weights(self) -> Weights:
         return Weights(self.weight.size, self.weight.size * self.weight_bits)
