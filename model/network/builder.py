@@ -1,6 +1,7 @@
 """Building a network node by node: types inferred and names made unique as nodes are appended."""
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.network.graph import needed
 from fermatnet.model.network.node import Node
 from fermatnet.model.network.rules import infer, is_index_output
 from fermatnet.model.network.types import TensorType
@@ -37,6 +38,10 @@ class Builder:
             self.indices.add(node.name)
         self.nodes.append(node)
         return node.name
+
+    def needed(self, name: str) -> list[Node]:
+        """The nodes that the tensor ``name`` is computed from, in order."""
+        return needed(self.nodes, name)
 
     def channels(self, name: str) -> int:
         return self.types[name].shape[0]

@@ -21,7 +21,8 @@ from fermatnet.model.exchange.requantize.staircase import Staircase
 
 __all__ = ["FloorForm", "as_floor", "nearest_floor", "offset_interval", "slope_interval"]
 
-_NO_CLIP = (None, None)
+Clip = tuple[int | None, int | None]
+_NO_CLIP: Clip = (None, None)
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,21 @@ class FloorForm:
     shift: int
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Values at int64 accumulators, unclipped; python integers inside, so that nothing wraps."""
-        wide = np.asarray(x).astype(object) * self.multiplier + self.offset
-        return (wide >> self.shift).astype(np.int64)
+        """Values at int64 accumulators, unclipped; in python integers where int64 would wrap."""
+        x = np.asarray(x, np.int64)
+        reach = max(abs(int(x.min(initial=0))), abs(int(x.max(initial=0)))) * abs(self.multiplier) + abs(self.offset)
+        if reach < 1 << 62:
+            return (x * self.multiplier + self.offset) >> self.shift
+        return ((x.astype(object) * self.multiplier + self.offset) >> self.shift).astype(np.int64)
 
-    def at_shift(self, shift: int) -> "FloorForm":
-        """The same function with a larger shift."""
-        more = shift - self.shift
-        return FloorForm(self.multiplier << more, self.offset << more, shift)
+    def rounded_to(self, shift: int) -> "FloorForm":
+        """Nearly the same function with a smaller shift: the multiplier loses its last bits."""
+        less = self.shift - shift
+        half = (1 << less) >> 1
+        return FloorForm((self.multiplier + half) >> less, (self.offset + half) >> less, shift)
 
 
-def _points(stairs: Staircase, clip: tuple[int | None, int | None]) -> tuple[np.ndarray, np.ndarray]:
+def _points(stairs: Staircase, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     """(reached, missed): points (x, y) on or below the line, and points above it, as int64 (n, 2).
 
     ``clip`` are the bounds at which the result is cut off: a first or last value that lies there asks nothing of the line beyond.
@@ -58,11 +63,11 @@ def _points(stairs: Staircase, clip: tuple[int | None, int | None]) -> tuple[np.
     return reached.astype(np.int64), missed.astype(np.int64)
 
 
-def _hull(points: np.ndarray, upper: bool) -> list[tuple[int, int]]:
-    """Corners of the upper or lower convex hull, left to right (Andrew's monotone chain, in python integers)."""
+def _hull(points: np.ndarray, upper: bool) -> np.ndarray:
+    """Corners of the upper or lower convex hull, left to right (Andrew's monotone chain, in python integers); int64 (n, 2)."""
     sign = 1 if upper else -1
     kept: list[tuple[int, int]] = []
-    for x, y in sorted((int(x), sign * int(y)) for x, y in points):
+    for x, y in sorted(zip(points[:, 0].tolist(), (sign * points[:, 1]).tolist(), strict=True)):
         while kept and kept[-1][0] == x:
             kept.pop()  # sorted: the later one is the higher
         while len(kept) > 1:
@@ -71,35 +76,50 @@ def _hull(points: np.ndarray, upper: bool) -> list[tuple[int, int]]:
                 break
             kept.pop()
         kept.append((x, y))
-    return [(x, sign * y) for x, y in kept]
+    return np.array(kept, np.int64) * np.array([1, sign])
 
 
-def slope_interval(stairs: Staircase, clip: tuple[int | None, int | None] = _NO_CLIP) -> tuple[Fraction, Fraction | None]:
+def _extreme(rise: np.ndarray, run: np.ndarray, largest: bool) -> Fraction:
+    """The largest or smallest of the fractions rise / run, run positive: floating point finds the few that may be it."""
+    about = rise / run
+    best = about.max() if largest else about.min()
+    close = np.abs(about - best) <= 1e-9 * abs(best) + 1e-300
+    fractions = {Fraction(a, b) for a, b in zip(rise[close].tolist(), run[close].tolist(), strict=True)}
+    return max(fractions) if largest else min(fractions)
+
+
+def slope_interval(stairs: Staircase, clip: Clip = _NO_CLIP) -> tuple[Fraction, Fraction | None]:
     """The open interval of slopes that have the steps of ``stairs``; an upper end of None is infinity. Empty: lower >= upper."""
     reached, missed = _points(stairs, clip)
     lower, upper = Fraction(-1), None
     if not len(reached) or not len(missed):
         return lower, upper
-    for tx, ty in _hull(reached, upper=True):
-        for ux, uy in _hull(missed, upper=False):
-            run, rise = tx - ux, ty - uy
-            if run > 0:
-                lower = max(lower, Fraction(rise, run))
-            elif run < 0:
-                bound = Fraction(-rise, -run)
-                upper = bound if upper is None else min(upper, bound)
-            elif rise >= 0:
-                return Fraction(0), Fraction(0)
+    difference = _hull(reached, upper=True)[:, None] - _hull(missed, upper=False)[None, :]
+    run, rise = difference[..., 0].ravel(), difference[..., 1].ravel()
+    if (rise[run == 0] >= 0).any():
+        return Fraction(0), Fraction(0)
+    if (run > 0).any():
+        lower = max(lower, _extreme(rise[run > 0], run[run > 0], largest=True))
+    if (run < 0).any():
+        upper = _extreme(-rise[run < 0], -run[run < 0], largest=False)
     return lower, upper
 
 
-def offset_interval(stairs: Staircase, multiplier: int, shift: int, clip=_NO_CLIP) -> tuple[int, int] | None:
-    """All offsets that make ``multiplier`` and ``shift`` have the steps of ``stairs``, or None where there is none."""
+def _offset_bounds(stairs: Staircase, multiplier: int, shift: int, clip: Clip) -> tuple[int, int]:
+    """(least, most) offset that the reached and the missed points ask for; apart (least > most) where nothing serves all."""
     reached, missed = _points(stairs, clip)
-    least = [(int(y) << shift) - int(x) * multiplier for x, y in reached]
-    most = [(int(y) << shift) - 1 - int(x) * multiplier for x, y in missed]
-    low = max(least) if least else (min(most) if most else 0)
-    high = min(most) if most else low
+    wide = max(abs(stairs.lo), abs(stairs.hi)) * multiplier + (max(abs(stairs.first), abs(stairs.last)) + 1 << shift) >= 1 << 62
+    if wide:
+        reached, missed = reached.astype(object), missed.astype(object)
+    least = [int(((reached[:, 1] << shift) - reached[:, 0] * multiplier).max())] if len(reached) else []
+    most = [int(((missed[:, 1] << shift) - 1 - missed[:, 0] * multiplier).min())] if len(missed) else []
+    low = least[0] if least else (most[0] if most else 0)
+    return low, most[0] if most else low
+
+
+def offset_interval(stairs: Staircase, multiplier: int, shift: int, clip: Clip = _NO_CLIP) -> tuple[int, int] | None:
+    """All offsets that make ``multiplier`` and ``shift`` have the steps of ``stairs``, or None where there is none."""
+    low, high = _offset_bounds(stairs, multiplier, shift, clip)
     return (low, high) if low <= high else None
 
 
@@ -110,17 +130,21 @@ def _multiplier_within(lower: Fraction, upper: Fraction | None, shift: int) -> i
     return least if upper is None or least < upper * (1 << shift) else None
 
 
-def as_floor(stairs: Staircase, clip=_NO_CLIP, *, multiplier_bits: int = 31, shift: int | None = None) -> FloorForm | None:
+def as_floor(
+    stairs: Staircase, clip: Clip = _NO_CLIP, *, multiplier_bits: int = 31, shift: int | None = None,
+    slopes: tuple[Fraction, Fraction | None] | None = None,
+) -> FloorForm | None:
     """The form with the smallest shift (or with the given one) that equals ``stairs`` on its whole range, or None where there is none.
 
     Parameters
     ----------
     clip : (lowest, highest) value that the result is cut off at, None for no bound
     multiplier_bits : the multiplier is below 2^multiplier_bits
+    slopes : of `slope_interval`, where they are known already
 
     The offset is in the middle of those that work. The result has been checked at all corners of the staircase.
     """
-    lower, upper = slope_interval(stairs, clip)
+    lower, upper = slopes or slope_interval(stairs, clip)
     if upper is not None and lower >= upper:
         return None
     for s in range(63) if shift is None else [shift]:
@@ -137,7 +161,7 @@ def as_floor(stairs: Staircase, clip=_NO_CLIP, *, multiplier_bits: int = 31, shi
     return None
 
 
-def _wrong(form: FloorForm, stairs: Staircase, clip) -> np.ndarray:
+def _wrong(form: FloorForm, stairs: Staircase, clip: Clip) -> np.ndarray:
     """Corners at which form and staircase differ."""
     x = stairs.corners()
     y = form(x)
@@ -148,7 +172,7 @@ def _wrong(form: FloorForm, stairs: Staircase, clip) -> np.ndarray:
     return x[y != stairs(x)]
 
 
-def nearest_floor(stairs: Staircase, clip=_NO_CLIP, *, multiplier_bits: int = 31) -> FloorForm:
+def nearest_floor(stairs: Staircase, clip: Clip = _NO_CLIP, *, multiplier_bits: int = 31) -> FloorForm:
     """Where no form is exact: one whose steps are off by little, for a few corrections.
 
     Takes the middle of the crossed slope interval (its ends are the tightest demands from either side), as many bits as allowed, and
@@ -158,7 +182,5 @@ def nearest_floor(stairs: Staircase, clip=_NO_CLIP, *, multiplier_bits: int = 31
     slope = lower if upper is None else (lower + upper) / 2
     shift = max(s for s in range(63) if int(slope * (1 << s)) >> multiplier_bits == 0)
     multiplier = round(slope * (1 << shift))
-    reached, missed = _points(stairs, clip)
-    least = max((int(y) << shift) - int(x) * multiplier for x, y in reached)
-    most = min((int(y) << shift) - 1 - int(x) * multiplier for x, y in missed)
+    least, most = _offset_bounds(stairs, multiplier, shift, clip)
     return FloorForm(multiplier, (least + most) // 2, shift)

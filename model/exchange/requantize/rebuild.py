@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fermatnet.model.exchange.requantize.floor import FloorForm, as_floor, nearest_floor
+from fermatnet.model.exchange.requantize.floor import FloorForm, as_floor, nearest_floor, slope_interval
 from fermatnet.model.exchange.requantize.staircase import Staircase
 
 __all__ = ["Requantizer", "rebuild"]
@@ -16,7 +16,7 @@ class Requantizer:
 
     Parameters
     ----------
-    multiplier, offset : int64 (C,); offset as python integers may pass 63 bits only where the shift does not allow it
+    multiplier, offset : int64 (C,)
     shift, lo, hi : of all channels
     corrections : for each channel, accumulators and the amount (+1 or -1) to add there; empty where the form is exact by itself
     """
@@ -67,19 +67,29 @@ def rebuild(stairs: list[Staircase], clip: tuple[int, int], *, multiplier_bits: 
     Exact by construction: a form without corrections comes from `as_floor`, which proves it; the others are compared with the
     staircase wherever one of the two steps.
     """
-    found = [as_floor(one, clip, multiplier_bits=multiplier_bits) for one in stairs]
-    shift = max((form.shift for form in found if form is not None), default=0)
-    forms, corrections = [], []
-    for one, form in zip(stairs, found, strict=True):
-        if form is None:
-            form = nearest_floor(one, clip, multiplier_bits=multiplier_bits)
-            shift = max(shift, form.shift)
-        forms.append(form)
-        corrections.append(_corrections(form, one, clip))
-    # One shift serves all channels: a multiplier is doubled for every place, where that keeps it within its bits, else its channel
-    # is searched anew at the common shift.
-    wide = [form.at_shift(shift) for form in forms]
-    return Requantizer(
-        np.array([form.multiplier for form in wide], dtype=object), np.array([form.offset for form in wide], dtype=object),
-        shift, *clip, tuple(corrections),
-    )
+    slopes = [slope_interval(one, clip) for one in stairs]
+    found = []
+    for one, interval in zip(stairs, slopes, strict=True):
+        found.append(as_floor(one, clip, multiplier_bits=multiplier_bits, slopes=interval))
+        if found[-1] is None:
+            break  # one channel that has no such form decides for the layer
+    if None not in found:
+        # One shift serves all channels: each gets the least multiplier that works at the largest of the shifts.
+        shift = max(form.shift for form in found if form is not None)
+        common = []
+        for one, interval in zip(stairs, slopes, strict=True):
+            common.append(as_floor(one, clip, multiplier_bits=multiplier_bits, shift=shift, slopes=interval))
+        if None not in common:
+            return _together([form for form in common if form is not None], shift, clip, ({},) * len(stairs))
+    nearest = [nearest_floor(one, clip, multiplier_bits=multiplier_bits) for one in stairs]
+    shift = min(form.shift for form in nearest)
+    moved = [form.rounded_to(shift) for form in nearest]
+    return _together(moved, shift, clip, tuple(_corrections(*pair, clip) for pair in zip(moved, stairs, strict=True)))
+
+
+def _together(
+    forms: list[FloorForm], shift: int, clip: tuple[int, int], corrections: tuple[dict[int, int], ...]
+) -> Requantizer:
+    multiplier = np.array([form.multiplier for form in forms], np.int64)
+    offset = np.array([form.offset for form in forms], np.int64)
+    return Requantizer(multiplier, offset, shift, *clip, corrections)
