@@ -11,8 +11,8 @@
     fn.simulate("hw", images)                              # cocotb and Verilator
     fn.synthesize("hw", device="ecp5-85k")                 # yosys and nextpnr
 
-Every name is imported when it is first used, so ``import fermatnet`` needs neither torch nor a simulator. Bad input raises
-`InputError` with one line that says what to write instead.
+Every name is imported when it is first used, so ``import fermatnet`` needs neither torch nor a simulator. Bad
+input raises `InputError` with one line that says what to write instead.
 """
 
 import importlib

@@ -1,7 +1,8 @@
 """Memory of this process and all processes below it, as it really stands at one time, from /proc (Linux).
 
-``getrusage(RUSAGE_CHILDREN).ru_maxrss`` does not say it: a child counts the memory of its parent until it executes its own program. Here such
-a child, which still has its parent's command line, is left out (so are those that fork and go on with the parent's program).
+``getrusage(RUSAGE_CHILDREN).ru_maxrss`` does not say it: a child counts the memory of its parent until it
+executes its own program. Here such a child, which still has its parent's command line, is left out (so are
+those that fork and go on with the parent's program).
 """
 
 import os
@@ -12,7 +13,7 @@ from types import TracebackType
 
 __all__ = ["Peak", "below", "resident"]
 
-INTERVAL = 0.05     # seconds between two looks
+INTERVAL = 0.05  # seconds between two looks
 
 
 def _command(pid: int) -> bytes:
@@ -30,7 +31,7 @@ def below(pid: int) -> list[int]:
         try:
             numbers = [int(number) for number in children.read_text().split()]
         except OSError:
-            continue        # the thread has ended
+            continue  # the thread has ended
         for number in numbers:
             if _command(number) != command:
                 found += [number, *below(number)]
@@ -46,8 +47,10 @@ def resident(pid: int) -> int:
 
 
 class Peak:
-    """``with Peak() as peak: ...`` looks every 50 ms. ``together``: most bytes of all processes at one time (pages they share count for
-    each); ``own`` and ``others``: most bytes of this process and of all below it, each at its own time, so that their sum is a bound."""
+    """``with Peak() as peak: ...`` looks every 50 ms. ``together``: most bytes of all processes at one time
+    (pages they share count for each); ``own`` and ``others``: most bytes of this process and of all below it,
+    each at its own time, so
+    that their sum is a bound."""
 
     def __init__(self) -> None:
         self.together = self.own = self.others = 0
@@ -69,6 +72,8 @@ class Peak:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join()

@@ -28,7 +28,8 @@ def load_array(path: str | Path) -> np.ndarray:
 
 @contextmanager
 def array_file(path: str | Path) -> Iterator[Callable[[np.ndarray], None]]:
-    """Yields a function that takes the array of a .npy file: enter it before the work, so that a bad path is told first.
+    """Yields a function that takes the array of a .npy file: enter it before the work, so that a bad path is
+    told first.
 
     The file appears whole when the block ends well, and not at all otherwise.
     """

@@ -11,7 +11,10 @@ from fermatnet.model.errors import InputError
 
 # name: modules of fermatnet.bench with run(json_path=...), and one line of help
 BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
-    "fermat": (("fermat_arithmetic", "fermat_convolver"), "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines"),
+    "fermat": (
+        ("fermat_arithmetic", "fermat_convolver"),
+        "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines",
+    ),
     "array": (("array",), "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals"),
     "compile": (("compile",), "Compiler: elaboration time, random networks, simulation speed"),
     "resources": (("prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
@@ -26,7 +29,12 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
 @click.argument("name", required=False)
 @click.option("--json", "target", metavar="FILE", help="Write the figures as JSON too.")
 @click.option("--quick", is_flag=True, help="A part of the measurements, where the benchmark can do that.")
-@click.option("--results", "results_file", metavar="FILE", help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.")
+@click.option(
+    "--results",
+    "results_file",
+    metavar="FILE",
+    help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.",
+)
 def command(name: str | None, target: str | None, quick: bool, results_file: str | None) -> None:
     """Run the benchmark NAME; without a name, list them.
 
@@ -40,8 +48,17 @@ def command(name: str | None, target: str | None, quick: bool, results_file: str
         raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")
     modules, _ = BENCHES[name]
     for module in modules:
-        path = None if target is None else Path(target) if len(modules) == 1 else Path(target).with_stem(f"{Path(target).stem}-{module}")
+        path = (
+            None
+            if target is None
+            else Path(target)
+            if len(modules) == 1
+            else Path(target).with_stem(f"{Path(target).stem}-{module}")
+        )
         run = importlib.import_module(f"fermatnet.bench.{module}").run
         wanted = {"quick": quick or None, "results": results_file}
         taken = inspect.signature(run).parameters
-        run(json_path=path, **{key: value for key, value in wanted.items() if value is not None and key in taken})
+        run(
+            json_path=path,
+            **{key: value for key, value in wanted.items() if value is not None and key in taken},
+        )

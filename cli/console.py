@@ -6,12 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 __all__ = ["bar", "line", "notes", "results", "share"]
 
 notes = Console(stderr=True, highlight=False)
-_LOG_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 132  # a pipe has no width of its own; 80 would cut tables
+# a pipe has no width of its own; 80 would cut tables
+_LOG_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 132
 results = Console(highlight=False, width=_LOG_WIDTH)
 
 
@@ -28,7 +36,13 @@ def _say(title: str) -> None:
 @contextmanager
 def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A progress bar on stderr; yields a function that takes how many are done."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     _say(title)
     with Progress(*columns, console=notes, disable=not notes.is_terminal) as progress:
         task = progress.add_task(title, total=total)
@@ -38,8 +52,15 @@ def bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
 @contextmanager
 def share(title: str) -> Iterator[Callable[[float, str], None]]:
     """A progress bar on stderr for work that tells its share done, 0 to 1, and a few words."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
     _say(title)
     with Progress(*columns, console=notes, disable=not notes.is_terminal) as progress:
         task = progress.add_task(title, total=1.0)
-        yield lambda done, words: progress.update(task, completed=done, description=f"{title}: {words}" if words else title)
+        yield lambda done, words: progress.update(
+            task, completed=done, description=f"{title}: {words}" if words else title
+        )

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
     """Folds, cycles and predicted resources by layer."""
-    from fermatnet.hw import resources_layers
-    from fermatnet.hw.description import add_resources, interface
-    from fermatnet.hw.plan import plan
+    from fermatnet.hw.compiler.describe import add_resources, interface
+    from fermatnet.hw.compiler.planner import plan
+    from fermatnet.hw.resources import layers as resources_layers
 
     resources_layers.check(device, reloadable=False)
     made = plan(net, cycles=cycles, device=device)
@@ -28,11 +28,21 @@ def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
 @click.command(name="info")
 @click.argument("network")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-@click.option("--resources", is_flag=True, help="Also fold the network as `fermatnet verilog` would and predict LUT, FF, BRAM and DSP of each layer.")
-@click.option("--cycles", type=click.IntRange(min=1), metavar="C", help="With --resources: at most this many cycles an image.")
+@click.option(
+    "--resources",
+    is_flag=True,
+    help="Also fold the network as `fermatnet verilog` would and predict LUT, FF, BRAM and DSP of each layer.",
+)
+@click.option(
+    "--cycles",
+    type=click.IntRange(min=1),
+    metavar="C",
+    help="With --resources: at most this many cycles an image.",
+)
 @click.option("--device", default="ecp5-85k", show_default=True, help="With --resources: ecp5-85k or xc7.")
 def command(network: str, as_json: bool, resources: bool, cycles: int | None, device: str) -> None:
-    """Show what NETWORK (.onnx) holds: layers, engines, bits, operations, memory, bounds and the chosen moduli.
+    """Show what NETWORK (.onnx) holds: layers, engines, bits, operations, memory, bounds and the chosen
+    moduli.
 
     Resources are those of the design that the same --cycles and --device give in `fermatnet verilog`.
     """

@@ -7,14 +7,26 @@ from fermatnet.cli.console import line
 
 @click.command(name="load")
 @click.argument("network")
-@click.option("--verilog", "directory", required=True, metavar="DIR", help="The design: a folder of `fermatnet verilog --reloadable`.")
-@click.option("--out", required=True, metavar="FILE.hex", help="The words for s_load in hexadecimal, one a line; tlast goes with the last.")
+@click.option(
+    "--verilog",
+    "directory",
+    required=True,
+    metavar="DIR",
+    help="The design: a folder of `fermatnet verilog --reloadable`.",
+)
+@click.option(
+    "--out",
+    required=True,
+    metavar="FILE.hex",
+    help="The words for s_load in hexadecimal, one a line; tlast goes with the last.",
+)
 def command(network: str, directory: str, out: str) -> None:
     """Make the burst that loads NETWORK's weights into the reloadable design in DIR.
 
-    The network must be one that the design was made for: the same layers and shapes, with other weights and thresholds.
+    The network must be one that the design was made for: the same layers and shapes, with other weights and
+    thresholds.
     """
-    from fermatnet.hw.network import load_burst
+    from fermatnet.hw.compiler.generate import load_burst
     from fermatnet.model.atomic import atomic_file
     from fermatnet.model.network import load
 

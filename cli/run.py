@@ -9,13 +9,21 @@ from fermatnet.cli.console import bar, line
 @click.command(name="run")
 @click.argument("network")
 @click.option("--input", "source", required=True, metavar="X.npy", help="Images, uint8, shape (n, C, H, W).")
-@click.option("--output", "target", required=True, metavar="Y.npy", help="Where the outputs go: int64, shape (n, K).")
-@click.option("--batch", default=64, show_default=True, type=click.IntRange(min=1), help="Images at a time (bounds the memory).")
+@click.option(
+    "--output", "target", required=True, metavar="Y.npy", help="Where the outputs go: int64, shape (n, K)."
+)
+@click.option(
+    "--batch",
+    default=64,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Images at a time (bounds the memory).",
+)
 def command(network: str, source: str, target: str, batch: int) -> None:
     """Run NETWORK (.onnx) in the bit-exact numpy reference.
 
-    Fermat layers are computed by diminished-1 number transforms and piecewise layers by AND and popcount, as the generated
-    hardware does; the outputs are the integers that the hardware will give.
+    Fermat layers are computed by diminished-1 number transforms and piecewise layers by AND and popcount, as
+    the generated hardware does; the outputs are the integers that the hardware will give.
     """
     from fermatnet.model.network import load, run
     from fermatnet.model.network.reference import check_images

@@ -13,20 +13,48 @@ from fermatnet.model.errors import InputError
 @click.command(name="sim")
 @click.argument("network")
 @click.option("--input", "source", required=True, metavar="X.npy", help="Images, uint8, shape (n, C, H, W).")
-@click.option("--output", "target", required=True, metavar="Y.npy", help="Where the simulated outputs go: int64, shape (n, K).")
-@click.option("--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator", show_default=True)
+@click.option(
+    "--output",
+    "target",
+    required=True,
+    metavar="Y.npy",
+    help="Where the simulated outputs go: int64, shape (n, K).",
+)
+@click.option(
+    "--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator", show_default=True
+)
 @click.option("--stalls", type=int, metavar="SEED", help="Random stalls on both sides, from this seed.")
 @click.option("--waves", metavar="FILE", help="Write waveforms (FST).")
-@click.option("--verilog", "directory", metavar="DIR", help="Simulate this folder of `fermatnet verilog` instead of generating one.")
-@click.option("--load", "loads", is_flag=True, help="First load NETWORK's weights into the design in --verilog (made with --reloadable).")
+@click.option(
+    "--verilog",
+    "directory",
+    metavar="DIR",
+    help="Simulate this folder of `fermatnet verilog` instead of generating one.",
+)
+@click.option(
+    "--load",
+    "loads",
+    is_flag=True,
+    help="First load NETWORK's weights into the design in --verilog (made with --reloadable).",
+)
 @click.option("--expect", metavar="Y.npy", help="Compare with these outputs instead of the reference's.")
-def command(network: str, source: str, target: str, simulator: str, stalls: int | None, waves: str | None, directory: str | None, loads: bool,
-            expect: str | None) -> int:
-    """Simulate NETWORK's Verilog through its AXI4-Stream ports and compare every output with the bit-exact reference.
+def command(
+    network: str,
+    source: str,
+    target: str,
+    simulator: str,
+    stalls: int | None,
+    waves: str | None,
+    directory: str | None,
+    loads: bool,
+    expect: str | None,
+) -> int:
+    """Simulate NETWORK's Verilog through its AXI4-Stream ports and compare every output with the bit-exact
+    reference.
 
     Exit status 1, naming the image and the logit, when one integer differs.
     """
-    from fermatnet.hw.interface import read_interface
+    from fermatnet.hw.compiler.interface import read_interface
     from fermatnet.model.network import load, run
     from fermatnet.model.network.reference import check_images
     from fermatnet.sim.network import compare, simulate
@@ -40,25 +68,35 @@ def command(network: str, source: str, target: str, simulator: str, stalls: int 
     if directory is not None:
         read_interface(Path(directory), "network")  # refused before anything begins
     if loads:
-        from fermatnet.hw.network import load_burst
+        from fermatnet.hw.compiler.generate import load_burst
 
         words = load_burst(net, str(directory))
     with array_file(target) as store, tempfile.TemporaryDirectory() as scratch:
         if directory is None:
-            from fermatnet.hw.network import generate
+            from fermatnet.hw.compiler.generate import generate
 
             directory = str(Path(scratch) / "verilog")
             generate(net, directory)
         with share("simulation") as progress:
             waves_file = None if waves is None else Path(waves)
-            result = simulate(Path(directory), images, stalls=stalls, simulator=simulator, waves=waves_file, progress=progress, load=words)
+            result = simulate(
+                Path(directory),
+                images,
+                stalls=stalls,
+                simulator=simulator,
+                waves=waves_file,
+                progress=progress,
+                load=words,
+            )
         store(result.outputs)
     difference = compare(result, expected)
     if difference:
         line(str(difference))
         return 1
     line(
-        f"{len(images)} images, {expected.shape[1]} outputs each: equal to the {'expected' if expect else 'reference'}. "
-        f"{result.cycles_per_image:.1f} cycles an image, first output after {result.first_latency}; {result.seconds:.1f} s"
+        f"{len(images)} images, {expected.shape[1]} outputs each: equal to the "
+        f"{'expected' if expect else 'reference'}. "
+        f"{result.cycles_per_image:.1f} cycles an image, first output after {result.first_latency}; "
+        f"{result.seconds:.1f} s"
     )
     return 0

@@ -16,9 +16,11 @@ from fermatnet.model.atomic import atomic_file
 @click.option("--liberty", metavar="FILE", help="Cell library (.lib) for --device asic.")
 @click.option("--json", "target", metavar="FILE", help="Write the report as JSON too.")
 def command(directory: str, device: str, liberty: str | None, target: str | None) -> None:
-    """Synthesise the generated design in DIRECTORY with yosys, place and route it with nextpnr where the device has one.
+    """Synthesise the generated design in DIRECTORY with yosys, place and route it with nextpnr where the
+    device has one.
 
-    Prints LUTs, flip-flops, block RAMs and DSPs by layer, Fmax, images per second at that Fmax and the critical path.
+    Prints LUTs, flip-flops, block RAMs and DSPs by layer, Fmax, images per second at that Fmax and the
+    critical path.
     """
     from fermatnet.synth.flow import synthesise
 
@@ -38,7 +40,13 @@ def command(directory: str, device: str, liberty: str | None, target: str | None
     table.add_row("all", *(f"{report[key]:,}" for key in columns))
     results.print(table)
     if report.get("fmax_mhz"):
-        line(f"Fmax {report['fmax_mhz']:.1f} MHz" + (f": {report['images_per_second']:,.0f} images/s" if report.get("images_per_second") else ""))
+        line(
+            f"Fmax {report['fmax_mhz']:.1f} MHz"
+            + (f": {report['images_per_second']:,.0f} images/s" if report.get("images_per_second") else "")
+        )
     path = report.get("critical_path")
     if path:
-        line("critical path: " + ", ".join(f"{key} {value}" for key, value in path.items() if not isinstance(value, list | dict)))
+        line(
+            "critical path: "
+            + ", ".join(f"{key} {value}" for key, value in path.items() if not isinstance(value, list | dict))
+        )

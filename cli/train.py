@@ -48,12 +48,25 @@ def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
 
 
 command = click.Command(
-    "train", callback=_train,
+    "train",
+    callback=_train,
     params=[
         click.Argument(["net"]),
-        click.Option(["--data"], required=True, metavar="DATA", help="digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or images:DIR."),
-        click.Option(["--out"], required=True, metavar="RUN", help="Run folder: config, metrics, checkpoint, weights, curves."),
-        click.Option(["--resume"], is_flag=True, help="Go on after the last finished epoch of the run in RUN."),
+        click.Option(
+            ["--data"],
+            required=True,
+            metavar="DATA",
+            help="digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or images:DIR.",
+        ),
+        click.Option(
+            ["--out"],
+            required=True,
+            metavar="RUN",
+            help="Run folder: config, metrics, checkpoint, weights, curves.",
+        ),
+        click.Option(
+            ["--resume"], is_flag=True, help="Go on after the last finished epoch of the run in RUN."
+        ),
         *(_flag(item.name, item.type, item.default) for item in fields(Options) if item.name not in _LISTS),
     ],
     help="""Train NET of the zoo, quantization-aware.

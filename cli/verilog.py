@@ -9,29 +9,66 @@ from fermatnet.cli.console import line
 @click.argument("network")
 @click.option("--out", required=True, metavar="DIR", help="Folder to write; must not exist or be empty.")
 @click.option("--fps", type=float, metavar="F", help="Goal: images per second at --clock-mhz.")
-@click.option("--cycles", type=click.IntRange(min=1), metavar="C", help="Goal: at most this many cycles an image.")
-@click.option("--luts", type=click.IntRange(min=1), metavar="L", help="Goal: fastest design predicted to take at most L LUTs.")
-@click.option("--clock-mhz", default=100.0, show_default=True, type=click.FloatRange(min=0, min_open=True), help="Clock the design is meant for.")
+@click.option(
+    "--cycles", type=click.IntRange(min=1), metavar="C", help="Goal: at most this many cycles an image."
+)
+@click.option(
+    "--luts",
+    type=click.IntRange(min=1),
+    metavar="L",
+    help="Goal: fastest design predicted to take at most L LUTs.",
+)
+@click.option(
+    "--clock-mhz",
+    default=100.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Clock the design is meant for.",
+)
 @click.option("--device", default="ecp5-85k", show_default=True, help="Device the design is meant for.")
-@click.option("--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum.")
-@click.option("--resources", is_flag=True, help="Predict LUT, FF, BRAM and DSP of each layer (ecp5-85k, xc7); seconds for a large network.")
+@click.option(
+    "--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum."
+)
+@click.option(
+    "--resources",
+    is_flag=True,
+    help="Predict LUT, FF, BRAM and DSP of each layer (ecp5-85k, xc7); seconds for a large network.",
+)
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
 def command(
-    network: str, out: str, fps: float | None, cycles: int | None, luts: int | None, clock_mhz: float, device: str, reloadable: bool,
-    resources: bool, force: bool,
+    network: str,
+    out: str,
+    fps: float | None,
+    cycles: int | None,
+    luts: int | None,
+    clock_mhz: float,
+    device: str,
+    reloadable: bool,
+    resources: bool,
+    force: bool,
 ) -> None:
-    """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC core.
+    """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC
+    core.
 
-    At the edge: AXI4-Stream s_axis_*, m_axis_*, one clock clk, one synchronous reset rst. Give at most one of --fps,
-    --cycles and --luts; without one the fastest design predicted to take half the device is made. The same file and options give byte-identical Verilog.
+    At the edge: AXI4-Stream s_axis_*, m_axis_*, one clock clk, one synchronous reset rst. Give at most one of
+    --fps, --cycles and --luts; without one the fastest design predicted to take half the device is made. The
+    same file and options give byte-identical Verilog.
     """
     if sum(goal is not None for goal in (fps, cycles, luts)) > 1:
         raise click.UsageError("give at most one of --fps, --cycles and --luts")
-    from fermatnet.hw.network import generate
+    from fermatnet.hw.compiler.generate import generate
     from fermatnet.model.network import load
 
     interface = generate(
-        load(network), out, fps=fps, cycles=cycles, luts=luts, clock_mhz=clock_mhz, device=device, reloadable=reloadable, force=force,
+        load(network),
+        out,
+        fps=fps,
+        cycles=cycles,
+        luts=luts,
+        clock_mhz=clock_mhz,
+        device=device,
+        reloadable=reloadable,
+        force=force,
         resources=resources,
     )
     if resources:
@@ -40,4 +77,7 @@ def command(
         show(interface)
     period = interface["cycles_per_image"]
     rate = clock_mhz * 1e6 / period
-    line(f"{out}: {period} cycles an image, latency {interface['latency_cycles']} cycles; {rate:,.0f} images/s at {clock_mhz:g} MHz")
+    line(
+        f"{out}: {period} cycles an image, latency {interface['latency_cycles']} cycles; {rate:,.0f} "
+        f"images/s at {clock_mhz:g} MHz"
+    )

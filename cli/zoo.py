@@ -18,12 +18,17 @@ def _shape(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
 
 @click.command(name="zoo")
 @click.argument("name", required=False)
-@click.option("--input", "shape", default="3x224x224", show_default=True, callback=_shape, help="Image, CxHxW.")
+@click.option(
+    "--input", "shape", default="3x224x224", show_default=True, callback=_shape, help="Image, CxHxW."
+)
 @click.option("--classes", default=1000, show_default=True, type=click.IntRange(min=1))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--draw", metavar="FILE", help="Draw the architecture (SVG or PNG by the name).")
-def command(name: str | None, shape: tuple[int, int, int], classes: int, as_json: bool, draw: str | None) -> None:
-    """List the architectures, or show NAME with parameters, storage, operations and memory, counted on the real module."""
+def command(
+    name: str | None, shape: tuple[int, int, int], classes: int, as_json: bool, draw: str | None
+) -> None:
+    """List the architectures, or show NAME with parameters, storage, operations and memory, counted on the
+    real module."""
     from fermatnet.model import zoo
 
     if name is None:
@@ -38,11 +43,11 @@ def command(name: str | None, shape: tuple[int, int, int], classes: int, as_json
             table.add_row(key, zoo.entry(key)[0].help)
         results.print(table)
         return
-    from fermatnet.model.zoo.complexity import report
+    from fermatnet.model.zoo.analysis.complexity import report
 
     figures = report(name, shape, classes)
     if draw:
-        from fermatnet.model.zoo.drawing import draw_architecture
+        from fermatnet.model.zoo.analysis.drawing import draw_architecture
 
         draw_architecture(name, draw, shape, classes)
     if as_json:

@@ -1,4 +1,5 @@
-"""Results that appear whole or not at all: written under a temporary name in the same folder, then renamed."""
+"""Results that appear whole or not at all: written under a temporary name in the same folder, then
+renamed."""
 
 import os
 import shutil
@@ -14,7 +15,8 @@ __all__ = ["atomic_directory", "atomic_file"]
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path``; renamed to it when the block ends well, removed when it does not (Ctrl-C included)."""
+    """A temporary path beside ``path``; renamed to it when the block ends well, removed when it does not
+    (Ctrl-C included)."""
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a file")

@@ -1,1 +1,2 @@
-"""The demonstration and its report: train, export, generate, simulate, synthesise, and one page that shows it."""
+"""The demonstration and its report: train, export, generate, simulate, synthesise, and one page that shows
+it."""

@@ -1,4 +1,5 @@
-"""The whole path in one call: train, export, run, generate, simulate, synthesise, report. Every step's result is a file of its own."""
+"""The whole path in one call: train, export, run, generate, simulate, synthesise, report. Every step's result
+is a file of its own."""
 
 import json
 import shutil
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fermatnet.hw.network import generate
+from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
@@ -26,7 +27,8 @@ from fermatnet.synth.flow import synthesise
 __all__ = ["CYCLES", "run_demo"]
 
 CYCLES = 4608
-"""Default goal in cycles an image: the design then takes a quarter of the default device and is placed in minutes."""
+"""Default goal in cycles an image: the design then takes a quarter of the default device and is placed in
+minutes."""
 
 _STEPS = "steps.json"
 
@@ -36,9 +38,13 @@ class _Steps:
 
     def __init__(self, out: Path, resume: bool, say: Callable[[str], None]):
         self.path, self.say = out / _STEPS, say
-        self.seconds: dict[str, float] = json.loads(self.path.read_text()) if resume and self.path.exists() else {}
+        self.seconds: dict[str, float] = (
+            json.loads(self.path.read_text()) if resume and self.path.exists() else {}
+        )
 
-    def run(self, name: str, words: str, work: Callable[[], Any], kept: Callable[[], Any] | None = None) -> Any:
+    def run(
+        self, name: str, words: str, work: Callable[[], Any], kept: Callable[[], Any] | None = None
+    ) -> Any:
         """The result of ``work``, or of ``kept`` when the step was finished before."""
         if name in self.seconds and kept is not None:
             self.say(f"{words}: kept from before")
@@ -90,27 +96,37 @@ def _evidence(out: Path, data: Data, computed: np.ndarray) -> dict[str, Any]:
         "confusion": evidence.confusion(data.test.labels, computed, len(data.classes)),
         "mistakes": evidence.mistakes(data.test.images, data.test.labels, computed),
         "histograms": evidence.histograms(model, data.train.images),
-        "curves": {phase: [entry for entry in epochs if entry["phase"] == phase] for phase in ("float", "quantized")},
+        "curves": {
+            phase: [entry for entry in epochs if entry["phase"] == phase] for phase in ("float", "quantized")
+        },
         "versions": evidence.versions(),
     }
 
 
-def _accuracies(trained: dict[str, Any], logits: dict[str, np.ndarray], labels: np.ndarray) -> dict[str, float]:
+def _accuracies(
+    trained: dict[str, Any], logits: dict[str, np.ndarray], labels: np.ndarray
+) -> dict[str, float]:
     exact = {name: float((_classes(values) == labels).mean()) for name, values in logits.items()}
-    return {"float": float(trained["accuracy"]["float"]), **{name: exact[name] for name in ("torch", "reference", "onnxruntime", "rtl")}}
+    return {
+        "float": float(trained["accuracy"]["float"]),
+        **{name: exact[name] for name in ("torch", "reference", "onnxruntime", "rtl")},
+    }
 
 
 class _Demo:
     """The steps of one demo; each leaves its result in ``out``."""
 
-    def __init__(self, out: Path, device: str, cycles: int, seed: int, resume: bool, say: Callable[[str], None]):
+    def __init__(
+        self, out: Path, device: str, cycles: int, seed: int, resume: bool, say: Callable[[str], None]
+    ):
         self.out, self.verilog, self.placed = out, out / "verilog", out / "synth.json"
         self.device, self.cycles, self.seed, self.resume, self.say = device, cycles, seed, resume, say
         self.steps, self.data = _Steps(out, resume, say), digits()
 
     def train(self) -> dict[str, Any]:
         return self.steps.run(
-            "train", "training the full-precision twin and the quantized network",
+            "train",
+            "training the full-precision twin and the quantized network",
             lambda: train("digits", "digits", self.out / "run", resume=self.resume, seed=self.seed),
             kept=lambda: json.loads((self.out / "run" / "summary.json").read_text()),
         )
@@ -126,13 +142,18 @@ class _Demo:
         """Logits of the held-out images by the three engines that are no hardware."""
         images = self.data.test.images
         self.say(f"computing {len(images)} held-out images in torch, numpy and onnxruntime")
-        logits = {"reference": run(net, images), "onnxruntime": onnxruntime_outputs(self.out / "digits.onnx", images)}
+        logits = {
+            "reference": run(net, images),
+            "onnxruntime": onnxruntime_outputs(self.out / "digits.onnx", images),
+        }
         logits["torch"] = integer_logits(load_run(self.out / "run")[0], torch.from_numpy(images)).numpy()
         return logits
 
     def generate(self, net: Network) -> dict[str, Any]:
         return self.steps.run(
-            "verilog", "generating Verilog", lambda: generate(net, self.verilog, cycles=self.cycles, device=self.device, force=True),
+            "verilog",
+            "generating Verilog",
+            lambda: generate(net, self.verilog, cycles=self.cycles, device=self.device, force=True),
             kept=lambda: json.loads((self.verilog / "interface.json").read_text()),
         )
 
@@ -140,7 +161,8 @@ class _Demo:
         """Without stalls, and with."""
         images = self.data.test.images
         return self.steps.run(
-            "sim", f"simulating {len(images)} images, then again with random stalls (cocotb, Verilator)",
+            "sim",
+            f"simulating {len(images)} images, then again with random stalls (cocotb, Verilator)",
             lambda: (simulate(self.verilog, images), simulate(self.verilog, images, stalls=self.seed + 1)),
         )
 
@@ -151,7 +173,12 @@ class _Demo:
                 temporary.write_text(json.dumps(found, indent=2) + "\n")
             return found
 
-        return self.steps.run("synth", f"synthesising for {self.device} (yosys, nextpnr)", work, kept=lambda: json.loads(self.placed.read_text()))
+        return self.steps.run(
+            "synth",
+            f"synthesising for {self.device} (yosys, nextpnr)",
+            work,
+            kept=lambda: json.loads(self.placed.read_text()),
+        )
 
     def run(self) -> dict[str, Any]:
         """All steps; the report."""
@@ -161,23 +188,45 @@ class _Demo:
         logits |= {"rtl": plain.outputs, "rtl_stalled": stalled.outputs}
         synth, data = self.synthesise(), self.data
         return {
-            "images": len(data.test.images), "accuracy": _accuracies(trained, logits, data.test.labels),
-            "exact": {name: bool(np.array_equal(logits[name], logits["reference"])) for name in ("torch", "onnxruntime", "rtl", "rtl_stalled")},
-            "synth": {**synth, "cycles_per_image": interface["cycles_per_image"], "layers": _in_order(synth["layers"], interface)},
-            "simulation": {"cycles_per_image": plain.cycles_per_image, "first_latency": plain.first_latency, "cycles": plain.cycles},
-            "seconds": self.steps.seconds, "network": {"name": "digits", **summary(net)},
-            "command": f"fermatnet demo --device {self.device} --seed {self.seed}", **_evidence(self.out, data, _classes(logits["rtl"])),
+            "images": len(data.test.images),
+            "accuracy": _accuracies(trained, logits, data.test.labels),
+            "exact": {
+                name: bool(np.array_equal(logits[name], logits["reference"]))
+                for name in ("torch", "onnxruntime", "rtl", "rtl_stalled")
+            },
+            "synth": {
+                **synth,
+                "cycles_per_image": interface["cycles_per_image"],
+                "layers": _in_order(synth["layers"], interface),
+            },
+            "simulation": {
+                "cycles_per_image": plain.cycles_per_image,
+                "first_latency": plain.first_latency,
+                "cycles": plain.cycles,
+            },
+            "seconds": self.steps.seconds,
+            "network": {"name": "digits", **summary(net)},
+            "command": f"fermatnet demo --device {self.device} --seed {self.seed}",
+            **_evidence(self.out, data, _classes(logits["rtl"])),
         }
 
 
 def run_demo(
-    out: str | Path, *, device: str = "ecp5-85k", cycles: int | None = None, seed: int = 0,
-    resume: bool = False, force: bool = False, say: Callable[[str], None] = print,
+    out: str | Path,
+    *,
+    device: str = "ecp5-85k",
+    cycles: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Trains, exports, generates, simulates and synthesises the digits network into ``out``; returns the report.
+    """Trains, exports, generates, simulates and synthesises the digits network into ``out``; returns the
+    report.
 
-    Writes ``run/``, ``digits.onnx``, ``verilog/``, ``report.html``, ``report.json``. ``resume`` keeps the steps that an
-    interrupted call finished. Raises InputError when ``out`` is not empty and neither ``resume`` nor ``force`` is given.
+    Writes ``run/``, ``digits.onnx``, ``verilog/``, ``report.html``, ``report.json``. ``resume`` keeps the
+    steps that an interrupted call finished. Raises InputError when ``out`` is not empty and neither
+    ``resume`` nor ``force`` is given.
     """
     out = Path(out)
     _folder(out, resume, force)
@@ -186,5 +235,8 @@ def run_demo(
     accuracy, synth = report["accuracy"], report["synth"]
     exact = ", ".join(f"{key} {value}" for key, value in report["exact"].items())
     say(f"accuracy: float {accuracy['float']:.4f}, hardware {accuracy['rtl']:.4f}; exact: {exact}")
-    say(f"{synth['luts']} LUTs, {synth['fmax_mhz']:.1f} MHz, {synth['images_per_second']:,.0f} images/s; report: {out / 'report.html'}")
+    say(
+        f"{synth['luts']} LUTs, {synth['fmax_mhz']:.1f} MHz, {synth['images_per_second']:,.0f} images/s; "
+        f"report: {out / 'report.html'}"
+    )
     return report

@@ -11,9 +11,11 @@ _COLOURS = {"fermat": "#d9822b", "and-popcount": "#2f6fb2", "int": "#7d5ba6", ""
 
 
 def _place(layers: list[dict[str, Any]], source: str) -> dict[str, tuple[int, int]]:
-    """Row and column of each tensor: rows by order of the layers, a branch goes one column right of the path it leaves.
+    """Row and column of each tensor: rows by order of the layers, a branch goes one column right of the path
+    it leaves.
 
-    The second and later readers of a tensor start new columns; a layer that joins several tensors returns to the leftmost.
+    The second and later readers of a tensor start new columns; a layer that joins several tensors returns to
+    the leftmost.
     """
     places = {source: (0, 0)}
     readers: dict[str, int] = {}
@@ -34,7 +36,8 @@ def _place(layers: list[dict[str, Any]], source: str) -> dict[str, tuple[int, in
 
 def _box(x: int, y: int, title: str, detail: str, colour: str) -> str:
     return (
-        f'<g><rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="#fff" stroke="{colour}" stroke-width="1.4"/>'
+        f'<g><rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="#fff" stroke="{colour}" '
+        'stroke-width="1.4"/>'
         f'<rect x="{x}" y="{y}" width="5" height="{HEIGHT}" rx="2" fill="{colour}"/>'
         f'<text x="{x + 14}" y="{y + 16}" font-weight="600">{escape(title)}</text>'
         f'<text x="{x + 14}" y="{y + 31}" fill="#52606d" font-size="10.5">{escape(detail)}</text></g>'
@@ -53,7 +56,8 @@ def _wire(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def draw(summary: dict[str, Any], name: str = "network") -> str:
-    """SVG of ``fermatnet.model.network.summary.summary``: colour by engine, output shape and bits in every box."""
+    """SVG of ``fermatnet.model.network.summary.summary``: colour by engine, output shape and bits in every
+    box."""
     layers = summary["layers"]
     source = summary["input"].split()[0]
     places = _place(layers, source)
@@ -66,16 +70,24 @@ def draw(summary: dict[str, Any], name: str = "network") -> str:
     parts.append(_box(*spots[source], source, summary["input"].split(" ", 1)[1], _COLOURS[""]))
     for layer in layers:
         colour = _COLOURS[next((key for key in _COLOURS if key and layer["engine"].startswith(key)), "")]
-        kind = f"{layer['bits']}-bit {'index' if layer['index'] else 'signed' if layer['signed'] else 'unsigned'}"
+        kind = (
+            f"{layer['bits']}-bit "
+            f"{'index' if layer['index'] else 'signed' if layer['signed'] else 'unsigned'}"
+        )
         detail = f"{'x'.join(map(str, layer['shape']))}, {kind}"
-        parts.append(_box(*spots[layer["name"]], f"{layer['name']}: {layer['engine'] or layer['op']}", detail, colour))
+        parts.append(
+            _box(*spots[layer["name"]], f"{layer['name']}: {layer['engine'] or layer['op']}", detail, colour)
+        )
     width = max(x for x, _ in spots.values()) + WIDTH + 4
     height = max(y for _, y in spots.values()) + HEIGHT + 4
     tip = (
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" '
+        'orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#7b8794"/></marker></defs>'
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="drawing of {escape(name)}" font-family="system-ui, sans-serif" font-size="12" fill="#1f2933">{tip}{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" '
+        f'aria-label="drawing of {escape(name)}" font-family="system-ui, sans-serif" font-size="12" '
+        f'fill="#1f2933">{tip}{"".join(parts)}</svg>'
     )

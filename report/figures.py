@@ -16,10 +16,23 @@ INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 BLUE, ORANGE, GREEN, PURPLE = "#2f6fb2", "#d9822b", "#3f8f5b", "#7d5ba6"
 
 _STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "fermatnet", "font.family": "sans-serif", "font.size": 9, "axes.edgecolor": GRID,
-    "axes.labelcolor": INK, "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "text.color": INK,
-    "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-    "legend.frameon": False, "figure.constrained_layout.use": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "fermatnet",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
 }
 
 
@@ -31,7 +44,8 @@ def _svg(figure: Figure) -> str:
 
 
 def curves(series: dict[str, list[dict[str, float]]]) -> str:
-    """Loss and accuracy by epoch of the twin and the quantized network; each epoch has loss, accuracy and, if known, accuracy."""
+    """Loss and accuracy by epoch of the twin and the quantized network; each epoch has loss, accuracy and, if
+    known, accuracy."""
     with plt.rc_context(_STYLE):
         figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(8.6, 2.6))
         for (name, epochs), colour in zip(series.items(), (MUTED, BLUE), strict=False):
@@ -48,7 +62,8 @@ def curves(series: dict[str, list[dict[str, float]]]) -> str:
 
 
 def histograms(parts: dict[str, dict[str, Any]]) -> str:
-    """Full-precision values above, their piecewise approximation below, for weights and for activations (figures 3.4 and 3.5)."""
+    """Full-precision values above, their piecewise approximation below, for weights and for activations
+    (figures 3.4 and 3.5)."""
     with plt.rc_context(_STYLE):
         figure, grid = plt.subplots(2, len(parts), figsize=(8.6, 4.2), sharex="col", squeeze=False)
         for (kind, part), column in zip(parts.items(), grid.T, strict=True):
@@ -59,7 +74,9 @@ def histograms(parts: dict[str, dict[str, Any]]) -> str:
                 column[0].axvline(end, color=ORANGE, linewidth=0.8, linestyle=(0, (3, 2)))
             width = (edges[-1] - edges[0]) / 60
             column[1].bar(part["levels"], part["level_counts"], width=width, color=BLUE)
-            column[1].set_title(f"{len(part['levels'])} pieces, levels {', '.join(map(str, part['integers']))}")
+            column[1].set_title(
+                f"{len(part['levels'])} pieces, levels {', '.join(map(str, part['integers']))}"
+            )
             column[1].set_xlabel("value (dashed: end-points)")
             for axes in column:
                 axes.grid(axis="y", color=GRID)
@@ -75,7 +92,9 @@ def resources(layers: list[dict[str, Any]]) -> str:
         for (key, title, colour), axes in zip(keys, columns, strict=True):
             values = [layer.get(key, 0) for layer in layers]
             bars = axes.barh(names, values, color=colour, height=0.65)
-            axes.bar_label(bars, [f"{value:,}" if value else "" for value in values], padding=2, fontsize=7.5, color=INK)
+            axes.bar_label(
+                bars, [f"{value:,}" if value else "" for value in values], padding=2, fontsize=7.5, color=INK
+            )
             axes.set_title(f"{title}  {sum(values):,}")
             axes.margins(x=0.32)
             axes.xaxis.set_visible(False)
@@ -95,7 +114,9 @@ def confusion(counts: list[list[int]]) -> str:
         for y, row in enumerate(counts):
             for x, count in enumerate(row):
                 if count:
-                    style: dict[str, Any] = {"color": "white"} if 2 * count > top else {"color": "#b42318", "weight": "bold"}
+                    style: dict[str, Any] = (
+                        {"color": "white"} if 2 * count > top else {"color": "#b42318", "weight": "bold"}
+                    )
                     axes.text(x, y, str(count), ha="center", va="center", fontsize=8, **style)
         axes.set_xticks(range(len(counts)))
         axes.set_yticks(range(len(counts)))

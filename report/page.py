@@ -40,7 +40,13 @@ def _cards(report: dict[str, Any]) -> str:
         (f"{synth['cycles_per_image']:,}", "cycles per image"),
         (f"{synth['luts']:,}", f"LUTs on {synth['device']}; {synth['brams']} BRAM, {synth['dsps']} DSP"),
     ]
-    return '<div class="cards">' + "".join(f'<div class="card"><b>{value}</b><span>{escape(text)}</span></div>' for value, text in cards) + "</div>"
+    return (
+        '<div class="cards">'
+        + "".join(
+            f'<div class="card"><b>{value}</b><span>{escape(text)}</span></div>' for value, text in cards
+        )
+        + "</div>"
+    )
 
 
 def _engines(report: dict[str, Any]) -> str:
@@ -54,27 +60,46 @@ def _engines(report: dict[str, Any]) -> str:
         ("generated Verilog, random stalls on both sides", accuracy["rtl"], exact["rtl_stalled"]),
     ]
     marks = {None: "", True: '<span class="yes">equal</span>', False: '<span class="no">different</span>'}
-    body = "".join(f'<tr><td>{escape(name)}</td><td class="n">{100 * value:.2f} %</td><td>{marks[same]}</td></tr>' for name, value, same in rows)
-    return f'<table><tr><th>engine</th><th class="n">accuracy</th><th>logits against the reference</th></tr>{body}</table>'
+    body = "".join(
+        f'<tr><td>{escape(name)}</td><td class="n">{100 * value:.2f} %</td><td>{marks[same]}</td></tr>'
+        for name, value, same in rows
+    )
+    return (
+        '<table><tr><th>engine</th><th class="n">accuracy</th><th>logits against the '
+        f"reference</th></tr>{body}</table>"
+    )
 
 
 def _facts(pairs: dict[str, Any]) -> str:
-    return "<table>" + "".join(f'<tr><td>{escape(str(key))}</td><td class="n">{escape(str(value))}</td></tr>' for key, value in pairs.items()) + "</table>"
+    return (
+        "<table>"
+        + "".join(
+            f'<tr><td>{escape(str(key))}</td><td class="n">{escape(str(value))}</td></tr>'
+            for key, value in pairs.items()
+        )
+        + "</table>"
+    )
 
 
 def _digit(pixels: list[list[int]], top: int) -> str:
     cells = "".join(
         f'<rect x="{x}" y="{y}" width="1.02" height="1.02" fill="rgb({s},{s},{s})"/>'
-        for y, row in enumerate(pixels) for x, value in enumerate(row) for s in [255 - 255 * value // top]
+        for y, row in enumerate(pixels)
+        for x, value in enumerate(row)
+        for s in [255 - 255 * value // top]
     )
-    return f'<svg viewBox="0 0 {len(pixels[0])} {len(pixels)}" width="72" height="72" style="border:1px solid #e4e7eb">{cells}</svg>'
+    return (
+        f'<svg viewBox="0 0 {len(pixels[0])} {len(pixels)}" width="72" height="72" style="border:1px solid '
+        f'#e4e7eb">{cells}</svg>'
+    )
 
 
 def _mistakes(report: dict[str, Any]) -> str:
     if not report["mistakes"]:
         return "<p>None.</p>"
     shown = "".join(
-        f"<figure>{_digit(item['pixels'], 16)}<br>{item['label']} read as {item['computed']}</figure>" for item in report["mistakes"][:12]
+        f"<figure>{_digit(item['pixels'], 16)}<br>{item['label']} read as {item['computed']}</figure>"
+        for item in report["mistakes"][:12]
     )
     return f'<div class="mistakes">{shown}</div>'
 
@@ -82,9 +107,22 @@ def _mistakes(report: dict[str, Any]) -> str:
 def render(report: dict[str, Any]) -> str:
     """The page as text; everything on it comes from ``report``."""
     synth = report["synth"]
-    colours = (("#d9822b", "Fermat transform"), ("#2f6fb2", "AND-popcount"), ("#7d5ba6", "integer"), ("#9aa5b1", "stream"))
-    key = '<div class="key">' + "".join(f'<span><i style="background:{colour}"></i>{name}</span>' for colour, name in colours) + "</div>"
-    path = {name: value for name, value in (synth.get("critical_path") or {}).items() if not isinstance(value, list | dict)}
+    colours = (
+        ("#d9822b", "Fermat transform"),
+        ("#2f6fb2", "AND-popcount"),
+        ("#7d5ba6", "integer"),
+        ("#9aa5b1", "stream"),
+    )
+    key = (
+        '<div class="key">'
+        + "".join(f'<span><i style="background:{colour}"></i>{name}</span>' for colour, name in colours)
+        + "</div>"
+    )
+    path = {
+        name: value
+        for name, value in (synth.get("critical_path") or {}).items()
+        if not isinstance(value, list | dict)
+    }
     seconds = {name: f"{value:.1f} s" for name, value in report["seconds"].items()}
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">

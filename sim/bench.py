@@ -1,7 +1,8 @@
 """Self-checking cocotb benches of single blocks: ``fermatnet.sim.bench_NAME`` for the block NAME.
 
-A bench reads the block's parameters from ``interface.json``, draws its vectors from a seed, and compares every output with
-the numpy reference. It works on any folder that `fermatnet.hw.ip.generate` wrote, and on a component given to `write`.
+A bench reads the block's parameters from ``interface.json``, draws its vectors from a seed, and compares
+every output with the numpy reference. It works on any folder that `fermatnet.hw.ip.registry.generate` wrote,
+and on a component given to `write`.
 """
 
 import importlib.util
@@ -14,8 +15,9 @@ from typing import Any
 
 from amaranth.lib import wiring
 
-from fermatnet.hw import ip, verilog
-from fermatnet.hw.interface import read_interface
+from fermatnet.hw.compiler.interface import read_interface
+from fermatnet.hw.ip import registry as ip
+from fermatnet.hw.rtl import verilog
 from fermatnet.model.errors import InputError
 from fermatnet.sim import runner
 
@@ -40,24 +42,36 @@ def benches() -> list[str]:
 
 
 def write(component: wiring.Component, name: str, directory: Path, options: Mapping[str, Any]) -> Path:
-    """Generates ``component`` as block ``name`` into ``directory`` with the interface.json that a bench reads."""
+    """Generates ``component`` as block ``name`` into ``directory`` with the interface.json that a bench
+    reads."""
     directory.mkdir(parents=True, exist_ok=True)
     emitted = verilog.emit(component, name, directory)
     interface = {
-        "format": 1, "name": name, "top": name, "files": {"verilog": [f"{name}.v"], "memories": list(emitted.memories)},
-        "options": dict(options), "latency_cycles": getattr(component, "latency", None), "ports": ip.ports(component, emitted.verilog, name),
+        "format": 1,
+        "name": name,
+        "top": name,
+        "files": {"verilog": [f"{name}.v"], "memories": list(emitted.memories)},
+        "options": dict(options),
+        "latency_cycles": getattr(component, "latency", None),
+        "ports": ip.ports(component, emitted.verilog, name),
     }
     (directory / "interface.json").write_text(json.dumps(interface))
     return directory
 
 
 def check(
-    directory: Path, *, simulator: str = "verilator", vectors: int = 200, seed: int = 0, stalls: int | None = 1, waves: Path | None = None
+    directory: Path,
+    *,
+    simulator: str = "verilator",
+    vectors: int = 200,
+    seed: int = 0,
+    stalls: int | None = 1,
+    waves: Path | None = None,
 ) -> None:
     """Runs the bench of the block in ``directory``; returns when all outputs of all ``vectors`` are right.
 
-    ``stalls`` is the seed of random stalls of streaming blocks, None for none. Raises SimulationError that names the first
-    wrong vector, and InputError when the block has no bench.
+    ``stalls`` is the seed of random stalls of streaming blocks, None for none. Raises SimulationError that
+    names the first wrong vector, and InputError when the block has no bench.
     """
     directory = Path(directory)
     interface = read_interface(directory, "block")
@@ -65,14 +79,25 @@ def check(
     if importlib.util.find_spec(module) is None:
         raise InputError(f"block {interface['name']!r} has no bench: there is one for {', '.join(benches())}")
     sources = {name: (directory / name).read_text() for name in interface["files"]["verilog"]}
-    ports = [port["name"] for port in interface["ports"]]  # all that a bench touches; every signal would double the compile time
-    built = runner.build(sources, interface["top"], simulator=simulator, visible=ports, waves="" if waves is None else waves.suffix)
+    # all that a bench touches; every signal would double the compile time
+    ports = [port["name"] for port in interface["ports"]]
+    built = runner.build(
+        sources,
+        interface["top"],
+        simulator=simulator,
+        visible=ports,
+        waves="" if waves is None else waves.suffix,
+    )
     with runner.working_directory() as scratch:
         for name in interface["files"]["memories"]:
             shutil.copyfile(directory / name, scratch / name)
         settings = {
-            "name": interface["name"], "options": interface.get("options", {}), "latency": interface.get("latency_cycles") or 0,
-            "vectors": vectors, "seed": seed, "stalls": stalls,
+            "name": interface["name"],
+            "options": interface.get("options", {}),
+            "latency": interface.get("latency_cycles") or 0,
+            "vectors": vectors,
+            "seed": seed,
+            "stalls": stalls,
         }
         (scratch / "bench.json").write_text(json.dumps(settings))
         runner.run(built, module, scratch, seed=seed, waves=waves)

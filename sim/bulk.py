@@ -1,6 +1,8 @@
-"""cocotb test that runs harness.v: sets it up from ``settings.json``, starts it, waits for its end, leaves ``outcome.json``.
+"""cocotb test that runs harness.v: sets it up from ``settings.json``, starts it, waits for its end, leaves
+``outcome.json``.
 
-Python works only at the start and at the end, so a run goes at the simulator's own speed however many images it streams.
+Python works only at the start and at the end, so a run goes at the simulator's own speed however many images
+it streams.
 """
 
 import json
@@ -13,8 +15,20 @@ from cocotb.triggers import ReadOnly, RisingEdge
 __all__ = ["SETTINGS", "VISIBLE"]
 
 SETTINGS = (
-    "seed_s", "seed_m", "beats_in", "beats_out", "image_in", "idle_limit", "drain",
-    "light_s", "heavy_s", "closed_s", "light_m", "heavy_m", "closed_m", "phase",
+    "seed_s",
+    "seed_m",
+    "beats_in",
+    "beats_out",
+    "image_in",
+    "idle_limit",
+    "drain",
+    "light_s",
+    "heavy_s",
+    "closed_s",
+    "light_m",
+    "heavy_m",
+    "closed_m",
+    "phase",
 )
 OUTCOMES = ("status", "cycle", "accepted", "received", "first_accepted", "first_offered", "blocked")
 VISIBLE = ("go", "finished", *SETTINGS, *OUTCOMES)
@@ -48,17 +62,24 @@ def verdict(settings: dict[str, int], outcome: dict[str, int]) -> str:
     """What went wrong, in one line; "" when all is well."""
     if outcome["status"] == 0:
         return ""
-    place = f"cycle {outcome['cycle']}, image {outcome['received'] // settings['image_out']}, output beat {outcome['received']}"
+    place = (
+        f"cycle {outcome['cycle']}, image {outcome['received'] // settings['image_out']}, output beat "
+        f"{outcome['received']}"
+    )
     if outcome["status"] in BROKEN_RULES:
         return f"{BROKEN_RULES[outcome['status']]} ({place})"
     waits_in, waits_out = bool(outcome["blocked"] & 2), bool(outcome["blocked"] & 1)
     if waits_in:
-        side = "it refuses input (s_axis_tready low) and offers no output (m_axis_tvalid low): a deadlock inside the design"
+        side = (
+            "it refuses input (s_axis_tready low) and offers no output (m_axis_tvalid low): a deadlock "
+            "inside the design"
+        )
     elif waits_out:
         side = "it offers output that is not taken: the output side is stalled"
     else:
         side = "all input was accepted and no more output comes"
     return (
-        f"no transfer for {settings['idle_limit']} cycles: {side}; {outcome['accepted']} of {settings['beats_in']} input beats "
+        f"no transfer for {settings['idle_limit']} cycles: {side}; {outcome['accepted']} of "
+        f"{settings['beats_in']} input beats "
         f"accepted, {outcome['received']} of {settings['beats_out']} output beats received ({place})"
     )

@@ -1,4 +1,5 @@
-"""Compiled simulators, kept by a hash of everything that went into them, so that the second run starts at once."""
+"""Compiled simulators, kept by a hash of everything that went into them, so that the second run starts at
+once."""
 
 import contextlib
 import fcntl
@@ -37,8 +38,8 @@ def key(parts: Iterable[str]) -> str:
 def stored(name: str, make: Callable[[Path], None]) -> Path:
     """Folder of entry ``name``, filled by ``make(folder)`` when it is not there yet.
 
-    An entry appears under its name only when it is complete (made beside it, then renamed), so a killed run leaves none
-    half made; runs that want the same entry at once wait for the first.
+    An entry appears under its name only when it is complete (made beside it, then renamed), so a killed run
+    leaves none half made; runs that want the same entry at once wait for the first.
     """
     root = directory()
     root.mkdir(parents=True, exist_ok=True)
@@ -62,8 +63,14 @@ def prune(entries: int = ENTRIES) -> None:
     """Removes the least recently used entries beyond ``entries``, and what killed runs left behind."""
     with contextlib.suppress(OSError):
         folders = [path for path in directory().iterdir() if path.is_dir()]
-        whole = sorted((path for path in folders if "." not in path.name), key=lambda path: path.stat().st_mtime, reverse=True)
-        half = [path for path in folders if "." in path.name and time.time() - path.stat().st_mtime > ABANDONED]
+        whole = sorted(
+            (path for path in folders if "." not in path.name),
+            key=lambda path: path.stat().st_mtime,
+            reverse=True,
+        )
+        half = [
+            path for path in folders if "." in path.name and time.time() - path.stat().st_mtime > ABANDONED
+        ]
         for path in whole[entries:] + half:
             shutil.rmtree(path, ignore_errors=True)
             path.with_name(f"{path.name}.lock").unlink(missing_ok=True)

@@ -1,7 +1,8 @@
-"""Stand-ins for the zlib and lz4 headers that Verilator's FST writer includes, for machines without their -dev packages.
+"""Stand-ins for the zlib and lz4 headers that Verilator's FST writer includes, for machines without their
+-dev packages.
 
-Both write valid streams that are merely not compressed: an LZ4 block of literals, a zlib stream of stored blocks. Any FST
-reader takes them; the file is some times larger.
+Both write valid streams that are merely not compressed: an LZ4 block of literals, a zlib stream of stored
+blocks. Any FST reader takes them; the file is some times larger.
 """
 
 import subprocess
@@ -70,8 +71,8 @@ FILES = {"lz4": "lz4.h", "z": "zlib.h"}
 
 
 def stand_ins(directory: Path, environment: dict[str, str]) -> list[str]:
-    """Verilator options that make FST tracing build here: none where both libraries are installed, else a folder under
-    ``directory`` with the missing headers and empty libraries."""
+    """Verilator options that make FST tracing build here: none where both libraries are installed, else a
+    folder under ``directory`` with the missing headers and empty libraries."""
     missing = [library for library in HEADERS if not _links(library, environment)]
     if not missing:
         return []
@@ -87,4 +88,9 @@ def _links(library: str, environment: dict[str, str]) -> bool:
     with tempfile.TemporaryDirectory() as scratch:
         command = ["g++", "-x", "c++", "-", "-o", f"{scratch}/a.out", f"-l{library}"]
         source = f"#include <{FILES[library]}>\nint main() {{ return 0; }}\n"
-        return subprocess.run(command, input=source, text=True, env=environment, capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(
+                command, input=source, text=True, env=environment, capture_output=True, check=False
+            ).returncode
+            == 0
+        )

@@ -1,8 +1,8 @@
 """One cocotb build or test in a process of its own: ``python -m fermatnet.sim.launch REQUEST.json``.
 
-cocotb's runner works on the environment and the working directory of its process and prints what it runs; here it cannot
-touch the caller's. The exit status tells only whether the step ran through; whether the *tests* passed is in the results
-file, which the caller reads.
+cocotb's runner works on the environment and the working directory of its process and prints what it runs;
+here it cannot touch the caller's. The exit status tells only whether the step ran through; whether the
+*tests* passed is in the results file, which the caller reads.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""Generated networks in simulation: images in through ``s_axis``, logits out of ``m_axis``, and the comparison with a reference."""
+"""Generated networks in simulation: images in through ``s_axis``, logits out of ``m_axis``, and the
+comparison with a reference."""
 
 import json
 import shutil
@@ -12,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fermatnet.hw.interface import read_interface
+from fermatnet.hw.compiler.interface import read_interface
 from fermatnet.model.errors import InputError
-from fermatnet.sim import bulk, packing, runner, surroundings
+from fermatnet.sim import bulk, packing, runner, weight_drivers
 from fermatnet.sim.stimulus import checked_images, write_stimulus
 
 __all__ = ["Mismatch", "SimulationResult", "compare", "simulate"]
@@ -31,9 +32,11 @@ class SimulationResult:
 
     ``outputs``: int64 (n, K), logits of each image (channels, then rows, then columns where a map comes out).
     ``first_latency``: cycles from the first input beat accepted to the first output beat valid.
-    ``cycles_per_image``: cycles between the last beats of successive images, averaged over the second half of the run
-    (of a single image: all its cycles). ``cycles``: first input beat accepted to last output beat taken.
-    ``seconds``: wall time of the run; ``build_seconds``: of the compilation before it, near 0 when it was cached.
+    ``cycles_per_image``: cycles between the last beats of successive images, averaged over the second half of
+    the run (of a single image: all its cycles). ``cycles``: first input beat accepted to last output beat
+    taken.
+    ``seconds``: wall time of the run; ``build_seconds``: of the compilation before it, near 0 when it was
+    cached.
     """
 
     outputs: NDArray[np.int64]
@@ -45,10 +48,18 @@ class SimulationResult:
 
 
 class Mismatch(InputError):
-    """Simulated outputs that differ from the expected ones; names the first image and logit, and how many differ."""
+    """Simulated outputs that differ from the expected ones; names the first image and logit, and how many
+    differ."""
 
     def __init__(self, image: int, logit: int, got: int, expected: int, logits: int, images: int):
-        self.image, self.logit, self.got, self.expected, self.logits, self.images = image, logit, got, expected, logits, images
+        self.image, self.logit, self.got, self.expected, self.logits, self.images = (
+            image,
+            logit,
+            got,
+            expected,
+            logits,
+            images,
+        )
         super().__init__(
             f"image {image}, logit {logit}: the design gives {got}, expected {expected} "
             f"({logits} logits of {images} images differ in all)"
@@ -71,7 +82,12 @@ def compare(result: SimulationResult | NDArray[Any], expected: NDArray[Any]) -> 
         return None
     image, logit = (int(at) for at in np.argwhere(wrong)[0])
     return Mismatch(
-        image, logit, int(got[image, logit]), int(expected[image, logit]), int(wrong.sum()), int(wrong.any(axis=1).sum())
+        image,
+        logit,
+        int(got[image, logit]),
+        int(expected[image, logit]),
+        int(wrong.sum()),
+        int(wrong.any(axis=1).sum()),
     )
 
 
@@ -86,7 +102,8 @@ def simulate(
     driver: str = "harness",
     load: Sequence[int] = (),
 ) -> SimulationResult:
-    """Streams ``images`` through the generated network in ``directory`` and returns its outputs and cycle counts.
+    """Streams ``images`` through the generated network in ``directory`` and returns its outputs and cycle
+    counts.
 
     Parameters
     ----------
@@ -95,7 +112,8 @@ def simulate(
     images : uint8 (n, C, H, W)
         Inside the input range of the network.
     stalls : int or None
-        Seed of random stalls on both sides; None for none, which is what the cycle counts of the interface mean.
+        Seed of random stalls on both sides; None for none, which is what the cycle counts of the interface
+        mean.
     simulator : str
         "verilator" or "icarus".
     waves : path or None
@@ -103,18 +121,21 @@ def simulate(
     progress : callable or None
         Called with the share done, 0 to 1, and a few words.
     driver : str
-        "harness": a Verilog harness streams the files, cocotb starts and judges it; "cocotb": Python drives every beat,
-        some twenty times slower, and independent of the harness.
+        "harness": a Verilog harness streams the files, cocotb starts and judges it; "cocotb": Python drives
+        every beat, some twenty times slower, and independent of the harness.
     load : sequence of int
-        For a reloadable design, the burst (`fermatnet.hw.network.load_burst`) that it takes before the first image; none: it keeps its weights.
+        For a reloadable design, the burst (`fermatnet.hw.compiler.generate.load_burst`) that it takes before
+        the first image; none: it keeps its weights.
 
-    Raises InputError for images that do not fit, and SimulationError when the design deadlocks, breaks a rule of the
-    protocol, or gives too many beats.
+    Raises InputError for images that do not fit, and SimulationError when the design deadlocks, breaks a rule
+    of the protocol, or gives too many beats.
     """
     directory = Path(directory)
     interface = read_interface(directory, "network")
     if len(load) and "reload" not in interface:
-        raise InputError(f"{directory} holds a design whose weights cannot be loaded: generate it with --reloadable")
+        raise InputError(
+            f"{directory} holds a design whose weights cannot be loaded: generate it with --reloadable"
+        )
     images = checked_images(images, interface["input"])
     if driver not in DRIVERS:
         raise InputError(f"driver must be one of {', '.join(DRIVERS)}, not {driver!r}")
@@ -130,13 +151,23 @@ def simulate(
     with runner.working_directory() as scratch:
         for name in interface["files"]["memories"]:
             shutil.copyfile(directory / name, scratch / name)
-        if surroundings.needed(interface):
-            surroundings.write(scratch, directory, interface, stalls, load)
+        if weight_drivers.needed(interface):
+            weight_drivers.write(scratch, directory, interface, stalls, load)
         settings = write_stimulus(scratch, interface, images, stalls, len(load))
-        poll = _poll(scratch / "response.txt", settings, lambda share: report(share, f"{len(images)} images on {simulator}")) if progress else None
+        poll = (
+            _poll(
+                scratch / "response.txt",
+                settings,
+                lambda share: report(share, f"{len(images)} images on {simulator}"),
+            )
+            if progress
+            else None
+        )
         _run(built, driver, scratch, stalls or 0, waves, poll)
         outcome = json.loads((scratch / "outcome.json").read_text())
-        result = _read_response(scratch, interface, len(images), outcome, (compiled - started, time.monotonic() - compiled))
+        result = _read_response(
+            scratch, interface, len(images), outcome, (compiled - started, time.monotonic() - compiled)
+        )
     report(1.0, "done")
     return result
 
@@ -151,33 +182,58 @@ def _poll(response: Path, settings: dict[str, int], report: Callable[[float], No
     return poll
 
 
-def _run(built: runner.Built, driver: str, scratch: Path, seed: int, waves: Path | None, poll: Callable[[], None] | None) -> None:
+def _run(
+    built: runner.Built,
+    driver: str,
+    scratch: Path,
+    seed: int,
+    waves: Path | None,
+    poll: Callable[[], None] | None,
+) -> None:
     module = "fermatnet.sim.bulk" if driver == "harness" else "fermatnet.sim.drive"
     try:
         runner.run(built, module, scratch, seed=seed, waves=waves, poll=poll)
     except runner.SimulationError as error:
-        if (scratch / surroundings.REFUSED).exists():
+        if (scratch / weight_drivers.REFUSED).exists():
             raise runner.SimulationError("the design refused the load: its load_error rose") from error
         raise
 
 
-def _build(directory: Path, interface: dict[str, Any], simulator: str, waves: str, driver: str) -> runner.Built:
+def _build(
+    directory: Path, interface: dict[str, Any], simulator: str, waves: str, driver: str
+) -> runner.Built:
     sources = {name: (directory / name).read_text() for name in interface["files"]["verilog"]}
     top = interface["top"]
-    if surroundings.needed(interface):
-        sources, top = sources | surroundings.sources(interface), surroundings.TOP
+    if weight_drivers.needed(interface):
+        sources, top = sources | weight_drivers.sources(interface), weight_drivers.TOP
     if driver == "cocotb":
         ports = [f"{side}_axis_{name}" for side in "sm" for name in ("tdata", "tvalid", "tready", "tlast")]
-        return runner.build(sources, top, simulator=simulator, visible=[interface["clock"], interface["reset"], *ports], waves=waves)
+        return runner.build(
+            sources,
+            top,
+            simulator=simulator,
+            visible=[interface["clock"], interface["reset"], *ports],
+            waves=waves,
+        )
     sources["harness.v"] = (resources.files("fermatnet.sim") / "harness.v").read_text()
     parameters = {"S_BITS": interface["input"]["tdata_bits"], "M_BITS": interface["output"]["tdata_bits"]}
     return runner.build(
-        sources, HARNESS, simulator=simulator, parameters=parameters, defines={"DUT": top}, visible=bulk.VISIBLE, waves=waves
+        sources,
+        HARNESS,
+        simulator=simulator,
+        parameters=parameters,
+        defines={"DUT": top},
+        visible=bulk.VISIBLE,
+        waves=waves,
     )
 
 
 def _read_response(
-    scratch: Path, interface: dict[str, Any], images: int, outcome: dict[str, int], seconds: tuple[float, float]
+    scratch: Path,
+    interface: dict[str, Any],
+    images: int,
+    outcome: dict[str, int],
+    seconds: tuple[float, float],
 ) -> SimulationResult:
     out = interface["output"]
     rows = [line.split() for line in (scratch / "response.txt").read_text().splitlines()]
@@ -186,17 +242,31 @@ def _read_response(
         raise runner.SimulationError(f"{len(rows)} output beats came, {images * per_image} were expected")
     for at, row in enumerate(rows):
         if (row[1] == "1") != (at % per_image == per_image - 1):
-            raise runner.SimulationError(f"m_axis_tlast is {row[1]} on beat {at % per_image} of image {at // per_image}")
+            raise runner.SimulationError(
+                f"m_axis_tlast is {row[1]} on beat {at % per_image} of image {at // per_image}"
+            )
     width, bits = out["tdata_bits"] // 8, out.get("value_bits", out["element_bits"])
-    beats = np.frombuffer(bytes.fromhex("".join(row[0] for row in rows)), np.uint8).reshape(-1, width)[:, ::-1]
+    beats = np.frombuffer(bytes.fromhex("".join(row[0] for row in rows)), np.uint8).reshape(-1, width)[
+        :, ::-1
+    ]
     try:
-        values = packing.unpack(np.ascontiguousarray(beats), tuple(out["shape"]), out["lanes"], bits, out["element_signed"])
+        values = packing.unpack(
+            np.ascontiguousarray(beats), tuple(out["shape"]), out["lanes"], bits, out["element_signed"]
+        )
     except ValueError as error:
         raise runner.SimulationError(f"m_axis_tdata: {error}") from None
     ends = [int(row[2], 16) for row in rows[per_image - 1 :: per_image]]
     half = (images - 1) // 2
-    steady = (ends[-1] - ends[half]) / (images - 1 - half) if images > 1 else ends[0] - outcome["first_accepted"] + 1
+    steady = (
+        (ends[-1] - ends[half]) / (images - 1 - half)
+        if images > 1
+        else ends[0] - outcome["first_accepted"] + 1
+    )
     return SimulationResult(
-        values.reshape(images, -1), steady, outcome["first_offered"] - outcome["first_accepted"],
-        ends[-1] - outcome["first_accepted"] + 1, seconds[1], seconds[0],
+        values.reshape(images, -1),
+        steady,
+        outcome["first_offered"] - outcome["first_accepted"],
+        ends[-1] - outcome["first_accepted"] + 1,
+        seconds[1],
+        seconds[0],
     )

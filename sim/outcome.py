@@ -14,7 +14,8 @@ class SimulationError(InputError):
 
 
 def check_memories(log: Path) -> None:
-    """A memory file that is not there is only a warning to both simulators, and zeros or unknowns to the design."""
+    """A memory file that is not there is only a warning to both simulators, and zeros or unknowns to the
+    design."""
     for line in log.read_text(errors="replace").splitlines():
         if re.search(r"\$readmem.*(not found|[Uu]nable to open)", line):
             raise SimulationError(line.strip())
@@ -45,7 +46,11 @@ def _failure(results: Path) -> str:
 
 def first_error(log: Path) -> str:
     """The line of a log that says most: the first that reads like an error, else the last one."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.is_file() else []
+    lines = (
+        [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        if log.is_file()
+        else []
+    )
     for line in lines:
         if re.search(r"%Error|\berror:|ERROR:|fatal error|Unable to open|No such file", line):
             return line

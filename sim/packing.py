@@ -1,4 +1,5 @@
-"""Images to AXI4-Stream beats and back: raster order, channels ascending, a byte-aligned field a lane, lane 0 lowest."""
+"""Images to AXI4-Stream beats and back: raster order, channels ascending, a byte-aligned field a lane, lane 0
+lowest."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,8 @@ def pack(images: NDArray[np.integer], lanes: int, element_bits: int) -> NDArray[
 def unpack(
     beats: NDArray[np.uint8], shape: tuple[int, int, int], lanes: int, element_bits: int, signed: bool
 ) -> NDArray[np.int64]:
-    """Values int64 (n, C, H, W) of ``beats``, uint8 (n * beats an image, lanes * field bytes), lowest byte first.
+    """Values int64 (n, C, H, W) of ``beats``, uint8 (n * beats an image, lanes * field bytes), lowest byte
+    first.
 
     Raises ValueError when a field does not hold a value of ``element_bits``, extended to the field.
     """
@@ -44,7 +46,13 @@ def unpack(
     if size < 8 and signed:
         values = (values << (64 - 8 * size)) >> (64 - 8 * size)
     if element_bits < 64:
-        low, high = (-(1 << (element_bits - 1)), (1 << (element_bits - 1)) - 1) if signed else (0, (1 << element_bits) - 1)
+        low, high = (
+            (-(1 << (element_bits - 1)), (1 << (element_bits - 1)) - 1)
+            if signed
+            else (0, (1 << element_bits) - 1)
+        )
         if values.size and (values.min() < low or values.max() > high):
-            raise ValueError(f"a field holds more than its {element_bits} {'signed' if signed else 'unsigned'} bits")
+            raise ValueError(
+                f"a field holds more than its {element_bits} {'signed' if signed else 'unsigned'} bits"
+            )
     return np.ascontiguousarray(values.reshape(-1, height, width, channels).transpose(0, 3, 1, 2))

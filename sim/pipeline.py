@@ -1,4 +1,5 @@
-"""cocotb driver for blocks that take operands on every enabled cycle: adders, butterflies, parallel transforms, popcounts."""
+"""cocotb driver for blocks that take operands on every enabled cycle: adders, butterflies, parallel
+transforms, popcounts."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -12,16 +13,24 @@ __all__ = ["check_pipeline"]
 
 
 async def check_pipeline(
-    dut: Any, operands: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]], latency: int, *, seed: int = 0
+    dut: Any,
+    operands: Mapping[str, Sequence[int]],
+    expected: Mapping[str, Sequence[int]],
+    latency: int,
+    *,
+    seed: int = 0,
 ) -> None:
-    """Feeds one set of operands an enabled cycle and asserts that each result comes exactly ``latency`` enabled cycles later.
+    """Feeds one set of operands an enabled cycle and asserts that each result comes exactly ``latency``
+    enabled cycles later.
 
-    ``operands`` and ``expected``: for every port, its words, one a vector. Where the block has an enable, a third of the
-    cycles at random are idle: operands are then wrong on purpose and the results must hold. Blocks without a clock are
-    checked as combinational.
+    ``operands`` and ``expected``: for every port, its words, one a vector. Where the block has an enable, a
+    third of the cycles at random are idle: operands are then wrong on purpose and the results must hold.
+    Blocks without a clock are checked as combinational.
     """
     count = len(next(iter(expected.values())))
-    assert count > 0 and all(len(words) == count for words in (*operands.values(), *expected.values())), "vectors of one length"
+    assert count > 0 and all(len(words) == count for words in (*operands.values(), *expected.values())), (
+        "vectors of one length"
+    )
     clocked, gated, chance = hasattr(dut, "clk"), hasattr(dut, "en"), random.Random(seed)
     assert clocked or latency == 0, f"a block without a clock cannot have a latency of {latency}"
     if gated:
@@ -46,7 +55,9 @@ async def check_pipeline(
             _compare(dut, operands, expected, at - latency)
 
 
-def _compare(dut: Any, operands: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]], at: int) -> None:
+def _compare(
+    dut: Any, operands: Mapping[str, Sequence[int]], expected: Mapping[str, Sequence[int]], at: int
+) -> None:
     for port, words in expected.items():
         value = getattr(dut, port).value
         assert value.is_resolvable, f"vector {at}: {port} is {value}"

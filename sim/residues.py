@@ -1,4 +1,5 @@
-"""Operands for benches of diminished-1 blocks: corners first, then random numbers; every pair where there are few."""
+"""Operands for benches of diminished-1 blocks: corners first, then random numbers; every pair where there are
+few."""
 
 import random
 

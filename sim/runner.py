@@ -28,7 +28,8 @@ TIMESCALE = ("1ns", "1ps")
 
 @dataclass(frozen=True)
 class Built:
-    """A compiled simulator: its cache folder, the design's top module, and whether it can record waves to ``waves`` files."""
+    """A compiled simulator: its cache folder, the design's top module, and whether it can record waves to
+    ``waves`` files."""
 
     simulator: Simulator
     directory: Path
@@ -46,7 +47,8 @@ def build(
     visible: Sequence[str] | None = None,
     waves: str = "",
 ) -> Built:
-    """A simulator of the design, from the cache or compiled now (a small design takes Verilator some 10 seconds).
+    """A simulator of the design, from the cache or compiled now (a small design takes Verilator some 10
+    seconds).
 
     Parameters
     ----------
@@ -59,8 +61,8 @@ def build(
     parameters, defines : mapping
         Parameters of the top module; macros.
     visible : sequence of str or None
-        Signals of the top module that Python reads or writes; None keeps every signal of the design visible, which costs
-        Verilator most of its speed. Icarus always shows all.
+        Signals of the top module that Python reads or writes; None keeps every signal of the design visible,
+        which costs Verilator most of its speed. Icarus always shows all.
     waves : str
         "" for no waves, ".fst" or ".vcd" for a simulator that can record them.
     """
@@ -68,7 +70,9 @@ def build(
     if simulator == "icarus":
         sources = {name: _awake(text) for name, text in sources.items()}
     if waves and waves not in WAVE_SUFFIXES[simulator]:
-        raise InputError(f"{simulator} writes waves as {' or '.join(WAVE_SUFFIXES[simulator])}, not {waves!r}")
+        raise InputError(
+            f"{simulator} writes waves as {' or '.join(WAVE_SUFFIXES[simulator])}, not {waves!r}"
+        )
     wanted = _Compilation(tool, sources, top, dict(parameters or {}), dict(defines or {}), visible, waves)
     return Built(tool, cache.stored(cache.key(wanted.parts()), wanted.into), top, waves)
 
@@ -88,8 +92,13 @@ class _Compilation:
     def parts(self) -> list[str]:
         """What the cache's key is made of."""
         return [
-            "1", _fingerprint(self.tool), self.top, self.waves, json.dumps(None if self.visible is None else sorted(self.visible)),
-            json.dumps(sorted(self.parameters.items())), json.dumps(sorted(self.defines.items())),
+            "1",
+            _fingerprint(self.tool),
+            self.top,
+            self.waves,
+            json.dumps(None if self.visible is None else sorted(self.visible)),
+            json.dumps(sorted(self.parameters.items())),
+            json.dumps(sorted(self.defines.items())),
             *(part for name in sorted(self.sources) for part in (name, self.sources[name])),
         ]
 
@@ -99,13 +108,24 @@ class _Compilation:
         for name, text in self.sources.items():
             (directory / name).write_text(text)
             files.append(str(directory / name))
-        build_args = verilator.arguments(self.tool, self.top, self.visible, self.waves, directory, files) if verilated else ["-Wno-timescale"]
+        build_args = (
+            verilator.arguments(self.tool, self.top, self.visible, self.waves, directory, files)
+            if verilated
+            else ["-Wno-timescale"]
+        )
         runtime = cache.key(["runtime", _fingerprint(self.tool), self.waves, *verilator.ARGUMENTS])
         if verilated:
             verilator.reuse_runtime(cache.directory() / runtime, directory)
         arguments = {
-            "sources": files, "hdl_toplevel": self.top, "parameters": self.parameters, "defines": self.defines, "always": True,
-            "build_dir": str(directory), "timescale": TIMESCALE, "waves": bool(self.waves), "build_args": build_args,
+            "sources": files,
+            "hdl_toplevel": self.top,
+            "parameters": self.parameters,
+            "defines": self.defines,
+            "always": True,
+            "build_dir": str(directory),
+            "timescale": TIMESCALE,
+            "waves": bool(self.waves),
+            "build_args": build_args,
         }
         log = directory / "build.log"
         if launch("build", self.tool, arguments, log) != 0:
@@ -125,21 +145,30 @@ def run(
     waves: Path | None = None,
     poll: Callable[[], None] | None = None,
 ) -> None:
-    """Runs the cocotb tests of ``test_module`` in ``directory``, which holds the memory files the design loads.
+    """Runs the cocotb tests of ``test_module`` in ``directory``, which holds the memory files the design
+    loads.
 
-    Returns when every test passed. Raises `SimulationError` with the message of the first failing test, or with the last
-    words of the simulator when it ended without results (a missing memory file, say). ``waves`` gets the recorded signals
-    when the run ends, whole or not at all. ``poll`` is called some times a second while the simulator works.
+    Returns when every test passed. Raises `SimulationError` with the message of the first failing test, or
+    with the last words of the simulator when it ended without results (a missing memory file, say). ``waves``
+    gets the recorded signals when the run ends, whole or not at all. ``poll`` is called some times a second
+    while the simulator works.
     """
     results = directory / "results.xml"
     recorded = directory / f"waves{built.waves}"
     arguments: dict[str, Any] = {
-        "test_module": test_module, "hdl_toplevel": built.top, "hdl_toplevel_lang": "verilog", "seed": seed,
-        "build_dir": str(built.directory), "test_dir": str(directory), "results_xml": str(results),
-        "extra_env": dict(environment or {}), "waves": waves is not None,
+        "test_module": test_module,
+        "hdl_toplevel": built.top,
+        "hdl_toplevel_lang": "verilog",
+        "seed": seed,
+        "build_dir": str(built.directory),
+        "test_dir": str(directory),
+        "results_xml": str(results),
+        "extra_env": dict(environment or {}),
+        "waves": waves is not None,
     }
     if built.simulator.name == "verilator":
-        # registers without an initial value start random, the same for the same seed, not conveniently at zero
+        # registers without an initial value start random, the same for the same seed, not conveniently at
+        # zero
         arguments["plusargs"] = ["+verilator+rand+reset+2", f"+verilator+seed+{seed % 0x7FFFFFFF + 1}"]
         if waves is not None:
             arguments["test_args"] = ["--trace-file", str(recorded)]
@@ -166,13 +195,29 @@ def working_directory(keep: Path | None = None) -> Iterator[Path]:
 
 
 def lint(sources: Mapping[str, str], top: str, *, waived: Sequence[str] = ()) -> list[str]:
-    """Warnings of ``verilator --lint-only -Wall`` (one line each, empty when clean), without the ``waived`` kinds."""
+    """Warnings of ``verilator --lint-only -Wall`` (one line each, empty when clean), without the ``waived``
+    kinds."""
     tool = find("verilator")
     with working_directory() as directory:
         for name, text in sources.items():
             (directory / name).write_text(text)
-        command = ["verilator", "--lint-only", "-Wall", "-Wno-fatal", "--top-module", top, *(f"-Wno-{kind}" for kind in waived)]
-        done = subprocess.run([*command, *sources], cwd=directory, env=tool.environ(), capture_output=True, text=True, check=False)
+        command = [
+            "verilator",
+            "--lint-only",
+            "-Wall",
+            "-Wno-fatal",
+            "--top-module",
+            top,
+            *(f"-Wno-{kind}" for kind in waived),
+        ]
+        done = subprocess.run(
+            [*command, *sources],
+            cwd=directory,
+            env=tool.environ(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     lines = [line.strip() for line in done.stderr.splitlines() if line.startswith(("%Warning", "%Error"))]
     return [line for line in lines if not line.startswith("%Error: Exiting")]
 
@@ -180,10 +225,13 @@ def lint(sources: Mapping[str, str], top: str, *, waived: Sequence[str] = ()) ->
 def _awake(text: str) -> str:
     """Generated Verilog whose combinational blocks all run at time 0 on Icarus.
 
-    yosys has each of them read a register that is set to 0 at time 0, which is to start them. SystemVerilog sets initial
-    values before any block waits, so there that starts nothing, and a block whose inputs never change stays unknown.
+    yosys has each of them read a register that is set to 0 at time 0, which is to start them. SystemVerilog
+    sets initial values before any block waits, so there that starts nothing, and a block whose inputs never
+    change stays unknown.
     """
-    return re.sub(r"reg (\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ) = 0;", r"reg \1; initial #0 \1 = 0;", text)
+    return re.sub(
+        r"reg (\\\$auto\$verilog_backend\.cc:\d+:dump_module\$\d+ ) = 0;", r"reg \1; initial #0 \1 = 0;", text
+    )
 
 
 def _keep_program(tool: Simulator, directory: Path, top: str) -> None:
@@ -202,4 +250,6 @@ def _fingerprint(tool: Simulator) -> str:
     import cocotb_tools.config
 
     root = dict(tool.environment).get("VERILATOR_ROOT")  # PATH may change: the version names the program
-    return json.dumps([tool.version, root, sys.version, platform.machine(), str(cocotb_tools.config.libs_dir)])
+    return json.dumps(
+        [tool.version, root, sys.version, platform.machine(), str(cocotb_tools.config.libs_dir)]
+    )

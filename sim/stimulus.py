@@ -1,4 +1,5 @@
-"""What goes into the simulation of a generated network: the images as beats, and how hard both sides stall."""
+"""What goes into the simulation of a generated network: the images as beats, and how hard both sides
+stall."""
 
 import json
 from pathlib import Path
@@ -20,27 +21,42 @@ def checked_images(images: NDArray[np.uint8], port: dict[str, Any]) -> NDArray[n
     if images.dtype != np.uint8:
         raise InputError(f"images must be uint8, not {images.dtype}")
     if images.ndim != 4 or images.shape[1:] != shape or len(images) == 0:
-        raise InputError(f"images must have shape (n, {', '.join(map(str, shape))}) with n at least 1, not {images.shape}")
+        raise InputError(
+            f"images must have shape (n, {', '.join(map(str, shape))}) with n at least 1, not {images.shape}"
+        )
     low, high = port.get("range", (0, 255))
     if images.min() < low or images.max() > high:
         raise InputError(f"images must lie in {low}..{high}, not {images.min()}..{images.max()}")
     return images
 
 
-def write_stimulus(scratch: Path, interface: dict[str, Any], images: NDArray[np.uint8], stalls: int | None, loads: int) -> dict[str, int]:
-    """Writes ``stimulus.hex``, a beat a line, and ``settings.json``, which it returns; ``loads``: words of a load before the first image."""
+def write_stimulus(
+    scratch: Path, interface: dict[str, Any], images: NDArray[np.uint8], stalls: int | None, loads: int
+) -> dict[str, int]:
+    """Writes ``stimulus.hex``, a beat a line, and ``settings.json``, which it returns; ``loads``: words of a
+    load before the first image."""
     port, out = interface["input"], interface["output"]
     beats = packing.pack(images, port["lanes"], port["element_bits"])
     digits = np.frombuffer(beats[:, ::-1].tobytes().hex().encode(), np.uint8).reshape(len(beats), -1)
-    (scratch / "stimulus.hex").write_bytes(np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())
+    (scratch / "stimulus.hex").write_bytes(
+        np.pad(digits, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes()
+    )
     seeds = np.random.default_rng(stalls).integers(1, 1 << 32, 2) if stalls is not None else (0, 0)
     # with stalls a transfer can take many times as long
-    patience = 4 * (interface["cycles_per_image"] + interface["latency_cycles"]) * (16 if stalls is not None else 1) + 4096 + 2 * loads
+    patience = (
+        4 * (interface["cycles_per_image"] + interface["latency_cycles"]) * (16 if stalls is not None else 1)
+        + 4096
+        + 2 * loads
+    )
     settings = {
-        "seed_s": int(seeds[0]), "seed_m": int(seeds[1]),
-        "beats_in": len(beats), "beats_out": len(images) * out["beats_per_image"],
-        "image_in": port["beats_per_image"], "image_out": out["beats_per_image"],
-        "idle_limit": int(patience), "drain": min(4096, int(interface["cycles_per_image"])) + 16,
+        "seed_s": int(seeds[0]),
+        "seed_m": int(seeds[1]),
+        "beats_in": len(beats),
+        "beats_out": len(images) * out["beats_per_image"],
+        "image_in": port["beats_per_image"],
+        "image_out": out["beats_per_image"],
+        "idle_limit": int(patience),
+        "drain": min(4096, int(interface["cycles_per_image"])) + 16,
         **_rates(interface),
         "response_line": out["tdata_bits"] // 4 + 1 + 2 + 17 + 1,
     }
@@ -49,7 +65,8 @@ def write_stimulus(scratch: Path, interface: dict[str, Any], images: NDArray[np.
 
 
 def _rates(interface: dict[str, Any]) -> dict[str, int]:
-    """How hard the stalls press: a side waits for a half, one and a half, or four times the cycles it needs for a beat anyway."""
+    """How hard the stalls press: a side waits for a half, one and a half, or four times the cycles it needs
+    for a beat anyway."""
     period = int(interface["cycles_per_image"])
     rates = {"phase": (1 << max(6, period.bit_length() - 1)) - 1}
     for side, port in (("s", interface["input"]), ("m", interface["output"])):

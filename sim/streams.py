@@ -1,7 +1,7 @@
 """cocotb drivers and monitors for valid/ready streams, with seeded random stalls.
 
-They work on any pair of handshake signals, so on the ``i`` and ``o`` streams of a block and on AXI4-Stream. While nothing
-can happen they wait for the signal that must change, not for every clock edge.
+They work on any pair of handshake signals, so on the ``i`` and ``o`` streams of a block and on AXI4-Stream.
+While nothing can happen they wait for the signal that must change, not for every clock edge.
 """
 
 import random
@@ -21,7 +21,8 @@ SHARES = (0.0, 0.25, 0.6, 0.95)  # of stalled cycles: free running, light, heavy
 
 
 class Stalls:
-    """Draws whether to stall in the next cycle; the share of stalled cycles itself changes about every 64 cycles."""
+    """Draws whether to stall in the next cycle; the share of stalled cycles itself changes about every 64
+    cycles."""
 
     def __init__(self, seed: int | None, side: str):
         self.random = None if seed is None else random.Random(f"{seed} {side}")
@@ -36,10 +37,19 @@ class Stalls:
 
 
 class Source:
-    """Sends words. ``valid`` rises whenever the stalls allow, whatever ``ready`` does, and stays until the word is taken."""
+    """Sends words. ``valid`` rises whenever the stalls allow, whatever ``ready`` does, and stays until the
+    word is taken."""
 
-    def __init__(self, clk: Any, valid: Any, ready: Any, payload: Any, *, last: Any = None, stalls: int | None = None):
-        self.edge, self.valid, self.ready, self.payload, self.last = RisingEdge(clk), valid, ready, payload, last
+    def __init__(
+        self, clk: Any, valid: Any, ready: Any, payload: Any, *, last: Any = None, stalls: int | None = None
+    ):
+        self.edge, self.valid, self.ready, self.payload, self.last = (
+            RisingEdge(clk),
+            valid,
+            ready,
+            payload,
+            last,
+        )
         self.stalls = Stalls(stalls, "source")
         self.sent = 0
         self.first_cycle: int | None = None
@@ -50,7 +60,8 @@ class Source:
             last.value = 0
 
     async def send(self, words: Iterable[int], *, packet: int = 0) -> None:
-        """Sends all ``words``; ``last``, where there is one, marks every ``packet``-th. Ends when the final word is taken."""
+        """Sends all ``words``; ``last``, where there is one, marks every ``packet``-th. Ends when the final
+        word is taken."""
         for at, word in enumerate(words):
             while self.stalls():
                 self.valid.value = 0
@@ -72,8 +83,16 @@ class Source:
 class Sink:
     """Receives words, and checks that an offered word stays offered, unchanged, until it is taken."""
 
-    def __init__(self, clk: Any, valid: Any, ready: Any, payload: Any, *, last: Any = None, stalls: int | None = None):
-        self.edge, self.valid, self.ready, self.payload, self.last = RisingEdge(clk), valid, ready, payload, last
+    def __init__(
+        self, clk: Any, valid: Any, ready: Any, payload: Any, *, last: Any = None, stalls: int | None = None
+    ):
+        self.edge, self.valid, self.ready, self.payload, self.last = (
+            RisingEdge(clk),
+            valid,
+            ready,
+            payload,
+            last,
+        )
         self.stalls = Stalls(stalls, "sink")
         self.first_cycle: int | None = None
         self.cycles: list[int] = []
@@ -97,7 +116,9 @@ class Sink:
                 assert waiting is None, f"valid fell before word {len(words)} was taken"
                 continue
             word = _word(self.payload, len(words))
-            assert waiting is None or waiting == word, f"word {len(words)} changed from {waiting:#x} to {word:#x} while it waited"
+            assert waiting is None or waiting == word, (
+                f"word {len(words)} changed from {waiting:#x} to {word:#x} while it waited"
+            )
             if self.first_cycle is None:
                 self.first_cycle = cycle()
             if ready:
@@ -113,7 +134,8 @@ class Sink:
 
 
 def block_streams(dut: Any, *, stalls: int | None = None) -> tuple[Source, Sink]:
-    """Driver of the stream ``i`` and monitor of the stream ``o`` of a generated block (ports ``i__valid`` and so on)."""
+    """Driver of the stream ``i`` and monitor of the stream ``o`` of a generated block (ports ``i__valid`` and
+    so on)."""
     return (
         Source(dut.clk, dut.i__valid, dut.i__ready, dut.i__payload, stalls=stalls),
         Sink(dut.clk, dut.o__valid, dut.o__ready, dut.o__payload, stalls=stalls),
@@ -131,7 +153,8 @@ async def start(dut: Any) -> None:
 
 
 async def within(cycles: int, *parts: Any, describe: Any = None) -> list[Any]:
-    """Runs coroutines side by side; their results, or AssertionError when they need more than ``cycles`` clock cycles.
+    """Runs coroutines side by side; their results, or AssertionError when they need more than ``cycles``
+    clock cycles.
 
     ``describe()`` gives the words for the state in which they were stuck.
     """
@@ -140,7 +163,9 @@ async def within(cycles: int, *parts: Any, describe: Any = None) -> list[Any]:
     for task in tasks:
         if not task.done():
             await First(task, limit)
-        assert task.done(), f"not done after {cycles} cycles" + (f": {describe()}" if describe is not None else "")
+        assert task.done(), f"not done after {cycles} cycles" + (
+            f": {describe()}" if describe is not None else ""
+        )
     return [task.result() for task in tasks]
 
 

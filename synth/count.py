@@ -8,11 +8,12 @@ __all__ = ["RESOURCES", "resources", "total", "whole"]
 
 RESOURCES = ("luts", "ffs", "brams", "dsps")
 
-# What one cell of a type takes. Cells that are not here (carry chains of xc7, wide multiplexers, buffers) come with a LUT or
-# take none.
+# What one cell of a type takes. Cells that are not here (carry chains of xc7, wide multiplexers, buffers)
+# come with a LUT or take none.
 WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
     "ecp5": {
-        # a carry cell uses both LUTs of its slice; a distributed RAM four LUTs, and its write port blocks two more
+        # a carry cell uses both LUTs of its slice; a distributed RAM four LUTs, and its write port blocks two
+        # more
         "luts": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6},
         "ffs": {"TRELLIS_FF": 1},
         "brams": {"DP16KD": 1, "PDPW16KD": 1},
@@ -26,11 +27,34 @@ WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
     },
     "xc7": {
         "luts": {
-            **{f"LUT{inputs}": 1 for inputs in range(1, 7)}, "SRL16E": 1, "SRLC32E": 1,
-            "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4,
-            "RAM32M": 4, "RAM64M": 4,
+            **{f"LUT{inputs}": 1 for inputs in range(1, 7)},
+            "SRL16E": 1,
+            "SRLC32E": 1,
+            "RAM32X1S": 1,
+            "RAM64X1S": 1,
+            "RAM128X1S": 2,
+            "RAM256X1S": 4,
+            "RAM32X1D": 2,
+            "RAM64X1D": 2,
+            "RAM128X1D": 4,
+            "RAM32M": 4,
+            "RAM64M": 4,
         },
-        "ffs": {name: 1 for name in ("FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1", "FDCE_1", "FDPE_1", "LDCE", "LDPE")},
+        "ffs": {
+            name: 1
+            for name in (
+                "FDRE",
+                "FDSE",
+                "FDCE",
+                "FDPE",
+                "FDRE_1",
+                "FDSE_1",
+                "FDCE_1",
+                "FDPE_1",
+                "LDCE",
+                "LDPE",
+            )
+        },
         "brams": {"RAMB36E1": 1, "RAMB18E1": 0.5},
         "dsps": {"DSP48E1": 1},
     },
@@ -38,7 +62,8 @@ WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
 
 
 def total(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[str]:
-    """Cells of ``top`` and of everything under it, by type; ``modules`` holds each module's cells, submodules among them."""
+    """Cells of ``top`` and of everything under it, by type; ``modules`` holds each module's cells, submodules
+    among them."""
     known: dict[str, Counter[str]] = {}
 
     def count(name: str) -> Counter[str]:
@@ -57,7 +82,8 @@ def total(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[str]:
 
 
 def resources(cells: Mapping[str, int], family: str) -> dict[str, Any]:
-    """LUTs, flip-flops, block RAMs and DSPs of ``cells``; block RAMs of xc7 are counted in 36 kbit, so in halves."""
+    """LUTs, flip-flops, block RAMs and DSPs of ``cells``; block RAMs of xc7 are counted in 36 kbit, so in
+    halves."""
     counts: dict[str, Any] = {}
     for resource in RESOURCES:
         weights = WEIGHTS[family][resource]

@@ -1,4 +1,5 @@
-"""Static timing of a mapped netlist with the delay tables of its Liberty library: the longest path, without wires."""
+"""Static timing of a mapped netlist with the delay tables of its Liberty library: the longest path, without
+wires."""
 
 import bisect
 import re
@@ -29,7 +30,8 @@ class Table:
 
 @dataclass(frozen=True)
 class Arc:
-    """From an input pin to an output pin: the worse of both edges for delay, and for the transition that comes out."""
+    """From an input pin to an output pin: the worse of both edges for delay, and for the transition that
+    comes out."""
 
     source: str
     target: str
@@ -48,18 +50,34 @@ def _line(xs: tuple[float, ...], ys: Any, x: float) -> float:
 
 def arcs_of(library: Group) -> dict[str, list[Arc]]:
     """Timing arcs of every cell of a parsed library, in its own units of time and load."""
-    templates = {group.argument: group for group in library.groups if group.kind in ("lu_table_template", "power_lut_template")}
+    templates = {
+        group.argument: group
+        for group in library.groups
+        if group.kind in ("lu_table_template", "power_lut_template")
+    }
     found: dict[str, list[Arc]] = {}
     for cell in (group for group in library.groups if group.kind == "cell"):
         arcs = found.setdefault(cell.argument, [])
-        for pin in (group for group in cell.groups if group.kind == "pin" and group.attributes.get("direction") == "output"):
+        for pin in (
+            group
+            for group in cell.groups
+            if group.kind == "pin" and group.attributes.get("direction") == "output"
+        ):
             for timing in (group for group in pin.groups if group.kind == "timing"):
                 kind = timing.attributes.get("timing_type", "combinational")
-                if kind not in ("combinational", "rising_edge", "falling_edge", "combinational_rise", "combinational_fall"):
+                if kind not in (
+                    "combinational",
+                    "rising_edge",
+                    "falling_edge",
+                    "combinational_rise",
+                    "combinational_fall",
+                ):
                     continue  # set-up, hold, and asynchronous inputs
                 tables = {group.kind: _table(group, templates) for group in timing.groups}
                 delays = tuple(tables[name] for name in ("cell_rise", "cell_fall") if name in tables)
-                slews = tuple(tables[name] for name in ("rise_transition", "fall_transition") if name in tables)
+                slews = tuple(
+                    tables[name] for name in ("rise_transition", "fall_transition") if name in tables
+                )
                 for source in timing.attributes.get("related_pin", "").split():
                     arcs.append(Arc(source, pin.argument, kind.endswith("_edge"), delays, slews))
     return found
@@ -69,7 +87,9 @@ def _table(group: Group, templates: Mapping[str, Group]) -> Table:
     template = templates.get(group.argument)
     axes = []
     for number in ("1", "2"):
-        text = group.attributes.get(f"index_{number}") or (template.attributes.get(f"index_{number}", "") if template else "")
+        text = group.attributes.get(f"index_{number}") or (
+            template.attributes.get(f"index_{number}", "") if template else ""
+        )
         variable = template.attributes.get(f"variable_{number}", "") if template else ""
         axes.append((variable, tuple(_floats(text)) or (0.0,)))
     values = _floats(group.attributes.get("values", "0"))
@@ -86,8 +106,11 @@ def _floats(text: str) -> list[float]:
     return [float(number) for number in re.findall(r"-?\d+\.?\d*(?:[eE][-+]?\d+)?", text)]
 
 
-def longest_path(module: Mapping[str, Any], arcs: Mapping[str, list[Arc]], loads: Mapping[str, Mapping[str, float]]) -> float:
-    """Latest arrival at any flip-flop input or output port of a flat netlist (yosys JSON), in the library's unit of time.
+def longest_path(
+    module: Mapping[str, Any], arcs: Mapping[str, list[Arc]], loads: Mapping[str, Mapping[str, float]]
+) -> float:
+    """Latest arrival at any flip-flop input or output port of a flat netlist (yosys JSON), in the library's
+    unit of time.
 
     ``loads``: capacitance of each cell's input pins. Starts at clock edges and input ports at time 0.
     """
@@ -99,10 +122,18 @@ def longest_path(module: Mapping[str, Any], arcs: Mapping[str, list[Arc]], loads
     for cell in cells.values():
         for pin, bits in cell["connections"].items():
             load[bits[0]] += loads[cell["type"]].get(pin, 0.0)
-        driven |= {cell["connections"][arc.target][0] for arc in arcs[cell["type"]] if arc.target in cell["connections"]}
+        driven |= {
+            cell["connections"][arc.target][0]
+            for arc in arcs[cell["type"]]
+            if arc.target in cell["connections"]
+        }
     ready: deque[str] = deque()
     for name, cell in cells.items():
-        sources = {cell["connections"][arc.source][0] for arc in arcs[cell["type"]] if not arc.clocked and arc.source in cell["connections"]}
+        sources = {
+            cell["connections"][arc.source][0]
+            for arc in arcs[cell["type"]]
+            if not arc.clocked and arc.source in cell["connections"]
+        }
         waiting[name] = len(sources & driven)
         for net in sources & driven:
             readers[net].append(name)
@@ -119,7 +150,9 @@ def longest_path(module: Mapping[str, Any], arcs: Mapping[str, list[Arc]], loads
             before, net = cell["connections"][arc.source][0], cell["connections"][arc.target][0]
             outputs.add(net)
             start, edge = (0.0, START_SLEW) if arc.clocked else (arrival[before], slew[before])
-            arrival[net] = max(arrival[net], start + max((table(edge, load[net]) for table in arc.delays), default=0.0))
+            arrival[net] = max(
+                arrival[net], start + max((table(edge, load[net]) for table in arc.delays), default=0.0)
+            )
             slew[net] = max(slew[net], *(table(edge, load[net]) for table in arc.slews), START_SLEW)
         for net in outputs:
             for reader in readers[net]:

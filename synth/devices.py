@@ -1,4 +1,5 @@
-"""The chips and families that designs are synthesised for, with their capacities and where those come from."""
+"""The chips and families that designs are synthesised for, with their capacities and where those come
+from."""
 
 from dataclasses import dataclass
 
@@ -8,7 +9,9 @@ __all__ = ["DEVICES", "Device", "device"]
 
 ECP5 = "Lattice FPGA-DS-02012 (ECP5 family data sheet), table 1.1; EBR of 18 kbit, 18x18 multipliers"
 ICE40_HX = "Lattice FPGA-DS-02029 (iCE40 LP/HX family data sheet), table 1.1; EBR of 4 kbit"
-ICE40_UP = "Lattice FPGA-DS-02008 (iCE40 UltraPlus family data sheet), table 2.1; EBR of 4 kbit, 16x16 multipliers"
+ICE40_UP = (
+    "Lattice FPGA-DS-02008 (iCE40 UltraPlus family data sheet), table 2.1; EBR of 4 kbit, 16x16 multipliers"
+)
 ARTIX = "AMD DS180 (7 series overview); block RAM of 36 kbit, DSP48E1"
 ZYNQ = "AMD DS190 (Zynq-7000 overview); block RAM of 36 kbit, DSP48E1"
 
@@ -17,9 +20,9 @@ ZYNQ = "AMD DS190 (Zynq-7000 overview); block RAM of 36 kbit, DSP48E1"
 class Device:
     """A device: its yosys ``family`` (ecp5, ice40, xc7 or asic) and what it holds.
 
-    ``luts``, ``ffs``, ``brams``, ``dsps``: capacity, 0 where there is no limit to hold against; ``pins``: inputs and outputs
-    of ``package``; ``map``: yosys' own options; ``place``: nextpnr's, () where there is no open place and route; ``speed``: the
-    speed grade that Fmax means.
+    ``luts``, ``ffs``, ``brams``, ``dsps``: capacity, 0 where there is no limit to hold against; ``pins``:
+    inputs and outputs of ``package``; ``map``: yosys' own options; ``place``: nextpnr's, () where there is no
+    open place and route; ``speed``: the speed grade that Fmax means.
     """
 
     name: str
@@ -44,11 +47,26 @@ def _ecp5(name: str, option: str, luts: int, brams: int, dsps: int, package: str
 def _ice40(name: str, luts: int, brams: int, dsps: int, package: str, pins: int, source: str) -> Device:
     kind = name.removeprefix("ice40-")
     options = ("-device", "u", "-dsp") if kind.startswith("up") else ("-device", "hx")
-    return Device(name, "ice40", luts, luts, brams, dsps, pins, package, "", options, (f"--{kind}", "--package", package), source)
+    return Device(
+        name,
+        "ice40",
+        luts,
+        luts,
+        brams,
+        dsps,
+        pins,
+        package,
+        "",
+        options,
+        (f"--{kind}", "--package", package),
+        source,
+    )
 
 
 def _xc7(name: str, luts: int, ffs: int, brams: int, dsps: int, source: str) -> Device:
-    return Device(name, "xc7", luts, ffs, brams, dsps, map=("-family", "xc7", "-noiopad", "-noclkbuf"), source=source)
+    return Device(
+        name, "xc7", luts, ffs, brams, dsps, map=("-family", "xc7", "-noiopad", "-noclkbuf"), source=source
+    )
 
 
 DEVICES = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from fermatnet.hw.interface import read_interface
+from fermatnet.hw.compiler.interface import read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.synth import asic, count, liberty, pins
 from fermatnet.synth.devices import Device
@@ -21,10 +21,16 @@ Progress = Callable[[str], None]
 
 
 def synthesise(
-    directory: str | Path, device: str, *, liberty: str | Path | None = None, clock_mhz: float | None = None, place: bool = True,
+    directory: str | Path,
+    device: str,
+    *,
+    liberty: str | Path | None = None,
+    clock_mhz: float | None = None,
+    place: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Synthesises the generated network (or stand-alone block) in ``directory`` for ``device`` and returns the report.
+    """Synthesises the generated network (or stand-alone block) in ``directory`` for ``device`` and returns
+    the report.
 
     Parameters
     ----------
@@ -41,9 +47,11 @@ def synthesise(
     progress : callable or None
         Called with a few words when a step begins.
 
-    Report: ``device``, ``luts``, ``ffs``, ``brams``, ``dsps`` (for asic ``gates``, ``area``, ``delay_ns``, ``power_mw`` and
-    what they mean), ``capacity``, ``layers`` (the same by instance, the rest as ``(top)``), and after placement
-    ``fmax_mhz``, ``images_per_second`` at that clock, ``critical_path`` with the layer it lies in; ``versions``, ``seconds``.
+    Report: ``device``, ``luts``, ``ffs``, ``brams``, ``dsps`` (for asic ``gates``, ``area``, ``delay_ns``,
+    ``power_mw`` and what they mean), ``capacity``, ``layers`` (the same by instance, the rest as ``(top)``),
+    and after placement ``fmax_mhz``, ``images_per_second`` at that clock, ``critical_path`` with the layer it
+    lies in;
+    ``versions``, ``seconds``.
     Raises InputError for an unknown device, a missing tool, and a design that does not fit.
     """
     directory, target = Path(directory), find_device(device)
@@ -51,7 +59,12 @@ def synthesise(
     library = _library(target, liberty)
     clock = interface.get("clock_mhz", 100.0) if clock_mhz is None else clock_mhz
     started = time.monotonic()
-    report: dict[str, Any] = {"device": device, "name": interface["name"], "top": interface["top"], "clock_mhz": clock}
+    report: dict[str, Any] = {
+        "device": device,
+        "name": interface["name"],
+        "top": interface["top"],
+        "clock_mhz": clock,
+    }
     with tempfile.TemporaryDirectory(prefix="fermatnet-synth-") as scratch:
         folder = Path(scratch)
         for name in (*interface["files"]["verilog"], *interface["files"]["memories"]):
@@ -60,18 +73,25 @@ def synthesise(
             report |= _asic(folder, interface, Path(str(liberty)), library, clock, progress)
         else:
             report |= _fpga(folder, interface, target, clock, place, progress)
-    report["cycles_per_image"], report["latency_cycles"] = interface.get("cycles_per_image"), interface.get("latency_cycles")
+    report["cycles_per_image"], report["latency_cycles"] = (
+        interface.get("cycles_per_image"),
+        interface.get("latency_cycles"),
+    )
     if report.get("fmax_mhz") and report["cycles_per_image"]:
         report["images_per_second"] = round(report["fmax_mhz"] * 1e6 / interface["cycles_per_image"], 2)
     report["seconds"] = {**report["seconds"], "total": round(time.monotonic() - started, 2)}
     return report
 
 
-def cells(verilog: str | Path | Iterable[str | Path], top: str, device: str, *, flatten: bool = True) -> dict[str, Any]:
-    """Cell counts of a module after logic synthesis only: every cell type, and ``luts``, ``ffs``, ``brams``, ``dsps``.
+def cells(
+    verilog: str | Path | Iterable[str | Path], top: str, device: str, *, flatten: bool = True
+) -> dict[str, Any]:
+    """Cell counts of a module after logic synthesis only: every cell type, and ``luts``, ``ffs``, ``brams``,
+    ``dsps``.
 
-    LUTs are counted as in `fermatnet.synth.count`: xc7 LUT1 to LUT6 cells once each; ECP5 LUT4 + 2 for a CCU2C. Memory files
-    are taken from the folders of the Verilog files. ``flatten``: see `fermatnet.synth.mapping.map_design`.
+    LUTs are counted as in `fermatnet.synth.count`: xc7 LUT1 to LUT6 cells once each; ECP5 LUT4 + 2 for a
+    CCU2C. Memory files are taken from the folders of the Verilog files. ``flatten``: see
+    `fermatnet.synth.mapping.map_design`.
     """
     target = _fpga_device(device)
     with tempfile.TemporaryDirectory(prefix="fermatnet-synth-") as scratch:
@@ -81,15 +101,26 @@ def cells(verilog: str | Path | Iterable[str | Path], top: str, device: str, *, 
 
 
 def block(
-    verilog: str | Path | Iterable[str | Path], top: str, device: str, *, clock_mhz: float = 200.0, flatten: bool = True
+    verilog: str | Path | Iterable[str | Path],
+    top: str,
+    device: str,
+    *,
+    clock_mhz: float = 200.0,
+    flatten: bool = True,
 ) -> dict[str, Any]:
-    """Resources, Fmax and critical path of one module, placed and routed: what `synthesise` gives for a network."""
+    """Resources, Fmax and critical path of one module, placed and routed: what `synthesise` gives for a
+    network."""
     target = _fpga_device(device)
     with tempfile.TemporaryDirectory(prefix="fermatnet-synth-") as scratch:
         netlist = map_design(Path(scratch), _gather(verilog, Path(scratch)), top, target, flatten=flatten)
         found = count.resources(count.total(netlist.modules, top), target.family)
         placed = place(netlist, target, clock_mhz)
-    return {**found, "fmax_mhz": placed.fmax_mhz, "critical_path": placed.critical_path, "context": placed.context}
+    return {
+        **found,
+        "fmax_mhz": placed.fmax_mhz,
+        "critical_path": placed.critical_path,
+        "context": placed.context,
+    }
 
 
 def _library(target: Device, path: str | Path | None) -> liberty.Library | None:
@@ -98,7 +129,9 @@ def _library(target: Device, path: str | Path | None) -> liberty.Library | None:
             raise InputError(f"a Liberty file is for device asic, not for {target.name}")
         return None
     if path is None:
-        raise InputError("device asic needs a cell library: --liberty FILE (Debian's package qflow-tech-osu018 has one)")
+        raise InputError(
+            "device asic needs a cell library: --liberty FILE (Debian's package qflow-tech-osu018 has one)"
+        )
     return liberty.read(Path(path))
 
 
@@ -121,7 +154,14 @@ def _gather(verilog: str | Path | Iterable[str | Path], scratch: Path) -> list[s
     return names
 
 
-def _fpga(folder: Path, interface: dict[str, Any], target: Device, clock: float, placing: bool, progress: Progress | None) -> dict[str, Any]:
+def _fpga(
+    folder: Path,
+    interface: dict[str, Any],
+    target: Device,
+    clock: float,
+    placing: bool,
+    progress: Progress | None,
+) -> dict[str, Any]:
     say = progress or (lambda words: None)
     top, sources, prefix = interface["top"], list(interface["files"]["verilog"]), ""
     into, out = (interface.get(side, {}).get("tdata_bits", 0) for side in ("input", "output"))
@@ -136,13 +176,21 @@ def _fpga(folder: Path, interface: dict[str, Any], target: Device, clock: float,
         report["capacity"] = {resource: getattr(target, resource) for resource in count.RESOURCES}
         for resource, most in report["capacity"].items():
             if placing and report[resource] > most:
-                raise InputError(f"the design needs {report[resource]} {resource}, {target.name} has {most}; fold it more (--cycles, --luts)")
+                raise InputError(
+                    f"the design needs {report[resource]} {resource}, {target.name} has {most}; fold it "
+                    "more (--cycles, --luts)"
+                )
     if placing and target.place:
         say(f"nextpnr: placing and routing {report['luts']} LUTs on {target.name}")
         placed: Placed = place(netlist, target, clock)
         path = {key: _plain(value, prefix) for key, value in placed.critical_path.items()}
-        report |= {"fmax_mhz": placed.fmax_mhz, "critical_path": path, "utilisation": placed.utilisation, "context": placed.context,
-                   "placement_seed": placed.seed}
+        report |= {
+            "fmax_mhz": placed.fmax_mhz,
+            "critical_path": path,
+            "utilisation": placed.utilisation,
+            "context": placed.context,
+            "placement_seed": placed.seed,
+        }
         report["versions"]["nextpnr"], report["seconds"]["nextpnr"] = placed.version, round(placed.seconds, 2)
         report["speed_grade"] = target.speed
     return report
@@ -169,7 +217,12 @@ def _layers(netlist: Netlist, target: Device, prefix: str) -> dict[str, Any]:
 
 
 def _asic(
-    folder: Path, interface: dict[str, Any], path: Path, library: liberty.Library, clock: float, progress: Progress | None
+    folder: Path,
+    interface: dict[str, Any],
+    path: Path,
+    library: liberty.Library,
+    clock: float,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     shutil.copyfile(path, folder / asic.LIBRARY)
     if progress is not None:
@@ -181,11 +234,18 @@ def _asic(
         for instance, module in sorted(mapped["instances"].items())
     ]
     return {
-        **whole, "layers": layers, "delay_ns": round(asic.delay_ns(mapped["flat"], library), 3), "library": library.name, "voltage": library.voltage,
+        **whole,
+        "layers": layers,
+        "delay_ns": round(asic.delay_ns(mapped["flat"], library), 3),
+        "library": library.name,
+        "voltage": library.voltage,
         "meaning": {
             "area": "sum of cell areas in the library's units, memories as flip-flops, no wires",
-            "delay_ns": "clock to output and logic of the longest path by the library's tables, loaded by the driven pins; no wires, no set-up time",
-            "power_mw": f"leakage + C V^2 f / 2 of input pins at {clock:g} MHz, {asic.ACTIVITY} changes a cycle assumed: an estimate to rank by",
+            "delay_ns": "clock to output and logic of the longest path by the library's tables, loaded by the "
+            "driven pins; no wires, no set-up time",
+            "power_mw": f"leakage + C V^2 f / 2 of input pins at {clock:g} MHz, {asic.ACTIVITY} changes a cycle "
+            "assumed: an estimate to rank by",
         },
-        "versions": {"yosys": mapped["version"]}, "seconds": {"yosys": round(mapped["seconds"], 2)},
+        "versions": {"yosys": mapped["version"]},
+        "seconds": {"yosys": round(mapped["seconds"], 2)},
     }

@@ -1,8 +1,11 @@
-"""Formal proofs on generated Verilog: yosys turns it into SMT-LIB 2, bitwuzla or z3 decides. Unbounded in values; nothing is sampled.
+"""Formal proofs on generated Verilog: yosys turns it into SMT-LIB 2, bitwuzla or z3 decides. Unbounded in
+values; nothing is sampled.
 
-A proof asks for a counterexample: states of the block linked by clock edges, assumptions on them, and a claim that is denied.
-``Proof.holds`` is True when the solver shows that none exists. The start state is any state at all, not only the reset state,
-so a claim over n edges holds at any time. bitwuzla takes seconds where z3 takes minutes or gives up (carry chains of 32 and 64 bits);
+A proof asks for a counterexample: states of the block linked by clock edges, assumptions on them, and a claim
+that is denied.
+``Proof.holds`` is True when the solver shows that none exists. The start state is any state at all, not only
+the reset state, so a claim over n edges holds at any time. bitwuzla takes seconds where z3 takes minutes or
+gives up (carry chains of 32 and 64 bits);
 either is enough.
 """
 
@@ -17,14 +20,15 @@ from typing import Any
 
 from amaranth.lib import wiring
 
-from fermatnet.hw import verilog
+from fermatnet.hw.rtl import verilog
 from fermatnet.model.errors import InputError
 from fermatnet.synth.wheels import yosys
 
 __all__ = ["Block", "Named", "Proof", "constant", "residue", "valid_number"]
 
 SCRIPT = (
-    "read_verilog block.v; hierarchy -top block; proc; setattr -unset keep_hierarchy c:*; flatten; memory_map; setundef -zero; "
+    "read_verilog block.v; hierarchy -top block; proc; setattr -unset keep_hierarchy c:*; flatten; "
+    "memory_map; setundef -zero; "
     "async2sync; dffunmap; opt_clean; write_smt2 -stbv block.smt2"
 )
 
@@ -42,23 +46,30 @@ def valid_number(word: str, b: int) -> str:
 def residue(word: str, b: int, width: int) -> str:
     """The residue 0..2^b of a (b+1)-bit word, as a bit-vector of `width` > b + 1 bits."""
     wide = f"((_ zero_extend {width - b - 1}) {word})"
-    return f"(ite (= {word} {constant(1 << b, b + 1)}) {constant(0, width)} (bvadd {wide} {constant(1, width)}))"
+    return (
+        f"(ite (= {word} {constant(1 << b, b + 1)}) {constant(0, width)} (bvadd {wide} {constant(1, width)}))"
+    )
 
 
 class Block:
-    """A component as an SMT-LIB module; ``port(name, state)`` is the term for a port in one of the states s0, s1, ..."""
+    """A component as an SMT-LIB module; ``port(name, state)`` is the term for a port in one of the states s0,
+    s1, ..."""
 
     def __init__(self, component: wiring.Component) -> None:
         with tempfile.TemporaryDirectory(prefix="fermatnet-formal-") as directory:
             verilog.emit(component, "block", Path(directory))
-            (Path(directory) / "memory.hex").write_text("0\n0\n")  # yosys reads a ROM's module once with its defaults
+            # yosys reads a ROM's module once with its defaults
+            (Path(directory) / "memory.hex").write_text("0\n0\n")
             yosys(SCRIPT, Path(directory))
             self.text = (Path(directory) / "block.smt2").read_text()
-        self._state = next(line for line in self.text.splitlines() if line.startswith("(define-sort |block_s|"))
+        self._state = next(
+            line for line in self.text.splitlines() if line.startswith("(define-sort |block_s|")
+        )
         self._booleans = {
             line.split("|")[1].removeprefix("block_n ")
-            for line in self.text.splitlines() if line.startswith("(define-fun |block_n ") and ") Bool " in line
-        }  # fmt: skip
+            for line in self.text.splitlines()
+            if line.startswith("(define-fun |block_n ") and ") Bool " in line
+        }
 
     def port(self, name: str, state: int) -> str:
         """A bit-vector term, also for one-bit ports."""
@@ -67,7 +78,9 @@ class Block:
 
     def high(self, name: str, state: int) -> str:
         """A Boolean term: a one-bit port is 1."""
-        return f"(|block_n {name}| s{state})" if name in self._booleans else f"(= {self.port(name, state)} #b1)"
+        return (
+            f"(|block_n {name}| s{state})" if name in self._booleans else f"(= {self.port(name, state)} #b1)"
+        )
 
 
 @dataclass
@@ -91,9 +104,11 @@ class Proof:
         return "\n".join(lines)
 
     def holds(self, timeout_s: float = 120.0, solver: str | None = None) -> bool:
-        """True: proved. False: refuted, the states are in ``counterexample``. ``InputError`` when time runs out.
+        """True: proved. False: refuted, the states are in ``counterexample``. ``InputError`` when time runs
+        out.
 
-        ``solver`` is "bitwuzla" or "z3"; by default bitwuzla where it is installed. Its name and version are left in ``self.solver``.
+        ``solver`` is "bitwuzla" or "z3"; by default bitwuzla where it is installed. Its name and version are
+        left in ``self.solver``.
         """
         if solver is None:
             solver = "z3" if find_spec("bitwuzla") is None else "bitwuzla"
@@ -144,7 +159,8 @@ class Named:
     expected: bool = True
 
     def check(self, timeout_s: float = 300.0, proof: Proof | None = None) -> dict[str, Any]:
-        """Row of a table: ``holds`` (None where the solver gave up), ``as_expected``, seconds in the solver, its name."""
+        """Row of a table: ``holds`` (None where the solver gave up), ``as_expected``, seconds in the solver,
+        its name."""
         proof = proof or self.make()
         holds: bool | None
         try:
@@ -152,5 +168,9 @@ class Named:
         except InputError:
             holds = None
         return {
-            "proof": self.name, "holds": holds, "as_expected": holds == self.expected, "seconds": round(proof.seconds, 2), "solver": proof.solver,
-        }  # fmt: skip
+            "proof": self.name,
+            "holds": holds,
+            "as_expected": holds == self.expected,
+            "seconds": round(proof.seconds, 2),
+            "solver": proof.solver,
+        }

@@ -14,7 +14,8 @@ PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
 @dataclass(frozen=True)
 class Cell:
-    """Area in the library's units (square micrometres as a rule), leakage in watts, input capacitance in farads a pin."""
+    """Area in the library's units (square micrometres as a rule), leakage in watts, input capacitance in
+    farads a pin."""
 
     area: float
     leakage: float
@@ -24,7 +25,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Library:
-    """A cell library: name, supply voltage, cells by name, units of time (seconds) and load (farads), and the whole text parsed."""
+    """A cell library: name, supply voltage, cells by name, units of time (seconds) and load (farads), and the
+    whole text parsed."""
 
     name: str
     voltage: float
@@ -63,7 +65,9 @@ def read(path: Path) -> Library:
     if not cells:
         raise InputError(f"{path} holds no cells")
     seconds = _unit(library.attributes.get("time_unit", "1ns"), "s")
-    return Library(library.argument, _number(library.attributes.get("nom_voltage", "0")), cells, seconds, farads, library)
+    return Library(
+        library.argument, _number(library.attributes.get("nom_voltage", "0")), cells, seconds, farads, library
+    )
 
 
 def _cell(group: Group, power: float, farads: float) -> Cell:

@@ -30,12 +30,20 @@ class Netlist:
 
 
 def map_design(
-    directory: Path, verilog: Sequence[str], top: str, device: Device, *, flatten: bool = True, apart: str = ""
+    directory: Path,
+    verilog: Sequence[str],
+    top: str,
+    device: Device,
+    *,
+    flatten: bool = True,
+    apart: str = "",
 ) -> Netlist:
-    """Maps the Verilog files (names relative to ``directory``, which holds their memory files too) to cells of ``device``.
+    """Maps the Verilog files (names relative to ``directory``, which holds their memory files too) to cells
+    of ``device``.
 
-    ``flatten``: dissolve the hierarchy, except modules that ask to be kept. ``apart``: keep every instance directly under
-    this module whole. Cells then belong to exactly one layer, where names of mapped logic in a flat netlist tell nothing;
+    ``flatten``: dissolve the hierarchy, except modules that ask to be kept. ``apart``: keep every instance
+    directly under this module whole. Cells then belong to exactly one layer, where names of mapped logic in a
+    flat netlist tell nothing;
     layers meet at registered streams, so hardly anything could have been shared across them.
     """
     yosys = tools.find("yosys")
@@ -43,7 +51,11 @@ def map_design(
     if device.family == "xc7":  # the other way round there
         kept = ["-flatten"] if flatten else []
     command = " ".join([COMMANDS[device.family], *device.map, *kept, "-top", top])
-    keep = [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"] if apart else []
+    keep = (
+        [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"]
+        if apart
+        else []
+    )
     script = [
         *LIBRARIES.get(device.family, []),
         f"read_verilog -defer {' '.join(verilog)}",  # -defer: a memory's default file name is not one to open
@@ -63,7 +75,10 @@ def map_design(
 def _read(directory: Path, top: str, version: str, seconds: float) -> Netlist:
     stat = json.loads((directory / "cells.json").read_text())
     modules = {name.removeprefix("\\"): body["num_cells_by_type"] for name, body in stat["modules"].items()}
-    modules = {name: {kind.removeprefix("\\"): many for kind, many in cells.items()} for name, cells in modules.items()}
+    modules = {
+        name: {kind.removeprefix("\\"): many for kind, many in cells.items()}
+        for name, cells in modules.items()
+    }
     design = json.loads((directory / NETLIST).read_text())["modules"][top]
     instances = {name: cell["type"] for name, cell in design["cells"].items() if cell["type"] in modules}
     port_bits = sum(len(port["bits"]) for port in design["ports"].values())

@@ -1,4 +1,5 @@
-"""A frame of shift registers around a network with more ports than its chip has pins, so that it can be placed and timed."""
+"""A frame of shift registers around a network with more ports than its chip has pins, so that it can be
+placed and timed."""
 
 __all__ = ["FRAME", "frame"]
 
@@ -6,10 +7,12 @@ FRAME = "fermatnet_frame"
 
 
 def frame(top: str, input_bits: int, output_bits: int) -> str:
-    """Verilog of a module ``fermatnet_frame`` with six pins around the AXI4-Stream module ``top`` (as instance ``core``).
+    """Verilog of a module ``fermatnet_frame`` with six pins around the AXI4-Stream module ``top`` (as
+    instance ``core``).
 
-    The input data comes from a shift register, the output data goes into one; every port of the design still meets a
-    flip-flop, so its timing between registers is its own. The registers are counted as the frame's, not as a layer's.
+    The input data comes from a shift register, the output data goes into one; every port of the design still
+    meets a flip-flop, so its timing between registers is its own. The registers are counted as the frame's,
+    not as a layer's.
     """
     return f"""\
 module {FRAME} (input wire clk, input wire rst, input wire [2:0] bits, output wire out);

@@ -13,12 +13,15 @@ from fermatnet.synth.mapping import NETLIST, Netlist
 
 __all__ = ["Placed", "place"]
 
-SEEDS = (1, 2, 3, 4)  # fixed: the same design gives the same figures; the next one only where the placement before could not be routed
+# fixed: the same design gives the same figures; the next one only where the placement before could not be
+# routed
+SEEDS = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Timing and utilisation after routing; ``context`` tells whether ports went to pins or were left open, ``seed`` which placement it is."""
+    """Timing and utilisation after routing; ``context`` tells whether ports went to pins or were left open,
+    ``seed`` which placement it is."""
 
     fmax_mhz: float
     critical_path: dict[str, Any]
@@ -32,28 +35,49 @@ class Placed:
 def place(netlist: Netlist, device: Device, clock_mhz: float) -> Placed:
     """Places and routes ``netlist`` on ``device``, aiming at ``clock_mhz``, and reads the timing.
 
-    Ports go to pins of nextpnr's choice where the package has enough of them; else an ECP5 design is built out of context (no
-    pins, no pads), which changes nothing between registers. For iCE40, which has no such mode, see `fermatnet.synth.pins`.
+    Ports go to pins of nextpnr's choice where the package has enough of them; else an ECP5 design is built
+    out of context (no pins, no pads), which changes nothing between registers. For iCE40, which has no such
+    mode, see `fermatnet.synth.pins`.
     """
     tool = tools.find(f"nextpnr-{device.family}")
     context = "pins" if netlist.port_bits <= device.pins else "out of context"
     options = ["--lpf-allow-unconstrained" if device.family == "ecp5" else "--pcf-allow-unconstrained"]
     if context != "pins":
         if device.family != "ecp5":
-            raise InputError(f"the design has {netlist.port_bits} port bits, {device.name} in {device.package} has {device.pins} pins")
+            raise InputError(
+                f"the design has {netlist.port_bits} port bits, {device.name} in {device.package} has "
+                f"{device.pins} pins"
+            )
         options.append("--out-of-context")
     fixed = [
-        *device.place, "--json", NETLIST, *options, "--freq", f"{clock_mhz:g}", "--timing-allow-fail",
+        *device.place,
+        "--json",
+        NETLIST,
+        *options,
+        "--freq",
+        f"{clock_mhz:g}",
+        "--timing-allow-fail",
         # the default router needs many times as long where a design is congested
-        "--router", "router2", "--report", "timing.json", "-q", "-l", "nextpnr.log",
+        "--router",
+        "router2",
+        "--report",
+        "timing.json",
+        "-q",
+        "-l",
+        "nextpnr.log",
     ]
     seed, seconds = _routed(tool, fixed, netlist)
     report = json.loads((netlist.directory / "timing.json").read_text())
     fmax = {clock: entry["achieved"] for clock, entry in report["fmax"].items()}
     slowest = min(fmax, key=lambda clock: fmax[clock]) if fmax else ""
     return Placed(
-        round(fmax[slowest], 2) if fmax else 0.0, _critical_path(report, slowest, set(netlist.instances)), report["utilization"],
-        context, tool.version, seconds, seed,
+        round(fmax[slowest], 2) if fmax else 0.0,
+        _critical_path(report, slowest, set(netlist.instances)),
+        report["utilization"],
+        context,
+        tool.version,
+        seconds,
+        seed,
     )
 
 
@@ -71,25 +95,31 @@ def _routed(tool: tools.Tool, fixed: list[str], netlist: Netlist) -> tuple[int, 
 
 
 def _critical_path(report: dict[str, Any], clock: str, instances: set[str]) -> dict[str, Any]:
-    """The longest register-to-register path: delays in ns, the layers and signals it starts and ends in, signals on the way."""
+    """The longest register-to-register path: delays in ns, the layers and signals it starts and ends in,
+    signals on the way."""
     for entry in report["critical_paths"]:
         if entry["from"].split()[-1] == entry["to"].split()[-1] == clock:
             steps = entry["path"]
             cells = [step["to"]["cell"] for step in steps if step["type"] != "routing"]
             signals = [_signal(cell) for cell in cells]
             return {
-                "layer": _layer(cells[-1], instances), "from_layer": _layer(cells[0], instances),
-                "from": signals[0], "to": signals[-1],
+                "layer": _layer(cells[-1], instances),
+                "from_layer": _layer(cells[0], instances),
+                "from": signals[0],
+                "to": signals[-1],
                 "delay_ns": round(sum(step["delay"] for step in steps), 3),
                 "routing_ns": round(sum(step["delay"] for step in steps if step["type"] == "routing"), 3),
                 "logic_levels": sum(step["type"] == "logic" for step in steps),
-                "through": [signal for at, signal in enumerate(signals) if at == 0 or signal != signals[at - 1]],
+                "through": [
+                    signal for at, signal in enumerate(signals) if at == 0 or signal != signals[at - 1]
+                ],
             }
     return {}
 
 
 def _signal(cell: str) -> str:
-    """The design's name for a mapped cell, which yosys calls after a signal and the cells between that signal and it."""
+    """The design's name for a mapped cell, which yosys calls after a signal and the cells between that signal
+    and it."""
     return re.split(r"_(?:TRELLIS|LUT4|CCU2C|PFUMX|L6MUX21|SB_|MULT18|DP16KD)|\$", cell, maxsplit=1)[0]
 
 

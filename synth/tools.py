@@ -1,4 +1,5 @@
-"""Finds and runs yosys and nextpnr: the WebAssembly builds from pip, or native ones on PATH that are not older."""
+"""Finds and runs yosys and nextpnr: the WebAssembly builds from pip, or native ones on PATH that are not
+older."""
 
 import functools
 import importlib.metadata
@@ -20,7 +21,8 @@ from fermatnet.synth.wheels import WHEELS, call, prepare
 
 __all__ = ["Tool", "ToolError", "find", "run"]
 
-OLDEST = {"yosys": (0, 50), "nextpnr-ecp5": (0, 7), "nextpnr-ice40": (0, 7)}  # older ones map far worse, or lack reports
+# older ones map far worse, or lack reports
+OLDEST = {"yosys": (0, 50), "nextpnr-ecp5": (0, 7), "nextpnr-ice40": (0, 7)}
 
 
 class ToolError(InputError):
@@ -57,17 +59,24 @@ def _find(name: str, path: str) -> Tool:
 
 
 def run(tool: Tool, arguments: Sequence[str], directory: Path, log: str) -> float:
-    """Runs the tool in ``directory`` and returns the seconds it took; its output goes to the file ``log`` there.
+    """Runs the tool in ``directory`` and returns the seconds it took; its output goes to the file ``log``
+    there.
 
-    File names in ``arguments`` must be relative: the WebAssembly builds see another /tmp. The first call of such a build
-    compiles it for about a minute. Raises `ToolError` when the tool fails; when this process is interrupted, so is the tool.
+    File names in ``arguments`` must be relative: the WebAssembly builds see another /tmp. The first call of
+    such a build compiles it for about a minute. Raises `ToolError` when the tool fails; when this process is
+    interrupted, so is the tool.
     """
     started = time.monotonic()
     if not tool.native:
         prepare(tool.name)
     with (directory / log).open("w") as output:
         process = subprocess.Popen(
-            [*tool.command, *arguments], cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            [*tool.command, *arguments],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             process.wait()

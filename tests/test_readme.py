@@ -15,7 +15,13 @@ TEXT = (ROOT / "README.md").read_text()
 
 def test_the_python_example(tmp_path):
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    done = subprocess.run([sys.executable, "-P", "-c", code + "\nprint(logits.sum())"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code + "\nprint(logits.sum())"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "mine_hw" / "interface.json").is_file()
     assert run(load(tmp_path / "mine.onnx"), np.zeros((1, 1, 8, 8), np.uint8)).shape == (1, 10)

@@ -10,7 +10,9 @@ from fermatnet.hw.compiler.generate import generate
 __all__ = ["generate", "simulate", "synthesize"]
 
 
-def simulate(directory: str | Path, images: np.ndarray, *, stalls: int | None = None, waves: str | Path | None = None) -> Any:
+def simulate(
+    directory: str | Path, images: np.ndarray, *, stalls: int | None = None, waves: str | Path | None = None
+) -> Any:
     """Simulate a generated design through its AXI4-Stream ports. Needs ``fermatnet[sim]``.
 
     Parameters
@@ -20,7 +22,8 @@ def simulate(directory: str | Path, images: np.ndarray, *, stalls: int | None = 
     stalls : a seed for random stalls on both sides; None for none
     waves : file for waveforms (FST)
 
-    Returns a result with ``outputs`` (int64 (n, K)), ``cycles_per_image`` and ``first_latency`` (cycles). Raises InputError.
+    Returns a result with ``outputs`` (int64 (n, K)), ``cycles_per_image`` and ``first_latency`` (cycles).
+    Raises InputError.
     """
     from fermatnet.sim.network import simulate as run
 
@@ -28,9 +31,11 @@ def simulate(directory: str | Path, images: np.ndarray, *, stalls: int | None = 
 
 
 def synthesize(directory: str | Path, device: str, *, liberty: str | Path | None = None) -> dict[str, Any]:
-    """Synthesise a generated design with yosys; place and route it where nextpnr knows the device. Needs ``fermatnet[synth]``.
+    """Synthesise a generated design with yosys; place and route it where nextpnr knows the device. Needs
+    ``fermatnet[synth]``.
 
-    Returns ``luts``, ``ffs``, ``brams``, ``dsps`` in all and by layer, ``fmax_mhz``, ``images_per_second``, ``critical_path``;
+    Returns ``luts``, ``ffs``, ``brams``, ``dsps`` in all and by layer, ``fmax_mhz``, ``images_per_second``,
+    ``critical_path``;
     for ``device="asic"`` gates and area of the cell library ``liberty``. Raises InputError.
     """
     from fermatnet.synth.flow import synthesise

@@ -1,4 +1,5 @@
-"""From a torch model to a network: quantize, train on, export. Needs torch (``pip install 'fermatnet[train]'``)."""
+"""From a torch model to a network: quantize, train on, export. Needs torch
+(``pip install 'fermatnet[train]'``)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,10 +37,13 @@ def quantize(
     bits : of a pixel
     more : further arguments of `fermatnet.model.nn.convert.convert`
 
-    The twin carries ``changes``, the report: one line a layer, what it was, what it is now, and why. Raises InputError, before anything
-    is trained, for everything that the hardware would compute differently or not at all.
+    The twin carries ``changes``, the report: one line a layer, what it was, what it is now, and why. Raises
+    InputError, before anything is trained, for everything that the hardware would compute differently or not
+    at all.
     """
-    made, changes = convert(model, how, tuple(input_shape), images=calibration, mean=mean, std=std, bits=bits, **more)
+    made, changes = convert(
+        model, how, tuple(input_shape), images=calibration, mean=mean, std=std, bits=bits, **more
+    )
     made.changes, made.input_shape = changes, tuple(input_shape)  # type: ignore[assignment]
     return made
 
@@ -59,7 +63,10 @@ def export(model: nn.Module, *, name: str = "network", **more: Any) -> Network:
 
     shape = getattr(model, "input_shape", None)
     if shape is None:
-        raise InputError(f"a {type(model).__name__} was not made by fermatnet.quantize: quantize it first, then export the result")
+        raise InputError(
+            f"a {type(model).__name__} was not made by fermatnet.quantize: quantize it first, then export "
+            "the result"
+        )
     training = model.training
     try:
         return Network.of(_export(model.eval(), shape, name=name, **more))

@@ -1,8 +1,8 @@
 """Diminished-1 adder and subtractor: zeros handled inside the carries, without operand multiplexers.
 
-With codes X, Y and flags zx, zy the sum's code is X + Y + c, c = not(carry | zx | zy); the flag is the carry out of that
-increment. A subtraction adds the complement of Y; a zero y adds all ones, which its own c = 1 takes back. The flags enter as
-extra top bits of the two carry chains, so they cost no logic after a chain.
+With codes X, Y and flags zx, zy the sum's code is X + Y + c, c = not(carry | zx | zy); the flag is the carry
+out of that increment. A subtraction adds the complement of Y; a zero y adds all ones, which its own c = 1
+takes back. The flags enter as extra top bits of the two carry chains, so they cost no logic after a chain.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Value
@@ -25,10 +25,13 @@ class Adder(wiring.Component):
     Parameters
     ----------
     b : width of the modulus, 2..64.
-    latency : 0 combinational; 1 output register; 2 also a register between sum and increment (half the carry delay).
-    form : "chain": sum, then end-around increment, two carry chains that share their propagate signals (smallest on an FPGA);
+    latency : 0 combinational; 1 output register; 2 also a register between sum and increment (half the carry
+    delay).
+    form : "chain": sum, then end-around increment, two carry chains that share their propagate signals
+    (smallest on an FPGA);
         "select": sum and sum + 1 side by side, then a multiplexer (one carry chain of delay in one cycle);
-        "prefix": Sklansky parallel-prefix carries with the inverted end-around carry as last level (for ASIC).
+        "prefix": Sklansky parallel-prefix carries with the inverted end-around carry as last level (for
+        ASIC).
 
     Members
     -------
@@ -57,14 +60,25 @@ class Adder(wiring.Component):
         return m
 
     # Each form adds the codes (a subtraction the complement of y) and gets four bits:
-    #   the carry at bit b becomes  carry(no_increment, propagate, carry of x + y),  its complement is the increment;
+    #   the carry at bit b becomes carry(no_increment, propagate, carry of x + y), its complement is the
+    #   increment;
     #   flag = both | keep & carry out of the increment.
 
-    def _sum(self, carry: Value | None, x: Value, y: Value, more_x: tuple[Value, ...] = (), more_y: tuple[Value, ...] = ()) -> Value:
-        """x + y + carry as one carry chain; written as a subtraction where y is a complement, so that no inverter precedes the chain."""
+    def _sum(
+        self,
+        carry: Value | None,
+        x: Value,
+        y: Value,
+        more_x: tuple[Value, ...] = (),
+        more_y: tuple[Value, ...] = (),
+    ) -> Value:
+        """x + y + carry as one carry chain; written as a subtraction where y is a complement, so that no
+        inverter precedes the chain."""
         if self.subtract:  # the lowest bit turns the subtraction's own carry-in of 1 into `carry`
             low = Const(0, 1) if carry is None else carry
-            return (Cat(low, x, *more_x) - Cat(Const(1, 1), y, *(~bit for bit in more_y)))[1 : len(x) + len(more_x) + 1]
+            return (Cat(low, x, *more_x) - Cat(Const(1, 1), y, *(~bit for bit in more_y)))[
+                1 : len(x) + len(more_x) + 1
+            ]
         if carry is None:
             return (Cat(x, *more_x) + Cat(y, *more_y))[: len(x) + len(more_x)]
         return (Cat(carry, x, *more_x) + Cat(carry, y, *more_y))[1 : len(x) + len(more_x) + 1]
@@ -80,20 +94,26 @@ class Adder(wiring.Component):
         final = self._sum(increment, x, y, (increment & keep, both), (zero, zero))
         return number(b, final[:b], final[b + 1])
 
-    def _select(self, m: Module, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
+    def _select(
+        self, m: Module, no_increment: Value, propagate: Value, keep: Value, both: Value
+    ) -> data.View:
         b, x, y, zero, one = self.b, self.x.value, self.y.value, Const(0, 1), Const(1, 1)
         total = self._sum(None, x, y, (no_increment, one), (propagate, zero))
         above = self._sum(one, x, y, (zero,), (zero,))
         s, increment = total[:b], total[b + 1]
         if self.latency == 2:
-            s, increment, above, keep, both = (register(m, self.en, v) for v in (s, increment, above, keep, both))
+            s, increment, above, keep, both = (
+                register(m, self.en, v) for v in (s, increment, above, keep, both)
+            )
         return number(b, Mux(increment, above[:b], s), both | (increment & keep & above[b]))
 
     def carries(self, m: Module, generate: Value, propagate: Value) -> tuple[list[Value], list[Value]]:
         """The network of the prefix form; its proof puts free words in its place."""
         return prefix_carries(generate, propagate)
 
-    def _prefix(self, m: Module, no_increment: Value, propagate: Value, keep: Value, both: Value) -> data.View:
+    def _prefix(
+        self, m: Module, no_increment: Value, propagate: Value, keep: Value, both: Value
+    ) -> data.View:
         b, x = self.b, self.x.value
         y = (~self.y.value)[:b] if self.subtract else self.y.value
         half = x ^ y
@@ -101,7 +121,9 @@ class Adder(wiring.Component):
         increment = ~((no_increment & propagate) | (propagate & g[b - 1]) | (no_increment & g[b - 1]))
         g, p = Cat(*g), Cat(*p)
         if self.latency == 2:
-            half, g, p, increment, keep, both = (register(m, self.en, v) for v in (half, g, p, increment, keep, both))
+            half, g, p, increment, keep, both = (
+                register(m, self.en, v) for v in (half, g, p, increment, keep, both)
+            )
         carries = g | (p & increment.replicate(b))
         value = half ^ Cat(increment, carries[: b - 1])
         return number(b, value, both | (increment & keep & carries[b - 1]))

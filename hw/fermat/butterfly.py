@@ -13,7 +13,8 @@ __all__ = ["Butterfly"]
 class Butterfly(wiring.Component):
     """s = x + y, d = x - y modulo 2^b + 1.
 
-    Latency: ``latency`` enabled cycles (0, 1 or 2, as ``Adder``); throughput: one butterfly per enabled cycle.
+    Latency: ``latency`` enabled cycles (0, 1 or 2, as ``Adder``); throughput: one butterfly per enabled
+    cycle.
 
     ::
 

@@ -11,7 +11,8 @@ __all__ = ["Decoder", "Encoder"]
 
 
 class Encoder(wiring.Component):
-    """o = i as a diminished-1 number: a positive v becomes v - 1, a negative one keeps its low b bits, 0 sets the flag.
+    """o = i as a diminished-1 number: a positive v becomes v - 1, a negative one keeps its low b bits, 0 sets
+    the flag.
 
     Latency: ``latency`` enabled cycles (0 or 1); throughput: one per enabled cycle.
 
@@ -39,19 +40,24 @@ class Encoder(wiring.Component):
         zero = self.i == 0
         positive = ~zero & ~self.i[-1] if self.shape.signed else ~zero
         code = Signal(self.b)
-        m.d.comb += [code.eq(self.i - positive), self.o.eq(delayed(m, self.en, number(self.b, code, zero), self.latency))]
+        m.d.comb += [
+            code.eq(self.i - positive),
+            self.o.eq(delayed(m, self.en, number(self.b, code, zero), self.latency)),
+        ]
         return m
 
 
 class Decoder(wiring.Component):
-    """o = i as a signed integer in -2^(b-1)..2^(b-1): the code plus one on the non-negative half, the code itself on the negative.
+    """o = i as a signed integer in -2^(b-1)..2^(b-1): the code plus one on the non-negative half, the code
+    itself on the negative.
 
     Latency: ``latency`` enabled cycles (0 or 1); throughput: one per enabled cycle.
 
     Parameters
     ----------
     b : width of the modulus, 2..64.
-    bits : width of the signed result, b + 1 by default; less when a bound on the value is known (the low bits are exact).
+    bits : width of the signed result, b + 1 by default; less when a bound on the value is known (the low bits
+    are exact).
 
     Members
     -------
@@ -71,5 +77,8 @@ class Decoder(wiring.Component):
         m = Module()
         increment = ~self.i.value[-1] & ~self.i.zero
         result = Signal(signed(self.bits))
-        m.d.comb += [result.eq(self.i.value.as_signed() + increment), self.o.eq(delayed(m, self.en, result, self.latency))]
+        m.d.comb += [
+            result.eq(self.i.value.as_signed() + increment),
+            self.o.eq(delayed(m, self.en, result, self.latency)),
+        ]
         return m

@@ -17,12 +17,16 @@ def wrap(value, size: int):
 
 
 def split(domain, value, size: int, word, element, count: int):
-    """Registers ``value = word * size + element`` (value < count): wires when ``size`` is a power of two, else a table."""
+    """Registers ``value = word * size + element`` (value < count): wires when ``size`` is a power of two,
+    else a table."""
     if size & (size - 1) == 0:
         bits = (size - 1).bit_length()
         domain += [word.eq(value >> bits), element.eq(value[:bits])]
     else:
-        domain += [word.eq(Array(v // size for v in range(count))[value]), element.eq(Array(v % size for v in range(count))[value])]
+        domain += [
+            word.eq(Array(v // size for v in range(count))[value]),
+            element.eq(Array(v % size for v in range(count))[value]),
+        ]
 
 
 class Counters:

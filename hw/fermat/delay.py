@@ -11,9 +11,11 @@ REGISTERS = 3
 
 
 class Delay(wiring.Component):
-    """o = i ``cycles`` cycles earlier, every cycle; contents undefined until the first value has come through.
+    """o = i ``cycles`` cycles earlier, every cycle; contents undefined until the first value has come
+    through.
 
-    Up to `REGISTERS` cycles it is registers, above that a ring in a memory with an asynchronous read port (lookup-table RAM).
+    Up to `REGISTERS` cycles it is registers, above that a ring in a memory with an asynchronous read port
+    (lookup-table RAM).
 
     Members
     -------
@@ -46,7 +48,8 @@ class Delay(wiring.Component):
 
 
 def delay_bits(m: Module, name: str, cycles: int, *values):
-    """The values ``cycles`` cycles later, as one line of registers or memory named ``name``; flags start low."""
+    """The values ``cycles`` cycles later, as one line of registers or memory named ``name``; flags start
+    low."""
     if cycles == 0:
         return list(values)
     casts = [Value.cast(v) for v in values]

@@ -1,4 +1,5 @@
-"""One-dimensional Fermat number transform, a group of points a cycle: serial transforms side by side, then a parallel one across."""
+"""One-dimensional Fermat number transform, a group of points a cycle: serial transforms side by side, then a
+parallel one across."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
@@ -18,10 +19,19 @@ STAGE = 2  # cycles of every butterfly
 
 def _check(b: int, n: int, lanes: int) -> None:
     root = root_of_order(b, n)
-    if isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 2 or lanes & (lanes - 1) or 2 * lanes > n:
+    if (
+        isinstance(lanes, bool)
+        or not isinstance(lanes, int)
+        or lanes < 2
+        or lanes & (lanes - 1)
+        or 2 * lanes > n
+    ):
         raise InputError(f"lanes must be a power of two from 2 to {n // 2} for {n} points, not {lanes!r}")
     if root.uses_sqrt2:
-        raise InputError(f"a folded transform needs a root that is a power of 2: at most {n // 2} points at b = {b}, not {n}")
+        raise InputError(
+            f"a folded transform needs a root that is a power of 2: at most {n // 2} points at b = {b}, not "
+            f"{n}"
+        )
 
 
 def folded_latency(b: int, n: int, lanes: int) -> int:
@@ -31,14 +41,16 @@ def folded_latency(b: int, n: int, lanes: int) -> int:
 
 
 class FoldedTransform(wiring.Component):
-    """Transform of N points modulo 2^b + 1, ``lanes`` points a cycle; orders and scaling as ``ParallelTransform``.
+    """Transform of N points modulo 2^b + 1, ``lanes`` points a cycle; orders and scaling as
+    ``ParallelTransform``.
 
-    N = beats * lanes. Forward: each lane transforms its own points over the beats, lane l of output beat s is turned by
-    w^(l * bitrev(s)), and a parallel transform runs across the lanes; the result is in bit-reversed order, as of one
-    transform. The inverse runs backwards. Cost: lanes serial transforms of N / lanes points, lanes - 1 rotators, one
-    parallel transform; a serial transform is one lane, a parallel one N.
+    N = beats * lanes. Forward: each lane transforms its own points over the beats, lane l of output beat s is
+    turned by w^(l * bitrev(s)), and a parallel transform runs across the lanes; the result is in bit-reversed
+    order, as of one transform. The inverse runs backwards. Cost: lanes serial transforms of N / lanes points,
+    lanes - 1 rotators, one parallel transform; a serial transform is one lane, a parallel one N.
 
-    Latency: ``latency`` cycles, about N / lanes and the pipelines. Throughput: ``lanes`` points a cycle, never stalled.
+    Latency: ``latency`` cycles, about N / lanes and the pipelines. Throughput: ``lanes`` points a cycle,
+    never stalled.
 
     Parameters
     ----------
@@ -48,14 +60,24 @@ class FoldedTransform(wiring.Component):
 
     Members
     -------
-    valid, i : In(1), In(ArrayLayout(Number(b), lanes)), runs of whole transforms, gaps of any length between them.
+    valid, i : In(1), In(ArrayLayout(Number(b), lanes)), runs of whole transforms, gaps of any length between
+    them.
     o_valid, o : Out(1), Out(ArrayLayout(Number(b), lanes)).
     """
 
-    def __init__(self, b: int, n: int, lanes: int, *, inverse: bool = False, scale: bool = True, form: str = "chain") -> None:
+    def __init__(
+        self, b: int, n: int, lanes: int, *, inverse: bool = False, scale: bool = True, form: str = "chain"
+    ) -> None:
         self.latency = folded_latency(b, n, lanes)
         self.root = root_of_order(b, n)
-        self.b, self.n, self.lanes, self.inverse, self.scale, self.form = self.root.b, n, lanes, bool(inverse), bool(scale), form
+        self.b, self.n, self.lanes, self.inverse, self.scale, self.form = (
+            self.root.b,
+            n,
+            lanes,
+            bool(inverse),
+            bool(scale),
+            form,
+        )
         self.beats = n // lanes
         layout = data.ArrayLayout(Number(self.b), lanes)
         super().__init__({"valid": In(1), "i": In(layout), "o_valid": Out(1), "o": Out(layout)})
@@ -63,7 +85,11 @@ class FoldedTransform(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         lanes = [self.i[lane] for lane in range(self.lanes)]
-        steps = [self._across, self._turn, self._along] if self.inverse else [self._along, self._turn, self._across]
+        steps = (
+            [self._across, self._turn, self._along]
+            if self.inverse
+            else [self._along, self._turn, self._across]
+        )
         valid = self.valid
         for step in steps:
             valid, lanes = step(m, valid, lanes)
@@ -74,7 +100,10 @@ class FoldedTransform(wiring.Component):
 
     def _along(self, m: Module, valid: Signal, lanes: list) -> tuple[Signal, list]:
         """A serial transform in every lane."""
-        parts = [SerialTransform(self.b, self.beats, inverse=self.inverse, adder_latency=STAGE, form=self.form) for _ in lanes]
+        parts = [
+            SerialTransform(self.b, self.beats, inverse=self.inverse, adder_latency=STAGE, form=self.form)
+            for _ in lanes
+        ]
         for at, (part, lane) in enumerate(zip(parts, lanes, strict=True)):
             m.submodules[f"along{at}"] = part
             m.d.comb += [part.valid.eq(valid), part.i.eq(lane)]
@@ -83,7 +112,8 @@ class FoldedTransform(wiring.Component):
     def _across(self, m: Module, valid: Signal, lanes: list) -> tuple[Signal, list]:
         """A parallel transform of every beat."""
         m.submodules.across = part = ParallelTransform(
-            self.b, self.lanes, inverse=self.inverse, scale=False, stage_latency=STAGE, form=self.form)
+            self.b, self.lanes, inverse=self.inverse, scale=False, stage_latency=STAGE, form=self.form
+        )
         m.submodules.across_valid = flag = FlagDelay(part.latency)
         m.d.comb += [flag.i.eq(valid), part.en.eq(1), *(part.i[at].eq(lane) for at, lane in enumerate(lanes))]
         return flag.o, [part.o[at] for at in range(self.lanes)]

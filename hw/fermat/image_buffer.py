@@ -1,4 +1,5 @@
-"""From raster order to tiles: keeps the image rows that overlapping tiles share and reads each tile point by point."""
+"""From raster order to tiles: keeps the image rows that overlapping tiles share and reads each tile point by
+point."""
 
 from math import prod
 
@@ -15,14 +16,17 @@ __all__ = ["ImageBuffer"]
 class ImageBuffer(wiring.Component):
     """Ring of image rows with a raster stream in and overlap-save tiles out.
 
-    Function: tile (ty, tx) of phase (a, b) and channel c is the Ny x Nx block of ``x[c, s*(ty*Vy + i) + a - top,
-    s*(tx*Vx + j) + b - left]``, zeros outside the image. Tiles leave in raster order, inside a tile channels ascending,
-    then phases, then rows i, then columns j: one point a cycle, a whole tile (``frame`` = C * phases * Ny * Nx points)
-    without a gap, never stalled. A tile starts when its rows are there and ``go`` is high.
+    Function: tile (ty, tx) of phase (a, b) and channel c is the Ny x Nx block of
+    ``x[c, s*(ty*Vy + i) + a - top, s*(tx*Vx + j) + b - left]``, zeros outside the image. Tiles leave in
+    raster order, inside a tile channels ascending, then phases, then rows i, then columns j: one point a
+    cycle, a whole tile (``frame`` = C * phases * Ny * Nx points) without a gap, never stalled. A tile starts
+    when its rows are there and ``go`` is high.
 
-    Latency: `DELAY` cycles from the start of a tile to its first point. Throughput: one beat in and one point out a cycle;
-    the ring holds the rows of one band of tiles and those that the next band adds. Where a tile's last line lies in the rows that
-    its band gives back first (images of one or two rows under a padding of Ny - 1), no beat is taken for two cycles after a band.
+    Latency: `DELAY` cycles from the start of a tile to its first point. Throughput: one beat in and one point
+    out a cycle;
+    the ring holds the rows of one band of tiles and those that the next band adds. Where a tile's last line
+    lies in the rows that its band gives back first (images of one or two rows under a padding of Ny - 1), no
+    beat is taken for two cycles after a band.
 
     Parameters
     ----------
@@ -52,13 +56,20 @@ class ImageBuffer(wiring.Component):
     _MustUse__silence = True  # may be made only to be asked for its cycles
 
     def __init__(self, shape: Shape, channels: int, geometry: Geometry, plan: Plan, lanes: int):
-        self.shape, self.channels, self.geometry, self.plan, self.lanes = Shape.cast(shape), channels, geometry, plan, lanes
+        self.shape, self.channels, self.geometry, self.plan, self.lanes = (
+            Shape.cast(shape),
+            channels,
+            geometry,
+            plan,
+            lanes,
+        )
         self.phases = phases(geometry)
         self.frame = channels * len(self.phases) * prod(plan.lengths)
         sy, top, height = geometry.stride[0], geometry.pad[0], geometry.height
         bands = plan.tiles[0]
         origin = [sy * plan.tile[0] * band - top for band in range(bands)]
-        # first row each band keeps; rows above the image; rows still to come below its first; rows it has to wait for
+        # first row each band keeps; rows above the image; rows still to come below its first; rows it has to
+        # wait for
         self.first = [min(max(0, row), height) for row in origin]
         self.above = [first - row for first, row in zip(self.first, origin, strict=True)]
         self.below = [height - first for first in self.first]
@@ -67,19 +78,29 @@ class ImageBuffer(wiring.Component):
         self.need = [max(0, end - first) for end, first in zip(last, self.first, strict=True)]
         self.free = [b - a for a, b in zip(self.first, [*self.first[1:], height], strict=True)]
         self.rows = max(max(self.need) + min(height, sy * plan.tile[0]), max(self.need) + 1)
-        # the last line of a tile may lie in the first rows given back with it: images of a row or two under much padding
+        # the last line of a tile may lie in the first rows given back with it: images of a row or two under
+        # much padding
         bottom = [row + sy * (plan.lengths[0] - 1) + self.phases[-1][0] for row in origin]
-        self.waits = any(free and first <= end < min(height, first + 2) for free, first, end in zip(self.free, self.first, bottom, strict=True))
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
-            "go": In(1), "start": Out(1), "valid": Out(1), "point": Out(self.shape),
-        })
+        self.waits = any(
+            free and first <= end < min(height, first + 2)
+            for free, first, end in zip(self.free, self.first, bottom, strict=True)
+        )
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
+                "go": In(1),
+                "start": Out(1),
+                "valid": Out(1),
+                "point": Out(self.shape),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
         row_beats = self.geometry.width * self.channels // self.lanes
         m.submodules.ring = self.ring = ring = memory.Memory(
-            shape=data.ArrayLayout(self.shape, self.lanes), depth=self.rows * row_beats, init=[])
+            shape=data.ArrayLayout(self.shape, self.lanes), depth=self.rows * row_beats, init=[]
+        )
         kept, freed, released = Signal(range(self.rows + 1)), Signal(), Signal(range(self.rows + 1))
         row_done = self._fill(m, ring.write_port(), kept, row_beats)
         m.d.sync += kept.eq(kept + row_done - Mux(freed, released, 0))
@@ -107,12 +128,22 @@ class ImageBuffer(wiring.Component):
 
     def _read(self, m, port, kept, freed, released, row_beats):
         band, running, counters, step, base_slot = self._control(m, kept, freed, released)
-        self.reading = {"band": band, "running": running, "counters": counters, "step": step, "base": base_slot, "kept": kept,
-                        "freed": freed, "released": released, "port": port}
+        self.reading = {
+            "band": band,
+            "running": running,
+            "counters": counters,
+            "step": step,
+            "base": base_slot,
+            "kept": kept,
+            "freed": freed,
+            "released": released,
+            "port": port,
+        }
         self._fetch(m, port, row_beats, *self._coordinates(m, band, counters, step, base_slot))
 
     def _control(self, m, kept, freed, released):
-        """Counts bands, tiles and the points of a tile; starts a tile when its rows are there and gives rows back after the last one of a band."""
+        """Counts bands, tiles and the points of a tile; starts a tile when its rows are there and gives rows
+        back after the last one of a band."""
         plan = self.plan
         band, running = Signal(range(max(2, plan.tiles[0]))), Signal()
         counters = Counters(m, [plan.tiles[1], self.channels, len(self.phases), *plan.lengths])
@@ -141,15 +172,22 @@ class ImageBuffer(wiring.Component):
         return band, running, counters, step, base_slot
 
     def _coordinates(self, m, band, counters, step, base_slot):
-        """Stage 1: row and column of the point against the first row kept, rows below that, its slot, word and lane of the channel."""
+        """Stage 1: row and column of the point against the first row kept, rows below that, its slot, word
+        and lane of the channel."""
         g, plan = self.geometry, self.plan
         tile_x, channel, phase, i, j = counters.values
         sy, sx = g.stride
-        offset, column = Signal(range(-max(self.above), sy * plan.lengths[0])), Signal(
-            range(-g.pad[1], sx * (plan.tile[1] * plan.tiles[1] + plan.lengths[1]) + 1))
+        offset, column = (
+            Signal(range(-max(self.above), sy * plan.lengths[0])),
+            Signal(range(-g.pad[1], sx * (plan.tile[1] * plan.tiles[1] + plan.lengths[1]) + 1)),
+        )
         lane, word, below, slot0, live1 = (
-            Signal(range(max(2, self.lanes))), Signal(range(max(2, self.channels // self.lanes))),
-            Signal(range(g.height + 1)), Signal(range(self.rows)), Signal())
+            Signal(range(max(2, self.lanes))),
+            Signal(range(max(2, self.channels // self.lanes))),
+            Signal(range(g.height + 1)),
+            Signal(range(self.rows)),
+            Signal(),
+        )
         rows_of, columns_of = Array(a for a, _ in self.phases), Array(b for _, b in self.phases)
         m.d.sync += [
             live1.eq(step),
@@ -166,15 +204,26 @@ class ImageBuffer(wiring.Component):
         g = self.geometry
         # 2: slot in the ring; 3: address
         slot, inside2, column2, word2, lane2, live2 = (
-            Signal(range(self.rows)), Signal(), Signal(range(max(2, g.width))), Signal.like(word), Signal.like(lane), Signal())
+            Signal(range(self.rows)),
+            Signal(),
+            Signal(range(max(2, g.width))),
+            Signal.like(word),
+            Signal.like(lane),
+            Signal(),
+        )
         m.d.sync += [
-            live2.eq(live1), word2.eq(word), lane2.eq(lane), column2.eq(column),
+            live2.eq(live1),
+            word2.eq(word),
+            lane2.eq(lane),
+            column2.eq(column),
             slot.eq(wrap(slot0 + offset, self.rows)),
             inside2.eq((offset >= 0) & (offset < below) & (column >= 0) & (column < g.width)),
         ]
         inside3, lane3, live3 = Signal(), Signal.like(lane), Signal()
         m.d.sync += [
-            live3.eq(live2), lane3.eq(lane2), inside3.eq(inside2),
+            live3.eq(live2),
+            lane3.eq(lane2),
+            inside3.eq(inside2),
             port.addr.eq(times(slot, row_beats) + times(column2, self.channels // self.lanes) + word2),
         ]
         # 4: memory; 5: lane

@@ -1,4 +1,5 @@
-"""All that one modulus of a convolution does: forward transform, products, accumulation, inverse transforms."""
+"""All that one modulus of a convolution does: forward transform, products, accumulation, inverse
+transforms."""
 
 from math import prod
 
@@ -34,11 +35,12 @@ class ModulusPath(wiring.Component):
                                                                 x--> + --> [sums of jobs] -> inverse 2-D -> o
         step  -> weights (memory, or forward 2-D) --------------+    ^--------+
 
-    A job is one tile times ``products`` outputs: channels * points steps. Nothing here waits: whoever drives ``valid``,
-    ``step`` and ``drain`` (the `Convolver`) starts a run only when its memories are free.
+    A job is one tile times ``products`` outputs: channels * points steps. Nothing here waits: whoever drives
+    ``valid``, ``step`` and ``drain`` (the `Convolver`) starts a run only when its memories are free.
 
-    Python attributes, in cycles: ``full_after`` from the first point of a tile to ``spectra_full``; ``done_after`` from the
-    first step of a tile's last job to ``spectra_done``; ``sums_after`` from the first step of a job to ``sums_full``;
+    Python attributes, in cycles: ``full_after`` from the first point of a tile to ``spectra_full``;
+    ``done_after`` from the first step of a tile's last job to ``spectra_done``; ``sums_after`` from the first
+    step of a job to ``sums_full``;
     ``out_after`` from ``drain`` to ``o_valid``.
 
     Members
@@ -58,9 +60,21 @@ class ModulusPath(wiring.Component):
 
     _MustUse__silence = True  # may be made only to be asked for its cycles
 
-    def __init__(self, b: int, shape: Shape, lengths: tuple[int, int], channels: int, group: int, outputs: int,
-                 source: StoredWeights | ComputedWeights,
-                 inverses: int, *, adder_latency: int = 2, product_form: str = "schoolbook", form: str = "chain"):
+    def __init__(
+        self,
+        b: int,
+        shape: Shape,
+        lengths: tuple[int, int],
+        channels: int,
+        group: int,
+        outputs: int,
+        source: StoredWeights | ComputedWeights,
+        inverses: int,
+        *,
+        adder_latency: int = 2,
+        product_form: str = "schoolbook",
+        form: str = "chain",
+    ):
         self.b, self.lengths, self.channels, self.group, self.outputs = b, lengths, channels, group, outputs
         self.source, self.products, self.inverses, self.form = source, source.products, inverses, form
         self.points = prod(lengths)
@@ -77,12 +91,25 @@ class ModulusPath(wiring.Component):
         self.sums_after = source.ahead + self.product_latency + 1 + self.sum_latency + self.job - 1
         self.out_after = 2 + self.transform_latency
         self.spectra_banks = self.sums_banks = 2
-        raw = {"weights": In(source.signature.members["weights"].shape)} if isinstance(source, ComputedWeights) else {}
-        super().__init__({
-            "valid": In(1), "point": In(shape), "step": In(1), "drain": In(1), **raw,
-            "spectra_full": Out(1), "spectra_done": Out(1), "sums_full": Out(1),
-            "o_valid": Out(1), "o": Out(data.ArrayLayout(Number(b), inverses)),
-        })
+        raw = (
+            {"weights": In(source.signature.members["weights"].shape)}
+            if isinstance(source, ComputedWeights)
+            else {}
+        )
+        super().__init__(
+            {
+                "valid": In(1),
+                "point": In(shape),
+                "step": In(1),
+                "drain": In(1),
+                **raw,
+                "spectra_full": Out(1),
+                "spectra_done": Out(1),
+                "sums_full": Out(1),
+                "o_valid": Out(1),
+                "o": Out(data.ArrayLayout(Number(b), inverses)),
+            }
+        )
 
     def set_banks(self, spectra: int, sums: int) -> None:
         """Memories in turn: tiles of spectra and jobs of sums that may be held at once (at least 2 each)."""
@@ -102,15 +129,30 @@ class ModulusPath(wiring.Component):
     def _spectra(self, m, read_step):
         """Encodes and transforms tiles into the banks of a memory; reads each group's part once a job."""
         m.submodules.encoder = encoder = WideEncoder(self.b, self.shape)
-        m.submodules.forward = forward = SerialTransform2d(self.b, *self.lengths, adder_latency=self.adder_latency, form=self.form)
+        m.submodules.forward = forward = SerialTransform2d(
+            self.b, *self.lengths, adder_latency=self.adder_latency, form=self.form
+        )
         m.submodules.encoder_valid = valid = FlagDelay(encoder.latency)
         depth = self.spectra_banks * self.frame
         m.submodules.spectra = spectra = memory.Memory(shape=Number(self.b), depth=depth, init=[])
         write, read = spectra.write_port(), spectra.read_port()
-        put, get = Counters(m, [self.spectra_banks, self.frame]), Counters(m, [self.group, self.outputs // self.group // self.products, self.job])
+        put, get = (
+            Counters(m, [self.spectra_banks, self.frame]),
+            Counters(m, [self.group, self.outputs // self.group // self.products, self.job]),
+        )
         put_at, get_at = Signal(range(depth)), Signal(range(depth))
-        self.keeping = {"put": put, "get": get, "put_at": put_at, "get_at": get_at, "written": forward.o_valid, "read": read_step,
-                      "memory": spectra, "word": forward.o, "data": read.data, "entering": forward.valid}
+        self.keeping = {
+            "put": put,
+            "get": get,
+            "put_at": put_at,
+            "get_at": get_at,
+            "written": forward.o_valid,
+            "read": read_step,
+            "memory": spectra,
+            "word": forward.o,
+            "data": read.data,
+            "entering": forward.valid,
+        }
         put.step(forward.o_valid)
         get.step(read_step)
         with m.If(forward.o_valid):
@@ -121,10 +163,17 @@ class ModulusPath(wiring.Component):
             with m.Else():
                 m.d.sync += get_at.eq(Mux(get_at == depth - 1, 0, get_at + 1))
         m.d.comb += [
-            encoder.i.eq(self.point), valid.i.eq(self.valid), forward.valid.eq(valid.o), forward.i.eq(encoder.o),
-            write.en.eq(forward.o_valid), write.addr.eq(put_at), write.data.eq(forward.o),
-            read.en.eq(read_step), read.addr.eq(get_at),
-            self.spectra_full.eq(forward.o_valid & put.wrapped(1)), self.spectra_done.eq(read_step & get.wrapped()),
+            encoder.i.eq(self.point),
+            valid.i.eq(self.valid),
+            forward.valid.eq(valid.o),
+            forward.i.eq(encoder.o),
+            write.en.eq(forward.o_valid),
+            write.addr.eq(put_at),
+            write.data.eq(forward.o),
+            read.en.eq(read_step),
+            read.addr.eq(get_at),
+            self.spectra_full.eq(forward.o_valid & put.wrapped(1)),
+            self.spectra_done.eq(read_step & get.wrapped()),
         ]
         return read.data
 
@@ -138,24 +187,37 @@ class ModulusPath(wiring.Component):
     def _accumulate(self, m, started, product):
         """Adds each product to the sum at its point, in one memory a job; returns their read ports."""
         channels = self.channels // self.group
-        m.submodules.to_read, m.submodules.to_write = to_read, to_write = FlagDelay(self.product_latency), FlagDelay(1 + self.sum_latency)
+        m.submodules.to_read, m.submodules.to_write = to_read, to_write = (
+            FlagDelay(self.product_latency),
+            FlagDelay(1 + self.sum_latency),
+        )
         m.d.comb += [to_read.i.eq(started), to_write.i.eq(to_read.o)]
         banks = self.sums_banks
         reading, writing = (Counters(m, [banks, channels, self.points]) for _ in range(2))
-        self.summing = {"reading": reading, "writing": writing, "read": to_read.o, "written": to_write.o, "memories": []}
+        self.summing = {
+            "reading": reading,
+            "writing": writing,
+            "read": to_read.o,
+            "written": to_write.o,
+            "memories": [],
+        }
         reading.step(to_read.o)
         writing.step(to_write.o)
         m.d.comb += self.sums_full.eq(to_write.o & writing.wrapped(1))
         ports, writes = [], []
         for k in range(banks):
-            m.submodules[f"sums{k}"] = sums = memory.Memory(shape=(self.b + 1) * self.products, depth=self.points, init=[])
+            m.submodules[f"sums{k}"] = sums = memory.Memory(
+                shape=(self.b + 1) * self.products, depth=self.points, init=[]
+            )
             write, read = sums.write_port(), sums.read_port()
             self.summing["memories"].append(sums)
             ports.append(read)
             writes.append(write)
             m.d.comb += [
-                write.en.eq(to_write.o & (writing.values[0] == k)), write.addr.eq(writing.values[2]),
-                read.addr.eq(reading.values[2]), read.en.eq(1),
+                write.en.eq(to_write.o & (writing.values[0] == k)),
+                write.addr.eq(writing.values[2]),
+                read.addr.eq(reading.values[2]),
+                read.en.eq(1),
             ]
         fresh, bank = Signal(), Signal.like(reading.values[0])
         m.d.sync += [fresh.eq(reading.values[1] == 0), bank.eq(reading.values[0])]
@@ -164,7 +226,9 @@ class ModulusPath(wiring.Component):
         results = []
         for lane, value in enumerate(product):
             if self.sum_latency:
-                m.submodules[f"adder{lane}"] = adder = Adder(self.b, latency=self.adder_latency, form=self.form)
+                m.submodules[f"adder{lane}"] = adder = Adder(
+                    self.b, latency=self.adder_latency, form=self.form
+                )
                 word = old[lane * (self.b + 1) : (lane + 1) * (self.b + 1)]
                 zero = 1 << self.b
                 m.d.comb += [adder.x.eq(value), adder.y.as_value().eq(Mux(fresh, zero, word)), adder.en.eq(1)]
@@ -192,7 +256,8 @@ class ModulusPath(wiring.Component):
         m.d.sync += taken.as_value().eq(chosen)
         for k in range(self.inverses):
             m.submodules[f"inverse{k}"] = block = SerialTransform2d(
-                self.b, *self.lengths, inverse=True, adder_latency=self.adder_latency, form=self.form)
+                self.b, *self.lengths, inverse=True, adder_latency=self.adder_latency, form=self.form
+            )
             m.d.comb += [block.valid.eq(live2), block.i.eq(taken[k]), self.o[k].eq(block.o)]
             if k == 0:
                 m.d.comb += self.o_valid.eq(block.o_valid)

@@ -1,7 +1,8 @@
 """General multiplication: P = XY + X + Y, then low half minus high half with the end-around borrow.
 
-P = xy - 1 fits 2b bits, and 2^b = -1, so the code is lo - hi + borrow; lo - hi = -1 is the zero residue, which also catches
-zero divisors (F_5 and F_6 are composite). Only zero operands are gated: the operand registers are cleared.
+P = xy - 1 fits 2b bits, and 2^b = -1, so the code is lo - hi + borrow; lo - hi = -1 is the zero residue,
+which also catches zero divisors (F_5 and F_6 are composite). Only zero operands are gated: the operand
+registers are cleared.
 """
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -28,14 +29,16 @@ def _cost(width: int, form: str) -> tuple[int, int]:
 class Product(wiring.Component):
     """p = x * y, plain unsigned, from products that fit one DSP block each.
 
-    Latency: ``latency`` enabled cycles, 1 when the width fits a DSP block, plus 2 ("schoolbook") or 3 ("karatsuba") per halving;
+    Latency: ``latency`` enabled cycles, 1 when the width fits a DSP block, plus 2 ("schoolbook") or 3
+    ("karatsuba") per halving;
     throughput: one product per enabled cycle. DSP blocks: 4 ("schoolbook") or 3 ("karatsuba") per halving:
     16 bits 1, 32 bits 4 or 3, 64 bits 16 or 9.
 
     Parameters
     ----------
     width : bits of each operand.
-    form : "schoolbook", or "karatsuba": xl*yh + xh*yl = xl*yl + xh*yh - (xh - xl)(yh - yl), the last on magnitudes, so that
+    form : "schoolbook", or "karatsuba": xl*yh + xh*yl = xl*yl + xh*yh - (xh - xl)(yh - yl), the last on
+    magnitudes, so that
         operands never grow past the DSP width.
 
     Members
@@ -60,14 +63,18 @@ class Product(wiring.Component):
             m.submodules[f"part{i}"] = part
             m.d.comb += part.en.eq(self.en)
         if not parts:
-            m.d.comb += self.p.eq(register(m, self.en, self.x * self.y if self.width > GATE_BITS else self._rows()))
+            m.d.comb += self.p.eq(
+                register(m, self.en, self.x * self.y if self.width > GATE_BITS else self._rows())
+            )
         elif self.form == "schoolbook":
             self._schoolbook(m, *parts)
         else:
             self._karatsuba(m, *parts)
         return m
 
-    def _schoolbook(self, m: Module, low: "Product", high: "Product", cross0: "Product", cross1: "Product") -> None:
+    def _schoolbook(
+        self, m: Module, low: "Product", high: "Product", cross0: "Product", cross1: "Product"
+    ) -> None:
         h, en = self.half, self.en
         operands = ((low, 0, 0), (high, 1, 1), (cross0, 0, 1), (cross1, 1, 0))
         for part, i, j in operands:
@@ -104,8 +111,9 @@ class Product(wiring.Component):
 class Multiplier(wiring.Component):
     """o = x * y modulo 2^b + 1.
 
-    Latency: ``latency`` enabled cycles, 4 + ``Product(b).latency`` (operand registers, product, sum, difference, increment), or 0
-    with ``pipelined=False``; throughput: one product per enabled cycle. DSP blocks: see ``Product``.
+    Latency: ``latency`` enabled cycles, 4 + ``Product(b).latency`` (operand registers, product, sum,
+    difference, increment), or 0 with ``pipelined=False``; throughput: one product per enabled cycle. DSP
+    blocks: see ``Product``.
 
     Parameters
     ----------

@@ -18,8 +18,9 @@ __all__ = ["Number", "check_choice", "delayed", "number", "register", "shifted",
 class Number(data.StructLayout):
     """Diminished-1 number modulo 2^b + 1: field ``value``, b bits, and field ``zero``, the flag, on top.
 
-    The residue is 0 when ``zero`` is set and ``value + 1`` otherwise. Invariant of every block here, required of inputs and
-    kept on outputs: ``zero`` set => ``value`` 0. ``fermatnet.model.fermat.number.Ring.pack`` gives these bits as integers.
+    The residue is 0 when ``zero`` is set and ``value + 1`` otherwise. Invariant of every block here, required
+    of inputs and kept on outputs: ``zero`` set => ``value`` 0. ``fermatnet.model.fermat.number.Ring.pack``
+    gives these bits as integers.
 
     Parameters
     ----------
@@ -48,7 +49,8 @@ def zero_number(b: int) -> data.View:
 
 
 def turned_bits(bits: Value, k: int) -> Value:
-    """Code bits times 2^k for a nonzero number: rotate left by k mod b, complement what wrapped, all of it for k mod 2b >= b."""
+    """Code bits times 2^k for a nonzero number: rotate left by k mod b, complement what wrapped, all of it
+    for k mod 2b >= b."""
     b = len(bits)
     k %= 2 * b
     turn, flip = k % b, k >= b
@@ -57,7 +59,8 @@ def turned_bits(bits: Value, k: int) -> Value:
 
 
 def shifted(x: data.View, k: int) -> data.View:
-    """x * 2^k for a constant k (any sign): wiring, and one AND gate per complemented bit that keeps a zero's code 0."""
+    """x * 2^k for a constant k (any sign): wiring, and one AND gate per complemented bit that keeps a zero's
+    code 0."""
     b = len(x.value)
     k %= 2 * b
     if k == 0:

@@ -17,16 +17,19 @@ __all__ = ["FramedStream", "PipelinedStream"]
 
 
 class PipelinedStream(wiring.Component):
-    """A fixed-latency block with ``en`` as a stream: one beat a cycle, all stages stop together while the output waits.
+    """A fixed-latency block with ``en`` as a stream: one beat a cycle, all stages stop together while the
+    output waits.
 
-    A beat's valid bit travels beside its data; bubbles stay bubbles. ``i.ready`` depends on ``o.ready`` and the last valid bit
-    only. Latency: ``latency`` cycles, that of the block (at least 1: a combinational block gets an output register);
+    A beat's valid bit travels beside its data; bubbles stay bubbles. ``i.ready`` depends on ``o.ready`` and
+    the last valid bit only. Latency: ``latency`` cycles, that of the block (at least 1: a combinational block
+    gets an output register);
     throughput: one beat per cycle.
 
     Parameters
     ----------
     make : called at elaboration; returns the block.
-    payload_i, payload_o : layouts of the stream payloads; each field of a struct is the block's port of that name, any other
+    payload_i, payload_o : layouts of the stream payloads; each field of a struct is the block's port of that
+    name, any other
         layout is its port ``i`` or ``o``.
     latency : that of the block.
 
@@ -35,16 +38,24 @@ class PipelinedStream(wiring.Component):
     i : In(stream.Signature(payload_i)); o : Out(stream.Signature(payload_o)).
     """
 
-    def __init__(self, make: Callable[[], wiring.Component], payload_i: Any, payload_o: Any, latency: int) -> None:
+    def __init__(
+        self, make: Callable[[], wiring.Component], payload_i: Any, payload_o: Any, latency: int
+    ) -> None:
         self._make, self.core_latency, self.latency, self.cycles = make, latency, max(latency, 1), 1
-        self.moves, self.last = Signal(name="moves"), Signal(name="last")  # the step, and the valid bit at the end: for proofs
+        # the step, and the valid bit at the end: for proofs
+        self.moves, self.last = Signal(name="moves"), Signal(name="last")
         super().__init__({"i": In(stream.Signature(payload_i)), "o": Out(stream.Signature(payload_o))})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.core = core = self._make()
         valid, en = Signal(self.latency), self.moves
-        m.d.comb += [self.last.eq(valid[-1]), en.eq(self.o.ready | ~self.last), self.i.ready.eq(en), self.o.valid.eq(self.last)]
+        m.d.comb += [
+            self.last.eq(valid[-1]),
+            en.eq(self.o.ready | ~self.last),
+            self.i.ready.eq(en),
+            self.o.valid.eq(self.last),
+        ]
         with m.If(en):
             m.d.sync += valid.eq((valid << 1) | self.i.valid)
         m.d.comb += core.en.eq(en)
@@ -62,18 +73,29 @@ class PipelinedStream(wiring.Component):
 
     @staticmethod
     def _pairs(core: wiring.Component, payload: Any, port: str) -> list[tuple[Any, Any]]:
-        if isinstance(payload, data.View) and isinstance(payload.shape(), data.StructLayout) and not hasattr(core, port):
+        if (
+            isinstance(payload, data.View)
+            and isinstance(payload.shape(), data.StructLayout)
+            and not hasattr(core, port)
+        ):
             return [(getattr(core, name).as_value(), payload[name].as_value()) for name, _ in payload.shape()]
         own = getattr(core, port)
-        return [(own.as_value() if isinstance(own, data.View) else own, payload.as_value() if isinstance(payload, data.View) else payload)]
+        return [
+            (
+                own.as_value() if isinstance(own, data.View) else own,
+                payload.as_value() if isinstance(payload, data.View) else payload,
+            )
+        ]
 
 
 class FramedStream(wiring.Component):
-    """A serial transform as a stream: frames of ``points`` beats in, frames out, one beat a cycle, any stalls.
+    """A serial transform as a stream: frames of ``points`` beats in, frames out, one beat a cycle, any
+    stalls.
 
-    The transform wants whole frames without a gap, so it stops (its clock enable falls) while a frame's next beat is missing or
-    the output waits; between frames it runs on, and the last frame comes out without a next one. ``i.ready`` depends on
-    ``o.ready`` and state only. Latency: ``latency`` cycles, that of the transform; throughput: one beat per cycle.
+    The transform wants whole frames without a gap, so it stops (its clock enable falls) while a frame's next
+    beat is missing or the output waits; between frames it runs on, and the last frame comes out without a
+    next one. ``i.ready`` depends on ``o.ready`` and state only. Latency: ``latency`` cycles, that of the
+    transform; throughput: one beat per cycle.
 
     Parameters
     ----------
@@ -87,13 +109,19 @@ class FramedStream(wiring.Component):
     """
 
     def __init__(
-        self, make: Callable[[], SerialTransform | SerialTransform2d | FoldedTransform], points: int, latency: int, payload: Any, *,
+        self,
+        make: Callable[[], SerialTransform | SerialTransform2d | FoldedTransform],
+        points: int,
+        latency: int,
+        payload: Any,
+        *,
         shift: int = 0,
     ) -> None:
         if points < 2:
             raise InputError(f"a frame has at least two points, not {points!r}")
         self._make, self.points, self.latency, self.cycles, self.shift = make, points, latency, points, shift
-        self.moves, self.last = Signal(name="moves"), Signal(name="last")  # the step, and the valid bit at the end: for proofs
+        # the step, and the valid bit at the end: for proofs
+        self.moves, self.last = Signal(name="moves"), Signal(name="last")
         super().__init__({"i": In(stream.Signature(payload)), "o": Out(stream.Signature(payload))})
 
     def elaborate(self, platform):

@@ -6,7 +6,8 @@ __all__ = ["prefix_carries"]
 
 
 def prefix_carries(generate: Value, propagate: Value) -> tuple[list[Value], list[Value]]:
-    """(G, P) with G[i], P[i] the group generate and propagate of bits i..0. Wires and gates only, minimal depth, fan-out up to b/2."""
+    """(G, P) with G[i], P[i] the group generate and propagate of bits i..0. Wires and gates only, minimal
+    depth, fan-out up to b/2."""
     g = [generate[i] for i in range(len(generate))]
     p = [propagate[i] for i in range(len(propagate))]
     distance = 1

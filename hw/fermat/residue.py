@@ -1,7 +1,9 @@
-"""Between integers and residue systems: reduction of wide words, and mixed-radix reconstruction, without a multiplier.
+"""Between integers and residue systems: reduction of wide words, and mixed-radix reconstruction, without a
+multiplier.
 
-Both rest on 2^b = -1: a word cut into b-bit chunks c_0, c_1, ... is ``c_0 - c_1 + c_2 - ...``, and a chunk is already the code
-of the number ``c_i + 1``; over an even number of chunks the ones cancel, so chunks are added and subtracted as they are.
+Both rest on 2^b = -1: a word cut into b-bit chunks c_0, c_1, ... is ``c_0 - c_1 + c_2 - ...``, and a chunk is
+already the code of the number ``c_i + 1``; over an even number of chunks the ones cancel, so chunks are added
+and subtracted as they are.
 """
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
@@ -46,7 +48,9 @@ class SignedSum(wiring.Component):
         terms = [(self.i[k], sign) for k, sign in enumerate(self.signs)]
         level = 0
         while len(terms) > 1:
-            following = [self._pair(m, f"{level}_{k}", terms[k], terms[k + 1]) for k in range(0, len(terms) - 1, 2)]
+            following = [
+                self._pair(m, f"{level}_{k}", terms[k], terms[k + 1]) for k in range(0, len(terms) - 1, 2)
+            ]
             if len(terms) % 2:
                 term, sign = terms[-1]
                 (late,) = delay_bits(m, f"wait{level}", self.adder_latency, term)
@@ -67,7 +71,8 @@ class SignedSum(wiring.Component):
 
 
 def chunks(bits: Value, b: int) -> list[tuple[data.View, int]]:
-    """A word as signed terms modulo 2^b + 1: chunks of b bits (their number made even) as codes, alternately added and subtracted."""
+    """A word as signed terms modulo 2^b + 1: chunks of b bits (their number made even) as codes, alternately
+    added and subtracted."""
     count = -(-len(bits) // b)
     count += count % 2
     padded = Cat(bits, Const(0, count * b - len(bits)))
@@ -84,8 +89,8 @@ def encoder_latency(b: int, shape, adder_latency: int = 1) -> int:
 class WideEncoder(wiring.Component):
     """o = i modulo 2^b + 1 for an integer of any width.
 
-    Latency: ``latency`` cycles. Throughput: one a cycle. A word of at most b bits is an `Encoder`; a wider one is reduced
-    chunk by chunk, a sign worth -2^width = -1 or +1 as one more term.
+    Latency: ``latency`` cycles. Throughput: one a cycle. A word of at most b bits is an `Encoder`; a wider
+    one is reduced chunk by chunk, a sign worth -2^width = -1 or +1 as one more term.
 
     Members
     -------
@@ -97,7 +102,9 @@ class WideEncoder(wiring.Component):
         self.signs: tuple[int, ...] = ()  # of the chunks and of the sign; none where no reduction is needed
         if self.shape.width > b:
             count = -(-self.shape.width // b)
-            self.signs = tuple([-1 if k % 2 else 1 for k in range(count + count % 2)] + [-1] * self.shape.signed)
+            self.signs = tuple(
+                [-1 if k % 2 else 1 for k in range(count + count % 2)] + [-1] * self.shape.signed
+            )
         self.latency = encoder_latency(b, self.shape, adder_latency)
         super().__init__({"i": In(self.shape), "o": Out(Number(b))})
 
@@ -112,8 +119,11 @@ class WideEncoder(wiring.Component):
             count = len(self.signs) - self.shape.signed
             bits = Value.cast(self.i)
             sign = bits[-1] if self.shape.signed else Const(0, 1)
-            # the sign fills the even number of chunks: the word is then unsigned less 2^(count * b) = 1 where negative
-            terms = [term for term, _ in chunks(Cat(bits, sign.replicate(count * self.b - len(bits))), self.b)]
+            # the sign fills the even number of chunks: the word is then unsigned less 2^(count * b) = 1 where
+            # negative
+            terms = [
+                term for term, _ in chunks(Cat(bits, sign.replicate(count * self.b - len(bits))), self.b)
+            ]
             if self.shape.signed:
                 terms.append(number(self.b, Const(0, self.b), ~sign))
             m.d.comb += [part.i[k].eq(term) for k, term in enumerate(terms)]
@@ -124,9 +134,9 @@ class WideEncoder(wiring.Component):
 class Reconstruct(wiring.Component):
     """The signed integer in [lo, hi] with these residues.
 
-    One modulus: the code with its upper part, above ``hi``, read as negative. Several, widths each an even multiple of the
-    smaller: mixed radix from the largest modulus down, where every division is by two, a rotation, and every product a
-    shift and an addition (`fermatnet.model.fermat.residue`).
+    One modulus: the code with its upper part, above ``hi``, read as negative. Several, widths each an even
+    multiple of the smaller: mixed radix from the largest modulus down, where every division is by two, a
+    rotation, and every product a shift and an addition (`fermatnet.model.fermat.residue`).
     Latency: ``latency`` cycles. Throughput: one a cycle.
 
     Parameters
@@ -149,10 +159,14 @@ class Reconstruct(wiring.Component):
     def __init__(self, widths: tuple[int, ...], lo: int, hi: int, *, adder_latency: int = 1):
         check_widths(widths)
         if not halving(widths):
-            raise InputError(f"widths {tuple(widths)}: the hardware needs each to be an even multiple of every smaller one")
+            raise InputError(
+                f"widths {tuple(widths)}: the hardware needs each to be an even multiple of every smaller one"
+            )
         self.total = modulus(widths)
         if not lo <= 0 <= hi or hi - lo >= self.total:
-            raise InputError(f"outputs in [{lo}, {hi}] exceed the {self.total} values of the moduli {tuple(widths)}")
+            raise InputError(
+                f"outputs in [{lo}, {hi}] exceed the {self.total} values of the moduli {tuple(widths)}"
+            )
         self.widths, self.lo, self.hi, self.adder_latency = tuple(widths), lo, hi, adder_latency
         self.bits = max((-lo - 1).bit_length() if lo else 0, hi.bit_length()) + 1
         self.order = sorted(range(len(widths)), key=lambda k: -widths[k])
@@ -164,10 +178,13 @@ class Reconstruct(wiring.Component):
                 ready = max(self.digit_times[index], ready) + (terms - 1).bit_length() * adder_latency
             self.digit_times.append(ready)
         self.latency = self.digit_times[-1] + (1 if len(widths) == 1 else 3)
-        super().__init__({**{f"i{k}": In(Number(b)) for k, b in enumerate(widths)}, "o": Out(signed(self.bits))})
+        super().__init__(
+            {**{f"i{k}": In(Number(b)) for k, b in enumerate(widths)}, "o": Out(signed(self.bits))}
+        )
 
     def _signs(self, k: int, index: int) -> tuple[int, ...]:
-        """Signs of the terms of residue k less digit ``index``: itself, the digit's chunks, the digit's one."""
+        """Signs of the terms of residue k less digit ``index``: itself, the digit's chunks, the digit's
+        one."""
         return 1, *(-sign for _, sign in chunks(Const(0, self.widths[self.order[index]]), self.widths[k])), -1
 
     def elaborate(self, platform):
@@ -187,7 +204,8 @@ class Reconstruct(wiring.Component):
         return m
 
     def _combine(self, digits):
-        """The number with these mixed-radix digits, by Horner: total * (2^b + 1) + digit, a shift and two additions each."""
+        """The number with these mixed-radix digits, by Horner: total * (2^b + 1) + digit, a shift and two
+        additions each."""
         total = Const(0, 1)
         for k, digit in zip(reversed(self.order), reversed(digits), strict=True):
             total = (total << self.widths[k]) + total + digit
@@ -201,11 +219,17 @@ class Reconstruct(wiring.Component):
             for index in range(place):
                 other_b, b = self.widths[self.order[index]], self.widths[k]
                 start = max(self.digit_times[index], at)
-                m.submodules[f"sum{k}_{index}"] = block = SignedSum(b, self._signs(k, index), adder_latency=self.adder_latency)
+                m.submodules[f"sum{k}_{index}"] = block = SignedSum(
+                    b, self._signs(k, index), adder_latency=self.adder_latency
+                )
                 (mine,) = delay_bits(m, f"mine{k}_{index}", start - at, current)
                 (digit,) = delay_bits(m, f"digit{k}_{index}", start - self.digit_times[index], digits[index])
                 other = data.View(Number(other_b), digit)
-                terms = [data.View(Number(b), mine), *(t for t, _ in chunks(other.value, b)), number(b, Const(0, b), other.zero)]
+                terms = [
+                    data.View(Number(b), mine),
+                    *(t for t, _ in chunks(other.value, b)),
+                    number(b, Const(0, b), other.zero),
+                ]
                 m.d.comb += [block.i[t].eq(term) for t, term in enumerate(terms)]
                 current, at = shifted(block.o, -1), start + block.latency
             digits.append(current)

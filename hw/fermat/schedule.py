@@ -1,7 +1,9 @@
-"""When each part of the convolver works: the exact cycle counts of its unstalled steady state, without simulating gates.
+"""When each part of the convolver works: the exact cycle counts of its unstalled steady state, without
+simulating gates.
 
-The convolver is a chain of jobs of fixed length (rows in, tiles, products, inverse transforms, bands out) that wait only for
-each other's memories. Job starts therefore obey recurrences in (max, +); here they are iterated until they repeat.
+The convolver is a chain of jobs of fixed length (rows in, tiles, products, inverse transforms, bands out)
+that wait only for each other's memories. Job starts therefore obey recurrences in (max, +); here they are
+iterated until they repeat.
 """
 
 from bisect import bisect_left
@@ -16,10 +18,12 @@ __all__ = ["Timing", "run", "steady"]
 class Timing:
     """Job lengths and delays of one convolver, in cycles.
 
-    row_beats: a row in; rows: rows of an image; ring: rows kept; need, free: rows each band waits for and gives back;
-    tiles: tiles in a band; frame: a tile read and transformed; jobs: product jobs a tile; job: their length; drain: length of an
-    inverse job; band_beats: beats of each band out. Delays: first point (``point``), spectra written (``full``), read for the last time
-    (``done``), sums complete (``sums``), inverse result (``result``).
+    row_beats: a row in; rows: rows of an image; ring: rows kept; need, free: rows each band waits for and
+    gives back;
+    tiles: tiles in a band; frame: a tile read and transformed; jobs: product jobs a tile; job: their length;
+    drain: length of an inverse job; band_beats: beats of each band out. Delays: first point (``point``),
+    spectra written (``full``), read for the last time (``done``), sums complete (``sums``), inverse result
+    (``result``).
     """
 
     row_beats: int
@@ -44,7 +48,8 @@ class Timing:
 
 
 def run(timing: Timing, images: int) -> tuple[int, list[int]]:
-    """(latency of the first output beat, cycle of each image's last output beat), the first input beat being accepted in cycle 0."""
+    """(latency of the first output beat, cycle of each image's last output beat), the first input beat being
+    accepted in cycle 0."""
     t, bands = timing, len(timing.need)
     row_ends: list[int] = []  # cycle in which a row's last beat is accepted
     freed: list[tuple[int, int]] = [(0, 0)]  # rows given back in all, first cycle in which that is seen
@@ -86,8 +91,17 @@ def _accept_rows(t: Timing, row_ends: list[int], freed: list[tuple[int, int]], c
         row_ends.append(start + t.row_beats - 1)
 
 
-def _product_and_drain(t: Timing, job: int, tile_start: int, band: int, bands: int, tile: int, job_starts: list[int],
-                       drain_starts: list[int], band_ends: list[int]) -> None:
+def _product_and_drain(
+    t: Timing,
+    job: int,
+    tile_start: int,
+    band: int,
+    bands: int,
+    tile: int,
+    job_starts: list[int],
+    drain_starts: list[int],
+    band_ends: list[int],
+) -> None:
     start = job_starts[-1] + t.job if job_starts else 0
     if job == 0:
         start = max(start, tile_start + t.point + t.full + 1)
@@ -102,11 +116,14 @@ def _product_and_drain(t: Timing, job: int, tile_start: int, band: int, bands: i
 
 
 def steady(timing: Timing, limit: int = 64) -> tuple[int, int]:
-    """(latency, cycles an image) once image ends are evenly spaced; the mean of the last images if they never are."""
+    """(latency, cycles an image) once image ends are evenly spaced; the mean of the last images if they never
+    are."""
     images = 8
     while True:
         latency, ends = run(timing, images)
         gaps = [b - a for a, b in pairwise(ends)]
         if len(set(gaps[-4:])) == 1 or images >= limit:
-            return latency, gaps[-1] if len(set(gaps[-4:])) == 1 else -(-sum(gaps[images // 2 :]) // len(gaps[images // 2 :]))
+            return latency, gaps[-1] if len(set(gaps[-4:])) == 1 else -(
+                -sum(gaps[images // 2 :]) // len(gaps[images // 2 :])
+            )
         images *= 2

@@ -1,4 +1,5 @@
-"""One-dimensional Fermat number transform, one point a cycle: log2 N stages of one butterfly and one rotator each."""
+"""One-dimensional Fermat number transform, one point a cycle: log2 N stages of one butterfly and one rotator
+each."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
@@ -14,7 +15,8 @@ __all__ = ["FlagDelay", "SerialStage", "SerialTransform", "serial_latency"]
 
 
 def twiddle_latency(root: Root, span: int, adder_latency: int) -> int:
-    """Cycles of the rotator and of the subtraction for sqrt(2) behind (before) the butterflies that pair points ``span`` apart."""
+    """Cycles of the rotator and of the subtraction for sqrt(2) behind (before) the butterflies that pair
+    points ``span`` apart."""
     odd = root.twiddle(span, 1) % 2
     return ((span // 2 if odd else span) > 1) + adder_latency * odd if span > 1 else 0
 
@@ -45,7 +47,8 @@ class FlagDelay(wiring.Component):
 
 
 class Twiddle(wiring.Component):
-    """o = x * w^(+-j (N / 2 span)): a rotator over j, and for the odd half-steps of sqrt(2) one subtraction more.
+    """o = x * w^(+-j (N / 2 span)): a rotator over j, and for the odd half-steps of sqrt(2) one subtraction
+    more.
 
     Latency: ``latency`` cycles, fixed. ``turn`` low multiplies by one.
     """
@@ -64,8 +67,16 @@ class Twiddle(wiring.Component):
         x, odd = self.x, self.turn & self.j[0]
         if self.levels > 1:
             m.submodules.rotator = r = Rotator(
-                self.b, count=self.levels, step=self.half_steps if self.odd else self.half_steps // 2, latency=1)
-            m.d.comb += [r.x.eq(x), r.en.eq(1), r.k.eq(Mux(self.turn, self.j >> 1 if self.odd else self.j, 0))]
+                self.b,
+                count=self.levels,
+                step=self.half_steps if self.odd else self.half_steps // 2,
+                latency=1,
+            )
+            m.d.comb += [
+                r.x.eq(x),
+                r.en.eq(1),
+                r.k.eq(Mux(self.turn, self.j >> 1 if self.odd else self.j, 0)),
+            ]
             later = Signal()
             m.d.sync += later.eq(odd)
             x, odd = r.o, later
@@ -73,7 +84,12 @@ class Twiddle(wiring.Component):
             m.submodules.sqrt2 = s = Sqrt2(self.b, latency=self.adder_latency, form=self.form)
             m.submodules.straight = straight = Delay(Number(self.b), s.latency)
             m.submodules.flag = flag = FlagDelay(s.latency)
-            m.d.comb += [s.x.eq(shifted(x, self.half_steps // 2)), s.en.eq(1), straight.i.eq(x), flag.i.eq(odd)]
+            m.d.comb += [
+                s.x.eq(shifted(x, self.half_steps // 2)),
+                s.en.eq(1),
+                straight.i.eq(x),
+                flag.i.eq(odd),
+            ]
             x = Mux(flag.o, s.o.as_value(), straight.o.as_value())
         m.d.comb += self.o.as_value().eq(x)
         return m
@@ -91,8 +107,8 @@ class SerialStage(wiring.Component):
                             |              ( butterfly )                   | |--> o
                             +----------> y                 d -----[span]-->|/
 
-    The delays feed forward, so the butterfly may be pipelined at any span. Runs of ``valid`` are whole blocks; gaps between
-    runs may have any length. Latency: ``latency`` cycles. Throughput: one point a cycle.
+    The delays feed forward, so the butterfly may be pipelined at any span. Runs of ``valid`` are whole
+    blocks; gaps between runs may have any length. Latency: ``latency`` cycles. Throughput: one point a cycle.
 
     Members
     -------
@@ -100,7 +116,13 @@ class SerialStage(wiring.Component):
     """
 
     def __init__(self, root: Root, span: int, inverse: bool, adder_latency: int, form: str):
-        self.root, self.span, self.inverse, self.adder_latency, self.form = root, span, inverse, adder_latency, form
+        self.root, self.span, self.inverse, self.adder_latency, self.form = (
+            root,
+            span,
+            inverse,
+            adder_latency,
+            form,
+        )
         self.turn_latency = twiddle_latency(root, span, adder_latency)
         self.latency = span + adder_latency + self.turn_latency
         layout = Number(root.b)
@@ -123,7 +145,9 @@ class SerialStage(wiring.Component):
         m.d.comb += [valid.i.eq(self.valid), self.o_valid.eq(valid.o), mode.i.eq(paired), bf.en.eq(1)]
         source, total, difference = self.i, bf.s, bf.d
         if span > 1:
-            m.submodules.twiddle = t = Twiddle(self.root, span, -1 if self.inverse else 1, self.adder_latency, self.form)
+            m.submodules.twiddle = t = Twiddle(
+                self.root, span, -1 if self.inverse else 1, self.adder_latency, self.form
+            )
         if span > 1 and self.inverse:
             m.d.comb += [t.x.eq(self.i), t.turn.eq(paired), t.j.eq(phase)]
             source = t.o
@@ -133,17 +157,22 @@ class SerialStage(wiring.Component):
             m.d.comb += [index.i.eq(phase), t.x.eq(bf.d), t.turn.eq(1), t.j.eq(index.o), straight.i.eq(bf.s)]
             total, difference = straight.o, t.o
         m.d.comb += [
-            first.i.eq(source), bf.x.eq(first.o), bf.y.eq(source), second.i.eq(difference),
+            first.i.eq(source),
+            bf.x.eq(first.o),
+            bf.y.eq(source),
+            second.i.eq(difference),
             self.o.as_value().eq(Mux(mode.o, total.as_value(), second.o.as_value())),
         ]
         return m
 
 
 class SerialTransform(wiring.Component):
-    """Transform of N points modulo 2^b+1, forward (natural in, bit-reversed out) or inverse (the reverse, without 1/N).
+    """Transform of N points modulo 2^b+1, forward (natural in, bit-reversed out) or inverse (the reverse,
+    without 1/N).
 
-    Latency: ``latency`` cycles, N - 1 plus the stages' pipelines. Throughput: one point a cycle, never stalled. Cost: log2 N
-    butterflies, rotators of log2 N * (log2 N - 1) / 2 multiplexer levels in all, 2 (N - 1) words of delay.
+    Latency: ``latency`` cycles, N - 1 plus the stages' pipelines. Throughput: one point a cycle, never
+    stalled. Cost: log2 N butterflies, rotators of log2 N * (log2 N - 1) / 2 multiplexer levels in all, 2 (N -
+    1) words of delay.
 
     Parameters
     ----------
@@ -170,7 +199,9 @@ class SerialTransform(wiring.Component):
         valid, point = self.valid, self.i
         spans = [self.n >> (stage + 1) for stage in range(self.root.log2)]
         for at, span in enumerate(reversed(spans) if self.inverse else spans):
-            m.submodules[f"stage{at}"] = stage = SerialStage(self.root, span, self.inverse, self.adder_latency, self.form)
+            m.submodules[f"stage{at}"] = stage = SerialStage(
+                self.root, span, self.inverse, self.adder_latency, self.form
+            )
             m.d.comb += [stage.valid.eq(valid), stage.i.eq(point)]
             valid, point = stage.o_valid, stage.o
         m.d.comb += [self.o_valid.eq(valid), self.o.eq(point)]

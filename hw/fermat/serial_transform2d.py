@@ -12,15 +12,22 @@ __all__ = ["SerialTransform2d", "Transposer", "serial_latency2d"]
 
 def serial_latency2d(b: int, rows: int, columns: int, adder_latency: int) -> int:
     """Latency of a `SerialTransform2d`, forward or inverse."""
-    return serial_latency(b, rows, adder_latency) + rows * columns + 1 + serial_latency(b, columns, adder_latency)
+    return (
+        serial_latency(b, rows, adder_latency)
+        + rows * columns
+        + 1
+        + serial_latency(b, columns, adder_latency)
+    )
 
 
 class Transposer(wiring.Component):
     """Frames of rows x columns words in raster order, out column by column, one word a cycle.
 
-    A square frame needs one memory of its own size: each word is replaced, where it was read, by one of the next frame, and
-    the addresses swap their halves from frame to frame. Other frames take two memories in turn.
-    Latency: rows * columns + 1 cycles. Throughput: one word a cycle; frames may follow each other at once or after any gap.
+    A square frame needs one memory of its own size: each word is replaced, where it was read, by one of the
+    next frame, and the addresses swap their halves from frame to frame. Other frames take two memories in
+    turn.
+    Latency: rows * columns + 1 cycles. Throughput: one word a cycle; frames may follow each other at once or
+    after any gap.
 
     Members
     -------
@@ -38,7 +45,9 @@ class Transposer(wiring.Component):
         m = Module()
         size, square = self.rows * self.columns, self.rows == self.columns
         bits = (size - 1).bit_length()
-        m.submodules.words = words = memory.Memory(shape=self.shape, depth=size if square else 2 * size, init=[])
+        m.submodules.words = words = memory.Memory(
+            shape=self.shape, depth=size if square else 2 * size, init=[]
+        )
         write, read = words.write_port(), words.read_port()
         put, get = Signal(bits, name="put"), Signal(bits, name="get")
         parity_in, parity_out = Signal(name="parity_in"), Signal(name="parity_out")
@@ -50,16 +59,20 @@ class Transposer(wiring.Component):
                 m.d.sync += parity_in.eq(~parity_in)
         # one cycle later than the read of the same place
         m.d.sync += [
-            write.en.eq(self.valid), write.data.eq(self.i), finished.eq(self.valid & (put == size - 1)),
+            write.en.eq(self.valid),
+            write.data.eq(self.i),
+            finished.eq(self.valid & (put == size - 1)),
             write.addr.eq(self._address(put, False, parity_in)),
         ]
         step = Signal()
         m.d.comb += [
             step.eq(reading | finished),
             read.addr.eq(self._address(get, True, parity_out)),
-            read.en.eq(step), self.o.eq(read.data),
+            read.en.eq(step),
+            self.o.eq(read.data),
         ]
-        # the last word of a frame is written in the cycle `finished`; it is read rows cycles later at the earliest
+        # the last word of a frame is written in the cycle `finished`; it is read rows cycles later at the
+        # earliest
         with m.If(step):
             m.d.sync += [get.eq(get + 1), reading.eq(get != size - 1)]
             with m.If(get == size - 1):
@@ -68,9 +81,11 @@ class Transposer(wiring.Component):
         return m
 
     def _address(self, at, by_columns, parity):
-        """Memory address of position ``at`` of a frame, counted in raster order or by columns; ``parity`` is that of the frame."""
+        """Memory address of position ``at`` of a frame, counted in raster order or by columns; ``parity`` is
+        that of the frame."""
         row_bits = (self.rows - 1).bit_length()
-        swapped = Cat(at[row_bits:], at[:row_bits])  # position in the order (column, row) to row * columns + column
+        # position in the order (column, row) to row * columns + column
+        swapped = Cat(at[row_bits:], at[:row_bits])
         if self.rows != self.columns:
             return Cat(swapped if by_columns else at, parity)
         return Mux(parity, at, swapped) if by_columns else Mux(parity, swapped, at)
@@ -79,8 +94,8 @@ class Transposer(wiring.Component):
 class SerialTransform2d(wiring.Component):
     """Transform of rows x columns points modulo 2^b+1, one point a cycle.
 
-    Forward: raster order in; rows, then columns; out column by column, both directions bit-reversed. Inverse: takes that
-    order, columns first, and gives raster order, without the factor 1 / (rows * columns).
+    Forward: raster order in; rows, then columns; out column by column, both directions bit-reversed. Inverse:
+    takes that order, columns first, and gives raster order, without the factor 1 / (rows * columns).
     Latency: ``latency`` cycles, about rows * columns + rows + columns. Throughput: one point a cycle.
 
     Members
@@ -88,7 +103,16 @@ class SerialTransform2d(wiring.Component):
     valid, i : In(1), In(Number(b)); o_valid, o : Out(1), Out(Number(b)).
     """
 
-    def __init__(self, b: int, rows: int, columns: int, *, inverse: bool = False, adder_latency: int = 2, form: str = "chain"):
+    def __init__(
+        self,
+        b: int,
+        rows: int,
+        columns: int,
+        *,
+        inverse: bool = False,
+        adder_latency: int = 2,
+        form: str = "chain",
+    ):
         self.b, self.rows, self.columns, self.inverse = b, rows, columns, inverse
         self.adder_latency, self.form = adder_latency, form
         self.latency = serial_latency2d(b, rows, columns, adder_latency)
@@ -99,8 +123,15 @@ class SerialTransform2d(wiring.Component):
         m = Module()
         valid, point = self.valid, self.i
         first, second = (self.rows, self.columns) if self.inverse else (self.columns, self.rows)
-        ends = [SerialTransform(self.b, n, inverse=self.inverse, adder_latency=self.adder_latency, form=self.form) for n in (first, second)]
-        for name, part in (("first", ends[0]), ("transposer", Transposer(Number(self.b), second, first)), ("second", ends[1])):
+        ends = [
+            SerialTransform(self.b, n, inverse=self.inverse, adder_latency=self.adder_latency, form=self.form)
+            for n in (first, second)
+        ]
+        for name, part in (
+            ("first", ends[0]),
+            ("transposer", Transposer(Number(self.b), second, first)),
+            ("second", ends[1]),
+        ):
             m.submodules[name] = part
             m.d.comb += [part.valid.eq(valid), part.i.eq(point)]
             valid, point = part.o_valid, part.o

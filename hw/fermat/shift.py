@@ -1,4 +1,5 @@
-"""Multiplication by powers of two: constant (wiring) and variable (a rotator); by sqrt(2): two rotations and a subtraction."""
+"""Multiplication by powers of two: constant (wiring) and variable (a rotator); by sqrt(2): two rotations and
+a subtraction."""
 
 from amaranth.hdl import Module, Mux
 from amaranth.lib import wiring
@@ -36,9 +37,11 @@ class ConstantShift(wiring.Component):
 
 
 class Rotator(wiring.Component):
-    """o = x * 2^(k * step) modulo 2^b + 1 for a variable k: one level of multiplexers per bit of k, the zero gate once at the end.
+    """o = x * 2^(k * step) modulo 2^b + 1 for a variable k: one level of multiplexers per bit of k, the zero
+    gate once at the end.
 
-    Latency: ``latency`` enabled cycles (0, 1, or 2 with a register half way); throughput: one per enabled cycle.
+    Latency: ``latency`` enabled cycles (0, 1, or 2 with a register half way); throughput: one per enabled
+    cycle.
 
     Parameters
     ----------

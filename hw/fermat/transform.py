@@ -16,11 +16,13 @@ __all__ = ["ParallelTransform"]
 class ParallelTransform(wiring.Component):
     """Forward or inverse transform of N numbers at a time, equation 2.4 (2.9) of the thesis.
 
-    Forward is decimation in frequency, natural order in, bit-reversed order out; inverse is decimation in time, bit-reversed in,
-    natural out. N/2 log2 N butterflies and no multiplier; with N > 2b (root of sqrt(2)) one subtractor more for each odd twiddle
-    of the longest stage, whose other points are delayed to match.
+    Forward is decimation in frequency, natural order in, bit-reversed order out; inverse is decimation in
+    time, bit-reversed in, natural out. N/2 log2 N butterflies and no multiplier; with N > 2b (root of
+    sqrt(2)) one subtractor more for each odd twiddle of the longest stage, whose other points are delayed to
+    match.
 
-    Latency: ``latency`` = stage_latency * (log2 N, + 1 with sqrt(2)) enabled cycles; throughput: N points per enabled cycle.
+    Latency: ``latency`` = stage_latency * (log2 N, + 1 with sqrt(2)) enabled cycles; throughput: N points per
+    enabled cycle.
 
     ::
 
@@ -32,7 +34,8 @@ class ParallelTransform(wiring.Component):
     Parameters
     ----------
     b : width of the modulus, 2..64.
-    n : points, a power of two that divides 2b, or 4b (b a multiple of 4); ``InputError`` where no such root exists.
+    n : points, a power of two that divides 2b, or 4b (b a multiple of 4); ``InputError`` where no such root
+    exists.
     inverse : the inverse transform.
     scale : for the inverse, multiply by 1/N (a rotation, wiring); False leaves it out.
     stage_latency : cycles of each butterfly stage, 0, 1 or 2 (see ``Adder``).
@@ -44,7 +47,14 @@ class ParallelTransform(wiring.Component):
     """
 
     def __init__(
-        self, b: int, n: int, *, inverse: bool = False, scale: bool = True, stage_latency: int = 1, form: str = "chain"
+        self,
+        b: int,
+        n: int,
+        *,
+        inverse: bool = False,
+        scale: bool = True,
+        stage_latency: int = 1,
+        form: str = "chain",
     ) -> None:
         self.root = root_of_order(b, n)
         check_choice("stage_latency", stage_latency, (0, 1, 2))
@@ -60,7 +70,9 @@ class ParallelTransform(wiring.Component):
         points = [self.i[p] for p in range(self.n)]
         spans = [self.n >> (s + 1) for s in range(self.root.log2)]
         for span in reversed(spans) if self.inverse else spans:
-            points = self._inverse_stage(m, points, span) if self.inverse else self._forward_stage(m, points, span)
+            points = (
+                self._inverse_stage(m, points, span) if self.inverse else self._forward_stage(m, points, span)
+            )
         if self.inverse and self.scale:
             points = [shifted(p, -self.root.log2) for p in points]
         m.d.comb += [self.o[p].eq(point) for p, point in enumerate(points)]
@@ -83,15 +95,22 @@ class ParallelTransform(wiring.Component):
             result[low], result[low + span] = self._butterfly(m, x, y, span, low)
         return result
 
-    def _butterfly(self, m: Module, x: data.View, y: data.View, span: int, position: int) -> tuple[data.View, data.View]:
-        m.submodules[f"butterfly_{span}_{position}"] = butterfly = Butterfly(self.b, latency=self.stage_latency, form=self.form)
+    def _butterfly(
+        self, m: Module, x: data.View, y: data.View, span: int, position: int
+    ) -> tuple[data.View, data.View]:
+        m.submodules[f"butterfly_{span}_{position}"] = butterfly = Butterfly(
+            self.b, latency=self.stage_latency, form=self.form
+        )
         m.d.comb += [butterfly.x.eq(x), butterfly.y.eq(y), butterfly.en.eq(self.en)]
         return butterfly.s, butterfly.d
 
     def _turn(self, m: Module, x: data.View, half: int, span: int, position: int) -> data.View:
-        """x * sqrt(2)^half; in the one stage that may have odd exponents every point takes the time of the extra subtraction."""
+        """x * sqrt(2)^half; in the one stage that may have odd exponents every point takes the time of the
+        extra subtraction."""
         if half % 2:
-            m.submodules[f"sqrt2_{position}"] = sqrt2 = Sqrt2(self.b, latency=self.stage_latency, form=self.form)
+            m.submodules[f"sqrt2_{position}"] = sqrt2 = Sqrt2(
+                self.b, latency=self.stage_latency, form=self.form
+            )
             m.d.comb += [sqrt2.x.eq(x), sqrt2.en.eq(self.en)]
             x = sqrt2.o
         elif self.root.uses_sqrt2 and 2 * span == self.n:

@@ -1,4 +1,5 @@
-"""Spectra of the kernels, point by point in the order the products want them: read from a memory, or computed on the fly."""
+"""Spectra of the kernels, point by point in the order the products want them: read from a memory, or computed
+on the fly."""
 
 from math import prod
 
@@ -12,7 +13,7 @@ from fermatnet.hw.fermat.number import Number, shifted
 from fermatnet.hw.fermat.residue import WideEncoder, encoder_latency
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
-from fermatnet.hw.memory import Rom
+from fermatnet.hw.rtl.rom import Rom
 from fermatnet.model.fermat.convolution import weight_spectra
 from fermatnet.model.fermat.plan import Geometry, Plan, polyphase
 
@@ -20,7 +21,8 @@ __all__ = ["ComputedWeights", "StoredWeights", "WeightReader", "in_order", "pack
 
 
 def in_order(values: np.ndarray, products: int) -> np.ndarray:
-    """(O, C/g, ...) to (jobs * C/g * ..., products): jobs of ``products`` outputs, then channels, then the rest."""
+    """(O, C/g, ...) to (jobs * C/g * ..., products): jobs of ``products`` outputs, then channels, then the
+    rest."""
     jobs = values.shape[0] // products
     return values.reshape(jobs, products, -1).transpose(0, 2, 1).reshape(-1, products)
 
@@ -29,7 +31,11 @@ def pack_words(lanes: np.ndarray, bits: int) -> list[int]:
     """Rows of unsigned lanes (uint64, each below 2^bits, bits <= 64) to integers, lane 0 lowest."""
     padded = -(-bits // 8) * 8
     if padded == bits:
-        raw = np.ascontiguousarray(lanes.astype("<u8")).view(np.uint8).reshape(*lanes.shape, 8)[..., : bits // 8]
+        raw = (
+            np.ascontiguousarray(lanes.astype("<u8"))
+            .view(np.uint8)
+            .reshape(*lanes.shape, 8)[..., : bits // 8]
+        )
         return [int.from_bytes(row.tobytes(), "little") for row in np.ascontiguousarray(raw)]
     planes = (lanes[..., None] >> np.arange(bits, dtype=np.uint64)) & np.uint64(1)
     rows = np.packbits(planes.astype(np.uint8).reshape(len(lanes), -1), axis=1, bitorder="little")
@@ -60,24 +66,37 @@ class StoredWeights(wiring.Component):
         zero = in_order(np.swapaxes(spectra.zero, -1, -2), self.products)
         if b < 64:
             return pack_words(value | (zero.astype(np.uint64) << np.uint64(b)), b + 1)
-        return [sum((int(v) | int(z) << b) << (b + 1) * lane for lane, (v, z) in enumerate(zip(*row, strict=True)))
-                for row in zip(value, zero, strict=True)]
+        return [
+            sum(
+                (int(v) | int(z) << b) << (b + 1) * lane for lane, (v, z) in enumerate(zip(*row, strict=True))
+            )
+            for row in zip(value, zero, strict=True)
+        ]
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.rom = rom = Rom((self.b + 1) * self.products, self.words(), f"{self.name}_spectra{self.b}")
+        m.submodules.rom = rom = Rom(
+            (self.b + 1) * self.products, self.words(), f"{self.name}_spectra{self.b}"
+        )
         self.at = at = Signal(range(max(2, rom.depth)))
         with m.If(self.step):
             m.d.sync += at.eq(Mux(at == rom.depth - 1, 0, at + 1))
-        m.d.comb += [rom.addr.eq(at), rom.en.eq(self.step), self.next.eq(self.step), self.o.as_value().eq(rom.data)]
+        m.d.comb += [
+            rom.addr.eq(at),
+            rom.en.eq(self.step),
+            self.next.eq(self.step),
+            self.o.as_value().eq(rom.data),
+        ]
         return m
 
 
 class WeightReader(wiring.Component):
-    """A memory of plain weights, read in the order in which a transform of the flipped kernels meets them; zeros between taps.
+    """A memory of plain weights, read in the order in which a transform of the flipped kernels meets them;
+    zeros between taps.
 
-    The memory holds k*k words where spectra take Ny*Nx wider ones, and serves all moduli. A kernel enters at index -t mod N,
-    so its taps are met in the order 0, k-1, ..., 1 in both directions; the memory holds them so.
+    The memory holds k*k words where spectra take Ny*Nx wider ones, and serves all moduli. A kernel enters at
+    index -t mod N, so its taps are met in the order 0, k-1, ..., 1 in both directions; the memory holds them
+    so.
     Latency: 1 cycle. Throughput: one point of ``products`` kernels a cycle with ``step``.
 
     Members
@@ -96,7 +115,10 @@ class WeightReader(wiring.Component):
     def words(self) -> list[int]:
         """The memory's contents: ``products`` weights a word, two's complement."""
         taps = polyphase(self.weight, self.geometry)
-        rows, columns = (-np.arange(taps.shape[3])) % taps.shape[3], (-np.arange(taps.shape[4])) % taps.shape[4]
+        rows, columns = (
+            (-np.arange(taps.shape[3])) % taps.shape[3],
+            (-np.arange(taps.shape[4])) % taps.shape[4],
+        )
         ordered = in_order(taps[..., rows[:, None], columns[None, :]], self.products)
         return pack_words((ordered & ((1 << self.bits) - 1)).astype(np.uint64), self.bits)
 
@@ -108,8 +130,10 @@ class WeightReader(wiring.Component):
         tap, present = Signal(), Signal()
         self.at = at = Signal(range(max(2, rom.depth)))
         self.place = counters
-        hits = [(value == 0) | (value > length - kernel) for value, length, kernel in
-                zip(counters.values, self.lengths, self.kernel, strict=True)]
+        hits = [
+            (value == 0) | (value > length - kernel)
+            for value, length, kernel in zip(counters.values, self.lengths, self.kernel, strict=True)
+        ]
         m.d.comb += [tap.eq(self.step & hits[0] & hits[1]), rom.addr.eq(at), rom.en.eq(tap)]
         with m.If(tap):
             m.d.sync += at.eq(Mux(at == rom.depth - 1, 0, at + 1))
@@ -119,26 +143,49 @@ class WeightReader(wiring.Component):
 
 
 class ComputedWeights(wiring.Component):
-    """Spectra of weights as they come from a `WeightReader`: one serial two-dimensional transform for each product.
+    """Spectra of weights as they come from a `WeightReader`: one serial two-dimensional transform for each
+    product.
 
-    1/(Ny Nx) is wiring at the end. ``ahead``: cycles from ``step`` to ``next``, the latency of the transform and one cycle of
-    the reader; ``weights`` belong to the ``step`` of the cycle before. ``o`` is there one cycle after ``next``.
+    1/(Ny Nx) is wiring at the end. ``ahead``: cycles from ``step`` to ``next``, the latency of the transform
+    and one cycle of the reader; ``weights`` belong to the ``step`` of the cycle before. ``o`` is there one
+    cycle after ``next``.
 
     Members
     -------
-    step : In(1); weights : In(ArrayLayout(signed(bits), products)); next : Out(1); o : Out(ArrayLayout(Number(b), products)).
+    step : In(1); weights : In(ArrayLayout(signed(bits), products)); next : Out(1); o :
+    Out(ArrayLayout(Number(b), products)).
     """
 
     _MustUse__silence = True  # may be made only to be asked for its cycles
 
-    def __init__(self, b: int, bits: int, lengths: tuple[int, int], products: int, *, adder_latency: int = 2, form: str = "chain"):
-        self.b, self.bits, self.lengths, self.products, self.adder_latency, self.form = b, bits, lengths, products, adder_latency, form
+    def __init__(
+        self,
+        b: int,
+        bits: int,
+        lengths: tuple[int, int],
+        products: int,
+        *,
+        adder_latency: int = 2,
+        form: str = "chain",
+    ):
+        self.b, self.bits, self.lengths, self.products, self.adder_latency, self.form = (
+            b,
+            bits,
+            lengths,
+            products,
+            adder_latency,
+            form,
+        )
         self.encoder_latency = encoder_latency(b, signed(bits))
         self.ahead = 1 + self.encoder_latency + serial_latency2d(b, *lengths, adder_latency)
-        super().__init__({
-            "step": In(1), "weights": In(data.ArrayLayout(signed(bits), products)),
-            "next": Out(1), "o": Out(data.ArrayLayout(Number(b), products)),
-        })
+        super().__init__(
+            {
+                "step": In(1),
+                "weights": In(data.ArrayLayout(signed(bits), products)),
+                "next": Out(1),
+                "o": Out(data.ArrayLayout(Number(b), products)),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -146,9 +193,15 @@ class ComputedWeights(wiring.Component):
         m.d.comb += valid.i.eq(self.step)
         for lane in range(self.products):
             encoder = WideEncoder(self.b, signed(self.bits))
-            transform = SerialTransform2d(self.b, *self.lengths, adder_latency=self.adder_latency, form=self.form)
+            transform = SerialTransform2d(
+                self.b, *self.lengths, adder_latency=self.adder_latency, form=self.form
+            )
             m.submodules[f"encoder{lane}"], m.submodules[f"transform{lane}"] = encoder, transform
-            m.d.comb += [encoder.i.eq(self.weights[lane]), transform.valid.eq(valid.o), transform.i.eq(encoder.o)]
+            m.d.comb += [
+                encoder.i.eq(self.weights[lane]),
+                transform.valid.eq(valid.o),
+                transform.i.eq(encoder.o),
+            ]
             m.d.sync += self.o[lane].eq(shifted(transform.o, -(prod(self.lengths).bit_length() - 1)))
             if lane == 0:
                 m.d.comb += self.next.eq(transform.o_valid)

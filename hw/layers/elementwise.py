@@ -1,28 +1,30 @@
 # amaranth: UnusedElaboratable=no
 """Layers that answer every beat with one beat: thresholds, fixed-point scale, level tables."""
 
-from fermatnet.hw.layers.layer import Layer, Pace, shape_of
+from fermatnet.hw.layers.layer import Layer, StreamRate, shape_of
 from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
 from fermatnet.hw.piecewise.thresholds import ThresholdUnit
 from fermatnet.model.network import nodes
 
-__all__ = ["Elementwise"]
+__all__ = ["ElementwiseLayer"]
 
 
-class Elementwise(Layer):
+class ElementwiseLayer(Layer):
     """Thresholds, fixed-point scale, level tables: beat for beat."""
 
-    interval = 1        # cycles that the producer leaves between beats
+    interval = 1  # cycles that the producer leaves between beats
 
     def pace(self, fold, incoming, period):
         lanes = self.narrowest(incoming[0], period, self.inputs[0])
         self.interval = incoming[0].interval if lanes == incoming[0].lanes else 1
-        return [lanes], Pace(lanes, self.interval)
+        return [lanes], StreamRate(lanes, self.interval)
 
     def build(self, fold, lanes, rows=0):
         node, shape = self.node, shape_of(self.inputs[0])
         if isinstance(node, nodes.Threshold):
             return ThresholdUnit(node.thresholds, node.sign, shape, lanes=lanes[0], interval=self.interval)
         if isinstance(node, nodes.Affine):
-            return AffineUnit(node.multiplier, node.offset, node.shift, node.lo, node.hi, shape, lanes=lanes[0])
+            return AffineUnit(
+                node.multiplier, node.offset, node.shift, node.lo, node.hi, shape, lanes=lanes[0]
+            )
         return LevelsUnit(node.levels, max(shape.width, (len(node.levels) - 1).bit_length()), lanes=lanes[0])

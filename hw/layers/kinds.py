@@ -1,11 +1,11 @@
 """Which layer class takes a node."""
 
-from fermatnet.hw.layers.elementwise import Elementwise
-from fermatnet.hw.layers.joins import Sum, Together
+from fermatnet.hw.layers.elementwise import ElementwiseLayer
+from fermatnet.hw.layers.joins import AddLayer, ConcatLayer
 from fermatnet.hw.layers.layer import Layer
-from fermatnet.hw.layers.matrix import Depthwise, Matrix
-from fermatnet.hw.layers.pooling import Best, Largest, Sums
-from fermatnet.hw.layers.transform import Transform
+from fermatnet.hw.layers.matrix import DepthwiseLayer, MatrixVectorLayer
+from fermatnet.hw.layers.pooling import ArgMaxLayer, MaxPoolLayer, SumPoolLayer
+from fermatnet.hw.layers.transform import FermatConvLayer
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, nodes
 from fermatnet.model.network.engine import conv_plan
@@ -14,8 +14,15 @@ from fermatnet.model.network.nodes import Node
 __all__ = ["layer_of"]
 
 _KINDS: dict[type[Node], type[Layer]] = {
-    nodes.Threshold: Elementwise, nodes.Affine: Elementwise, nodes.Levels: Elementwise, nodes.Dense: Matrix,
-    nodes.MaxPool: Largest, nodes.SumPool: Sums, nodes.Add: Sum, nodes.Concat: Together, nodes.ArgMax: Best,
+    nodes.Threshold: ElementwiseLayer,
+    nodes.Affine: ElementwiseLayer,
+    nodes.Levels: ElementwiseLayer,
+    nodes.Dense: MatrixVectorLayer,
+    nodes.MaxPool: MaxPoolLayer,
+    nodes.SumPool: SumPoolLayer,
+    nodes.Add: AddLayer,
+    nodes.Concat: ConcatLayer,
+    nodes.ArgMax: ArgMaxLayer,
 }
 
 
@@ -23,11 +30,11 @@ def layer_of(net: Network, node: Node) -> Layer:
     """The compiler's view of a node; InputError for what it cannot generate."""
     chosen = conv_plan(net, node) if isinstance(node, nodes.Conv) else None
     if chosen is not None:
-        return Transform(net, node, chosen)
+        return FermatConvLayer(net, node, chosen)
     if isinstance(node, nodes.Conv | nodes.PiecewiseConv):
         weight = node.weight if isinstance(node, nodes.Conv) else node.codes
         depthwise = node.group > 1 and weight.shape[1] == 1 and weight.shape[0] == node.group
-        return (Depthwise if depthwise else Matrix)(net, node)
+        return (DepthwiseLayer if depthwise else MatrixVectorLayer)(net, node)
     if type(node) not in _KINDS:
         raise InputError(f"layer {node.name!r}: a {type(node).__name__} cannot be generated")
     return _KINDS[type(node)](net, node)

@@ -12,7 +12,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import TensorType
 
-__all__ = ["Fold", "Layer", "Pace", "beats_of", "divisors", "shape_of"]
+__all__ = ["Fold", "Layer", "StreamRate", "beats_of", "divisors", "shape_of"]
 
 
 def divisors(n: int) -> list[int]:
@@ -31,14 +31,15 @@ def beats_of(tensor: TensorType, lanes: int) -> int:
 
 @dataclass(frozen=True, order=True)
 class Fold:
-    """Parallelism of one layer: ``pe`` outputs by ``simd`` inputs (pools and depthwise layers: ``pe`` lanes)."""
+    """Parallelism of one layer: ``pe`` outputs by ``simd`` inputs (pools and depthwise layers: ``pe``
+    lanes)."""
 
     pe: int = 1
     simd: int = 1
 
 
 @dataclass(frozen=True)
-class Pace:
+class StreamRate:
     """How a tensor travels: channels a beat, and cycles between two beats at least."""
 
     lanes: int
@@ -48,13 +49,13 @@ class Pace:
 class Layer:
     """One node, seen by the compiler; subclasses know one kind of block each.
 
-    ``pace(fold, incoming, period)`` says with how many lanes the block takes each input and how it emits; ``build`` makes
-    the component (ports ``i`` or ``i0``, ``i1``, ..., and ``o``); ``model`` is its timing.
+    ``pace(fold, incoming, period)`` says with how many lanes the block takes each input and how it emits;
+    ``build`` makes the component (ports ``i`` or ``i0``, ``i1``, ..., and ``o``); ``model`` is its timing.
     """
 
     foldable = False
-    external = False        # weights come from a stream
-    target = "generic"      # what compressor trees are made for
+    external = False  # weights come from a stream
+    target = "generic"  # what compressor trees are made for
 
     def __init__(self, net: Network, node: Any):
         self.net, self.node, self.name = net, node, node.name
@@ -72,7 +73,7 @@ class Layer:
         """Cycles an image of the block itself, whatever its neighbours do."""
         return 1
 
-    def pace(self, fold: Fold, incoming: list[Pace], period: int) -> tuple[list[int], Pace]:
+    def pace(self, fold: Fold, incoming: list[StreamRate], period: int) -> tuple[list[int], StreamRate]:
         raise InputError(f"layer {self.name!r}: a {self.kind} cannot be generated")
 
     def build(self, fold: Fold, lanes: list[int], rows: int = 0) -> wiring.Component:
@@ -85,7 +86,7 @@ class Layer:
         """Whether a buffer stands at the input, so that its ready comes from registers."""
         return False
 
-    def narrowest(self, incoming: Pace, period: int, tensor: TensorType) -> int:
+    def narrowest(self, incoming: StreamRate, period: int, tensor: TensorType) -> int:
         """Fewest lanes that keep up with the producer and divide its lanes."""
         for lanes in divisors(incoming.lanes):
             if incoming.lanes // lanes <= incoming.interval and beats_of(tensor, lanes) <= period:

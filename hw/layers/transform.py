@@ -7,13 +7,13 @@ from amaranth.lib import wiring
 
 from fermatnet.hw import timing
 from fermatnet.hw.fermat.convolver import Convolver, inverse_count
-from fermatnet.hw.layers.layer import Fold, Layer, Pace, beats_of, divisors
+from fermatnet.hw.layers.layer import Fold, Layer, StreamRate, beats_of, divisors
 from fermatnet.model.errors import InputError
 
-__all__ = ["Transform"]
+__all__ = ["FermatConvLayer"]
 
 
-class Transform(Layer):
+class FermatConvLayer(Layer):
     """Convolutions on the Fermat engine; the fold's ``pe`` is the number of parallel products."""
 
     foldable = True
@@ -26,13 +26,29 @@ class Transform(Layer):
     def folds(self):
         outputs = self.node.weight.shape[0] // self.node.group
         planes = self.node.weight.shape[1] * self.plan.phases
-        return [Fold(p) for p in divisors(outputs) if any(inverse_count(p, planes, lanes) for lanes in divisors(self.output.shape[0]))]
+        return [
+            Fold(p)
+            for p in divisors(outputs)
+            if any(inverse_count(p, planes, lanes) for lanes in divisors(self.output.shape[0]))
+        ]
 
     def _lanes(self, fold: Fold) -> tuple[int, int]:
         """Fewest lanes in and out that keep up with the products."""
         node, plan = self.node, self.plan
-        channels, outputs, planes = self.inputs[0].shape[0], self.output.shape[0], node.weight.shape[1] * plan.phases
-        work = plan.tiles[0] * plan.tiles[1] * (outputs // node.group // fold.pe) * channels * plan.phases * plan.lengths[0] * plan.lengths[1]
+        channels, outputs, planes = (
+            self.inputs[0].shape[0],
+            self.output.shape[0],
+            node.weight.shape[1] * plan.phases,
+        )
+        work = (
+            plan.tiles[0]
+            * plan.tiles[1]
+            * (outputs // node.group // fold.pe)
+            * channels
+            * plan.phases
+            * plan.lengths[0]
+            * plan.lengths[1]
+        )
         lanes_in = next((k for k in divisors(channels) if 2 * beats_of(self.inputs[0], k) <= work), channels)
         fitting = [k for k in divisors(outputs) if inverse_count(fold.pe, planes, k)]
         return lanes_in, next((k for k in fitting if 2 * beats_of(self.output, k) <= work), fitting[-1])
@@ -43,8 +59,21 @@ class Transform(Layer):
             lanes_in, lanes_out = self._lanes(fold)
             try:
                 self.built[fold] = Convolver(
-                    node.weight, self.inputs[0].lo, self.inputs[0].hi, height, width, stride=node.stride, pad=node.pad, dilation=node.dilation,
-                    group=node.group, plan=self.plan, lanes_in=lanes_in, lanes_out=lanes_out, products=fold.pe, name="spectra")
+                    node.weight,
+                    self.inputs[0].lo,
+                    self.inputs[0].hi,
+                    height,
+                    width,
+                    stride=node.stride,
+                    pad=node.pad,
+                    dilation=node.dilation,
+                    group=node.group,
+                    plan=self.plan,
+                    lanes_in=lanes_in,
+                    lanes_out=lanes_out,
+                    products=fold.pe,
+                    name="spectra",
+                )
             except InputError as error:
                 raise InputError(f"layer {self.name!r}: {error}") from error
             _weighed(self.built[fold])
@@ -55,7 +84,7 @@ class Transform(Layer):
 
     def pace(self, fold, incoming, period):
         lanes_in, lanes_out = self._lanes(fold)
-        return [lanes_in], Pace(lanes_out, 1)
+        return [lanes_in], StreamRate(lanes_out, 1)
 
     def build(self, fold, lanes, rows=0):
         return self.engine(fold)

@@ -1,11 +1,12 @@
 # amaranth: UnusedElaboratable=no
-"""One output's dot product over ``simd`` inputs: pairs or table bits into compressor trees, group sums times their odd numbers."""
+"""One output's dot product over ``simd`` inputs: pairs or table bits into compressor trees, group sums times
+their odd numbers."""
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.piecewise.compressor import Compressor, Heap
+from fermatnet.hw.piecewise.compressor.heap import Compressor, Heap
 from fermatnet.hw.piecewise.forms import Form
 from fermatnet.model.piecewise.planes import digits
 
@@ -15,10 +16,11 @@ __all__ = ["Dot", "Lanes"]
 class Lanes:
     """The heaps of one dot product of ``simd`` lanes, before any hardware.
 
-    ``groups`` and ``trees``: the form's groups with a term below 2^width, one heap each; ``joint``: the heap that adds the group sums at
-    the signed digits of their factors, None where one group of factor 1 is all; ``wiring``: its bits by column, (group, bit, inverted);
-    ``offset``: what constant parts add to each sum: a negative digit adds inverted bits. Bits past the top vanish modulo 2^width, with
-    their constants.
+    ``groups`` and ``trees``: the form's groups with a term below 2^width, one heap each; ``joint``: the heap
+    that adds the group sums at the signed digits of their factors, None where one group of factor 1 is all;
+    ``wiring``: its bits by column, (group, bit, inverted);
+    ``offset``: what constant parts add to each sum: a negative digit adds inverted bits. Bits past the top
+    vanish modulo 2^width, with their constants.
     """
 
     def __init__(self, form: Form, simd: int, width: int):
@@ -26,9 +28,14 @@ class Lanes:
         self.offset = form.offset * simd
         self.trees: list[Heap] = []
         for group in self.groups:
-            columns = tuple(tuple(gate for _, _, gate in column) * simd for column in group.pairs) + ((),) * group.bits
+            columns = (
+                tuple(tuple(gate for _, _, gate in column) * simd for column in group.pairs)
+                + ((),) * group.bits
+            )
             bits = (0,) * len(group.pairs) + (simd,) * group.bits
-            top = sum((len(gates) + count) << e for e, (gates, count) in enumerate(zip(columns, bits, strict=True)))
+            top = sum(
+                (len(gates) + count) << e for e, (gates, count) in enumerate(zip(columns, bits, strict=True))
+            )
             self.trees.append(Heap(columns, bits, min(top.bit_length(), width)))
         self.wiring: list[list[tuple[int, int, bool]]] = [[] for _ in range(width)]
         self.joint: Heap | None = None
@@ -42,7 +49,9 @@ class Lanes:
 
     def depths(self, target: str) -> tuple[int, int]:
         """Counters, or adders, on the longest path of the groups' trees and of the joint one."""
-        return max((tree.depth(target) for tree in self.trees), default=0), self.joint.depth(target) if self.joint else 0
+        return max((tree.depth(target) for tree in self.trees), default=0), self.joint.depth(
+            target
+        ) if self.joint else 0
 
 
 class Dot(wiring.Component):
@@ -84,17 +93,28 @@ class Dot(wiring.Component):
     """
 
     def __init__(self, form: Form, simd: int, width: int, *, target: str = "generic", pipeline: int = 0):
-        self.form, self.simd, self.width, self.target, self.pipeline, self.latency = form, simd, width, target, pipeline, pipeline
+        self.form, self.simd, self.width, self.target, self.pipeline, self.latency = (
+            form,
+            simd,
+            width,
+            target,
+            pipeline,
+            pipeline,
+        )
         self.lanes = lanes = Lanes(form, simd, width)
         self.offset = lanes.offset
         first, second = lanes.depths(target)
         self.depth = first + second
-        self.between = int(lanes.joint is not None and pipeline > 0)  # one register stage stands between the two tiers
+        # one register stage stands between the two tiers
+        self.between = int(lanes.joint is not None and pipeline > 0)
         inside = pipeline
         if self.between:
             part = -(-self.depth // (pipeline + 1))
             inside = min(pipeline - 1, max(0, -(-first // part) - 1))
-        self.trees = [Compressor(heap.pairs, heap.bits, heap.width, target=target, pipeline=inside) for heap in lanes.trees]
+        self.trees = [
+            Compressor(heap.pairs, heap.bits, heap.width, target=target, pipeline=inside)
+            for heap in lanes.trees
+        ]
         self.joint: Compressor | None = None
         if lanes.joint is not None:
             rest = pipeline - inside - self.between
@@ -134,16 +154,32 @@ class Dot(wiring.Component):
         m.submodules.joint = self.joint
         if self.joint.pipeline:
             m.d.comb += self.joint.en.eq(self.en)
-        m.d.comb += self.joint.x.eq(Cat(sums[g][k] ^ int(inverted) for column in self.lanes.wiring for g, k, inverted in column))
+        m.d.comb += self.joint.x.eq(
+            Cat(sums[g][k] ^ int(inverted) for column in self.lanes.wiring for g, k, inverted in column)
+        )
         m.d.comb += self.o.eq(self.joint.o)
         return m
 
     def _instance(self, platform) -> Module:
         """In Verilog all dot products of one shape are instances of one module."""
         m = Module()
-        key = repr((self.form, self.form.weight_planes, self.form.activation_planes, self.form.products, self.simd, self.width, self.target,
-                    self.pipeline))
-        name = platform.shared_module("fermatnet_dot", key, Dot(self.form, self.simd, self.width, target=self.target, pipeline=self.pipeline))
+        key = repr(
+            (
+                self.form,
+                self.form.weight_planes,
+                self.form.activation_planes,
+                self.form.products,
+                self.simd,
+                self.width,
+                self.target,
+                self.pipeline,
+            )
+        )
+        name = platform.shared_module(
+            "fermatnet_dot",
+            key,
+            Dot(self.form, self.simd, self.width, target=self.target, pipeline=self.pipeline),
+        )
         ports = {f"i_{port}": getattr(self, port) for port in ("t", "v") if len(getattr(self, port))}
         if self.pipeline and self.lanes.groups:
             ports |= {"i_clk": ClockSignal(), "i_rst": ResetSignal(), "i_en": self.en}
@@ -154,12 +190,20 @@ class Dot(wiring.Component):
         """Product bits, column after column, lane after lane: one table of code and index each."""
         rows = 1 << self.index_bits
         tables = [
-            sum(((product >> k) & 1) << (code * rows + index) for code, row in enumerate(self.form.products) for index, product in enumerate(row))
+            sum(
+                ((product >> k) & 1) << (code * rows + index)
+                for code, row in enumerate(self.form.products)
+                for index, product in enumerate(row)
+            )
             for k in range(bits)
         ]
         selects = []
         for lane in range(self.simd):
             select = Signal(self.index_bits + self.code_bits, name=f"select{lane}")
-            m.d.comb += select.eq(Cat(self.v.word_select(lane, self.index_bits), self.t.word_select(lane, self.code_bits)))
+            m.d.comb += select.eq(
+                Cat(self.v.word_select(lane, self.index_bits), self.t.word_select(lane, self.code_bits))
+            )
             selects.append(select)
-        return Cat((Const(table, rows << self.code_bits) >> select)[0] for table in tables for select in selects)
+        return Cat(
+            (Const(table, rows << self.code_bits) >> select)[0] for table in tables for select in selects
+        )

@@ -1,12 +1,14 @@
 """Exact forms of one piecewise dot product, and which is cheapest.
 
-Every form is a few *groups*: group q counts terms of weight q * 2^e, and the dot product is the sum of the groups, each times its
-odd number q. Groups come from
+Every form is a few *groups*: group q counts terms of weight q * 2^e, and the dot product is the sum of the
+groups, each times its odd number q. Groups come from
 
-*planes*: products of a weight plane and an activation plane whose coefficients multiply to q * 2^e (negative ones as NAND, the
-constant it adds is taken off once an output). One-hot planes are the M x N of (3.19); fewer planes give the same levels.
+*planes*: products of a weight plane and an activation plane whose coefficients multiply to q * 2^e (negative
+ones as NAND, the constant it adds is taken off once an output). One-hot planes are the M x N of (3.19); fewer
+planes give the same levels.
 
-*table*: one look-up per weight-activation pair, its product (less the smallest one, so that it is not negative) as plain bits.
+*table*: one look-up per weight-activation pair, its product (less the smallest one, so that it is not
+negative) as plain bits.
 
 All arithmetic is modulo 2^width of the accumulator, which holds the true result; constants never cost logic.
 """
@@ -17,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.piecewise.plan import PRICES
+from fermatnet.hw.piecewise.compressor.search import PRICES
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.planes import Planes, digits, one_hot, short_planes
 
@@ -28,7 +30,8 @@ FORMS = ("auto", "planes", "powers", "one-hot", "table")
 
 @dataclass(frozen=True)
 class Group:
-    """Terms of weight factor * 2^e; ``pairs[e]``: (weight plane, activation plane, gate) of each pair of a lane;
+    """Terms of weight factor * 2^e; ``pairs[e]``: (weight plane, activation plane, gate) of each pair of a
+    lane;
     ``bits``: product-table bits of a lane, one a column from column ``len(pairs)`` up."""
 
     factor: int
@@ -40,8 +43,9 @@ class Group:
 class Form:
     """One exact way to build a lane. ``offset``: what a lane's terms add up to beyond the true product.
 
-    ``kind``; ``weight_planes`` and ``activation_planes`` (planes), or ``products`` (table): product minus the smallest one, divided
-    by the common factor, by [code][index]; ``weight_bits``: bits a weight takes in memory.
+    ``kind``; ``weight_planes`` and ``activation_planes`` (planes), or ``products`` (table): product minus the
+    smallest one, divided by the common factor, by [code][index]; ``weight_bits``: bits a weight takes in
+    memory.
     """
 
     kind: str
@@ -71,9 +75,12 @@ def _planes_form(kind: str, weight: Planes, activation: Planes) -> Form:
             factor, exponent = _odd(abs(a * b))
             negative = a * b < 0
             offset += abs(a * b) if negative else 0
-            columns.setdefault(factor, {}).setdefault(exponent, []).append((i, j, "nand" if negative else "and"))
+            columns.setdefault(factor, {}).setdefault(exponent, []).append(
+                (i, j, "nand" if negative else "and")
+            )
     groups = tuple(
-        Group(factor, tuple(tuple(by[e]) if e in by else () for e in range(max(by) + 1))) for factor, by in sorted(columns.items())
+        Group(factor, tuple(tuple(by[e]) if e in by else () for e in range(max(by) + 1)))
+        for factor, by in sorted(columns.items())
     )
     return Form(kind, groups, offset, weight, activation, weight_bits=weight.count)
 
@@ -86,13 +93,20 @@ def _table_form(levels_w: np.ndarray, levels_a: np.ndarray) -> Form:
     factor, exponent = _odd(common)
     bits = int(shifted.max()).bit_length()
     group = Group(factor, ((),) * exponent, bits)
-    return Form("table", (group,) if bits else (), -least, products=tuple(tuple(int(p) for p in row) for row in shifted),
-                weight_bits=(levels_w.size - 1).bit_length())
+    return Form(
+        "table",
+        (group,) if bits else (),
+        -least,
+        products=tuple(tuple(int(p) for p in row) for row in shifted),
+        weight_bits=(levels_w.size - 1).bit_length(),
+    )
 
 
 def forms_of(levels_w: ArrayLike, levels_a: ArrayLike) -> dict[str, Form]:
     """All forms by name."""
-    return dict(_forms(tuple(np.asarray(levels_w, np.int64).tolist()), tuple(np.asarray(levels_a, np.int64).tolist())))
+    return dict(
+        _forms(tuple(np.asarray(levels_w, np.int64).tolist()), tuple(np.asarray(levels_a, np.int64).tolist()))
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -108,12 +122,15 @@ def _forms(levels_w: tuple[int, ...], levels_a: tuple[int, ...]) -> dict[str, Fo
 
 
 def estimate(form: Form, simd: int, pe: int, target: str) -> float:
-    """LUT cells of one output's dot product (its share of the activation planes included), by the price of terms in tall heaps."""
+    """LUT cells of one output's dot product (its share of the activation planes included), by the price of
+    terms in tall heaps."""
     per_pair, per_bit, _ = PRICES[target if target in PRICES else "lut6"]
     table_inputs = 4 if target == "ecp5" else 6
     total, second = 0.0, 0
     for group in form.groups:
-        heap = simd * sum(len(column) << e for e, column in enumerate(group.pairs)) + simd * ((1 << group.bits) - 1)
+        heap = simd * sum(len(column) << e for e, column in enumerate(group.pairs)) + simd * (
+            (1 << group.bits) - 1
+        )
         total += per_pair * simd * sum(map(len, group.pairs)) + per_bit * simd * group.bits
         second += heap.bit_length() * len(digits(group.factor))
     if len(form.groups) > 1 or any(group.factor > 1 for group in form.groups):
@@ -126,9 +143,15 @@ def estimate(form: Form, simd: int, pe: int, target: str) -> float:
     return total
 
 
-def choose_form(levels_w: ArrayLike, levels_a: ArrayLike, simd: int, pe: int, target: str, form: str = "auto") -> Form:
+def choose_form(
+    levels_w: ArrayLike, levels_a: ArrayLike, simd: int, pe: int, target: str, form: str = "auto"
+) -> Form:
     """The form asked for, or the cheapest by `estimate`."""
     if form not in FORMS:
         raise InputError(f"form must be one of {', '.join(FORMS)}, not {form!r}")
     found = forms_of(levels_w, levels_a)
-    return found[form] if form != "auto" else min(found.values(), key=lambda f: (estimate(f, simd, pe, target), f.weight_bits))
+    return (
+        found[form]
+        if form != "auto"
+        else min(found.values(), key=lambda f: (estimate(f, simd, pe, target), f.weight_bits))
+    )

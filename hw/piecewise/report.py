@@ -1,4 +1,5 @@
-"""What a piecewise layer costs in each of its exact forms: planes M x N, planes really built, LUTs an effective multiply-accumulate."""
+"""What a piecewise layer costs in each of its exact forms: planes M x N, planes really built, LUTs an
+effective multiply-accumulate."""
 
 from typing import Any
 
@@ -7,17 +8,22 @@ from numpy.typing import ArrayLike
 
 from fermatnet.hw.piecewise.dot import Lanes
 from fermatnet.hw.piecewise.forms import choose_form, estimate, forms_of
-from fermatnet.hw.piecewise.pipeline import range_shape
+from fermatnet.hw.stream.elastic import range_shape
 
 __all__ = ["layer_report"]
 
 
-def layer_report(levels_w: ArrayLike, levels_a: ArrayLike, *, simd: int, pe: int = 1, target: str = "lut6") -> dict[str, Any]:
-    """Costs of a lane of the array, from the plans of its real trees (before synthesis), for every exact form.
+def layer_report(
+    levels_w: ArrayLike, levels_a: ArrayLike, *, simd: int, pe: int = 1, target: str = "lut6"
+) -> dict[str, Any]:
+    """Costs of a lane of the array, from the plans of its real trees (before synthesis), for every exact
+    form.
 
-    Returns ``planes_mn`` (M x N of (3.19)), ``chosen`` (what `PiecewiseArray` builds), ``planes_built`` and, under ``forms``, for each:
-    ``planes``, ``weight_bits`` in memory, ``luts_per_mac`` (compressor trees, product tables and this output's share of the activation
-    planes; accumulator and control left out). ``powers`` is plain binary arithmetic: bit by bit products of two's complement levels.
+    Returns ``planes_mn`` (M x N of (3.19)), ``chosen`` (what `PiecewiseArray` builds), ``planes_built`` and,
+    under ``forms``, for each:
+    ``planes``, ``weight_bits`` in memory, ``luts_per_mac`` (compressor trees, product tables and this
+    output's share of the activation planes; accumulator and control left out). ``powers`` is plain binary
+    arithmetic: bit by bit products of two's complement levels.
     """
     w, a = np.asarray(levels_w, np.int64), np.asarray(levels_a, np.int64)
     reach = simd * int(a[-1])
@@ -36,10 +42,17 @@ def layer_report(levels_w: ArrayLike, levels_a: ArrayLike, *, simd: int, pe: int
         elif made and form.activation_planes is not None:
             tables = simd * form.activation_planes.count / pe
         forms[name] = {
-            "planes": form.planes, "weight_bits": form.weight_bits, "luts_per_mac": round((heaps + tables) / simd, 3),
+            "planes": form.planes,
+            "weight_bits": form.weight_bits,
+            "luts_per_mac": round((heaps + tables) / simd, 3),
             "carry_positions": sum(plan.carries for plan in made),
         }
     return {
-        "planes_mn": int(np.count_nonzero(w) * np.count_nonzero(a)), "chosen": chosen.kind, "planes_built": chosen.planes,
-        "simd": simd, "pe": pe, "target": target, "forms": forms,
+        "planes_mn": int(np.count_nonzero(w) * np.count_nonzero(a)),
+        "chosen": chosen.kind,
+        "planes_built": chosen.planes,
+        "simd": simd,
+        "pe": pe,
+        "target": target,
+        "forms": forms,
     }

@@ -6,21 +6,22 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.memory import Rom, constant
-from fermatnet.hw.piecewise.pipeline import elastic, range_shape
 from fermatnet.hw.piecewise.thresholds import pack_words, shape_range
+from fermatnet.hw.rtl.rom import Rom, constant
+from fermatnet.hw.stream.elastic import elastic, range_shape
 from fermatnet.model.errors import InputError
 
 __all__ = ["AffineUnit", "LevelsUnit"]
 
 
 class AffineUnit(wiring.Component):
-    """``y[c] = clip((x[c] * multiplier[c] + offset[c]) >> shift, lo, hi)`` for a stream of pixels, ``lanes`` channels a beat.
+    """``y[c] = clip((x[c] * multiplier[c] + offset[c]) >> shift, lo, hi)`` for a stream of pixels, ``lanes``
+    channels a beat.
 
     The shift is arithmetic (floor). Multipliers and offsets are stored no wider than their largest value.
 
-    Latency: 3 cycles, 2 when all channels pass in one beat (the factors are then constants). Throughput: one beat a cycle,
-    C/lanes beats a pixel.
+    Latency: 3 cycles, 2 when all channels pass in one beat (the factors are then constants). Throughput: one
+    beat a cycle, C/lanes beats a pixel.
 
     Parameters
     ----------
@@ -41,11 +42,33 @@ class AffineUnit(wiring.Component):
     o : Out(stream of ArrayLayout(shape of lo..hi, lanes))
     """
 
-    def __init__(self, multiplier: ArrayLike, offset: ArrayLike, shift: int, lo: int, hi: int, x_shape: Shape, *, lanes: int):
+    def __init__(
+        self,
+        multiplier: ArrayLike,
+        offset: ArrayLike,
+        shift: int,
+        lo: int,
+        hi: int,
+        x_shape: Shape,
+        *,
+        lanes: int,
+    ):
         self.multiplier, self.offset = np.asarray(multiplier, np.int64), np.asarray(offset, np.int64)
-        self.shift, self.lo, self.hi, self.x_shape, self.lanes = int(shift), int(lo), int(hi), Shape.cast(x_shape), lanes
-        if self.multiplier.ndim != 1 or not self.multiplier.size or self.offset.shape != self.multiplier.shape:
-            raise InputError(f"multiplier and offset must be (C,), not {self.multiplier.shape} and {self.offset.shape}")
+        self.shift, self.lo, self.hi, self.x_shape, self.lanes = (
+            int(shift),
+            int(lo),
+            int(hi),
+            Shape.cast(x_shape),
+            lanes,
+        )
+        if (
+            self.multiplier.ndim != 1
+            or not self.multiplier.size
+            or self.offset.shape != self.multiplier.shape
+        ):
+            raise InputError(
+                f"multiplier and offset must be (C,), not {self.multiplier.shape} and {self.offset.shape}"
+            )
         if np.abs(self.multiplier).max() >= 1 << 17 or not 0 <= self.shift <= 62:
             raise InputError("|multiplier| must be below 2^17 and shift within 0..62")
         self.channels = self.multiplier.size
@@ -58,15 +81,19 @@ class AffineUnit(wiring.Component):
         ends = [int(m) * end for m in self.multiplier for end in shape_range(self.x_shape)]
         self.product_shape = range_shape(min([0, *ends]), max([0, *ends]))
         self.o_shape = range_shape(self.lo, self.hi)
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),
-            "o": Out(stream.Signature(data.ArrayLayout(self.o_shape, lanes))),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(self.o_shape, lanes))),
+            }
+        )
 
     @property
     def word(self) -> data.ArrayLayout:
         """What one beat needs."""
-        return data.ArrayLayout(data.StructLayout({"multiplier": self.multiplier_shape, "offset": self.offset_shape}), self.lanes)
+        return data.ArrayLayout(
+            data.StructLayout({"multiplier": self.multiplier_shape, "offset": self.offset_shape}), self.lanes
+        )
 
     def words(self) -> list[int]:
         """Memory contents, one word a beat of a pixel."""
@@ -74,7 +101,10 @@ class AffineUnit(wiring.Component):
         for start in range(0, self.channels, self.lanes):
             row = []
             for channel in range(start, start + self.lanes):
-                row += [(self.multiplier[channel], self.multiplier_shape.width), (self.offset[channel], self.offset_shape.width)]
+                row += [
+                    (self.multiplier[channel], self.multiplier_shape.width),
+                    (self.offset[channel], self.offset_shape.width),
+                ]
             rows.append(row)
         return pack_words(rows)
 
@@ -85,7 +115,10 @@ class AffineUnit(wiring.Component):
         x, stage = Signal.like(self.i.payload), 0
         factors = Signal(self.word)
         if self.cycles == 1:
-            m.d.comb += [x.eq(self.i.payload), factors.eq(constant(m, platform, self.word.size, self.words()[0], "affine"))]
+            m.d.comb += [
+                x.eq(self.i.payload),
+                factors.eq(constant(m, platform, self.word.size, self.words()[0], "affine")),
+            ]
         else:
             m.submodules.table = rom = Rom(self.word.size, self.words(), "affine")
             beat = Signal(range(self.cycles))
@@ -99,10 +132,15 @@ class AffineUnit(wiring.Component):
         offset = Signal(data.ArrayLayout(self.offset_shape, self.lanes))
         for lane in range(self.lanes):
             with m.If(enables[stage]):
-                m.d.sync += [product[lane].eq(x[lane] * factors[lane].multiplier), offset[lane].eq(factors[lane].offset)]
+                m.d.sync += [
+                    product[lane].eq(x[lane] * factors[lane].multiplier),
+                    offset[lane].eq(factors[lane].offset),
+                ]
             moved = (product[lane] + offset[lane]) >> self.shift
             with m.If(enables[-1]):
-                m.d.sync += self.o.payload[lane].eq(Mux(moved < self.lo, self.lo, Mux(moved > self.hi, self.hi, moved)))
+                m.d.sync += self.o.payload[lane].eq(
+                    Mux(moved < self.lo, self.lo, Mux(moved > self.hi, self.hi, moved))
+                )
         return m
 
 
@@ -132,14 +170,18 @@ class LevelsUnit(wiring.Component):
     def __init__(self, levels: ArrayLike, index_bits: int, *, lanes: int):
         self.levels, self.index_bits, self.lanes = np.asarray(levels, np.int64), index_bits, lanes
         if self.levels.ndim != 1 or not self.levels.size or self.levels.size > 1 << index_bits:
-            raise InputError(f"levels must be one row of 1..{1 << index_bits} integers, not {self.levels.shape}")
+            raise InputError(
+                f"levels must be one row of 1..{1 << index_bits} integers, not {self.levels.shape}"
+            )
         if lanes < 1:
             raise InputError(f"lanes must be at least 1, not {lanes}")
         self.o_shape = range_shape(int(self.levels.min()), int(self.levels.max()))
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(index_bits, lanes))),
-            "o": Out(stream.Signature(data.ArrayLayout(self.o_shape, lanes))),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(index_bits, lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(self.o_shape, lanes))),
+            }
+        )
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -6,8 +6,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.memory import Rom, constant
-from fermatnet.hw.piecewise.pipeline import elastic
+from fermatnet.hw.rtl.rom import Rom, constant
+from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
 __all__ = ["ThresholdUnit", "pack_words", "shape_range"]
@@ -15,7 +15,9 @@ __all__ = ["ThresholdUnit", "pack_words", "shape_range"]
 
 def shape_range(shape: Shape) -> tuple[int, int]:
     """Inclusive range of a shape's values."""
-    return (-(1 << shape.width - 1), (1 << shape.width - 1) - 1) if shape.signed else (0, (1 << shape.width) - 1)
+    return (
+        (-(1 << shape.width - 1), (1 << shape.width - 1) - 1) if shape.signed else (0, (1 << shape.width) - 1)
+    )
 
 
 def pack_words(fields: list[list[tuple[int, int]]]) -> list[int]:
@@ -31,14 +33,18 @@ def pack_words(fields: list[list[tuple[int, int]]]) -> list[int]:
 
 
 class ThresholdUnit(wiring.Component):
-    """``index[c] = sum_j (sign[c] * x[c] >= thresholds[c, j])`` for a stream of pixels, ``lanes`` channels a beat.
+    """``index[c] = sum_j (sign[c] * x[c] >= thresholds[c, j])`` for a stream of pixels, ``lanes`` channels a
+    beat.
 
-    A negative sign is turned into ``not (x >= 1 - t)``: stored thresholds and one flip bit, no negation of x. Forms:
+    A negative sign is turned into ``not (x >= 1 - t)``: stored thresholds and one flip bit, no negation of x.
+    Forms:
 
-    *parallel*: one comparator for each lane and threshold; their outputs are a thermometer code, so the index needs only the
-    position of its one step. Latency: 2 cycles, 1 when all channels pass in one beat (the thresholds are then constants).
-    *search*: binary search, S = ceil(log2(N+1)) stages of one comparator and one memory a lane; the bits found so far address the
-    next stage's memory. Latency: S + 1 cycles. *serial*: the same search by one comparator and one memory a lane, S cycles a beat.
+    *parallel*: one comparator for each lane and threshold; their outputs are a thermometer code, so the index
+    needs only the position of its one step. Latency: 2 cycles, 1 when all channels pass in one beat (the
+    thresholds are then constants).
+    *search*: binary search, S = ceil(log2(N+1)) stages of one comparator and one memory a lane; the bits
+    found so far address the next stage's memory. Latency: S + 1 cycles. *serial*: the same search by one
+    comparator and one memory a lane, S cycles a beat.
     Latency: S + 1 cycles.
 
     Throughput: one beat in ``gap`` cycles (S for serial, else 1), C/lanes beats a pixel.
@@ -56,7 +62,8 @@ class ThresholdUnit(wiring.Component):
     form : str
         "auto", "parallel", "search" or "serial"; the searches need more than one beat a pixel.
     interval : int
-        Cycles between beats that the neighbours leave anyway: "auto" takes the cheapest form by `costs` whose gap is no longer.
+        Cycles between beats that the neighbours leave anyway: "auto" takes the cheapest form by `costs` whose
+        gap is no longer.
 
     Attributes
     ----------
@@ -71,11 +78,27 @@ class ThresholdUnit(wiring.Component):
     o : Out(stream of ArrayLayout(unsigned(ceil(log2(N+1))), lanes))
     """
 
-    def __init__(self, thresholds: ArrayLike, sign: ArrayLike, x_shape: Shape, *, lanes: int, form: str = "auto", interval: int = 1):
+    def __init__(
+        self,
+        thresholds: ArrayLike,
+        sign: ArrayLike,
+        x_shape: Shape,
+        *,
+        lanes: int,
+        form: str = "auto",
+        interval: int = 1,
+    ):
         self.thresholds, self.sign = np.asarray(thresholds, np.int64), np.asarray(sign, np.int64)
         self.x_shape, self.lanes = Shape.cast(x_shape), lanes
-        if self.thresholds.ndim != 2 or not 1 <= self.thresholds.shape[1] <= 255 or self.sign.shape != self.thresholds.shape[:1]:
-            raise InputError(f"thresholds must be (C, N) with 1 <= N <= 255 and sign (C,), not {self.thresholds.shape} and {self.sign.shape}")
+        if (
+            self.thresholds.ndim != 2
+            or not 1 <= self.thresholds.shape[1] <= 255
+            or self.sign.shape != self.thresholds.shape[:1]
+        ):
+            raise InputError(
+                f"thresholds must be (C, N) with 1 <= N <= 255 and sign (C,), not {self.thresholds.shape} "
+                f"and {self.sign.shape}"
+            )
         if np.any(np.diff(self.thresholds, axis=1) < 0) or np.any(np.abs(self.sign) != 1):
             raise InputError("threshold rows must ascend and signs be +1 or -1")
         self.channels, self.pieces = self.thresholds.shape
@@ -83,7 +106,8 @@ class ThresholdUnit(wiring.Component):
             raise InputError(f"lanes must divide {self.channels} channels, not {lanes}")
         self.cycles = self.channels // lanes
         self.index_bits = self.pieces.bit_length()
-        # x >= bound, with bounds clipped to one past each end of x's range: the answers stay, the field is as narrow as it can be.
+        # x >= bound, with bounds clipped to one past each end of x's range: the answers stay, the field is as
+        # narrow as it can be.
         lo, hi = shape_range(self.x_shape)
         flipped = self.sign[:, None] < 0
         self.bounds = np.clip(np.where(flipped, 1 - self.thresholds, self.thresholds), lo, hi + 1)
@@ -92,15 +116,19 @@ class ThresholdUnit(wiring.Component):
         self.form = self._choose(form, interval)
         self.gap = self.index_bits if self.form == "serial" else 1
         self.latency = self.index_bits + 1 if self.form != "parallel" else 2 if self.cycles > 1 else 1
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),
-            "o": Out(stream.Signature(data.ArrayLayout(self.index_bits, lanes))),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(self.index_bits, lanes))),
+            }
+        )
 
     @property
     def word(self) -> data.StructLayout:
         """What one beat needs: the bounds and flip bit of each lane."""
-        lane = data.StructLayout({"bounds": data.ArrayLayout(self.bound_shape, self.pieces), "flip": int(self.flips)})
+        lane = data.StructLayout(
+            {"bounds": data.ArrayLayout(self.bound_shape, self.pieces), "flip": int(self.flips)}
+        )
         return data.StructLayout({"lanes": data.ArrayLayout(lane, self.lanes)})
 
     def words(self) -> list[int]:
@@ -115,14 +143,20 @@ class ThresholdUnit(wiring.Component):
         return pack_words(rows)
 
     def costs(self) -> dict[str, float]:
-        """Rough LUTs of each form that is possible: comparators, encoder, control, and small memories made of LUTs."""
+        """Rough LUTs of each form that is possible: comparators, encoder, control, and small memories made of
+        LUTs."""
         width, steps = self.bound_shape.width, self.index_bits
         if self.cycles == 1:
             return {"parallel": self.lanes * self.pieces * width / 2}
-        found = {"parallel": self.lanes * (self.pieces * width + self.pieces) + _memory_luts(self.word.size, self.cycles)}
+        found = {
+            "parallel": self.lanes * (self.pieces * width + self.pieces)
+            + _memory_luts(self.word.size, self.cycles)
+        }
         memories = [_memory_luts(self.entry.size, self.cycles << level) for level in range(steps)]
         found["search"] = self.lanes * (steps * width + sum(memories)) + 2 * steps
-        found["serial"] = self.lanes * (width + 2 * steps + _memory_luts(self.entry.size, self.cycles << steps)) + 12
+        found["serial"] = (
+            self.lanes * (width + 2 * steps + _memory_luts(self.entry.size, self.cycles << steps)) + 12
+        )
         return found
 
     def _choose(self, form: str, interval: int) -> str:
@@ -133,30 +167,51 @@ class ThresholdUnit(wiring.Component):
         if form not in ("parallel", "search", "serial"):
             raise InputError(f"form must be one of auto, parallel, search, serial, not {form!r}")
         if form not in costs:
-            raise InputError(f"form {form} needs more than one beat a pixel: all {self.channels} channels pass in one")
+            raise InputError(
+                f"form {form} needs more than one beat a pixel: all {self.channels} channels pass in one"
+            )
         return form
 
     @property
     def entry(self) -> data.StructLayout:
-        """What one step of a search needs. Where N+1 is no power of two some steps always say no: by a flip, or by a bound past x's range."""
-        past = self.pieces + 1 < 1 << self.index_bits and not self.flips and self.bound_shape.width == self.x_shape.width
-        return data.StructLayout({"bound": Shape(self.bound_shape.width + past, self.x_shape.signed), "flip": int(self.flips)})
+        """What one step of a search needs. Where N+1 is no power of two some steps always say no: by a flip,
+        or by a bound past x's range."""
+        past = (
+            self.pieces + 1 < 1 << self.index_bits
+            and not self.flips
+            and self.bound_shape.width == self.x_shape.width
+        )
+        return data.StructLayout(
+            {"bound": Shape(self.bound_shape.width + past, self.x_shape.signed), "flip": int(self.flips)}
+        )
 
     def search_words(self, lane: int, level: int) -> list[int]:
-        """Memory of one lane at a level of the search: for each beat, by the ``level`` upper bits of the index found so far, the bound
-        that decides the next bit. Past the last piece the answer is no."""
+        """Memory of one lane at a level of the search: for each beat, by the ``level`` upper bits of the
+        index found so far, the bound that decides the next bit. Past the last piece the answer is no."""
         (lo, hi), width = shape_range(self.x_shape), self.entry.size - int(self.flips)
         rows = []
         for channel in range(lane, self.channels, self.lanes):
             flip = int(self.sign[channel] < 0)
             for found in range(1 << level):
                 piece = (2 * found + 1 << self.index_bits - 1 - level) - 1
-                row = (int(self.bounds[channel, piece]), flip) if piece < self.pieces else (lo, 1) if self.flips else (hi + 1, 0)
+                row = (
+                    (int(self.bounds[channel, piece]), flip)
+                    if piece < self.pieces
+                    else (lo, 1)
+                    if self.flips
+                    else (hi + 1, 0)
+                )
                 rows.append([(row[0], width), (row[1], int(self.flips))])
         return pack_words(rows)
 
     def elaborate(self, platform) -> Module:
-        return self._parallel(platform) if self.form == "parallel" else self._search() if self.form == "search" else self._serial()
+        return (
+            self._parallel(platform)
+            if self.form == "parallel"
+            else self._search()
+            if self.form == "search"
+            else self._serial()
+        )
 
     def _search(self) -> Module:
         m = Module()
@@ -170,7 +225,10 @@ class ThresholdUnit(wiring.Component):
                 rom = Rom(self.entry.size, self.search_words(lane, level), "thresholds")
                 m.submodules[f"table{lane}_{level}"] = rom
                 m.d.comb += [rom.addr.eq(Cat(found, place)), rom.en.eq(enables[level])]
-                held_x, held_place = Signal(self.x_shape, name=f"x{lane}_{level}"), Signal(len(beat), name=f"place{lane}_{level}")
+                held_x, held_place = (
+                    Signal(self.x_shape, name=f"x{lane}_{level}"),
+                    Signal(len(beat), name=f"place{lane}_{level}"),
+                )
                 with m.If(enables[level]):
                     m.d.sync += [held_x.eq(x), held_place.eq(place)]
                     if level:
@@ -204,12 +262,20 @@ class ThresholdUnit(wiring.Component):
         with m.If(done):
             m.d.sync += self.o.valid.eq(1)
         for lane in range(self.lanes):
-            x, found, following = Signal(self.x_shape, name=f"x{lane}"), Signal(steps, name=f"found{lane}"), Signal(steps, name=f"next{lane}")
-            # One memory holds all levels of a beat: the index found so far behind a leading one is the place of its bound.
+            x, found, following = (
+                Signal(self.x_shape, name=f"x{lane}"),
+                Signal(steps, name=f"found{lane}"),
+                Signal(steps, name=f"next{lane}"),
+            )
+            # One memory holds all levels of a beat: the index found so far behind a leading one is the place
+            # of its bound.
             words = [word for words in self._heaps(lane) for word in words]
             m.submodules[f"table{lane}"] = rom = Rom(self.entry.size, words, "thresholds")
             m.d.comb += following.eq(Cat(self._step(x, rom.data), found))
-            m.d.comb += [rom.addr.eq(Mux(accept, Cat(Const(1, steps), beat), Cat(following, place))), rom.en.eq(move)]
+            m.d.comb += [
+                rom.addr.eq(Mux(accept, Cat(Const(1, steps), beat), Cat(following, place))),
+                rom.en.eq(move),
+            ]
             with m.If(accept):
                 m.d.sync += [x.eq(self.i.payload[lane]), found.eq(1)]
             with m.Elif(move):
@@ -219,9 +285,20 @@ class ThresholdUnit(wiring.Component):
         return m
 
     def _heaps(self, lane: int) -> list[list[int]]:
-        """For each beat the bounds of a lane as a heap: place 0 is unused, 1 the first bound, 2 and 3 the next ones, ..."""
+        """For each beat the bounds of a lane as a heap: place 0 is unused, 1 the first bound, 2 and 3 the
+        next ones, ..."""
         levels = [self.search_words(lane, level) for level in range(self.index_bits)]
-        return [[0, *(word for level, words in enumerate(levels) for word in words[beat << level : beat + 1 << level])] for beat in range(self.cycles)]
+        return [
+            [
+                0,
+                *(
+                    word
+                    for level, words in enumerate(levels)
+                    for word in words[beat << level : beat + 1 << level]
+                ),
+            ]
+            for beat in range(self.cycles)
+        ]
 
     def _step(self, x, word):
         """Whether x lies in an upper piece."""
@@ -251,7 +328,9 @@ class ThresholdUnit(wiring.Component):
         index = Signal.like(self.o.payload)
         for lane in range(self.lanes):
             entry = table.lanes[lane]
-            steps = [(x[lane] >= entry.bounds[j]) ^ (entry.flip if self.flips else 0) for j in range(self.pieces)]
+            steps = [
+                (x[lane] >= entry.bounds[j]) ^ (entry.flip if self.flips else 0) for j in range(self.pieces)
+            ]
             m.d.comb += index[lane].eq(_thermometer_to_binary(m, steps, self.index_bits, f"steps{lane}"))
         with m.If(enables[-1]):
             m.d.sync += self.o.payload.eq(index)
@@ -266,12 +345,14 @@ class ThresholdUnit(wiring.Component):
 
 
 def _memory_luts(width: int, words: int) -> float:
-    """LUTs of a read-only memory: none where block memory takes it (from about 1,000 bits), else a table of six inputs a bit."""
+    """LUTs of a read-only memory: none where block memory takes it (from about 1,000 bits), else a table of
+    six inputs a bit."""
     return 0.0 if width * words >= 1024 else width * -(-words // 64)
 
 
 def _thermometer_to_binary(m: Module, steps: list, bits: int, name: str):
-    """Number of ones of a thermometer code (steps[j] implies steps[j-1]): bit k is the parity of every 2^k-th step."""
+    """Number of ones of a thermometer code (steps[j] implies steps[j-1]): bit k is the parity of every 2^k-th
+    step."""
     code = Signal(len(steps), name=name)
     m.d.comb += [code[j].eq(step) for j, step in enumerate(steps)]
     result = Signal(bits, name=f"{name}_count")

@@ -13,11 +13,11 @@ __all__ = ["Fifo"]
 class Fifo(wiring.Component):
     """Queue of ``depth`` beats; ``i.ready`` and ``o.valid`` come from registers only.
 
-    Shallow queues read their memory without a clock (look-up tables or registers) and hold exactly ``depth`` beats there; deep
-    ones are block memory of ``depth`` - 1 beats and an output register.
+    Shallow queues read their memory without a clock (look-up tables or registers) and hold exactly ``depth``
+    beats there; deep ones are block memory of ``depth`` - 1 beats and an output register.
 
-    Latency: 1 cycle (shallow) or 2 (deep). Throughput: one beat per cycle for depth >= 2 (shallow) or 3 (deep), half of it
-    at depth 1.
+    Latency: 1 cycle (shallow) or 2 (deep). Throughput: one beat per cycle for depth >= 2 (shallow) or 3
+    (deep), half of it at depth 1.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Fifo(wiring.Component):
         m.submodules.memory = memory = Memory(shape=self.width, depth=words, init=[])
         write, read = memory.write_port(), memory.read_port(domain="sync" if self.deep else "comb")
         w, r = Signal(range(max(2, words))), Signal(range(max(2, words)))
-        level = Signal(range(words + 1))    # beats in the memory
+        level = Signal(range(words + 1))  # beats in the memory
         accept, fetch = Signal(), Signal()
         m.d.comb += [self.i.ready.eq(level != words), accept.eq(self.i.valid & self.i.ready)]
         m.d.comb += [write.addr.eq(w), write.data.eq(self.i.payload), write.en.eq(accept), read.addr.eq(r)]

@@ -10,9 +10,11 @@ __all__ = ["Fork"]
 
 
 class Fork(wiring.Component):
-    """Copies each beat to ``n`` streams; each may take it in a cycle of its own, the beat leaves when all have it.
+    """Copies each beat to ``n`` streams; each may take it in a cycle of its own, the beat leaves when all
+    have it.
 
-    Latency: 0 (payload and valid pass through). Throughput: one beat per cycle. ``i.ready`` depends on the takers' ready only.
+    Latency: 0 (payload and valid pass through). Throughput: one beat per cycle. ``i.ready`` depends on the
+    takers' ready only.
 
     Parameters
     ----------
@@ -31,7 +33,12 @@ class Fork(wiring.Component):
         if n < 1:
             raise InputError(f"fork: needs at least one taker, not {n}")
         self.n = n
-        super().__init__({"i": In(stream.Signature(payload)), **{f"o{k}": Out(stream.Signature(payload)) for k in range(n)}})
+        super().__init__(
+            {
+                "i": In(stream.Signature(payload)),
+                **{f"o{k}": Out(stream.Signature(payload)) for k in range(n)},
+            }
+        )
 
     @property
     def outputs(self):
@@ -42,7 +49,7 @@ class Fork(wiring.Component):
         if self.n == 1:
             wiring.connect(m, wiring.flipped(self.i), wiring.flipped(self.o0))
             return m
-        done = Signal(self.n)           # has taken the beat that is offered
+        done = Signal(self.n)  # has taken the beat that is offered
         taken = Signal(self.n)
         m.d.comb += self.i.ready.eq(taken.all())
         m.d.comb += taken.eq(Cat(done[k] | o.ready for k, o in enumerate(self.outputs)))

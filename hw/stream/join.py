@@ -42,11 +42,13 @@ class Adder(wiring.Component):
     def __init__(self, first, second, *, lanes, shape=None):
         self.first, self.second, self.lanes = Shape.cast(first), Shape.cast(second), lanes
         self.shape = sum_shape(first, second) if shape is None else Shape.cast(shape)
-        super().__init__({
-            "i0": In(stream.Signature(data.ArrayLayout(self.first, lanes))),
-            "i1": In(stream.Signature(data.ArrayLayout(self.second, lanes))),
-            "o": Out(stream.Signature(data.ArrayLayout(self.shape, lanes))),
-        })
+        super().__init__(
+            {
+                "i0": In(stream.Signature(data.ArrayLayout(self.first, lanes))),
+                "i1": In(stream.Signature(data.ArrayLayout(self.second, lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(self.shape, lanes))),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -64,7 +66,8 @@ class Adder(wiring.Component):
 
 
 class Concat(wiring.Component):
-    """For each pixel the channels of the first stream, then those of the next, and so on; values are widened to ``shape``.
+    """For each pixel the channels of the first stream, then those of the next, and so on; values are widened
+    to ``shape``.
 
     Latency: 1 cycle. Throughput: one beat per cycle.
 
@@ -86,13 +89,23 @@ class Concat(wiring.Component):
     latency = 1
 
     def __init__(self, shapes, channels, *, lanes, shape):
-        self.shapes, self.channels, self.lanes, self.shape = [Shape.cast(s) for s in shapes], list(channels), lanes, Shape.cast(shape)
+        self.shapes, self.channels, self.lanes, self.shape = (
+            [Shape.cast(s) for s in shapes],
+            list(channels),
+            lanes,
+            Shape.cast(shape),
+        )
         if any(c % lanes for c in channels):
             raise InputError(f"concat: {lanes} lanes do not divide all of {self.channels} channels")
-        super().__init__({
-            **{f"i{k}": In(stream.Signature(data.ArrayLayout(s, lanes))) for k, s in enumerate(self.shapes)},
-            "o": Out(stream.Signature(data.ArrayLayout(self.shape, lanes))),
-        })
+        super().__init__(
+            {
+                **{
+                    f"i{k}": In(stream.Signature(data.ArrayLayout(s, lanes)))
+                    for k, s in enumerate(self.shapes)
+                },
+                "o": Out(stream.Signature(data.ArrayLayout(self.shape, lanes))),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()

@@ -39,7 +39,9 @@ class MaxReduce(wiring.Component):
             m.d.sync += count.eq(Mux(last, 0, count + 1))
             for k in range(self.lanes):
                 larger = Signal(self.shape, name=f"larger{k}")
-                m.d.comb += larger.eq(Mux((count == 0) | (self.i.payload[k] > best[k]), self.i.payload[k], best[k]))
+                m.d.comb += larger.eq(
+                    Mux((count == 0) | (self.i.payload[k] > best[k]), self.i.payload[k], best[k])
+                )
                 m.d.sync += best[k].eq(larger)
                 with m.If(last):
                     m.d.sync += self.o.payload[k].eq(larger)
@@ -69,8 +71,19 @@ class MaxPool(wiring.Component):
         if channels % lanes:
             raise InputError(f"max-pool: {lanes} lanes do not divide {channels} channels")
         lowest = -(1 << (self.shape.width - 1)) if self.shape.signed else 0
-        self.window = SlidingWindow(shape, channels, height, width, kernel=kernel, stride=stride, pad=pad, lanes=lanes,
-                                    groups=channels // lanes, pad_value=lowest, rows=rows)
+        self.window = SlidingWindow(
+            shape,
+            channels,
+            height,
+            width,
+            kernel=kernel,
+            stride=stride,
+            pad=pad,
+            lanes=lanes,
+            groups=channels // lanes,
+            pad_value=lowest,
+            rows=rows,
+        )
         self.reduce = MaxReduce(shape, beats=self.window.beats, lanes=lanes)
         self.cycles = self.window.cycles
         self.latency = self.window.latency + self.window.beats
@@ -87,7 +100,8 @@ class MaxPool(wiring.Component):
 
 
 class SumPool(wiring.Component):
-    """Sum over disjoint windows (stride = kernel, which divides the map); the kernel of a global pool is the whole map.
+    """Sum over disjoint windows (stride = kernel, which divides the map); the kernel of a global pool is the
+    whole map.
 
     One accumulator per column of windows and channel chunk, in memory read without a clock.
 
@@ -100,27 +114,37 @@ class SumPool(wiring.Component):
     kernel : (int, int)
     lanes : int
     out_shape : Shape or None
-        None: wide enough for any sum. A narrower one is for a proven range of the sums (partial sums may pass it: they wrap
-        and come back).
+        None: wide enough for any sum. A narrower one is for a proven range of the sums (partial sums may pass
+        it: they wrap and come back).
     """
 
     latency = 1
 
     def __init__(self, shape, channels, height, width, *, kernel, lanes, out_shape=None):
         self.shape = Shape.cast(shape)
-        self.channels, self.height, self.width, self.kernel, self.lanes = channels, height, width, tuple(kernel), lanes
+        self.channels, self.height, self.width, self.kernel, self.lanes = (
+            channels,
+            height,
+            width,
+            tuple(kernel),
+            lanes,
+        )
         if channels % lanes:
             raise InputError(f"sum-pool: {lanes} lanes do not divide {channels} channels")
         if height % kernel[0] or width % kernel[1]:
-            raise InputError(f"sum-pool: {kernel[0]}x{kernel[1]} windows do not divide a map of {height}x{width}")
+            raise InputError(
+                f"sum-pool: {kernel[0]}x{kernel[1]} windows do not divide a map of {height}x{width}"
+            )
         more = (kernel[0] * kernel[1] - 1).bit_length()
         wide = signed(self.shape.width + more) if self.shape.signed else unsigned(self.shape.width + more)
         self.out_shape = wide if out_shape is None else Shape.cast(out_shape)
         self.cycles = height * width * channels // lanes
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
-            "o": Out(stream.Signature(data.ArrayLayout(self.out_shape, lanes))),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(self.out_shape, lanes))),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -129,7 +153,13 @@ class SumPool(wiring.Component):
         layout = data.ArrayLayout(self.out_shape, self.lanes)
         m.submodules.sums = sums = Memory(shape=layout, depth=words, init=[])
         write, read = sums.write_port(), sums.read_port(domain="comb")
-        sizes = [("y", self.height // self.kernel[0]), ("ky", self.kernel[0]), ("x", columns), ("kx", self.kernel[1]), ("chunk", chunks)]
+        sizes = [
+            ("y", self.height // self.kernel[0]),
+            ("ky", self.kernel[0]),
+            ("x", columns),
+            ("kx", self.kernel[1]),
+            ("chunk", chunks),
+        ]
         accept = Signal()
         inner, first, last, counters = accept, {}, {}, {}
         for name, size in reversed(sizes):
@@ -145,9 +175,15 @@ class SumPool(wiring.Component):
             with m.If(last["chunk"]):
                 m.d.sync += address.eq(base)
                 with m.If(last["kx"]):
-                    m.d.sync += [address.eq(Mux(last["x"], 0, base + chunks)), base.eq(Mux(last["x"], 0, base + chunks))]
+                    m.d.sync += [
+                        address.eq(Mux(last["x"], 0, base + chunks)),
+                        base.eq(Mux(last["x"], 0, base + chunks)),
+                    ]
         emit = last["ky"] & last["kx"]
-        m.d.comb += [self.i.ready.eq(~emit | self.o.ready | ~self.o.valid), accept.eq(self.i.valid & self.i.ready)]
+        m.d.comb += [
+            self.i.ready.eq(~emit | self.o.ready | ~self.o.valid),
+            accept.eq(self.i.valid & self.i.ready),
+        ]
         m.d.comb += [read.addr.eq(address), write.addr.eq(address), write.en.eq(accept)]
         begin = first["ky"] & first["kx"]
         for k in range(self.lanes):
@@ -175,10 +211,12 @@ class ArgMax(wiring.Component):
             raise InputError(f"arg max: {lanes} lanes do not divide {channels} channels")
         self.cycles = channels // lanes
         self.out_shape = unsigned(max(1, (channels - 1).bit_length()))
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
-            "o": Out(stream.Signature(data.ArrayLayout(self.out_shape, 1))),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
+                "o": Out(stream.Signature(data.ArrayLayout(self.out_shape, 1))),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -193,11 +231,18 @@ class ArgMax(wiring.Component):
         m.d.comb += [top.eq(value), place.eq(index)]
         last, leader, winner = beat == beats - 1, Signal.like(place), Signal.like(place)
         better = (beat == 0) | (top > best)
-        m.d.comb += [self.i.ready.eq(~last | self.o.ready | ~self.o.valid), winner.eq(Mux(better, place, leader))]
+        m.d.comb += [
+            self.i.ready.eq(~last | self.o.ready | ~self.o.valid),
+            winner.eq(Mux(better, place, leader)),
+        ]
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [beat.eq(Mux(last, 0, beat + 1)), base.eq(Mux(last, 0, base + self.lanes)), leader.eq(winner)]
+            m.d.sync += [
+                beat.eq(Mux(last, 0, beat + 1)),
+                base.eq(Mux(last, 0, base + self.lanes)),
+                leader.eq(winner),
+            ]
             with m.If(better):
                 m.d.sync += best.eq(top)
             with m.If(last):

@@ -14,12 +14,14 @@ __all__ = ["WidthConverter"]
 class WidthConverter(wiring.Component):
     """Regroups the channels of each pixel from ``lanes_in`` to ``lanes_out`` a beat; order is kept.
 
-    A gearbox: narrow pieces of gcd(lanes_in, lanes_out) channels pass through a shift register. With one of the two
-    dividing the other this is the usual serialiser or collector.
+    A gearbox: narrow pieces of gcd(lanes_in, lanes_out) channels pass through a shift register. With one of
+    the two dividing the other this is the usual serialiser or collector.
 
-    Latency: ceil(lanes_out / lanes_in) cycles from the first beat in to the first beat out, 0 where the widths are equal.
+    Latency: ceil(lanes_out / lanes_in) cycles from the first beat in to the first beat out, 0 where the
+    widths are equal.
     Throughput: the wider side's beat per ``max(lanes) / min(lanes)`` cycles, that is ``cycles`` a pixel =
-    max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the other.
+    max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the
+    other.
 
     Parameters
     ----------
@@ -35,15 +37,24 @@ class WidthConverter(wiring.Component):
     """
 
     def __init__(self, shape, lanes_in, lanes_out, channels):
-        self.shape, self.lanes_in, self.lanes_out, self.channels = Shape.cast(shape), lanes_in, lanes_out, channels
+        self.shape, self.lanes_in, self.lanes_out, self.channels = (
+            Shape.cast(shape),
+            lanes_in,
+            lanes_out,
+            channels,
+        )
         if channels % lanes_in or channels % lanes_out:
-            raise InputError(f"width converter: {lanes_in} and {lanes_out} lanes must both divide {channels} channels")
+            raise InputError(
+                f"width converter: {lanes_in} and {lanes_out} lanes must both divide {channels} channels"
+            )
         self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in)
         self.cycles = max(channels // lanes_in, channels // lanes_out)
-        super().__init__({
-            "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes_in))),
-            "o": Out(stream.Signature(data.ArrayLayout(self.shape, lanes_out))),
-        })
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes_in))),
+                "o": Out(stream.Signature(data.ArrayLayout(self.shape, lanes_out))),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -63,16 +74,23 @@ class WidthConverter(wiring.Component):
         count = Signal(range(ratio + 1))
         full = count == ratio
         leave = self.o.valid & self.o.ready
-        m.d.comb += [self.o.valid.eq(full), self.o.payload.as_value().eq(held), self.i.ready.eq(~full | self.o.ready)]
+        m.d.comb += [
+            self.o.valid.eq(full),
+            self.o.payload.as_value().eq(held),
+            self.i.ready.eq(~full | self.o.ready),
+        ]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [held.eq(Cat(held[bits:], self.i.payload.as_value())), count.eq(Mux(full, 1, count + 1))]
+            m.d.sync += [
+                held.eq(Cat(held[bits:], self.i.payload.as_value())),
+                count.eq(Mux(full, 1, count + 1)),
+            ]
         with m.Elif(leave):
             m.d.sync += count.eq(0)
 
     def _serialise(self, m):
         ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out
         held = Signal(bits * ratio)
-        count = Signal(range(ratio + 1))        # pieces left
+        count = Signal(range(ratio + 1))  # pieces left
         m.d.comb += [self.o.valid.eq(count != 0), self.o.payload.as_value().eq(held[:bits])]
         m.d.comb += self.i.ready.eq((count == 0) | ((count == 1) & self.o.ready))
         with m.If(self.i.valid & self.i.ready):
@@ -81,21 +99,25 @@ class WidthConverter(wiring.Component):
             m.d.sync += [held.eq(held >> bits), count.eq(count - 1)]
 
     def _gearbox(self, m):
-        """Pieces of gcd channels; room for one beat in and two out, so that the side with more beats never pauses."""
+        """Pieces of gcd channels; room for one beat in and two out, so that the side with more beats never
+        pauses."""
         unit = gcd(self.lanes_in, self.lanes_out)
         take, give, bits = self.lanes_in // unit, self.lanes_out // unit, self.shape.width * unit
         room = take + 2 * give
         held = Signal(bits * room)
         count = Signal(range(room + 1))
         accept, leave = Signal(), Signal()
-        m.d.comb += [self.o.valid.eq(count >= give), self.o.payload.as_value().eq(held[:bits * give])]
+        m.d.comb += [self.o.valid.eq(count >= give), self.o.payload.as_value().eq(held[: bits * give])]
         m.d.comb += self.i.ready.eq(count <= room - take)
         m.d.comb += [accept.eq(self.i.valid & self.i.ready), leave.eq(self.o.valid & self.o.ready)]
         rest, left = Signal.like(held), Signal.like(count)
-        m.d.comb += [rest.eq(Mux(leave, held >> (bits * give), held)), left.eq(Mux(leave, count - give, count))]
+        m.d.comb += [
+            rest.eq(Mux(leave, held >> (bits * give), held)),
+            left.eq(Mux(leave, count - give, count)),
+        ]
         m.d.sync += [held.eq(rest), count.eq(left + Mux(accept, take, 0))]
         with m.If(accept), m.Switch(left):
             for k in range(room - take + 1):
                 with m.Case(k):
-                    m.d.sync += held[bits * k:bits * (k + take)].eq(self.i.payload.as_value())
+                    m.d.sync += held[bits * k : bits * (k + take)].eq(self.i.payload.as_value())
         return m

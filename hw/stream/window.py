@@ -18,10 +18,11 @@ def output_size(height, width, kernel, stride, pad, dilation):
 
 
 def ring_rows(height, kernel, stride, pad, dilation, rows_out):
-    """Rows the ring needs so that the reader never waits for room: those a row of windows reads, and those the next one adds.
+    """Rows the ring needs so that the reader never waits for room: those a row of windows reads, and those
+    the next one adds.
 
-    At the end of an image the next one's first windows are loaded while the last ones are read, so "same" convolutions
-    (odd k, stride 1) need k + 1 rows and unpadded ones 2 k.
+    At the end of an image the next one's first windows are loaded while the last ones are read, so "same"
+    convolutions (odd k, stride 1) need k + 1 rows and unpadded ones 2 k.
     """
     reach = dilation[0] * (kernel[0] - 1)
 
@@ -38,18 +39,22 @@ def ring_rows(height, kernel, stride, pad, dilation, rows_out):
 
 
 class SlidingWindow(wiring.Component):
-    """Line buffer: writes the raster stream into a ring of rows, emits for each output pixel its whole window.
+    """Line buffer: writes the raster stream into a ring of rows, emits for each output pixel its whole
+    window.
 
-    For each output pixel, in raster order: for each group of channels, ``repeats`` times, the window in the order
-    (ky, kx, channel chunk), one beat of ``lanes`` channels per cycle. Beats outside the image carry ``pad_value``.
-    A window starts once its last pixel is in memory; the writer waits only when the ring is full, so writing an image
-    overlaps reading it and the one before. Rows are given back when the last window of an output row has been read.
+    For each output pixel, in raster order: for each group of channels, ``repeats`` times, the window in the
+    order (ky, kx, channel chunk), one beat of ``lanes`` channels per cycle. Beats outside the image carry
+    ``pad_value``.
+    A window starts once its last pixel is in memory; the writer waits only when the ring is full, so writing
+    an image overlaps reading it and the one before. Rows are given back when the last window of an output row
+    has been read.
 
-    A 1x1 window without stride and padding only needs two pixels of memory: the map is then treated as one column.
+    A 1x1 window without stride and padding only needs two pixels of memory: the map is then treated as one
+    column.
 
     Latency: 2 cycles from the beat that completes a window to the first beat of that window.
-    Throughput: one beat per cycle, ``cycles`` = rows * columns * repeats * beats of a window, back to back between images,
-    where the writer keeps up.
+    Throughput: one beat per cycle, ``cycles`` = rows * columns * repeats * beats of a window, back to back
+    between images, where the writer keeps up.
 
     Parameters
     ----------
@@ -66,7 +71,8 @@ class SlidingWindow(wiring.Component):
     repeats : int
         How often each window is emitted.
     groups : int
-        The channels are cut into so many groups; each group's window is emitted (with its repeats) before the next one's.
+        The channels are cut into so many groups; each group's window is emitted (with its repeats) before the
+        next one's.
     pad_value : int
         What beats outside the image carry.
     rows : int
@@ -80,22 +86,57 @@ class SlidingWindow(wiring.Component):
 
     latency = 2
 
-    def __init__(self, shape, channels, height, width, *, kernel, stride=(1, 1), pad=(0, 0, 0, 0), dilation=(1, 1), lanes, repeats=1,
-                 groups=1, pad_value=0, rows=0):
+    def __init__(
+        self,
+        shape,
+        channels,
+        height,
+        width,
+        *,
+        kernel,
+        stride=(1, 1),
+        pad=(0, 0, 0, 0),
+        dilation=(1, 1),
+        lanes,
+        repeats=1,
+        groups=1,
+        pad_value=0,
+        rows=0,
+    ):
         self.shape = Shape.cast(shape)
-        self.channels, self.groups, self.lanes, self.repeats, self.pad_value = channels, groups, lanes, repeats, pad_value
+        self.channels, self.groups, self.lanes, self.repeats, self.pad_value = (
+            channels,
+            groups,
+            lanes,
+            repeats,
+            pad_value,
+        )
         if tuple(kernel) == (1, 1) and tuple(stride) == (1, 1) and not any(pad):
             height, width = height * width, 1
         self.height, self.width = height, width
-        self.kernel, self.stride, self.pad, self.dilation = tuple(kernel), tuple(stride), tuple(pad), tuple(dilation)
+        self.kernel, self.stride, self.pad, self.dilation = (
+            tuple(kernel),
+            tuple(stride),
+            tuple(pad),
+            tuple(dilation),
+        )
         if channels % groups or (channels // groups) % lanes:
-            raise InputError(f"window: {lanes} lanes do not divide the {channels} channels in {groups} groups")
+            raise InputError(
+                f"window: {lanes} lanes do not divide the {channels} channels in {groups} groups"
+            )
         if repeats < 1 or min(kernel) < 1 or min(stride) < 1 or min(dilation) < 1 or min(pad) < 0:
-            raise InputError("window: kernel, stride, dilation and repeats must be at least 1, padding at least 0")
+            raise InputError(
+                "window: kernel, stride, dilation and repeats must be at least 1, padding at least 0"
+            )
         reach = (self.dilation[0] * (kernel[0] - 1), self.dilation[1] * (kernel[1] - 1))
         if max(pad[0], pad[2]) > reach[0] or max(pad[1], pad[3]) > reach[1]:
-            raise InputError(f"window: padding {tuple(pad)} must be smaller than the window of {reach[0] + 1}x{reach[1] + 1}")
-        self.rows_out, self.columns_out = output_size(height, width, self.kernel, self.stride, self.pad, self.dilation)
+            raise InputError(
+                f"window: padding {tuple(pad)} must be smaller than the window of "
+                f"{reach[0] + 1}x{reach[1] + 1}"
+            )
+        self.rows_out, self.columns_out = output_size(
+            height, width, self.kernel, self.stride, self.pad, self.dilation
+        )
         if self.rows_out < 1 or self.columns_out < 1:
             raise InputError(f"window: {reach[0] + 1}x{reach[1] + 1} does not fit a map of {height}x{width}")
         self.chunks = channels // lanes
@@ -115,27 +156,34 @@ class SlidingWindow(wiring.Component):
         bits = self.shape.width * self.lanes
         m.submodules.ring = ring = Memory(shape=bits, depth=depth, init=[], attrs={"ram_style": "auto"})
         write, read = ring.write_port(), ring.read_port()
-        released = Signal(signed(self.height.bit_length() + 2))   # rows given back in this cycle
+        released = Signal(signed(self.height.bit_length() + 2))  # rows given back in this cycle
         image_done = Signal()
         done_rows, done_columns = self._writer(m, write, released, image_done, row_words, depth)
 
         # Reader: one address per cycle while the output register is free.
         advance, go, inside, address = Signal(), Signal(), Signal(), Signal(range(max(2, depth)))
         m.d.comb += advance.eq(self.o.ready | ~self.o.valid)
-        self._reader(m, advance, go, inside, address, released, image_done, done_rows, done_columns, row_words)
+        self._reader(
+            m, advance, go, inside, address, released, image_done, done_rows, done_columns, row_words
+        )
         inside_read = Signal()
         m.d.comb += [read.addr.eq(address), read.en.eq(advance)]
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(go), inside_read.eq(inside)]
-        outside = sum((self.pad_value & ((1 << self.shape.width) - 1)) << (k * self.shape.width) for k in range(self.lanes))
-        m.d.comb += self.o.payload.as_value().eq(Mux(inside_read, read.data, outside) if any(self.pad) else read.data)
+        outside = sum(
+            (self.pad_value & ((1 << self.shape.width) - 1)) << (k * self.shape.width)
+            for k in range(self.lanes)
+        )
+        m.d.comb += self.o.payload.as_value().eq(
+            Mux(inside_read, read.data, outside) if any(self.pad) else read.data
+        )
         return m
 
     def _writer(self, m, write, released, image_done, row_words, depth):
-        """Fills the ring; returns rows complete of the image being read (negative while it has none to read), and pixels
-        complete in the row being written."""
+        """Fills the ring; returns rows complete of the image being read (negative while it has none to read),
+        and pixels complete in the row being written."""
         address = Signal(range(max(2, depth)))
-        held = Signal(signed((self.rows + self.height).bit_length() + 2))     # rows begun and not given back
+        held = Signal(signed((self.rows + self.height).bit_length() + 2))  # rows begun and not given back
         done_rows = Signal(signed((2 * self.height + self.rows).bit_length() + 2))
         done_columns = Signal(range(self.width + 1))
         chunk, column = Signal(range(max(2, self.chunks))), Signal(range(max(2, self.width)))
@@ -143,24 +191,39 @@ class SlidingWindow(wiring.Component):
         accept, row_end = Signal(), Signal()
         m.d.comb += [
             self.i.ready.eq(held < self.rows),
-            accept.eq(self.i.valid & self.i.ready), row_end.eq(accept & last_chunk & last_column),
-            write.addr.eq(address), write.data.eq(self.i.payload.as_value()), write.en.eq(accept),
+            accept.eq(self.i.valid & self.i.ready),
+            row_end.eq(accept & last_chunk & last_column),
+            write.addr.eq(address),
+            write.data.eq(self.i.payload.as_value()),
+            write.en.eq(accept),
         ]
         with m.If(accept):
             m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
             m.d.sync += chunk.eq(Mux(last_chunk, 0, chunk + 1))
             with m.If(last_chunk):
-                m.d.sync += [column.eq(Mux(last_column, 0, column + 1)), done_columns.eq(Mux(last_column, 0, done_columns + 1))]
+                m.d.sync += [
+                    column.eq(Mux(last_column, 0, column + 1)),
+                    done_columns.eq(Mux(last_column, 0, done_columns + 1)),
+                ]
         m.d.sync += held.eq(held + row_end - released)
         m.d.sync += done_rows.eq(done_rows + row_end - Mux(image_done, self.height, 0))
         return done_rows, done_columns
 
-    def _reader(self, m, advance, go, inside, address, released, image_done, done_rows, done_columns, row_words):
+    def _reader(
+        self, m, advance, go, inside, address, released, image_done, done_rows, done_columns, row_words
+    ):
         kh, kw = self.kernel
         group_chunks = self.chunks // self.groups
         # Loop nest, outermost first; each level counts and knows its last turn.
-        sizes = [("y", self.rows_out), ("x", self.columns_out), ("group", self.groups), ("repeat", self.repeats), ("ky", kh), ("kx", kw),
-                 ("chunk", group_chunks)]
+        sizes = [
+            ("y", self.rows_out),
+            ("x", self.columns_out),
+            ("group", self.groups),
+            ("repeat", self.repeats),
+            ("ky", kh),
+            ("kx", kw),
+            ("chunk", group_chunks),
+        ]
         step = Signal()
         m.d.comb += step.eq(advance & go)
         last, end = {}, {}
@@ -169,7 +232,7 @@ class SlidingWindow(wiring.Component):
             counter = Signal(range(max(2, size)), name=name)
             last[name] = Signal(name=f"last_{name}")
             m.d.comb += last[name].eq(1 if size == 1 else counter == size - 1)
-            end[name] = Signal(name=f"end_{name}")      # this level's loop ends in this cycle
+            end[name] = Signal(name=f"end_{name}")  # this level's loop ends in this cycle
             m.d.comb += end[name].eq(inner & last[name])
             if size > 1:
                 with m.If(inner):
@@ -188,7 +251,9 @@ class SlidingWindow(wiring.Component):
         need_column_clipped = Signal(range(max(2, self.width)))
         m.d.comb += need_row_clipped.eq(Mux(need_row >= self.height, self.height - 1, need_row))
         m.d.comb += need_column_clipped.eq(Mux(need_column >= self.width, self.width - 1, need_column))
-        ready = (done_rows > need_row_clipped) | ((done_rows == need_row_clipped) & (done_columns > need_column_clipped))
+        ready = (done_rows > need_row_clipped) | (
+            (done_rows == need_row_clipped) & (done_columns > need_column_clipped)
+        )
         running = Signal()
         with m.If(step):
             m.d.sync += running.eq(~end["group"])
@@ -198,7 +263,13 @@ class SlidingWindow(wiring.Component):
         following = Signal(range(self.height + 1))
         next_first = row_first + self.stride[0]
         m.d.comb += clip.eq(Mux(row_first < 0, 0, Mux(row_first > self.height, self.height, row_first)))
-        m.d.comb += following.eq(Mux(last["y"], self.height, Mux(next_first < 0, 0, Mux(next_first > self.height, self.height, next_first))))
+        m.d.comb += following.eq(
+            Mux(
+                last["y"],
+                self.height,
+                Mux(next_first < 0, 0, Mux(next_first > self.height, self.height, next_first)),
+            )
+        )
         m.d.comb += released.eq(Mux(end["x"], following - clip, 0))
         m.d.comb += image_done.eq(end["y"])
 
@@ -209,7 +280,10 @@ class SlidingWindow(wiring.Component):
         shape = signed(span.bit_length() + 1)
         row, row_first = Signal(shape, init=-self.pad[0]), Signal(shape, init=-self.pad[0])
         start = (-self.pad[0]) % ring * row_words
-        place, place_first = Signal(range(max(2, ring * row_words)), init=start), Signal(range(max(2, ring * row_words)), init=start)
+        place, place_first = (
+            Signal(range(max(2, ring * row_words)), init=start),
+            Signal(range(max(2, ring * row_words)), init=start),
+        )
 
         def moved(base, rows):
             far = (rows % ring) * row_words
@@ -217,13 +291,19 @@ class SlidingWindow(wiring.Component):
                 return base
             return Mux(base >= ring * row_words - far, base - (ring * row_words - far), base + far)
 
-        wrap = self.height - (self.rows_out - 1) * self.stride[0]     # rows from the last windows to the next image's first ones
+        # rows from the last windows to the next image's first ones
+        wrap = self.height - (self.rows_out - 1) * self.stride[0]
         next_row, next_place = Signal(shape), Signal(range(max(2, ring * row_words)))
         last_y = end["y"]
         m.d.comb += next_row.eq(Mux(last_y, -self.pad[0], row_first + self.stride[0]))
         m.d.comb += next_place.eq(Mux(last_y, moved(place_first, wrap), moved(place_first, self.stride[0])))
         with m.If(end["x"]):
-            m.d.sync += [row.eq(next_row), row_first.eq(next_row), place.eq(next_place), place_first.eq(next_place)]
+            m.d.sync += [
+                row.eq(next_row),
+                row_first.eq(next_row),
+                place.eq(next_place),
+                place_first.eq(next_place),
+            ]
         if kh > 1:
             with m.Elif(end["ky"]):
                 m.d.sync += [row.eq(row_first), place.eq(place_first)]
@@ -234,10 +314,11 @@ class SlidingWindow(wiring.Component):
     def _columns(self, m, step, last, end, group_chunks):
         """Column read, first column of the window, and the word in the row of the beat read."""
         chunks, left = self.chunks, self.pad[1]
-        span = (self.width + left + self.pad[3] + self.dilation[1] * self.kernel[1] + self.stride[1])
+        span = self.width + left + self.pad[3] + self.dilation[1] * self.kernel[1] + self.stride[1]
         shape, words = signed(span.bit_length() + 1), signed((span * chunks).bit_length() + 1)
         column, column_first = Signal(shape, init=-left), Signal(shape, init=-left)
-        word, word_first = Signal(words, init=-left * chunks), Signal(words, init=-left * chunks)     # first: of this group's window
+        # first: of this group's window
+        word, word_first = Signal(words, init=-left * chunks), Signal(words, init=-left * chunks)
         pixel_word = Signal(words, init=-left * chunks)
         next_column, next_word = Signal(shape), Signal(words)
         m.d.comb += next_column.eq(Mux(end["x"], -left, column_first + self.stride[1]))
@@ -246,11 +327,18 @@ class SlidingWindow(wiring.Component):
             m.d.sync += [column.eq(next_column), column_first.eq(next_column)]
             m.d.sync += [word.eq(next_word), word_first.eq(next_word), pixel_word.eq(next_word)]
         with m.Elif(end["repeat"]):
-            m.d.sync += [column.eq(column_first), word.eq(word_first + group_chunks), word_first.eq(word_first + group_chunks)]
+            m.d.sync += [
+                column.eq(column_first),
+                word.eq(word_first + group_chunks),
+                word_first.eq(word_first + group_chunks),
+            ]
         with m.Elif(end["kx"]):
             m.d.sync += [column.eq(column_first), word.eq(word_first)]
         with m.Elif(end["chunk"]):
-            m.d.sync += [column.eq(column + self.dilation[1]), word.eq(word + (self.dilation[1] * chunks - group_chunks + 1))]
+            m.d.sync += [
+                column.eq(column + self.dilation[1]),
+                word.eq(word + (self.dilation[1] * chunks - group_chunks + 1)),
+            ]
         with m.Elif(step):
             m.d.sync += word.eq(word + 1)
         return column, column_first, word

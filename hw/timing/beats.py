@@ -1,4 +1,5 @@
-"""Blocks with one input whose beats move in a fixed pattern: as they come, in runs, collected, serialised, or only some of them."""
+"""Blocks with one input whose beats move in a fixed pattern: as they come, in runs, collected, serialised, or
+only some of them."""
 
 from dataclasses import dataclass
 
@@ -35,12 +36,15 @@ class Serialise:
         return taken, (taken[:, None] + 1 + np.arange(self.ratio)).reshape(-1)
 
     def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
-        return latest((wanted.reshape(-1, self.ratio) - 1 - np.arange(self.ratio)).min(axis=1), period, self.ratio)
+        return latest(
+            (wanted.reshape(-1, self.ratio) - 1 - np.arange(self.ratio)).min(axis=1), period, self.ratio
+        )
 
 
 @dataclass(frozen=True)
 class Runs:
-    """One beat out for ``beats`` in, ``delay`` cycles after the last of them: folded sums without a window, arg max."""
+    """One beat out for ``beats`` in, ``delay`` cycles after the last of them: folded sums without a window,
+    arg max."""
 
     beats: int
     delay: int
@@ -62,8 +66,8 @@ def Collect(ratio: int) -> Runs:
 
 @dataclass(frozen=True)
 class Repack:
-    """Collects ``collect`` beats and serialises the whole into ``ratio``: the whole waits in the collector until the serialiser takes it, and
-    no beat of the next one comes in before."""
+    """Collects ``collect`` beats and serialises the whole into ``ratio``: the whole waits in the collector
+    until the serialiser takes it, and no beat of the next one comes in before."""
 
     collect: int
     ratio: int
@@ -81,7 +85,8 @@ class Repack:
 
 @dataclass(frozen=True, eq=False)
 class Select:
-    """One beat out, ``delay`` cycles after each of the chosen beats of an image of ``beats``: sums over windows."""
+    """One beat out, ``delay`` cycles after each of the chosen beats of an image of ``beats``: sums over
+    windows."""
 
     beats: int
     chosen: np.ndarray

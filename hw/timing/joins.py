@@ -26,7 +26,8 @@ class Join:
 
 @dataclass(frozen=True)
 class Gather:
-    """Concatenation: in each pixel ``counts[0]`` beats of the first stream, then ``counts[1]`` of the next, ...; one cycle each."""
+    """Concatenation: in each pixel ``counts[0]`` beats of the first stream, then ``counts[1]`` of the next,
+    ...; one cycle each."""
 
     counts: tuple[int, ...]
 

@@ -12,10 +12,11 @@ __all__ = ["Tiles"]
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """The Fermat convolver: rows in, tiles, products, inverse transforms, bands of rows out; job lengths as in
-    `fermatnet.hw.fermat.schedule.Timing`, whose recurrences these are, with rows that come when they come.
+    """The Fermat convolver: rows in, tiles, products, inverse transforms, bands of rows out; job lengths as
+    in `fermatnet.hw.fermat.schedule.Timing`, whose recurrences these are, with rows that come when they come.
 
-    A finished band may leave slowly, because the engine keeps it until it is taken: ``gap`` cycles between its beats.
+    A finished band may leave slowly, because the engine keeps it until it is taken: ``gap`` cycles between
+    its beats.
     """
 
     jobs: Any
@@ -30,12 +31,15 @@ class Tiles:
                 break
             slow = Tiles(self.jobs, gap)
             _, out = slow.forward(slow._back_to_back(period))
-            if (np.diff(out.reshape(-1, beats)[-5:], axis=0) == period).all():   # with two banks of bands images can alternate
+            # with two banks of bands images can alternate
+            if (np.diff(out.reshape(-1, beats)[-5:], axis=0) == period).all():
                 return slow
         return self
 
     def _back_to_back(self, period: int, images: int = 8) -> np.ndarray:
-        return (np.arange(images)[:, None] * period + np.arange(self.jobs.row_beats * self.jobs.rows)).reshape(-1)
+        return (
+            np.arange(images)[:, None] * period + np.arange(self.jobs.row_beats * self.jobs.rows)
+        ).reshape(-1)
 
     def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         t = self.jobs
@@ -52,7 +56,10 @@ class Tiles:
                 for tile in range(t.tiles):
                     start = max(tile_starts[-1] + t.frame if tile_starts else ready, ready)
                     if len(tile_starts) >= t.spectra_banks:
-                        start = max(start, job_starts[(len(tile_starts) - t.spectra_banks + 1) * t.jobs - 1] + t.done + 1)
+                        start = max(
+                            start,
+                            job_starts[(len(tile_starts) - t.spectra_banks + 1) * t.jobs - 1] + t.done + 1,
+                        )
                     tile_starts.append(start)
                     for job in range(t.jobs):
                         begin = start + t.point + t.full + 1 if job == 0 else job_starts[-1] + t.job
@@ -75,7 +82,8 @@ class Tiles:
         return rows.finish(), np.concatenate(out)
 
     def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
-        """From the steady state with images back to back: safe, because earlier inputs never make later outputs."""
+        """From the steady state with images back to back: safe, because earlier inputs never make later
+        outputs."""
         images, beats = 8, self.jobs.row_beats * self.jobs.rows
         taken, out = self.forward(self._back_to_back(period, images))
         shift = int((wanted - (out[-len(wanted) :] - (images - 1) * period)).min())
@@ -89,7 +97,7 @@ class _Rows:
         self.offered, self.ring = offered, ring
         self.taken = np.empty_like(offered)
         self.filled = self.released = 0
-        self.seen: list[int] = []       # cycle in which each row's place is seen to be free
+        self.seen: list[int] = []  # cycle in which each row's place is seen to be free
 
     def _fill(self, until: int) -> None:
         while self.filled < min(until, len(self.offered)):

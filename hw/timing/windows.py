@@ -13,8 +13,8 @@ __all__ = ["Windows"]
 
 @dataclass(frozen=True)
 class Windows:
-    """A sliding window and what consumes it: ``outputs`` results a window, each after ``beats`` beats, ``delay`` cycles after
-    the cycle in which the first of its beats is read.
+    """A sliding window and what consumes it: ``outputs`` results a window, each after ``beats`` beats,
+    ``delay`` cycles after the cycle in which the first of its beats is read.
 
     The window's geometry is that of `fermatnet.hw.stream.window.SlidingWindow` (``rows`` of ring included).
     """
@@ -34,8 +34,19 @@ class Windows:
     @staticmethod
     def of(window: Any, outputs: int, beats: int, delay: int) -> "Windows":
         """For a SlidingWindow component."""
-        return Windows(window.height, window.width, window.chunks, window.kernel, window.stride, window.pad, window.dilation,
-                       outputs, beats, delay, window.rows)
+        return Windows(
+            window.height,
+            window.width,
+            window.chunks,
+            window.kernel,
+            window.stride,
+            window.pad,
+            window.dilation,
+            outputs,
+            beats,
+            delay,
+            window.rows,
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -65,7 +76,7 @@ class Windows:
         taken = np.empty_like(offered)
         images = len(offered) // self.height
         starts = np.empty((images * rows, columns), np.int64)
-        released_at = np.empty(len(offered), np.int64)      # when a row's place is free again
+        released_at = np.empty(len(offered), np.int64)  # when a row's place is free again
         filled = released = 0
         last_taken, last_start = -FAR, -FAR
         for index in range(images * rows):
@@ -79,10 +90,14 @@ class Windows:
             ready = taken[base + need_row[y], need_beats - 1] + 1
             starts[index] = earliest(np.maximum(ready, last_start + self.work), self.work)
             last_start = starts[index, -1]
-            until = base + (self.height if y == rows - 1 else min(self.height, max(0, (y + 1) * self.stride[0] - self.pad[0])))
+            until = base + (
+                self.height
+                if y == rows - 1
+                else min(self.height, max(0, (y + 1) * self.stride[0] - self.pad[0]))
+            )
             released_at[released:until] = last_start + self.work
             released = max(released, until)
-        while filled < len(offered):        # rows below the last window
+        while filled < len(offered):  # rows below the last window
             room = released_at[filled - self.rows] if filled >= self.rows else -FAR
             taken[filled] = earliest(np.maximum(offered[filled], max(room, last_taken + 1)))
             last_taken = taken[filled, -1]

@@ -18,7 +18,8 @@ _MULTIPLIER_BITS = 31
 
 @dataclass(frozen=True, eq=False)
 class TwoRoundings:
-    """LiteRT's pair of roundings, for channels that no single one equals: q31 int64 (C,), and the right shift that follows (C,)."""
+    """LiteRT's pair of roundings, for channels that no single one equals: q31 int64 (C,), and the right shift
+    that follows (C,)."""
 
     multiplier: np.ndarray
     right: np.ndarray
@@ -33,22 +34,30 @@ def channel_ranges(weight: np.ndarray, lo: int, hi: int, pad_value: int = 0) -> 
 
 
 def requantized(
-    b: Builder, name: str, source: str, rounding: Rounding, ranges: tuple[np.ndarray, np.ndarray], constant: np.ndarray,
-    zero: int, clip: tuple[int, int], pair: TwoRoundings | None = None,
+    b: Builder,
+    name: str,
+    source: str,
+    rounding: Rounding,
+    ranges: tuple[np.ndarray, np.ndarray],
+    constant: np.ndarray,
+    zero: int,
+    clip: tuple[int, int],
+    pair: TwoRoundings | None = None,
 ) -> str:
     """The layer that requantises accumulators exactly as their source does; returns the tensor's name.
 
     Parameters
     ----------
     source : tensor of raw accumulators int (C, H, W)
-    rounding : the source's arithmetic, int64 (C, K) accumulators *with* ``constant`` to int64 (C, K), before zero point and clip
+    rounding : the source's arithmetic, int64 (C, K) accumulators *with* ``constant`` to int64 (C, K), before
+    zero point and clip
     ranges : (least, most) int64 (C,) of the raw accumulators
     constant : int64 (C,), what the source adds to the raw accumulators (bias and zero points)
     zero, clip : output zero point; lowest and highest value, which a fused rectifier may have narrowed
     pair : the source's own two roundings, where it rounds twice
 
-    One multiply, add and shift a channel where that has the same steps on the whole range; else the source's two roundings; else the
-    nearest form with corrections.
+    One multiply, add and shift a channel where that has the same steps on the whole range; else the source's
+    two roundings; else the nearest form with corrections.
     """
     constant = np.asarray(constant, np.int64)
 
@@ -60,14 +69,24 @@ def requantized(
     if not found.exact and pair is not None:
         offset = constant * pair.multiplier + (1 << 30)
         layer: Node = Requantize(
-            name, (source,), pair.multiplier, offset, 31, pair.right, zero, *clip, *_no_corrections(len(stairs))
+            name,
+            (source,),
+            pair.multiplier,
+            offset,
+            31,
+            pair.right,
+            zero,
+            *clip,
+            *_no_corrections(len(stairs)),
         )
     elif found.exact:
         layer = Affine(name, (source,), found.multiplier, found.offset, found.shift, *clip)
     else:
         none = np.zeros(len(stairs), np.int64)
         corrections = _tables(found, stairs)
-        layer = Requantize(name, (source,), found.multiplier, found.offset, found.shift, none, 0, *clip, *corrections)
+        layer = Requantize(
+            name, (source,), found.multiplier, found.offset, found.shift, none, 0, *clip, *corrections
+        )
     return b.append(layer)
 
 
@@ -77,7 +96,8 @@ def _no_corrections(channels: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tables(found: Requantizer, stairs: list[Staircase]) -> tuple[np.ndarray, np.ndarray]:
-    """Corrections as two tables of one row a channel; unused places stand outside the channel's range and add nothing."""
+    """Corrections as two tables of one row a channel; unused places stand outside the channel's range and add
+    nothing."""
     width = max(len(one) for one in found.corrections)
     at = np.repeat(np.array([[one.hi + 1] for one in stairs], np.int64), width, axis=1)
     by = np.zeros_like(at)
@@ -89,17 +109,27 @@ def _tables(found: Requantizer, stairs: list[Staircase]) -> tuple[np.ndarray, np
     return at, by
 
 
-def joined_sum(b: Builder, name: str, sources: tuple[str, str], scales: tuple[float, float], want: np.ndarray, clip: tuple[int, int]) -> str:
-    """The sum of two tensors of different scales, exactly as the source computes it on every pair of their values.
+def joined_sum(
+    b: Builder,
+    name: str,
+    sources: tuple[str, str],
+    scales: tuple[float, float],
+    want: np.ndarray,
+    clip: tuple[int, int],
+) -> str:
+    """The sum of two tensors of different scales, exactly as the source computes it on every pair of their
+    values.
 
     Parameters
     ----------
     sources : two tensors of one shape, each of at most 9 bits
     scales : of each input in units of the output's scale, a starting point only
-    want : int64 (A, B), the source's result for each pair of values of the two ranges, lowest first, already clipped
+    want : int64 (A, B), the source's result for each pair of values of the two ranges, lowest first, already
+    clipped
     clip : lowest and highest value of the result
 
-    ``floor((a m_a + b m_b + o) / 2^s)`` with the smallest s that has some o for all pairs; checked on all of them.
+    ``floor((a m_a + b m_b + o) / 2^s)`` with the smallest s that has some o for all pairs; checked on all of
+    them.
     """
     first, second = (b.types[tensor] for tensor in sources)
     a, c = np.arange(first.lo, first.hi + 1)[:, None], np.arange(second.lo, second.hi + 1)[None, :]
@@ -126,13 +156,25 @@ def _near(scale: float, shift: int) -> list[int]:
 
 
 def _sum_layers(
-    b: Builder, name: str, sources: tuple[str, str], factors: tuple[int, int], offset: int, shift: int, clip: tuple[int, int]
+    b: Builder,
+    name: str,
+    sources: tuple[str, str],
+    factors: tuple[int, int],
+    offset: int,
+    shift: int,
+    clip: tuple[int, int],
 ) -> str:
     scaled = []
     for k, (tensor, factor) in enumerate(zip(sources, factors, strict=True)):
         channels, bound = b.channels(tensor), (1 << 31) - 1
         layer = Affine(
-            f"{name}_scaled{k}", (tensor,), np.full(channels, factor), np.zeros(channels, np.int64), 0, -bound - 1, bound
+            f"{name}_scaled{k}",
+            (tensor,),
+            np.full(channels, factor),
+            np.zeros(channels, np.int64),
+            0,
+            -bound - 1,
+            bound,
         )
         scaled.append(b.append(layer))
     total = b.append(Add(f"{name}_sum", (scaled[0], scaled[1])))

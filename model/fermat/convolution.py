@@ -1,9 +1,10 @@
 """The bit-exact reference of the Fermat convolution engine: same steps, same codes, in numpy.
 
-Equation (1) of the thesis by overlap-save: every tile of the padded image (phase by phase when strided) is encoded in
-diminished-1, transformed, multiplied point by point with the spectra of the flipped kernels, accumulated over the input
-channels in the transform domain, transformed back, cropped to the outputs that did not wrap, and decoded; with several moduli
-each does this on its own and mixed radix puts the results together.
+Equation (1) of the thesis by overlap-save: every tile of the padded image (phase by phase when strided) is
+encoded in diminished-1, transformed, multiplied point by point with the spectra of the flipped kernels,
+accumulated over the input channels in the transform domain, transformed back, cropped to the outputs that did
+not wrap, and decoded;
+with several moduli each does this on its own and mixed radix puts the results together.
 """
 
 from collections.abc import Iterator
@@ -48,13 +49,18 @@ def cut_tiles(x: np.ndarray, geometry: Geometry, plan: Plan) -> np.ndarray:
     height, width = min(geometry.height, rows - top), min(geometry.width, columns - left)
     if height > 0 and width > 0:
         canvas[:, :, top : top + height, left : left + width] = x[:, :, :height, :width]
-    cut = [np.lib.stride_tricks.sliding_window_view(canvas[:, :, a::sy, b::sx], (ny, nx), axis=(2, 3))[:, :, ::vy, ::vx]
-           for a, b in phases(geometry)]
+    cut = [
+        np.lib.stride_tricks.sliding_window_view(canvas[:, :, a::sy, b::sx], (ny, nx), axis=(2, 3))[
+            :, :, ::vy, ::vx
+        ]
+        for a, b in phases(geometry)
+    ]
     return np.stack(cut, axis=4).transpose(0, 2, 3, 1, 4, 5, 6)
 
 
 def flipped(weight: np.ndarray, geometry: Geometry, lengths: tuple[int, int]) -> np.ndarray:
-    """Kernels (O, C, kh, kw) as the filters (O, C, phases, Ny, Nx) of a circular convolution: tap t at index -t mod N."""
+    """Kernels (O, C, kh, kw) as the filters (O, C, phases, Ny, Nx) of a circular convolution: tap t at index
+    -t mod N."""
     taps = polyphase(weight, geometry)
     filters = np.zeros((*taps.shape[:3], *lengths), np.int64)
     rows, columns = (-np.arange(taps.shape[3])) % lengths[0], (-np.arange(taps.shape[4])) % lengths[1]
@@ -63,7 +69,8 @@ def flipped(weight: np.ndarray, geometry: Geometry, lengths: tuple[int, int]) ->
 
 
 def weight_spectra(weight: np.ndarray, geometry: Geometry, lengths: tuple[int, int], b: int) -> Number:
-    """Spectra (O, C, phases, Ny, Nx) of the kernels modulo 2^b+1, positions bit-reversed in both directions, 1/(Ny Nx) inside."""
+    """Spectra (O, C, phases, Ny, Nx) of the kernels modulo 2^b+1, positions bit-reversed in both directions,
+    1/(Ny Nx) inside."""
     ring = Ring(b)
     filters = flipped(weight, geometry, lengths)
     per = max(1, CHUNK // max(1, prod(filters.shape[1:])))
@@ -89,9 +96,10 @@ def convolve2d(
 ) -> np.ndarray:
     """Convolution (cross-correlation) by diminished-1 Fermat number transforms, exact.
 
-    x: int64 (n, C, H, W); weight: int64 (O, C/group, kh, kw); returns int64 (n, O, OH, OW). ``plan`` comes from
-    `fermatnet.model.fermat.plan.choose` for the same layer; outputs outside its [lo, hi] would wrap, which the true bound
-    it was made from excludes. Raises InputError if shapes or the plan do not fit each other.
+    x: int64 (n, C, H, W); weight: int64 (O, C/group, kh, kw); returns int64 (n, O, OH, OW). ``plan`` comes
+    from `fermatnet.model.fermat.plan.choose` for the same layer; outputs outside its [lo, hi] would wrap,
+    which the true bound it was made from excludes. Raises InputError if shapes or the plan do not fit each
+    other.
     """
     x, weight = np.asarray(x, np.int64), np.asarray(weight, np.int64)
     if x.ndim != 4 or weight.ndim != 4 or x.shape[1] != weight.shape[1] * group or weight.shape[0] % group:
@@ -99,7 +107,10 @@ def convolve2d(
     geometry = Geometry(x.shape[2], x.shape[3], weight.shape[2:], stride, pad, dilation)
     expected = -(-geometry.out[0] // plan.tile[0]), -(-geometry.out[1] // plan.tile[1])
     if plan.kernel != geometry.phase_kernel or plan.tiles != expected or plan.phases != len(phases(geometry)):
-        raise InputError(f"the plan was made for another layer: kernel {plan.kernel}, tiles {plan.tiles}, phases {plan.phases}")
+        raise InputError(
+            f"the plan was made for another layer: kernel {plan.kernel}, tiles {plan.tiles}, phases "
+            f"{plan.phases}"
+        )
     for b in plan.widths:
         for n in plan.lengths:
             root_of_order(b, n)
@@ -110,12 +121,16 @@ def convolve2d(
     return join_tiles(outputs.reshape(images, *plan.tiles, weight.shape[0], *plan.tile), geometry)
 
 
-def _convolve_frames(ring: Ring, frames: np.ndarray, weight: np.ndarray, geometry: Geometry, plan: Plan, group: int) -> np.ndarray:
+def _convolve_frames(
+    ring: Ring, frames: np.ndarray, weight: np.ndarray, geometry: Geometry, plan: Plan, group: int
+) -> np.ndarray:
     """Frames (m, group, channels, Ny, Nx) to residues (m, O, Vy, Vx) modulo one modulus."""
     o = len(weight) // group
     result = np.zeros((len(frames), len(weight), *plan.tile), object if ring.b > 62 else np.int64)
     for g in range(group):
-        spectra = weight_spectra(weight[g * o : (g + 1) * o], geometry, plan.lengths, ring.b).reshape(o, -1, *plan.lengths)
+        spectra = weight_spectra(weight[g * o : (g + 1) * o], geometry, plan.lengths, ring.b).reshape(
+            o, -1, *plan.lengths
+        )
         for part in _slices(len(frames), max(1, CHUNK // prod(frames.shape[2:]))):
             spectrum = forward2d(ring, encode(ring, frames[part, g]))
             for out in _slices(o, max(1, CHUNK // (spectrum.shape[0] * prod(plan.lengths)))):
@@ -126,7 +141,8 @@ def _convolve_frames(ring: Ring, frames: np.ndarray, weight: np.ndarray, geometr
 
 
 def _accumulate(ring: Ring, x: Number, w: Number) -> Number:
-    """Sum over the input channels of the point-wise products, in the order of the hardware: (m, C, ...), (O, C, ...) -> (m, O, ...)."""
+    """Sum over the input channels of the point-wise products, in the order of the hardware: (m, C, ...), (O,
+    C, ...) -> (m, O, ...)."""
     total = ring.mul(x[:, None, 0], w[None, :, 0])
     for channel in range(1, x.shape[1]):
         total = ring.add(total, ring.mul(x[:, None, channel], w[None, :, channel]))

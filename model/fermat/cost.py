@@ -1,15 +1,26 @@
-"""What the transform engine and a direct engine of equal throughput cost on an FPGA: DSP blocks, lookup tables, block RAMs.
+"""What the transform engine and a direct engine of equal throughput cost on an FPGA: DSP blocks, lookup
+tables, block RAMs.
 
-The models are counts of the engines' parts; the lookup tables of a part are fitted to its synthesis for 7-series (yosys; the parts
-and their figures: `fermatnet.bench.fermat_parts`). Resources are made comparable by the share of one device that they take:
-a Xilinx XC7A100T has 63400 lookup tables, 240 DSP blocks and 270 block RAMs of 18 kbit, so a DSP block is worth 264 lookup
-tables and a block RAM 235.
+The models are counts of the engines' parts; the lookup tables of a part are fitted to its synthesis for
+7-series (yosys; the parts and their figures: `fermatnet.bench.fermat.parts`). Resources are made comparable
+by the share of one device that they take:
+a Xilinx XC7A100T has 63400 lookup tables, 240 DSP blocks and 270 block RAMs of 18 kbit, so a DSP block is
+worth 264 lookup tables and a block RAM 235.
 """
 
 from dataclasses import dataclass
 from math import ceil, prod
 
-__all__ = ["Area", "Layer", "Match", "block_rams", "direct_area", "matches", "spectra_areas", "transform_area"]
+__all__ = [
+    "Area",
+    "Layer",
+    "Match",
+    "block_rams",
+    "direct_area",
+    "matches",
+    "spectra_areas",
+    "transform_area",
+]
 
 LUTS, DSPS, BRAMS = 63400, 240, 270
 """Lookup tables, DSP blocks and 18-kbit block RAMs of an XC7A100T (AMD DS180)."""
@@ -49,9 +60,9 @@ class Area:
 class Layer:
     """The sizes that decide a layer's cost.
 
-    outputs, channels: O and I; group; kernel: taps (kh, kw); out: outputs down and across; width: of the input image; input_bits,
-    weight_bits, sum_bits: of an element, a weight, an output. Of the transform engine: widths b, lengths (Ny, Nx), phase kernel,
-    tiles down and across, phases.
+    outputs, channels: O and I; group; kernel: taps (kh, kw); out: outputs down and across; width: of the
+    input image; input_bits, weight_bits, sum_bits: of an element, a weight, an output. Of the transform
+    engine: widths b, lengths (Ny, Nx), phase kernel, tiles down and across, phases.
     """
 
     outputs: int
@@ -77,12 +88,19 @@ class Layer:
 
     def cycles(self, products: int) -> int:
         """Of the transform engine with so many parallel products, an image."""
-        return prod(self.tiles) * (self.outputs // self.group // products) * self.channels * self.phases * prod(self.lengths)
+        return (
+            prod(self.tiles)
+            * (self.outputs // self.group // products)
+            * self.channels
+            * self.phases
+            * prod(self.lengths)
+        )
 
 
 @dataclass(frozen=True)
 class Match:
-    """Both engines at one throughput: ``products`` of the transform engine, ``macs`` multiply-accumulates a cycle of the direct one."""
+    """Both engines at one throughput: ``products`` of the transform engine, ``macs`` multiply-accumulates a
+    cycle of the direct one."""
 
     products: int
     cycles: int
@@ -92,10 +110,14 @@ class Match:
 
 
 def block_rams(width: int, depth: int) -> int:
-    """18-kbit block RAMs of a memory, in the aspect ratio that takes the fewest; small ones are lookup-table RAM, as yosys decides."""
+    """18-kbit block RAMs of a memory, in the aspect ratio that takes the fewest; small ones are lookup-table
+    RAM, as yosys decides."""
     if width * depth <= 2304:
         return 0
-    return min(ceil(width / w) * ceil(depth / d) for w, d in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)))
+    return min(
+        ceil(width / w) * ceil(depth / d)
+        for w, d in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+    )
 
 
 def _ram(width: int, depth: int) -> Area:
@@ -115,14 +137,20 @@ STAGE_CONTROL = 30
 
 
 def inverse_transforms(products: int, planes: int) -> int:
-    """Fewest inverse transforms that work off ``products`` sums while the next ones are made: a divisor of ``products``."""
-    return next(count for count in range(1, products + 1) if products % count == 0 and count * planes >= products)
+    """Fewest inverse transforms that work off ``products`` sums while the next ones are made: a divisor of
+    ``products``."""
+    return next(
+        count for count in range(1, products + 1) if products % count == 0 and count * planes >= products
+    )
 
 
 def spectra_areas(layer: Layer, products: int) -> tuple[Area, Area]:
     """Area of the kernels' spectra, stored and computed on the fly, for so many parallel products."""
     points, kernels = prod(layer.lengths), layer.outputs * (layer.channels // layer.group) * layer.phases
-    stored, computed = Area(), _ram(layer.weight_bits * products, kernels // products * prod(layer.phase_kernel)) + Area(luts=60)
+    stored, computed = (
+        Area(),
+        _ram(layer.weight_bits * products, kernels // products * prod(layer.phase_kernel)) + Area(luts=60),
+    )
     for b in layer.widths:
         stored += _ram((b + 1) * products, kernels // products * points)
         computed += (_transform(b, layer.lengths) + Area(luts=ENCODER_LUTS)) * products
@@ -135,7 +163,11 @@ def transform_area(layer: Layer, products: int, spectra: str) -> Area:
     inverses = inverse_transforms(products, planes // layer.group)
     rows = layer.stride * (2 * layer.lengths[0] - layer.phase_kernel[0] + 1)
     band = (layer.lengths[0] - layer.phase_kernel[0] + 1) * layer.out[1] * layer.outputs
-    area = Area(luts=BUFFER_LUTS) + _ram(layer.input_bits, rows * layer.width * layer.channels) + _ram(layer.sum_bits, 2 * band)
+    area = (
+        Area(luts=BUFFER_LUTS)
+        + _ram(layer.input_bits, rows * layer.width * layer.channels)
+        + _ram(layer.sum_bits, 2 * band)
+    )
     area += Area(luts=RECONSTRUCT_LUTS * layer.sum_bits * (len(layer.widths) - 1)) * inverses
     area += spectra_areas(layer, products)[spectra == "computed"]
     for b in layer.widths:
@@ -165,7 +197,10 @@ def direct_area(layer: Layer, macs: int) -> Area:
     rows = layer.kernel[0] + layer.stride
     weights = layer.outputs * (layer.channels // layer.group) * prod(layer.kernel)
     return (
-        Area(macs, WINDOW_LUTS + lanes * layer.input_bits + MAC_LUTS * macs * (layer.input_bits + layer.weight_bits))
+        Area(
+            macs,
+            WINDOW_LUTS + lanes * layer.input_bits + MAC_LUTS * macs * (layer.input_bits + layer.weight_bits),
+        )
         + _ram(layer.input_bits * lanes, ceil(rows * layer.width * layer.channels / lanes))
         + _ram(layer.weight_bits * macs, ceil(weights / macs))
     )
@@ -179,7 +214,8 @@ MAC_LUTS = 0.93
 
 
 def matches(layer: Layer, spectra: str) -> list[Match]:
-    """Both engines at equal throughput, for every number of parallel products with which the transform engine fits the device.
+    """Both engines at equal throughput, for every number of parallel products with which the transform engine
+    fits the device.
 
     Where it never does, for one product.
     """

@@ -1,14 +1,18 @@
 r"""Diminished-1 numbers modulo F = 2^b + 1, vectorised, bit for bit what the hardware computes.
 
-A residue x in 1..2^b is stored as the b-bit code X = x - 1; zero is a flag beside it. Everywhere the invariant
-*zero flag set => code 0* holds, so "flag beside b bits" and "the (b+1)-bit number 2^b" are the same bits.
+A residue x in 1..2^b is stored as the b-bit code X = x - 1; zero is a flag beside it. Everywhere the
+invariant *zero flag set => code 0* holds, so "flag beside b bits" and "the (b+1)-bit number 2^b" are the same
+bits.
 F_t = 2^(2^t) + 1 are the Fermat numbers (17, 257, 65537, 2^32 + 1, 2^64 + 1), but every b from 2 to 64 works.
 
-Signed integers go in and out without an adder on the negative side: a negative v keeps its two's-complement low b bits,
-a positive v becomes v - 1, and zero is the flag. So codes with the top bit set are the negative half.
+Signed integers go in and out without an adder on the negative side: a negative v keeps its two's-complement
+low b bits, a positive v becomes v - 1, and zero is the flag. So codes with the top bit set are the negative
+half.
 
-Errata of Algorithm 1 of B. Zhu, "Algorithms for Efficient Inference in Convolutional Neural Networks", TU Delft 2021.
-``tests/model/fermat/test_errata.py`` runs each printed form, shows where it fails, and that the right form does not.
+Errata of Algorithm 1 of B. Zhu, "Algorithms for Efficient Inference in Convolutional Neural Networks", TU
+Delft 2021.
+``tests/model/fermat/test_errata.py`` runs each printed form, shows where it fails, and that the right form
+does not.
 
 =============================== ============================================== ==============================================
 printed                         verdict                                        right form, used here
@@ -25,7 +29,8 @@ multiplication, special case    wrong with the printed negation or with b      P
 F_t = 2^(b+1) + 1               misprint                                       F_t = 2^b + 1, b = 2^t
 =============================== ============================================== ==============================================
 
-F_5 and F_6 are composite, so there nonzero times nonzero can be zero; the product's flag comes from the subtraction.
+F_5 and F_6 are composite, so there nonzero times nonzero can be zero; the product's flag comes from the
+subtraction.
 """
 
 from collections.abc import Iterable
@@ -53,7 +58,8 @@ def check_width(b: int) -> int:
 class Number:
     """An array of diminished-1 numbers: ``value`` uint64 (the b-bit codes) and ``zero`` bool, of one shape.
 
-    Indexing, reshaping and stacking act on both arrays. Equality is ``same``: an elementwise comparison of the bits.
+    Indexing, reshaping and stacking act on both arrays. Equality is ``same``: an elementwise comparison of
+    the bits.
     """
 
     value: np.ndarray
@@ -70,7 +76,9 @@ class Number:
         return Number(self.value.reshape(*shape), self.zero.reshape(*shape))
 
     def moveaxis(self, source: int, destination: int) -> "Number":
-        return Number(np.moveaxis(self.value, source, destination), np.moveaxis(self.zero, source, destination))
+        return Number(
+            np.moveaxis(self.value, source, destination), np.moveaxis(self.zero, source, destination)
+        )
 
     def same(self, other: "Number") -> np.ndarray:
         """Elementwise: are the bits equal (codes and flags)?"""
@@ -84,7 +92,9 @@ class Number:
     @staticmethod
     def concatenate(parts: Iterable["Number"], axis: int = 0) -> "Number":
         parts = list(parts)
-        return Number(np.concatenate([p.value for p in parts], axis), np.concatenate([p.zero for p in parts], axis))
+        return Number(
+            np.concatenate([p.value for p in parts], axis), np.concatenate([p.zero for p in parts], axis)
+        )
 
 
 class Ring:
@@ -125,13 +135,17 @@ class Ring:
         if self.b < 64 and v.size:
             half = 1 << (self.b - 1)
             if int(v.min()) < -half or int(v.max()) > half:
-                raise InputError(f"signed values [{v.min()}, {v.max()}] do not fit modulus 2^{self.b} + 1: |v| <= 2^{self.b - 1}")
+                raise InputError(
+                    f"signed values [{v.min()}, {v.max()}] do not fit modulus 2^{self.b} + 1: |v| <= "
+                    f"2^{self.b - 1}"
+                )
         zero = v == 0
         value = (v - (v > 0)).view(np.uint64) & self.mask
         return Number(value, zero)
 
     def decode(self, x: Number) -> np.ndarray:
-        """Numbers to signed integers (int64) in -2^(b-1)..2^(b-1); ``InputError`` for 2^63, which int64 cannot hold (b = 64)."""
+        """Numbers to signed integers (int64) in -2^(b-1)..2^(b-1); ``InputError`` for 2^63, which int64
+        cannot hold (b = 64)."""
         negative = (x.value & self.top) != 0
         if self.b == 64:
             if np.any(~x.zero & (x.value == np.uint64((1 << 63) - 1))):
@@ -154,7 +168,8 @@ class Ring:
         return np.where(x.zero, 0, x.value.astype(object) + 1)
 
     def pack(self, x: Number) -> np.ndarray:
-        """The (b+1)-bit words of the hardware layout, value in the low bits, flag on top: Python ints, an object array."""
+        """The (b+1)-bit words of the hardware layout, value in the low bits, flag on top: Python ints, an
+        object array."""
         return np.where(x.zero, np.array(1 << self.b, object), x.value.astype(object))
 
     def unpack(self, words: npt.ArrayLike) -> Number:
@@ -164,7 +179,8 @@ class Ring:
     # -- arithmetic
 
     def add(self, x: Number, y: Number) -> Number:
-        """x + y: sum, then increment unless a carry came out or an operand is zero; the flag is the increment's carry."""
+        """x + y: sum, then increment unless a carry came out or an operand is zero; the flag is the
+        increment's carry."""
         total = (x.value + y.value) & self.mask
         carry = total < x.value
         increment = ~(carry | x.zero | y.zero)
@@ -179,8 +195,8 @@ class Ring:
         return self.add(x, self.neg(y))
 
     def shift(self, x: Number, k: npt.ArrayLike) -> Number:
-        """x * 2^k for any integer k (also negative, also an array): rotate left by k mod b, complement what wrapped, and
-        all of it when k mod 2b >= b."""
+        """x * 2^k for any integer k (also negative, also an array): rotate left by k mod b, complement what
+        wrapped, and all of it when k mod 2b >= b."""
         k = np.mod(np.asarray(k, np.int64), 2 * self.b)
         turn = k % self.b
         left = turn.astype(np.uint64)
@@ -188,10 +204,13 @@ class Ring:
         low = np.where(turn == 0, np.uint64(0), (np.uint64(1) << left) - np.uint64(1))
         rotated = np.where(turn == 0, x.value, ((x.value << left) & self.mask) | (x.value >> right))
         flip = np.where(k >= self.b, ~low & self.mask, low)
-        return Number(np.where(x.zero, np.uint64(0), rotated ^ flip), np.broadcast_to(x.zero, rotated.shape).copy())
+        return Number(
+            np.where(x.zero, np.uint64(0), rotated ^ flip), np.broadcast_to(x.zero, rotated.shape).copy()
+        )
 
     def sqrt2(self, x: Number) -> Number:
-        """x * sqrt(2) = x * 2^(3b/4) - x * 2^(b/4): two rotations and one subtraction; b must be a multiple of 4."""
+        """x * sqrt(2) = x * 2^(3b/4) - x * 2^(b/4): two rotations and one subtraction; b must be a multiple
+        of 4."""
         if self.b % 4:
             raise InputError(f"sqrt(2) needs a width b that is a multiple of 4, not {self.b}")
         return self.sub(self.shift(x, 3 * self.b // 4), self.shift(x, self.b // 4))
@@ -219,7 +238,8 @@ class Ring:
         return ((high << np.uint64(64 - self.b)) | (low >> b)) & self.mask, low & ((one << b) - one)
 
     def mul(self, x: Number, y: Number) -> Number:
-        """x * y: code = lo - hi + borrow of P = XY + X + Y; lo - hi = -1 is the zero residue, also for zero divisors."""
+        """x * y: code = lo - hi + borrow of P = XY + X + Y; lo - hi = -1 is the zero residue, also for zero
+        divisors."""
         hi, lo = self.product_words(x, y)
         gate = x.zero | y.zero
         borrow = lo < hi
@@ -228,7 +248,8 @@ class Ring:
         return Number(np.where(gate, np.uint64(0), value), zero)
 
     def sum(self, x: Number, axis: int = 0) -> Number:
-        """Sum along an axis, pairwise as an adder tree does (the order does not change the bits: residues are unique)."""
+        """Sum along an axis, pairwise as an adder tree does (the order does not change the bits: residues are
+        unique)."""
         x = x.moveaxis(axis, 0)
         while x.shape[0] > 1:
             half = x.shape[0] // 2

@@ -1,11 +1,13 @@
-"""Which moduli, transform lengths and tile one convolution layer gets, chosen from the true range of its outputs.
+"""Which moduli, transform lengths and tile one convolution layer gets, chosen from the true range of its
+outputs.
 
 A stride s makes a convolution the sum of s*s convolutions at stride one over the *phases* of the image
-(``x[s*i + a, s*j + b]``), each with every s-th tap of the kernel; phases that meet no tap are dropped, so a strided layer
-costs no more products than its taps need. A dilated kernel is a larger one with zeros in it.
+(``x[s*i + a, s*j + b]``), each with every s-th tap of the kernel; phases that meet no tap are dropped, so a
+strided layer costs no more products than its taps need. A dilated kernel is a larger one with zeros in it.
 
-Each transform of Ny x Nx points then yields ``(Ny-k+1) x (Nx-k+1)`` outputs by overlap-save. Costs are counted in 8x8-bit
-multiplications: a product modulo 2^b+1 is ``((b+1)/8)^2`` of them, an addition of a butterfly `ADDITION` * (b+1)/8.
+Each transform of Ny x Nx points then yields ``(Ny-k+1) x (Nx-k+1)`` outputs by overlap-save. Costs are
+counted in 8x8-bit multiplications: a product modulo 2^b+1 is ``((b+1)/8)^2`` of them, an addition of a
+butterfly `ADDITION` * (b+1)/8.
 """
 
 from collections.abc import Iterator
@@ -22,12 +24,25 @@ from fermatnet.model.fermat.residue import check_widths, modulus
 __all__ = ["SYSTEMS", "Geometry", "Plan", "choose", "longest", "phases", "polyphase", "sizes"]
 
 SYSTEMS: tuple[tuple[int, ...], ...] = (
-    (8,), (16,), (32,), (64,), (4, 8), (4, 16), (8, 16), (4, 8, 16), (4, 32), (8, 32), (4, 8, 32), (16, 32), (8, 16, 32),
+    (8,),
+    (16,),
+    (32,),
+    (64,),
+    (4, 8),
+    (4, 16),
+    (8, 16),
+    (4, 8, 16),
+    (4, 32),
+    (8, 32),
+    (4, 8, 32),
+    (16, 32),
+    (8, 16, 32),
 )
 """Systems the choice is made from: widths of Fermat numbers F_2 .. F_6."""
 
 ADDITION = 0.25
-"""A modular addition against a multiplication of the same width squared: about 20 LUT a byte against 80 for an 8x8 product."""
+"""A modular addition against a multiplication of the same width squared: about 20 LUT a byte against 80 for
+an 8x8 product."""
 
 LONGEST = 128
 """Longest transform the choice considers; longer ones can be forced."""
@@ -38,7 +53,8 @@ PRODUCTS = 4
 
 @dataclass(frozen=True)
 class Geometry:
-    """One convolution layer without its values: sizes, in outputs and taps. ``pad`` is (top, left, bottom, right)."""
+    """One convolution layer without its values: sizes, in outputs and taps. ``pad`` is (top, left, bottom,
+    right)."""
 
     height: int
     width: int
@@ -53,7 +69,10 @@ class Geometry:
         if min(self.pad) < 0:
             raise InputError(f"padding must not be negative: {self.pad}")
         if min(self.out) < 1:
-            raise InputError(f"kernel {self.kernel} (dilation {self.dilation}) is larger than the padded image {self.height}x{self.width}")
+            raise InputError(
+                f"kernel {self.kernel} (dilation {self.dilation}) is larger than the padded image "
+                f"{self.height}x{self.width}"
+            )
 
     @property
     def span(self) -> tuple[int, int]:
@@ -78,9 +97,11 @@ class Geometry:
 class Plan:
     """How one layer is computed.
 
-    widths: b of each modulus 2^b+1; lengths: transform points (rows Ny, columns Nx); kernel: taps of the largest phase;
+    widths: b of each modulus 2^b+1; lengths: transform points (rows Ny, columns Nx); kernel: taps of the
+    largest phase;
     tile: outputs a tile; tiles: their number down and across; phases: image phases that meet a tap;
-    lo, hi: range of the outputs; spectra: "stored" or "computed"; spectra_bits: memory that storing them takes;
+    lo, hi: range of the outputs; spectra: "stored" or "computed"; spectra_bits: memory that storing them
+    takes;
     cost: 8x8-bit multiplications and their like an image; reasons: one line for people.
     """
 
@@ -127,7 +148,8 @@ def phases(geometry: Geometry) -> list[tuple[int, int]]:
 
 
 def polyphase(weight: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Kernel (O, C, kh, kw) as (O, C, phases, kh', kw'): tap (q, r) of phase (a, b) is tap (q*s + a, r*s + b) of the dilated kernel."""
+    """Kernel (O, C, kh, kw) as (O, C, phases, kh', kw'): tap (q, r) of phase (a, b) is tap (q*s + a, r*s + b)
+    of the dilated kernel."""
     o, c = weight.shape[:2]
     kernel, (sy, sx), (dy, dx) = geometry.phase_kernel, geometry.stride, geometry.dilation
     spread = np.zeros((o, c, kernel[0] * sy, kernel[1] * sx), np.int64)
@@ -154,13 +176,14 @@ def choose(
 ) -> Plan:
     """The cheapest {moduli, lengths, tile} that the true range of the outputs allows.
 
-    weight: integer (O, I/group, kh, kw); inputs in [lo, hi]; height, width: of the input image. ``moduli`` forces the
-    widths b, ``length`` a square transform. ``spectra``: "stored", "computed" or "auto", whichever takes the smaller share of a
-    device (`fermatnet.model.fermat.cost`) for ``products`` parallel products; ``memory_bits``: most bits the stored spectra may
-    take (0: no limit).
+    weight: integer (O, I/group, kh, kw); inputs in [lo, hi]; height, width: of the input image. ``moduli``
+    forces the widths b, ``length`` a square transform. ``spectra``: "stored", "computed" or "auto", whichever
+    takes the smaller share of a device (`fermatnet.model.fermat.cost`) for ``products`` parallel products;
+    ``memory_bits``: most bits the stored spectra may take (0: no limit).
 
-    Raises InputError, naming the bound and what would do, when a forced system is too small or has no root of the forced
-    length, when the kernel is longer than the transform, or when stored spectra do not fit the memory.
+    Raises InputError, naming the bound and what would do, when a forced system is too small or has no root of
+    the forced length, when the kernel is longer than the transform, or when stored spectra do not fit the
+    memory.
     """
     low, high = output_range(weight, lo, hi, group)
     out_channels, in_channels, kh, kw = weight.shape
@@ -186,12 +209,16 @@ def choose(
     direct = prod(geometry.out) * out_channels * in_channels * kh * kw
     reasons = (
         f"outputs in [{low}, {high}] need {(high - low + 1).bit_length()} bits; moduli {_names(widths)}"
-        f"{' (forced)' if moduli else ''} tell {modulus(widths)} values apart; {lengths[0]}x{lengths[1]} points"
+        f"{' (forced)' if moduli else ''} tell {modulus(widths)} values apart; {lengths[0]}x{lengths[1]} "
+        "points"
         f"{' (forced)' if length else ''} yield {tile[0]}x{tile[1]} outputs in {tiles[0]}x{tiles[1]} tiles"
-        f"{f' of {count} phases' if count > 1 else ''}; {cost / direct:.2f} x the direct count of 8x8 multiplications per weight tap; "
+        f"{f' of {count} phases' if count > 1 else ''}; {cost / direct:.2f} x the direct count of 8x8 "
+        "multiplications per weight tap; "
         f"spectra {kept} ({why})"
     )
-    return Plan(widths, lengths, geometry.phase_kernel, tile, tiles, count, low, high, kept, bits, cost, reasons)
+    return Plan(
+        widths, lengths, geometry.phase_kernel, tile, tiles, count, low, high, kept, bits, cost, reasons
+    )
 
 
 def _names(widths: tuple[int, ...]) -> str:
@@ -202,20 +229,31 @@ def _systems(low: int, high: int, moduli: tuple[int, ...]) -> list[tuple[int, ..
     fitting = [widths for widths in SYSTEMS if modulus(widths) > high - low]
     if not moduli:
         if not fitting:
-            raise InputError(f"outputs in [{low}, {high}] exceed every known system of moduli, the largest is {_names(SYSTEMS[-1])}")
+            raise InputError(
+                f"outputs in [{low}, {high}] exceed every known system of moduli, the largest is "
+                f"{_names(SYSTEMS[-1])}"
+            )
         return fitting
     widths = check_widths(moduli)
     if modulus(widths) <= high - low:
         would = min(fitting, key=modulus, default=None)
         advice = f"{_names(would)} would do" if would else "no known system would do"
-        raise InputError(f"outputs in [{low}, {high}] exceed the {modulus(widths)} values of the moduli {_names(widths)}; {advice}")
+        raise InputError(
+            f"outputs in [{low}, {high}] exceed the {modulus(widths)} values of the moduli "
+            f"{_names(widths)}; {advice}"
+        )
     return [widths]
 
 
 def _lengths(widths: tuple[int, ...], geometry: Geometry, forced: int) -> Iterator[tuple[int, int]]:
     limit = min(longest(b) for b in widths)
     if forced:
-        if forced >= 2 and forced & (forced - 1) == 0 and forced <= limit and forced >= max(geometry.phase_kernel):
+        if (
+            forced >= 2
+            and forced & (forced - 1) == 0
+            and forced <= limit
+            and forced >= max(geometry.phase_kernel)
+        ):
             yield forced, forced
         return
     options = [n for n in (4, 8, 16, 32, 64, 128, 256) if n <= min(limit, LONGEST)]
@@ -232,14 +270,25 @@ def _no_length(systems: list[tuple[int, ...]], geometry: Geometry, forced: int) 
         return InputError(f"kernel of {kernel} taps is longer than the transform of {forced} points")
     if forced:
         return InputError(
-            f"no root of order {forced} modulo {_names(systems[0])}: the length must be a power of two that divides {limit}"
+            f"no root of order {forced} modulo {_names(systems[0])}: the length must be a power of two that "
+            f"divides {limit}"
             if len(systems) == 1
-            else f"no modulus that holds the outputs has a root of order {forced}: the length must be a power of two up to {limit}"
+            else f"no modulus that holds the outputs has a root of order {forced}: the length must be a "
+            f"power of two up to {limit}"
         )
-    return InputError(f"kernel of {kernel} taps is longer than the longest transform of {min(limit, LONGEST)} points")
+    return InputError(
+        f"kernel of {kernel} taps is longer than the longest transform of {min(limit, LONGEST)} points"
+    )
 
 
-def _cost(widths: tuple[int, ...], lengths: tuple[int, int], tiles: tuple[int, int], channels: int, outputs: int, group: int) -> float:
+def _cost(
+    widths: tuple[int, ...],
+    lengths: tuple[int, int],
+    tiles: tuple[int, int],
+    channels: int,
+    outputs: int,
+    group: int,
+) -> float:
     points = prod(lengths)
     stages = (points - 1).bit_length()
     total = 0.0
@@ -247,35 +296,70 @@ def _cost(widths: tuple[int, ...], lengths: tuple[int, int], tiles: tuple[int, i
         size = (b + 1) / 8
         products = channels * outputs * size * size
         # a butterfly of two points is two additions; the accumulation is one a product
-        additions = (channels * group + outputs) * stages * ADDITION * size + channels * outputs * ADDITION * size
+        additions = (
+            channels * group + outputs
+        ) * stages * ADDITION * size + channels * outputs * ADDITION * size
         total += points * (products + additions)
     return total * prod(tiles)
 
 
-def sizes(weight: np.ndarray, lo: int, hi: int, geometry: Geometry, group: int, reach: tuple[int, int], widths: tuple[int, ...],
-          lengths: tuple[int, int]) -> Layer:
+def sizes(
+    weight: np.ndarray,
+    lo: int,
+    hi: int,
+    geometry: Geometry,
+    group: int,
+    reach: tuple[int, int],
+    widths: tuple[int, ...],
+    lengths: tuple[int, int],
+) -> Layer:
     """What `fermatnet.model.fermat.cost` needs to know of a layer; ``reach``: range of its outputs."""
     kernel = geometry.phase_kernel
     tiles = tuple(ceil(out / (n - k + 1)) for out, n, k in zip(geometry.out, lengths, kernel, strict=True))
     return Layer(
-        weight.shape[0], weight.shape[1] * group, group, geometry.kernel, geometry.out, geometry.width, geometry.stride[0],
-        signed_bits(lo, hi), signed_bits(int(weight.min()), int(weight.max())), signed_bits(*reach), widths, lengths, kernel,
-        (tiles[0], tiles[1]), len(phases(geometry)))
+        weight.shape[0],
+        weight.shape[1] * group,
+        group,
+        geometry.kernel,
+        geometry.out,
+        geometry.width,
+        geometry.stride[0],
+        signed_bits(lo, hi),
+        signed_bits(int(weight.min()), int(weight.max())),
+        signed_bits(*reach),
+        widths,
+        lengths,
+        kernel,
+        (tiles[0], tiles[1]),
+        len(phases(geometry)),
+    )
 
 
 def signed_bits(lo: int, hi: int) -> int:
     """Bits of the integers lo..hi: two's complement where there are negative ones."""
-    return max((-lo - 1).bit_length(), hi.bit_length() if hi > 0 else 0) + 1 if lo < 0 else max(1, hi.bit_length())
+    return (
+        max((-lo - 1).bit_length(), hi.bit_length() if hi > 0 else 0) + 1
+        if lo < 0
+        else max(1, hi.bit_length())
+    )
 
 
 def _spectra(wanted: str, bits: int, memory_bits: int, layer: Layer, products: int) -> tuple[str, str]:
-    """"stored" or "computed", and why."""
+    """ "stored" or "computed", and why."""
     if memory_bits and bits > memory_bits:
         if wanted == "stored":
-            raise InputError(f"stored spectra take {bits} bits, the memory holds {memory_bits}; compute them on the fly (spectra 'computed')")
+            raise InputError(
+                f"stored spectra take {bits} bits, the memory holds {memory_bits}; compute them on the fly "
+                "(spectra 'computed')"
+            )
         return "computed", f"{bits} bits exceed the memory of {memory_bits}"
     stored, computed = spectra_areas(layer, products)
-    figures = f"stored {bits} bits in {stored.brams:.0f} block RAMs; on the fly {computed.luts:.0f} LUT and {computed.brams:.0f} block RAMs"
+    figures = (
+        f"stored {bits} bits in {stored.brams:.0f} block RAMs; on the fly {computed.luts:.0f} LUT and "
+        f"{computed.brams:.0f} block RAMs"
+    )
     if wanted != "auto":
         return wanted, f"as asked; {figures}, for {products} products"
-    return ("stored" if stored.worth <= computed.worth else "computed"), f"cheaper for {products} products: {figures}"
+    return (
+        "stored" if stored.worth <= computed.worth else "computed"
+    ), f"cheaper for {products} products: {figures}"

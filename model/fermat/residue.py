@@ -1,9 +1,10 @@
 """Residue systems of Fermat-like moduli 2^b + 1, and the way back: mixed radix without a multiplier.
 
-Numbers modulo ``M = prod (2^b_i + 1)`` are kept as their residues. Two moduli are coprime exactly when the 2-adic
-valuations of their widths differ (``gcd(2^a + 1, 2^b + 1) = 1``), so Fermat numbers always are.
+Numbers modulo ``M = prod (2^b_i + 1)`` are kept as their residues. Two moduli are coprime exactly when the
+2-adic valuations of their widths differ (``gcd(2^a + 1, 2^b + 1) = 1``), so Fermat numbers always are.
 
-When every larger width is an even multiple of every smaller one (Fermat numbers are), ``2^B + 1 = 2 (mod 2^b + 1)``.
+When every larger width is an even multiple of every smaller one (Fermat numbers are),
+``2^B + 1 = 2 (mod 2^b + 1)``.
 Garner's mixed-radix digits, taken from the largest modulus down, then only ever divide by two::
 
     d_0 = r_0                                             (largest modulus m_0)
@@ -24,7 +25,8 @@ __all__ = ["balance", "check_widths", "halving", "mixed_radix_digits", "modulus"
 
 
 def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    """The widths, ascending; InputError unless each is in 2..64 and the moduli 2^b + 1 are pairwise coprime."""
+    """The widths, ascending; InputError unless each is in 2..64 and the moduli 2^b + 1 are pairwise
+    coprime."""
     result = tuple(sorted(int(b) for b in widths))
     if not result:
         raise InputError("a residue system needs at least one modulus")
@@ -34,7 +36,9 @@ def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
     for i, a in enumerate(result):
         for b in result[i + 1 :]:
             if gcd(2**a + 1, 2**b + 1) != 1:
-                raise InputError(f"moduli 2^{a}+1 and 2^{b}+1 are not coprime (common factor {gcd(2**a + 1, 2**b + 1)})")
+                raise InputError(
+                    f"moduli 2^{a}+1 and 2^{b}+1 are not coprime (common factor {gcd(2**a + 1, 2**b + 1)})"
+                )
     return result
 
 
@@ -44,13 +48,15 @@ def modulus(widths: Sequence[int]) -> int:
 
 
 def halving(widths: Sequence[int]) -> bool:
-    """True if every larger width is an even multiple of every smaller one, so that mixed radix needs no multiplier."""
+    """True if every larger width is an even multiple of every smaller one, so that mixed radix needs no
+    multiplier."""
     ordered = sorted(widths)
     return all(b % (2 * a) == 0 for i, a in enumerate(ordered) for b in ordered[i + 1 :])
 
 
 def mixed_radix_digits(residues: Sequence[np.ndarray], widths: Sequence[int]) -> list[np.ndarray]:
-    """Digits d_i (0 <= d_i <= 2^b_i), largest modulus first, of the number with these residues (python integers, any system)."""
+    """Digits d_i (0 <= d_i <= 2^b_i), largest modulus first, of the number with these residues (python
+    integers, any system)."""
     order = sorted(range(len(widths)), key=lambda i: -widths[i])
     digits: list[np.ndarray] = []
     for i in order:
@@ -63,10 +69,11 @@ def mixed_radix_digits(residues: Sequence[np.ndarray], widths: Sequence[int]) ->
 
 
 def reconstruct(residues: Sequence[np.ndarray], widths: Sequence[int], lo: int, hi: int) -> np.ndarray:
-    """The integers in [lo, lo + M) with these residues, as int64; InputError if [lo, hi] holds more than M values.
+    """The integers in [lo, lo + M) with these residues, as int64; InputError if [lo, hi] holds more than M
+    values.
 
-    residues: one array a modulus, any integer dtype, values 0..2^b; all of one shape. Systems in `halving` form whose
-    product stays below 2^62 are done in int64, others in python integers; both are exact.
+    residues: one array a modulus, any integer dtype, values 0..2^b; all of one shape. Systems in `halving`
+    form whose product stays below 2^62 are done in int64, others in python integers; both are exact.
     """
     total = modulus(widths)
     if hi - lo >= total:

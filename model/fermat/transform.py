@@ -1,12 +1,13 @@
-"""Fermat number transforms of diminished-1 numbers, step by step as the hardware does them, and a fast equal on residues.
+"""Fermat number transforms of diminished-1 numbers, step by step as the hardware does them, and a fast equal
+on residues.
 
-X(k) = sum_l x(l) w^(lk) mod 2^b + 1, with w of order N (equation 2.4 of the thesis). w = sqrt(2)^(4b/N), so N is a power of
-two that divides 2b (twiddles are powers of two: rotations) or 4b (sqrt(2): one extra subtraction on the odd twiddles of the
-longest stage). w^(N/2) = -1, hence 1 + w^(m N/2) = 0 for odd m and every partial sum of roots vanishes, also at composite
-moduli; 1/N = 2^-log2 N is a rotation too.
+X(k) = sum_l x(l) w^(lk) mod 2^b + 1, with w of order N (equation 2.4 of the thesis). w = sqrt(2)^(4b/N), so N
+is a power of two that divides 2b (twiddles are powers of two: rotations) or 4b (sqrt(2): one extra
+subtraction on the odd twiddles of the longest stage). w^(N/2) = -1, hence 1 + w^(m N/2) = 0 for odd m and
+every partial sum of roots vanishes, also at composite moduli; 1/N = 2^-log2 N is a rotation too.
 
-Forward is decimation in frequency, natural order in, bit-reversed order out; inverse is decimation in time, bit-reversed in,
-natural out. Point-wise products do not care about the order, so nothing is ever permuted.
+Forward is decimation in frequency, natural order in, bit-reversed order out; inverse is decimation in time,
+bit-reversed in, natural out. Point-wise products do not care about the order, so nothing is ever permuted.
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,19 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.number import Number, Ring, check_width
 
 __all__ = [
-    "Root", "bit_reversal", "fast_forward", "fast_forward2d", "fast_inverse", "fast_inverse2d", "fast_mul", "forward",
-    "forward2d", "inverse", "inverse2d", "reduce_balanced", "root_of_order",
+    "Root",
+    "bit_reversal",
+    "fast_forward",
+    "fast_forward2d",
+    "fast_inverse",
+    "fast_inverse2d",
+    "fast_mul",
+    "forward",
+    "forward2d",
+    "inverse",
+    "inverse2d",
+    "reduce_balanced",
+    "root_of_order",
 ]
 
 
@@ -46,7 +58,8 @@ class Root:
         return w * ((1 << (3 * self.b // 4)) - (1 << (self.b // 4))) % modulus if self.uses_sqrt2 else w
 
     def twiddle(self, span: int, j: int) -> int:
-        """Half-step exponent of the twiddle of butterfly j (0 <= j < span) in the stage that pairs points `span` apart."""
+        """Half-step exponent of the twiddle of butterfly j (0 <= j < span) in the stage that pairs points
+        `span` apart."""
         return j * (self.n // (2 * span)) * self.half
 
 
@@ -62,11 +75,15 @@ def root_of_order(b: int, n: int) -> Root:
         return Root(b, n, 4 * b // n)
     order = 4 * b if b % 4 == 0 else 2 * b
     longest = order & -order
-    raise InputError(f"modulus 2^{b} + 1 has no power of sqrt(2) of order {n}: the longest power-of-two transform there is {longest}")
+    raise InputError(
+        f"modulus 2^{b} + 1 has no power of sqrt(2) of order {n}: the longest power-of-two transform there "
+        f"is {longest}"
+    )
 
 
 def bit_reversal(n: int) -> np.ndarray:
-    """Permutation r with r[p] = p bit-reversed in log2 n bits: position p of a forward transform holds X(r[p])."""
+    """Permutation r with r[p] = p bit-reversed in log2 n bits: position p of a forward transform holds
+    X(r[p])."""
     order = np.zeros(1, np.int64)
     while len(order) < n:
         order = np.concatenate([2 * order, 2 * order + 1])
@@ -86,14 +103,17 @@ def forward(ring: Ring, x: Number, axis: int = -1) -> Number:
         blocks = x.reshape(root.n // (2 * span), 2, span, *x.shape[1:])
         a, b = blocks[:, 0], blocks[:, 1]
         total, difference = ring.add(a, b), ring.sub(a, b)
-        turned = Number.stack([ring.half_shift(difference[:, j], root.twiddle(span, j)) for j in range(span)], axis=1)
+        turned = Number.stack(
+            [ring.half_shift(difference[:, j], root.twiddle(span, j)) for j in range(span)], axis=1
+        )
         x = Number.stack([total, turned], axis=1).reshape(*x.shape)
         span //= 2
     return x.moveaxis(0, axis)
 
 
 def inverse(ring: Ring, x: Number, axis: int = -1, scale: bool = True) -> Number:
-    """Inverse transform along an axis, bit-reversed order in, natural order out; ``scale=False`` leaves 1/N out."""
+    """Inverse transform along an axis, bit-reversed order in, natural order out; ``scale=False`` leaves 1/N
+    out."""
     root = _check(ring, x, axis)
     x = x.moveaxis(axis, 0)
     span = 1
@@ -125,7 +145,8 @@ def inverse2d(ring: Ring, x: Number, scale: bool = True) -> Number:
 
 
 def reduce_balanced(x: np.ndarray, b: int) -> np.ndarray:
-    """Reduce int64, |x| <= 2^62, to the balanced residues -2^(b-1)..2^(b-1) of 2^b + 1, b <= 32: 2^b = -1, so high words subtract."""
+    """Reduce int64, |x| <= 2^62, to the balanced residues -2^(b-1)..2^(b-1) of 2^b + 1, b <= 32: 2^b = -1, so
+    high words subtract."""
     half = 1 << (b - 1)
     while x.size and (x.max() > half or x.min() < -half - 1):
         high = (x + half) >> b
@@ -135,7 +156,10 @@ def reduce_balanced(x: np.ndarray, b: int) -> np.ndarray:
 
 def _fast_check(b: int) -> None:
     if check_width(b) > 32:
-        raise InputError(f"the int64 path holds products of residues for b <= 32 only, not b = {b}: use forward() and inverse()")
+        raise InputError(
+            f"the int64 path holds products of residues for b <= 32 only, not b = {b}: use forward() and "
+            "inverse()"
+        )
 
 
 def fast_mul(x: np.ndarray, y: np.ndarray, b: int) -> np.ndarray:
@@ -165,7 +189,9 @@ def fast_forward(x: np.ndarray, b: int, axis: int = -1) -> np.ndarray:
         out = np.empty_like(blocks)
         out[:, 0] = reduce_balanced(blocks[:, 0] + blocks[:, 1], b)
         for j in range(span):
-            out[:, 1, j] = _fast_turn(reduce_balanced(blocks[:, 0, j] - blocks[:, 1, j], b), root.twiddle(span, j), b)
+            out[:, 1, j] = _fast_turn(
+                reduce_balanced(blocks[:, 0, j] - blocks[:, 1, j], b), root.twiddle(span, j), b
+            )
         x = out.reshape(x.shape)
         span //= 2
     return np.moveaxis(x, 0, axis)

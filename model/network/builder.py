@@ -25,7 +25,8 @@ class Builder:
         self.indices: set[str] = set()
 
     def append(self, node: Node) -> str:
-        """Add ``node``, renamed where its name is taken; returns its name. Raises InputError naming the layer whose inputs do not fit."""
+        """Add ``node``, renamed where its name is taken; returns its name. Raises InputError naming the layer
+        whose inputs do not fit."""
         base, count = node.name, 2
         while node.name in self.types:
             node.name, count = f"{base}_{count}", count + 1

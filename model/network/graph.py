@@ -1,4 +1,5 @@
-"""A network as a checked graph: every tensor's shape and exact value range, known before anything runs or is generated."""
+"""A network as a checked graph: every tensor's shape and exact value range, known before anything runs or is
+generated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ __all__ = ["Network", "needed"]
 
 
 def needed(nodes: Sequence[Node], name: str) -> list[Node]:
-    """Those of ``nodes`` (in topological order) that the tensor ``name`` is computed from, in the same order."""
+    """Those of ``nodes`` (in topological order) that the tensor ``name`` is computed from, in the same
+    order."""
     wanted, kept = {name}, []
     for node in reversed(nodes):
         if node.name in wanted:
@@ -49,8 +51,8 @@ class Network:
     Raises
     ------
     InputError
-        One line that names the node: unknown or repeated names, shapes that do not fit, values out of their range,
-        levels or thresholds out of order, accumulators beyond 32 bits.
+        One line that names the node: unknown or repeated names, shapes that do not fit, values out of their
+        range, levels or thresholds out of order, accumulators beyond 32 bits.
     """
 
     nodes: list[Node]
@@ -76,7 +78,9 @@ class Network:
             if all(name != node.name for node in self.nodes):
                 raise InputError(f"output {name!r} is not a layer")
         if self.outputs[0] != self.output or len(set(self.outputs)) != len(self.outputs):
-            raise InputError(f"outputs {', '.join(self.outputs)} must be different, {self.output!r} the first of them")
+            raise InputError(
+                f"outputs {', '.join(self.outputs)} must be different, {self.output!r} the first of them"
+            )
         for name in (*(one.name for one in self.inputs), *(node.name for node in self.nodes)):
             if name not in self.outputs and not self.consumers(name):
                 kind = "input" if any(one.name == name for one in self.inputs) else "layer"

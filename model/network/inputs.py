@@ -29,7 +29,8 @@ class Input:
     name : of the tensor
     dims : of one sample as its owner sees it: (n,), (channels, n) or (C, H, W)
     lo, hi : inclusive range of the values
-    dtype : of the arrays that come in, one of uint8, int8, uint16, int16; "" takes the narrowest that holds the range
+    dtype : of the arrays that come in, one of uint8, int8, uint16, int16; "" takes the narrowest that holds
+    the range
 
     Raises InputError for other shapes, and ranges that the type does not hold.
     """
@@ -43,7 +44,9 @@ class Input:
     def __post_init__(self) -> None:
         object.__setattr__(self, "dims", tuple(int(d) for d in self.dims))
         if not 1 <= len(self.dims) <= 3 or min(self.dims) < 1:
-            raise InputError(f"input shape must be positive numbers (n,), (c, n) or (C, H, W), not {self.dims}")
+            raise InputError(
+                f"input shape must be positive numbers (n,), (c, n) or (C, H, W), not {self.dims}"
+            )
         if self.lo > self.hi:
             raise InputError(f"input range {self.lo}..{self.hi} is empty")
         object.__setattr__(self, "dtype", self.dtype or dtype_of(self.lo, self.hi))
@@ -51,7 +54,9 @@ class Input:
             raise InputError(f"input type must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
         least, most = DTYPES[self.dtype]
         if not least <= self.lo <= self.hi <= most:
-            raise InputError(f"input range must lie within {least}..{most} ({self.dtype}), not {self.lo}..{self.hi}")
+            raise InputError(
+                f"input range must lie within {least}..{most} ({self.dtype}), not {self.lo}..{self.hi}"
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,12 +70,15 @@ class Input:
         return TensorType(self.shape, self.lo, self.hi)
 
     def checked(self, samples: np.ndarray) -> np.ndarray:
-        """int64 (n, C, H, W) of samples (n, *dims) or (n, C, H, W) of this type; InputError for anything else."""
+        """int64 (n, C, H, W) of samples (n, *dims) or (n, C, H, W) of this type; InputError for anything
+        else."""
         if samples.dtype != np.dtype(self.dtype):
             raise InputError(f"images must be {self.dtype}, not {samples.dtype}")
         if samples.shape[1:] not in (self.dims, self.shape) or samples.ndim < 2 or len(samples) < 1:
             dims = ", ".join(map(str, self.dims))
             raise InputError(f"images must have shape (n, {dims}) with n at least 1, not {samples.shape}")
         if samples.min() < self.lo or samples.max() > self.hi:
-            raise InputError(f"pixels must lie within {self.lo}..{self.hi}, not {samples.min()}..{samples.max()}")
+            raise InputError(
+                f"pixels must lie within {self.lo}..{self.hi}, not {samples.min()}..{samples.max()}"
+            )
         return samples.reshape(len(samples), *self.shape).astype(np.int64)

@@ -1,8 +1,9 @@
-"""What every layer of a network file is: plain data that knows its type rule, its arithmetic, its place in the file, its weights.
+"""What every layer of a network file is: plain data that knows its type rule, its arithmetic, its place in
+the file, its weights.
 
-Tensors between layers are NCHW. Two kinds of values travel: *piece indices* (uint8, 0..N) and *integers* (int64 in the files and the
-reference, as wide as their proven range in hardware). A layer knows nothing of gates; the hardware's view of it is in
-`fermatnet.hw.layers`.
+Tensors between layers are NCHW. Two kinds of values travel: *piece indices* (uint8, 0..N) and *integers*
+(int64 in the files and the reference, as wide as their proven range in hardware). A layer knows nothing of
+gates; the hardware's view of it is in `fermatnet.hw.layers`.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,8 @@ class Context(Protocol):
 
 @dataclass(frozen=True)
 class Op:
-    """One operator of the file: ``body`` writes its meaning in standard ONNX, over the named ``inputs`` and ``attributes``."""
+    """One operator of the file: ``body`` writes its meaning in standard ONNX, over the named ``inputs`` and
+    ``attributes``."""
 
     body: Callable[[Body], None]
     inputs: tuple[str, ...]
@@ -38,7 +40,8 @@ class Op:
 
 @dataclass(frozen=True)
 class Weights:
-    """Number of weights of a layer, the bits they take in the file's coding, and how many binary planes pair up in a product."""
+    """Number of weights of a layer, the bits they take in the file's coding, and how many binary planes pair
+    up in a product."""
 
     count: int = 0
     bits: int = 0
@@ -49,9 +52,9 @@ class Weights:
 class Node:
     """One layer: its name, the tensors it reads, the tensor it writes (named as the node).
 
-    A subclass states how many inputs it takes (``COUNT``; None: two or more), whether these are piece indices (``INDICES`` True),
-    integers (False) or either (None), its arrays with the type each is stored in (``ARRAYS``; "w" is int8 or int16 by the field
-    ``weight_bits``), and the methods below.
+    A subclass states how many inputs it takes (``COUNT``; None: two or more), whether these are piece indices
+    (``INDICES`` True), integers (False) or either (None), its arrays with the type each is stored in
+    (``ARRAYS``; "w" is int8 or int16 by the field ``weight_bits``), and the methods below.
     """
 
     name: str
@@ -63,7 +66,8 @@ class Node:
     OPS: ClassVar[dict[str, Op]] = {}
 
     def infer(self, *inputs: TensorType) -> TensorType:
-        """Type of the output, from the true weights; InputError (without the layer's name) when a requirement is not met."""
+        """Type of the output, from the true weights; InputError (without the layer's name) when a requirement
+        is not met."""
         raise NotImplementedError(type(self).__name__)
 
     def compute(self, net: Context, *xs: np.ndarray) -> np.ndarray:
@@ -75,7 +79,8 @@ class Node:
         return False
 
     def op(self, net: Context) -> str:
-        """Name of the operator that the file holds for this layer in this network: a key of `OPS`, or a name `op_named` knows."""
+        """Name of the operator that the file holds for this layer in this network: a key of `OPS`, or a name
+        `op_named` knows."""
         return type(self).__name__
 
     def attributes(self, net: Context) -> dict[str, Any]:
@@ -97,11 +102,17 @@ class Node:
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Node":
         """The layer from a file's operator; ``arrays`` as int64 except the fields that are kept narrow.
 
-        Raises InputError, or KeyError, TypeError, ValueError where attributes or arrays are missing or of another kind.
+        Raises InputError, or KeyError, TypeError, ValueError where attributes or arrays are missing or of
+        another kind.
         """
         return cls(name, inputs, **arrays)
 

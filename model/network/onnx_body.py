@@ -1,8 +1,8 @@
 """Writing the body of a model-local ONNX function: standard integer operators, one call a node.
 
-onnxruntime executes these bodies, so the file carries its own independent definition. All bodies compute in int64 except ConvInteger,
-which takes 8-bit operands; both operands are made unsigned with a zero point of 128, because on x86 without VNNI the mixed-sign kernel
-of onnxruntime saturates its 16-bit intermediate sums.
+onnxruntime executes these bodies, so the file carries its own independent definition. All bodies compute in
+int64 except ConvInteger, which takes 8-bit operands; both operands are made unsigned with a zero point of
+128, because on x86 without VNNI the mixed-sign kernel of onnxruntime saturates its 16-bit intermediate sums.
 """
 
 from typing import Any
@@ -12,7 +12,8 @@ from onnx import AttributeProto, NodeProto, TensorProto, helper
 __all__ = ["WINDOW", "Body"]
 
 _INT, _INTS = AttributeProto.INT, AttributeProto.INTS
-WINDOW = ("strides", "pads", "dilations", "group")  # attributes of a convolution that the standard operator takes as they are
+# attributes of a convolution that the standard operator takes as they are
+WINDOW = ("strides", "pads", "dilations", "group")
 
 
 class Body:
@@ -22,9 +23,19 @@ class Body:
         self.nodes: list[NodeProto] = []
         self.names: dict[str, str] = {}  # inputs of the function that another tensor has taken the place of
 
-    def op(self, kind: str, *inputs: str, out: str = "", refs: tuple[str, ...] = (), renamed: dict[str, str] | None = None, **attributes: Any) -> str:
+    def op(
+        self,
+        kind: str,
+        *inputs: str,
+        out: str = "",
+        refs: tuple[str, ...] = (),
+        renamed: dict[str, str] | None = None,
+        **attributes: Any,
+    ) -> str:
         name = out or f"t{len(self.nodes)}"
-        node = helper.make_node(kind, [self.names.get(tensor, tensor) for tensor in inputs], [name], **attributes)
+        node = helper.make_node(
+            kind, [self.names.get(tensor, tensor) for tensor in inputs], [name], **attributes
+        )
         for own, theirs in {**{ref: ref for ref in refs}, **(renamed or {})}.items():
             attribute = node.attribute.add()
             attribute.name, attribute.ref_attr_name = own, theirs
@@ -52,7 +63,9 @@ class Body:
         shifted = self.uint8(self.op("Add", x, x_zero))
         half = self.number(128)
         weight = self.uint8(self.op("Add", w, half))
-        return self.int64(self.op("ConvInteger", shifted, weight, self.uint8(x_zero), self.uint8(half), refs=WINDOW))
+        return self.int64(
+            self.op("ConvInteger", shifted, weight, self.uint8(x_zero), self.uint8(half), refs=WINDOW)
+        )
 
     def limbs(self, x: str) -> tuple[str, str]:
         """x = 256 * high + low with low in 0..255 (floor division)."""

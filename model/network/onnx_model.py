@@ -1,4 +1,5 @@
-"""A network as one ONNX model: a node a layer in the domain ``fermatnet``, functions that say what each op means, weights, metadata."""
+"""A network as one ONNX model: a node a layer in the domain ``fermatnet``, functions that say what each op
+means, weights, metadata."""
 
 import hashlib
 
@@ -28,7 +29,8 @@ def weights_digest(model: ModelProto) -> str:
 
 
 def structure_digest(model: ModelProto) -> str:
-    """SHA-256 over everything else: nodes, functions, tensor types and the metadata but for the two hashes."""
+    """SHA-256 over everything else: nodes, functions, tensor types and the metadata but for the two
+    hashes."""
     bare = ModelProto()
     bare.CopyFrom(model)
     del bare.graph.initializer[:]
@@ -55,24 +57,39 @@ def _input_entries(net: Network) -> dict[str, str]:
 
 
 def to_model(net: Network) -> ModelProto:
-    """The ONNX model of a network: one node a layer in the domain ``fermatnet``, functions, initializers, metadata."""
+    """The ONNX model of a network: one node a layer in the domain ``fermatnet``, functions, initializers,
+    metadata."""
     nodes, initializers = [], []
     for node in net.nodes:
         arrays = node.arrays()
-        initializers += [numpy_helper.from_array(np.ascontiguousarray(array), f"{node.name}.{name}") for name, array in arrays.items()]
+        initializers += [
+            numpy_helper.from_array(np.ascontiguousarray(array), f"{node.name}.{name}")
+            for name, array in arrays.items()
+        ]
         inputs = [*node.inputs, *(f"{node.name}.{name}" for name in arrays)]
-        nodes.append(helper.make_node(node.op(net), inputs, [node.name], name=node.name, domain=DOMAIN, **node.attributes(net)))
-    images = [helper.make_tensor_value_info(one.name, _STORED[one.dtype], ["batch", *one.shape]) for one in net.inputs]
+        nodes.append(
+            helper.make_node(
+                node.op(net), inputs, [node.name], name=node.name, domain=DOMAIN, **node.attributes(net)
+            )
+        )
+    images = [
+        helper.make_tensor_value_info(one.name, _STORED[one.dtype], ["batch", *one.shape])
+        for one in net.inputs
+    ]
     results = [_leaving(net, name) for name in net.outputs]
     graph = helper.make_graph(nodes, "fermatnet", images, results, initializers)
     for name, tensor in net.types.items():  # shapes and ranges for readers such as Netron
         if not net.is_input(name) and name not in net.outputs:
-            info = helper.make_tensor_value_info(name, TensorProto.UINT8 if net.is_index(name) else TensorProto.INT64, ["batch", *tensor.shape])
+            info = helper.make_tensor_value_info(
+                name, TensorProto.UINT8 if net.is_index(name) else TensorProto.INT64, ["batch", *tensor.shape]
+            )
             info.doc_string = f"values {tensor.lo}..{tensor.hi}"
             graph.value_info.append(info)
     functions = [function(op) for op in sorted({node.op_type for node in nodes})]
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)]
-    model = helper.make_model(graph, functions=functions, opset_imports=opsets, ir_version=10, producer_name="fermatnet")
+    model = helper.make_model(
+        graph, functions=functions, opset_imports=opsets, ir_version=10, producer_name="fermatnet"
+    )
     entries = {**net.meta, **_input_entries(net), "format": FORMAT, "sha256": weights_digest(model)}
     helper.set_model_props(model, {PREFIX + key: str(value) for key, value in sorted(entries.items())})
     digest = structure_digest(model)

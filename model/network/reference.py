@@ -13,12 +13,15 @@ Samples = np.ndarray | Mapping[str, np.ndarray]
 
 
 def check_images(net: Network, images: Samples) -> dict[str, np.ndarray]:
-    """Every input by name, int64 (n, C, H, W); InputError unless ``images`` is an array of the network's input type, shape and range
-    (n at least 1), or, where several tensors come in, one such array for each name."""
+    """Every input by name, int64 (n, C, H, W); InputError unless ``images`` is an array of the network's
+    input type, shape and range (n at least 1), or, where several tensors come in, one such array for each
+    name."""
     given = {net.input_name: images} if isinstance(images, np.ndarray) else dict(images)
     names = [one.name for one in net.inputs]
     if sorted(given) != sorted(names):
-        raise InputError(f"the network takes {', '.join(names)}: give one array a name, not {', '.join(given) or 'none'}")
+        raise InputError(
+            f"the network takes {', '.join(names)}: give one array a name, not {', '.join(given) or 'none'}"
+        )
     taken = {}
     for one in net.inputs:
         try:
@@ -31,7 +34,8 @@ def check_images(net: Network, images: Samples) -> dict[str, np.ndarray]:
 
 
 def activations(net: Network, images: Samples) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor by name in order, int64 (n, C, H, W), the inputs first; a tensor is dropped after its last reader."""
+    """Every tensor by name in order, int64 (n, C, H, W), the inputs first; a tensor is dropped after its last
+    reader."""
     values = check_images(net, images)
     yield from list(values.items())
     waiting = {name: len(net.consumers(name)) for name in net.types}
@@ -47,15 +51,21 @@ def activations(net: Network, images: Samples) -> Iterator[tuple[str, np.ndarray
 
 def _chunk(images: Samples, start: int, batch: int) -> Samples:
     part = slice(start, start + batch)
-    return images[part] if isinstance(images, np.ndarray) else {name: value[part] for name, value in images.items()}
+    return (
+        images[part]
+        if isinstance(images, np.ndarray)
+        else {name: value[part] for name, value in images.items()}
+    )
 
 
 def run(
     net: Network, images: Samples, *, batch: int = 64, progress: Callable[[int], None] | None = None
 ) -> np.ndarray | dict[str, np.ndarray]:
-    """Exact outputs int64 (n, K) of samples (n, *dims) of the network's input type; K counts C*H*W of the output tensor.
+    """Exact outputs int64 (n, K) of samples (n, *dims) of the network's input type; K counts C*H*W of the
+    output tensor.
 
-    With several inputs ``images`` is one array a name; with several outputs so is the result, in the network's order.
+    With several inputs ``images`` is one array a name; with several outputs so is the result, in the
+    network's order.
     Memory is bounded by ``batch``; ``progress`` is called with the number of images done.
     """
     count = len(next(iter(check_images(net, images).values())))

@@ -17,22 +17,40 @@ def engine_name(net: Network, node: Node) -> tuple[str, str]:
 
 
 def summary(net: Network) -> dict[str, Any]:
-    """One entry a layer and the totals; ``macs`` counts multiply-accumulates an image, binary ones M*N times in ``and_popcounts``."""
+    """One entry a layer and the totals; ``macs`` counts multiply-accumulates an image, binary ones M*N times
+    in ``and_popcounts``."""
     layers = []
     for node in net.nodes:
         kind = net.types[node.name]
         stored = node.weights()
         engine, reasons = engine_name(net, node)
         macs = stored.count * prod(kind.shape[1:])  # a dense layer's map is one pixel
-        layers.append({
-            "name": node.name, "op": type(node).__name__, "engine": engine, "inputs": list(node.inputs), "shape": list(kind.shape),
-            "range": [kind.lo, kind.hi], "bits": kind.bits, "signed": kind.signed, "index": net.is_index(node.name),
-            "weights": stored.count, "weight_bits": stored.bits, "macs": macs, "and_popcounts": macs * stored.planes,
-            "reasons": reasons,
-        })
+        layers.append(
+            {
+                "name": node.name,
+                "op": type(node).__name__,
+                "engine": engine,
+                "inputs": list(node.inputs),
+                "shape": list(kind.shape),
+                "range": [kind.lo, kind.hi],
+                "bits": kind.bits,
+                "signed": kind.signed,
+                "index": net.is_index(node.name),
+                "weights": stored.count,
+                "weight_bits": stored.bits,
+                "macs": macs,
+                "and_popcounts": macs * stored.planes,
+                "reasons": reasons,
+            }
+        )
     lo, hi = net.input_range
     return {
         "input": f"{net.input_name} {'x'.join(map(str, net.input_shape))} in {lo}..{hi}",
-        "output": f"{net.output} {net.classes}", "layers": layers, "meta": dict(sorted(net.meta.items())),
-        **{key: int(np.sum([layer[key] for layer in layers])) for key in ("weights", "weight_bits", "macs", "and_popcounts")},
+        "output": f"{net.output} {net.classes}",
+        "layers": layers,
+        "meta": dict(sorted(net.meta.items())),
+        **{
+            key: int(np.sum([layer[key] for layer in layers]))
+            for key in ("weights", "weight_bits", "macs", "and_popcounts")
+        },
     }

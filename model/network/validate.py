@@ -1,4 +1,5 @@
-"""Checks that every layer makes of its arrays and geometry, and the ranges that follow from weights; each refusal is one line."""
+"""Checks that every layer makes of its arrays and geometry, and the ranges that follow from weights; each
+refusal is one line."""
 
 from typing import Any
 
@@ -8,7 +9,16 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.network.types import TensorType
 
 __all__ = [
-    "LIMIT", "WIDE", "bounded", "check_array", "check_levels", "check_pair", "check_weight", "conv_shape", "require", "weighted_range",
+    "LIMIT",
+    "WIDE",
+    "bounded",
+    "check_array",
+    "check_levels",
+    "check_pair",
+    "check_weight",
+    "conv_shape",
+    "require",
+    "weighted_range",
     "window_type",
 ]
 
@@ -68,7 +78,8 @@ def conv_shape(
     columns = width + pad[1] + pad[3] - dilation[1] * (kernel[1] - 1) - 1
     require(
         rows >= 0 and columns >= 0,
-        f"a {kernel[0]}x{kernel[1]} window (dilation {dilation}) does not fit {height}x{width} with pad {pad}",
+        f"a {kernel[0]}x{kernel[1]} window (dilation {dilation}) does not fit {height}x{width} with pad "
+        f"{pad}",
     )
     return rows // stride[0] + 1, columns // stride[1] + 1
 
@@ -76,7 +87,8 @@ def conv_shape(
 def weighted_range(
     weight: np.ndarray, lo: int, hi: int, bias: np.ndarray | None = None, pad_value: int = 0
 ) -> tuple[int, int]:
-    """Range of ``sum w x + bias`` over outputs (first axis) for any x in [lo, hi], or padding, which is ``pad_value``."""
+    """Range of ``sum w x + bias`` over outputs (first axis) for any x in [lo, hi], or padding, which is
+    ``pad_value``."""
     flat = weight.reshape(weight.shape[0], -1).astype(np.int64)
     positive = np.maximum(flat, 0).sum(axis=1)
     negative = np.minimum(flat, 0).sum(axis=1)
@@ -94,7 +106,8 @@ def bounded(shape: tuple[int, int, int], lo: int, hi: int) -> TensorType:
 
 
 def window_type(node: Any, x: TensorType, weight: np.ndarray) -> tuple[int, int, int]:
-    """Output shape of a convolution ``node`` (stride, pad, dilation, group) of ``weight`` (O, I/group, kh, kw) over ``x``."""
+    """Output shape of a convolution ``node`` (stride, pad, dilation, group) of ``weight`` (O, I/group, kh,
+    kw) over ``x``."""
     out, per_group = weight.shape[:2]
     require(
         node.group >= 1 and x.shape[0] % node.group == 0 and out % node.group == 0,

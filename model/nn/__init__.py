@@ -1,1 +1,2 @@
-"""Quantization-aware layers: quantizers as pure functions with thin modules, schemes, conversion of whole networks, torch's integer mode."""
+"""Quantization-aware layers: quantizers as pure functions with thin modules, schemes, conversion of whole
+networks, torch's integer mode."""

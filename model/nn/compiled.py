@@ -1,6 +1,8 @@
-"""The kernels of :mod:`fermatnet.model.nn.kernels` compiled by numba: one pass over memory each, slices on as many threads as torch uses.
+"""The kernels of :mod:`fermatnet.model.nn.kernels` compiled by numba: one pass over memory each, slices on as
+many threads as torch uses.
 
-The threads are our own, not numba's: its pools wait by spinning, which on a busy machine costs far more than the kernels.
+The threads are our own, not numba's: its pools wait by spinning, which on a busy machine costs far more than
+the kernels.
 """
 
 from collections.abc import Callable
@@ -12,10 +14,19 @@ import numpy as np
 import torch
 from numba import njit
 
-__all__ = ["cell_sums", "cells", "look_up", "mask", "quantize", "round_clip", "scale_by_cell", "weight_pieces"]
+__all__ = [
+    "cell_sums",
+    "cells",
+    "look_up",
+    "mask",
+    "quantize",
+    "round_clip",
+    "scale_by_cell",
+    "weight_pieces",
+]
 
-CHUNK = 4096       # elements worked on at once: counts and floats stay in the first-level cache
-SPLIT = 1 << 18    # below this many elements a second thread costs more than it saves
+CHUNK = 4096  # elements worked on at once: counts and floats stay in the first-level cache
+SPLIT = 1 << 18  # below this many elements a second thread costs more than it saves
 
 
 @cache
@@ -48,7 +59,12 @@ def _count(x, boundaries, count):
         b0, b1, b2, b3 = boundaries[j], boundaries[j + 1], boundaries[j + 2], boundaries[j + 3]
         for e in range(x.size):
             v = x[e]
-            count[e] += (one if v >= b0 else zero) + (one if v >= b1 else zero) + (one if v >= b2 else zero) + (one if v >= b3 else zero)
+            count[e] += (
+                (one if v >= b0 else zero)
+                + (one if v >= b1 else zero)
+                + (one if v >= b2 else zero)
+                + (one if v >= b3 else zero)
+            )
         j += 4
     while j < boundaries.size:
         b = boundaries[j]
@@ -62,7 +78,7 @@ def _cells(x, boundaries, cell):
     count = np.empty(CHUNK, np.int32)
     for start in range(0, x.size, CHUNK):
         size = min(CHUNK, x.size - start)
-        _count(x[start:start + size], boundaries, count)
+        _count(x[start : start + size], boundaries, count)
         for e in range(size):
             cell[start + e] = count[e]
 
@@ -72,8 +88,8 @@ def _quantize(x, boundaries, table, cell, out):
     count = np.empty(CHUNK, np.int32)
     for start in range(0, x.size, CHUNK):
         size = min(CHUNK, x.size - start)
-        _count(x[start:start + size], boundaries, count)
-        cells, outs = cell[start:start + size], out[start:start + size]
+        _count(x[start : start + size], boundaries, count)
+        cells, outs = cell[start : start + size], out[start : start + size]
         for e in range(size):
             cells[e] = count[e]
         for e in range(size):
@@ -88,7 +104,8 @@ def _scale(g, cell, table, out):
 
 @njit(cache=True, nogil=True)
 def _scale_and_sum(g, cell, table, out):
-    # Two interleaved sets of sums: neighbouring elements often share a cell, and one set would wait for its own last store.
+    # Two interleaved sets of sums: neighbouring elements often share a cell, and one set would wait for its
+    # own last store.
     even, odd = np.zeros(table.size, np.float64), np.zeros(table.size, np.float64)
     for e in range(0, g.size - 1, 2):
         a, b = cell[e], cell[e + 1]
@@ -161,10 +178,15 @@ def _weight_pieces(w, k, cell):
     sums, counts = _cell_sums(w, cell, 2 * m)
     levels = np.zeros(m + 1, np.float32)
     for i in range(m + 1):
-        number, value = counts[2 * i] if i < m else 0.0, sums[2 * i] if i < m else 0.0  # cells 2i-1 and 2i make piece i
+        # cells 2i-1 and 2i make piece i
+        number, value = counts[2 * i] if i < m else 0.0, sums[2 * i] if i < m else 0.0
         if i:
             number, value = number + counts[2 * i - 1], value + sums[2 * i - 1]
-        level = value / number if number > 0 else np.float64(u[i] if i < m // 2 else u[i - 1] if i > m // 2 else 0.0)
+        level = (
+            value / number
+            if number > 0
+            else np.float64(u[i] if i < m // 2 else u[i - 1] if i > m // 2 else 0.0)
+        )
         levels[i] = min(level, -1e-30) if i < m // 2 else max(level, 1e-30) if i > m // 2 else 0.0
     return levels, u
 
@@ -184,12 +206,16 @@ def cells(x: np.ndarray, boundaries: np.ndarray, cell: np.ndarray) -> None:
     _spread(x.size, lambda s: _cells(x[s], boundaries, cell[s]))
 
 
-def quantize(x: np.ndarray, boundaries: np.ndarray, table: np.ndarray, cell: np.ndarray, out: np.ndarray) -> None:
+def quantize(
+    x: np.ndarray, boundaries: np.ndarray, table: np.ndarray, cell: np.ndarray, out: np.ndarray
+) -> None:
     """Write cells, and table[cell] to ``out``."""
     _spread(x.size, lambda s: _quantize(x[s], boundaries, table, cell[s], out[s]))
 
 
-def scale_by_cell(g: np.ndarray, cell: np.ndarray, table: np.ndarray, out: np.ndarray, sums: bool) -> np.ndarray | None:
+def scale_by_cell(
+    g: np.ndarray, cell: np.ndarray, table: np.ndarray, out: np.ndarray, sums: bool
+) -> np.ndarray | None:
     """Write g * table[cell] to ``out``; the sums of g by cell where asked for."""
     if sums:
         return np.sum(_spread(g.size, lambda s: _scale_and_sum(g[s], cell[s], table, out[s])), axis=0)

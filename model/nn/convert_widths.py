@@ -1,5 +1,5 @@
-"""Where a converted network needs one more rounding: a layer with weights takes integers of few bits in one unit, and sums, concatenations
-and averages are wider than that, or come in several units.
+"""Where a converted network needs one more rounding: a layer with weights takes integers of few bits in one
+unit, and sums, concatenations and averages are wider than that, or come in several units.
 """
 
 import operator
@@ -8,7 +8,16 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from fermatnet.model.nn.layers import AvgPool2d, BatchNorm, Conv2d, FixedBias, FixedNorm, Linear, Rescale, SumPool
+from fermatnet.model.nn.layers import (
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    FixedBias,
+    FixedNorm,
+    Linear,
+    Rescale,
+    SumPool,
+)
 from fermatnet.model.nn.uniform import UniformActivation
 
 __all__ = ["insert_after", "wide"]
@@ -18,18 +27,21 @@ _JOINS = (operator.add, operator.iadd, torch.add, "add", "add_", torch.cat, torc
 
 
 def wide(root: Any, graph: fx.Graph) -> list[tuple[fx.Node, list[fx.Node]]]:
-    """(step, the layers with weights that read it) for every step whose values such a layer cannot take as they are."""
+    """(step, the layers with weights that read it) for every step whose values such a layer cannot take as
+    they are."""
     found: dict[fx.Node, bool] = {}
     for node in graph.nodes:
         if node.op == "call_module":
             found[node] = _is_wide(root.get_submodule(str(node.target)), found.get(node.args[0], False))
         else:
-            found[node] = node.target in _JOINS or any(found.get(arg, False) for arg in node.args if isinstance(arg, fx.Node))
+            found[node] = node.target in _JOINS or any(
+                found.get(arg, False) for arg in node.args if isinstance(arg, fx.Node)
+            )
     readers: dict[fx.Node, list[fx.Node]] = {}
     for node in graph.nodes:
         layer = root.get_submodule(str(node.target)) if node.op == "call_module" else None
         if isinstance(layer, nn.Sequential) and len(layer):
-            layer = layer[0]    # with a factor after it
+            layer = layer[0]  # with a factor after it
         if isinstance(layer, Conv2d | Linear) and found.get(node.args[0], False):
             readers.setdefault(node.args[0], []).append(node)
     return list(readers.items())
@@ -44,10 +56,14 @@ def _is_wide(layer: nn.Module, before: bool) -> bool:
         return layer.bits > BITS
     if isinstance(layer, BatchNorm):
         return False  # in full precision: only activations read it
-    return before and isinstance(layer, nn.MaxPool2d | nn.Flatten | nn.Identity | nn.Dropout | nn.Dropout2d | nn.ReLU)
+    return before and isinstance(
+        layer, nn.MaxPool2d | nn.Flatten | nn.Identity | nn.Dropout | nn.Dropout2d | nn.ReLU
+    )
 
 
-def insert_after(graph: fx.Graph, root: nn.Module, node: fx.Node, layer: nn.Module, readers: list[fx.Node] | None = None) -> fx.Node:
+def insert_after(
+    graph: fx.Graph, root: nn.Module, node: fx.Node, layer: nn.Module, readers: list[fx.Node] | None = None
+) -> fx.Node:
     """``layer`` as a step after ``node``, read by its readers (None: by all) in its place."""
     name = f"{node.name}_fixed"
     while hasattr(root, name):
@@ -55,5 +71,7 @@ def insert_after(graph: fx.Graph, root: nn.Module, node: fx.Node, layer: nn.Modu
     root.add_module(name, layer)
     with graph.inserting_after(node):
         made = graph.create_node("call_module", name, (node,))
-    node.replace_all_uses_with(made, delete_user_cb=lambda user: user is not made and (readers is None or user in readers))
+    node.replace_all_uses_with(
+        made, delete_user_cb=lambda user: user is not made and (readers is None or user in readers)
+    )
     return made

@@ -1,8 +1,9 @@
-"""torch's integer mode: a model run on int64 tensors straight from its modules, beside the numpy reference and apart from it.
+"""torch's integer mode: a model run on int64 tensors straight from its modules, beside the numpy reference
+and apart from it.
 
-A value is an integer tensor n with exponents k (real value n 2^-k), or a piece index with its levels, or, between a batch norm and the
-activation that follows it, a float64 tensor. Integer products are summed in float64 where every partial sum stays below 2^53 (checked),
-which is exact.
+A value is an integer tensor n with exponents k (real value n 2^-k), or a piece index with its levels, or,
+between a batch norm and the activation that follows it, a float64 tensor. Integer products are summed in
+float64 where every partial sum stays below 2^53 (checked), which is exact.
 """
 
 from dataclasses import dataclass
@@ -48,7 +49,10 @@ def _integers(x: Any, name: str) -> Integers:
     if isinstance(x, _Pieces):
         return Integers(x.levels[x.index], x.exponent)
     if not isinstance(x, Integers):
-        raise InputError(f"layer {name!r} takes integers, but a batch norm in full precision comes before it: use a fixed-point one")
+        raise InputError(
+            f"layer {name!r} takes integers, but a batch norm in full precision comes before it: use a "
+            "fixed-point one"
+        )
     return x
 
 
@@ -63,7 +67,7 @@ def _exact(x: Integers, w: Tensor, name: str) -> tuple[Tensor, Tensor]:
     return x.n.double(), w.double()
 
 
-class _Mode:
+class IntegerInterpreter:
     def __init__(self, keep: dict[str, Any] | None):
         self.keep = keep
 
@@ -77,14 +81,18 @@ class _Mode:
 
     def _weights(self, name: str, module: Any) -> tuple[Tensor, Tensor]:
         if not hasattr(module.quantizer, "integers"):
-            raise InputError(f"layer {name!r}: its weights are not integers ({type(module.quantizer).__name__})")
+            raise InputError(
+                f"layer {name!r}: its weights are not integers ({type(module.quantizer).__name__})"
+            )
         return module.quantizer.integers(module.weight.detach())
 
     def conv(self, name: str, module: Any, x: Any) -> Any:
         x = _integers(x, name)
         w, k = self._weights(name, module)
         a, b = _exact(x, w, name)
-        y = functional.conv2d(a, b, None, module.stride, module.padding, module.dilation, module.groups).long()
+        y = functional.conv2d(
+            a, b, None, module.stride, module.padding, module.dilation, module.groups
+        ).long()
         out = Integers(y, _common(x.exponent, name) + k)
         if module.bias is not None:
             return _Real(out.real() + module.bias.detach().double().view(1, -1, 1, 1))
@@ -111,7 +119,12 @@ class _Mode:
             multiplier, offset, e = module.constants()
             f = module.fraction
         else:  # UniformActivation: round to its step
-            multiplier, offset, e, f = torch.ones(1, dtype=torch.int64), torch.full((1,), 8), 0, module.exponent()
+            multiplier, offset, e, f = (
+                torch.ones(1, dtype=torch.int64),
+                torch.full((1,), 8),
+                0,
+                module.exponent(),
+            )
         shift = e + x.exponent - f
         # n m 2^-shift + o/16 = (n m 2^(up - shift) + o 2^(up - 4)) 2^-up with integers on the right
         up = max(4, int(shift.max()))
@@ -123,12 +136,26 @@ class _Mode:
         return self._done(name, _Pieces(module.index(_real(x)), levels.long(), exponent.long().view(1)))
 
     def relu(self, name: str, module: Any, x: Any) -> Any:
-        return _Real(x.x.clamp(min=0)) if isinstance(x, _Real) else Integers(_integers(x, name).n.clamp(min=0), _integers(x, name).exponent)
+        return (
+            _Real(x.x.clamp(min=0))
+            if isinstance(x, _Real)
+            else Integers(_integers(x, name).n.clamp(min=0), _integers(x, name).exponent)
+        )
 
     def maxpool(self, name: str, module: Any, x: Any) -> Any:
         values = x.index if isinstance(x, _Pieces) else _integers(x, name).n
-        pooled = functional.max_pool2d(values.double(), module.kernel_size, module.stride, module.padding, module.dilation, module.ceil_mode).long()
-        return self._done(name, _Pieces(pooled, x.levels, x.exponent) if isinstance(x, _Pieces) else Integers(pooled, x.exponent))
+        pooled = functional.max_pool2d(
+            values.double(),
+            module.kernel_size,
+            module.stride,
+            module.padding,
+            module.dilation,
+            module.ceil_mode,
+        ).long()
+        return self._done(
+            name,
+            _Pieces(pooled, x.levels, x.exponent) if isinstance(x, _Pieces) else Integers(pooled, x.exponent),
+        )
 
     def sumpool(self, name: str, kernel: tuple[int, int], average: bool, x: Any) -> Integers:
         x = _integers(x, name)
@@ -136,8 +163,12 @@ class _Mode:
         blocks = x.n.unflatten(3, (-1, kernel[1])).unflatten(2, (-1, kernel[0]))
         area = kernel[0] * kernel[1]
         if average and area & (area - 1):
-            raise InputError(f"layer {name!r}: an average over {area} values is not exact; sum, and rescale in fixed point")
-        return self._done(name, Integers(blocks.sum((3, 5)), x.exponent + (area.bit_length() - 1 if average else 0)))
+            raise InputError(
+                f"layer {name!r}: an average over {area} values is not exact; sum, and rescale in fixed point"
+            )
+        return self._done(
+            name, Integers(blocks.sum((3, 5)), x.exponent + (area.bit_length() - 1 if average else 0))
+        )
 
     def add(self, name: str, a: Any, b: Any) -> Integers:
         a, b = _integers(a, name), _integers(b, name)
@@ -145,22 +176,37 @@ class _Mode:
         return self._done(name, Integers(_shifted(a, exponent) + _shifted(b, exponent), exponent))
 
     def concat(self, name: str, xs: list[Any]) -> Any:
-        if all(isinstance(x, _Pieces) and torch.equal(x.levels, xs[0].levels) and x.exponent == xs[0].exponent for x in xs):
-            return self._done(name, _Pieces(torch.cat([x.index for x in xs], 1), xs[0].levels, xs[0].exponent))
+        if all(
+            isinstance(x, _Pieces) and torch.equal(x.levels, xs[0].levels) and x.exponent == xs[0].exponent
+            for x in xs
+        ):
+            return self._done(
+                name, _Pieces(torch.cat([x.index for x in xs], 1), xs[0].levels, xs[0].exponent)
+            )
         parts = [_integers(x, name) for x in xs]
-        return self._done(name, Integers(torch.cat([p.n for p in parts], 1), torch.cat([p.exponent.expand(p.n.shape[1]) for p in parts])))
+        return self._done(
+            name,
+            Integers(
+                torch.cat([p.n for p in parts], 1),
+                torch.cat([p.exponent.expand(p.n.shape[1]) for p in parts]),
+            ),
+        )
 
     def flatten(self, name: str, x: Any) -> Any:
         if isinstance(x, _Pieces):
             return _Pieces(x.index.flatten(1), x.levels, x.exponent)
         x = _integers(x, name)
         area = x.n[0, 0].numel()
-        return Integers(x.n.flatten(1), x.exponent if x.exponent.numel() == 1 else x.exponent.repeat_interleave(area))
+        return Integers(
+            x.n.flatten(1), x.exponent if x.exponent.numel() == 1 else x.exponent.repeat_interleave(area)
+        )
 
 
 def _common(exponent: Tensor, name: str) -> Tensor:
     if bool((exponent != exponent[0]).any()):
-        raise InputError(f"layer {name!r}: its input channels have different units; put a fixed-point layer before it")
+        raise InputError(
+            f"layer {name!r}: its input channels have different units; put a fixed-point layer before it"
+        )
     return exponent[:1]
 
 
@@ -170,13 +216,20 @@ def _shifted(x: Integers, exponent: Tensor) -> Tensor:
 
 @torch.no_grad()
 def integer_values(model: nn.Module, images: Tensor, keep: dict[str, Any] | None = None) -> Integers:
-    """Integers of the model's output, with their exponent; ``keep`` collects the value of every layer by name."""
+    """Integers of the model's output, with their exponent; ``keep`` collects the value of every layer by
+    name."""
     if images.dtype != torch.uint8:
         raise InputError(f"images must be uint8, not {images.dtype}")
     start = Integers(images.long(), torch.zeros(1, dtype=torch.int64))
-    return _integers(walk(model.eval(), _Mode(keep), start), "output")
+    return _integers(walk(model.eval(), IntegerInterpreter(keep), start), "output")
 
 
 def integer_logits(model: nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """int64 (n, K) logits of uint8 images (n, C, H, W): what the network file, the reference and the hardware must give too."""
-    return torch.cat([integer_values(model, images[start:start + batch]).n.flatten(1) for start in range(0, len(images), batch)])
+    """int64 (n, K) logits of uint8 images (n, C, H, W): what the network file, the reference and the hardware
+    must give too."""
+    return torch.cat(
+        [
+            integer_values(model, images[start : start + batch]).n.flatten(1)
+            for start in range(0, len(images), batch)
+        ]
+    )

@@ -1,11 +1,13 @@
-"""Elementwise kernels that the piecewise quantizers are made of: which cell a value lies in, a table read by cell, sums by cell.
+"""Elementwise kernels that the piecewise quantizers are made of: which cell a value lies in, a table read by
+cell, sums by cell.
 
-A *cell* is the interval between two neighbouring boundaries; boundaries are half-open on the right (a value equal to a
-boundary belongs to the cell on its right). Only the cell number, one byte an element, is kept for the backward pass.
+A *cell* is the interval between two neighbouring boundaries; boundaries are half-open on the right (a value
+equal to a boundary belongs to the cell on its right). Only the cell number, one byte an element, is kept for
+the backward pass.
 
-On CPU tensors of float32 each kernel is one pass over memory, compiled by numba where it is installed; elsewhere (other devices,
-other types, no numba) the same function is a few torch operators. Both give the same numbers; the sums differ in rounding only
-(float64 accumulation in the compiled one).
+On CPU tensors of float32 each kernel is one pass over memory, compiled by numba where it is installed;
+elsewhere (other devices, other types, no numba) the same function is a few torch operators. Both give the
+same numbers; the sums differ in rounding only (float64 accumulation in the compiled one).
 """
 
 from functools import cache
@@ -45,7 +47,8 @@ def _fast(x: Tensor) -> bool:
 
 
 def cells(x: Tensor, boundaries: Tensor) -> Tensor:
-    """uint8 tensor like ``x``: the number of boundaries that are <= x. boundaries: ascending, at most 255, same type as x."""
+    """uint8 tensor like ``x``: the number of boundaries that are <= x. boundaries: ascending, at most 255,
+    same type as x."""
     if _fast(x):
         x = _dense(x)
         out = torch.empty_like(x, dtype=torch.uint8)
@@ -59,7 +62,13 @@ def quantize(x: Tensor, boundaries: Tensor, table: Tensor) -> tuple[Tensor, Tens
     if _fast(x):
         x = _dense(x)
         cell, out = torch.empty_like(x, dtype=torch.uint8), torch.empty_like(x)
-        compiled().quantize(_flat(x).numpy(), boundaries.detach().numpy(), table.detach().numpy(), _flat(cell).numpy(), _flat(out).numpy())
+        compiled().quantize(
+            _flat(x).numpy(),
+            boundaries.detach().numpy(),
+            table.detach().numpy(),
+            _flat(cell).numpy(),
+            _flat(out).numpy(),
+        )
         return out, cell
     index = torch.bucketize(x.contiguous(), boundaries, right=True, out_int32=True)
     return table[index], index.to(torch.uint8)
@@ -72,8 +81,10 @@ def cell_sums(g: Tensor, cell: Tensor, count: int) -> tuple[Tensor, Tensor]:
         sums, counts = compiled().cell_sums(_flat(g).numpy(), _flat(cell).numpy(), count)
         return torch.from_numpy(sums), torch.from_numpy(counts)
     index = cell.reshape(-1).long()  # the logical order, as g below
-    return (torch.zeros(count, dtype=torch.float64, device=g.device).index_add_(0, index, g.reshape(-1).double()),
-            torch.bincount(index, minlength=count).double())
+    return (
+        torch.zeros(count, dtype=torch.float64, device=g.device).index_add_(0, index, g.reshape(-1).double()),
+        torch.bincount(index, minlength=count).double(),
+    )
 
 
 def round_clip(x: Tensor, step: float, lo: int, hi: int) -> tuple[Tensor, Tensor]:
@@ -111,7 +122,9 @@ def scale_by_cell(g: Tensor, cell: Tensor, table: Tensor, sums: bool) -> tuple[T
     if _fast(g):
         g = g.contiguous(memory_format=torch.channels_last) if not cell.is_contiguous() else g.contiguous()
         out = torch.empty_like(g)
-        total = compiled().scale_by_cell(_flat(g).numpy(), _flat(cell).numpy(), table.detach().numpy(), _flat(out).numpy(), sums)
+        total = compiled().scale_by_cell(
+            _flat(g).numpy(), _flat(cell).numpy(), table.detach().numpy(), _flat(out).numpy(), sums
+        )
         return out, torch.from_numpy(total) if sums else None
     out = g * table[cell.int()]
     return out, cell_sums(g, cell, len(table))[0] if sums else None

@@ -1,8 +1,9 @@
-"""Layers a network for the hardware is made of. Each is the torch layer of the same name with a place for a quantizer.
+"""Layers a network for the hardware is made of. Each is the torch layer of the same name with a place for a
+quantizer.
 
-In evaluation mode the layers compute what the hardware computes: convolutions on integers times powers of two (exact in float32, or
-float64 where a sum could pass 2^24), batch norm in float64 by four separately rounded operations, fixed-point norms by integer
-multiplier, offset and shift.
+In evaluation mode the layers compute what the hardware computes: convolutions on integers times powers of two
+(exact in float32, or float64 where a sum could pass 2^24), batch norm in float64 by four separately rounded
+operations, fixed-point norms by integer multiplier, offset and shift.
 """
 
 import math
@@ -16,7 +17,18 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import fixed, power_of_two, round_half_up, straight_through, uniform
 from fermatnet.model.nn.uniform import fitting_step, integer_range
 
-__all__ = ["AvgPool2d", "BatchNorm", "Conv2d", "FixedBias", "FixedNorm", "Linear", "PixelScale", "Rescale", "SumPool", "exact_affine"]
+__all__ = [
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "FixedBias",
+    "FixedNorm",
+    "Linear",
+    "PixelScale",
+    "Rescale",
+    "SumPool",
+    "exact_affine",
+]
 
 EXACT_FLOAT32 = 1 << 24
 
@@ -36,7 +48,8 @@ class PixelScale(nn.Module):
 
 
 class _Quantized:
-    """What convolution and dense layer share: the quantized weight and the type in which its sums are exact."""
+    """What convolution and dense layer share: the quantized weight and the type in which its sums are
+    exact."""
 
     weight: Tensor
     quantizer: Any
@@ -65,13 +78,17 @@ class _Quantized:
 class Conv2d(_Quantized, nn.Conv2d):
     """Convolution with zero padding and a weight quantizer (None: full precision).
 
-    input_bits: width of the integers that arrive, 8 for pixels and levels; decides which float type is exact in evaluation.
+    input_bits: width of the integers that arrive, 8 for pixels and levels; decides which float type is exact
+    in evaluation.
     """
 
     def __init__(self, *args, quantizer: nn.Module | None = None, input_bits: int = 8, **kwargs):
         super().__init__(*args, **kwargs)
         if self.padding_mode != "zeros" or isinstance(self.padding, str):
-            raise InputError(f"a convolution for the hardware pads with zeros by numbers, not {self.padding_mode!r}, {self.padding!r}")
+            raise InputError(
+                f"a convolution for the hardware pads with zeros by numbers, not {self.padding_mode!r}, "
+                f"{self.padding!r}"
+            )
         self.quantizer, self.input_bits = quantizer, input_bits
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,7 +101,8 @@ class Conv2d(_Quantized, nn.Conv2d):
 
 
 class Linear(_Quantized, nn.Linear):
-    """Dense layer with a weight quantizer. The bias is rounded to 2^-(k-4), k the weights' exponent: a multiple of the accumulator's unit."""
+    """Dense layer with a weight quantizer. The bias is rounded to 2^-(k-4), k the weights' exponent: a
+    multiple of the accumulator's unit."""
 
     def __init__(self, *args, quantizer: nn.Module | None = None, input_bits: int = 8, **kwargs):
         super().__init__(*args, **kwargs)
@@ -105,7 +123,8 @@ class Linear(_Quantized, nn.Linear):
 
 
 def exact_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]:
-    """(mean, gain, offset) float64 (C,): evaluation computes (x - mean) * gain + offset, each operation rounded once."""
+    """(mean, gain, offset) float64 (C,): evaluation computes (x - mean) * gain + offset, each operation
+    rounded once."""
     assert norm.running_mean is not None and norm.running_var is not None
     gain = 1.0 / torch.sqrt(norm.running_var.double() + norm.eps)
     if norm.weight is not None:
@@ -117,7 +136,8 @@ def exact_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]:
 class BatchNorm(nn.BatchNorm2d):
     """Batch norm over (n, C) or (n, C, H, W); in evaluation float64, in a fixed order of operations.
 
-    The order matters: export bisects this very function for the integers at which the next activation changes its piece.
+    The order matters: export bisects this very function for the integers at which the next activation changes
+    its piece.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:
@@ -140,7 +160,8 @@ class _FixedPoint(nn.Module):
     """Output of a channelwise affine function as fixed point: an integer multiplier, an offset and a shift.
 
     training    y = clip(floor(real(x) 2^f + 1/2), lo, hi) 2^-f, gradient straight through inside the range
-    evaluation  y = clip((n * multiplier + offset) >> shift, lo, hi) 2^-f with the integers of :meth:`constants`, exact in float64
+    evaluation y = clip((n * multiplier + offset) >> shift, lo, hi) 2^-f with the integers of
+    :meth:`constants`, exact in float64
     """
 
     MULTIPLIER_BITS = 14
@@ -176,7 +197,8 @@ class _FixedPoint(nn.Module):
 
     @torch.no_grad()
     def constants(self) -> tuple[Tensor, Tensor, int]:
-        """(multiplier int64 (C,), offset int64 (C,) in 1/16 of the output's unit, rounding included, exponent e).
+        """(multiplier int64 (C,), offset int64 (C,) in 1/16 of the output's unit, rounding included, exponent
+        e).
 
         y 2^f = floor(x 2^f multiplier 2^-e + offset / 16).
         """
@@ -192,7 +214,13 @@ class _FixedPoint(nn.Module):
         self.ready(y)
         if not self.learned:
             return fixed(y, 2.0**-self.fraction, self.lo, self.hi)
-        return uniform(y, power_of_two(self.log2_step).to(y.dtype), self.lo, self.hi, 1.0 / math.sqrt(y.numel() * self.hi))
+        return uniform(
+            y,
+            power_of_two(self.log2_step).to(y.dtype),
+            self.lo,
+            self.hi,
+            1.0 / math.sqrt(y.numel() * self.hi),
+        )
 
     def _evaluate(self, x: Tensor) -> Tensor:
         shape = (1, -1) + (1,) * (x.dim() - 2)
@@ -204,19 +232,34 @@ class _FixedPoint(nn.Module):
             self.calibrate(y)
         multiplier, offset, exponent = self.constants()
         scaled = x.double() * multiplier.double().view(shape) * 2.0 ** (self.fraction - exponent)
-        return (torch.floor(scaled + offset.double().view(shape) / 16).clamp(self.lo, self.hi) * 2.0**-self.fraction).float()
+        return (
+            torch.floor(scaled + offset.double().view(shape) / 16).clamp(self.lo, self.hi)
+            * 2.0**-self.fraction
+        ).float()
 
     def extra_repr(self) -> str:
-        return f"bits={self.bits}, fraction={'learned' if self.learned else self.fraction}, range=[{self.lo}, {self.hi}]"
+        return (
+            f"bits={self.bits}, fraction={'learned' if self.learned else self.fraction}, range=[{self.lo}, "
+            f"{self.hi}]"
+        )
 
 
 class FixedNorm(_FixedPoint, BatchNorm):
-    """Batch norm with fixed-point output: ``bits`` bits, ``fraction`` of them behind the point (None: learned, for INT8 networks).
+    """Batch norm with fixed-point output: ``bits`` bits, ``fraction`` of them behind the point (None:
+    learned, for INT8 networks).
 
     signed=False includes the rectifier. full_precision=True leaves the rounding out: the twin's layer.
     """
 
-    def __init__(self, channels: int, *, bits: int = 10, fraction: int | None = 5, signed: bool = True, full_precision: bool = False):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        bits: int = 10,
+        fraction: int | None = 5,
+        signed: bool = True,
+        full_precision: bool = False,
+    ):
         BatchNorm.__init__(self, channels)
         self._format(bits, fraction, signed, full_precision)
 
@@ -229,9 +272,18 @@ class FixedNorm(_FixedPoint, BatchNorm):
 
 
 class Rescale(_FixedPoint):
-    """Multiplication by one constant with fixed-point output: an average's 1/n, a change of unit before an INT8 layer."""
+    """Multiplication by one constant with fixed-point output: an average's 1/n, a change of unit before an
+    INT8 layer."""
 
-    def __init__(self, gain: float = 1.0, *, bits: int = 8, fraction: int | None = None, signed: bool = True, full_precision: bool = False):
+    def __init__(
+        self,
+        gain: float = 1.0,
+        *,
+        bits: int = 8,
+        fraction: int | None = None,
+        signed: bool = True,
+        full_precision: bool = False,
+    ):
         super().__init__()
         self.gain = gain
         self._format(bits, fraction, signed, full_precision)
@@ -245,9 +297,18 @@ class Rescale(_FixedPoint):
 
 
 class FixedBias(_FixedPoint):
-    """A bias a channel with fixed-point output, for a layer that no batch norm follows. signed=False includes the rectifier."""
+    """A bias a channel with fixed-point output, for a layer that no batch norm follows. signed=False includes
+    the rectifier."""
 
-    def __init__(self, channels: int, *, bits: int = 8, fraction: int | None = None, signed: bool = True, full_precision: bool = False):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        bits: int = 8,
+        fraction: int | None = None,
+        signed: bool = True,
+        full_precision: bool = False,
+    ):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
         self._format(bits, fraction, signed, full_precision)
@@ -257,11 +318,16 @@ class FixedBias(_FixedPoint):
         return torch.ones_like(offset[:1]), offset
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._train(x + self.bias.view(1, -1, *[1] * (x.dim() - 2))) if self.training else self._evaluate(x)
+        return (
+            self._train(x + self.bias.view(1, -1, *[1] * (x.dim() - 2)))
+            if self.training
+            else self._evaluate(x)
+        )
 
 
 class SumPool(nn.Module):
-    """Sum over disjoint windows; kernel 0: over the whole map. (An average is this and a gain in the next fixed-point layer.)"""
+    """Sum over disjoint windows; kernel 0: over the whole map. (An average is this and a gain in the next
+    fixed-point layer.)"""
 
     def __init__(self, kernel: int = 0):
         super().__init__()

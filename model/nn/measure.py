@@ -1,4 +1,5 @@
-"""What a network learns of its data before training: steps and end-points from one batch, norms measured anew."""
+"""What a network learns of its data before training: steps and end-points from one batch, norms measured
+anew."""
 
 from collections.abc import Iterable
 
@@ -13,12 +14,21 @@ __all__ = ["calibrate", "reestimate_norms"]
 
 @torch.no_grad()
 def calibrate(model: nn.Module, images: Tensor) -> None:
-    """One pass over a batch: every activation measures its input in order; steps that are not set yet are set."""
-    hooks = [module.register_forward_pre_hook(lambda m, inputs: m.calibrate(inputs[0]))
-             for module in model.modules() if isinstance(module, PiecewiseActivation)]
+    """One pass over a batch: every activation measures its input in order; steps that are not set yet are
+    set."""
+    hooks = [
+        module.register_forward_pre_hook(lambda m, inputs: m.calibrate(inputs[0]))
+        for module in model.modules()
+        if isinstance(module, PiecewiseActivation)
+    ]
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    kept = [(module, module.running_mean.clone(), module.running_var.clone(), module.num_batches_tracked.clone())
-            for module in norms if module.running_mean is not None and module.running_var is not None and module.num_batches_tracked is not None]
+    kept = [
+        (module, module.running_mean.clone(), module.running_var.clone(), module.num_batches_tracked.clone())
+        for module in norms
+        if module.running_mean is not None
+        and module.running_var is not None
+        and module.num_batches_tracked is not None
+    ]
     try:
         model.train()
         model(images)
@@ -32,7 +42,8 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
 
 @torch.no_grad()
 def reestimate_norms(model: nn.Module, batches: Iterable[Tensor]) -> int:
-    """Running means and variances anew as plain averages over the batches; returns how many norms were measured."""
+    """Running means and variances anew as plain averages over the batches; returns how many norms were
+    measured."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [module.momentum for module in norms]
     was = model.training

@@ -1,6 +1,8 @@
-"""Piecewise approximation of weights and activations (thesis 3.3, equations 3.6-3.14) with integer levels in the loop.
+"""Piecewise approximation of weights and activations (thesis 3.3, equations 3.6-3.14) with integer levels in
+the loop.
 
-Weights, M even, end-points u_i = mean(W) + k_i std(W), half-open pieces (a value equal to an end-point lies on its right)::
+Weights, M even, end-points u_i = mean(W) + k_i std(W), half-open pieces (a value equal to an end-point lies
+on its right)::
 
     forward   W~ = alpha_i on piece i, 0 between u_{M/2} and u_{M/2+1};    alpha_i = mean of the piece            (3.6, 3.7)
     backward  dW~/dW = lambda_W (step between neighbouring levels), the regions split at s_i = (u_i + u_{i+1})/2    (3.8, 3.9)
@@ -15,8 +17,9 @@ Activations, N end-points v_i and levels beta_i, both learned::
 
 (3.14) is printed without the minus sign; raising an end-point lowers the mean output, so the sign is there.
 
-Levels are integers in [-127, 127] times a power of two, chosen anew in every forward pass, so the network that is trained is the
-network that is exported. Nothing of size M x N, and no one-hot tensor, exists: the backward pass keeps one byte an element.
+Levels are integers in [-127, 127] times a power of two, chosen anew in every forward pass, so the network
+that is trained is the network that is exported. Nothing of size M x N, and no one-hot tensor, exists: the
+backward pass keeps one byte an element.
 """
 
 import math
@@ -43,11 +46,13 @@ __all__ = [
 LEVEL_LIMIT = 127
 # In units of std(W). M = 8 is table 3.1; the others minimise the squared error on a unit Gaussian.
 WEIGHT_ENDPOINTS = {2: (0.61,), 4: (0.40, 1.25), 6: (0.30, 0.91, 1.66), 8: (0.25, 0.50, 1.00, 1.50)}
-ACTIVATION_STEP = {1: 1.0, 2: 0.80, 3: 0.65, 4: 0.54, 5: 0.455, 6: 0.40, 7: 0.355}  # d of v_i = (i - 1/2) d, beta_i = i d
+# d of v_i = (i - 1/2) d, beta_i = i d
+ACTIVATION_STEP = {1: 1.0, 2: 0.80, 3: 0.65, 4: 0.54, 5: 0.455, 6: 0.40, 7: 0.355}
 
 
 def weight_endpoints(m: int) -> tuple[float, ...]:
-    """The M end-points k_i in units of std(W), ascending and symmetric; for M outside the table uniform steps up to 2 std."""
+    """The M end-points k_i in units of std(W), ascending and symmetric; for M outside the table uniform steps
+    up to 2 std."""
     if m < 2 or m % 2:
         raise InputError(f"M, the number of weight pieces, must be even and at least 2, not {m}")
     half = WEIGHT_ENDPOINTS.get(m) or tuple(2.0 * (i + 0.5) / (m // 2) for i in range(m // 2))
@@ -55,7 +60,8 @@ def weight_endpoints(m: int) -> tuple[float, ...]:
 
 
 def activation_step(n: int) -> float:
-    """The step d that minimises the squared error of N uniform pieces on a rectified unit Gaussian (fitted between the known ones)."""
+    """The step d that minimises the squared error of N uniform pieces on a rectified unit Gaussian (fitted
+    between the known ones)."""
     if n < 1 or n > 126:
         raise InputError(f"N, the number of activation pieces, must be 1 to 126, not {n}")
     return ACTIVATION_STEP.get(n) or 3.3 / (n + 2.3)
@@ -70,17 +76,25 @@ def _ascending(levels: Tensor) -> Tensor:
 def fixed_levels(levels: Tensor, zero: int, limit: int = LEVEL_LIMIT) -> tuple[Tensor, Tensor]:
     """(integers, exponent k): levels ~ integers * 2^-k, |integer| <= limit, strictly ascending.
 
-    levels: (L,) ascending, level number ``zero`` stands for zero: the first one of activations, the middle one of weights.
+    levels: (L,) ascending, level number ``zero`` stands for zero: the first one of activations, the middle
+    one of weights.
     k (0-d, float) is the largest that keeps them in range.
     """
-    if levels.device.type == "cpu":  # a handful of numbers: plain arithmetic costs a tenth of as many small operators
+    # a handful of numbers: plain arithmetic costs a tenth of as many small operators
+    if levels.device.type == "cpu":
         return _fixed_levels(levels.tolist(), zero, limit, levels)
-    positive, negative = levels[zero + 1:], -levels[:zero].flip(0)
+    positive, negative = levels[zero + 1 :], -levels[:zero].flip(0)
     room = limit - max(positive.numel(), negative.numel())
     top = levels.detach().abs().max().clamp(min=1e-30)
     exponent = (torch.frexp(room / top).exponent - 1).to(levels.dtype)
     unit = torch.exp2(exponent)
-    integers = torch.cat([-_ascending((negative * unit).round()).flip(0), levels.new_zeros(1), _ascending((positive * unit).round())])
+    integers = torch.cat(
+        [
+            -_ascending((negative * unit).round()).flip(0),
+            levels.new_zeros(1),
+            _ascending((positive * unit).round()),
+        ]
+    )
     return integers, exponent
 
 
@@ -96,9 +110,11 @@ def _fixed_levels(levels: list[float], zero: int, limit: int, like: Tensor) -> t
 
 
 def weight_pieces(w: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(cell, levels, endpoints): cells of the merged end-points u and s (uint8), the M+1 real levels (3.7), the end-points u.
+    """(cell, levels, endpoints): cells of the merged end-points u and s (uint8), the M+1 real levels (3.7),
+    the end-points u.
 
-    piece = (cell + 1) // 2, region of the backward pass = cell // 2. An empty piece takes its end-point nearest to zero.
+    piece = (cell + 1) // 2, region of the backward pass = cell // 2. An empty piece takes its end-point
+    nearest to zero.
     """
     if w.device.type == "cpu" and w.dtype == torch.float32 and kernels.compiled() is not None:
         flat = w.detach().contiguous()
@@ -116,7 +132,9 @@ def weight_pieces(w: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     half = u.numel() // 2
     nearest = torch.cat([u[:half], u.new_zeros(1), u[half:]])
     levels = torch.where(counts > 0, (sums / counts.clamp(min=1)).to(w.dtype), nearest)
-    levels = torch.cat([levels[:half].clamp(max=-1e-30), levels.new_zeros(1), levels[half + 1:].clamp(min=1e-30)])
+    levels = torch.cat(
+        [levels[:half].clamp(max=-1e-30), levels.new_zeros(1), levels[half + 1 :].clamp(min=1e-30)]
+    )
     return cell, levels, u
 
 
@@ -154,7 +172,9 @@ def piecewise_weight(w: Tensor, k: Tensor, *, lambda_w: float = 2.0, limit: int 
 
 class _Activation(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, v: Tensor, beta: Tensor, lambda_a: float | Tensor, lambda_delta: float | Tensor) -> Tensor:
+    def forward(
+        ctx, x: Tensor, v: Tensor, beta: Tensor, lambda_a: float | Tensor, lambda_delta: float | Tensor
+    ) -> Tensor:
         n = v.numel()
         levels = torch.cat([beta.new_zeros(1), beta])
         merged = torch.empty(2 * n + 1, dtype=v.dtype, device=v.device)
@@ -162,7 +182,8 @@ class _Activation(torch.autograd.Function):
         merged[2:-1:2] = (v[1:] + v[:-1]) / 2
         merged[-1] = v[-1] + lambda_delta
         merged[0] = 2 * v[0] - merged[2]
-        if x.dtype == torch.float64:  # compared in float64, exactly: a float32 end-point is a float64 number too
+        # compared in float64, exactly: a float32 end-point is a float64 number too
+        if x.dtype == torch.float64:
             merged = merged.double()
         out, cell = kernels.quantize(x, merged, levels.repeat_interleave(2))
         slope = lambda_a * (levels[1:] - levels[:-1])
@@ -181,15 +202,21 @@ class _Activation(torch.autograd.Function):
         return gx, gv, gbeta, None, None
 
 
-def piecewise_activation(x: Tensor, v: Tensor, beta: Tensor, *, lambda_a: float | Tensor, lambda_delta: float | Tensor) -> Tensor:
-    """A~ of (3.10) with gradients (3.11)-(3.14). x: any shape; v, beta: (N,) ascending, of the type of the result."""
+def piecewise_activation(
+    x: Tensor, v: Tensor, beta: Tensor, *, lambda_a: float | Tensor, lambda_delta: float | Tensor
+) -> Tensor:
+    """A~ of (3.10) with gradients (3.11)-(3.14). x: any shape; v, beta: (N,) ascending, of the type of the
+    result."""
     return _Activation.apply(x, v, beta, lambda_a, lambda_delta)
 
 
 class PiecewiseWeight(nn.Module):
-    """Quantizer of a weight tensor into M+1 levels. ``k``: M end-points in units of std(W); see :func:`piecewise_weight`."""
+    """Quantizer of a weight tensor into M+1 levels. ``k``: M end-points in units of std(W); see
+    :func:`piecewise_weight`."""
 
-    def __init__(self, m: int, *, k: tuple[float, ...] | None = None, lambda_w: float = 2.0, limit: int = LEVEL_LIMIT):
+    def __init__(
+        self, m: int, *, k: tuple[float, ...] | None = None, lambda_w: float = 2.0, limit: int = LEVEL_LIMIT
+    ):
         super().__init__()
         points = weight_endpoints(m) if k is None else tuple(float(value) for value in k)
         if len(points) != m or any(a >= b for a, b in pairwise(points)):
@@ -220,14 +247,23 @@ class PiecewiseWeight(nn.Module):
 
 
 class PiecewiseActivation(nn.Module):
-    """Activation into N+1 levels with learned end-points and levels; made to follow a batch norm (unit Gaussian).
+    """Activation into N+1 levels with learned end-points and levels; made to follow a batch norm (unit
+    Gaussian).
 
     Members
     -------
-    v, beta : parameters (N,), in units of ``scale``; scale : what :meth:`calibrate` measured, 1 after a batch norm.
+    v, beta : parameters (N,), in units of ``scale``; scale : what :meth:`calibrate` measured, 1 after a batch
+    norm.
     """
 
-    def __init__(self, n: int, *, lambda_a: float | None = None, lambda_delta: float | None = None, limit: int = LEVEL_LIMIT):
+    def __init__(
+        self,
+        n: int,
+        *,
+        lambda_a: float | None = None,
+        lambda_delta: float | None = None,
+        limit: int = LEVEL_LIMIT,
+    ):
         super().__init__()
         d = activation_step(n)
         self.n, self.limit = n, limit
@@ -257,7 +293,13 @@ class PiecewiseActivation(nn.Module):
         if self.limit:
             integers, exponent = self.levels()
             beta = straight_through(beta, integers[1:] * torch.exp2(-exponent))
-        return piecewise_activation(x, self.points(), beta, lambda_a=self.lambda_a / self.scale, lambda_delta=self.lambda_delta * self.scale)
+        return piecewise_activation(
+            x,
+            self.points(),
+            beta,
+            lambda_a=self.lambda_a / self.scale,
+            lambda_delta=self.lambda_delta * self.scale,
+        )
 
     def index(self, x: Tensor) -> Tensor:
         """Piece index 0..N (int64) of every element, compared as the forward pass compares."""

@@ -1,8 +1,8 @@
 """Rounding and scales with gradients: the small pure functions all quantizers share.
 
-Every scale of a network that is exported is a power of two, so that a product of an integer and its scale is exact in float32 and the
-fake-quantised forward pass *is* the integer one. Steps are learned in the log domain (Jain et al., trained thresholds, 2020) with the
-step gradient of Esser et al. (LSQ, 2020).
+Every scale of a network that is exported is a power of two, so that a product of an integer and its scale is
+exact in float32 and the fake-quantised forward pass *is* the integer one. Steps are learned in the log domain
+(Jain et al., trained thresholds, 2020) with the step gradient of Esser et al. (LSQ, 2020).
 """
 
 import torch
@@ -70,14 +70,17 @@ class _Fixed(torch.autograd.Function):
 
 
 def fixed(x: Tensor, step: float, lo: int, hi: int) -> Tensor:
-    """:func:`uniform` with a step that is not learned: keeps one byte an element for the backward pass. step: a power of two."""
+    """:func:`uniform` with a step that is not learned: keeps one byte an element for the backward pass. step:
+    a power of two."""
     return _Fixed.apply(x, step, lo, hi)
 
 
 def uniform(x: Tensor, step: Tensor, lo: int, hi: int, gradient_scale: float = 1.0) -> Tensor:
     """clip(floor(x/step + 1/2), lo, hi) * step.
 
-    Gradients: dx = g inside [lo step, hi step], else 0; dstep = sum g * (round(x/step) - x/step inside, lo or hi outside),
-    times ``gradient_scale``. step: broadcastable to x (a scalar, or one a channel). Symmetric: lo = -hi; asymmetric: any lo <= 0 <= hi.
+    Gradients: dx = g inside [lo step, hi step], else 0; dstep = sum g * (round(x/step) - x/step inside, lo or
+    hi outside), times ``gradient_scale``. step: broadcastable to x (a scalar, or one a channel). Symmetric:
+    lo = -hi;
+    asymmetric: any lo <= 0 <= hi.
     """
     return _Uniform.apply(x, step, lo, hi, gradient_scale)

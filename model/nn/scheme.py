@@ -1,7 +1,9 @@
-"""How the layers of a network are quantized, as one argument: ``scheme("pa", weights=4, activations=5)``, ``scheme("int8")``, ``scheme("float")``.
+"""How the layers of a network are quantized, as one argument: ``scheme("pa", weights=4, activations=5)``,
+``scheme("int8")``, ``scheme("float")``.
 
-An architecture asks its scheme for every layer it needs; swapping the scheme swaps the method and nothing else. The first and the last
-layer are 8-bit integer in every quantized scheme (``edge_bits``), so that methods are compared on what they do to the layers between.
+An architecture asks its scheme for every layer it needs; swapping the scheme swaps the method and nothing
+else. The first and the last layer are 8-bit integer in every quantized scheme (``edge_bits``), so that
+methods are compared on what they do to the layers between.
 """
 
 from collections.abc import Callable
@@ -22,8 +24,10 @@ __all__ = ["Method", "Scheme", "method", "methods", "scheme"]
 class Method:
     """One quantization method.
 
-    weight(count, shape): quantizer of an inner layer's weights of that shape, or None; activation(count): module or None for a rectifier;
-    weights, activations: default counts (pieces, bases or bits; 0 = full precision); exportable: the hardware can do it;
+    weight(count, shape): quantizer of an inner layer's weights of that shape, or None; activation(count):
+    module or None for a rectifier;
+    weights, activations: default counts (pieces, bases or bits; 0 = full precision); exportable: the hardware
+    can do it;
     branches: the method replicates a residual branch once a base (Group-Net).
     """
 
@@ -46,8 +50,8 @@ def method(entry: Method) -> None:
 
 
 def methods() -> dict[str, Method]:
-    """All methods by name, the rivals of :mod:`fermatnet.model.nn.rivals` included."""
-    from fermatnet.model.nn import rivals, sign  # noqa: F401  (they register)
+    """All methods by name, the rivals of :mod:`fermatnet.model.nn.baselines` included."""
+    from fermatnet.model.nn import baselines, sign  # noqa: F401  (they register)
 
     return dict(_methods)
 
@@ -79,19 +83,59 @@ class Scheme:
         return self.method.weight(self.weights, shape) if self.weights else None
 
     def edge_weight(self, channels: int = 0) -> nn.Module | None:
-        """Quantizer of the first and last layer: integers of ``edge_bits`` bits, one step in all, or one a channel."""
-        return None if self.full_precision or not self.edge_bits else UniformWeight(self.edge_bits, channels=channels)
+        """Quantizer of the first and last layer: integers of ``edge_bits`` bits, one step in all, or one a
+        channel."""
+        return (
+            None
+            if self.full_precision or not self.edge_bits
+            else UniformWeight(self.edge_bits, channels=channels)
+        )
 
-    def conv(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int | None = None, groups: int = 1) -> nn.Module:
+    def conv(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
+    ) -> nn.Module:
         """Inner convolution without bias; padding None keeps the size at stride 1."""
         padding = kernel // 2 if padding is None else padding
-        return Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False,
-                      quantizer=self.weight((outputs, inputs // groups, kernel, kernel)))
+        return Conv2d(
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding,
+            groups=groups,
+            bias=False,
+            quantizer=self.weight((outputs, inputs // groups, kernel, kernel)),
+        )
 
-    def stem(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, padding: int | None = None, bits: int = 8) -> nn.Module:
+    def stem(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        bits: int = 8,
+    ) -> nn.Module:
         """First convolution, on ``bits``-bit pixels."""
         padding = kernel // 2 if padding is None else padding
-        return Conv2d(inputs, outputs, kernel, stride, padding, bias=False, quantizer=self.edge_weight(outputs), input_bits=bits)
+        return Conv2d(
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            padding,
+            bias=False,
+            quantizer=self.edge_weight(outputs),
+            input_bits=bits,
+        )
 
     def linear(self, inputs: int, outputs: int) -> nn.Module:
         """Inner dense layer without bias."""
@@ -104,17 +148,25 @@ class Scheme:
     def norm_activation(self, channels: int) -> nn.Sequential:
         """Batch norm and the activation that feeds the next inner layer."""
         if self.name.startswith("int"):
-            return nn.Sequential(FixedNorm(channels, bits=self.activations, fraction=None, signed=False), nn.Identity())
+            return nn.Sequential(
+                FixedNorm(channels, bits=self.activations, fraction=None, signed=False), nn.Identity()
+            )
         return nn.Sequential(BatchNorm(channels), self.activation())
 
     def activation(self) -> nn.Module:
-        """The activation alone: an input that is not normalised, or the rectifier where activations stay in full precision."""
+        """The activation alone: an input that is not normalised, or the rectifier where activations stay in
+        full precision."""
         found = self.method.activation(self.activations) if self.activations else None
         return nn.ReLU() if found is None else found
 
-    def fixed_norm(self, channels: int, *, bits: int = 10, fraction: int | None = 5, signed: bool = True) -> nn.Module:
-        """Batch norm in fixed point, for residual sums; in full precision where the method has no hardware."""
-        return FixedNorm(channels, bits=bits, fraction=fraction, signed=signed, full_precision=not self.method.exportable)
+    def fixed_norm(
+        self, channels: int, *, bits: int = 10, fraction: int | None = 5, signed: bool = True
+    ) -> nn.Module:
+        """Batch norm in fixed point, for residual sums; in full precision where the method has no
+        hardware."""
+        return FixedNorm(
+            channels, bits=bits, fraction=fraction, signed=signed, full_precision=not self.method.exportable
+        )
 
     def rescale(self, gain: float = 1.0, *, bits: int = 8, signed: bool = True) -> nn.Module:
         """Integers of ``bits`` bits for the last layer."""
@@ -126,15 +178,25 @@ class Scheme:
         return f"{self.name}({self.weights or 32},{self.activations or 32})"
 
 
-def scheme(name: str = "pa", *, weights: int | None = None, activations: int | None = None, edge_bits: int = 8) -> Scheme:
-    """The scheme of that method; counts default to the method's own. Impossible counts are an InputError here, not later."""
+def scheme(
+    name: str = "pa", *, weights: int | None = None, activations: int | None = None, edge_bits: int = 8
+) -> Scheme:
+    """The scheme of that method; counts default to the method's own. Impossible counts are an InputError
+    here, not later."""
     known = methods()
     if name not in known:
         raise InputError(f"no quantization scheme is called {name!r}; there are {', '.join(sorted(known))}")
     entry = known[name]
-    made = Scheme(name, entry.weights if weights is None else weights, entry.activations if activations is None else activations, edge_bits)
+    made = Scheme(
+        name,
+        entry.weights if weights is None else weights,
+        entry.activations if activations is None else activations,
+        edge_bits,
+    )
     if made.weights < 0 or made.activations < 0:
-        raise InputError(f"counts of weights and activations cannot be negative: {made.weights}, {made.activations}")
+        raise InputError(
+            f"counts of weights and activations cannot be negative: {made.weights}, {made.activations}"
+        )
     if made.weights:
         entry.weight(made.weights, (1, 1, 1, 1))
     if made.activations:
@@ -151,8 +213,26 @@ def _pieces(m: int, shape: tuple[int, ...]) -> nn.Module:
 
 
 method(Method("float", "full precision", _none, _none, 0, 0))
-method(Method("pa", "piecewise approximation, M weight and N activation pieces (thesis chapter 3)", _pieces, PiecewiseActivation, 4, 5, True))
+method(
+    Method(
+        "pa",
+        "piecewise approximation, M weight and N activation pieces (thesis chapter 3)",
+        _pieces,
+        PiecewiseActivation,
+        4,
+        5,
+        True,
+    )
+)
 for _bits in (8, 16):
-    method(Method(f"int{_bits}", f"{_bits}-bit integers with learned power-of-two steps, for the Fermat engine",
-                  lambda bits, shape: UniformWeight(bits), lambda bits: UniformActivation(bits, signed=False),
-                  _bits, 8, True))
+    method(
+        Method(
+            f"int{_bits}",
+            f"{_bits}-bit integers with learned power-of-two steps, for the Fermat engine",
+            lambda bits, shape: UniformWeight(bits),
+            lambda bits: UniformActivation(bits, signed=False),
+            _bits,
+            8,
+            True,
+        )
+    )

@@ -1,9 +1,9 @@
 """One-bit layers for the hardware: scheme ``sign`` (thesis chapters 4 and 5).
 
-Weights -1, +1 and activations a = 2i - 1 with i in {0, 1}. Conv(w, 2i - 1) = 2 Conv(w, i) - sum(w) when the border holds
-a = -1, that is i = 0: an affine change which the batch norm after the convolution takes up. So the hardware's AND-popcount
-array with weight levels (-1, 0, 1) and activation levels (0, 1) is the XNOR network with a border of -1. (A border of 0 is
-no sign; it would take a second plane.)
+Weights -1, +1 and activations a = 2i - 1 with i in {0, 1}. Conv(w, 2i - 1) = 2 Conv(w, i) - sum(w) when the
+border holds a = -1, that is i = 0: an affine change which the batch norm after the convolution takes up. So
+the hardware's AND-popcount array with weight levels (-1, 0, 1) and activation levels (0, 1) is the XNOR
+network with a border of -1. (A border of 0 is no sign; it would take a second plane.)
 """
 
 import torch
@@ -70,5 +70,14 @@ class SignIndex(PiecewiseActivation):
         return _Step.apply(x).float()
 
 
-method(Method("sign", "one-bit weights and activations with a border of -1 (chapters 4 and 5)", lambda count, shape: SignWeight(),
-              lambda count: SignIndex(), 1, 1, True))
+method(
+    Method(
+        "sign",
+        "one-bit weights and activations with a border of -1 (chapters 4 and 5)",
+        lambda count, shape: SignWeight(),
+        lambda count: SignIndex(),
+        1,
+        1,
+        True,
+    )
+)

@@ -1,4 +1,5 @@
-"""Uniform integer quantizers (INT8, INT16, any width) with learned power-of-two steps: first and last layers, the Fermat engine's layers.
+"""Uniform integer quantizers (INT8, INT16, any width) with learned power-of-two steps: first and last layers,
+the Fermat engine's layers.
 
 forward   q = clip(floor(x / s + 1/2), lo, hi) * s,  s = 2^round(p)
 gradient  see :func:`fermatnet.model.nn.rounding.uniform`; p learns with ds/dp = s ln 2.
@@ -28,9 +29,11 @@ def integer_range(bits: int, signed: bool = True, narrow: bool = False) -> tuple
 
 
 class UniformWeight(nn.Module):
-    """Weights as integers of ``bits`` bits. ``channels`` = 0: one step for the tensor; otherwise one for each output channel.
+    """Weights as integers of ``bits`` bits. ``channels`` = 0: one step for the tensor; otherwise one for each
+    output channel.
 
-    zero_point (asymmetric): integers run over [lo - z, hi - z] with a learned offset z held between lo and hi, so that 0 stays exact;
+    zero_point (asymmetric): integers run over [lo - z, hi - z] with a learned offset z held between lo and
+    hi, so that 0 stays exact;
     they then need one bit more in the hardware, and the export says so.
     """
 
@@ -77,21 +80,31 @@ class UniformWeight(nn.Module):
         """(int64 weights, exponent (1,) or (channels,)): the forward pass is integers * 2^-exponent."""
         self.ready(w)
         lo, hi = self.bounds()
-        return round_half_up(w.double() / self.step(w).double()).clamp(lo, hi).long(), -torch.round(self.log2_step).long()
+        return round_half_up(w.double() / self.step(w).double()).clamp(lo, hi).long(), -torch.round(
+            self.log2_step
+        ).long()
 
     def extra_repr(self) -> str:
-        return f"bits={self.bits}, {'per channel' if self.channels else 'per tensor'}, {'symmetric' if self.symmetric else 'asymmetric'}"
+        return (
+            f"bits={self.bits}, {'per channel' if self.channels else 'per tensor'}, "
+            f"{'symmetric' if self.symmetric else 'asymmetric'}"
+        )
 
 
 @torch.no_grad()
 def fitting_step(x: Tensor, lo: int, hi: int) -> int:
-    """k of the smallest step 2^k with which all but the largest 0.1 % of a batch fit integers of [lo, hi]; with lo = 0 the rectified batch.
+    """k of the smallest step 2^k with which all but the largest 0.1 % of a batch fit integers of [lo, hi];
+    with lo = 0 the rectified batch.
 
-    Where nothing passes the rectifier the magnitudes before it decide, and where nothing arrives at all the step fits values up to 1.
+    Where nothing passes the rectifier the magnitudes before it decide, and where nothing arrives at all the
+    step fits values up to 1.
     """
     flat = x.detach().float().flatten()
     flat = flat[:: max(1, flat.numel() // 100_000)]
-    need = max(float(flat.quantile(0.999)) / hi if hi > 0 else 0.0, float(flat.quantile(0.001)) / lo if lo < 0 else 0.0)
+    need = max(
+        float(flat.quantile(0.999)) / hi if hi > 0 else 0.0,
+        float(flat.quantile(0.001)) / lo if lo < 0 else 0.0,
+    )
     if need < _SMALLEST:
         largest = float(flat.abs().max())
         need = (largest if largest >= _SMALLEST else 1.0) / max(hi, -lo)
@@ -99,9 +112,11 @@ def fitting_step(x: Tensor, lo: int, hi: int) -> int:
 
 
 class UniformActivation(nn.Module):
-    """Activations as integers in [lo, hi] with one learned power-of-two step; the first training batch sets it.
+    """Activations as integers in [lo, hi] with one learned power-of-two step; the first training batch sets
+    it.
 
-    Asymmetric ranges keep the real zero at the integer zero (padding stays exact): ``lo`` = -z, ``hi`` = 2^bits - 1 - z.
+    Asymmetric ranges keep the real zero at the integer zero (padding stays exact): ``lo`` = -z, ``hi`` =
+    2^bits - 1 - z.
     """
 
     def __init__(self, bits: int = 8, *, signed: bool = True, zero_point: int = 0):
@@ -124,7 +139,13 @@ class UniformActivation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.ready(x)
-        return uniform(x, power_of_two(self.log2_step).to(x.dtype), self.lo, self.hi, 1.0 / math.sqrt(x.numel() * self.hi)).float()
+        return uniform(
+            x,
+            power_of_two(self.log2_step).to(x.dtype),
+            self.lo,
+            self.hi,
+            1.0 / math.sqrt(x.numel() * self.hi),
+        ).float()
 
     def exponent(self) -> int:
         """k of the step 2^-k."""

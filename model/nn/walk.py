@@ -1,7 +1,8 @@
 """One walk over a model's graph, for whatever wants to know what every layer does to *exact* values.
 
-:func:`walk` traces a model with ``torch.fx`` and calls one method of a visitor for each step; the visitor decides what a value is: an
-int64 tensor (:mod:`fermatnet.model.nn.integer`) or a tensor name of a network file (:mod:`fermatnet.model.export`).
+:func:`walk` traces a model with ``torch.fx`` and calls one method of a visitor for each step; the visitor
+decides what a value is: an int64 tensor (:mod:`fermatnet.model.nn.integer`) or a tensor name of a network
+file (:mod:`fermatnet.model.exchange.export`).
 A step that the hardware has no layer for is an InputError that names it.
 """
 
@@ -13,7 +14,16 @@ from torch import fx, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedBias, FixedNorm, Linear, PixelScale, Rescale, SumPool
+from fermatnet.model.nn.layers import (
+    BatchNorm,
+    Conv2d,
+    FixedBias,
+    FixedNorm,
+    Linear,
+    PixelScale,
+    Rescale,
+    SumPool,
+)
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.uniform import UniformActivation
 
@@ -21,7 +31,8 @@ __all__ = ["Visitor", "trace", "walk"]
 
 
 class Visitor(Protocol):
-    """What a walk needs; every method gets the layer's name, its module (where there is one) and the incoming values."""
+    """What a walk needs; every method gets the layer's name, its module (where there is one) and the incoming
+    values."""
 
     def pixels(self, name: str, module: Any, x: Any) -> Any: ...
     def conv(self, name: str, module: Any, x: Any) -> Any: ...
@@ -39,7 +50,8 @@ class Visitor(Protocol):
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        ours = any(base.__module__.startswith("fermatnet.model.nn.") for base in type(m).__mro__)  # subclasses made elsewhere too
+        # subclasses made elsewhere too
+        ours = any(base.__module__.startswith("fermatnet.model.nn.") for base in type(m).__mro__)
         return (ours and not isinstance(m, nn.Sequential)) or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -58,10 +70,18 @@ def _pair(value: Any) -> tuple[int, int]:
 def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
     if isinstance(module, nn.AdaptiveAvgPool2d):
         if module.output_size not in (1, (1, 1)):
-            raise InputError(f"layer {name!r}: only averages over the whole map, not to {module.output_size}, can be exported")
+            raise InputError(
+                f"layer {name!r}: only averages over the whole map, not to {module.output_size}, can be "
+                "exported"
+            )
         return visitor.sumpool(name, (0, 0), True, x)
     kernel = _pair(module.kernel_size)
-    if _pair(module.stride) != kernel or _pair(module.padding) != (0, 0) or module.ceil_mode or module.divisor_override not in (None, 1):
+    if (
+        _pair(module.stride) != kernel
+        or _pair(module.padding) != (0, 0)
+        or module.ceil_mode
+        or module.divisor_override not in (None, 1)
+    ):
         raise InputError(f"layer {name!r}: averages must be over disjoint, unpadded windows")
     return visitor.sumpool(name, kernel, module.divisor_override is None, x)
 
@@ -69,8 +89,17 @@ def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
 def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
     # FixedNorm is a BatchNorm: it comes first
     table: list[tuple[Any, str]] = [
-        (PixelScale, "pixels"), (Conv2d, "conv"), (Linear, "linear"), (FixedNorm, "fixed"), (Rescale, "fixed"), (FixedBias, "fixed"),
-        (UniformActivation, "fixed"), (BatchNorm, "norm"), (PiecewiseActivation, "pieces"), (nn.ReLU, "relu"), (nn.MaxPool2d, "maxpool"),
+        (PixelScale, "pixels"),
+        (Conv2d, "conv"),
+        (Linear, "linear"),
+        (FixedNorm, "fixed"),
+        (Rescale, "fixed"),
+        (FixedBias, "fixed"),
+        (UniformActivation, "fixed"),
+        (BatchNorm, "norm"),
+        (PiecewiseActivation, "pieces"),
+        (nn.ReLU, "relu"),
+        (nn.MaxPool2d, "maxpool"),
     ]
     if getattr(module, "full_precision", False):
         raise InputError(f"layer {name!r} is in full precision: the network's scheme has no hardware")
@@ -103,11 +132,15 @@ def _function(visitor: Visitor, node: fx.Node, values: dict[fx.Node, Any]) -> An
         return visitor.relu(name, None, read[0])
     if node.target in (torch.flatten, "flatten") and tuple(args[1:]) in ((1,), (1, -1)):
         return visitor.flatten(name, read[0])
-    raise InputError(f"step {name!r}: the hardware has no {getattr(node.target, '__name__', node.target)} of {len(read)} tensors")
+    raise InputError(
+        f"step {name!r}: the hardware has no {getattr(node.target, '__name__', node.target)} of {len(read)} "
+        "tensors"
+    )
 
 
 def walk(model: nn.Module, visitor: Visitor, x: Any) -> Any:
-    """Run ``visitor`` over the model; ``x`` is its value for the image. Returns its value for the model's output."""
+    """Run ``visitor`` over the model; ``x`` is its value for the image. Returns its value for the model's
+    output."""
     graph = trace(model)
     values: dict[fx.Node, Any] = {}
     for node in graph.nodes:

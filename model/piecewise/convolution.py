@@ -1,7 +1,9 @@
-"""The piecewise convolution as the hardware does it: AND and popcount of bit planes, then a weighted sum (3.19).
+"""The piecewise convolution as the hardware does it: AND and popcount of bit planes, then a weighted sum
+(3.19).
 
-``Conv(W, A) = sum_ij a_i b_j popcount(T_i AND V_j)``: T_i marks the weights of piece i, V_j the activations of piece j. The
-planes are packed 64 to a word and counted with `numpy.bitwise_count`; no multiplication touches a weight or an activation.
+``Conv(W, A) = sum_ij a_i b_j popcount(T_i AND V_j)``: T_i marks the weights of piece i, V_j the activations
+of piece j. The planes are packed 64 to a word and counted with `numpy.bitwise_count`; no multiplication
+touches a weight or an activation.
 """
 
 import numpy as np
@@ -22,7 +24,8 @@ def windows(
     pad: tuple[int, int, int, int] = (0, 0, 0, 0),
     dilation: tuple[int, int] = (1, 1),
 ) -> NDArray[np.uint8]:
-    """Windows of x (n, C, H, W) as (n, OH, OW, kh*kw*C), last axis ordered (ky, kx, c), zero padding (top, left, bottom, right)."""
+    """Windows of x (n, C, H, W) as (n, OH, OW, kh*kw*C), last axis ordered (ky, kx, c), zero padding (top,
+    left, bottom, right)."""
     (kh, kw), (sy, sx), (dy, dx) = kernel, stride, dilation
     if min(kh, kw, sy, sx, dy, dx) < 1 or min(pad) < 0:
         raise InputError("kernel, stride and dilation must be positive, padding not negative")
@@ -30,11 +33,18 @@ def windows(
     n, channels, height, width = padded.shape
     out_h, out_w = (height - dy * (kh - 1) - 1) // sy + 1, (width - dx * (kw - 1) - 1) // sx + 1
     if out_h < 1 or out_w < 1:
-        raise InputError(f"a {kh}x{kw} kernel with dilation {dy}x{dx} does not fit a padded map of {height}x{width}")
+        raise InputError(
+            f"a {kh}x{kw} kernel with dilation {dy}x{dx} does not fit a padded map of {height}x{width}"
+        )
     result = np.empty((n, out_h, out_w, kh, kw, channels), x.dtype)
     for ky in range(kh):
         for kx in range(kw):
-            part = padded[:, :, ky * dy : ky * dy + sy * (out_h - 1) + 1 : sy, kx * dx : kx * dx + sx * (out_w - 1) + 1 : sx]
+            part = padded[
+                :,
+                :,
+                ky * dy : ky * dy + sy * (out_h - 1) + 1 : sy,
+                kx * dx : kx * dx + sx * (out_w - 1) + 1 : sx,
+            ]
             result[:, :, :, ky, kx] = part.transpose(0, 2, 3, 1)
     return result.reshape(n, out_h, out_w, kh * kw * channels)
 
@@ -67,8 +77,8 @@ def convolve2d(
 ) -> NDArray[np.int64]:
     """Piece indices (n, C, H, W) uint8 to integer accumulators (n, O, OH, OW) int64.
 
-    codes (O, C/group, kh, kw) 0..M picks from levels_w (M+1,), index 0..N from levels_a (N+1,); pad (top, left, bottom, right)
-    with index 0. InputError when shapes, codes or indices do not fit.
+    codes (O, C/group, kh, kw) 0..M picks from levels_w (M+1,), index 0..N from levels_a (N+1,); pad (top,
+    left, bottom, right) with index 0. InputError when shapes, codes or indices do not fit.
     """
     picked, w, a = check_levels(codes, levels_w, levels_a)
     x = np.asarray(index)
@@ -78,13 +88,20 @@ def convolve2d(
         raise InputError(f"piece indices must be 0..{a.size - 1}, not {int(x.min())}..{int(x.max())}")
     outputs, channels, kh, kw = picked.shape
     if group < 1 or outputs % group or x.shape[1] != channels * group:
-        raise InputError(f"{outputs} outputs of {channels} channels in {group} groups do not fit {x.shape[1]} input channels")
+        raise InputError(
+            f"{outputs} outputs of {channels} channels in {group} groups do not fit {x.shape[1]} input "
+            "channels"
+        )
     share = outputs // group
     parts = []
     for g in range(group):
-        cut = windows(x[:, g * channels : (g + 1) * channels].astype(np.uint8), (kh, kw), stride, pad, dilation)
+        cut = windows(
+            x[:, g * channels : (g + 1) * channels].astype(np.uint8), (kh, kw), stride, pad, dilation
+        )
         table = picked[g * share : (g + 1) * share].transpose(0, 2, 3, 1).reshape(share, -1)
-        parts.append(_convolve_windows(cut.reshape(-1, cut.shape[-1]), table, w, a).reshape(*cut.shape[:3], share))
+        parts.append(
+            _convolve_windows(cut.reshape(-1, cut.shape[-1]), table, w, a).reshape(*cut.shape[:3], share)
+        )
     return np.ascontiguousarray(np.concatenate(parts, axis=3).transpose(0, 3, 1, 2))
 
 

@@ -1,9 +1,10 @@
 """Bit planes for a set of levels: as few as any binary code of the pieces allows, shared between levels.
 
-One-hot planes (T_i, V_j of (3.16), (3.18)) need one plane a level. Any other choice of 0/1 planes with coefficients that give
-the same levels is as exact: ``levels[piece] = sum_k coefficients[k] * members[piece, k]``. Levels that are subset sums of r
-numbers need r planes: symmetric levels -b, -a, 0, a, b are the subset sums of {-b, b-a, a}, whatever a and b; equally spaced
-ones are binary numbers.
+One-hot planes (T_i, V_j of (3.16), (3.18)) need one plane a level. Any other choice of 0/1 planes with
+coefficients that give the same levels is as exact:
+``levels[piece] = sum_k coefficients[k] * members[piece, k]``. Levels that are subset sums of r numbers need r
+planes: symmetric levels -b, -a, 0, a, b are the subset sums of {-b, b-a, a}, whatever a and b;
+equally spaced ones are binary numbers.
 """
 
 import itertools
@@ -17,7 +18,8 @@ from fermatnet.model.errors import InputError
 
 __all__ = ["Planes", "digits", "one_hot", "short_planes"]
 
-MAX_CANDIDATES = 200_000  # subsets tried for one number of planes; the search is skipped, never wrong, beyond it
+# subsets tried for one number of planes; the search is skipped, never wrong, beyond it
+MAX_CANDIDATES = 200_000
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,19 @@ def one_hot(levels: ArrayLike) -> Planes:
     """One plane for each level that is not zero: M (or N) planes."""
     values = [int(level) for level in np.asarray(levels)]
     kept = [k for k, value in enumerate(values) if value]
-    return Planes(tuple(values[k] for k in kept), tuple(tuple(int(piece == k) for k in kept) for piece in range(len(values))))
+    return Planes(
+        tuple(values[k] for k in kept),
+        tuple(tuple(int(piece == k) for k in kept) for piece in range(len(values))),
+    )
 
 
 def short_planes(levels: ArrayLike, powers: bool = False) -> Planes:
-    """The fewest planes found for these levels; among equals the ones whose coefficients have the fewest signed digits.
+    """The fewest planes found for these levels; among equals the ones whose coefficients have the fewest
+    signed digits.
 
-    Candidates for coefficients are differences of levels and (signed) powers of two: optimal for symmetric and for equally
-    spaced levels. Falls back to one-hot planes. ``powers``: only signed powers of two, in two's complement where nothing shorter
-    is found.
+    Candidates for coefficients are differences of levels and (signed) powers of two: optimal for symmetric
+    and for equally spaced levels. Falls back to one-hot planes. ``powers``: only signed powers of two, in
+    two's complement where nothing shorter is found.
     """
     values = tuple(int(level) for level in np.asarray(levels))
     if not values or values.count(0) == 0:
@@ -109,7 +115,10 @@ def _best(wanted: list[int], useful: list[int], count: int) -> tuple[int, ...] |
     if not np.any(fits):
         return None
     cost = {c: len(digits(c)) for c in useful}
-    best = min((tuple(int(c) for c in row) for row in sets[fits]), key=lambda row: (sum(cost[c] for c in row), sum(map(abs, row)), row))
+    best = min(
+        (tuple(int(c) for c in row) for row in sets[fits]),
+        key=lambda row: (sum(cost[c] for c in row), sum(map(abs, row)), row),
+    )
     return best
 
 

@@ -1,7 +1,9 @@
-"""Batches in an order that depends on (seed, epoch) alone, augmented a whole batch at a time: resuming needs no state.
+"""Batches in an order that depends on (seed, epoch) alone, augmented a whole batch at a time: resuming needs
+no state.
 
-Augmentation is that of chapters 6 and 7: pad by p, crop back at a random place, flip left to right with probability 1/2. It runs on uint8
-and costs a fraction of a training step, so there are no loader processes to wait for.
+Augmentation is that of chapters 6 and 7: pad by p, crop back at a random place, flip left to right with
+probability 1/2. It runs on uint8 and costs a fraction of a training step, so there are no loader processes to
+wait for.
 """
 
 from collections.abc import Iterator
@@ -16,13 +18,15 @@ __all__ = ["Batches", "augment"]
 
 
 def augment(images: np.ndarray, rng: np.random.Generator, pad: int, flip: bool) -> np.ndarray:
-    """uint8 (n, C, H, W), each image shifted by up to ``pad`` pixels (zeros come in) and, if asked, flipped with probability 1/2."""
+    """uint8 (n, C, H, W), each image shifted by up to ``pad`` pixels (zeros come in) and, if asked, flipped
+    with probability 1/2."""
     count, _, height, width = images.shape
     if pad:
         wide = np.pad(images, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
         images = np.empty_like(images)
-        for i, (dy, dx) in enumerate(rng.integers(0, 2 * pad + 1, (count, 2)).tolist()):  # plain slices beat fancy indexing tenfold
-            images[i] = wide[i, :, dy:dy + height, dx:dx + width]
+        # plain slices beat fancy indexing tenfold
+        for i, (dy, dx) in enumerate(rng.integers(0, 2 * pad + 1, (count, 2)).tolist()):
+            images[i] = wide[i, :, dy : dy + height, dx : dx + width]
     if flip:
         turn = rng.random(count) < 0.5
         images[turn] = images[turn, :, :, ::-1]
@@ -30,11 +34,29 @@ def augment(images: np.ndarray, rng: np.random.Generator, pad: int, flip: bool) 
 
 
 class Batches:
-    """Epochs over a part of a dataset. ``rank`` of ``world`` processes takes every world-th slice of each batch."""
+    """Epochs over a part of a dataset. ``rank`` of ``world`` processes takes every world-th slice of each
+    batch."""
 
-    def __init__(self, part: Part, size: int, seed: int, *, pad: int = 0, flip: bool = False, rank: int = 0, world: int = 1):
+    def __init__(
+        self,
+        part: Part,
+        size: int,
+        seed: int,
+        *,
+        pad: int = 0,
+        flip: bool = False,
+        rank: int = 0,
+        world: int = 1,
+    ):
         self.images, self.labels = part.images, part.labels
-        self.size, self.seed, self.pad, self.flip, self.rank, self.world = min(size, len(part)), seed, pad, flip, rank, world
+        self.size, self.seed, self.pad, self.flip, self.rank, self.world = (
+            min(size, len(part)),
+            seed,
+            pad,
+            flip,
+            rank,
+            world,
+        )
 
     def __len__(self) -> int:
         """Batches an epoch; a last incomplete one is left out (the order differs from epoch to epoch)."""
@@ -44,7 +66,7 @@ class Batches:
         rng = np.random.default_rng((self.seed, number))
         order = rng.permutation(len(self.labels))
         for start in range(0, len(self) * self.size, self.size):
-            chosen = order[start:start + self.size]
+            chosen = order[start : start + self.size]
             images = augment(self.images[chosen], rng, self.pad, self.flip)
             mine = slice(self.rank, None, self.world)
             yield torch.from_numpy(images[mine]), torch.from_numpy(self.labels[chosen][mine])

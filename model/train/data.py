@@ -1,6 +1,8 @@
-"""Datasets as two arrays of uint8 images with labels, checked before anything starts; nothing is ever unpickled.
+"""Datasets as two arrays of uint8 images with labels, checked before anything starts; nothing is ever
+unpickled.
 
-``load("digits")``, ``load("mnist:DIR")``, ``load("fashion-mnist:DIR")``, ``load("cifar10:DIR")``, ``load("cifar100:DIR")``, ``load("images:DIR")``.
+``load("digits")``, ``load("mnist:DIR")``, ``load("fashion-mnist:DIR")``, ``load("cifar10:DIR")``,
+``load("cifar100:DIR")``, ``load("images:DIR")``.
 """
 
 import hashlib
@@ -40,7 +42,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset with its fixed test part. ``mean`` and ``std`` a channel are of the training pixels, in raw units."""
+    """A dataset with its fixed test part. ``mean`` and ``std`` a channel are of the training pixels, in raw
+    units."""
 
     name: str
     train: Part
@@ -52,16 +55,27 @@ class Data:
     def __post_init__(self) -> None:
         for what, part in (("training", self.train), ("test", self.test)):
             if part.images.dtype != np.uint8 or part.images.ndim != 4:
-                raise InputError(f"{self.name}: {what} images must be uint8 (n, C, H, W), not {part.images.dtype} {part.images.shape}")
+                raise InputError(
+                    f"{self.name}: {what} images must be uint8 (n, C, H, W), not {part.images.dtype} "
+                    f"{part.images.shape}"
+                )
             if len(part.images) != len(part.labels) or len(part) == 0:
-                raise InputError(f"{self.name}: {len(part.images)} {what} images with {len(part.labels)} labels")
+                raise InputError(
+                    f"{self.name}: {len(part.images)} {what} images with {len(part.labels)} labels"
+                )
             low, high = int(part.labels.min()), int(part.labels.max())
             if low < 0 or high >= len(self.classes):
-                raise InputError(f"{self.name}: {what} labels run from {low} to {high}, there are {len(self.classes)} classes")
+                raise InputError(
+                    f"{self.name}: {what} labels run from {low} to {high}, there are {len(self.classes)} "
+                    "classes"
+                )
             if part.images.min() < self.value_range[0] or part.images.max() > self.value_range[1]:
                 raise InputError(f"{self.name}: {what} pixels lie outside {self.value_range}")
         if self.train.images.shape[1:] != self.test.images.shape[1:]:
-            raise InputError(f"{self.name}: training images are {self.train.images.shape[1:]}, test images {self.test.images.shape[1:]}")
+            raise InputError(
+                f"{self.name}: training images are {self.train.images.shape[1:]}, test images "
+                f"{self.test.images.shape[1:]}"
+            )
         digest = hashlib.sha256()
         for part in (self.train, self.test):
             digest.update(np.ascontiguousarray(part.images).data)
@@ -86,7 +100,8 @@ def digits() -> Data:
         raise InputError("the digits data needs scikit-learn: pip install 'fermatnet[train]'") from error
     raw = load_digits()
     images, labels = raw.images.astype(np.uint8)[:, None], raw.target.astype(np.int64)
-    # The split is our own rule, not a library's, so that no version changes it: of each class a share by largest remainder, drawn by PCG64.
+    # The split is our own rule, not a library's, so that no version changes it: of each class a share by
+    # largest remainder, drawn by PCG64.
     counts = np.bincount(labels)
     exact = counts * HELD_OUT / len(labels)
     share = np.floor(exact).astype(int)
@@ -95,10 +110,27 @@ def digits() -> Data:
     held = np.zeros(len(labels), bool)
     for label, count in enumerate(share):
         held[rng.permutation(np.flatnonzero(labels == label))[:count]] = True
-    return Data("digits", Part(images[~held], labels[~held]), Part(images[held], labels[held]), tuple("0123456789"), (0, 16))
+    return Data(
+        "digits",
+        Part(images[~held], labels[~held]),
+        Part(images[held], labels[held]),
+        tuple("0123456789"),
+        (0, 16),
+    )
 
 
-FASHION = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+FASHION = (
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
 
 
 def _idx_data(name: str, folder: Path, classes: tuple[str, ...]) -> Data:
@@ -107,7 +139,10 @@ def _idx_data(name: str, folder: Path, classes: tuple[str, ...]) -> Data:
         images = files.read_idx(files.find(folder, f"{stem}-images-idx3-ubyte", f"{stem}-images.idx3-ubyte"))
         labels = files.read_idx(files.find(folder, f"{stem}-labels-idx1-ubyte", f"{stem}-labels.idx1-ubyte"))
         if images.ndim != 3 or labels.ndim != 1:
-            raise InputError(f"{folder}: {stem} files hold {images.ndim}- and {labels.ndim}-dimensional arrays, not images and labels")
+            raise InputError(
+                f"{folder}: {stem} files hold {images.ndim}- and {labels.ndim}-dimensional arrays, not "
+                "images and labels"
+            )
         if len(images) != len(labels):
             raise InputError(f"{folder}: {len(images)} {stem} images but {len(labels)} labels")
         parts.append(Part(images[:, None], labels.astype(np.int64)))
@@ -123,7 +158,9 @@ def _images(folder: Path) -> Data:
     images, labels, classes, split = files.read_class_folders(folder)
     whole = Part(images, labels)
     if split is not None:
-        return Data("images", Part(images[~split], labels[~split]), Part(images[split], labels[split]), classes)
+        return Data(
+            "images", Part(images[~split], labels[~split]), Part(images[split], labels[split]), classes
+        )
     train, test = whole.split(0.2, 0)
     return Data("images", train, test, classes)
 
@@ -143,7 +180,9 @@ def load(what: str) -> Data:
         return digits()
     name, _, folder = what.partition(":")
     if name not in _LOADERS:
-        raise InputError(f"no data is called {what!r}; there are digits, {', '.join(f'{key}:DIR' for key in _LOADERS)}")
+        raise InputError(
+            f"no data is called {what!r}; there are digits, {', '.join(f'{key}:DIR' for key in _LOADERS)}"
+        )
     if not folder:
         raise InputError(f"{name} needs a folder: {name}:DIR")
     path = Path(folder).expanduser()

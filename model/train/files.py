@@ -1,4 +1,5 @@
-"""Readers of the file formats datasets come in: IDX, CIFAR's binary files, folders of images. Each checks sizes before it believes them."""
+"""Readers of the file formats datasets come in: IDX, CIFAR's binary files, folders of images. Each checks
+sizes before it believes them."""
 
 import gzip
 import zlib
@@ -37,18 +38,28 @@ def read_idx(path: Path) -> np.ndarray:
     shape = tuple(int(size) for size in np.frombuffer(raw, ">u4", raw[3], 4))
     start = 4 + 4 * raw[3]
     if len(raw) - start != int(np.prod(shape, dtype=np.int64)):
-        raise InputError(f"{path} holds {len(raw) - start} bytes where its header says {'x'.join(map(str, shape))}: truncated or damaged")
+        raise InputError(
+            f"{path} holds {len(raw) - start} bytes where its header says {'x'.join(map(str, shape))}: "
+            "truncated or damaged"
+        )
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
-def read_cifar(folder: Path, count: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], tuple[str, ...]]:
-    """((images, labels) of training, of test, class names) of CIFAR-10 or CIFAR-100 in the authors' binary version."""
+def read_cifar(
+    folder: Path, count: int
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray], tuple[str, ...]]:
+    """((images, labels) of training, of test, class names) of CIFAR-10 or CIFAR-100 in the authors' binary
+    version."""
     for inner in ("cifar-10-batches-bin" if count == 10 else "cifar-100-binary", ""):
         if (folder / inner / ("data_batch_1.bin" if count == 10 else "train.bin")).is_file():
             folder = folder / inner
             break
     lead = 1 if count == 10 else 2  # label bytes; CIFAR-100 has coarse, fine
-    names = ([f"data_batch_{i}.bin" for i in range(1, 6)], ["test_batch.bin"]) if count == 10 else (["train.bin"], ["test.bin"])
+    names = (
+        ([f"data_batch_{i}.bin" for i in range(1, 6)], ["test_batch.bin"])
+        if count == 10
+        else (["train.bin"], ["test.bin"])
+    )
     parts = []
     for group in names:
         rows = []
@@ -58,7 +69,10 @@ def read_cifar(folder: Path, count: int) -> tuple[tuple[np.ndarray, np.ndarray],
                 raise InputError(f"{folder} has no {name}: the data is missing or half-copied")
             raw = path.read_bytes()
             if not raw or len(raw) % (lead + 3072):
-                raise InputError(f"{path} has {len(raw)} bytes, not a multiple of {lead + 3072}: truncated or not CIFAR-{count}")
+                raise InputError(
+                    f"{path} has {len(raw)} bytes, not a multiple of {lead + 3072}: truncated or not "
+                    f"CIFAR-{count}"
+                )
             rows.append(np.frombuffer(raw, np.uint8).reshape(-1, lead + 3072))
         table = np.concatenate(rows)
         parts.append((table[:, lead:].reshape(-1, 3, 32, 32).copy(), table[:, lead - 1].astype(np.int64)))
@@ -71,21 +85,26 @@ def _netpbm(path: Path, raw: bytes) -> np.ndarray:
     fields: list[bytes] = []
     at = 0
     while len(fields) < 4 and at < len(raw):
-        while at < len(raw) and raw[at:at + 1].isspace():
+        while at < len(raw) and raw[at : at + 1].isspace():
             at += 1
-        if raw[at:at + 1] == b"#":
+        if raw[at : at + 1] == b"#":
             at = raw.find(b"\n", at) + 1 or len(raw)
             continue
         end = at
-        while end < len(raw) and not raw[end:end + 1].isspace():
+        while end < len(raw) and not raw[end : end + 1].isspace():
             end += 1
         fields.append(raw[at:end])
         at = end
     channels = {b"P5": 1, b"P6": 3}.get(fields[0] if fields else b"")
-    if channels is None or len(fields) < 4 or not all(field.isdigit() for field in fields[1:]) or fields[3] != b"255":
+    if (
+        channels is None
+        or len(fields) < 4
+        or not all(field.isdigit() for field in fields[1:])
+        or fields[3] != b"255"
+    ):
         raise InputError(f"{path} is not an 8-bit binary PGM or PPM")
     width, height = int(fields[1]), int(fields[2])
-    body = raw[at + 1:]
+    body = raw[at + 1 :]
     if len(body) != width * height * channels:
         raise InputError(f"{path} holds {len(body)} bytes where its header says {height}x{width}x{channels}")
     return np.frombuffer(body, np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
@@ -98,11 +117,15 @@ def read_image(path: Path) -> np.ndarray:
     try:
         from PIL import Image
     except ImportError as error:
-        raise InputError(f"{path}: reading {path.suffix} files needs Pillow (pip install pillow); PGM and PPM need nothing") from error
+        raise InputError(
+            f"{path}: reading {path.suffix} files needs Pillow (pip install pillow); PGM and PPM need nothing"
+        ) from error
     try:
         with Image.open(path) as picture:
             picture.load()
-            pixels = np.asarray(picture.convert("L" if picture.mode in ("1", "L", "I;16") else "RGB"), np.uint8)
+            pixels = np.asarray(
+                picture.convert("L" if picture.mode in ("1", "L", "I;16") else "RGB"), np.uint8
+            )
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path} cannot be read as an image: {error}") from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy()
@@ -111,9 +134,13 @@ def read_image(path: Path) -> np.ndarray:
 def read_class_folders(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray | None]:
     """(images, labels, classes, mask of test images or None).
 
-    Either DIR/CLASS/IMAGE, or DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE (``val`` is taken too). All images of one size.
+    Either DIR/CLASS/IMAGE, or DIR/train/CLASS/IMAGE and DIR/test/CLASS/IMAGE (``val`` is taken too). All
+    images of one size.
     """
-    train, test = folder / "train", next((folder / name for name in ("test", "val") if (folder / name).is_dir()), None)
+    train, test = (
+        folder / "train",
+        next((folder / name for name in ("test", "val") if (folder / name).is_dir()), None),
+    )
     sides = [(train, False), (test, True)] if train.is_dir() and test is not None else [(folder, False)]
     classes = sorted({child.name for side, _ in sides for child in side.iterdir() if child.is_dir()})  # type: ignore[union-attr]
     if len(classes) < 2:
@@ -129,7 +156,10 @@ def read_class_folders(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str,
             for path in found:
                 image = read_image(path)
                 if images and image.shape != images[0].shape:
-                    raise InputError(f"{path} is {'x'.join(map(str, image.shape))}, the images before it are {'x'.join(map(str, images[0].shape))}")
+                    raise InputError(
+                        f"{path} is {'x'.join(map(str, image.shape))}, the images before it are "
+                        f"{'x'.join(map(str, images[0].shape))}"
+                    )
                 images.append(image)
                 labels.append(label)
                 split.append(is_test)

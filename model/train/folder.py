@@ -1,6 +1,7 @@
 """The run folder: config.json, metrics.jsonl, checkpoint.pt, float.pt, model.pt, summary.json, curves.png.
 
-Everything is written whole or not at all. Tensors are saved by ``torch.save`` as plain dictionaries and loaded with ``weights_only=True``:
+Everything is written whole or not at all. Tensors are saved by ``torch.save`` as plain dictionaries and
+loaded with ``weights_only=True``:
 nothing in a run folder can execute anything.
 """
 
@@ -15,12 +16,22 @@ import torch
 
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
-from fermatnet.model.json_shape import need
+from fermatnet.model.json_shape import validate
 
 __all__ = ["RunFolder"]
 
 # what zipfile and torch.load raise on bytes that are no checkpoint
-_DAMAGE = (zipfile.BadZipFile, zlib.error, pickle.UnpicklingError, EOFError, KeyError, NotImplementedError, OSError, RuntimeError, ValueError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    pickle.UnpicklingError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class RunFolder:
@@ -39,14 +50,15 @@ class RunFolder:
             path.write_text(json.dumps(value, indent=2) + "\n")
 
     def read_json(self, name: str, shape: Any = dict) -> Any:
-        """A document of the run; `InputError` when it is missing, damaged, or has not this ``shape`` (`fermatnet.model.json_shape`)."""
+        """A document of the run; `InputError` when it is missing, damaged, or has not this ``shape``
+        (`fermatnet.model.json_shape`)."""
         try:
             found = json.loads((self.path / name).read_text())
         except FileNotFoundError as error:
             raise InputError(f"{self.path} is not a training run: it has no {name}") from error
         except ValueError as error:
             raise InputError(f"{self.path / name} is damaged: {error}") from error
-        need(found, shape, self.path / name)
+        validate(found, shape, self.path / name)
         return found
 
     def save(self, name: str, value: dict[str, Any]) -> None:
@@ -97,14 +109,22 @@ class RunFolder:
 
         entries = self.metrics()
         figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), constrained_layout=True)
-        for phase, colour in zip(dict.fromkeys(entry["phase"] for entry in entries), ("#5b6770", "#c2410c", "#1d4ed8"), strict=False):
+        for phase, colour in zip(
+            dict.fromkeys(entry["phase"] for entry in entries),
+            ("#5b6770", "#c2410c", "#1d4ed8"),
+            strict=False,
+        ):
             mine = [entry for entry in entries if entry["phase"] == phase]
             epochs = [entry["epoch"] for entry in mine]
             axes[0].plot(epochs, [entry["loss"] for entry in mine], color=colour, label=phase)
-            axes[1].plot(epochs, [entry["accuracy"] for entry in mine], color=colour, label=f"{phase}, training")
+            axes[1].plot(
+                epochs, [entry["accuracy"] for entry in mine], color=colour, label=f"{phase}, training"
+            )
             checked = [(entry["epoch"], entry["validation"]) for entry in mine if "validation" in entry]
             if checked:
-                axes[1].plot(*zip(*checked, strict=True), color=colour, linestyle="--", label=f"{phase}, validation")
+                axes[1].plot(
+                    *zip(*checked, strict=True), color=colour, linestyle="--", label=f"{phase}, validation"
+                )
         for axis, title in zip(axes, ("loss", "accuracy"), strict=True):
             axis.set(title=title, xlabel="epoch")
             axis.grid(alpha=0.25)

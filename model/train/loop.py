@@ -1,4 +1,5 @@
-"""The training loop of one phase: epochs over batches, loss, schedule, averaging, and a stop that says where when numbers go bad."""
+"""The training loop of one phase: epochs over batches, loss, schedule, averaging, and a stop that says where
+when numbers go bad."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +28,12 @@ def logits(model: nn.Module, part: Part, batch: int = 500) -> Tensor:
     """Outputs (n, classes) in evaluation mode."""
     model.eval()
     device = next(model.parameters()).device
-    return torch.cat([model(torch.from_numpy(part.images[i:i + batch].copy()).to(device)).float().cpu() for i in range(0, len(part), batch)])
+    return torch.cat(
+        [
+            model(torch.from_numpy(part.images[i : i + batch].copy()).to(device)).float().cpu()
+            for i in range(0, len(part), batch)
+        ]
+    )
 
 
 def accuracy(model: nn.Module, part: Part) -> float:
@@ -44,9 +50,11 @@ def _culprit(model: nn.Module, images: Tensor) -> str:
     hooks = []
     for name, module in model.named_modules():
         if not list(module.children()):
+
             def hook(_: nn.Module, __: Any, output: Any, name: str = name) -> None:
                 if isinstance(output, Tensor) and not found and not bool(torch.isfinite(output).all()):
                     found.append(name)
+
             hooks.append(module.register_forward_hook(hook))
     try:
         with torch.no_grad():
@@ -63,14 +71,34 @@ def _culprit(model: nn.Module, images: Tensor) -> str:
 
 
 class Phase:
-    """One network on its way through its epochs. ``state()`` after an epoch and ``restore`` make the rest of the run exactly the same.
+    """One network on its way through its epochs. ``state()`` after an epoch and ``restore`` make the rest of
+    the run exactly the same.
 
-    teacher: network to distil from, or None. wrap: what makes the module data-parallel (identity in one process).
+    teacher: network to distil from, or None. wrap: what makes the module data-parallel (identity in one
+    process).
     """
 
-    def __init__(self, name: str, model: nn.Module, batches: Batches, how: Options, *, epochs: int, rate: float,
-                 teacher: nn.Module | None = None, wrap: Callable[[nn.Module], nn.Module] | None = None):
-        self.name, self.model, self.batches, self.how, self.epochs, self.rate, self.teacher = name, model, batches, how, epochs, rate, teacher
+    def __init__(
+        self,
+        name: str,
+        model: nn.Module,
+        batches: Batches,
+        how: Options,
+        *,
+        epochs: int,
+        rate: float,
+        teacher: nn.Module | None = None,
+        wrap: Callable[[nn.Module], nn.Module] | None = None,
+    ):
+        self.name, self.model, self.batches, self.how, self.epochs, self.rate, self.teacher = (
+            name,
+            model,
+            batches,
+            how,
+            epochs,
+            rate,
+            teacher,
+        )
         self.epoch = 0
         self.device = torch.device(how.device)
         self._prepare()
@@ -83,14 +111,22 @@ class Phase:
         """Let quantizers that measure their first batch do it, on the same batch in every process."""
         sample = torch.from_numpy(self.batches.images[: self.batches.size].copy()).to(self.device)
         self.model.train()
-        kept = {key: value.clone() for key, value in self.model.state_dict().items() if "running_" in key or "num_batches" in key}
+        kept = {
+            key: value.clone()
+            for key, value in self.model.state_dict().items()
+            if "running_" in key or "num_batches" in key
+        }
         self.model(sample)
         self.model.load_state_dict(kept, strict=False)
 
     def state(self) -> dict[str, Any]:
         """Plain tensors and numbers only."""
-        return {"epoch": self.epoch, "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-                "average": self.average.state_dict() if self.average is not None else {}}
+        return {
+            "epoch": self.epoch,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else {},
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         try:
@@ -99,7 +135,9 @@ class Phase:
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
         except (RuntimeError, ValueError, KeyError) as error:
-            raise InputError(f"the checkpoint is of another network: {str(error).splitlines()[-1].strip()}") from error
+            raise InputError(
+                f"the checkpoint is of another network: {str(error).splitlines()[-1].strip()}"
+            ) from error
         self.epoch = int(state["epoch"])
 
     def result(self) -> nn.Module:
@@ -115,14 +153,22 @@ class Phase:
             t = self.how.temperature
             with torch.no_grad():
                 wanted = functional.log_softmax(self.teacher(images).float() / t, 1)
-            follow = functional.kl_div(functional.log_softmax(outputs / t, 1), wanted, reduction="batchmean", log_target=True) * t * t
+            follow = (
+                functional.kl_div(
+                    functional.log_softmax(outputs / t, 1), wanted, reduction="batchmean", log_target=True
+                )
+                * t
+                * t
+            )
             loss = (1 - self.how.distill) * loss + self.how.distill * follow
         return loss, outputs
 
     def run_epoch(self, tick: Callable[[int], None] | None = None) -> dict[str, float]:
-        """Train one epoch; returns loss, accuracy (on the augmented batches), rate, seconds, images a second."""
+        """Train one epoch; returns loss, accuracy (on the augmented batches), rate, seconds, images a
+        second."""
         started, seen, right, total = time.perf_counter(), 0, 0.0, 0.0
-        torch.manual_seed((self.how.seed * 1000003 + self.epoch) & 0x7FFFFFFF)  # whatever a layer draws depends on the epoch alone
+        # whatever a layer draws depends on the epoch alone
+        torch.manual_seed((self.how.seed * 1000003 + self.epoch) & 0x7FFFFFFF)
         self.parallel.train()
         steps = self.epochs * len(self.batches)
         factor = 0.0
@@ -135,9 +181,13 @@ class Phase:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             value = float(loss.detach())
-            norm = float(torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None]))
+            norm = float(
+                torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+            )
             if not (value < float("inf") and norm < float("inf")):
-                raise Diverged(f"{self.name}, epoch {self.epoch + 1}, batch {number + 1}: {_culprit(self.model, images)}")
+                raise Diverged(
+                    f"{self.name}, epoch {self.epoch + 1}, batch {number + 1}: {_culprit(self.model, images)}"
+                )
             self.optimizer.step()
             if self.average is not None:
                 self._average()
@@ -148,12 +198,20 @@ class Phase:
                 tick(number + 1)
         self.epoch += 1
         seconds = time.perf_counter() - started
-        return {"loss": total / seen, "accuracy": right / seen, "lr": self.rate * factor, "seconds": seconds, "images_per_second": seen / seconds}
+        return {
+            "loss": total / seen,
+            "accuracy": right / seen,
+            "lr": self.rate * factor,
+            "seconds": seconds,
+            "images_per_second": seen / seconds,
+        }
 
     @torch.no_grad()
     def _average(self) -> None:
         assert self.average is not None
-        for mine, new in zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True):
+        for mine, new in zip(
+            self.average.state_dict().values(), self.model.state_dict().values(), strict=True
+        ):
             if mine.is_floating_point():
                 mine.lerp_(new, 1 - self.how.ema)
             else:

@@ -9,11 +9,13 @@ from fermatnet.model.train.options import Options
 
 __all__ = ["learning_rate", "make_optimizer"]
 
-_LEVELS = ("v", "beta", "log2_step", "alpha", "basis", "clip", "shift")  # quantizers' own parameters: a smaller step, no decay
+# quantizers' own parameters: a smaller step, no decay
+_LEVELS = ("v", "beta", "log2_step", "alpha", "basis", "clip", "shift")
 
 
 def make_optimizer(model: nn.Module, how: Options, rate: float) -> torch.optim.Optimizer:
-    """Weights with decay; norms, biases and quantizers' parameters without; ``base`` of a group is its rate before the schedule."""
+    """Weights with decay; norms, biases and quantizers' parameters without; ``base`` of a group is its rate
+    before the schedule."""
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
     levels: list[nn.Parameter] = []
@@ -24,8 +26,11 @@ def make_optimizer(model: nn.Module, how: Options, rate: float) -> torch.optim.O
             levels.append(parameter)
         else:
             (decayed if parameter.dim() > 1 else plain).append(parameter)
-    groups = [{"params": decayed, "weight_decay": how.weight_decay, "base": rate}, {"params": plain, "weight_decay": 0.0, "base": rate},
-              {"params": levels, "weight_decay": 0.0, "base": rate * how.level_lr}]
+    groups = [
+        {"params": decayed, "weight_decay": how.weight_decay, "base": rate},
+        {"params": plain, "weight_decay": 0.0, "base": rate},
+        {"params": levels, "weight_decay": 0.0, "base": rate * how.level_lr},
+    ]
     groups = [group for group in groups if group["params"]]
     if how.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=how.momentum, nesterov=how.momentum > 0)
@@ -38,7 +43,11 @@ def learning_rate(how: Options, step: int, steps: int) -> float:
     at = step / max(1, steps)
     if how.schedule == "one-cycle":  # Smith's: up for 30 %, down to almost nothing
         rise = max(how.warmup, 0.3)
-        return 0.04 + 0.96 * (1 - math.cos(math.pi * at / rise)) / 2 if at < rise else (1 + math.cos(math.pi * (at - rise) / (1 - rise))) / 2
+        return (
+            0.04 + 0.96 * (1 - math.cos(math.pi * at / rise)) / 2
+            if at < rise
+            else (1 + math.cos(math.pi * (at - rise) / (1 - rise))) / 2
+        )
     if at < how.warmup:
         return (step + 1) / max(1.0, how.warmup * steps)
     if how.schedule == "cosine":

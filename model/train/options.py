@@ -10,11 +10,14 @@ __all__ = ["SHAPES", "Options", "defaults", "options"]
 
 @dataclass(frozen=True)
 class Options:
-    """One run: first the full-precision twin (``float_epochs``), then the quantized network from its weights (``epochs``).
+    """One run: first the full-precision twin (``float_epochs``), then the quantized network from its weights
+    (``epochs``).
 
-    distill: share of the loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged weights (0: off);
-    validation: share of the training data set aside for the curves; level_lr: learning rate of end-points, levels and steps
-    relative to ``lr``; warmup: share of the steps; pad, flip: augmentation; threads: 0 = torch's own choice.
+    distill: share of the loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged
+    weights (0: off);
+    validation: share of the training data set aside for the curves; level_lr: learning rate of end-points,
+    levels and steps relative to ``lr``; warmup: share of the steps; pad, flip: augmentation; threads: 0 =
+    torch's own choice.
     """
 
     scheme: str = "pa"
@@ -53,32 +56,64 @@ class Options:
             if not condition:
                 raise InputError(message)
 
-        need(self.epochs >= 0 and self.float_epochs >= 0, f"epochs cannot be negative: {self.epochs}, {self.float_epochs}")
+        need(
+            self.epochs >= 0 and self.float_epochs >= 0,
+            f"epochs cannot be negative: {self.epochs}, {self.float_epochs}",
+        )
         need(self.epochs + self.float_epochs > 0, "epochs must be at least 1")
         need(self.batch >= 2, f"batch must be at least 2 (batch norm), not {self.batch}")
-        need(self.optimizer in ("sgd", "adam", "adamw"), f"optimizer must be sgd, adam or adamw, not {self.optimizer!r}")
-        need(self.schedule in ("constant", "step", "cosine", "one-cycle"),
-             f"schedule must be constant, step, cosine or one-cycle, not {self.schedule!r}")
-        need(self.lr > 0 and self.float_lr > 0, f"learning rates must be positive: {self.lr}, {self.float_lr}")
+        need(
+            self.optimizer in ("sgd", "adam", "adamw"),
+            f"optimizer must be sgd, adam or adamw, not {self.optimizer!r}",
+        )
+        need(
+            self.schedule in ("constant", "step", "cosine", "one-cycle"),
+            f"schedule must be constant, step, cosine or one-cycle, not {self.schedule!r}",
+        )
+        need(
+            self.lr > 0 and self.float_lr > 0, f"learning rates must be positive: {self.lr}, {self.float_lr}"
+        )
         need(0 <= self.warmup < 1, f"warmup is a share of the steps, 0 to below 1, not {self.warmup}")
         need(0 <= self.smoothing < 1, f"smoothing must be 0 to below 1, not {self.smoothing}")
         need(0 <= self.distill <= 1, f"distill must be 0 to 1, not {self.distill}")
         need(0 <= self.ema < 1, f"ema must be 0 to below 1, not {self.ema}")
-        need(0 <= self.validation < 0.9, f"validation is a share of the training data, below 0.9, not {self.validation}")
-        need(self.precision in ("float32", "bfloat16"), f"precision must be float32 or bfloat16, not {self.precision!r}")
+        need(
+            0 <= self.validation < 0.9,
+            f"validation is a share of the training data, below 0.9, not {self.validation}",
+        )
+        need(
+            self.precision in ("float32", "bfloat16"),
+            f"precision must be float32 or bfloat16, not {self.precision!r}",
+        )
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
 
 
 # what each option is in JSON, for `fermatnet.model.json_shape`
 SHAPES = {name: [float] if name == "milestones" else kind for name, kind in get_type_hints(Options).items()}
 
-_DIGITS = Options(epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5)
+_DIGITS = Options(
+    epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5
+)
 _DENSE = Options(epochs=40, float_epochs=20, batch=100, pad=2, validation=0.05)
-_CIFAR = Options(epochs=200, float_epochs=200, batch=128, optimizer="sgd", float_lr=0.1, lr=0.05, weight_decay=5e-4, schedule="step",
-                 pad=4, flip=True, validation=0.05, level_lr=0.01)  # the schedule of chapters 6 and 7
+_CIFAR = Options(
+    epochs=200,
+    float_epochs=200,
+    batch=128,
+    optimizer="sgd",
+    float_lr=0.1,
+    lr=0.05,
+    weight_decay=5e-4,
+    schedule="step",
+    pad=4,
+    flip=True,
+    validation=0.05,
+    level_lr=0.01,
+)  # the schedule of chapters 6 and 7
 
 
 def defaults(net: str, data: str) -> Options:
@@ -99,7 +134,11 @@ def options(net: str, data: str, given: dict[str, Any]) -> Options:
     for key in given:
         if key not in known:
             raise InputError(f"training has no option {key!r}; it has {', '.join(sorted(known))}")
-    chosen: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items() if value is not None}
+    chosen: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in given.items()
+        if value is not None
+    }
     if "epochs" in chosen and "float_epochs" not in chosen:
         chosen["float_epochs"] = chosen["epochs"]
     return replace(defaults(net, data), **chosen)

@@ -1,7 +1,8 @@
 """A training run from start to summary, and what is done with a finished one.
 
-``train`` is what ``fermatnet train`` calls: the full-precision twin first, then the quantized network from its weights. Started by
-``torchrun`` the same call runs data-parallel (gloo on CPU, nccl on GPU) and the first process writes the same folder.
+``train`` is what ``fermatnet train`` calls: the full-precision twin first, then the quantized network from
+its weights. Started by ``torchrun`` the same call runs data-parallel (gloo on CPU, nccl on GPU) and the first
+process writes the same folder.
 """
 
 import inspect
@@ -19,8 +20,8 @@ from torch import nn
 
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
-from fermatnet.model.export import export, versions
-from fermatnet.model.json_shape import SIZE, need
+from fermatnet.model.exchange.export import export, versions
+from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.network import Network
 from fermatnet.model.nn.scheme import Scheme, scheme
 from fermatnet.model.train.batches import Batches
@@ -33,14 +34,27 @@ __all__ = ["build_for", "carry_over", "export_run", "load_run", "train"]
 
 FORMAT = 1
 _CONFIG = {
-    "format": int, "net": str, "data": str, "data_sha256": str, "scheme": str, "shape": [SIZE, SIZE, SIZE], "value_range": [int, int],
-    "classes": [str], "test_images": int, "options": dict,
+    "format": int,
+    "net": str,
+    "data": str,
+    "data_sha256": str,
+    "scheme": str,
+    "shape": [SIZE, SIZE, SIZE],
+    "value_range": [int, int],
+    "classes": [str],
+    "test_images": int,
+    "options": dict,
 }
 
 
 def _config(folder: RunFolder) -> dict[str, Any]:
     config = folder.read_json("config.json", _CONFIG)
-    need(config["options"], {key: SHAPES[key] for key in config["options"] if key in SHAPES}, folder.path / "config.json", "options.")
+    validate(
+        config["options"],
+        {key: SHAPES[key] for key in config["options"] if key in SHAPES},
+        folder.path / "config.json",
+        "options.",
+    )
     return config
 
 
@@ -65,14 +79,20 @@ def carry_over(model: nn.Module, weights: dict[str, Any]) -> None:
     own = model.state_dict()
     given = {key: value for key, value in weights.items() if key in own}
     generator = torch.Generator().manual_seed(0)
-    for key in own.keys() - given.keys():  # a method of several branches: each starts near the twin's only one
+    # a method of several branches: each starts near the twin's only one
+    for key in own.keys() - given.keys():
         source = weights.get(re.sub(r"\bbranches\.\d+\.", "branches.0.", key))
         if source is not None and source.dim() > 1:
             given[key] = source + 0.3 * source.std() * torch.randn(source.shape, generator=generator)
         elif source is not None:
             given[key] = source
     missing, unexpected = model.load_state_dict(given, strict=False)
-    lacking = [key for key in missing if key.rpartition(".")[2] in ("weight", "bias", "running_mean", "running_var") and "quantizer" not in key]
+    lacking = [
+        key
+        for key in missing
+        if key.rpartition(".")[2] in ("weight", "bias", "running_mean", "running_var")
+        and "quantizer" not in key
+    ]
     if lacking or unexpected:
         raise InputError(f"the full-precision twin has no {(lacking or unexpected)[0]}")
 
@@ -83,14 +103,24 @@ def _world() -> tuple[int, int]:
 
 
 class _Run:
-    def __init__(self, net: str, data: str, out: str | Path, how: Options, progress: bool, twin: str | Path | None = None):
+    def __init__(
+        self,
+        net: str,
+        data: str,
+        out: str | Path,
+        how: Options,
+        progress: bool,
+        twin: str | Path | None = None,
+    ):
         self.net, self.data_name, self.how = net, data, how
         self.folder = RunFolder(out)
         self.rank, self.world = _world()
         self.first = self.rank == 0
         self.progress = progress and self.first
         self.entries: list[dict[str, Any]] = []
-        self.scheme = scheme(how.scheme, weights=how.weights, activations=how.activations, edge_bits=how.edge_bits)
+        self.scheme = scheme(
+            how.scheme, weights=how.weights, activations=how.activations, edge_bits=how.edge_bits
+        )
         self.twin = str(Path(twin).resolve()) if twin else None
         if self.twin:
             self.how = how = replace(how, float_epochs=0)
@@ -98,13 +128,29 @@ class _Run:
             self.how = how = replace(how, float_epochs=how.epochs)
 
     def config(self) -> dict[str, Any]:
-        return {"format": FORMAT, "net": self.net, "data": self.data_name, "data_sha256": self.data.sha256, "scheme": self.scheme.describe(),
-                "shape": list(self.data.shape), "value_range": list(self.data.value_range), "classes": list(self.data.classes), "twin": self.twin,
-                "training_images": len(self.data.train), "test_images": len(self.data.test), "processes": self.world,
-                "options": self.how.plain(), "versions": versions()}
+        return {
+            "format": FORMAT,
+            "net": self.net,
+            "data": self.data_name,
+            "data_sha256": self.data.sha256,
+            "scheme": self.scheme.describe(),
+            "shape": list(self.data.shape),
+            "value_range": list(self.data.value_range),
+            "classes": list(self.data.classes),
+            "twin": self.twin,
+            "training_images": len(self.data.train),
+            "test_images": len(self.data.test),
+            "processes": self.world,
+            "options": self.how.plain(),
+            "versions": versions(),
+        }
 
     def phases(self) -> list[tuple[str, Scheme, int, float]]:
-        found = [("float", scheme("float"), self.how.float_epochs, self.how.float_lr)] if self.how.float_epochs else []
+        found = (
+            [("float", scheme("float"), self.how.float_epochs, self.how.float_lr)]
+            if self.how.float_epochs
+            else []
+        )
         if self.how.epochs and (self.twin or not self.scheme.full_precision):
             found.append(("quantized", self.scheme, self.how.epochs, self.how.lr))
         return found
@@ -115,16 +161,34 @@ class _Run:
         if self.how.threads:
             torch.set_num_threads(self.how.threads)
         state = self._open(resume)
-        train, validation = self.data.train.split(self.how.validation, self.how.seed) if self.how.validation else (self.data.train, None)
-        self.batches = Batches(train, self.how.batch, self.how.seed, pad=self.how.pad, flip=self.how.flip, rank=self.rank, world=self.world)
+        train, validation = (
+            self.data.train.split(self.how.validation, self.how.seed)
+            if self.how.validation
+            else (self.data.train, None)
+        )
+        self.batches = Batches(
+            train,
+            self.how.batch,
+            self.how.seed,
+            pad=self.how.pad,
+            flip=self.how.flip,
+            rank=self.rank,
+            world=self.world,
+        )
         self.validation = validation
         results: dict[str, Any] = {"accuracy": {}, "seconds": {}}
         twin: nn.Module | None = None
         if self.twin:
             twin, _ = load_run(self.twin, "float")
             results["accuracy"]["float"] = accuracy(twin, self.data.test)
-        bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-                       disable=not self.progress)
+        bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            disable=not self.progress,
+        )
         with bar:
             for number, (name, how, epochs, rate) in enumerate(self.phases()):
                 model = self._network(how, twin)
@@ -134,7 +198,9 @@ class _Run:
                     model = self._phase(number, name, model, epochs, rate, twin, state, bar)
                     state = None
                 results["accuracy"][name] = accuracy(model, self.data.test)
-                results["seconds"][name] = round(sum(e["seconds"] for e in self.entries if e["phase"] == name), 3)
+                results["seconds"][name] = round(
+                    sum(e["seconds"] for e in self.entries if e["phase"] == name), 3
+                )
                 twin = model if name == "float" else twin
         return self._close(results)
 
@@ -154,14 +220,21 @@ class _Run:
                     differ = [name for name in mine if mine[name] != (theirs or {}).get(name, usual[name])]
                     if not differ:
                         continue
-                    raise InputError(f"{self.folder.path} was trained with other options ({', '.join(differ)}): resume with the same ones")
+                    raise InputError(
+                        f"{self.folder.path} was trained with other options ({', '.join(differ)}): resume "
+                        "with the same ones"
+                    )
                 raise InputError(f"{self.folder.path} is a run of another {key}: {theirs}, not {mine}")
         if not self.folder.has("checkpoint.pt"):
             return None
         state = self.folder.load("checkpoint.pt")
         order = [name for name, *_ in self.phases()]
-        kept = [e for e in self.folder.metrics() if order.index(e["phase"]) < state["phase"]
-                or (order.index(e["phase"]) == state["phase"] and e["epoch"] <= state["state"]["epoch"])]
+        kept = [
+            e
+            for e in self.folder.metrics()
+            if order.index(e["phase"]) < state["phase"]
+            or (order.index(e["phase"]) == state["phase"] and e["epoch"] <= state["state"]["epoch"])
+        ]
         self.entries = kept
         if self.first:
             self.folder.set_metrics(kept)
@@ -174,9 +247,27 @@ class _Run:
             carry_over(model, twin.state_dict())
         return model
 
-    def _phase(self, number: int, name: str, model: nn.Module, epochs: int, rate: float, twin: nn.Module | None,
-               state: dict[str, Any] | None, bar: Progress) -> nn.Module:
-        phase = Phase(name, model, self.batches, self.how, epochs=epochs, rate=rate, teacher=twin.eval() if twin else None, wrap=self._wrap())
+    def _phase(
+        self,
+        number: int,
+        name: str,
+        model: nn.Module,
+        epochs: int,
+        rate: float,
+        twin: nn.Module | None,
+        state: dict[str, Any] | None,
+        bar: Progress,
+    ) -> nn.Module:
+        phase = Phase(
+            name,
+            model,
+            self.batches,
+            self.how,
+            epochs=epochs,
+            rate=rate,
+            teacher=twin.eval() if twin else None,
+            wrap=self._wrap(),
+        )
         if state:
             phase.restore(state["state"])
         writer = self._tensorboard()
@@ -192,7 +283,11 @@ class _Run:
                 for key in ("loss", "accuracy", "validation", "lr") if writer else ():
                     if key in entry:
                         writer.add_scalar(f"{name}/{key}", entry[key], entry["epoch"])  # type: ignore[union-attr]
-            bar.update(task, completed=phase.epoch, note=f"loss {entry['loss']:.4f}  accuracy {entry['accuracy']:.4f}")
+            bar.update(
+                task,
+                completed=phase.epoch,
+                note=f"loss {entry['loss']:.4f}  accuracy {entry['accuracy']:.4f}",
+            )
         if writer:
             writer.close()
         result = phase.result().requires_grad_(True)
@@ -214,8 +309,17 @@ class _Run:
 
     def _close(self, results: dict[str, Any]) -> dict[str, Any]:
         last = next(reversed(results["accuracy"]))
-        summary = {"net": self.net, "data": self.data_name, "scheme": self.scheme.describe(), "seed": self.how.seed, "out": str(self.folder.path),
-                   "test_images": len(self.data.test), **results, "final": last, "test_accuracy": results["accuracy"][last]}
+        summary = {
+            "net": self.net,
+            "data": self.data_name,
+            "scheme": self.scheme.describe(),
+            "seed": self.how.seed,
+            "out": str(self.folder.path),
+            "test_images": len(self.data.test),
+            **results,
+            "final": last,
+            "test_accuracy": results["accuracy"][last],
+        }
         summary["seconds"]["total"] = round(sum(summary["seconds"].values()), 3)
         if self.first:
             self.folder.write_json("summary.json", summary)
@@ -223,16 +327,27 @@ class _Run:
         return summary
 
 
-def train(net: str, data: str, out: str | Path, *, resume: bool = False, progress: bool = True, twin: str | Path | None = None,
-          **given: Any) -> dict[str, Any]:
+def train(
+    net: str,
+    data: str,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    twin: str | Path | None = None,
+    **given: Any,
+) -> dict[str, Any]:
     """Train ``net`` on ``data`` into the run folder ``out``.
 
     Parameters
     ----------
     net : name in the zoo;  data : see :func:`fermatnet.model.train.data.load`
-    resume : go on after the last finished epoch of the run in ``out``; on CPU the weights come out as if it had never stopped
-    twin : run folder whose full-precision network is the start and the teacher, instead of training one (``float_epochs`` is then 0)
-    given : :class:`fermatnet.model.train.options.Options`; None and missing ones take the defaults for this network and data
+    resume : go on after the last finished epoch of the run in ``out``; on CPU the weights come out as if it
+    had never stopped
+    twin : run folder whose full-precision network is the start and the teacher, instead of training one
+    (``float_epochs`` is then 0)
+    given : :class:`fermatnet.model.train.options.Options`; None and missing ones take the defaults for this
+    network and data
 
     Returns
     -------
@@ -258,10 +373,18 @@ def _processes(world: int, device: str) -> Any:
 
 
 def load_run(path: str | Path, phase: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
-    """(network in evaluation mode, config) of a finished run; ``phase`` "float" gives its full-precision twin."""
+    """(network in evaluation mode, config) of a finished run; ``phase`` "float" gives its full-precision
+    twin."""
     folder = RunFolder(path)
     config = _config(folder)
-    run = _Run(config["net"], config["data"], path, options(config["net"], config["data"], config["options"]), False, config.get("twin"))
+    run = _Run(
+        config["net"],
+        config["data"],
+        path,
+        options(config["net"], config["data"], config["options"]),
+        False,
+        config.get("twin"),
+    )
     names = [name for name, *_ in run.phases()]
     wanted = phase or names[-1]
     if wanted not in names:
@@ -272,7 +395,9 @@ def load_run(path: str | Path, phase: str | None = None) -> tuple[nn.Module, dic
     try:
         model.load_state_dict(folder.load(f"{wanted}.pt")["model"])
     except (RuntimeError, KeyError) as error:
-        raise InputError(f"{path}/{wanted}.pt is of another network: {str(error).splitlines()[-1].strip()}") from error
+        raise InputError(
+            f"{path}/{wanted}.pt is of another network: {str(error).splitlines()[-1].strip()}"
+        ) from error
     return model.eval(), config
 
 
@@ -280,19 +405,39 @@ class _Shape:
     """What a network needs to know of its data, from a run's config: the data itself need not be there."""
 
     def __init__(self, config: dict[str, Any]):
-        self.shape, self.classes, self.value_range = tuple(config["shape"]), config["classes"], tuple(config["value_range"])
+        self.shape, self.classes, self.value_range = (
+            tuple(config["shape"]),
+            config["classes"],
+            tuple(config["value_range"]),
+        )
         self.bits = int(self.value_range[1]).bit_length()
 
 
 def export_run(path: str | Path, *, engine: str | None = None) -> Network:
     """The network file of a finished run, with its provenance."""
     model, config = load_run(path)
-    summary = RunFolder(path).read_json("summary.json", {"final": str, "test_accuracy": float, "accuracy": dict})
+    summary = RunFolder(path).read_json(
+        "summary.json", {"final": str, "test_accuracy": float, "accuracy": dict}
+    )
     if summary["final"] == "float":
         raise InputError(f"{path} is a full-precision run: only a quantized network can be exported")
-    meta = {"run": Path(path).name, "data": config["data"].partition(":")[0], "data_sha256": config["data_sha256"], "scheme": config["scheme"],
-            "seed": config["options"]["seed"], "epochs": config["options"]["epochs"], "classes": config["classes"],
-            "test_images": config["test_images"], "test_accuracy": repr(summary["test_accuracy"]),
-            "float_accuracy": repr(summary["accuracy"].get("float", ""))}
-    return export(model, tuple(config["shape"]), tuple(config["value_range"]), name=config["net"],  # type: ignore[arg-type]
-                  engine=engine or config["options"]["engine"], meta=meta)
+    meta = {
+        "run": Path(path).name,
+        "data": config["data"].partition(":")[0],
+        "data_sha256": config["data_sha256"],
+        "scheme": config["scheme"],
+        "seed": config["options"]["seed"],
+        "epochs": config["options"]["epochs"],
+        "classes": config["classes"],
+        "test_images": config["test_images"],
+        "test_accuracy": repr(summary["test_accuracy"]),
+        "float_accuracy": repr(summary["accuracy"].get("float", "")),
+    }
+    return export(
+        model,
+        tuple(config["shape"]),
+        tuple(config["value_range"]),
+        name=config["net"],  # type: ignore[arg-type]
+        engine=engine or config["options"]["engine"],
+        meta=meta,
+    )

@@ -1,10 +1,12 @@
-"""Architectures by name. A module of this package registers what it builds; nothing is imported before a name is asked for.
+"""Architectures by name. A module of this package registers what it builds; nothing is imported before a name
+is asked for.
 
     register("digits", build_digits, "the small network of the demonstration")
     network = build("digits", classes=10)
 
-A family takes its numbers from the name: ``register("ua-resnet37-41", builder, help, pattern=r"ua-resnet(?P<depth>\\d+)-(?P<width>\\d+)")``
-calls ``builder(depth=37, width=41, **options)``; groups of digits arrive as int.
+A family takes its numbers from the name: ``register("ua-resnet37-41", builder, help,
+pattern=r"ua-resnet(?P<depth>\\d+)-(?P<width>\\d+)")`` calls ``builder(depth=37, width=41, **options)``;
+groups of digits arrive as int.
 """
 
 import importlib
@@ -22,7 +24,8 @@ __all__ = ["Entry", "build", "entry", "names", "register"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One architecture (or family): the name shown, its builder, one line of help, the pattern of the family's names."""
+    """One architecture (or family): the name shown, its builder, one line of help, the pattern of the
+    family's names."""
 
     name: str
     builder: Callable[..., Any]
@@ -56,14 +59,19 @@ def names() -> list[str]:
 
 
 def entry(name: str) -> tuple[Entry, dict[str, Any]]:
-    """The entry of a name and the options its name carries. An unknown name is an InputError listing near ones."""
+    """The entry of a name and the options its name carries. An unknown name is an InputError listing near
+    ones."""
     _load()
     if name in _entries and _entries[name].pattern is None:
         return _entries[name], {}
     for item in _entries.values():
         match = re.fullmatch(item.pattern, name) if item.pattern else None
         if match:
-            groups = {key: int(text) if text.isdigit() else text for key, text in match.groupdict().items() if text is not None}
+            groups = {
+                key: int(text) if text.isdigit() else text
+                for key, text in match.groupdict().items()
+                if text is not None
+            }
             return item, groups
     if name in _entries:
         return _entries[name], {}

@@ -33,7 +33,8 @@ class SqueezeExcitation(nn.Module):
 
 
 class CBAM(nn.Module):
-    """Channel, then spatial attention. form "full"; "maxpool": channel attention of means and maxima, no spatial map;
+    """Channel, then spatial attention. form "full"; "maxpool": channel attention of means and maxima, no
+    spatial map;
     "spatial": channel attention of the means alone, and the spatial map.
     """
 
@@ -45,7 +46,9 @@ class CBAM(nn.Module):
         self.form = form
         self.fc1, self.fc2 = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
         if form != "maxpool":
-            self.spatial = nn.Sequential(nn.Conv2d(2, 1, 7, padding=3, bias=False), nn.BatchNorm2d(1), nn.Sigmoid())
+            self.spatial = nn.Sequential(
+                nn.Conv2d(2, 1, 7, padding=3, bias=False), nn.BatchNorm2d(1), nn.Sigmoid()
+            )
 
     def _channels(self, pooled: Tensor) -> Tensor:
         return self.fc2(torch.relu(self.fc1(pooled)))

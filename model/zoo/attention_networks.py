@@ -1,4 +1,5 @@
-"""The networks of chapter 7 by name: SE-, CBAM- and AW- ResNets, all their joins, and the MobileNet of table 7.2."""
+"""The networks of chapter 7 by name: SE-, CBAM- and AW- ResNets, all their joins, and the MobileNet of table
+7.2."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,18 +20,34 @@ __all__ = ["MobileNet", "attention_resnet"]
 def _attention(kind: str | None, form: str, reduction: int) -> Callable[[int], nn.Module] | None:
     if kind is None:
         return None
-    return partial(SqueezeExcitation, reduction=reduction) if kind == "se" else partial(CBAM, reduction=reduction, form=form)
+    return (
+        partial(SqueezeExcitation, reduction=reduction)
+        if kind == "se"
+        else partial(CBAM, reduction=reduction, form=form)
+    )
 
 
 def attention_resnet(
-    depth: int = 50, width: int = 64, *, aw: bool = False, module: str | None = None, form: str = "full", reduction: int = 16,
-    stages: Sequence[int] = (2, 3, 4, 5), expand_in: int | str | None = None, expand_out: int | str = 1, expand_kernel: bool = False,
-    aw_reduction: int = 16, residual: bool = True, **options: Any,
+    depth: int = 50,
+    width: int = 64,
+    *,
+    aw: bool = False,
+    module: str | None = None,
+    form: str = "full",
+    reduction: int = 16,
+    stages: Sequence[int] = (2, 3, 4, 5),
+    expand_in: int | str | None = None,
+    expand_out: int | str = 1,
+    expand_kernel: bool = False,
+    aw_reduction: int = 16,
+    residual: bool = True,
+    **options: Any,
 ) -> ResidualNetwork:
-    """A ResNet with SE or CBAM at the end of each block (``module``) and AW in its last 3x3 convolution (``aw``).
+    """A ResNet with SE or CBAM at the end of each block (``module``) and AW in its last 3x3 convolution
+    (``aw``).
 
-    The options of the AW-convolution are those of table 7.1: expand_in = r_C1 and expand_out = r_C2, each a number or
-    "half" (C/2); stages which have it; residual False for AK = A*K.
+    The options of the AW-convolution are those of table 7.1: expand_in = r_C1 and expand_out = r_C2, each a
+    number or "half" (C/2); stages which have it; residual False for AK = A*K.
     """
     if module not in (None, "se", "cbam"):
         raise InputError(f"module must be se or cbam, not {module!r}")
@@ -42,15 +59,26 @@ def attention_resnet(
         if channels_out not in widths:
             return plain_convolution(channels_in, channels_out, kernel, stride)
         return aw_convolution(
-            channels_in, channels_out, kernel, stride, reduction=aw_reduction, residual=residual, expand_kernel=expand_kernel,
+            channels_in,
+            channels_out,
+            kernel,
+            stride,
+            reduction=aw_reduction,
+            residual=residual,
+            expand_kernel=expand_kernel,
             expand_in=max(1, channels_in // 2) if expand_in == "half" else expand_in,
             expand_out=max(1, channels_out // 2) if expand_out == "half" else expand_out,
         )
 
     spatial: ConvFactory = attended if aw else plain_convolution
     return ResidualNetwork(
-        depth, inner=width, outer=width * (4 if depth in BOTTLENECK else 1), spatial=spatial, first=plain_convolution,
-        attention=_attention(module, form, reduction), **options,
+        depth,
+        inner=width,
+        outer=width * (4 if depth in BOTTLENECK else 1),
+        spatial=spatial,
+        first=plain_convolution,
+        attention=_attention(module, form, reduction),
+        **options,
     )
 
 
@@ -59,15 +87,23 @@ SEPARABLE = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 
 
 
 class MobileNet(nn.Module):
-    """MobileNet with attention (table 7.2): SE or CBAM after every depthwise and every pointwise convolution, AW in the
-    pointwise ones. (The thesis writes "every two" separable convolutions; its 0.45 M are those of all thirteen.)
+    """MobileNet with attention (table 7.2): SE or CBAM after every depthwise and every pointwise convolution,
+    AW in the pointwise ones. (The thesis writes "every two" separable convolutions; its 0.45 M are those of
+    all thirteen.)
     """
 
     convention = "plain"
 
     def __init__(
-        self, width: float = 1.0, *, classes: int = 10, input_shape: tuple[int, int, int] = (3, 32, 32), aw: bool = False,
-        module: str | None = None, form: str = "spatial", reduction: int = 16,
+        self,
+        width: float = 1.0,
+        *,
+        classes: int = 10,
+        input_shape: tuple[int, int, int] = (3, 32, 32),
+        aw: bool = False,
+        module: str | None = None,
+        form: str = "spatial",
+        reduction: int = 16,
     ) -> None:
         super().__init__()
         if width <= 0:
@@ -77,11 +113,21 @@ class MobileNet(nn.Module):
         make = _attention(module, form, reduction)
         channels = max(8, int(32 * width))
         layers: list[nn.Module] = [
-            nn.Conv2d(shape[0], channels, 3, stride=1 if small else 2, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()
+            nn.Conv2d(shape[0], channels, 3, stride=1 if small else 2, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
         ]
         for index, (base, stride) in enumerate(SEPARABLE):
             out = max(8, int(base * width))
-            depthwise = nn.Conv2d(channels, channels, 3, stride=1 if small and index == 1 else stride, padding=1, groups=channels, bias=False)
+            depthwise = nn.Conv2d(
+                channels,
+                channels,
+                3,
+                stride=1 if small and index == 1 else stride,
+                padding=1,
+                groups=channels,
+                bias=False,
+            )
             pointwise = (aw_convolution if aw else plain_convolution)(channels, out, 1)
             for conv, size in ((depthwise, channels), (pointwise, out)):
                 layers += [conv, nn.BatchNorm2d(size), nn.ReLU()]
@@ -102,6 +148,10 @@ for _prefix, _options, _help in (
     ("aw-se", {"aw": True, "module": "se"}, "AW-convolutions and squeeze-and-excitation"),
     ("aw-cbam", {"aw": True, "module": "cbam"}, "AW-convolutions and CBAM"),
 ):
-    register(f"{_prefix}-resnet50", partial(attention_resnet, **_options), f"ResNet with {_help}",
-             pattern=rf"{_prefix}-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?")
+    register(
+        f"{_prefix}-resnet50",
+        partial(attention_resnet, **_options),
+        f"ResNet with {_help}",
+        pattern=rf"{_prefix}-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+    )
     register(f"{_prefix}-mobilenet", partial(MobileNet, **_options), f"MobileNet with {_help}")

@@ -1,8 +1,9 @@
 """AutoReCon (chapter 8): search of a generator's architecture by Gumbel-softmax, stage 1 of algorithm 4.
 
-Each edge holds all operations of its kind and mixes their outputs with m = softmax((log p + g) / tau), g from the Gumbel
-distribution and p = softmax(alpha) (8.4), (8.7), (8.8). (8.7) is printed with p where FBNet, whose method it is, has
-log p; only with log p is a draw at low temperature distributed by p. tau is not published: FBNet's 5 exp(-0.045 epoch).
+Each edge holds all operations of its kind and mixes their outputs with m = softmax((log p + g) / tau), g from
+the Gumbel distribution and p = softmax(alpha) (8.4), (8.7), (8.8). (8.7) is printed with p where FBNet, whose
+method it is, has log p; only with log p is a draw at low temperature distributed by p. tau is not published:
+FBNet's 5 exp(-0.045 epoch).
 """
 
 import math
@@ -37,7 +38,9 @@ class _Mixture(nn.Module):
     def __init__(self, kind: str, width: int, classes: int) -> None:
         super().__init__()
         count = len(OPERATIONS[kind])
-        self.operations = nn.ModuleList(generator_operation(kind, index, width, classes) for index in range(count))
+        self.operations = nn.ModuleList(
+            generator_operation(kind, index, width, classes) for index in range(count)
+        )
         self.alpha = nn.Parameter(1e-3 * torch.randn(count))
         self.mixed = torch.full((count,), 1 / count)
 
@@ -52,7 +55,9 @@ class _Mixture(nn.Module):
 class SuperGenerator(Macro):
     """The stochastic super net M_s. Call `sample` before each step."""
 
-    def __init__(self, *, classes: int = 10, image: tuple[int, int, int] = (3, 32, 32), width: int = 64) -> None:
+    def __init__(
+        self, *, classes: int = 10, image: tuple[int, int, int] = (3, 32, 32), width: int = 64
+    ) -> None:
         super().__init__([_Mixture(edge.kind, width, classes) for edge in EDGES], classes, image, width)
 
     def mixtures(self) -> list[_Mixture]:
@@ -73,7 +78,8 @@ class SuperGenerator(Macro):
         return [parameter for parameter in self.parameters() if id(parameter) not in own]
 
     def choice(self) -> tuple[int, ...]:
-        """The most probable operation of every edge. An up-edge that lies on the only way in is never lost: "up" has no none."""
+        """The most probable operation of every edge. An up-edge that lies on the only way in is never lost:
+        "up" has no none."""
         return tuple(int(edge.alpha.detach().argmax()) for edge in self.mixtures())
 
     def probability(self) -> float:
@@ -83,25 +89,40 @@ class SuperGenerator(Macro):
 
 @dataclass
 class GeneratorResult:
-    """Operation of each edge, and one row an epoch: reconstruction losses of weight and architecture steps, tau."""
+    """Operation of each edge, and one row an epoch: reconstruction losses of weight and architecture steps,
+    tau."""
 
     choice: tuple[int, ...]
     history: list[dict[str, float]] = field(default_factory=list)
 
 
 def search_generator(
-    teacher: nn.Module, network: SuperGenerator, *, classes: int, epochs: int, training_steps: int, validation_steps: int, batch: int = 64,
-    rate: float = 1e-3, architecture_rate: float = 1e-2, bns_weight: float = 0.1, seed: int = 0, pixels: tuple[float, float] = (0.0, 1.0),
+    teacher: nn.Module,
+    network: SuperGenerator,
+    *,
+    classes: int,
+    epochs: int,
+    training_steps: int,
+    validation_steps: int,
+    batch: int = 64,
+    rate: float = 1e-3,
+    architecture_rate: float = 1e-2,
+    bns_weight: float = 0.1,
+    seed: int = 0,
+    pixels: tuple[float, float] = (0.0, 1.0),
     progress: Callable[[int, dict[str, float]], None] | None = None,
 ) -> GeneratorResult:
-    """Stage 1 of algorithm 4: T_1 steps for the weights, then V_1 steps for alpha, each on fresh noise and labels.
+    """Stage 1 of algorithm 4: T_1 steps for the weights, then V_1 steps for alpha, each on fresh noise and
+    labels.
 
-    The loss is that of (8.1): cross-entropy of the teacher's answer, plus ``bns_weight`` times the distance of batch
-    statistics. ``pixels`` = (offset, gain) from the generator's standard images to what the teacher takes. A teacher
-    without batch norm is an `InputError`.
+    The loss is that of (8.1): cross-entropy of the teacher's answer, plus ``bns_weight`` times the distance
+    of batch statistics. ``pixels`` = (offset, gain) from the generator's standard images to what the teacher
+    takes. A teacher without batch norm is an `InputError`.
     """
     if epochs < 1 or training_steps < 1 or validation_steps < 1:
-        raise InputError(f"epochs and steps must be positive, not {epochs}, {training_steps}, {validation_steps}")
+        raise InputError(
+            f"epochs and steps must be positive, not {epochs}, {training_steps}, {validation_steps}"
+        )
     random = torch.Generator().manual_seed(seed)
     weights = torch.optim.Adam(network.weights(), lr=rate, betas=(0.5, 0.999))
     gates = torch.optim.Adam(network.architecture_parameters(), lr=architecture_rate, betas=(0.5, 0.999))
@@ -112,11 +133,16 @@ def search_generator(
         for epoch in range(epochs):
             tau = temperature(epoch)
             row = {"epoch": float(epoch), "tau": tau, "weights": 0.0, "architecture": 0.0}
-            for name, optimizer, steps in (("weights", weights, training_steps), ("architecture", gates, validation_steps)):
+            for name, optimizer, steps in (
+                ("weights", weights, training_steps),
+                ("architecture", gates, validation_steps),
+            ):
                 for _ in range(steps):
                     z, labels = noise(batch, classes, random)
                     network.sample(tau, random)
-                    loss, _ = reconstruction_loss(teacher, matcher, network(z, labels) * pixels[1] + pixels[0], labels, bns_weight)
+                    loss, _ = reconstruction_loss(
+                        teacher, matcher, network(z, labels) * pixels[1] + pixels[0], labels, bns_weight
+                    )
                     network.zero_grad()
                     loss.backward()
                     optimizer.step()

@@ -1,7 +1,8 @@
 """One-bit (and few-bit) convolution with the gradients of chapter 4, and the joins that add tensors up.
 
-Every architecture of chapters 4 and 5 is made of these: a *unit* (activation quantizer, convolution, batch norm), and
-`Sum`, `Join`, `Concat`. The joins are modules, not operators, so that `complexity` can see them in the real network.
+Every architecture of chapters 4 and 5 is made of these: a *unit* (activation quantizer, convolution, batch
+norm), and `Sum`, `Join`, `Concat`. The joins are modules, not operators, so that `complexity` can see them in
+the real network.
 """
 
 from typing import Any
@@ -12,7 +13,18 @@ from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["BinaryConv2d", "Concat", "ConvUnit", "Join", "Sum", "check_bits", "quantize_unit", "refuse_tracing", "sign_activation", "sign_weight"]
+__all__ = [
+    "BinaryConv2d",
+    "Concat",
+    "ConvUnit",
+    "Join",
+    "Sum",
+    "check_bits",
+    "quantize_unit",
+    "refuse_tracing",
+    "sign_activation",
+    "sign_weight",
+]
 
 
 class _SignActivation(torch.autograd.Function):
@@ -73,7 +85,8 @@ def quantize_unit(x: Tensor, bits: int) -> Tensor:
 
 
 def refuse_tracing(x: Any, module: nn.Module, reason: str) -> None:
-    """`InputError` with the module's name where an export follows the graph through a layer that has no hardware."""
+    """`InputError` with the module's name where an export follows the graph through a layer that has no
+    hardware."""
     if isinstance(x, fx.Proxy):
         try:
             name = x.tracer.path_of_module(module)  # type: ignore[attr-defined]
@@ -89,21 +102,37 @@ def check_bits(bits: int) -> int:
 
 
 class BinaryConv2d(nn.Conv2d):
-    """Convolution whose input and weights have ``bits`` bits: 1 = signs (4.1, 4.2), 2..8 = DoReFa-Net, 32 = real with ReLU.
+    """Convolution whose input and weights have ``bits`` bits: 1 = signs (4.1, 4.2), 2..8 = DoReFa-Net, 32 =
+    real with ReLU.
 
-    Takes the real activations and quantizes them itself. ``padding_value`` is what the border holds after the sign:
-    0 as PyTorch pads (the border adds nothing) or -1, which stays within one bit and so maps to the AND-popcount array.
+    Takes the real activations and quantizes them itself. ``padding_value`` is what the border holds after the
+    sign:
+    0 as PyTorch pads (the border adds nothing) or -1, which stays within one bit and so maps to the
+    AND-popcount array.
     No bias: a batch norm always follows. Shapes as `torch.nn.Conv2d`.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, kernel: int = 3, *, stride: int = 1, dilation: int = 1,
-        bits: int = 1, padding_value: int = 0,
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        bits: int = 1,
+        padding_value: int = 0,
     ) -> None:
         if padding_value not in (0, -1):
             raise InputError(f"padding_value must be 0 or -1, not {padding_value}")
         super().__init__(
-            channels_in, channels_out, kernel, stride=stride, padding=dilation * (kernel - 1) // 2, dilation=dilation, bias=False,
+            channels_in,
+            channels_out,
+            kernel,
+            stride=stride,
+            padding=dilation * (kernel - 1) // 2,
+            dilation=dilation,
+            bias=False,
         )
         self.bits = check_bits(bits)
         self.border = dilation * (kernel - 1) // 2
@@ -126,7 +155,9 @@ class BinaryConv2d(nn.Conv2d):
         return 2 * quantize_unit(bounded / 2 + 0.5, self.bits) - 1
 
     def forward(self, x: Tensor) -> Tensor:
-        refuse_tracing(x, self, "its batch norm and shortcuts are real-valued; build the network with how=scheme('sign')")
+        refuse_tracing(
+            x, self, "its batch norm and shortcuts are real-valued; build the network with how=scheme('sign')"
+        )
         x = self.activation(x)
         border = self.border
         if self.bits == 1 and self.padding_value == -1 and border:
@@ -174,22 +205,40 @@ class Concat(nn.Module):
 class ConvUnit(nn.Module):
     """Quantize, convolve, normalise, and where asked add the input back: ``y = BN(conv(q(x))) [+ x]``.
 
-    The residual form is F_1^R of (5.1); without it, F_1^D of (5.3). ``order="preactivation"`` puts the batch norm in
-    front, as dense blocks do: ``y = conv(q(BN(x)))``.
+    The residual form is F_1^R of (5.1); without it, F_1^D of (5.3). ``order="preactivation"`` puts the batch
+    norm in front, as dense blocks do: ``y = conv(q(BN(x)))``.
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, kernel: int = 3, *, stride: int = 1, dilation: int = 1, bits: int = 1,
-        padding_value: int = 0, residual: bool = False, order: str = "postnorm",
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        bits: int = 1,
+        padding_value: int = 0,
+        residual: bool = False,
+        order: str = "postnorm",
     ) -> None:
         super().__init__()
         if residual and (channels_in != channels_out or stride != 1):
-            raise InputError(f"a residual needs equal shapes, not {channels_in} -> {channels_out} channels at stride {stride}")
+            raise InputError(
+                f"a residual needs equal shapes, not {channels_in} -> {channels_out} channels at stride "
+                f"{stride}"
+            )
         if order not in ("postnorm", "preactivation"):
             raise InputError(f"order must be 'postnorm' or 'preactivation', not {order!r}")
         self.order = order
         self.conv = BinaryConv2d(
-            channels_in, channels_out, kernel, stride=stride, dilation=dilation, bits=bits, padding_value=padding_value
+            channels_in,
+            channels_out,
+            kernel,
+            stride=stride,
+            dilation=dilation,
+            bits=bits,
+            padding_value=padding_value,
         )
         self.norm = nn.BatchNorm2d(channels_in if order == "preactivation" else channels_out)
         self.sum = Sum() if residual else None

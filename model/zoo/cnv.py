@@ -1,7 +1,9 @@
-"""The published convolutional topology for CIFAR-10 (CNV; Umuroglu et al. 2017): six unpadded 3x3 convolutions and three dense layers.
+"""The published convolutional topology for CIFAR-10 (CNV; Umuroglu et al. 2017): six unpadded 3x3
+convolutions and three dense layers.
 
-64-64, pool, 128-128, pool, 256-256, then dense 512-512-classes. Every convolution and hidden dense layer but the first convolution is
-quantized by the scheme; the first and the last layer are 8-bit integers. 59 million multiply-accumulates a 32x32 image, 1.5 million weights.
+64-64, pool, 128-128, pool, 256-256, then dense 512-512-classes. Every convolution and hidden dense layer but
+the first convolution is quantized by the scheme; the first and the last layer are 8-bit integers. 59 million
+multiply-accumulates a 32x32 image, 1.5 million weights.
 """
 
 from torch import Tensor, nn
@@ -15,12 +17,21 @@ __all__ = ["CNV"]
 
 
 class CNV(nn.Module):
-    """pixels -> stem, then (norm, activation, conv) with max pooling of activations after every second convolution -> dense x 3.
+    """pixels -> stem, then (norm, activation, conv) with max pooling of activations after every second
+    convolution -> dense x 3.
 
-    Input uint8 (n, C, H, W), H and W at least 32; output (n, classes). ``width``: channels of the first stage.
+    Input uint8 (n, C, H, W), H and W at least 32; output (n, classes). ``width``: channels of the first
+    stage.
     """
 
-    def __init__(self, how: Scheme, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32), bits: int = 8, width: int = 64):
+    def __init__(
+        self,
+        how: Scheme,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (3, 32, 32),
+        bits: int = 8,
+        width: int = 64,
+    ):
         super().__init__()
         channels, *sides = shape
         ends = [((side - 4) // 2 - 4) // 2 - 4 for side in sides]
@@ -45,7 +56,13 @@ class CNV(nn.Module):
         return self.dense(self.body(self.pixels(image)))
 
 
-def build_cnv(how: Scheme | None = None, classes: int = 10, shape: tuple[int, int, int] = (3, 32, 32), bits: int = 8, width: int = 64) -> CNV:
+def build_cnv(
+    how: Scheme | None = None,
+    classes: int = 10,
+    shape: tuple[int, int, int] = (3, 32, 32),
+    bits: int = 8,
+    width: int = 64,
+) -> CNV:
     """``how`` None: PA with M = 4, N = 3."""
     return CNV(scheme("pa", weights=4, activations=3) if how is None else how, classes, shape, bits, width)
 

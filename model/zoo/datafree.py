@@ -1,8 +1,11 @@
-"""Data-free compression as GDFQ does it: a generator learns from the teacher alone, the student from the generator.
+"""Data-free compression as GDFQ does it: a generator learns from the teacher alone, the student from the
+generator.
 
-Generator loss (8.1): cross-entropy of the teacher's answer to an image with the label it was made for, plus 0.1 times the
-mean over batch norms of the squared distances of batch means and (biased) variances to the stored ones.
-Student loss: cross-entropy with the label plus Kullback-Leibler divergence to the teacher at T = 20, times T^2.
+Generator loss (8.1): cross-entropy of the teacher's answer to an image with the label it was made for, plus
+0.1 times the mean over batch norms of the squared distances of batch means and (biased) variances to the
+stored ones.
+Student loss: cross-entropy with the label plus Kullback-Leibler divergence to the teacher at T = 20, times
+T^2.
 """
 
 import copy
@@ -18,27 +21,49 @@ from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, exact_affine
 from fermatnet.model.nn.uniform import UniformWeight
 from fermatnet.model.zoo.generator import NOISE
 
-__all__ = ["Matcher", "compress", "freeze_norms", "noise", "per_channel", "reconstruction_loss", "student_loss"]
+__all__ = [
+    "Matcher",
+    "compress",
+    "freeze_norms",
+    "noise",
+    "per_channel",
+    "reconstruction_loss",
+    "student_loss",
+]
 
 
 def noise(batch: int, classes: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
     """z (batch, 100) from the unit Gaussian and labels (batch,) uniform over the classes."""
-    return torch.randn(batch, NOISE, generator=generator), torch.randint(classes, (batch,), generator=generator)
+    return torch.randn(batch, NOISE, generator=generator), torch.randint(
+        classes, (batch,), generator=generator
+    )
 
 
 class Matcher:
-    """Watches the inputs of all batch norms of a teacher; ``distance()`` after a forward pass. A context manager."""
+    """Watches the inputs of all batch norms of a teacher; ``distance()`` after a forward pass. A context
+    manager."""
 
     def __init__(self, teacher: nn.Module) -> None:
-        self.norms = [m for m in teacher.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.running_mean is not None]
+        self.norms = [
+            m
+            for m in teacher.modules()
+            if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.running_mean is not None
+        ]
         if not self.norms:
-            raise InputError("the teacher has no batch norm with running statistics: GDFQ has nothing to match the images to")
+            raise InputError(
+                "the teacher has no batch norm with running statistics: GDFQ has nothing to match the "
+                "images to"
+            )
         self.inputs: dict[int, Tensor] = {}
         self.handles: list[Any] = []
 
     def __enter__(self) -> "Matcher":
         for number, norm in enumerate(self.norms):
-            self.handles.append(norm.register_forward_pre_hook(lambda _m, inputs, n=number: self.inputs.__setitem__(n, inputs[0])))
+            self.handles.append(
+                norm.register_forward_pre_hook(
+                    lambda _m, inputs, n=number: self.inputs.__setitem__(n, inputs[0])
+                )
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,7 +82,10 @@ class Matcher:
             axes = [axis for axis in range(x.dim()) if axis != 1]
             variance, mean = torch.var_mean(x, axes, correction=0)
             assert norm.running_mean is not None and norm.running_var is not None
-            terms.append(functional.mse_loss(mean, norm.running_mean.to(mean.dtype)) + functional.mse_loss(variance, norm.running_var.to(mean.dtype)))
+            terms.append(
+                functional.mse_loss(mean, norm.running_mean.to(mean.dtype))
+                + functional.mse_loss(variance, norm.running_var.to(mean.dtype))
+            )
         return torch.stack([term.float() for term in terms]).mean()
 
 
@@ -73,7 +101,10 @@ def reconstruction_loss(
 def student_loss(student: Tensor, teacher: Tensor, labels: Tensor, heat: float = 20.0) -> Tensor:
     """CE + T^2 KL(teacher || student) at temperature T, of logits (n, classes)."""
     divergence = functional.kl_div(
-        functional.log_softmax(student / heat, 1), functional.log_softmax(teacher / heat, 1), reduction="batchmean", log_target=True
+        functional.log_softmax(student / heat, 1),
+        functional.log_softmax(teacher / heat, 1),
+        reduction="batchmean",
+        log_target=True,
     )
     return functional.cross_entropy(student, labels) + heat * heat * divergence
 
@@ -106,8 +137,12 @@ def freeze_norms(network: nn.Module) -> nn.Module:
         for name, child in list(module.named_children()):
             replacement: nn.Module
             if isinstance(child, FixedNorm):
-                replacement = _FrozenFixedNorm(child.num_features, bits=child.bits, fraction=None if child.learned else child.fraction,
-                                               full_precision=child.full_precision)
+                replacement = _FrozenFixedNorm(
+                    child.num_features,
+                    bits=child.bits,
+                    fraction=None if child.learned else child.fraction,
+                    full_precision=child.full_precision,
+                )
                 replacement.lo, replacement.hi = child.lo, child.hi
             elif isinstance(child, BatchNorm):
                 replacement = _FrozenNorm(child.num_features)
@@ -120,23 +155,43 @@ def freeze_norms(network: nn.Module) -> nn.Module:
 
 
 def per_channel(network: nn.Module, bits: int) -> nn.Module:
-    """Weight steps of the inner convolutions one a channel, in place: those whose quantizer is uniform of ``bits`` bits."""
+    """Weight steps of the inner convolutions one a channel, in place: those whose quantizer is uniform of
+    ``bits`` bits."""
     for module in network.modules():
-        if isinstance(module, Conv2d) and isinstance(module.quantizer, UniformWeight) and module.quantizer.bits == bits:
+        if (
+            isinstance(module, Conv2d)
+            and isinstance(module.quantizer, UniformWeight)
+            and module.quantizer.bits == bits
+        ):
             module.quantizer = UniformWeight(bits, channels=module.out_channels)
     return network
 
 
 def compress(
-    teacher: nn.Module, student: nn.Module, generator: nn.Module, *, classes: int, epochs: int, steps: int, batch: int = 64, warmup: int = 4,
-    generator_rate: float = 1e-3, student_rate: float = 1e-4, bns_weight: float = 0.1, heat: float = 20.0, seed: int = 0,
-    pixels: tuple[float, float] = (0.0, 1.0), progress: Callable[[int, dict[str, float]], None] | None = None,
+    teacher: nn.Module,
+    student: nn.Module,
+    generator: nn.Module,
+    *,
+    classes: int,
+    epochs: int,
+    steps: int,
+    batch: int = 64,
+    warmup: int = 4,
+    generator_rate: float = 1e-3,
+    student_rate: float = 1e-4,
+    bns_weight: float = 0.1,
+    heat: float = 20.0,
+    seed: int = 0,
+    pixels: tuple[float, float] = (0.0, 1.0),
+    progress: Callable[[int, dict[str, float]], None] | None = None,
 ) -> list[dict[str, float]]:
-    """Stage 2 of algorithm 4 (GDFQ): the generator alone for ``warmup`` epochs, then generator and student in turn.
+    """Stage 2 of algorithm 4 (GDFQ): the generator alone for ``warmup`` epochs, then generator and student in
+    turn.
 
-    Generator: Adam, betas (0.5, 0.999). Student: SGD with Nesterov momentum 0.9, weight decay 1e-4. Quantizers that measure
-    ranges do so on the first images after the warm-up. ``pixels`` = (offset, gain) from standard images to the teacher's
-    and the student's input. Returns one row an epoch; ``generator_accuracy``: share of images the teacher gives their label.
+    Generator: Adam, betas (0.5, 0.999). Student: SGD with Nesterov momentum 0.9, weight decay 1e-4.
+    Quantizers that measure ranges do so on the first images after the warm-up. ``pixels`` = (offset, gain)
+    from standard images to the teacher's and the student's input. Returns one row an epoch;
+    ``generator_accuracy``: share of images the teacher gives their label.
     The student may be a quantized form of the teacher or any smaller network (data-free distillation).
     """
     if epochs <= warmup:
@@ -151,7 +206,13 @@ def compress(
     generator.train()
     with Matcher(teacher) as matcher:
         for epoch in range(epochs):
-            row = {"epoch": float(epoch), "reconstruction": 0.0, "student": 0.0, "generator_accuracy": 0.0, "student_accuracy": 0.0}
+            row = {
+                "epoch": float(epoch),
+                "reconstruction": 0.0,
+                "student": 0.0,
+                "generator_accuracy": 0.0,
+                "student_accuracy": 0.0,
+            }
             for _ in range(steps):
                 z, labels = noise(batch, classes, random)
                 images = generator(z, labels) * pixels[1] + pixels[0]
@@ -168,7 +229,9 @@ def compress(
                     student.train()
                     with torch.no_grad():
                         student(images)
-                    learns = torch.optim.SGD(student.parameters(), lr=student_rate, momentum=0.9, nesterov=True, weight_decay=1e-4)
+                    learns = torch.optim.SGD(
+                        student.parameters(), lr=student_rate, momentum=0.9, nesterov=True, weight_decay=1e-4
+                    )
                 student.train()
                 answer = student(images).float()
                 loss = student_loss(answer, wanted, labels, heat)
@@ -176,7 +239,9 @@ def compress(
                 loss.backward()
                 learns.step()
                 row["student"] += float(loss.detach()) / steps
-                row["student_accuracy"] += float((answer.argmax(1) == wanted.argmax(1)).float().mean()) / steps
+                row["student_accuracy"] += (
+                    float((answer.argmax(1) == wanted.argmax(1)).float().mean()) / steps
+                )
             history.append(row)
             if progress is not None:
                 progress(epoch, row)

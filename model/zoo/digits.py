@@ -1,7 +1,7 @@
 """The network of the demonstration, and its full-precision twin: 8x8 grey images, ten classes.
 
-INT8 5x5 convolution -> norm -> activation -> 3x3 convolution to 32 channels -> norm -> activation -> 2x2 max-pool -> residual block of
-two 3x3 convolutions at 32 channels -> sum over the map -> INT8 dense layer.
+INT8 5x5 convolution -> norm -> activation -> 3x3 convolution to 32 channels -> norm -> activation -> 2x2
+max-pool -> residual block of two 3x3 convolutions at 32 channels -> sum over the map -> INT8 dense layer.
 """
 
 from torch import Tensor, nn
@@ -14,7 +14,8 @@ __all__ = ["Digits", "Residual"]
 
 
 class Residual(nn.Module):
-    """conv, norm, activation, conv, norm in fixed point, added to the input (piece indices read as fixed point)."""
+    """conv, norm, activation, conv, norm in fixed point, added to the input (piece indices read as fixed
+    point)."""
 
     def __init__(self, channels: int, how: Scheme):
         super().__init__()
@@ -28,9 +29,12 @@ class Residual(nn.Module):
 
 
 class Digits(nn.Module):
-    """The network; ``how`` quantizes it, ``bits`` is the width of the pixels (scikit-learn's digits: 0..16, 5 bits)."""
+    """The network; ``how`` quantizes it, ``bits`` is the width of the pixels (scikit-learn's digits: 0..16, 5
+    bits)."""
 
-    def __init__(self, how: Scheme, classes: int = 10, shape: tuple[int, int, int] = (1, 8, 8), bits: int = 5):
+    def __init__(
+        self, how: Scheme, classes: int = 10, shape: tuple[int, int, int] = (1, 8, 8), bits: int = 5
+    ):
         super().__init__()
         self.pixels = PixelScale(bits)
         self.conv0 = how.stem(shape[0], 16, 5, bits=bits)
@@ -51,9 +55,15 @@ class Digits(nn.Module):
         return self.dense(self.flatten(self.scale(x)))
 
 
-def build_digits(how: Scheme | None = None, classes: int = 10, shape: tuple[int, int, int] = (1, 8, 8), bits: int = 5) -> Digits:
+def build_digits(
+    how: Scheme | None = None, classes: int = 10, shape: tuple[int, int, int] = (1, 8, 8), bits: int = 5
+) -> Digits:
     """``how`` None: PA with M = 4, N = 5."""
     return Digits(scheme("pa") if how is None else how, classes, shape, bits)
 
 
-register("digits", build_digits, "INT8 stem, piecewise convolutions with one residual block; 8x8 digits (the demonstration)")
+register(
+    "digits",
+    build_digits,
+    "INT8 stem, piecewise convolutions with one residual block; 8x8 digits (the demonstration)",
+)

@@ -1,7 +1,9 @@
-"""The published fully connected topologies for MNIST: TFC (3 hidden layers of 64), SFC (3 of 256), LFC (3 of 1024).
+"""The published fully connected topologies for MNIST: TFC (3 hidden layers of 64), SFC (3 of 256), LFC (3 of
+1024).
 
-The pixels are quantized like any activation (learned end-points on the grey values), hidden layers are piecewise-approximated, the last
-layer is 8-bit integer. In the network file a dense layer is a convolution with the kernel of the whole map, those after it are 1x1.
+The pixels are quantized like any activation (learned end-points on the grey values), hidden layers are
+piecewise-approximated, the last layer is 8-bit integer. In the network file a dense layer is a convolution
+with the kernel of the whole map, those after it are 1x1.
 """
 
 from torch import Tensor, nn
@@ -16,7 +18,14 @@ __all__ = ["FullyConnected"]
 class FullyConnected(nn.Module):
     """pixels -> activation -> (dense, norm, activation) x 3 -> dense."""
 
-    def __init__(self, how: Scheme, width: int, classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), bits: int = 8):
+    def __init__(
+        self,
+        how: Scheme,
+        width: int,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (1, 28, 28),
+        bits: int = 8,
+    ):
         super().__init__()
         self.pixels = PixelScale(bits)
         self.act = nn.Identity() if how.full_precision else how.activation()
@@ -33,8 +42,13 @@ class FullyConnected(nn.Module):
 
 
 def _builder(width: int):  # type: ignore[no-untyped-def]
-    def build(how: Scheme | None = None, classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), bits: int = 8) -> FullyConnected:
-        return FullyConnected(scheme("pa", weights=4, activations=3) if how is None else how, width, classes, shape, bits)
+    def build(
+        how: Scheme | None = None, classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), bits: int = 8
+    ) -> FullyConnected:
+        return FullyConnected(
+            scheme("pa", weights=4, activations=3) if how is None else how, width, classes, shape, bits
+        )
+
     return build
 
 

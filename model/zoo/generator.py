@@ -1,13 +1,17 @@
-"""Generators of chapter 8: the two human-designed ones of GDFQ and AutoReCon's macro-architecture with its operations.
+"""Generators of chapter 8: the two human-designed ones of GDFQ and AutoReCon's macro-architecture with its
+operations.
 
-A generator takes noise z (n, 100) and labels (n,) and gives normalised images (n, C, H, W): the last layer is a batch norm
-without affine parameters. The side of the image is a multiple of 4 (human-designed) or 8 (AutoReCon).
+A generator takes noise z (n, 100) and labels (n,) and gives normalised images (n, C, H, W): the last layer is
+a batch norm without affine parameters. The side of the image is a multiple of 4 (human-designed) or 8
+(AutoReCon).
 
-Macro-architecture (figure 8.2, three blocks of five nodes, each block doubles the map): in block b node 1 lies at the
-block's input size and nodes 2 to 5 at twice that; node 5 is node 1 of the next block. Up-edges 1-2 and 1-3; normal edges
-2-4, 2-5, 3-4, 3-5, 4-5; cross-edges from nodes 2, 3, 4 of a block to nodes 2, 3 of the next: 6, 15 and 12 edges in all,
-as the thesis counts. (Which nodes they join is in a picture that its text does not describe: this is the arrangement
-that meets the counts and the sizes.)
+Macro-architecture (figure 8.2, three blocks of five nodes, each block doubles the map): in block b node 1
+lies at the block's input size and nodes 2 to 5 at twice that; node 5 is node 1 of the next block. Up-edges
+1-2 and 1-3;
+normal edges 2-4, 2-5, 3-4, 3-5, 4-5; cross-edges from nodes 2, 3, 4 of a block to nodes 2, 3 of the next: 6,
+15 and 12 edges in all, as the thesis counts. (Which nodes they join is in a picture that its text does not
+describe:
+this is the arrangement that meets the counts and the sizes.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,7 +64,13 @@ def _edges() -> Iterator[Edge]:
 EDGES = tuple(_edges())
 OPERATIONS = {
     "normal": (
-        "convolution 1x1", "convolution 3x3", "convolution 5x5", "dilated convolution 3x3", "dilated convolution 5x5", "identity", "none"
+        "convolution 1x1",
+        "convolution 3x3",
+        "convolution 5x5",
+        "dilated convolution 3x3",
+        "dilated convolution 5x5",
+        "identity",
+        "none",
     ),
     "up": ("nearest", "bilinear"),
     "cross": ("nearest", "bilinear", "none"),
@@ -70,7 +80,8 @@ KERNELS = ((1, 1), (3, 1), (5, 1), (3, 2), (5, 2))
 
 
 class ConditionalNorm(nn.Module):
-    """Batch norm whose gain and offset are looked up by class (categorical conditional batch norm of SN-GAN)."""
+    """Batch norm whose gain and offset are looked up by class (categorical conditional batch norm of
+    SN-GAN)."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -85,9 +96,12 @@ class ConditionalNorm(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """Conditional norm, LeakyReLU 0.2, convolution; with ``mode`` an interpolation to twice the side comes first."""
+    """Conditional norm, LeakyReLU 0.2, convolution; with ``mode`` an interpolation to twice the side comes
+    first."""
 
-    def __init__(self, channels: int, out: int, classes: int, kernel: int, dilation: int = 1, mode: str = "") -> None:
+    def __init__(
+        self, channels: int, out: int, classes: int, kernel: int, dilation: int = 1, mode: str = ""
+    ) -> None:
         super().__init__()
         self.mode = mode
         self.norm = ConditionalNorm(channels, classes)
@@ -95,7 +109,9 @@ class _Convolution(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         if self.mode:
-            x = functional.interpolate(x, scale_factor=2, mode=self.mode, align_corners=False if self.mode == "bilinear" else None)
+            x = functional.interpolate(
+                x, scale_factor=2, mode=self.mode, align_corners=False if self.mode == "bilinear" else None
+            )
         return self.conv(functional.leaky_relu(self.norm(x, labels), 0.2))
 
 
@@ -129,14 +145,19 @@ def check_edges(choice: Sequence[int]) -> tuple[int, ...]:
         raise InputError(f"a generator has {len(EDGES)} edges, {len(choice)} operations are given")
     for number, (edge, index) in enumerate(zip(EDGES, choice, strict=True)):
         if not 0 <= index < len(OPERATIONS[edge.kind]):
-            raise InputError(f"edge {number} ({edge.kind}) has operations 0 to {len(OPERATIONS[edge.kind]) - 1}, not {index}")
+            raise InputError(
+                f"edge {number} ({edge.kind}) has operations 0 to {len(OPERATIONS[edge.kind]) - 1}, not "
+                f"{index}"
+            )
     return tuple(choice)
 
 
 class Macro(nn.Module):
-    """What all of AutoReCon's generators share: z in three parts with a Linear each, the graph of nodes, the output layers.
+    """What all of AutoReCon's generators share: z in three parts with a Linear each, the graph of nodes, the
+    output layers.
 
-    ``edges`` are modules called as ``edge(x, labels)``, in the order of `EDGES`. Parameters: image (C, H, W); classes;
+    ``edges`` are modules called as ``edge(x, labels)``, in the order of `EDGES`. Parameters: image (C, H, W);
+    classes;
     width of every node; scale multiplies it (table 8.3).
     """
 
@@ -148,7 +169,9 @@ class Macro(nn.Module):
         self.start = (image[1] // 8, image[2] // 8)
         self.parts = (33, 33, 34)
         area = self.start[0] * self.start[1]
-        self.linears = nn.ModuleList(nn.Linear(part, width * area * 4**block) for block, part in enumerate(self.parts))
+        self.linears = nn.ModuleList(
+            nn.Linear(part, width * area * 4**block) for block, part in enumerate(self.parts)
+        )
         self.edges = nn.ModuleList(edges)
         self.norm = ConditionalNorm(width, classes)
         self.conv = nn.Conv2d(width, image[0], 3, padding=1)
@@ -175,26 +198,40 @@ class FoundGenerator(Macro):
     """The generator of one choice of operations, ``choice[e]`` for edge e of `EDGES`."""
 
     def __init__(
-        self, choice: Sequence[int], *, classes: int = 10, image: tuple[int, int, int] = (3, 32, 32), width: int = 64, scale: float = 1.0
+        self,
+        choice: Sequence[int],
+        *,
+        classes: int = 10,
+        image: tuple[int, int, int] = (3, 32, 32),
+        width: int = 64,
+        scale: float = 1.0,
     ) -> None:
         width = max(1, round(width * scale))
         self.choice = check_edges(choice)
-        modules = [generator_operation(edge.kind, index, width, classes) for edge, index in zip(EDGES, self.choice, strict=True)]
+        modules = [
+            generator_operation(edge.kind, index, width, classes)
+            for edge, index in zip(EDGES, self.choice, strict=True)
+        ]
         super().__init__(modules, classes, image, width)
 
 
 def _image(image: tuple[int, int, int], classes: int, multiple: int) -> tuple[int, int, int]:
     if len(image) != 3 or min(image) < 1 or image[1] % multiple or image[2] % multiple:
-        raise InputError(f"the image's sides must be multiples of {multiple} here, not {'x'.join(map(str, image))}")
+        raise InputError(
+            f"the image's sides must be multiples of {multiple} here, not {'x'.join(map(str, image))}"
+        )
     if classes < 2:
         raise InputError(f"classes must be at least 2, not {classes}")
     return image
 
 
 class HumanGenerator(nn.Module):
-    """GDFQ's generator for small images (after ACGAN): z times a label embedding, Linear, two times up and convolve."""
+    """GDFQ's generator for small images (after ACGAN): z times a label embedding, Linear, two times up and
+    convolve."""
 
-    def __init__(self, *, classes: int = 10, image: tuple[int, int, int] = (3, 32, 32), scale: float = 1.0) -> None:
+    def __init__(
+        self, *, classes: int = 10, image: tuple[int, int, int] = (3, 32, 32), scale: float = 1.0
+    ) -> None:
         super().__init__()
         channels, height, side = _image(image, classes, 4)
         wide, narrow = max(1, round(128 * scale)), max(1, round(64 * scale))
@@ -202,10 +239,18 @@ class HumanGenerator(nn.Module):
         self.label = nn.Embedding(classes, NOISE)
         self.linear = nn.Linear(NOISE, wide * (height // 4) * (side // 4))
         self.layers = nn.Sequential(
-            nn.BatchNorm2d(wide), nn.Upsample(scale_factor=2),
-            nn.Conv2d(wide, wide, 3, padding=1), nn.BatchNorm2d(wide, 0.8), nn.LeakyReLU(0.2), nn.Upsample(scale_factor=2),
-            nn.Conv2d(wide, narrow, 3, padding=1), nn.BatchNorm2d(narrow, 0.8), nn.LeakyReLU(0.2),
-            nn.Conv2d(narrow, channels, 3, padding=1), nn.Tanh(), nn.BatchNorm2d(channels, affine=False),
+            nn.BatchNorm2d(wide),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(wide, wide, 3, padding=1),
+            nn.BatchNorm2d(wide, 0.8),
+            nn.LeakyReLU(0.2),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(wide, narrow, 3, padding=1),
+            nn.BatchNorm2d(narrow, 0.8),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(narrow, channels, 3, padding=1),
+            nn.Tanh(),
+            nn.BatchNorm2d(channels, affine=False),
         )
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -213,19 +258,28 @@ class HumanGenerator(nn.Module):
 
 
 class HumanImageNetGenerator(nn.Module):
-    """GDFQ's generator for ImageNet: labels enter through conditional norms. 40,363,712 weights at 224x224."""
+    """GDFQ's generator for ImageNet: labels enter through conditional norms. 40,363,712 weights at
+    224x224."""
 
     def __init__(self, *, classes: int = 1000, image: tuple[int, int, int] = (3, 224, 224)) -> None:
         super().__init__()
         channels, height, side = _image(image, classes, 4)
         self.shape = (128, height // 4, side // 4)
         self.linear = nn.Linear(NOISE, 128 * (height // 4) * (side // 4))
-        self.norms = nn.ModuleList([ConditionalNorm(128, classes), ConditionalNorm(128, classes), ConditionalNorm(64, classes)])
-        self.convolutions = nn.ModuleList([nn.Conv2d(128, 128, 3, padding=1), nn.Conv2d(128, 64, 3, padding=1)])
-        self.last = nn.Sequential(nn.Conv2d(64, channels, 3, padding=1), nn.Tanh(), nn.BatchNorm2d(channels, affine=False))
+        self.norms = nn.ModuleList(
+            [ConditionalNorm(128, classes), ConditionalNorm(128, classes), ConditionalNorm(64, classes)]
+        )
+        self.convolutions = nn.ModuleList(
+            [nn.Conv2d(128, 128, 3, padding=1), nn.Conv2d(128, 64, 3, padding=1)]
+        )
+        self.last = nn.Sequential(
+            nn.Conv2d(64, channels, 3, padding=1), nn.Tanh(), nn.BatchNorm2d(channels, affine=False)
+        )
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         x = self.norms[0](self.linear(z).reshape(-1, *self.shape), labels)
         for convolution, norm in zip(self.convolutions, list(self.norms)[1:], strict=True):
-            x = functional.leaky_relu(norm(convolution(functional.interpolate(x, scale_factor=2)), labels), 0.2)
+            x = functional.leaky_relu(
+                norm(convolution(functional.interpolate(x, scale_factor=2)), labels), 0.2
+            )
         return self.last(x)

@@ -8,7 +8,13 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.zoo import register
 from fermatnet.model.zoo.binary import Sum
 from fermatnet.model.zoo.reaf import REAFConv2d, REAFPlus, template
-from fermatnet.model.zoo.residual import BOTTLENECK, ConvFactory, ResidualNetwork, grouped_convolution, plain_convolution
+from fermatnet.model.zoo.residual import (
+    BOTTLENECK,
+    ConvFactory,
+    ResidualNetwork,
+    grouped_convolution,
+    plain_convolution,
+)
 from fermatnet.model.zoo.stem import SMALL_IMAGE, Classifier, check_input
 
 __all__ = ["MobileNetV2", "reaf_convolution", "reaf_resnet", "resnext"]
@@ -19,35 +25,72 @@ def reaf_convolution(scheme: str) -> ConvFactory:
     groups_in, merged = template(scheme)
 
     def make(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
-        return REAFConv2d(channels_in, channels_out, kernel, groups_in=groups_in, merged=merged, stride=stride)
+        return REAFConv2d(
+            channels_in, channels_out, kernel, groups_in=groups_in, merged=merged, stride=stride
+        )
 
     return make
 
 
 def reaf_resnet(
-    depth: int = 50, scheme: str = "4-3-4", inner: int = 72, middle: int | None = None, everywhere: bool = False, **options: Any
+    depth: int = 50,
+    scheme: str = "4-3-4",
+    inner: int = 72,
+    middle: int | None = None,
+    everywhere: bool = False,
+    **options: Any,
 ) -> ResidualNetwork:
-    """REAF in the 3x3 convolution of every block (table 6.3: C = inner, C' = middle); ``everywhere``: in the 1x1 as well.
+    """REAF in the 3x3 convolution of every block (table 6.3: C = inner, C' = middle); ``everywhere``: in the
+    1x1 as well.
 
-    In basic blocks both convolutions but the very first of the network, whose input has the stem's 64 channels.
+    In basic blocks both convolutions but the very first of the network, whose input has the stem's 64
+    channels.
     """
     make = reaf_convolution(scheme)
     if depth in BOTTLENECK:
-        return ResidualNetwork(depth, spatial=make, point=make if everywhere else plain_convolution, inner=inner, middle=middle, **options)
+        return ResidualNetwork(
+            depth,
+            spatial=make,
+            point=make if everywhere else plain_convolution,
+            inner=inner,
+            middle=middle,
+            **options,
+        )
     return ResidualNetwork(depth, spatial=make, inner=inner, **options)
 
 
 def resnext(
-    depth: int = 50, groups: int = 32, inner: int = 128, pairs: int = 1, everywhere: bool = False, **options: Any
+    depth: int = 50,
+    groups: int = 32,
+    inner: int = 128,
+    pairs: int = 1,
+    everywhere: bool = False,
+    **options: Any,
 ) -> ResidualNetwork:
-    """ResNeXt (32x4d by default); ``pairs`` 2 is REAF+ on the last 1x1; ``everywhere``: all three convolutions in groups."""
+    """ResNeXt (32x4d by default); ``pairs`` 2 is REAF+ on the last 1x1; ``everywhere``: all three
+    convolutions in groups."""
     make = grouped_convolution(groups)
     last = (lambda middle, out: REAFPlus(middle, out, pairs=pairs)) if pairs > 1 else None
     options.setdefault("stride_in_point", False)
-    return ResidualNetwork(depth, spatial=make, point=make if everywhere else plain_convolution, inner=inner, last=last, **options)
+    return ResidualNetwork(
+        depth,
+        spatial=make,
+        point=make if everywhere else plain_convolution,
+        inner=inner,
+        last=last,
+        **options,
+    )
 
 
-INVERTED = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+INVERTED = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 """Of MobileNetV2: expansion, channels, blocks, stride of the first block."""
 
 
@@ -72,12 +115,18 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """MobileNetV2; for small images the first convolution and the first two strides keep the map. ``pairs`` as REAF+."""
+    """MobileNetV2; for small images the first convolution and the first two strides keep the map. ``pairs``
+    as REAF+."""
 
     convention = "plain"
 
     def __init__(
-        self, width: float = 1.0, *, classes: int = 10, input_shape: tuple[int, int, int] = (3, 32, 32), pairs: int = 1
+        self,
+        width: float = 1.0,
+        *,
+        classes: int = 10,
+        input_shape: tuple[int, int, int] = (3, 32, 32),
+        pairs: int = 1,
     ) -> None:
         super().__init__()
         if width <= 0:
@@ -90,7 +139,9 @@ class MobileNetV2(nn.Module):
 
         channels = wide(32)
         layers: list[nn.Module] = [
-            nn.Conv2d(shape[0], channels, 3, stride=1 if small else 2, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU6()
+            nn.Conv2d(shape[0], channels, 3, stride=1 if small else 2, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU6(),
         ]
         for index, (expansion, base, count, stride) in enumerate(INVERTED):
             for block in range(count):
@@ -115,6 +166,11 @@ def _plus_resnext(depth: int = 50, pairs: int = 2, **options: Any) -> ResidualNe
 
 
 register("resnext50", resnext, "ResNeXt 32x4d; options groups, inner", pattern=r"resnext(?P<depth>\d+)")
-register("reafplus-resnext50", _plus_resnext, "ResNeXt with REAF+ on the last 1x1 of a block", pattern=r"reafplus-resnext(?P<depth>\d+)")
+register(
+    "reafplus-resnext50",
+    _plus_resnext,
+    "ResNeXt with REAF+ on the last 1x1 of a block",
+    pattern=r"reafplus-resnext(?P<depth>\d+)",
+)
 register("mobilenetv2", MobileNetV2, "MobileNetV2")
 register("reafplus-mobilenetv2", _plus_mobilenet, "MobileNetV2 with REAF+ on the projections")

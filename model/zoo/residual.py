@@ -1,7 +1,8 @@
-"""Full-precision residual networks with two open places: the 3x3 convolution and an attention module at a block's end.
+"""Full-precision residual networks with two open places: the 3x3 convolution and an attention module at a
+block's end.
 
-Chapters 6 and 7 fill them: REAF convolutions, AW-convolutions, SE, CBAM. Empty, they are ResNet18 to ResNet152 (stride in
-the first 1x1 of a bottleneck, which gives the 3.86 G of the thesis) and Wide-ResNet50.
+Chapters 6 and 7 fill them: REAF convolutions, AW-convolutions, SE, CBAM. Empty, they are ResNet18 to
+ResNet152 (stride in the first 1x1 of a bottleneck, which gives the 3.86 G of the thesis) and Wide-ResNet50.
 """
 
 from collections.abc import Callable
@@ -17,7 +18,13 @@ from fermatnet.model.zoo.stem import Classifier, check_input, stem
 __all__ = ["BLOCKS", "BasicBlock", "Bottleneck", "ConvFactory", "ResidualNetwork", "plain_convolution"]
 
 BLOCKS = {
-    10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)
+    10: (1, 1, 1, 1),
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    26: (2, 2, 2, 2),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
 }
 """Depth -> blocks a stage. 26 is the bottleneck network with two blocks a stage, small enough for a CPU."""
 BOTTLENECK = (26, 50, 101, 152)
@@ -34,23 +41,36 @@ def grouped_convolution(groups: int) -> ConvFactory:
 
     def make(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
         if channels_in % groups or channels_out % groups:
-            raise InputError(f"{groups} groups must divide {channels_in} input and {channels_out} output channels")
-        return nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False)
+            raise InputError(
+                f"{groups} groups must divide {channels_in} input and {channels_out} output channels"
+            )
+        return nn.Conv2d(
+            channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
+        )
 
     return make
 
 
-def _shortcut(channels_in: int, channels_out: int, stride: int, convolution: ConvFactory = plain_convolution) -> nn.Module | None:
+def _shortcut(
+    channels_in: int, channels_out: int, stride: int, convolution: ConvFactory = plain_convolution
+) -> nn.Module | None:
     if stride == 1 and channels_in == channels_out:
         return None
     return nn.Sequential(convolution(channels_in, channels_out, 1, stride), nn.BatchNorm2d(channels_out))
 
 
 class BasicBlock(nn.Module):
-    """3x3, 3x3 and a shortcut (ResNet18/34). ``first`` and ``second`` make its convolutions, ``attention`` its last module."""
+    """3x3, 3x3 and a shortcut (ResNet18/34). ``first`` and ``second`` make its convolutions, ``attention``
+    its last module."""
 
     def __init__(
-        self, channels_in: int, middle: int, channels_out: int, stride: int, first: ConvFactory, second: ConvFactory,
+        self,
+        channels_in: int,
+        middle: int,
+        channels_out: int,
+        stride: int,
+        first: ConvFactory,
+        second: ConvFactory,
         attention: Callable[[int], nn.Module] | None,
     ) -> None:
         super().__init__()
@@ -69,21 +89,34 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1x1 to ``inner``, 3x3 to ``middle``, 1x1 to ``channels_out`` and a shortcut; stride in the first 1x1 or the 3x3.
+    """1x1 to ``inner``, 3x3 to ``middle``, 1x1 to ``channels_out`` and a shortcut; stride in the first 1x1 or
+    the 3x3.
 
-    ``point`` makes the 1x1 convolutions, ``spatial`` the 3x3 one. ``split`` > 1 is REAF+ on the last convolution.
+    ``point`` makes the 1x1 convolutions, ``spatial`` the 3x3 one. ``split`` > 1 is REAF+ on the last
+    convolution.
     """
 
     def __init__(
-        self, channels_in: int, inner: int, middle: int, channels_out: int, stride: int, spatial: ConvFactory, point: ConvFactory,
-        attention: Callable[[int], nn.Module] | None, stride_in_point: bool, last: Callable[[int, int], nn.Module] | None,
+        self,
+        channels_in: int,
+        inner: int,
+        middle: int,
+        channels_out: int,
+        stride: int,
+        spatial: ConvFactory,
+        point: ConvFactory,
+        attention: Callable[[int], nn.Module] | None,
+        stride_in_point: bool,
+        last: Callable[[int, int], nn.Module] | None,
     ) -> None:
         super().__init__()
         self.conv1 = point(channels_in, inner, 1, stride if stride_in_point else 1)
         self.norm1 = nn.BatchNorm2d(inner)
         self.conv2 = spatial(inner, middle, 3, 1 if stride_in_point else stride)
-        self.last = nn.Sequential(nn.BatchNorm2d(middle), nn.ReLU(), point(middle, channels_out, 1)) if last is None else last(
-            middle, channels_out
+        self.last = (
+            nn.Sequential(nn.BatchNorm2d(middle), nn.ReLU(), point(middle, channels_out, 1))
+            if last is None
+            else last(middle, channels_out)
         )
         self.norm3 = nn.BatchNorm2d(channels_out)
         self.attention = attention(channels_out) if attention else nn.Identity()
@@ -99,24 +132,40 @@ class Bottleneck(nn.Module):
 class ResidualNetwork(nn.Module):
     """Stem, four stages, classifier.
 
-    Parameters: depth; inner and middle: channels before and after the 3x3 convolution in the first stage (C and C' of
-    table 6.3; a basic block uses ``inner`` alone), doubled every stage; outer: a bottleneck's output in the first stage
-    (256, fixed by the network that is imitated); first, spatial, point: convolution factories; attention: factory by
-    channels; stride_in_point: where a bottleneck strides; last: REAF+ factory.
+    Parameters: depth; inner and middle: channels before and after the 3x3 convolution in the first stage (C
+    and C' of table 6.3; a basic block uses ``inner`` alone), doubled every stage; outer: a bottleneck's
+    output in the first stage (256, fixed by the network that is imitated); first, spatial, point: convolution
+    factories;
+    attention:
+    factory by channels; stride_in_point: where a bottleneck strides; last: REAF+ factory.
     Input (n, C, H, W) float, output (n, classes).
     """
 
     convention = "plain"
 
     def __init__(
-        self, depth: int = 50, *, classes: int = 10, input_shape: tuple[int, int, int] = (3, 32, 32), inner: int = 64,
-        middle: int | None = None, outer: int | None = None, stem_width: int | None = None, spatial: ConvFactory = plain_convolution,
-        first: ConvFactory | None = None, point: ConvFactory = plain_convolution, attention: Callable[[int], nn.Module] | None = None,
-        stride_in_point: bool = True, last: Callable[[int, int], nn.Module] | None = None,
+        self,
+        depth: int = 50,
+        *,
+        classes: int = 10,
+        input_shape: tuple[int, int, int] = (3, 32, 32),
+        inner: int = 64,
+        middle: int | None = None,
+        outer: int | None = None,
+        stem_width: int | None = None,
+        spatial: ConvFactory = plain_convolution,
+        first: ConvFactory | None = None,
+        point: ConvFactory = plain_convolution,
+        attention: Callable[[int], nn.Module] | None = None,
+        stride_in_point: bool = True,
+        last: Callable[[int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         if depth not in BLOCKS:
-            raise InputError(f"depth of a residual network must be one of {', '.join(map(str, sorted(BLOCKS)))}, not {depth}")
+            raise InputError(
+                f"depth of a residual network must be one of {', '.join(map(str, sorted(BLOCKS)))}, not "
+                f"{depth}"
+            )
         middle = inner if middle is None else middle
         if inner < 1 or middle < 1:
             raise InputError(f"widths must be positive, not {inner} and {middle}")
@@ -131,9 +180,13 @@ class ResidualNetwork(nn.Module):
                 stride = 2 if stage and index == 0 else 1
                 sizes = (inner << stage, middle << stage, outer << stage)
                 if bottleneck:
-                    blocks.append(Bottleneck(channels, *sizes, stride, spatial, point, attention, stride_in_point, last))
+                    blocks.append(
+                        Bottleneck(channels, *sizes, stride, spatial, point, attention, stride_in_point, last)
+                    )
                 else:
-                    blocks.append(BasicBlock(channels, sizes[0], sizes[2], stride, first or spatial, spatial, attention))
+                    blocks.append(
+                        BasicBlock(channels, sizes[0], sizes[2], stride, first or spatial, spatial, attention)
+                    )
                 channels = sizes[2]
             stages.append(nn.Sequential(*blocks))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
@@ -147,5 +200,9 @@ def _plain(depth: int = 50, width: int = 64, **options: Any) -> ResidualNetwork:
     return ResidualNetwork(depth, inner=width, outer=width * (4 if depth in BOTTLENECK else 1), **options)
 
 
-register("plain-resnet50", _plain, "full-precision ResNet, the baseline of chapters 6 and 7",
-         pattern=r"plain-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?")
+register(
+    "plain-resnet50",
+    _plain,
+    "full-precision ResNet, the baseline of chapters 6 and 7",
+    pattern=r"plain-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+)

@@ -1,7 +1,9 @@
-"""A residual network of about 80,000 weights for comparisons on small images: 16-32-64 channels, one block a stage.
+"""A residual network of about 80,000 weights for comparisons on small images: 16-32-64 channels, one block a
+stage.
 
-Pre-activation: norm, activation, conv, norm, activation, conv, norm in fixed point, added to a shortcut of fixed-point numbers, so that
-every method finds a batch norm on both sides of its convolutions and the residual sums export with stated bits.
+Pre-activation: norm, activation, conv, norm, activation, conv, norm in fixed point, added to a shortcut of
+fixed-point numbers, so that every method finds a batch norm on both sides of its convolutions and the
+residual sums export with stated bits.
 """
 
 import torch
@@ -29,15 +31,24 @@ class Branch(nn.Module):
 
 
 class Block(nn.Module):
-    """shortcut + sum of branches (one; several with a method of several branches). The 1x1 shortcut is quantized like any inner layer."""
+    """shortcut + sum of branches (one; several with a method of several branches). The 1x1 shortcut is
+    quantized like any inner layer."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, how: Scheme):
         super().__init__()
         self.act0 = how.norm_activation(inputs)
         self.branches = nn.ModuleList(Branch(inputs, outputs, stride, how) for _ in range(how.branches))
-        self.gain = nn.Parameter(torch.full((how.branches,), 1.0 / how.branches)) if how.branches > 1 else None
+        self.gain = (
+            nn.Parameter(torch.full((how.branches,), 1.0 / how.branches)) if how.branches > 1 else None
+        )
         changed = stride != 1 or inputs != outputs
-        self.down = nn.Sequential(how.conv(inputs, outputs, 1, stride=stride), how.fixed_norm(outputs, bits=10, fraction=5)) if changed else None
+        self.down = (
+            nn.Sequential(
+                how.conv(inputs, outputs, 1, stride=stride), how.fixed_norm(outputs, bits=10, fraction=5)
+            )
+            if changed
+            else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         a = self.act0(x)
@@ -48,9 +59,17 @@ class Block(nn.Module):
 
 
 class SmallResNet(nn.Module):
-    """5x5 stem at stride 2, three blocks, norm and activation, sum over the map, 8-bit rescale, dense layer."""
+    """5x5 stem at stride 2, three blocks, norm and activation, sum over the map, 8-bit rescale, dense
+    layer."""
 
-    def __init__(self, how: Scheme, classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), bits: int = 8, width: int = 16):
+    def __init__(
+        self,
+        how: Scheme,
+        classes: int = 10,
+        shape: tuple[int, int, int] = (1, 28, 28),
+        bits: int = 8,
+        width: int = 16,
+    ):
         super().__init__()
         self.pixels = PixelScale(bits)
         self.conv0 = how.stem(shape[0], width, 5, stride=2, bits=bits)
@@ -70,10 +89,19 @@ class SmallResNet(nn.Module):
         return self.dense(self.flatten(self.scale(self.sum(x))))
 
 
-def build_small_resnet(how: Scheme | None = None, classes: int = 10, shape: tuple[int, int, int] = (1, 28, 28), bits: int = 8,
-                       width: int = 16) -> SmallResNet:
+def build_small_resnet(
+    how: Scheme | None = None,
+    classes: int = 10,
+    shape: tuple[int, int, int] = (1, 28, 28),
+    bits: int = 8,
+    width: int = 16,
+) -> SmallResNet:
     """``how`` None: PA with M = 4, N = 5."""
     return SmallResNet(scheme("pa") if how is None else how, classes, shape, bits, width)
 
 
-register("small-resnet", build_small_resnet, "pre-activation residual network 16-32-64 of 77k weights for 28x28 or 32x32 images")
+register(
+    "small-resnet",
+    build_small_resnet,
+    "pre-activation residual network 16-32-64 of 77k weights for 28x28 or 32x32 images",
+)

@@ -1,7 +1,10 @@
-"""Unified architectures of chapter 5: UA-ResNet and, with dense connections, UA-DenseNet; A- forms without shortcuts.
+"""Unified architectures of chapter 5: UA-ResNet and, with dense connections, UA-DenseNet; A- forms without
+shortcuts.
 
-`ua-resnet37-41` is 37 layers deep (every convolution and the classifier count one) with 41 channels in its first stage.
-The depth fixes the blocks a stage and the columns a block as in tables 5.4 and 5.5; ``blocks`` and ``columns`` override.
+`ua-resnet37-41` is 37 layers deep (every convolution and the classifier count one) with 41 channels in its
+first stage.
+The depth fixes the blocks a stage and the columns a block as in tables 5.4 and 5.5; ``blocks`` and
+``columns`` override.
 """
 
 from collections.abc import Sequence
@@ -17,8 +20,12 @@ from fermatnet.model.zoo.stem import Classifier, Downsample, check_input, stem
 __all__ = ["DEPTHS", "UAResNet"]
 
 DEPTHS = {
-    21: ((1, 1, 1, 1), 3), 37: ((1, 1, 1, 1), 4), 69: ((1, 1, 1, 1), 5),
-    41: ((2, 2, 3, 2), 3), 77: ((2, 2, 3, 2), 4), 149: ((2, 2, 3, 2), 5),
+    21: ((1, 1, 1, 1), 3),
+    37: ((1, 1, 1, 1), 4),
+    69: ((1, 1, 1, 1), 5),
+    41: ((2, 2, 3, 2), 3),
+    77: ((2, 2, 3, 2), 4),
+    149: ((2, 2, 3, 2), 5),
 }
 """Depth -> (blocks a stage, columns a block); depth = 2^(columns-1) * blocks + 5."""
 
@@ -26,22 +33,33 @@ DEPTHS = {
 class UAResNet(nn.Module):
     """Stages of residual fractal blocks, widths w, 2w, 4w, 8w, a real 1x1 after 2x2 pooling between them.
 
-    Parameters: depth (a key of `DEPTHS`, or 0 with blocks and columns given); width w; blocks a stage; columns C;
+    Parameters: depth (a key of `DEPTHS`, or 0 with blocks and columns given); width w; blocks a stage;
+    columns C;
     join "mean" or "sum"; residual False for A-ResNet. Input (n, C, H, W) float, output (n, classes).
     """
 
     convention = "chapter5"
 
     def __init__(
-        self, depth: int = 21, width: int = 64, *, classes: int = 10, input_shape: tuple[int, int, int] = (3, 32, 32),
-        blocks: Sequence[int] | None = None, columns: int | None = None, join: str = "mean", residual: bool = True,
-        bits: int = 1, padding_value: int = 0,
+        self,
+        depth: int = 21,
+        width: int = 64,
+        *,
+        classes: int = 10,
+        input_shape: tuple[int, int, int] = (3, 32, 32),
+        blocks: Sequence[int] | None = None,
+        columns: int | None = None,
+        join: str = "mean",
+        residual: bool = True,
+        bits: int = 1,
+        padding_value: int = 0,
     ) -> None:
         super().__init__()
         if blocks is None or columns is None:
             if depth not in DEPTHS:
                 raise InputError(
-                    f"depth of a UA-ResNet must be one of {', '.join(map(str, sorted(DEPTHS)))}, or give blocks and columns; not {depth}"
+                    f"depth of a UA-ResNet must be one of {', '.join(map(str, sorted(DEPTHS)))}, or give "
+                    f"blocks and columns; not {depth}"
                 )
             known_blocks, known_columns = DEPTHS[depth]
             blocks = known_blocks if blocks is None else blocks
@@ -62,7 +80,9 @@ class UAResNet(nn.Module):
                 layers.append(Downsample(channels, width << stage))
                 channels = width << stage
             layers += [
-                ResidualFractalBlock(columns, channels, join=join, residual=residual, bits=bits, padding_value=padding_value)
+                ResidualFractalBlock(
+                    columns, channels, join=join, residual=residual, bits=bits, padding_value=padding_value
+                )
                 for _ in range(count)
             ]
         self.stages = nn.Sequential(*layers)
@@ -84,9 +104,21 @@ def _binary(depth: int = 18, **options) -> BinaryResNet:
     return BinaryResNet(depth, shortcuts="block", **options)
 
 
-register("bireal-resnet18", _bireal, "Bi-Real ResNet: a shortcut around every binary convolution",
-         pattern=r"bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?")
-register("enhanced-bireal-resnet18", _enhanced, "Bi-Real ResNet with block shortcuts as well (table 5.1)",
-         pattern=r"enhanced-bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?")
-register("binary-resnet18", _binary, "ResNet binarized as it is, shortcuts around blocks only (table 5.1)",
-         pattern=r"binary-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?")
+register(
+    "bireal-resnet18",
+    _bireal,
+    "Bi-Real ResNet: a shortcut around every binary convolution",
+    pattern=r"bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+)
+register(
+    "enhanced-bireal-resnet18",
+    _enhanced,
+    "Bi-Real ResNet with block shortcuts as well (table 5.1)",
+    pattern=r"enhanced-bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+)
+register(
+    "binary-resnet18",
+    _binary,
+    "ResNet binarized as it is, shortcuts around blocks only (table 5.1)",
+    pattern=r"binary-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+)

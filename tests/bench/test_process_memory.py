@@ -1,4 +1,5 @@
-"""Peak memory of a tree of processes: what a child holds counts while it lives, and is its own, not its parent's."""
+"""Peak memory of a tree of processes: what a child holds counts while it lives, and is its own, not its
+parent's."""
 
 import os
 import subprocess
@@ -15,7 +16,9 @@ MB = 1 << 20
 
 def held(megabytes: int) -> None:
     """A process below this one that fills so much memory for half a second."""
-    subprocess.run([sys.executable, "-c", f"import time; x = b'1' * ({megabytes} << 20); time.sleep(0.5)"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", f"import time; x = b'1' * ({megabytes} << 20); time.sleep(0.5)"], check=True
+    )
 
 
 def test_a_child_counts_beside_its_parent():

@@ -18,10 +18,21 @@ def test_run_interrupted(number, tmp_path):
     net = digits_like(width=8)
     save(net, tmp_path / "net.onnx")
     np.save(tmp_path / "x.npy", np.zeros((60000, 1, 8, 8), np.uint8))
-    words = ["run", str(tmp_path / "net.onnx"), "--input", str(tmp_path / "x.npy"), "--output", str(tmp_path / "y.npy")]
+    words = [
+        "run",
+        str(tmp_path / "net.onnx"),
+        "--input",
+        str(tmp_path / "x.npy"),
+        "--output",
+        str(tmp_path / "y.npy"),
+    ]
     # A test run that a shell put into the background has SIGINT ignored, and would hand that down.
-    child = subprocess.Popen([sys.executable, "-P", "-m", "fermatnet.cli", *words], stderr=subprocess.PIPE, text=True,
-                             preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "fermatnet.cli", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
     assert child.stderr is not None
     line = child.stderr.readline()  # the progress bar: it is at work
     time.sleep(0.3)

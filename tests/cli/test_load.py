@@ -1,10 +1,11 @@
-"""Weights at run time from the command line: a reloadable design takes another network's weights and computes that network."""
+"""Weights at run time from the command line: a reloadable design takes another network's weights and computes
+that network."""
 
 import numpy as np
 import pytest
 
-from fermatnet.bench.random_weights import reshuffled
-from fermatnet.bench.shapes import pa_resnet
+from fermatnet.bench.samples.shapes import pa_resnet
+from fermatnet.bench.samples.weights import reshuffled
 from fermatnet.model.network import run, save
 
 from .test_main import fermatnet
@@ -20,21 +21,32 @@ def files(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (3, 1, 4, 4)).astype(np.uint8)
     np.save(tmp_path / "x.npy", images)
     assert not np.array_equal(run(first, images), run(second, images))
-    done = fermatnet("verilog", f"{tmp_path}/first.onnx", "--out", f"{tmp_path}/hw", "--cycles", "600", "--reloadable")
+    done = fermatnet(
+        "verilog", f"{tmp_path}/first.onnx", "--out", f"{tmp_path}/hw", "--cycles", "600", "--reloadable"
+    )
     assert done.returncode == 0, done.stderr
     return tmp_path, run(second, images)
 
 
 def test_load_and_simulate(files):
     folder, expected = files
-    done = fermatnet("load", f"{folder}/first.onnx", "--verilog", f"{folder}/hw", "--out", f"{folder}/own.hex")
+    done = fermatnet(
+        "load", f"{folder}/first.onnx", "--verilog", f"{folder}/hw", "--out", f"{folder}/own.hex"
+    )
     assert done.returncode == 0 and "words of 32 bits" in done.stdout
     assert (folder / "own.hex").read_text() == (folder / "hw/load.hex").read_text()
     common = ("--verilog", f"{folder}/hw", "--input", f"{folder}/x.npy", "--output", f"{folder}/y.npy")
     done = fermatnet("sim", f"{folder}/second.onnx", *common, "--load", "--stalls", "2")
     assert done.returncode == 0 and "equal to the reference" in done.stdout, done.stderr
     np.testing.assert_array_equal(np.load(folder / "y.npy"), expected)
-    done = fermatnet("sim", f"{folder}/second.onnx", *common)      # without the load it is still the first network
+    # without the load it is still the first network
+    done = fermatnet("sim", f"{folder}/second.onnx", *common)
     assert done.returncode == 1 and "the design gives" in done.stdout
-    done = fermatnet("load", f"{folder}/other.onnx", "--verilog", f"{folder}/hw", "--out", f"{folder}/bad.hex")
-    assert done.returncode == 2 and "layers are not those of the design" in done.stderr and not (folder / "bad.hex").exists()
+    done = fermatnet(
+        "load", f"{folder}/other.onnx", "--verilog", f"{folder}/hw", "--out", f"{folder}/bad.hex"
+    )
+    assert (
+        done.returncode == 2
+        and "layers are not those of the design" in done.stderr
+        and not (folder / "bad.hex").exists()
+    )

@@ -1,4 +1,5 @@
-"""The command line: help that loads nothing heavy, refusals in one line with status 2, nothing half-written."""
+"""The command line: help that loads nothing heavy, refusals in one line with status 2, nothing
+half-written."""
 
 import subprocess
 import sys
@@ -12,7 +13,13 @@ from ..model.network.samples import digits_like
 
 
 def fermatnet(*words: str, **more) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-P", "-m", "fermatnet.cli", *words], capture_output=True, text=True, timeout=120, **more)
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "fermatnet.cli", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **more,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +42,17 @@ def files(tmp_path_factory):
 def test_help_lists_every_command_without_heavy_imports():
     code = "import sys; from fermatnet.cli.main import cli; cli.main(['--help'], standalone_mode=False); "
     code += "print(sorted({'torch', 'numpy', 'onnx', 'amaranth'} & set(sys.modules)))"
-    shown = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert shown.splitlines()[-1] == "[]"
     for name in ("demo", "train", "export", "info", "run", "verilog", "sim", "synth", "ip", "zoo", "bench"):
         assert f"\n  {name} " in shown
 
 
-@pytest.mark.parametrize("name", ["demo", "train", "export", "info", "run", "verilog", "sim", "synth", "ip", "zoo", "bench"])
+@pytest.mark.parametrize(
+    "name", ["demo", "train", "export", "info", "run", "verilog", "sim", "synth", "ip", "zoo", "bench"]
+)
 def test_each_command_has_help(name):
     shown = fermatnet(name, "--help")
     assert shown.returncode == 0, shown.stderr
@@ -50,7 +61,9 @@ def test_each_command_has_help(name):
 
 def test_run_writes_the_reference(files, tmp_path):
     folder, net, images = files
-    done = fermatnet("run", str(folder / "net.onnx"), "--input", str(folder / "x.npy"), "--output", str(tmp_path / "y.npy"))
+    done = fermatnet(
+        "run", str(folder / "net.onnx"), "--input", str(folder / "x.npy"), "--output", str(tmp_path / "y.npy")
+    )
     assert done.returncode == 0, done.stderr
     y = np.load(tmp_path / "y.npy")
     assert y.dtype == np.int64 and np.array_equal(y, run(net, images))
@@ -60,7 +73,11 @@ def test_info_shows_every_layer(files):
     folder, net, _ = files
     done = fermatnet("info", str(folder / "net.onnx"), env={"COLUMNS": "200", "PATH": ""})
     assert done.returncode == 0, done.stderr
-    assert all(node.name in done.stdout for node in net.nodes) and "fermat" in done.stdout and "and-popcount 4x5" in done.stdout
+    assert (
+        all(node.name in done.stdout for node in net.nodes)
+        and "fermat" in done.stdout
+        and "and-popcount 4x5" in done.stdout
+    )
 
 
 REFUSALS = [
@@ -82,7 +99,10 @@ REFUSALS = [
     (["verilog", "{f}/net.onnx", "--out", "{o}", "--device", "abacus"], "abacus"),
     (["load", "{f}/net.onnx", "--verilog", "{f}/full", "--out", "{o}"], "holds no generated design"),
     (["sim", "{f}/net.onnx", "--input", "{f}/x.npy", "--output", "{o}", "--load"], "--load needs --verilog"),
-    (["sim", "{f}/net.onnx", "--input", "{f}/x.npy", "--output", "{o}", "--verilog", "{f}/full"], "holds no generated design"),
+    (
+        ["sim", "{f}/net.onnx", "--input", "{f}/x.npy", "--output", "{o}", "--verilog", "{f}/full"],
+        "holds no generated design",
+    ),
     (["synth", "{f}/full", "--device", "abacus"], "abacus"),
     (["synth", "{f}/full", "--device", "ecp5-85k"], "interface.json"),
     (["ip", "frob", "--out", "{o}"], "frob"),
@@ -95,7 +115,9 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("words", "say"), REFUSALS, ids=[" ".join(words[:3]) + "..." for words, _ in REFUSALS])
+@pytest.mark.parametrize(
+    ("words", "say"), REFUSALS, ids=[" ".join(words[:3]) + "..." for words, _ in REFUSALS]
+)
 def test_refusals_are_one_line(words, say, files, tmp_path):
     folder, _, _ = files
     out = tmp_path / "out"

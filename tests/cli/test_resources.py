@@ -1,4 +1,5 @@
-"""``--resources`` of ``fermatnet info`` and ``fermatnet verilog``: the same figures, and refusals in one line."""
+"""``--resources`` of ``fermatnet info`` and ``fermatnet verilog``: the same figures, and refusals in one
+line."""
 
 import json
 import subprocess
@@ -6,12 +7,14 @@ import sys
 
 import pytest
 
-from fermatnet.bench.shapes import pa_resnet
+from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.model.network import save
 
 
 def fermatnet(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-P", "-m", "fermatnet.cli", *words], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "fermatnet.cli", *words], capture_output=True, text=True, timeout=120
+    )
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +26,29 @@ def file(tmp_path_factory):
 
 def test_info_and_verilog_say_the_same(file, tmp_path):
     words = ("--resources", "--cycles", "2500", "--device", "xc7")
-    shown, made = fermatnet("info", file, "--json", *words), fermatnet("verilog", file, "--out", str(tmp_path / "out"), *words)
+    shown, made = (
+        fermatnet("info", file, "--json", *words),
+        fermatnet("verilog", file, "--out", str(tmp_path / "out"), *words),
+    )
     assert shown.returncode == made.returncode == 0, shown.stderr + made.stderr
-    design, interface = json.loads(shown.stdout)["design"], json.loads((tmp_path / "out" / "interface.json").read_text())
+    design, interface = (
+        json.loads(shown.stdout)["design"],
+        json.loads((tmp_path / "out" / "interface.json").read_text()),
+    )
     assert design["resources"] == interface["resources"] and design["layers"] == interface["layers"]
     assert all(f" {layer['name']} " in made.stdout for layer in interface["layers"])
     total = f"{interface['resources']['total']['luts']:,}"
     assert f" {total} " in made.stdout
 
 
-@pytest.mark.parametrize("words, say", [
-    (("--resources", "--device", "ice40-hx8k"), "predicted for xc7 and ecp5-85k"),
-    (("--cycles", "900"), "goes with --resources"),
-    (("--resources", "--cycles", "3"), "cannot be met"),
-])
+@pytest.mark.parametrize(
+    "words, say",
+    [
+        (("--resources", "--device", "ice40-hx8k"), "predicted for xc7 and ecp5-85k"),
+        (("--cycles", "900"), "goes with --resources"),
+        (("--resources", "--cycles", "3"), "cannot be met"),
+    ],
+)
 def test_refusals(file, words, say):
     done = fermatnet("info", file, *words)
     assert done.returncode == 2 and say in done.stderr and len(done.stderr.strip().splitlines()) == 1

@@ -67,7 +67,11 @@ def test_wrong_expected_values_are_noticed(design, images, expected):
 @pytest.mark.parametrize(
     "fault, words",
     [
-        (1, r"no transfer for \d+ cycles: it refuses input .* 8 of 40 input beats accepted, 2 of 10 output beats received .* image 1"),
+        (
+            1,
+            r"no transfer for \d+ cycles: it refuses input .* 8 of 40 input beats accepted, 2 of 10 output "
+            r"beats received .* image 1",
+        ),
         (2, r"no transfer for \d+ cycles: all input was accepted .* 8 of 10 output beats received"),
         (3, r"m_axis_tvalid fell"),
         (4, r"m_axis_tdata or m_axis_tlast changed"),
@@ -82,7 +86,9 @@ def test_faults_are_told_apart(design, images, fault, words):
         simulate(design, images, stalls=3)
 
 
-@pytest.mark.parametrize("fault, words", [(1, "not done after .* 8 of 160 input beats"), (3, "valid fell"), (4, "changed from")])
+@pytest.mark.parametrize(
+    "fault, words", [(1, "not done after .* 8 of 160 input beats"), (3, "valid fell"), (4, "changed from")]
+)
 def test_faults_are_seen_by_the_python_drivers(design, images, fault, words):
     break_it(design, fault)
     with pytest.raises(SimulationError, match=words):
@@ -92,7 +98,8 @@ def test_faults_are_seen_by_the_python_drivers(design, images, fault, words):
 def test_waves(design, images, expected, tmp_path):
     waves = tmp_path / "run.fst"
     assert compare(simulate(design, images, waves=waves), expected) is None
-    assert waves.read_bytes()[:1] == b"\x00" and waves.stat().st_size > 1000  # an FST file opens with a header block
+    # an FST file opens with a header block
+    assert waves.read_bytes()[:1] == b"\x00" and waves.stat().st_size > 1000
     with pytest.raises(InputError, match="writes waves as"):
         simulate(design, images, waves=tmp_path / "run.txt")
     with pytest.raises(InputError, match="does not exist"):

@@ -64,7 +64,10 @@ def test_lint():
     clean = "module top(input wire [1:0] a, output wire [1:0] b);\n assign b = ~a;\nendmodule\n"
     assert lint({"top.v": clean}, "top") == []
     wide = clean.replace("~a", "a[0]")
-    assert [line.split(":")[0] for line in lint({"top.v": wide}, "top")] == ["%Warning-WIDTHEXPAND", "%Warning-UNUSEDSIGNAL"]
+    assert [line.split(":")[0] for line in lint({"top.v": wide}, "top")] == [
+        "%Warning-WIDTHEXPAND",
+        "%Warning-UNUSEDSIGNAL",
+    ]
     assert lint({"top.v": wide}, "top", waived=["WIDTHEXPAND", "UNUSEDSIGNAL"]) == []
 
 
@@ -87,7 +90,10 @@ def test_an_entry_is_made_once_by_many(tmp_path, monkeypatch):
 
 def test_a_killed_run_leaves_no_entry(tmp_path, monkeypatch):
     monkeypatch.setenv("FERMATNET_CACHE", str(tmp_path))
-    code = "import time\nfrom fermatnet.sim import cache\ncache.stored('entry', lambda folder: (print(folder, flush=True), time.sleep(60)))"
+    code = (
+        "import time\nfrom fermatnet.sim import cache\ncache.stored('entry', lambda folder: (print(folder, "
+        "flush=True), time.sleep(60)))"
+    )
     with subprocess.Popen([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -102,13 +108,19 @@ def test_a_killed_run_leaves_no_entry(tmp_path, monkeypatch):
 
 
 def test_a_worker_dies_with_its_parent(tmp_path):
-    worker = "import time\nfrom fermatnet.sim.watch import die_with_parent\ndie_with_parent()\nprint('up', flush=True)\ntime.sleep(600)"
+    worker = (
+        "import time\nfrom fermatnet.sim.watch import die_with_parent\ndie_with_parent()\nprint('up', "
+        "flush=True)\ntime.sleep(600)"
+    )
     parent = (
         "import subprocess, sys\n"
-        f"child = subprocess.Popen([sys.executable, '-P', '-c', {worker!r}], start_new_session=True, stdout=subprocess.PIPE)\n"
+        f"child = subprocess.Popen([sys.executable, '-P', '-c', {worker!r}], start_new_session=True, "
+        "stdout=subprocess.PIPE)\n"
         "child.stdout.readline()\nprint(child.pid, flush=True)\nsys.stdin.read()"
     )
-    with subprocess.Popen([sys.executable, "-P", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", parent], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         child = int(process.stdout.readline())
         process.kill()
@@ -156,19 +168,26 @@ def compressed(tmp_path_factory):
     (folder / "zlib.h").write_text(compression.ZLIB_HEADER)
     (folder / "lz4.h").write_text(compression.LZ4_HEADER)
     (folder / "main.cpp").write_text(
-        '#include "lz4.h"\n#include "zlib.h"\n#include <cstdio>\n#include <iterator>\n#include <string>\n#include <vector>\n'
+        '#include "lz4.h"\n#include "zlib.h"\n#include <cstdio>\n#include <iterator>\n#include '
+        "<string>\n#include <vector>\n"
         "int main(int, char** argv) {\n"
-        "    std::vector<unsigned char> in;\n    int c;\n    while ((c = getchar()) != EOF) in.push_back(c);\n"
+        "    std::vector<unsigned char> in;\n    int c;\n    while ((c = getchar()) != EOF) "
+        "in.push_back(c);\n"
         "    if (argv[1][0] == 'z') {\n        uLongf size = compressBound(in.size());\n"
-        "        std::vector<unsigned char> out(size);\n        compress2(out.data(), &size, in.data(), in.size(), 4);\n"
+        "        std::vector<unsigned char> out(size);\n        compress2(out.data(), &size, in.data(), "
+        "in.size(), 4);\n"
         "        fwrite(out.data(), 1, size, stdout);\n    } else {\n"
         "        std::vector<char> out(LZ4_compressBound(in.size()));\n"
-        "        int size = LZ4_compress_default((const char*)in.data(), out.data(), in.size(), out.size());\n"
+        "        int size = LZ4_compress_default((const char*)in.data(), out.data(), in.size(), "
+        "out.size());\n"
         "        fwrite(out.data(), 1, size, stdout);\n    }\n}\n"
     )
     subprocess.run(["g++", "-I.", "-o", "main", "main.cpp"], cwd=folder, check=True)
 
     def run_both(data: bytes) -> list[bytes]:
-        return [subprocess.run([folder / "main", kind], input=data, stdout=subprocess.PIPE, check=True).stdout for kind in "zl"]
+        return [
+            subprocess.run([folder / "main", kind], input=data, stdout=subprocess.PIPE, check=True).stdout
+            for kind in "zl"
+        ]
 
     return run_both

@@ -1,4 +1,5 @@
-"""Cell libraries: what is read from one, delays against a calculation by hand, and the flow on a small one."""
+"""Cell libraries: what is read from one, delays against a calculation by hand, and the flow on a small
+one."""
 
 import json
 import shutil
@@ -26,13 +27,18 @@ def test_reading(library):
 
 def test_delay_by_hand(library):
     """Flip-flop, inverter, NAND of the inverter's and the flip-flop's output, flip-flop."""
+
     def cell(kind, **pins):
         return {"type": kind, "connections": {pin: [net] for pin, net in pins.items()}}
 
-    netlist = {"cells": {
-        "first": cell("DFF", CK="clk", D="d", Q="q"), "invert": cell("INV", A="q", Y="n"), "nand": cell("NAND2", A="n", B="q", Y="y"),
-        "last": cell("DFF", CK="clk", D="y", Q="z"),
-    }}  # fmt: skip
+    netlist = {
+        "cells": {
+            "first": cell("DFF", CK="clk", D="d", Q="q"),
+            "invert": cell("INV", A="q", Y="n"),
+            "nand": cell("NAND2", A="n", B="q", Y="y"),
+            "last": cell("DFF", CK="clk", D="y", Q="z"),
+        }
+    }
     clock_to_q = 2.0 + 0.2  # drives an inverter and a NAND, 0.1 pF each
     expected = clock_to_q + (0.5 + 0.1) + (1.0 + 0.1)
     assert asic.delay_ns(netlist, library) == pytest.approx(expected)
@@ -51,7 +57,8 @@ def test_estimate(library):
     made = asic.estimate(modules, "top", library, 100.0)
     assert (made["gates"], made["area"], made["ffs"], made["gate_equivalents"]) == (9, 2 * (8 + 6) + 1, 2, 14)
     assert made["leakage_mw"] == pytest.approx((2 * (4 + 6) + 1) * 1e-6)
-    switched = 2 * 0.2 * 2.0 + (2 * (0.1 + 6 * 0.1) + 0.1) * asic.ACTIVITY  # clocks twice a cycle, data by the assumed activity
+    # clocks twice a cycle, data by the assumed activity
+    switched = 2 * 0.2 * 2.0 + (2 * (0.1 + 6 * 0.1) + 0.1) * asic.ACTIVITY
     assert made["dynamic_mw"] == pytest.approx(0.5 * switched * 1e-12 * 2.0**2 * 100e6 * 1e3)
 
 
@@ -66,7 +73,11 @@ def test_the_flow(tmp_path):
     shutil.copyfile(LIBRARY, tmp_path / "cells.lib")
     report = flow.synthesise(tmp_path, "asic", liberty=tmp_path / "cells.lib")
     layers = {layer["instance"]: layer for layer in report["layers"]}
-    assert {**layers["one"], "instance": "two"} == layers["two"] and layers["one"]["ffs"] == 1 and layers["one"]["area"] == 8 + 1
+    assert (
+        {**layers["one"], "instance": "two"} == layers["two"]
+        and layers["one"]["ffs"] == 1
+        and layers["one"]["area"] == 8 + 1
+    )
     assert report["ffs"] == 2 and report["area"] == 2 * 9 + 3  # a & b is a NAND and an inverter
     assert report["delay_ns"] == pytest.approx(2.0 + 0.1 + 0.5 + 0.1)  # clock to output, one inverter
     assert set(report["meaning"]) == {"area", "delay_ns", "power_mw"} and report["library"] == "tiny"

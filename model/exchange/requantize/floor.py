@@ -1,14 +1,17 @@
-"""When is a staircase one multiply, add and shift? Decided exactly, by the slopes that separate two point sets.
+"""When is a staircase one multiply, add and shift? Decided exactly, by the slopes that separate two point
+sets.
 
-Let the steps be ``t_1 <= ... <= t_K`` and the values ``first + k``. A form ``floor((x m + o) / 2^s)`` has these steps exactly when
-the line ``(x m + o) / 2^s`` lies on or above every point ``(t_k, first + k)`` and below every point ``(t_k - 1, first + k)``:
+Let the steps be ``t_1 <= ... <= t_K`` and the values ``first + k``. A form ``floor((x m + o) / 2^s)`` has
+these steps exactly when the line ``(x m + o) / 2^s`` lies on or above every point ``(t_k, first + k)`` and
+below every point ``(t_k - 1, first + k)``:
 a line that separates two sets of points. Eliminating ``o`` leaves for each pair j, k the condition
 
     (t_j - t_k + 1) m > (j - k) 2^s,
 
-so the slopes ``m / 2^s`` that work for *some* s fill one open interval, whose ends are fractions with small terms and do not depend on
-s. It is empty or it is not: that decides whether the form exists at all; the smallest s for which a multiple of ``2^-s`` lies inside
-gives the narrowest multiplier. Only corners of the two sets' convex hulls can be active, a few dozen of 255 steps.
+so the slopes ``m / 2^s`` that work for *some* s fill one open interval, whose ends are fractions with small
+terms and do not depend on s. It is empty or it is not: that decides whether the form exists at all; the
+smallest s for which a multiple of ``2^-s`` lies inside gives the narrowest multiplier. Only corners of the
+two sets' convex hulls can be active, a few dozen of 255 steps.
 The source is elementary (Farkas' lemma in two dimensions); the use for requantisation is this project's own.
 """
 
@@ -36,7 +39,9 @@ class FloorForm:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Values at int64 accumulators, unclipped; in python integers where int64 would wrap."""
         x = np.asarray(x, np.int64)
-        reach = max(abs(int(x.min(initial=0))), abs(int(x.max(initial=0)))) * abs(self.multiplier) + abs(self.offset)
+        reach = max(abs(int(x.min(initial=0))), abs(int(x.max(initial=0)))) * abs(self.multiplier) + abs(
+            self.offset
+        )
         if reach < 1 << 62:
             return (x * self.multiplier + self.offset) >> self.shift
         return ((x.astype(object) * self.multiplier + self.offset) >> self.shift).astype(np.int64)
@@ -51,7 +56,8 @@ class FloorForm:
 def _points(stairs: Staircase, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     """(reached, missed): points (x, y) on or below the line, and points above it, as int64 (n, 2).
 
-    ``clip`` are the bounds at which the result is cut off: a first or last value that lies there asks nothing of the line beyond.
+    ``clip`` are the bounds at which the result is cut off: a first or last value that lies there asks nothing
+    of the line beyond.
     """
     values = stairs.first + 1 + np.arange(len(stairs.steps))
     reached = np.stack([stairs.steps, values], axis=1)
@@ -64,7 +70,8 @@ def _points(stairs: Staircase, clip: Clip) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _hull(points: np.ndarray, upper: bool) -> np.ndarray:
-    """Corners of the upper or lower convex hull, left to right (Andrew's monotone chain, in python integers); int64 (n, 2)."""
+    """Corners of the upper or lower convex hull, left to right (Andrew's monotone chain, in python integers);
+    int64 (n, 2)."""
     sign = 1 if upper else -1
     kept: list[tuple[int, int]] = []
     for x, y in sorted(zip(points[:, 0].tolist(), (sign * points[:, 1]).tolist(), strict=True)):
@@ -80,7 +87,8 @@ def _hull(points: np.ndarray, upper: bool) -> np.ndarray:
 
 
 def _extreme(rise: np.ndarray, run: np.ndarray, largest: bool) -> Fraction:
-    """The largest or smallest of the fractions rise / run, run positive: floating point finds the few that may be it."""
+    """The largest or smallest of the fractions rise / run, run positive: floating point finds the few that
+    may be it."""
     about = rise / run
     best = about.max() if largest else about.min()
     close = np.abs(about - best) <= 1e-9 * abs(best) + 1e-300
@@ -89,7 +97,8 @@ def _extreme(rise: np.ndarray, run: np.ndarray, largest: bool) -> Fraction:
 
 
 def slope_interval(stairs: Staircase, clip: Clip = _NO_CLIP) -> tuple[Fraction, Fraction | None]:
-    """The open interval of slopes that have the steps of ``stairs``; an upper end of None is infinity. Empty: lower >= upper."""
+    """The open interval of slopes that have the steps of ``stairs``; an upper end of None is infinity. Empty:
+    lower >= upper."""
     reached, missed = _points(stairs, clip)
     lower, upper = Fraction(-1), None
     if not len(reached) or not len(missed):
@@ -106,9 +115,14 @@ def slope_interval(stairs: Staircase, clip: Clip = _NO_CLIP) -> tuple[Fraction, 
 
 
 def _offset_bounds(stairs: Staircase, multiplier: int, shift: int, clip: Clip) -> tuple[int, int]:
-    """(least, most) offset that the reached and the missed points ask for; apart (least > most) where nothing serves all."""
+    """(least, most) offset that the reached and the missed points ask for; apart (least > most) where nothing
+    serves all."""
     reached, missed = _points(stairs, clip)
-    wide = max(abs(stairs.lo), abs(stairs.hi)) * multiplier + (max(abs(stairs.first), abs(stairs.last)) + 1 << shift) >= 1 << 62
+    wide = (
+        max(abs(stairs.lo), abs(stairs.hi)) * multiplier
+        + (max(abs(stairs.first), abs(stairs.last)) + 1 << shift)
+        >= 1 << 62
+    )
     if wide:
         reached, missed = reached.astype(object), missed.astype(object)
     least = [int(((reached[:, 1] << shift) - reached[:, 0] * multiplier).max())] if len(reached) else []
@@ -117,8 +131,11 @@ def _offset_bounds(stairs: Staircase, multiplier: int, shift: int, clip: Clip) -
     return low, most[0] if most else low
 
 
-def offset_interval(stairs: Staircase, multiplier: int, shift: int, clip: Clip = _NO_CLIP) -> tuple[int, int] | None:
-    """All offsets that make ``multiplier`` and ``shift`` have the steps of ``stairs``, or None where there is none."""
+def offset_interval(
+    stairs: Staircase, multiplier: int, shift: int, clip: Clip = _NO_CLIP
+) -> tuple[int, int] | None:
+    """All offsets that make ``multiplier`` and ``shift`` have the steps of ``stairs``, or None where there is
+    none."""
     low, high = _offset_bounds(stairs, multiplier, shift, clip)
     return (low, high) if low <= high else None
 
@@ -131,10 +148,15 @@ def _multiplier_within(lower: Fraction, upper: Fraction | None, shift: int) -> i
 
 
 def as_floor(
-    stairs: Staircase, clip: Clip = _NO_CLIP, *, multiplier_bits: int = 31, shift: int | None = None,
+    stairs: Staircase,
+    clip: Clip = _NO_CLIP,
+    *,
+    multiplier_bits: int = 31,
+    shift: int | None = None,
     slopes: tuple[Fraction, Fraction | None] | None = None,
 ) -> FloorForm | None:
-    """The form with the smallest shift (or with the given one) that equals ``stairs`` on its whole range, or None where there is none.
+    """The form with the smallest shift (or with the given one) that equals ``stairs`` on its whole range, or
+    None where there is none.
 
     Parameters
     ----------
@@ -142,7 +164,8 @@ def as_floor(
     multiplier_bits : the multiplier is below 2^multiplier_bits
     slopes : of `slope_interval`, where they are known already
 
-    The offset is in the middle of those that work. The result has been checked at all corners of the staircase.
+    The offset is in the middle of those that work. The result has been checked at all corners of the
+    staircase.
     """
     lower, upper = slopes or slope_interval(stairs, clip)
     if upper is not None and lower >= upper:
@@ -175,8 +198,8 @@ def _wrong(form: FloorForm, stairs: Staircase, clip: Clip) -> np.ndarray:
 def nearest_floor(stairs: Staircase, clip: Clip = _NO_CLIP, *, multiplier_bits: int = 31) -> FloorForm:
     """Where no form is exact: one whose steps are off by little, for a few corrections.
 
-    Takes the middle of the crossed slope interval (its ends are the tightest demands from either side), as many bits as allowed, and
-    the offset in the middle of what the steps ask for.
+    Takes the middle of the crossed slope interval (its ends are the tightest demands from either side), as
+    many bits as allowed, and the offset in the middle of what the steps ask for.
     """
     lower, upper = slope_interval(stairs, clip)
     slope = lower if upper is None else (lower + upper) / 2

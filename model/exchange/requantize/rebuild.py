@@ -1,4 +1,5 @@
-"""From a source's arithmetic to the form that hardware computes: one multiplier, offset and shift a channel, and rare corrections."""
+"""From a source's arithmetic to the form that hardware computes: one multiplier, offset and shift a channel,
+and rare corrections."""
 
 from dataclasses import dataclass
 
@@ -12,13 +13,15 @@ __all__ = ["Requantizer", "rebuild"]
 
 @dataclass(frozen=True, eq=False)
 class Requantizer:
-    """``y[c] = clip((x m[c] + o[c]) >> shift, lo, hi) + #{e in up[c] : e == x} - #{e in down[c] : e == x}`` for x in each channel's range.
+    """``y[c] = clip((x m[c] + o[c]) >> shift, lo, hi) + #{e in up[c] : e == x} - #{e in down[c] : e == x}``
+    for x in each channel's range.
 
     Parameters
     ----------
     multiplier, offset : int64 (C,)
     shift, lo, hi : of all channels
-    corrections : for each channel, accumulators and the amount (+1 or -1) to add there; empty where the form is exact by itself
+    corrections : for each channel, accumulators and the amount (+1 or -1) to add there; empty where the form
+    is exact by itself
     """
 
     multiplier: np.ndarray
@@ -37,7 +40,8 @@ class Requantizer:
 def _corrections(form: FloorForm, stairs: Staircase, clip: tuple[int, int]) -> dict[int, int]:
     """Every accumulator at which the clipped form differs from the staircase, with the difference.
 
-    Both are monotone, so between two neighbouring places of the union of their steps both are constant; only there they can differ.
+    Both are monotone, so between two neighbouring places of the union of their steps both are constant; only
+    there they can differ.
     """
     own = _steps_of(form, stairs, clip)
     edges = np.unique(np.concatenate([[stairs.lo], stairs.steps, own, [stairs.hi + 1]]))
@@ -52,7 +56,9 @@ def _steps_of(form: FloorForm, stairs: Staircase, clip: tuple[int, int]) -> np.n
     low, high = (int(v) for v in np.clip(form(np.array([stairs.lo, stairs.hi])), *clip))
     if form.multiplier == 0:
         return np.zeros(0, np.int64)
-    return np.array([-(-((y << form.shift) - form.offset) // form.multiplier) for y in range(low + 1, high + 1)], np.int64)
+    return np.array(
+        [-(-((y << form.shift) - form.offset) // form.multiplier) for y in range(low + 1, high + 1)], np.int64
+    )
 
 
 def rebuild(stairs: list[Staircase], clip: tuple[int, int], *, multiplier_bits: int = 31) -> Requantizer:
@@ -64,8 +70,8 @@ def rebuild(stairs: list[Staircase], clip: tuple[int, int], *, multiplier_bits: 
     clip : (lo, hi) that the result is cut off at
     multiplier_bits : magnitude of the multipliers
 
-    Exact by construction: a form without corrections comes from `as_floor`, which proves it; the others are compared with the
-    staircase wherever one of the two steps.
+    Exact by construction: a form without corrections comes from `as_floor`, which proves it; the others are
+    compared with the staircase wherever one of the two steps.
     """
     slopes = [slope_interval(one, clip) for one in stairs]
     found = []
@@ -74,7 +80,8 @@ def rebuild(stairs: list[Staircase], clip: tuple[int, int], *, multiplier_bits: 
         if found[-1] is None:
             break  # one channel that has no such form decides for the layer
     if None not in found:
-        # One shift serves all channels: each gets the least multiplier that works at the largest of the shifts.
+        # One shift serves all channels: each gets the least multiplier that works at the largest of the
+        # shifts.
         shift = max(form.shift for form in found if form is not None)
         common = []
         for one, interval in zip(stairs, slopes, strict=True):
@@ -84,7 +91,9 @@ def rebuild(stairs: list[Staircase], clip: tuple[int, int], *, multiplier_bits: 
     nearest = [nearest_floor(one, clip, multiplier_bits=multiplier_bits) for one in stairs]
     shift = min(form.shift for form in nearest)
     moved = [form.rounded_to(shift) for form in nearest]
-    return _together(moved, shift, clip, tuple(_corrections(*pair, clip) for pair in zip(moved, stairs, strict=True)))
+    return _together(
+        moved, shift, clip, tuple(_corrections(*pair, clip) for pair in zip(moved, stairs, strict=True))
+    )
 
 
 def _together(

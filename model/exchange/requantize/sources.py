@@ -1,8 +1,9 @@
-"""The arithmetic of other tools' requantisations, in integers and IEEE numbers, element for element as their kernels compute.
+"""The arithmetic of other tools' requantisations, in integers and IEEE numbers, element for element as their
+kernels compute.
 
-Each function maps int64 accumulators ``x`` to int64 values *before* clipping. Which kernel rounds how was checked against the kernels
-themselves: LiteRT's reference kernels (convolutions round twice, dense layers and sums once, averages half away from zero) and
-onnxruntime's integer kernels (float32, ties to even).
+Each function maps int64 accumulators ``x`` to int64 values *before* clipping. Which kernel rounds how was
+checked against the kernels themselves: LiteRT's reference kernels (convolutions round twice, dense layers and
+sums once, averages half away from zero) and onnxruntime's integer kernels (float32, ties to even).
 """
 
 import math
@@ -13,7 +14,8 @@ __all__ = ["double_rounding", "fixed_point", "float32_scale", "half_away_divisio
 
 
 def fixed_point(scale: float) -> tuple[int, int]:
-    """(q, exponent) with ``scale ~ q / 2^31 * 2^exponent``, 2^30 <= q < 2^31 (LiteRT's QuantizeMultiplier). ``scale`` is a float64."""
+    """(q, exponent) with ``scale ~ q / 2^31 * 2^exponent``, 2^30 <= q < 2^31 (LiteRT's QuantizeMultiplier).
+    ``scale`` is a float64."""
     if scale == 0:
         return 0, 0
     mantissa, exponent = math.frexp(scale)
@@ -22,13 +24,15 @@ def fixed_point(scale: float) -> tuple[int, int]:
 
 
 def single_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.ndarray:
-    """``(x q + 2^(s-1)) >> s`` with s = 31 - exponent: LiteRT's dense layers and sums. |x| < 2^31; broadcasts."""
+    """``(x q + 2^(s-1)) >> s`` with s = 31 - exponent: LiteRT's dense layers and sums. |x| < 2^31;
+    broadcasts."""
     shift = 31 - np.asarray(exponent, np.int64)
     return (x * q + (np.int64(1) << (shift - 1))) >> shift
 
 
 def double_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.ndarray:
-    """Rounding doubling high multiply by q, then a rounding shift, half away from zero: LiteRT's convolutions. |x| < 2^31."""
+    """Rounding doubling high multiply by q, then a rounding shift, half away from zero: LiteRT's
+    convolutions. |x| < 2^31."""
     exponent = np.asarray(exponent, np.int64)
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
     high = ((x << left) * q + (1 << 30)) >> 31  # half up; gemmlowp's truncating form is the same number
@@ -37,7 +41,8 @@ def double_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.nd
 
 
 def float32_scale(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """``rint(float32(x) * float32(scale))``, ties to even: onnxruntime's QLinearConv, QLinearMatMul, QLinearGlobalAveragePool."""
+    """``rint(float32(x) * float32(scale))``, ties to even: onnxruntime's QLinearConv, QLinearMatMul,
+    QLinearGlobalAveragePool."""
     return np.rint(x.astype(np.float32) * np.asarray(scale, np.float32)).astype(np.int64)
 
 

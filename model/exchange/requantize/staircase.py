@@ -39,13 +39,15 @@ class Staircase:
         return self.first + np.searchsorted(self.steps, x, side="right")
 
     def corners(self) -> np.ndarray:
-        """The integers that decide everything: both ends, and the two beside every step. Two monotone functions that agree there
-        agree on the whole range."""
+        """The integers that decide everything: both ends, and the two beside every step. Two monotone
+        functions that agree there agree on the whole range."""
         ends = np.array([self.lo, self.hi], np.int64)
         return np.unique(np.concatenate([ends, self.steps - 1, self.steps]))
 
 
-def staircases(function: Callable[[np.ndarray], np.ndarray], lo: np.ndarray, hi: np.ndarray) -> list[Staircase]:
+def staircases(
+    function: Callable[[np.ndarray], np.ndarray], lo: np.ndarray, hi: np.ndarray
+) -> list[Staircase]:
     """The staircase of every channel of a requantisation, by bisection on its own arithmetic.
 
     Parameters
@@ -54,14 +56,16 @@ def staircases(function: Callable[[np.ndarray], np.ndarray], lo: np.ndarray, hi:
     lo, hi : int64 (C,)
         Range of each channel's accumulators.
 
-    About 32 calls with as many accumulators a channel as the widest channel has output values. Raises InputError when a sampled
-    pair shows the function falling: then it is no requantisation.
+    About 32 calls with as many accumulators a channel as the widest channel has output values. Raises
+    InputError when a sampled pair shows the function falling: then it is no requantisation.
     """
     lo, hi = np.asarray(lo, np.int64), np.asarray(hi, np.int64)
     bottom, top = function(lo[:, None])[:, 0], function(hi[:, None])[:, 0]
     if (top < bottom).any():
         channel = int(np.argmax(top < bottom))
-        raise InputError(f"channel {channel}: its requantisation falls from {bottom[channel]} to {top[channel]}")
+        raise InputError(
+            f"channel {channel}: its requantisation falls from {bottom[channel]} to {top[channel]}"
+        )
     count = int((top - bottom).max())
     wanted = bottom[:, None] + 1 + np.arange(count)  # values whose first accumulator is sought
     below = np.repeat(lo[:, None], count, axis=1)

@@ -1,4 +1,5 @@
-"""TensorFlow Lite int8 models into network files: `read` gives the network, `run_source` LiteRT's own answer."""
+"""TensorFlow Lite int8 models into network files: `read` gives the network, `run_source` LiteRT's own
+answer."""
 
 from fermatnet.model.exchange.tflite.executor import run_source
 from fermatnet.model.exchange.tflite.reader import read

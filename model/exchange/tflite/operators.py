@@ -1,7 +1,7 @@
 """Operators of TensorFlow Lite that are read, with every option of each and the values that are understood.
 
-Which options exist comes from the schema that the `tflite` package was generated from: an option that a newer schema adds and that is
-not listed here is refused unless it has its default value.
+Which options exist comes from the schema that the `tflite` package was generated from: an option that a newer
+schema adds and that is not listed here is refused unless it has its default value.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ _BASES = {"Init", "GetRootAs", "Table"}
 
 @dataclass(frozen=True)
 class Operator:
-    """``options``: class of the options table and the accessors that the reader reads; ``fixed``: those with one accepted value."""
+    """``options``: class of the options table and the accessors that the reader reads; ``fixed``: those with
+    one accepted value."""
 
     options: str = ""
     read: frozenset[str] = frozenset()
@@ -32,12 +33,22 @@ class Operator:
 OPERATORS: dict[str, Operator] = {
     "CONV_2D": Operator(
         "Conv2DOptions",
-        frozenset({"Padding", "StrideW", "StrideH", "FusedActivationFunction", "DilationWFactor", "DilationHFactor"}),
+        frozenset(
+            {"Padding", "StrideW", "StrideH", "FusedActivationFunction", "DilationWFactor", "DilationHFactor"}
+        ),
     ),
     "DEPTHWISE_CONV_2D": Operator(
         "DepthwiseConv2DOptions",
         frozenset(
-            {"Padding", "StrideW", "StrideH", "DepthMultiplier", "FusedActivationFunction", "DilationWFactor", "DilationHFactor"}
+            {
+                "Padding",
+                "StrideW",
+                "StrideH",
+                "DepthMultiplier",
+                "FusedActivationFunction",
+                "DilationWFactor",
+                "DilationHFactor",
+            }
         ),
     ),
     "FULLY_CONNECTED": Operator(
@@ -49,7 +60,9 @@ OPERATORS: dict[str, Operator] = {
     "AVERAGE_POOL_2D": Operator("Pool2DOptions", frozenset(_POOL)),
     "MAX_POOL_2D": Operator("Pool2DOptions", frozenset(_POOL)),
     "CONCATENATION": Operator("ConcatenationOptions", frozenset({"Axis"}), (("FusedActivationFunction", 0),)),
-    "RESHAPE": Operator("ReshapeOptions", frozenset({"NewShape", "NewShapeAsNumpy", "NewShapeLength", "NewShapeIsNone"})),
+    "RESHAPE": Operator(
+        "ReshapeOptions", frozenset({"NewShape", "NewShapeAsNumpy", "NewShapeLength", "NewShapeIsNone"})
+    ),
     "PAD": Operator("PadOptions"),
     "RESIZE_NEAREST_NEIGHBOR": Operator(
         "ResizeNearestNeighborOptions", fixed=(("AlignCorners", False), ("HalfPixelCenters", False))
@@ -64,7 +77,11 @@ _ANY_VALUE = {"SOFTMAX"}  # only taken off at the end
 
 def _accessors(options: Any) -> list[str]:
     own = [name for name in vars(type(options)) if not name.startswith("_")]
-    return [name for name in own if not name.startswith(tuple(_BASES)) and not name.endswith("BufferHasIdentifier")]
+    return [
+        name
+        for name in own
+        if not name.startswith(tuple(_BASES)) and not name.endswith("BufferHasIdentifier")
+    ]
 
 
 def _default(kind: type, name: str) -> Any:
@@ -96,5 +113,7 @@ def read_options(operator: Any, kind: str, name: str) -> dict[str, Any]:
             if value != fixed[key]:
                 raise InputError(f"layer {name!r}: {kind} with {key}={value} is not read, only {fixed[key]}")
         elif value != _default(type(options), key) and kind not in _ANY_VALUE:
-            raise InputError(f"layer {name!r}: {kind} has an option {key}={value} that this version does not know")
+            raise InputError(
+                f"layer {name!r}: {kind} has an option {key}={value} that this version does not know"
+            )
     return values

@@ -15,7 +15,9 @@ _TAILS = ("SOFTMAX", "LOGISTIC", "DEQUANTIZE")  # monotone ends that the hardwar
 
 def _entry(model: Model) -> Tensor:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise InputError(f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is read")
+        raise InputError(
+            f"it has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is read"
+        )
     return model.tensors[model.inputs[0]]
 
 
@@ -24,12 +26,16 @@ def _body(model: Model) -> tuple[list[Operation], int, int, list[str]]:
     operations, first, last = list(model.operations), model.inputs[0], model.outputs[0]
     taken = []
     if operations and operations[0].kind == "QUANTIZE" and model.tensors[first].dtype == "float32":
-        taken.append(f"QUANTIZE at the input: give the integers of {model.tensors[operations[0].outputs[0]].name!r}")
+        taken.append(
+            f"QUANTIZE at the input: give the integers of {model.tensors[operations[0].outputs[0]].name!r}"
+        )
         first = operations.pop(0).outputs[0]
     while operations and operations[-1].kind in _TAILS and operations[-1].outputs[0] == last:
         end = operations.pop()
         last = end.inputs[0]
-        taken.append(f"{end.kind} at the end: what comes out are the integers of {model.tensors[last].name!r}")
+        taken.append(
+            f"{end.kind} at the end: what comes out are the integers of {model.tensors[last].name!r}"
+        )
     return operations, first, last, taken
 
 
@@ -48,11 +54,13 @@ def _dims(tensor: Tensor) -> tuple[int, ...]:
 
 
 def read(path: str | Path) -> Network:
-    """The network of an int8 file. Metadata: ``source`` "tflite", ``source_input`` and ``source_output`` (tensor names),
-    ``input_scale``, ``input_zero``, ``output_scale``, ``output_zero``, ``taken_off``.
+    """The network of an int8 file. Metadata: ``source`` "tflite", ``source_input`` and ``source_output``
+    (tensor names), ``input_scale``, ``input_zero``, ``output_scale``, ``output_zero``, ``taken_off``.
 
-    Input: int8 (n, C, H, W), or the vector, whatever layout the file has; output: the integers of the file's last quantized tensor.
-    Raises InputError in one line that names the layer: operators, options, types and shapes that are not read.
+    Input: int8 (n, C, H, W), or the vector, whatever layout the file has; output: the integers of the file's
+    last quantized tensor.
+    Raises InputError in one line that names the layer: operators, options, types and shapes that are not
+    read.
     """
     model = parse(path)
     try:
@@ -68,7 +76,9 @@ def _network(model: Model) -> Network:
         raise InputError("it has no layer between its input and its output")
     entry, end = model.tensors[first], model.tensors[last]
     if entry.dtype != "int8":
-        raise InputError(f"its input {entry.name!r} is {entry.dtype}; quantize the model to int8, its input too")
+        raise InputError(
+            f"its input {entry.name!r} is {entry.dtype}; quantize the model to int8, its input too"
+        )
     dims = _dims(entry)
     builder = Builder(dims if len(dims) == 3 else (dims[0], 1, dims[1] if len(dims) == 2 else 1), (-128, 127))
     layers = Layers(model, builder)
@@ -78,9 +88,13 @@ def _network(model: Model) -> Network:
     if last not in layers.names:
         raise InputError(f"its output {end.name!r} is written by no layer")
     meta = {
-        "source": "tflite", "source_input": entry.name, "source_output": end.name,
-        "input_scale": repr(entry.one_scale), "input_zero": str(entry.one_zero),
-        "output_scale": repr(end.one_scale), "output_zero": str(end.one_zero),
+        "source": "tflite",
+        "source_input": entry.name,
+        "source_output": end.name,
+        "input_scale": repr(entry.one_scale),
+        "input_zero": str(entry.one_zero),
+        "output_scale": repr(end.one_scale),
+        "output_zero": str(end.one_zero),
         **({"taken_off": "; ".join(taken)} if taken else {}),
     }
     output = layers.names[last]

@@ -1,4 +1,5 @@
-"""The layers that a network file can hold, one module a kind; `LAYERS` lists them all. A new layer is one module here and one line below."""
+"""The layers that a network file can hold, one module a kind; `LAYERS` lists them all. A new layer is one
+module here and one line below."""
 
 from fermatnet.model.network.layers.affine import Affine
 from fermatnet.model.network.layers.conv import Conv

@@ -25,9 +25,11 @@ def _body(b: Body) -> None:
 
 @dataclass(eq=False)
 class Affine(Node):
-    """Fixed-point scale: ``y[c] = clip((x[c] * multiplier[c] + offset[c]) >> shift, lo, hi)``, shift arithmetic (floor).
+    """Fixed-point scale: ``y[c] = clip((x[c] * multiplier[c] + offset[c]) >> shift, lo, hi)``, shift
+    arithmetic (floor).
 
-    multiplier: int64 (C,), |m| < 2^31; shift 0..62; offset: int64 (C,), already holds the rounding constant 2^(shift-1) if wanted.
+    multiplier: int64 (C,), |m| < 2^31; shift 0..62; offset: int64 (C,), already holds the rounding constant
+    2^(shift-1) if wanted.
     """
 
     multiplier: np.ndarray
@@ -37,7 +39,9 @@ class Affine(Node):
     hi: int
 
     ARRAYS: ClassVar[dict[str, str]] = {"multiplier": "i8", "offset": "i8"}
-    OPS: ClassVar[dict[str, Op]] = {"Affine": Op(_body, ("x", "multiplier", "offset"), ("divisor", "lo", "hi"))}
+    OPS: ClassVar[dict[str, Op]] = {
+        "Affine": Op(_body, ("x", "multiplier", "offset"), ("divisor", "lo", "hi"))
+    }
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
@@ -64,7 +68,12 @@ class Affine(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Affine":
         divisor = attributes["divisor"]
         if divisor < 1 or divisor & (divisor - 1):

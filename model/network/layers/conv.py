@@ -37,7 +37,8 @@ def _body16(b: Body) -> None:
 
 
 def _padded(body: Callable[[Body], None]) -> Callable[[Body], None]:
-    """The same body over a map that is padded with the attribute ``pad_value`` first; ``pads`` are zeros then."""
+    """The same body over a map that is padded with the attribute ``pad_value`` first; ``pads`` are zeros
+    then."""
 
     def write(b: Body) -> None:
         around = b.op("Constant", renamed={"value_ints": "padding"})
@@ -52,9 +53,11 @@ def _padded(body: Callable[[Body], None]) -> Callable[[Body], None]:
 class Conv(Node):
     """Integer convolution (cross-correlation), accumulators out: ``y[o] = sum w[o, c, ky, kx] x[c, ...]``.
 
-    weight: int64 (O, I/group, kh, kw), |w| < 2^(weight_bits-1); weight_bits 8 or 16; ``pad`` = (top, left, bottom,
-    right) pixels around the map hold ``pad_value`` (the zero point of an asymmetric input). ``engine``: "auto",
-    "fermat" or "direct"; ``moduli``: widths b of the Fermat numbers 2^b+1 forced for the residue system, () = chosen;
+    weight: int64 (O, I/group, kh, kw), |w| < 2^(weight_bits-1); weight_bits 8 or 16; ``pad`` = (top, left,
+    bottom, right) pixels around the map hold ``pad_value`` (the zero point of an asymmetric input).
+    ``engine``:
+    "auto", "fermat" or "direct"; ``moduli``: widths b of the Fermat numbers 2^b+1 forced for the residue
+    system, () = chosen;
     ``length``: transform length, 0 = chosen.
     """
 
@@ -92,8 +95,14 @@ class Conv(Node):
         lo, hi = weighted_range(self.weight, x.lo, x.hi, pad_value=self.pad_value)
         if self.pad_value:
             inside = x.lo <= self.pad_value <= x.hi
-            require(any(self.pad) and inside, f"a padding value of {self.pad_value} needs padding, and an input that can hold it")
-            require(self.engine != "fermat", "the Fermat engine pads with zeros; fold the zero point into the input before it")
+            require(
+                any(self.pad) and inside,
+                f"a padding value of {self.pad_value} needs padding, and an input that can hold it",
+            )
+            require(
+                self.engine != "fermat",
+                "the Fermat engine pads with zeros; fold the zero point into the input before it",
+            )
         shape = window_type(self, x, self.weight)
         return TensorType(shape, lo, hi) if self.weight_bits == 16 else bounded(shape, lo, hi)
 
@@ -129,14 +138,21 @@ class Conv(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Conv":
         bits, window = int(op.partition("Int")[2]), read_window(attributes)
         if op.startswith("ConvPad"):
             window["pad"] = tuple(attributes["padding"][k] for k in (2, 3, 6, 7))
             return cls(name, inputs, **arrays, weight_bits=bits, pad_value=attributes["pad_value"], **window)
         chosen = {"moduli": tuple(attributes["moduli"][1:]), "length": attributes["length"]}
-        return cls(name, inputs, **arrays, weight_bits=bits, engine=attributes["engine"].decode(), **chosen, **window)
+        return cls(
+            name, inputs, **arrays, weight_bits=bits, engine=attributes["engine"].decode(), **chosen, **window
+        )
 
     def weights(self) -> Weights:
         return Weights(self.weight.size, self.weight.size * self.weight_bits)

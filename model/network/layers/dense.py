@@ -9,7 +9,14 @@ import numpy as np
 from fermatnet.model.network.node import Context, Node, Op, Weights
 from fermatnet.model.network.onnx_body import Body
 from fermatnet.model.network.types import TensorType
-from fermatnet.model.network.validate import LIMIT, bounded, check_array, check_weight, require, weighted_range
+from fermatnet.model.network.validate import (
+    LIMIT,
+    bounded,
+    check_array,
+    check_weight,
+    require,
+    weighted_range,
+)
 
 __all__ = ["Dense"]
 
@@ -22,7 +29,8 @@ def _body(b: Body) -> None:
 
 @dataclass(eq=False)
 class Dense(Node):
-    """Fully connected: flattens (C, H, W) in that order; ``y = W x + bias``; weight int64 (K, C*H*W), bias int64 (K,).
+    """Fully connected: flattens (C, H, W) in that order; ``y = W x + bias``; weight int64 (K, C*H*W), bias
+    int64 (K,).
 
     Writes shape (K, 1, 1).
     """
@@ -38,9 +46,14 @@ class Dense(Node):
         (x,) = inputs
         check_weight(self.weight, 2, self.weight_bits)
         size = prod(x.shape)
-        require(self.weight.shape[1] == size, f"weights for {self.weight.shape[1]} inputs, the input has {size}")
+        require(
+            self.weight.shape[1] == size, f"weights for {self.weight.shape[1]} inputs, the input has {size}"
+        )
         outputs = self.weight.shape[0]
-        require(self.bias.size == 0 or self.bias.shape == (outputs,), f"bias must be empty or of {outputs} outputs")
+        require(
+            self.bias.size == 0 or self.bias.shape == (outputs,),
+            f"bias must be empty or of {outputs} outputs",
+        )
         if self.bias.size:
             check_array(self.bias, 1, "bias", -LIMIT, LIMIT - 1)
         return bounded((outputs, 1, 1), *weighted_range(self.weight, x.lo, x.hi, self.bias))
@@ -57,7 +70,12 @@ class Dense(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Dense":
         return cls(name, inputs, **arrays, weight_bits=attributes["weight_bits"])
 

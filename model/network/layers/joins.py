@@ -38,10 +38,11 @@ class Add(Node):
 
 @dataclass(eq=False)
 class Concat(Node):
-    """All inputs one after the other along ``axis`` (1: channels, 2: rows, 3: columns), all indices or all integers.
+    """All inputs one after the other along ``axis`` (1: channels, 2: rows, 3: columns), all indices or all
+    integers.
 
-    In the file ``Concat3`` joins the channels of three tensors, ``ConcatRows3`` their rows; ``ConcatInt3`` too, where the image (kept
-    narrow) is among them.
+    In the file ``Concat3`` joins the channels of three tensors, ``ConcatRows3`` their rows; ``ConcatInt3``
+    too, where the image (kept narrow) is among them.
     """
 
     axis: int = 1
@@ -86,7 +87,12 @@ class Concat(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Concat":
         found = re.match(r"Concat(Rows|Columns|)", op)
         assert found
@@ -100,7 +106,8 @@ def _product(b: Body) -> None:
 
 @dataclass(eq=False)
 class Multiply(Node):
-    """Product ``(a - zeros[0]) (b - zeros[1])`` of two integer tensors, the second of the first's shape or (C, 1, 1) for every pixel."""
+    """Product ``(a - zeros[0]) (b - zeros[1])`` of two integer tensors, the second of the first's shape or
+    (C, 1, 1) for every pixel."""
 
     zeros: tuple[int, int] = (0, 0)
 
@@ -110,7 +117,11 @@ class Multiply(Node):
     def infer(self, *inputs: TensorType) -> TensorType:
         a, b = inputs
         fits = b.shape in (a.shape, (a.shape[0], 1, 1))
-        require(fits, f"shapes {a.shape} and {b.shape} cannot be multiplied: the second must be the same or a value a channel")
+        require(
+            fits,
+            f"shapes {a.shape} and {b.shape} cannot be multiplied: the second must be the same or a value a "
+            "channel",
+        )
         ends = [(p - self.zeros[0]) * (q - self.zeros[1]) for p in (a.lo, a.hi) for q in (b.lo, b.hi)]
         return bounded(a.shape, min(ends), max(ends))
 
@@ -122,7 +133,12 @@ class Multiply(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Multiply":
         return cls(name, inputs, (attributes["zero"], attributes["zero2"]))
 
@@ -133,7 +149,8 @@ def _constant(b: Body) -> None:
 
 @dataclass(eq=False)
 class AddConstant(Node):
-    """``y = x + value``, a constant of the image's own shape; value: int64 (C, H, W), within 32 bits. (One a channel is an `Affine`.)"""
+    """``y = x + value``, a constant of the image's own shape; value: int64 (C, H, W), within 32 bits. (One a
+    channel is an `Affine`.)"""
 
     value: np.ndarray
 

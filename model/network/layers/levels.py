@@ -30,7 +30,9 @@ class Levels(Node):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         check_array(self.levels, 1, "levels", -LIMIT, LIMIT - 1)
-        require(x.hi < len(self.levels), f"indices up to {x.hi} come in, the table goes to {len(self.levels) - 1}")
+        require(
+            x.hi < len(self.levels), f"indices up to {x.hi} come in, the table goes to {len(self.levels) - 1}"
+        )
         used = self.levels[: x.hi + 1]
         return TensorType(x.shape, int(used.min()), int(used.max()))
 

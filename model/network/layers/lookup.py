@@ -20,7 +20,8 @@ def _body(b: Body) -> None:
 
 @dataclass(eq=False)
 class Lookup(Node):
-    """A function by its values: ``y = table[x - first]``, the same for every channel (sigmoid, tanh, hard-swish, a requantised branch).
+    """A function by its values: ``y = table[x - first]``, the same for every channel (sigmoid, tanh,
+    hard-swish, a requantised branch).
 
     table: int64 (T,), T up to 65536, within 32 bits;  first : the input that the first entry is for
     """
@@ -36,7 +37,10 @@ class Lookup(Node):
         check_array(self.table, 1, "table", -LIMIT, LIMIT - 1)
         require(len(self.table) <= 1 << 16, f"a table has at most 65536 entries, not {len(self.table)}")
         last = self.first + len(self.table) - 1
-        require(self.first <= x.lo and x.hi <= last, f"its input {x.lo}..{x.hi} is not within the table's {self.first}..{last}")
+        require(
+            self.first <= x.lo and x.hi <= last,
+            f"its input {x.lo}..{x.hi} is not within the table's {self.first}..{last}",
+        )
         used = self.table[x.lo - self.first : x.hi - self.first + 1]
         return TensorType(x.shape, int(used.min()), int(used.max()))
 
@@ -48,6 +52,11 @@ class Lookup(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Lookup":
         return cls(name, inputs, **arrays, first=attributes["first"])

@@ -9,7 +9,14 @@ from fermatnet.model.network.layers.windows import read_window, window_attribute
 from fermatnet.model.network.node import Context, Node, Op, Weights
 from fermatnet.model.network.onnx_body import WINDOW, Body
 from fermatnet.model.network.types import TensorType
-from fermatnet.model.network.validate import bounded, check_array, check_levels, require, weighted_range, window_type
+from fermatnet.model.network.validate import (
+    bounded,
+    check_array,
+    check_levels,
+    require,
+    weighted_range,
+    window_type,
+)
 from fermatnet.model.piecewise.convolution import convolve2d
 
 __all__ = ["PiecewiseConv"]
@@ -25,9 +32,9 @@ def _body(b: Body) -> None:
 class PiecewiseConv(Node):
     """Piecewise-approximated convolution: piece indices in, integer accumulators out (3.19).
 
-    ``y = sum_ij a_i b_j popcount(T_i and V_j)`` with weight levels ``levels_w`` (M+1 sorted integers, the middle one 0)
-    picked by ``codes`` (uint8 (O, I/group, kh, kw), 0..M) and activation levels ``levels_a`` (N+1 sorted integers, the
-    first one 0) picked by the incoming index. Padding is index 0. |level| <= 127.
+    ``y = sum_ij a_i b_j popcount(T_i and V_j)`` with weight levels ``levels_w`` (M+1 sorted integers, the
+    middle one 0) picked by ``codes`` (uint8 (O, I/group, kh, kw), 0..M) and activation levels ``levels_a``
+    (N+1 sorted integers, the first one 0) picked by the incoming index. Padding is index 0. |level| <= 127.
     """
 
     codes: np.ndarray
@@ -40,12 +47,16 @@ class PiecewiseConv(Node):
 
     INDICES: ClassVar[bool | None] = True
     ARRAYS: ClassVar[dict[str, str]] = {"codes": "u1", "levels_w": "i1", "levels_a": "i1"}
-    OPS: ClassVar[dict[str, Op]] = {"PiecewiseConv": Op(_body, ("x", "codes", "levels_w", "levels_a"), WINDOW)}
+    OPS: ClassVar[dict[str, Op]] = {
+        "PiecewiseConv": Op(_body, ("x", "codes", "levels_w", "levels_a"), WINDOW)
+    }
 
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         pieces_w, pieces_a = len(self.levels_w), len(self.levels_a)
-        require(pieces_w % 2 == 1 and pieces_w >= 3, f"weight levels must be M + 1 with M even, not {pieces_w}")
+        require(
+            pieces_w % 2 == 1 and pieces_w >= 3, f"weight levels must be M + 1 with M even, not {pieces_w}"
+        )
         check_levels(self.levels_w, "weight levels", pieces_w // 2, -127)
         require(pieces_a >= 2, "activation levels must be N + 1 with N at least 1")
         check_levels(self.levels_a, "activation levels", 0, 0)
@@ -64,7 +75,12 @@ class PiecewiseConv(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "PiecewiseConv":
         return cls(name, inputs, **arrays, **read_window(attributes))
 

@@ -29,7 +29,8 @@ def _maximum(b: Body) -> None:
 
 @dataclass(eq=False)
 class MaxPool(Node):
-    """Maximum over kernel x kernel windows, of indices or integers. Padding never wins (it is left out of the maximum)."""
+    """Maximum over kernel x kernel windows, of indices or integers. Padding never wins (it is left out of the
+    maximum)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
@@ -44,7 +45,9 @@ class MaxPool(Node):
     def infer(self, *inputs: TensorType) -> TensorType:
         (x,) = inputs
         rows, columns = conv_shape(*x.shape[1:], self.kernel, self.stride, self.pad)
-        inside = max(self.pad[0], self.pad[2]) < self.kernel[0] and max(self.pad[1], self.pad[3]) < self.kernel[1]
+        inside = (
+            max(self.pad[0], self.pad[2]) < self.kernel[0] and max(self.pad[1], self.pad[3]) < self.kernel[1]
+        )
         require(inside, f"pad {self.pad} must be smaller than the kernel {self.kernel}")
         return TensorType((x.shape[0], rows, columns), x.lo, x.hi)
 
@@ -63,7 +66,12 @@ class MaxPool(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "MaxPool":
         kernel, stride, pad = (tuple(attributes[key]) for key in _POOL)
         return cls(name, inputs, kernel, stride, pad, **arrays)
@@ -75,12 +83,18 @@ def _sum(b: Body) -> None:
 
 
 def _band(b: Body, axis: int) -> str:
-    """0/1 matrix (windows, extent) of which places of an axis each window covers, from the attributes and the padded map's shape."""
+    """0/1 matrix (windows, extent) of which places of an axis each window covers, from the attributes and the
+    padded map's shape."""
     extent = b.op("Gather", b.op("Shape", b.names["x"]), b.number(axis), axis=0)
-    pick = [b.op("Gather", b.op("Constant", renamed={"value_ints": key}), b.number(axis - 2), axis=0) for key in ("kernel", "strides")]
+    pick = [
+        b.op("Gather", b.op("Constant", renamed={"value_ints": key}), b.number(axis - 2), axis=0)
+        for key in ("kernel", "strides")
+    ]
     count = b.op("Add", b.op("Div", b.op("Sub", extent, pick[0]), pick[1]), b.number(1))
     starts = b.op("Mul", b.op("Range", b.number(0), count, b.number(1)), pick[1])
-    distance = b.op("Sub", b.op("Range", b.number(0), extent, b.number(1)), b.op("Unsqueeze", starts, b.numbers(1)))
+    distance = b.op(
+        "Sub", b.op("Range", b.number(0), extent, b.number(1)), b.op("Unsqueeze", starts, b.numbers(1))
+    )
     inside = b.op("And", b.op("GreaterOrEqual", distance, b.number(0)), b.op("Less", distance, pick[0]))
     return b.int64(inside)
 
@@ -96,8 +110,8 @@ def _window_sum(b: Body) -> None:
 class SumPool(Node):
     """Sum over windows; kernel (0, 0) is the whole map, stride None the kernel.
 
-    ``pad`` = (top, left, bottom, right) pixels of ``pad_value`` around the map (its zero point): what an average that counts its padding
-    sums. Unpadded disjoint windows must divide the map.
+    ``pad`` = (top, left, bottom, right) pixels of ``pad_value`` around the map (its zero point): what an
+    average that counts its padding sums. Unpadded disjoint windows must divide the map.
     """
 
     kernel: tuple[int, int] = (0, 0)
@@ -116,7 +130,8 @@ class SumPool(Node):
 
     @property
     def disjoint(self) -> bool:
-        """Whether the windows neither overlap nor leave gaps, without padding: the form that needs no line buffer."""
+        """Whether the windows neither overlap nor leave gaps, without padding: the form that needs no line
+        buffer."""
         return not any(self.pad) and self.stride in (None, tuple(self.kernel))
 
     def infer(self, *inputs: TensorType) -> TensorType:
@@ -153,9 +168,16 @@ class SumPool(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "SumPool":
         if op == "SumPool":
             return cls(name, inputs, (attributes["blocks"][3], attributes["blocks"][5]), **arrays)
         pad = tuple(attributes["padding"][k] for k in (2, 3, 6, 7))
-        return cls(name, inputs, tuple(attributes["kernel"]), tuple(attributes["strides"]), pad, attributes["value"])
+        return cls(
+            name, inputs, tuple(attributes["kernel"]), tuple(attributes["strides"]), pad, attributes["value"]
+        )

@@ -1,4 +1,5 @@
-"""Layers that move values and change none: padding, cropping, upsampling, choosing channels, pixel shuffle."""
+"""Layers that move values and change none: padding, cropping, upsampling, choosing channels, pixel
+shuffle."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,7 +28,9 @@ class _Rearranging(Node):
         return f"{type(self).__name__}{'Index' if net.is_index(self.name) else ''}"
 
 
-def _ops(name: str, write: Any, attributes: tuple[str, ...], inputs: tuple[str, ...] = ("x",)) -> dict[str, Op]:
+def _ops(
+    name: str, write: Any, attributes: tuple[str, ...], inputs: tuple[str, ...] = ("x",)
+) -> dict[str, Op]:
     """The operator for integers, and the one for indices, which stay uint8."""
 
     def integers(b: Body) -> None:
@@ -69,7 +72,12 @@ class Pad(_Rearranging):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Pad":
         return cls(name, inputs, tuple(attributes["padding"][k] for k in (2, 3, 6, 7)), attributes["value"])
 
@@ -82,7 +90,8 @@ def _slice(b: Body, x: str, out: str) -> str:
 
 @dataclass(eq=False)
 class Slice(_Rearranging):
-    """Rows ``start[0] : stop[0] : step[0]`` and columns ``start[1] : stop[1] : step[1]``, as numpy counts them, ends within the map."""
+    """Rows ``start[0] : stop[0] : step[0]`` and columns ``start[1] : stop[1] : step[1]``, as numpy counts
+    them, ends within the map."""
 
     start: tuple[int, int]
     stop: tuple[int, int]
@@ -108,7 +117,12 @@ class Slice(_Rearranging):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Slice":
         return cls(name, inputs, *(tuple(attributes[key]) for key in ("starts", "stops", "steps")))
 
@@ -129,8 +143,8 @@ def _insert(b: Body, x: str, out: str) -> str:
 
 @dataclass(eq=False)
 class Upsample(_Rearranging):
-    """Each pixel becomes ``factor`` = (rows, columns) pixels: all of its value ("nearest"), or the first one and then ``value``
-    ("insert": what a transposed convolution slides over).
+    """Each pixel becomes ``factor`` = (rows, columns) pixels: all of its value ("nearest"), or the first one
+    and then ``value`` ("insert": what a transposed convolution slides over).
     """
 
     factor: tuple[int, int]
@@ -175,7 +189,12 @@ class Upsample(_Rearranging):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Upsample":
         if "tiles" in attributes:
             return cls(name, inputs, (attributes["tiles"][3], attributes["tiles"][5]))
@@ -189,7 +208,8 @@ def _select(b: Body, x: str, out: str) -> str:
 
 @dataclass(eq=False)
 class SelectChannels(_Rearranging):
-    """``y[c] = x[order[c]]``: channel shuffle, chunk, split, slice and flip of channels; order: int64 (C',), of 0..C-1, repeats allowed."""
+    """``y[c] = x[order[c]]``: channel shuffle, chunk, split, slice and flip of channels; order: int64 (C',),
+    of 0..C-1, repeats allowed."""
 
     order: np.ndarray
 
@@ -200,7 +220,10 @@ class SelectChannels(_Rearranging):
         (x,) = inputs
         require(self.order.ndim == 1 and self.order.size > 0, "order must be a list of channels")
         inside = self.order.min() >= 0 and self.order.max() < x.shape[0]
-        require(inside, f"order names channels {self.order.min()}..{self.order.max()}, the input has 0..{x.shape[0] - 1}")
+        require(
+            inside,
+            f"order names channels {self.order.min()}..{self.order.max()}, the input has 0..{x.shape[0] - 1}",
+        )
         return TensorType((len(self.order), *x.shape[1:]), x.lo, x.hi)
 
     def compute(self, net: Context, *xs: np.ndarray) -> np.ndarray:
@@ -210,12 +233,18 @@ class SelectChannels(_Rearranging):
 def _shuffle(b: Body, x: str, out: str) -> str:
     """DepthToSpace has no int64 kernel everywhere; values within 32 bits are exact in double."""
     apart = b.op("Reshape", x, b.op("Constant", renamed={"value_ints": "apart"}))
-    return b.op("Reshape", b.op("Transpose", apart, perm=[0, 1, 4, 2, 5, 3]), b.op("Constant", renamed={"value_ints": "shape"}), out=out)
+    return b.op(
+        "Reshape",
+        b.op("Transpose", apart, perm=[0, 1, 4, 2, 5, 3]),
+        b.op("Constant", renamed={"value_ints": "shape"}),
+        out=out,
+    )
 
 
 @dataclass(eq=False)
 class DepthToSpace(_Rearranging):
-    """Pixel shuffle: channel ``c b^2 + i b + j`` becomes pixel (i, j) of each b x b block of channel c (torch's order)."""
+    """Pixel shuffle: channel ``c b^2 + i b + j`` becomes pixel (i, j) of each b x b block of channel c
+    (torch's order)."""
 
     block: int
 
@@ -238,10 +267,18 @@ class DepthToSpace(_Rearranging):
     def attributes(self, net: Context) -> dict[str, Any]:
         channels, height, width = net.types[self.inputs[0]].shape
         b = self.block
-        return {"apart": [-1, channels // b**2, b, b, height, width], "shape": [-1, *net.types[self.name].shape]}
+        return {
+            "apart": [-1, channels // b**2, b, b, height, width],
+            "shape": [-1, *net.types[self.name].shape],
+        }
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "DepthToSpace":
         return cls(name, inputs, attributes["apart"][2])

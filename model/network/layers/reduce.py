@@ -41,7 +41,8 @@ def _largest(b: Body) -> None:
 
 @dataclass(eq=False)
 class TopK(Node):
-    """Indices of the k largest of K values of shape (K, 1, 1), the largest first, of equal ones the lower index; writes (k, 1, 1)."""
+    """Indices of the k largest of K values of shape (K, 1, 1), the largest first, of equal ones the lower
+    index; writes (k, 1, 1)."""
 
     k: int
 
@@ -61,6 +62,11 @@ class TopK(Node):
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "TopK":
         return cls(name, inputs, attributes["k"][0])

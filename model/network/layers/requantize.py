@@ -1,4 +1,5 @@
-"""Requantisation in the forms that one multiply, add and shift cannot say: two roundings, and rare corrections."""
+"""Requantisation in the forms that one multiply, add and shift cannot say: two roundings, and rare
+corrections."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,11 +21,18 @@ def _floor_divide(b: Body, total: str, divisor: str) -> str:
 def _body(b: Body) -> None:
     columns = b.numbers(1, 2)
     x = b.int64("x")
-    wide = {name: b.op("Unsqueeze", b.int64(name), columns) for name in ("multiplier", "offset", "half", "divisor")}
-    first = _floor_divide(b, b.op("Add", b.op("Mul", x, wide["multiplier"]), wide["offset"]), b.attribute("first_divisor"))
+    wide = {
+        name: b.op("Unsqueeze", b.int64(name), columns)
+        for name in ("multiplier", "offset", "half", "divisor")
+    }
+    first = _floor_divide(
+        b, b.op("Add", b.op("Mul", x, wide["multiplier"]), wide["offset"]), b.attribute("first_divisor")
+    )
     below = b.op("Mul", b.int64(b.op("Less", first, b.number(0))), b.op("Min", wide["half"], b.number(1)))
     second = _floor_divide(b, b.op("Sub", b.op("Add", first, wide["half"]), below), wide["divisor"])
-    clipped = b.op("Min", b.op("Max", b.op("Add", second, b.attribute("zero")), b.attribute("lo")), b.attribute("hi"))
+    clipped = b.op(
+        "Min", b.op("Max", b.op("Add", second, b.attribute("zero")), b.attribute("lo")), b.attribute("hi")
+    )
     places = b.op("Unsqueeze", b.op("Transpose", b.int64("at"), perm=[1, 0]), b.numbers(2, 3))
     amounts = b.op("Unsqueeze", b.op("Transpose", b.int64("by"), perm=[1, 0]), b.numbers(2, 3))
     met = b.int64(b.op("Equal", b.op("Unsqueeze", x, b.numbers(1)), places))
@@ -33,17 +41,20 @@ def _body(b: Body) -> None:
 
 @dataclass(eq=False)
 class Requantize(Node):
-    """Two roundings and corrections: with ``v = (x m[c] + o[c]) >> shift`` and ``h = 2^(second[c]-1)`` (0 where second[c] is 0)
+    """Two roundings and corrections: with ``v = (x m[c] + o[c]) >> shift`` and ``h = 2^(second[c]-1)`` (0
+    where second[c] is 0)
 
         y = clip(((v + h - (v < 0 and h > 0)) >> second[c]) + zero, lo, hi) + sum_e by[c, e] (x == at[c, e])
 
-    The second rounding is half away from zero: with shift 31 the pair is LiteRT's doubling high multiply and rounding shift.
+    The second rounding is half away from zero: with shift 31 the pair is LiteRT's doubling high multiply and
+    rounding shift.
 
     Parameters
     ----------
     multiplier, offset : int64 (C,), |m| < 2^31;  shift : 0..62;  second : int64 (C,), 0..31
     zero, lo, hi : output zero point and clip range
-    at, by : int64 (C, E), accumulators and what is added there (-1, 0, +1; E may be 0): see `fermatnet.model.exchange.requantize`
+    at, by : int64 (C, E), accumulators and what is added there (-1, 0, +1; E may be 0): see
+    `fermatnet.model.exchange.requantize`
     """
 
     multiplier: np.ndarray
@@ -74,7 +85,11 @@ class Requantize(Node):
         require(shapes == {(channels,)}, f"multiplier, offset and second must be of {channels} channels")
         require(0 <= self.shift <= 62, f"shift must be 0..62, not {self.shift}")
         pairs = self.at.ndim == 2 and self.at.shape == self.by.shape and len(self.at) == channels
-        require(pairs, f"corrections must be two tables of {channels} rows of one length, not {self.at.shape} and {self.by.shape}")
+        require(
+            pairs,
+            f"corrections must be two tables of {channels} rows of one length, not {self.at.shape} and "
+            f"{self.by.shape}",
+        )
         require(bool(np.isin(self.by, (-1, 0, 1)).all()), "a correction adds -1, 0 or 1")
         ordered = -LIMIT <= self.lo <= self.hi < LIMIT and -LIMIT <= self.zero < LIMIT
         require(ordered, f"clip range {self.lo}..{self.hi} is not within 32 bits or not in order")
@@ -86,7 +101,8 @@ class Requantize(Node):
         return TensorType(x.shape, low, high)
 
     def _form(self, v: np.ndarray, where: tuple[Any, ...]) -> np.ndarray:
-        """The second rounding, the zero point and the clip of the first one's result; ``where`` spreads a channel's value over ``v``."""
+        """The second rounding, the zero point and the clip of the first one's result; ``where`` spreads a
+        channel's value over ``v``."""
         second = self.second[where].astype(v.dtype)
         half = np.where(second > 0, np.left_shift(np.ones_like(second), np.maximum(second - 1, 0)), 0)
         return np.clip(((v + half - ((v < 0) & (half > 0))) >> second) + self.zero, self.lo, self.hi)
@@ -102,15 +118,27 @@ class Requantize(Node):
     def arrays(self) -> dict[str, np.ndarray]:
         second = self.second.astype(np.int64)
         half = np.where(second > 0, np.int64(1) << np.maximum(second - 1, 0), 0)
-        made = {"multiplier": self.multiplier, "offset": self.offset, "half": half, "divisor": np.int64(1) << second}
-        return {name: array.astype(np.int64) for name, array in {**made, "at": self.at, "by": self.by}.items()}
+        made = {
+            "multiplier": self.multiplier,
+            "offset": self.offset,
+            "half": half,
+            "divisor": np.int64(1) << second,
+        }
+        return {
+            name: array.astype(np.int64) for name, array in {**made, "at": self.at, "by": self.by}.items()
+        }
 
     def attributes(self, net: Context) -> dict[str, Any]:
         return {"first_divisor": 1 << self.shift, "zero": self.zero, "lo": self.lo, "hi": self.hi}
 
     @classmethod
     def read(
-        cls, name: str, inputs: tuple[str, ...], op: str, attributes: dict[str, Any], arrays: dict[str, np.ndarray]
+        cls,
+        name: str,
+        inputs: tuple[str, ...],
+        op: str,
+        attributes: dict[str, Any],
+        arrays: dict[str, np.ndarray],
     ) -> "Requantize":
         divisors = [attributes["first_divisor"], *arrays["divisor"].tolist()]
         require(all(d >= 1 and not d & (d - 1) for d in divisors), "divisors must be powers of two")

@@ -15,7 +15,9 @@ __all__ = ["Threshold"]
 
 def _body(b: Body) -> None:
     columns = b.numbers(1, 2)
-    x = b.op("Unsqueeze", b.op("Mul", b.int64("x"), b.op("Unsqueeze", b.int64("sign"), columns)), b.numbers(1))
+    x = b.op(
+        "Unsqueeze", b.op("Mul", b.int64("x"), b.op("Unsqueeze", b.int64("sign"), columns)), b.numbers(1)
+    )
     limits = b.op("Unsqueeze", b.op("Transpose", b.int64("thresholds"), perm=[1, 0]), b.numbers(2, 3))
     passed = b.int64(b.op("GreaterOrEqual", x, limits))
     b.uint8(b.op("ReduceSum", passed, b.numbers(1), keepdims=0), out="y")
@@ -42,7 +44,10 @@ class Threshold(Node):
         require(rows == channels, f"thresholds for {rows} channels, the input has {channels}")
         require(count <= 255, f"at most 255 thresholds a channel, not {count}")
         falling = np.argwhere(np.diff(self.thresholds.astype(np.int64), axis=1) < 0)
-        require(not len(falling), f"thresholds of channel {falling[0][0] if len(falling) else 0} are not ascending")
+        require(
+            not len(falling),
+            f"thresholds of channel {falling[0][0] if len(falling) else 0} are not ascending",
+        )
         signs = self.sign.shape == (channels,) and bool(np.isin(self.sign, (-1, 1)).all())
         require(signs, "sign must be +1 or -1 for each channel")
         return TensorType(x.shape, 0, count)

@@ -1,4 +1,5 @@
-"""Drives a block with streams ``i`` and ``o``: beats in, beats out, stalls from a seed on both sides, times of everything."""
+"""Drives a block with streams ``i`` and ``o``: beats in, beats out, stalls from a seed on both sides, times
+of everything."""
 
 import numpy as np
 from amaranth.sim import Simulator
@@ -7,7 +8,8 @@ from amaranth.sim import Simulator
 def stream(block, beats, expected, *, seed=None, limit=200_000):
     """Sends the beats (lists of lane values) and collects ``expected`` beats.
 
-    With a seed both sides stall at random. Checks that an offered output beat does not change before it is taken.
+    With a seed both sides stall at random. Checks that an offered output beat does not change before it is
+    taken.
     Returns (beats out, cycle of the first input beat accepted, cycles in which output beats were taken).
     """
     out, times, first = [], [], []

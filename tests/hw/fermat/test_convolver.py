@@ -33,15 +33,49 @@ def direct(x, w, stride, pad, dilation, group):
 CASES = {
     # outputs, channels, kernel, height, width, lo, hi, then options; products, lanes in, lanes out
     "one tile": dict(o=4, c=1, k=(3, 3), size=(6, 6), x=(0, 15), moduli=(16,), length=8, products=2),
-    "tiles and residues": dict(o=4, c=2, k=(3, 3), size=(4, 5), x=(0, 255), pad=(1, 0, 0, 1), moduli=(8, 16), length=4,
-                               products=2, lanes=(2, 2)),
-    "stride and groups": dict(o=4, c=4, k=(3, 3), size=(5, 6), x=(-128, 127), stride=(2, 2), pad=(1, 1, 1, 1), group=2,
-                              products=2, lanes=(2, 2)),
-    "computed spectra": dict(o=2, c=2, k=(2, 3), size=(5, 5), x=(-8, 7), moduli=(4, 8), length=4, spectra="computed", lanes=(1, 2),
-                             w=16),
-    "dilation, rectangular": dict(o=3, c=3, k=(1, 2), size=(4, 9), x=(0, 3), dilation=(1, 3), products=3, lanes=(3, 1)),
+    "tiles and residues": dict(
+        o=4,
+        c=2,
+        k=(3, 3),
+        size=(4, 5),
+        x=(0, 255),
+        pad=(1, 0, 0, 1),
+        moduli=(8, 16),
+        length=4,
+        products=2,
+        lanes=(2, 2),
+    ),
+    "stride and groups": dict(
+        o=4,
+        c=4,
+        k=(3, 3),
+        size=(5, 6),
+        x=(-128, 127),
+        stride=(2, 2),
+        pad=(1, 1, 1, 1),
+        group=2,
+        products=2,
+        lanes=(2, 2),
+    ),
+    "computed spectra": dict(
+        o=2,
+        c=2,
+        k=(2, 3),
+        size=(5, 5),
+        x=(-8, 7),
+        moduli=(4, 8),
+        length=4,
+        spectra="computed",
+        lanes=(1, 2),
+        w=16,
+    ),
+    "dilation, rectangular": dict(
+        o=3, c=3, k=(1, 2), size=(4, 9), x=(0, 3), dilation=(1, 3), products=3, lanes=(3, 1)
+    ),
     "one pixel": dict(o=2, c=1, k=(4, 4), size=(1, 1), x=(0, 15), pad=(3, 3, 0, 0), moduli=(16,), length=4),
-    "short bands": dict(o=4, c=1, k=(3, 3), size=(5, 5), x=(-4, 3), moduli=(12,), products=4, lanes=(1, 4), w=4),
+    "short bands": dict(
+        o=4, c=1, k=(3, 3), size=(5, 5), x=(-4, 3), moduli=(12,), products=4, lanes=(1, 4), w=4
+    ),
 }
 
 
@@ -53,12 +87,35 @@ def build(case, seed=0, n=3):
     w = rng.integers(-top, top, (case["o"], case["c"] // full["group"], *case["k"]))
     lo, hi = case["x"]
     x = rng.integers(lo, hi + 1, (n, case["c"], *case["size"]))
-    plan = choose(w, lo, hi, **how, height=case["size"][0], width=case["size"][1], moduli=case.get("moduli", ()),
-                  length=case.get("length", 0), spectra=case.get("spectra", "auto"))
+    plan = choose(
+        w,
+        lo,
+        hi,
+        **how,
+        height=case["size"][0],
+        width=case["size"][1],
+        moduli=case.get("moduli", ()),
+        length=case.get("length", 0),
+        spectra=case.get("spectra", "auto"),
+    )
     lanes_in, lanes_out = case.get("lanes", (1, 1))
-    block = Convolver(w, lo, hi, *case["size"], **how, plan=plan, products=case.get("products", 1), lanes_in=lanes_in, lanes_out=lanes_out)
+    block = Convolver(
+        w,
+        lo,
+        hi,
+        *case["size"],
+        **how,
+        plan=plan,
+        products=case.get("products", 1),
+        lanes_in=lanes_in,
+        lanes_out=lanes_out,
+    )
     y = direct(x, w, **full)
-    return block, x.transpose(0, 2, 3, 1).reshape(-1, lanes_in), y.transpose(0, 2, 3, 1).reshape(-1, lanes_out)
+    return (
+        block,
+        x.transpose(0, 2, 3, 1).reshape(-1, lanes_in),
+        y.transpose(0, 2, 3, 1).reshape(-1, lanes_out),
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -83,7 +140,13 @@ def test_stalled(name, seed):
 
 
 def test_element_shape():
-    assert [element_shape(*r).width for r in ((0, 255), (-128, 127), (-1, 128), (0, 0), (-3, 0))] == [8, 8, 9, 1, 3]
+    assert [element_shape(*r).width for r in ((0, 255), (-128, 127), (-1, 128), (0, 0), (-3, 0))] == [
+        8,
+        8,
+        9,
+        1,
+        3,
+    ]
     assert element_shape(-1, 0).signed and not element_shape(0, 7).signed
 
 

@@ -1,4 +1,5 @@
-"""The stream contract of the convolver, proved for every state and input (not sampled); the bench has more layers and mutants."""
+"""The stream contract of the convolver, proved for every state and input (not sampled); the bench has more
+layers and mutants."""
 
 import re
 
@@ -6,13 +7,13 @@ import numpy as np
 import pytest
 from amaranth.hdl import signed, unsigned
 
-from fermatnet.bench.fermat_convolver_proofs import convolver_mutants, engine, parts
-from fermatnet.bench.fermat_image_proofs import ImageRing, Unwaiting
-from fermatnet.bench.fermat_proofs import check
 from fermatnet.hw.fermat.image_buffer import ImageBuffer
 from fermatnet.hw.fermat.raster_buffer import RasterBuffer
 from fermatnet.model.fermat.plan import Geometry, choose
 from fermatnet.synth.formal import Block, Proof
+from fermatnet.synth.proofs.arithmetic import check
+from fermatnet.synth.proofs.convolver import convolver_mutants, engine, parts
+from fermatnet.synth.proofs.image import ImageRing, Unwaiting
 
 pytest.importorskip("z3")
 
@@ -36,7 +37,9 @@ def test_an_offered_beat_stays(kind, true, sources, lanes):
     geometry, plan = layer()
     block = Block(kind(signed(3), 2, geometry, plan, sources, lanes))
     waiting = f"(and {block.high('o__valid', 0)} (not {block.high('o__ready', 0)}))"
-    stays = f"(and {block.high('o__valid', 1)} (= {block.port('o__payload', 0)} {block.port('o__payload', 1)}))"
+    stays = (
+        f"(and {block.high('o__valid', 1)} (= {block.port('o__payload', 0)} {block.port('o__payload', 1)}))"
+    )
     running = [f"(not {block.high('rst', 0)})"]
     assert Proof(block, f"(=> {waiting} {stays})", running, edges=1).holds() is true
 
@@ -46,14 +49,17 @@ def cone(block, name):
     pending, seen = [f"block_n {name}"], set()
     while pending:
         start = block.text.index(f"(define-fun |{pending.pop()}|")
-        used = set(re.findall(r"\|(block[^|]*)\|", block.text[start : block.text.index("\n", start)])) - {"block_s"}
+        used = set(re.findall(r"\|(block[^|]*)\|", block.text[start : block.text.index("\n", start)])) - {
+            "block_s"
+        }
         pending += [n for n in used - seen if f"(define-fun |{n}|" in block.text]
         seen |= used
     return seen
 
 
 def test_ready_does_not_look_at_valid():
-    """``ready`` is a function of registers: it is made of no input. (``start`` is made of ``go``: the search finds inputs.)"""
+    """``ready`` is a function of registers: it is made of no input. (``start`` is made of ``go``: the search
+    finds inputs.)"""
     geometry, plan = layer()
     block = Block(ImageBuffer(unsigned(2), 1, geometry, plan, 1))
     for port in ("i__valid", "i__payload", "go"):
@@ -69,8 +75,12 @@ def test_nothing_is_lost_doubled_or_reordered(part):
 
 
 def test_rows_given_back_are_not_overwritten_while_they_are_read():
-    """The engine of one pixel under full padding waits before it takes the next image; without that it reads the wrong one."""
-    images, wanted = engine("one pixel").images, "each point is the pixel of its place in its image, or zero outside"
+    """The engine of one pixel under full padding waits before it takes the next image; without that it reads
+    the wrong one."""
+    images, wanted = (
+        engine("one pixel").images,
+        "each point is the pixel of its place in its image, or zero outside",
+    )
     assert images.waits and not engine("one channel").images.waits
     assert dict(ImageRing(images).proofs())[wanted].holds()
     images.__class__ = Unwaiting
@@ -78,7 +88,15 @@ def test_rows_given_back_are_not_overwritten_while_they_are_read():
 
 
 def test_mutants_are_refuted():
-    wanted = ("credit for a bank of spectra too many", "GappyJobs", "TooReady", "StuckPointer", "EarlyBand", "Doubling", "SkippedTap")
+    wanted = (
+        "credit for a bank of spectra too many",
+        "GappyJobs",
+        "TooReady",
+        "StuckPointer",
+        "EarlyBand",
+        "Doubling",
+        "SkippedTap",
+    )
     rows = list(check(convolver_mutants(wanted)))
     assert len(rows) == len(wanted)
     assert all(row["holds"] is False for row in rows), rows

@@ -11,7 +11,8 @@ from fermatnet.model.fermat.residue import modulus
 
 
 def pipeline(block, inputs, outputs):
-    """Feeds one entry of ``inputs`` (port: value) a cycle; returns what ``outputs(ctx)`` reads ``block.latency`` cycles later."""
+    """Feeds one entry of ``inputs`` (port: value) a cycle; returns what ``outputs(ctx)`` reads
+    ``block.latency`` cycles later."""
     found = []
 
     async def process(ctx):
@@ -34,7 +35,9 @@ def code(residue):
     return {"value": max(residue - 1, 0), "zero": int(residue == 0)}
 
 
-@pytest.mark.parametrize("widths", [(4,), (16,), (4, 8), (8, 4), (16, 32), (4, 8, 16), (8, 16, 32), (5, 10, 20), (4, 32)])
+@pytest.mark.parametrize(
+    "widths", [(4,), (16,), (4, 8), (8, 4), (16, 32), (4, 8, 16), (8, 16, 32), (5, 10, 20), (4, 32)]
+)
 @pytest.mark.parametrize("part", [(0.5, 0.5), (0, 1), (1, 0), (0.3, 0.1)])
 def test_reconstruct(widths, part):
     total, rng = modulus(widths), np.random.default_rng(0)
@@ -48,10 +51,14 @@ def test_reconstruct(widths, part):
 @pytest.mark.parametrize("b", [4, 5, 8, 16])
 @pytest.mark.parametrize("shape", [signed(8), unsigned(8), signed(16), unsigned(13), signed(3)], ids=str)
 def test_wide_encoder(b, shape):
-    lo, hi = (-(1 << shape.width - 1), (1 << shape.width - 1) - 1) if shape.signed else (0, (1 << shape.width) - 1)
+    lo, hi = (
+        (-(1 << shape.width - 1), (1 << shape.width - 1) - 1) if shape.signed else (0, (1 << shape.width) - 1)
+    )
     values = [lo, hi, 0, 1, *(int(v) for v in np.random.default_rng(b).integers(lo, hi + 1, 100))]
     block = WideEncoder(b, shape)
-    found = pipeline(block, [{"i": v} for v in values], lambda ctx: (ctx.get(block.o.value), ctx.get(block.o.zero)))
+    found = pipeline(
+        block, [{"i": v} for v in values], lambda ctx: (ctx.get(block.o.value), ctx.get(block.o.zero))
+    )
     assert found == [(max(v % (2**b + 1) - 1, 0), int(v % (2**b + 1) == 0)) for v in values]
 
 

@@ -11,7 +11,8 @@ from fermatnet.model.fermat.number import Number, Ring
 
 
 def play(block, words, run, rng, to_bits, from_bits):
-    """Feeds the words in runs of ``run`` with random gaps; returns those that come out, and the latency of the first."""
+    """Feeds the words in runs of ``run`` with random gaps; returns those that come out, and the latency of
+    the first."""
     found, times = [], {}
 
     async def process(ctx):
@@ -45,7 +46,9 @@ def numbers(b, shape, rng):
     """Random numbers, many of them zero or at the ends of the codes."""
     ring = Ring(b)
     value = rng.integers(0, 1 << b, shape, np.uint64)
-    value = np.where(rng.random(shape) < 0.2, rng.choice(np.array([0, 1, (1 << b) - 1], np.uint64), shape), value)
+    value = np.where(
+        rng.random(shape) < 0.2, rng.choice(np.array([0, 1, (1 << b) - 1], np.uint64), shape), value
+    )
     zero = rng.random(shape) < 0.2
     return ring, Number(np.where(zero, 0, value).astype(np.uint64), zero)
 
@@ -62,7 +65,9 @@ def serial(block, ring, x, run, rng):
 
 
 @pytest.mark.parametrize("inverse", [False, True])
-@pytest.mark.parametrize(("b", "n"), [(2, 2), (4, 4), (4, 16), (8, 16), (8, 32), (12, 16), (16, 16), (16, 64), (32, 16), (64, 8)])
+@pytest.mark.parametrize(
+    ("b", "n"), [(2, 2), (4, 4), (4, 16), (8, 16), (8, 32), (12, 16), (16, 16), (16, 64), (32, 16), (64, 8)]
+)
 def test_one_dimension(b, n, inverse):
     rng = np.random.default_rng(b * n)
     adder_latency = 1 + inverse

@@ -1,4 +1,5 @@
-"""Stream wrappers in Amaranth's simulator: random stalls on both sides, order, latency, and the last frame without a next one."""
+"""Stream wrappers in Amaranth's simulator: random stalls on both sides, order, latency, and the last frame
+without a next one."""
 
 from functools import partial
 
@@ -8,17 +9,18 @@ from amaranth.lib import data
 from amaranth.sim import Simulator
 
 from fermatnet.hw.fermat.butterfly import Butterfly
-from fermatnet.hw.fermat.ip import BLOCKS
 from fermatnet.hw.fermat.number import Number
 from fermatnet.hw.fermat.pipelined import PipelinedStream
-from fermatnet.hw.ip import generate
+from fermatnet.hw.ip.fermat import BLOCKS
+from fermatnet.hw.ip.registry import generate
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat import transform
 from fermatnet.model.fermat.number import Ring
 
 
 def drive(dut, words: list[int], count: int, seed: int | None) -> tuple[list[int], int]:
-    """Outputs in order, and the cycle of the first one counted from the first accepted beat; payload must hold while stalled."""
+    """Outputs in order, and the cycle of the first one counted from the first accepted beat; payload must
+    hold while stalled."""
     rng = np.random.default_rng(seed)
     got: list[int] = []
     times = {"first_in": -1, "first_out": -1}
@@ -76,7 +78,9 @@ def test_serial(b: int, n: int, inverse: bool, seed: int | None) -> None:
 
 
 @pytest.mark.parametrize("seed", [None, 1])
-@pytest.mark.parametrize(("b", "n", "lanes", "inverse"), [(8, 16, 4, False), (8, 16, 2, True), (4, 8, 4, False), (16, 16, 8, True)])
+@pytest.mark.parametrize(
+    ("b", "n", "lanes", "inverse"), [(8, 16, 4, False), (8, 16, 2, True), (4, 8, 4, False), (16, 16, 8, True)]
+)
 def test_folded(b: int, n: int, lanes: int, inverse: bool, seed: int | None) -> None:
     ring = Ring(b)
     x = ring.from_residues(np.random.default_rng(n).integers(0, ring.modulus, (4, n)))
@@ -110,7 +114,10 @@ def test_two_dimensional(rows: int, columns: int, inverse: bool, seed: int | Non
 @pytest.mark.parametrize("seed", [None, 3])
 @pytest.mark.parametrize("latency", [0, 2])
 def test_pipelined_butterfly(latency: int, seed: int | None) -> None:
-    pair, both = data.StructLayout({"x": Number(6), "y": Number(6)}), data.StructLayout({"s": Number(6), "d": Number(6)})
+    pair, both = (
+        data.StructLayout({"x": Number(6), "y": Number(6)}),
+        data.StructLayout({"s": Number(6), "d": Number(6)}),
+    )
     dut = PipelinedStream(partial(Butterfly, 6, latency=latency), pair, both, latency)
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 65, (2, 60))
@@ -124,9 +131,17 @@ def test_pipelined_butterfly(latency: int, seed: int | None) -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("adder", {"b": 65}), ("adder", {"latency": 3}), ("multiplier", {"b": 1}), ("fnt", {"b": 16, "n": 128}), ("fnt", {"n": 12}),
-        ("fnt_serial", {"b": 6, "n": 8}), ("fnt_folded", {"b": 16, "n": 64}), ("fnt_folded", {"lanes": 16}),
-        ("fnt2d", {"b": 16, "rows": 3}), ("convolver", {"kernel": 0}), ("butterfly", {"form": "x"}),
+        ("adder", {"b": 65}),
+        ("adder", {"latency": 3}),
+        ("multiplier", {"b": 1}),
+        ("fnt", {"b": 16, "n": 128}),
+        ("fnt", {"n": 12}),
+        ("fnt_serial", {"b": 6, "n": 8}),
+        ("fnt_folded", {"b": 16, "n": 64}),
+        ("fnt_folded", {"lanes": 16}),
+        ("fnt2d", {"b": 16, "rows": 3}),
+        ("convolver", {"kernel": 0}),
+        ("butterfly", {"form": "x"}),
     ],
 )
 def test_bad_options(name: str, options: dict, tmp_path) -> None:

@@ -15,7 +15,10 @@ def packed(ring: Ring, x: Number) -> list[int]:
 
 
 @pytest.mark.parametrize("inverse", [False, True])
-@pytest.mark.parametrize(("b", "n", "latency"), [(4, 2, 1), (4, 16, 1), (5, 2, 0), (8, 8, 2), (12, 16, 1), (16, 8, 0), (32, 4, 2), (64, 4, 1)])
+@pytest.mark.parametrize(
+    ("b", "n", "latency"),
+    [(4, 2, 1), (4, 16, 1), (5, 2, 0), (8, 8, 2), (12, 16, 1), (16, 8, 0), (32, 4, 2), (64, 4, 1)],
+)
 def test_against_reference(b: int, n: int, latency: int, inverse: bool) -> None:
     ring, rng = Ring(b), np.random.default_rng(b * n)
     rows = [[int(v) * 3 % ring.modulus for v in rng.integers(0, 1 << 62, n)] for _ in range(12)]

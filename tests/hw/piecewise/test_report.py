@@ -1,16 +1,22 @@
-"""The layer report: planes counted by hand, forms that give the true products, and a plan that synthesis confirms."""
+"""The layer report: planes counted by hand, forms that give the true products, and a plan that synthesis
+confirms."""
 
 import itertools
 
 import numpy as np
 import pytest
 
+from fermatnet.hw.piecewise.compressor.popcount import Popcount
 from fermatnet.hw.piecewise.forms import FORMS, choose_form, estimate, forms_of
-from fermatnet.hw.piecewise.popcount import Popcount
 from fermatnet.hw.piecewise.report import layer_report
-from fermatnet.hw.verilog import emit
+from fermatnet.hw.rtl.verilog import emit
 
-LEVELS = [([-5, -2, 0, 2, 5], [0, 1, 2, 3, 4, 5]), ([-37, -11, 0, 12, 39], [0, 21, 40]), ([-6, 0, 6], [0, 4]), ([-1, 0, 3], [0, 2, 5, 9])]
+LEVELS = [
+    ([-5, -2, 0, 2, 5], [0, 1, 2, 3, 4, 5]),
+    ([-37, -11, 0, 12, 39], [0, 21, 40]),
+    ([-6, 0, 6], [0, 4]),
+    ([-1, 0, 3], [0, 2, 5, 9]),
+]
 
 
 @pytest.mark.parametrize(("levels_w", "levels_a"), LEVELS)
@@ -31,18 +37,25 @@ def test_forms_give_every_product(levels_w, levels_a):
 
 def test_report_counts_planes():
     report = layer_report(*LEVELS[0], simd=16, pe=4)
-    assert (report["planes_mn"], report["forms"]["one-hot"]["planes"], report["forms"]["planes"]["planes"]) == (20, 20, 9)
+    assert (
+        report["planes_mn"],
+        report["forms"]["one-hot"]["planes"],
+        report["forms"]["planes"]["planes"],
+    ) == (20, 20, 9)
     cheapest = min(report["forms"], key=lambda name: estimate(forms_of(*LEVELS[0])[name], 16, 4, "lut6"))
     assert report["chosen"] == cheapest and set(report["forms"]) == set(FORMS) - {"auto"}
     assert report["forms"]["planes"]["luts_per_mac"] < report["forms"]["one-hot"]["luts_per_mac"] / 2
 
 
 def test_chosen_form_is_the_cheapest_planned():
-    """The quick estimate agrees with the real plans on the order of the best two forms, or they are within a tenth."""
+    """The quick estimate agrees with the real plans on the order of the best two forms, or they are within a
+    tenth."""
     for levels_w, levels_a in LEVELS:
         report = layer_report(levels_w, levels_a, simd=16, pe=2)
         costs = {name: form["luts_per_mac"] for name, form in report["forms"].items()}
-        assert costs[choose_form(levels_w, levels_a, 16, 2, "lut6").kind] <= 1.1 * min(costs.values()), np.array(list(costs.items()))
+        assert costs[choose_form(levels_w, levels_a, 16, 2, "lut6").kind] <= 1.1 * min(costs.values()), (
+            np.array(list(costs.items()))
+        )
 
 
 def test_synthesis_confirms_the_plan(tmp_path):

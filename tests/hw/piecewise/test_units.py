@@ -38,12 +38,18 @@ def test_thresholds(lanes, pieces, x_shape, drive):
 @pytest.mark.parametrize("form", ["search", "serial"])
 @pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("pieces", [1, 2, 3, 5, 7, 8])
-@pytest.mark.parametrize(("x_shape", "signs"), [(signed(7), [1, -1]), (unsigned(6), [1, -1]), (signed(7), [1]), (unsigned(6), [-1])])
+@pytest.mark.parametrize(
+    ("x_shape", "signs"),
+    [(signed(7), [1, -1]), (unsigned(6), [1, -1]), (signed(7), [1]), (unsigned(6), [-1])],
+)
 def test_searches(form, lanes, pieces, x_shape, signs, drive):
-    """Binary searches, with thresholds past either end of x's range and equal ones, and rows shorter than the search."""
+    """Binary searches, with thresholds past either end of x's range and equal ones, and rows shorter than the
+    search."""
     rng = np.random.default_rng(pieces)
     lo, hi = (-64, 64) if x_shape.signed else (0, 64)
-    thresholds = np.sort(rng.integers(-90 if len(signs) == 2 else -63, 90 if len(signs) == 2 else 63, (6, pieces)), axis=1)
+    thresholds = np.sort(
+        rng.integers(-90 if len(signs) == 2 else -63, 90 if len(signs) == 2 else 63, (6, pieces)), axis=1
+    )
     thresholds[3] = thresholds[3, 0]
     sign = rng.choice(signs, 6)
     x = rng.integers(lo, hi, (30, 6))
@@ -54,14 +60,31 @@ def test_searches(form, lanes, pieces, x_shape, signs, drive):
 
 def test_the_form_is_chosen_by_cost_and_interval():
     rng = np.random.default_rng(0)
-    def unit(pieces, interval, lanes=1, form="auto"):
-        return ThresholdUnit(np.sort(rng.integers(-9999, 9999, (64, pieces)), axis=1), np.ones(64), signed(18), lanes=lanes, interval=interval, form=form)
 
-    assert (unit(7, 1).form, unit(7, 2).form, unit(7, 3).form, unit(1, 9).form) == ("search", "search", "serial", "parallel")
-    assert unit(7, 9, lanes=64).form == "parallel"      # constants
+    def unit(pieces, interval, lanes=1, form="auto"):
+        return ThresholdUnit(
+            np.sort(rng.integers(-9999, 9999, (64, pieces)), axis=1),
+            np.ones(64),
+            signed(18),
+            lanes=lanes,
+            interval=interval,
+            form=form,
+        )
+
+    assert (unit(7, 1).form, unit(7, 2).form, unit(7, 3).form, unit(1, 9).form) == (
+        "search",
+        "search",
+        "serial",
+        "parallel",
+    )
+    assert unit(7, 9, lanes=64).form == "parallel"  # constants
     for pieces, interval in ((1, 1), (3, 1), (5, 9), (15, 4)):
         chosen = unit(pieces, interval)
-        allowed = {form: cost for form, cost in chosen.costs().items() if form != "serial" or 1 < chosen.index_bits <= interval}
+        allowed = {
+            form: cost
+            for form, cost in chosen.costs().items()
+            if form != "serial" or 1 < chosen.index_bits <= interval
+        }
         assert chosen.costs()[chosen.form] == min(allowed.values()) and chosen.gap <= interval
     with pytest.raises(InputError, match="more than one beat a pixel"):
         unit(3, 1, lanes=64, form="search")
@@ -70,7 +93,9 @@ def test_the_form_is_chosen_by_cost_and_interval():
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4])
-@pytest.mark.parametrize(("shift", "lo", "hi"), [(0, -1 << 40, 1 << 40), (9, -128, 127), (3, 0, 255), (12, 5, 9)])
+@pytest.mark.parametrize(
+    ("shift", "lo", "hi"), [(0, -1 << 40, 1 << 40), (9, -128, 127), (3, 0, 255), (12, 5, 9)]
+)
 def test_affine(lanes, shift, lo, hi, drive):
     rng = np.random.default_rng(shift)
     multiplier, offset = rng.integers(-(1 << 17) + 1, 1 << 17, 4), rng.integers(-(1 << 20), 1 << 20, 4)
@@ -87,14 +112,17 @@ def test_levels(levels, drive):
     check(lambda: LevelsUnit(levels, 3, lanes=2), x, np.array(levels)[x], drive)
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda: ThresholdUnit([[2, 1]], [1], signed(4), lanes=1), "must ascend"),
-    (lambda: ThresholdUnit([[1, 2]], [2], signed(4), lanes=1), r"\+1 or -1"),
-    (lambda: ThresholdUnit([[1, 2]] * 3, [1] * 3, signed(4), lanes=2), "lanes must divide 3"),
-    (lambda: AffineUnit([1 << 17], [0], 0, 0, 1, signed(4), lanes=1), "below 2"),
-    (lambda: AffineUnit([1], [0], 0, 2, 1, signed(4), lanes=1), "range must not be empty"),
-    (lambda: LevelsUnit([1, 2, 3], 1, lanes=1), "one row of 1..2"),
-])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ThresholdUnit([[2, 1]], [1], signed(4), lanes=1), "must ascend"),
+        (lambda: ThresholdUnit([[1, 2]], [2], signed(4), lanes=1), r"\+1 or -1"),
+        (lambda: ThresholdUnit([[1, 2]] * 3, [1] * 3, signed(4), lanes=2), "lanes must divide 3"),
+        (lambda: AffineUnit([1 << 17], [0], 0, 0, 1, signed(4), lanes=1), "below 2"),
+        (lambda: AffineUnit([1], [0], 0, 2, 1, signed(4), lanes=1), "range must not be empty"),
+        (lambda: LevelsUnit([1, 2, 3], 1, lanes=1), "one row of 1..2"),
+    ],
+)
 def test_bad_input_is_named(make, words):
     with pytest.raises(InputError, match=words):
         make()

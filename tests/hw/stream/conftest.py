@@ -1,4 +1,5 @@
-"""One driver for every stream block: feeds beats, collects beats, with or without seeded random stalls, and notes the cycles."""
+"""One driver for every stream block: feeds beats, collects beats, with or without seeded random stalls, and
+notes the cycles."""
 
 import random
 
@@ -10,7 +11,8 @@ from amaranth.sim import Simulator
 def run_streams(dut, feeds, counts, *, seed=None, limit=200_000):
     """Feeds {port name: list of lists of lanes} and collects counts {port name: beats}.
 
-    seed None: sources and sinks never stall. Returns (beats by port, cycle of each accepted beat by port, inputs too).
+    seed None: sources and sinks never stall. Returns (beats by port, cycle of each accepted beat by port,
+    inputs too).
     The offer of a source and the choice of a sink are drawn anew only after a transfer, resp. each cycle.
     """
     got, times = {name: [] for name in counts}, {name: [] for name in [*feeds, *counts]}
@@ -52,7 +54,7 @@ def run_streams(dut, feeds, counts, *, seed=None, limit=200_000):
 
     top = Module()
     top.submodules.dut = dut
-    top.d.sync += Signal().eq(1)    # blocks without registers get their clock too
+    top.d.sync += Signal().eq(1)  # blocks without registers get their clock too
     simulator = Simulator(top)
     simulator.add_clock(1e-6)
     simulator.add_process(clock)

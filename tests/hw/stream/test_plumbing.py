@@ -1,4 +1,5 @@
-"""Fifo, fork, joins and width converters: order kept, nothing lost or doubled under any stalls, rates and latencies as stated."""
+"""Fifo, fork, joins and width converters: order kept, nothing lost or doubled under any stalls, rates and
+latencies as stated."""
 
 import gc
 
@@ -103,9 +104,20 @@ def test_concat(streams, seed):
         assert times["o"][0] - times["i0"][0] == dut.latency and times["o"][-1] - times["o"][0] == 71
 
 
-@pytest.mark.parametrize("lanes_in, lanes_out, channels", [
-    (1, 4, 8), (4, 1, 8), (2, 2, 8), (4, 6, 12), (6, 4, 12), (3, 2, 6), (2, 3, 6), (8, 2, 8), (3, 12, 12),
-])
+@pytest.mark.parametrize(
+    "lanes_in, lanes_out, channels",
+    [
+        (1, 4, 8),
+        (4, 1, 8),
+        (2, 2, 8),
+        (4, 6, 12),
+        (6, 4, 12),
+        (3, 2, 6),
+        (2, 3, 6),
+        (8, 2, 8),
+        (3, 12, 12),
+    ],
+)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_width_converter(streams, lanes_in, lanes_out, channels, seed):
     pixels = np.random.default_rng(6).integers(-8, 8, (12, channels))
@@ -129,4 +141,4 @@ def test_refusals():
     ]:
         with pytest.raises(InputError, match=message):
             build()
-        gc.collect()     # the half-made block must not warn later
+        gc.collect()  # the half-made block must not warn later

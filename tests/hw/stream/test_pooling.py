@@ -20,10 +20,15 @@ def raster(x, lanes):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("kernel, stride, pad, shape, lanes", [
-    ((2, 2), (2, 2), (0, 0, 0, 0), unsigned(3), 2), ((3, 3), (2, 2), (1, 1, 1, 1), signed(5), 1),
-    ((3, 2), (1, 2), (1, 0, 1, 1), signed(4), 4), ((2, 2), (2, 2), (0, 0, 0, 0), signed(4), 2),
-])
+@pytest.mark.parametrize(
+    "kernel, stride, pad, shape, lanes",
+    [
+        ((2, 2), (2, 2), (0, 0, 0, 0), unsigned(3), 2),
+        ((3, 3), (2, 2), (1, 1, 1, 1), signed(5), 1),
+        ((3, 2), (1, 2), (1, 0, 1, 1), signed(4), 4),
+        ((2, 2), (2, 2), (0, 0, 0, 0), signed(4), 2),
+    ],
+)
 def test_max_pool(streams, kernel, stride, pad, shape, lanes, seed):
     lo, hi = (-(1 << (shape.width - 1)), 1 << (shape.width - 1)) if shape.signed else (0, 1 << shape.width)
     x = np.random.default_rng(1).integers(lo, hi, (3, 4, 6, 5))
@@ -40,7 +45,10 @@ def test_max_pool(streams, kernel, stride, pad, shape, lanes, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("kernel, lanes, channels", [((4, 6), 2, 4), ((2, 3), 1, 3), ((2, 2), 4, 4), ((1, 2), 1, 1), ((4, 1), 2, 2)])
+@pytest.mark.parametrize(
+    "kernel, lanes, channels",
+    [((4, 6), 2, 4), ((2, 3), 1, 3), ((2, 2), 4, 4), ((1, 2), 1, 1), ((4, 1), 2, 2)],
+)
 def test_sum_pool(streams, kernel, lanes, channels, seed):
     x = np.random.default_rng(2).integers(-8, 8, (3, channels, 4, 6))
     expected = x.reshape(3, channels, 4 // kernel[0], kernel[0], 6 // kernel[1], kernel[1]).sum((3, 5))
@@ -63,7 +71,7 @@ def test_sum_pool_partial_sums_may_leave_the_proven_range(streams):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("lanes", [1, 2, 5, 10])
 def test_arg_max(streams, lanes, seed):
-    x = np.random.default_rng(3).integers(-3, 3, (20, 10))     # many ties: the first one counts
+    x = np.random.default_rng(3).integers(-3, 3, (20, 10))  # many ties: the first one counts
     dut = ArgMax(signed(3), 10, lanes=lanes)
     got, times = streams(dut, {"i": x.reshape(-1, lanes).tolist()}, {"o": 20}, seed=seed)
     assert got["o"] == x.argmax(1)[:, None].tolist()
@@ -77,10 +85,16 @@ def test_axi_edge():
     seen = []
 
     async def from_axi(ctx):
-        ctx.set(source.tdata, 0xE5_F3)      # bits above the fifth are ignored
+        ctx.set(source.tdata, 0xE5_F3)  # bits above the fifth are ignored
         ctx.set(source.tvalid, 1)
         await ctx.tick()
-        seen.append([ctx.get(source.o.valid), *(ctx.get(source.o.payload[k]) for k in range(2)), ctx.get(source.tready)])
+        seen.append(
+            [
+                ctx.get(source.o.valid),
+                *(ctx.get(source.o.payload[k]) for k in range(2)),
+                ctx.get(source.tready),
+            ]
+        )
         ctx.set(source.o.ready, 1)
         seen.append(ctx.get(source.tready))
 
@@ -110,4 +124,4 @@ def test_refusals():
     ]:
         with pytest.raises(InputError, match=message):
             build()
-        gc.collect()     # the half-made block must not warn later
+        gc.collect()  # the half-made block must not warn later

@@ -1,4 +1,5 @@
-"""Sliding windows against slices of the padded array: every geometry, with and without stalls, cycles exact."""
+"""Sliding windows against slices of the padded array: every geometry, with and without stalls, cycles
+exact."""
 
 import gc
 
@@ -49,8 +50,20 @@ def test_every_geometry_with_and_without_stalls(streams, case):
     expected = windows(x, kernel, stride, pad, dilation, lanes, repeats, groups, -5)
     feed = x.transpose(0, 2, 3, 1).reshape(-1, lanes).tolist()
     for seed in (None, case):
-        dut = SlidingWindow(signed(6), channels, height, width, kernel=kernel, stride=stride, pad=pad, dilation=dilation, lanes=lanes,
-                            repeats=repeats, groups=groups, pad_value=-5)
+        dut = SlidingWindow(
+            signed(6),
+            channels,
+            height,
+            width,
+            kernel=kernel,
+            stride=stride,
+            pad=pad,
+            dilation=dilation,
+            lanes=lanes,
+            repeats=repeats,
+            groups=groups,
+            pad_value=-5,
+        )
         got, times = streams(dut, {"i": feed}, {"o": len(expected)}, seed=seed)
         assert got["o"] == expected, f"seed {seed}"
         if seed is None:
@@ -60,12 +73,15 @@ def test_every_geometry_with_and_without_stalls(streams, case):
 
 
 def test_back_to_back_and_latency(streams):
-    """Once it has started, a reader that is slower than the writer emits one beat in every cycle, across images."""
-    dut = SlidingWindow(unsigned(3), 4, 5, 6, kernel=(3, 3), stride=(1, 1), pad=(1, 1, 1, 1), lanes=2, repeats=3)
+    """Once it has started, a reader that is slower than the writer emits one beat in every cycle, across
+    images."""
+    dut = SlidingWindow(
+        unsigned(3), 4, 5, 6, kernel=(3, 3), stride=(1, 1), pad=(1, 1, 1, 1), lanes=2, repeats=3
+    )
     x = np.random.default_rng(1).integers(0, 8, (4, 4, 5, 6))
     _, times = streams(dut, {"i": x.transpose(0, 2, 3, 1).reshape(-1, 2).tolist()}, {"o": 4 * dut.cycles})
     assert times["o"] == list(range(times["o"][0], times["o"][0] + 4 * dut.cycles))
-    needed = (6 + 2) * 2 - 1        # first window: two pixels of the second row
+    needed = (6 + 2) * 2 - 1  # first window: two pixels of the second row
     assert times["o"][0] - times["i"][needed] == dut.latency
 
 
@@ -73,7 +89,9 @@ def test_a_ring_one_row_smaller_costs_cycles(streams):
     x = np.random.default_rng(2).integers(0, 8, (4, 1, 6, 6))
     measured = {}
     for less in (0, 1):
-        dut = SlidingWindow(unsigned(3), 1, 6, 6, kernel=(3, 3), pad=(1, 1, 1, 1), lanes=1, repeats=1, rows=4 - less)
+        dut = SlidingWindow(
+            unsigned(3), 1, 6, 6, kernel=(3, 3), pad=(1, 1, 1, 1), lanes=1, repeats=1, rows=4 - less
+        )
         _, times = streams(dut, {"i": x.transpose(0, 2, 3, 1).reshape(-1, 1).tolist()}, {"o": 4 * dut.cycles})
         measured[less] = times["o"][3 * dut.cycles] - times["o"][2 * dut.cycles]
     assert measured[0] == 6 * 6 * 9
@@ -81,14 +99,25 @@ def test_a_ring_one_row_smaller_costs_cycles(streams):
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.UnusedElaboratable")
-@pytest.mark.parametrize("change, message", [
-    ({"lanes": 3}, "do not divide"),
-    ({"pad": (3, 1, 1, 1)}, "padding"),
-    ({"height": 0, "width": 0, "pad": (0, 0, 0, 0)}, "does not fit"),
-    ({"stride": (0, 1)}, "at least 1"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"lanes": 3}, "do not divide"),
+        ({"pad": (3, 1, 1, 1)}, "padding"),
+        ({"height": 0, "width": 0, "pad": (0, 0, 0, 0)}, "does not fit"),
+        ({"stride": (0, 1)}, "at least 1"),
+    ],
+)
 def test_refusals(change, message):
-    arguments = {"channels": 4, "height": 5, "width": 5, "kernel": (3, 3), "pad": (1, 1, 1, 1), "lanes": 2, **change}
+    arguments = {
+        "channels": 4,
+        "height": 5,
+        "width": 5,
+        "kernel": (3, 3),
+        "pad": (1, 1, 1, 1),
+        "lanes": 2,
+        **change,
+    }
     with pytest.raises(InputError, match=message):
         SlidingWindow(unsigned(3), **arguments)
-    gc.collect()     # the half-made block must not warn later
+    gc.collect()  # the half-made block must not warn later

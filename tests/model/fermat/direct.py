@@ -1,10 +1,12 @@
-"""The oracle of the convolution tests: a convolution written down as its definition, in int64 or python integers."""
+"""The oracle of the convolution tests: a convolution written down as its definition, in int64 or python
+integers."""
 
 import numpy as np
 
 
 def direct(x, weight, stride=(1, 1), pad=(0, 0, 0, 0), dilation=(1, 1), group=1, dtype=np.int64):
-    """y[n, o, i, j] = sum over c, ky, kx of w[o, c, ky, kx] * x[n, c, i*s + ky*d - pad, ...], zeros outside."""
+    """y[n, o, i, j] = sum over c, ky, kx of w[o, c, ky, kx] * x[n, c, i*s + ky*d - pad, ...], zeros
+    outside."""
     n, channels, height, width = x.shape
     o, per, kh, kw = weight.shape
     top, left, bottom, right = pad

@@ -19,11 +19,17 @@ def layers(draw):
     kernel = draw(st.tuples(st.integers(1, 6), st.integers(1, 6)))
     dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
     return {
-        "channels": group * draw(st.integers(1, 3)), "outputs": group * draw(st.integers(1, 3)), "group": group,
-        "kernel": kernel, "dilation": dilation, "stride": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
+        "channels": group * draw(st.integers(1, 3)),
+        "outputs": group * draw(st.integers(1, 3)),
+        "group": group,
+        "kernel": kernel,
+        "dilation": dilation,
+        "stride": draw(st.tuples(st.integers(1, 3), st.integers(1, 3))),
         "pad": draw(st.tuples(*[st.integers(0, 3)] * 4)),
         "size": (draw(st.integers(11, 24)), draw(st.integers(11, 24))),
-        "bits": draw(st.sampled_from([2, 8, 16])), "signed": draw(st.booleans()), "seed": draw(st.integers(0, 2**32 - 1)),
+        "bits": draw(st.sampled_from([2, 8, 16])),
+        "signed": draw(st.booleans()),
+        "seed": draw(st.integers(0, 2**32 - 1)),
         "extreme": draw(st.booleans()),
     }
 

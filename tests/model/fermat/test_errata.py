@@ -1,4 +1,5 @@
-"""Algorithm 1 of the thesis as printed: where each line fails, and that the form used here does not (exhaustive, b = 2..8)."""
+"""Algorithm 1 of the thesis as printed: where each line fails, and that the form used here does not
+(exhaustive, b = 2..8)."""
 
 import pytest
 
@@ -24,7 +25,10 @@ def test_conversion_from_diminished(b: int) -> None:
     modulus = (1 << b) + 1
     nonzero = range(1, modulus)
     printed = [addition(code(x, b), 1, b, b + 1) for x in nonzero]
-    assert all(p % modulus == (code(x, b) + 2) % modulus and p % modulus != x for p, x in zip(printed, nonzero, strict=True))
+    assert all(
+        p % modulus == (code(x, b) + 2) % modulus and p % modulus != x
+        for p, x in zip(printed, nonzero, strict=True)
+    )
     assert all(addition(code(x, b), 0, b, b + 1) == x for x in nonzero)
     assert any(addition(code(x, b), 0, b, b) != x for x in nonzero), "b result bits would have been enough"
 
@@ -76,7 +80,8 @@ def test_left_shift(b: int) -> None:
 
 @pytest.mark.parametrize("b", WIDTHS)
 def test_multiplication(b: int) -> None:
-    """Three readings of the general path, special cases for 0 and -1 granted; only the last is right, and needs no -1 case."""
+    """Three readings of the general path, special cases for 0 and -1 granted; only the last is right, and
+    needs no -1 case."""
     modulus, mask = (1 << b) + 1, (1 << b) - 1
 
     def printed(x: int, y: int, negate: int, bits: int) -> int:
@@ -102,4 +107,6 @@ def test_multiplication(b: int) -> None:
             assert result == 0 or not zero
     assert failures["printed negation"] > 0 and failures["b result bits"] > 0 and failures["corrected"] == 0
     if b > 2:
-        assert printed(1 << b, 3, mask, b + 1) != code(3 << b, b), "-1 does not fit b bits: that reading needs its special case"
+        assert printed(1 << b, 3, mask, b + 1) != code(3 << b, b), (
+            "-1 does not fit b bits: that reading needs its special case"
+        )

@@ -1,4 +1,5 @@
-"""The diminished-1 reference against Python integers: exhaustively where the ring is small, directed and random elsewhere."""
+"""The diminished-1 reference against Python integers: exhaustively where the ring is small, directed and
+random elsewhere."""
 
 import galois
 import numpy as np
@@ -47,7 +48,11 @@ def test_unary_exhaustively(b: int) -> None:
     for k in range(-2 * b, 4 * b + 1):
         assert_is(ring, ring.shift(x, k), v * pow(2, k, ring.modulus) % ring.modulus)
     amounts = np.arange(ring.modulus) % (2 * b)
-    assert_is(ring, ring.shift(x, amounts), [n * 2**s % ring.modulus for n, s in zip(v.tolist(), amounts.tolist(), strict=True)])
+    assert_is(
+        ring,
+        ring.shift(x, amounts),
+        [n * 2**s % ring.modulus for n, s in zip(v.tolist(), amounts.tolist(), strict=True)],
+    )
     half = 1 << (b - 1)
     signed = np.arange(-half, half + 1)
     assert_is(ring, ring.encode(signed), signed % ring.modulus)
@@ -64,7 +69,9 @@ def test_wide_against_python_integers(b: int) -> None:
     rng = np.random.default_rng(b)
     edge = [0, 1, 2, 3, (1 << b) - 1, 1 << b, 1 << (b - 1), (1 << (b - 1)) + 1]
     a = edge * len(edge) + [int(rng.integers(0, 1 << 63)) * 3 % ring.modulus for _ in range(500)]
-    c = [e for e in edge for _ in edge] + [int(rng.integers(0, 1 << 63)) * 5 % ring.modulus for _ in range(500)]
+    c = [e for e in edge for _ in edge] + [
+        int(rng.integers(0, 1 << 63)) * 5 % ring.modulus for _ in range(500)
+    ]
     x, y = ring.from_residues(a), ring.from_residues(c)
     assert_is(ring, x, a)
     assert_is(ring, ring.add(x, y), [(p + q) % ring.modulus for p, q in zip(a, c, strict=True)])
@@ -107,7 +114,12 @@ def test_against_galois(b: int) -> None:
     rng = np.random.default_rng(b)
     a, c = rng.integers(0, ring.modulus, (2, 5000))
     x, y, fa, fc = ring.from_residues(a), ring.from_residues(c), field(a), field(c)
-    for ours, theirs in ((ring.add(x, y), fa + fc), (ring.sub(x, y), fa - fc), (ring.mul(x, y), fa * fc), (ring.neg(x), -fa)):
+    for ours, theirs in (
+        (ring.add(x, y), fa + fc),
+        (ring.sub(x, y), fa - fc),
+        (ring.mul(x, y), fa * fc),
+        (ring.neg(x), -fa),
+    ):
         assert_is(ring, ours, [int(v) for v in theirs])
 
 

@@ -33,7 +33,9 @@ def test_random_values(value):
 @given(st.integers(0, 17 * 257 * 65537 - 1))
 def test_digits_are_the_mixed_radix_digits(value):
     widths = (4, 8, 16)
-    d0, d1, d2 = (int(d[0]) for d in mixed_radix_digits([np.array([value % (2**b + 1)]) for b in widths], widths))
+    d0, d1, d2 = (
+        int(d[0]) for d in mixed_radix_digits([np.array([value % (2**b + 1)]) for b in widths], widths)
+    )
     assert (d0, d1, d2) == (value % 65537, value // 65537 % 257, value // 65537 // 257)
 
 

@@ -20,8 +20,23 @@ from fermatnet.model.fermat.transform import (
     root_of_order,
 )
 
-CASES = [(4, 2), (4, 8), (4, 16), (5, 2), (6, 4), (8, 16), (8, 32), (12, 8), (12, 16), (16, 16), (16, 64), (32, 16), (32, 128), (64, 16),
-         (64, 256)]
+CASES = [
+    (4, 2),
+    (4, 8),
+    (4, 16),
+    (5, 2),
+    (6, 4),
+    (8, 16),
+    (8, 32),
+    (12, 8),
+    (12, 16),
+    (16, 16),
+    (16, 64),
+    (32, 16),
+    (32, 128),
+    (64, 16),
+    (64, 256),
+]
 
 
 @pytest.mark.parametrize(("b", "n"), CASES)
@@ -46,7 +61,8 @@ def test_definition_and_round_trip(b: int, n: int) -> None:
 
 @pytest.mark.parametrize("n", [2, 4, 8, 16])
 def test_smallest_ring_exhaustive_impulses(n: int) -> None:
-    """Every scaled unit impulse at b = 4: with linearity (the adder is exhaustive elsewhere) the whole transform."""
+    """Every scaled unit impulse at b = 4: with linearity (the adder is exhaustive elsewhere) the whole
+    transform."""
     ring, root = Ring(4), root_of_order(4, n)
     for position in range(n):
         for value in range(17):
@@ -65,7 +81,9 @@ def test_two_dimensional_convolution(b: int, n: int) -> None:
     spectrum = ring.mul(forward2d(ring, ring.encode(x)), forward2d(ring, ring.encode(w)))
     expected = sum(w[i, j] * np.roll(x, (i, j), (0, 1)) for i in range(3) for j in range(3))
     assert np.array_equal(ring.decode(inverse2d(ring, spectrum)), expected)
-    assert np.array_equal(ring.decode(ring.shift(inverse2d(ring, spectrum, scale=False), -2 * int(np.log2(n)))), expected)
+    assert np.array_equal(
+        ring.decode(ring.shift(inverse2d(ring, spectrum, scale=False), -2 * int(np.log2(n)))), expected
+    )
 
 
 @pytest.mark.parametrize(("b", "n"), [(4, 16), (8, 32), (16, 16), (16, 64), (32, 16), (32, 128)])
@@ -80,13 +98,17 @@ def test_fast_path_is_the_same(b: int, n: int) -> None:
     small = x[:, : min(n, 16), : min(n, 16)]
     assert np.array_equal(fast_forward2d(small, b), ring.decode(forward2d(ring, ring.encode(small))))
     assert np.array_equal(fast_inverse2d(fast_forward2d(small, b), b), small)
-    assert np.array_equal(fast_mul(x[0], x[1], b), ring.decode(ring.mul(ring.encode(x[0]), ring.encode(x[1]))))
+    assert np.array_equal(
+        fast_mul(x[0], x[1], b), ring.decode(ring.mul(ring.encode(x[0]), ring.encode(x[1])))
+    )
 
 
 @pytest.mark.parametrize("b", [2, 5, 8, 16, 31, 32])
 def test_reduce_balanced(b: int) -> None:
     modulus, half = (1 << b) + 1, 1 << (b - 1)
-    edge = np.array([0, half, half + 1, -half, -half - 1, modulus, -modulus, 1 << 62, -(1 << 62), (1 << 62) - 1], np.int64)
+    edge = np.array(
+        [0, half, half + 1, -half, -half - 1, modulus, -modulus, 1 << 62, -(1 << 62), (1 << 62) - 1], np.int64
+    )
     x = np.concatenate([edge, np.random.default_rng(b).integers(-(1 << 62), 1 << 62, 1000)])
     got = reduce_balanced(x, b)
     assert got.min() >= -half and got.max() <= half
@@ -95,8 +117,16 @@ def test_reduce_balanced(b: int) -> None:
 
 @pytest.mark.parametrize(
     ("b", "n", "message"),
-    [(16, 128, "longest"), (6, 8, "longest power-of-two transform there is 4"), (5, 4, "no power of sqrt"), (16, 12, "power of two"),
-     (16, 1, "at least 2"), (1, 2, "2 to 64"), (65, 2, "2 to 64"), (16, 8.0, "power of two")],
+    [
+        (16, 128, "longest"),
+        (6, 8, "longest power-of-two transform there is 4"),
+        (5, 4, "no power of sqrt"),
+        (16, 12, "power of two"),
+        (16, 1, "at least 2"),
+        (1, 2, "2 to 64"),
+        (65, 2, "2 to 64"),
+        (16, 8.0, "power of two"),
+    ],
 )
 def test_bad_length(b: int, n: int, message: str) -> None:
     with pytest.raises(InputError, match=message):

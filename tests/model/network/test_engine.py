@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.cost import Area, Layer, block_rams, direct_area, matches, spectra_areas, transform_area
+from fermatnet.model.fermat.cost import (
+    Area,
+    Layer,
+    block_rams,
+    direct_area,
+    matches,
+    spectra_areas,
+    transform_area,
+)
 from fermatnet.model.fermat.plan import choose
 from fermatnet.model.network import Network
 from fermatnet.model.network.engine import conv_choice, conv_plan
@@ -15,22 +23,45 @@ from fermatnet.model.network.nodes import Conv
 from fermatnet.model.network.summary import summary
 
 LAYER = Layer(
-    outputs=16, channels=16, group=1, kernel=(7, 7), out=(52, 52), width=52, stride=1, input_bits=16, weight_bits=16, sum_bits=42,
-    widths=(16, 32), lengths=(32, 32), phase_kernel=(7, 7), tiles=(2, 2), phases=1)
+    outputs=16,
+    channels=16,
+    group=1,
+    kernel=(7, 7),
+    out=(52, 52),
+    width=52,
+    stride=1,
+    input_bits=16,
+    weight_bits=16,
+    sum_bits=42,
+    widths=(16, 32),
+    lengths=(32, 32),
+    phase_kernel=(7, 7),
+    tiles=(2, 2),
+    phases=1,
+)
 
 
 def net(outputs, channels, kernel, size, bits, **options):
     top = (1 << (bits - 1)) - 1
     weight = np.random.default_rng(kernel).integers(-top, top + 1, (outputs, channels, kernel, kernel))
-    return Network([Conv("c", ("image",), weight, bits, pad=(kernel // 2,) * 4, **options)], (channels, size, size))
+    return Network(
+        [Conv("c", ("image",), weight, bits, pad=(kernel // 2,) * 4, **options)], (channels, size, size)
+    )
 
 
 @pytest.mark.parametrize(
     ("network", "transform"),
-    [(net(16, 16, 3, 28, 8), False), (net(16, 16, 11, 44, 16), True), (net(16, 16, 5, 24, 8), True), (net(8, 1, 5, 4, 8), False)],
-    ids=["small kernel", "large kernel", "medium kernel", "small image"])
+    [
+        (net(16, 16, 3, 28, 8), False),
+        (net(16, 16, 11, 44, 16), True),
+        (net(16, 16, 5, 24, 8), True),
+        (net(8, 1, 5, 4, 8), False),
+    ],
+    ids=["small kernel", "large kernel", "medium kernel", "small image"],
+)
 def test_by_cost(network, transform):
-    """Large kernels on whole tiles pay for their transforms; small kernels and small images do not. Both engines' figures are in the reason."""
+    """Large kernels on whole tiles pay for their transforms; small kernels and small images do not. Both
+    engines' figures are in the reason."""
     choice = conv_choice(network, network.nodes[0])
     assert (choice.plan is not None) == transform
     assert choice.reasons.startswith("Fermat engine by cost" if transform else "direct engine by cost")
@@ -50,18 +81,24 @@ def test_overridden():
 
 def test_bad_input():
     network = net(2, 8, 5, 12, 8)
-    with pytest.raises(InputError, match=r"^layer 'c': outputs in \[-\d+, \d+\] exceed the 257 values of the moduli {2\^8\+1}; {.*} would do$"):
+    with pytest.raises(
+        InputError,
+        match=r"^layer 'c': outputs in \[-\d+, \d+\] exceed the 257 values of the moduli {2\^8\+1}; {.*} "
+        r"would do$",
+    ):
         conv_plan(network, replace(network.nodes[0], moduli=(8,)))
 
 
 def test_spectra_by_cost():
-    """Small layers store spectra; where that takes more of a device than transforms do, they are computed. A request or a memory decides first."""
+    """Small layers store spectra; where that takes more of a device than transforms do, they are computed. A
+    request or a memory decides first."""
     small, large = (np.random.default_rng(0).integers(-128, 128, (c, c, 5, 5)) for c in (2, 16))
     kept = choose(small, 0, 255, height=12, width=12)
     assert kept.spectra == "stored" and "cheaper for 4 products: stored" in kept.reasons
     computed = choose(large, 0, 255, height=12, width=12, length=16)
     assert computed.spectra == "computed" and "cheaper for 4 products: stored" in computed.reasons
-    assert choose(large, 0, 255, height=12, width=12, length=16, products=16).spectra == "stored"  # 16 transforms cost more than a memory
+    # 16 transforms cost more than a memory
+    assert choose(large, 0, 255, height=12, width=12, length=16, products=16).spectra == "stored"
     stored, on_the_fly = spectra_areas(LAYER, 4)
     assert stored.worth > on_the_fly.worth and spectra_areas(LAYER, 16)[1].luts > 3.9 * on_the_fly.luts
     assert choose(large, 0, 255, height=12, width=12, length=16, spectra="stored").spectra == "stored"
@@ -78,11 +115,18 @@ def test_equal_throughput():
 
 
 def test_growth():
-    """More products cost more of everything, spectra and weights grow with their layers, one share counts all resources."""
+    """More products cost more of everything, spectra and weights grow with their layers, one share counts all
+    resources."""
     areas = [transform_area(LAYER, p, "computed") for p in (1, 2, 4)]
     assert all(a.luts < b.luts and a.dsps < b.dsps and a.worth < b.worth for a, b in pairwise(areas))
     twice = replace(LAYER, outputs=32, channels=32)
     assert 3.9 < spectra_areas(twice, 4)[0].brams / spectra_areas(LAYER, 4)[0].brams < 4.1
     assert direct_area(twice, 64).brams > direct_area(LAYER, 64).brams
     assert Area(1, 10, 2).worth == pytest.approx(10 + 63400 / 240 + 2 * 63400 / 270)
-    assert [block_rams(36, 512), block_rams(37, 512), block_rams(1, 16384), block_rams(8, 64), block_rams(18, 1025)] == [1, 2, 1, 0, 2]
+    assert [
+        block_rams(36, 512),
+        block_rams(37, 512),
+        block_rams(1, 16384),
+        block_rams(8, 64),
+        block_rams(18, 1025),
+    ] == [1, 2, 1, 0, 2]

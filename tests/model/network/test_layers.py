@@ -1,4 +1,5 @@
-"""Every layer of a network file against onnxruntime, which executes the bodies that the file carries, and through the file and back."""
+"""Every layer of a network file against onnxruntime, which executes the bodies that the file carries, and
+through the file and back."""
 
 import numpy as np
 import onnxruntime
@@ -42,16 +43,38 @@ def corrections(channels: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 ONE_LAYER = {
-    "conv padded with a zero point": Conv("y", ("image",), ints(-127, 127, 3, 4, 3, 3), pad=(1, 0, 2, 1), pad_value=-17),
+    "conv padded with a zero point": Conv(
+        "y", ("image",), ints(-127, 127, 3, 4, 3, 3), pad=(1, 0, 2, 1), pad_value=-17
+    ),
     "wide conv padded with a zero point": Conv(
         "y", ("image",), ints(-32767, 32767, 2, 4, 3, 2), 16, stride=(2, 1), pad=(1, 1, 0, 1), pad_value=9
     ),
-    "affine of 31 bits": Affine("y", ("image",), ints(1 - 2**31, 2**31 - 1, 4), ints(-(2**40), 2**40, 4), 33, -128, 127),
+    "affine of 31 bits": Affine(
+        "y", ("image",), ints(1 - 2**31, 2**31 - 1, 4), ints(-(2**40), 2**40, 4), 33, -128, 127
+    ),
     "two roundings": Requantize(
-        "y", ("image",), ints(2**30, 2**31 - 1, 4), np.full(4, 1 << 30), 31, np.array([0, 1, 2, 3]), 5, -60, 60, *corrections(4, 0)
+        "y",
+        ("image",),
+        ints(2**30, 2**31 - 1, 4),
+        np.full(4, 1 << 30),
+        31,
+        np.array([0, 1, 2, 3]),
+        5,
+        -60,
+        60,
+        *corrections(4, 0),
     ),
     "corrections": Requantize(
-        "y", ("image",), ints(-900, 900, 4), ints(-900, 900, 4), 9, np.array([1, 0, 4, 2]), -3, -20, 31, *corrections(4, 3)
+        "y",
+        ("image",),
+        ints(-900, 900, 4),
+        ints(-900, 900, 4),
+        9,
+        np.array([1, 0, 4, 2]),
+        -3,
+        -20,
+        31,
+        *corrections(4, 3),
     ),
     "table": Lookup("y", ("image",), ints(-1000, 1000, 256), -128),
     "sums over windows": SumPool("y", ("image",), (3, 2), (2, 1), (1, 1, 0, 1), -17),
@@ -81,7 +104,10 @@ def through_onnxruntime(net: Network, path, samples: dict[str, np.ndarray]) -> d
     session = onnxruntime.InferenceSession(path)
     shaped = {one.name: samples[one.name].reshape(-1, *one.shape) for one in net.inputs}
     results = session.run(list(net.outputs), shaped)
-    return {name: value.reshape(len(value), -1).astype(np.int64) for name, value in zip(net.outputs, results, strict=True)}
+    return {
+        name: value.reshape(len(value), -1).astype(np.int64)
+        for name, value in zip(net.outputs, results, strict=True)
+    }
 
 
 def check(net: Network, tmp_path) -> None:
@@ -110,7 +136,9 @@ def test_a_layer_is_what_onnxruntime_computes_from_its_file(what, tmp_path):
 def test_inputs_of_every_type_and_shape(dtype, dims, tmp_path):
     size = int(np.prod(dims))
     lo, hi = DTYPES[dtype]
-    net = Network([Dense("y", ("image",), ints(-50, 50, 3, size), weight_bits=16)], dims, (lo, hi), input_dtype=dtype)
+    net = Network(
+        [Dense("y", ("image",), ints(-50, 50, 3, size), weight_bits=16)], dims, (lo, hi), input_dtype=dtype
+    )
     assert net.input_dims == dims
     check(net, tmp_path)
 
@@ -160,13 +188,19 @@ def test_ties_in_top_k_go_to_the_lower_index():
     ("node", "why"),
     [
         (Conv("y", ("image",), ints(-5, 5, 4, 4, 1, 1), pad_value=3), "needs padding"),
-        (Conv("y", ("image",), ints(-5, 5, 4, 4, 3, 3), pad=(1, 1, 1, 1), pad_value=300), "an input that can hold it"),
+        (
+            Conv("y", ("image",), ints(-5, 5, 4, 4, 3, 3), pad=(1, 1, 1, 1), pad_value=300),
+            "an input that can hold it",
+        ),
         (Lookup("y", ("image",), ints(0, 5, 255), -128), "is not within the table's -128..126"),
         (SelectChannels("y", ("image",), np.array([4])), "order names channels 4..4"),
         (Slice("y", ("image",), (0, 0), (7, 5)), "does not lie within 6"),
         (DepthToSpace("y", ("image",), 3), "do not divide 4 channels"),
         (TopK("y", ("image",), 2), "takes shape"),
-        (Affine("y", ("image",), np.array([2**31] * 4), np.zeros(4, np.int64), 3, 0, 1), "multiplier must lie within"),
+        (
+            Affine("y", ("image",), np.array([2**31] * 4), np.zeros(4, np.int64), 3, 0, 1),
+            "multiplier must lie within",
+        ),
         (Multiply("y", ("image", "image"), (2**30, 0)), "pass 32 bits"),
         (Concat("y", ("image", "image"), 0), "axis must be 1, 2 or 3"),
         (Upsample("y", ("image",), (2, 2), "linear"), "mode must be"),

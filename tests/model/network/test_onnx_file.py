@@ -80,7 +80,8 @@ def test_one_flipped_bit_is_named(tmp_path):
     with pytest.raises(InputError, match="SHA-256"):
         load(tmp_path / "bad.onnx")
     blob = bytearray((tmp_path / "net.onnx").read_bytes())
-    for at in range(200, len(blob), max(1, len(blob) // 60)):  # anywhere in the file: refused, never half-loaded
+    # anywhere in the file: refused, never half-loaded
+    for at in range(200, len(blob), max(1, len(blob) // 60)):
         damaged = bytearray(blob)
         damaged[at] ^= 1 << (at % 8)
         (tmp_path / "bad.onnx").write_bytes(damaged)
@@ -96,7 +97,10 @@ def test_foreign_and_truncated_files(tmp_path):
     (tmp_path / "empty.onnx").write_bytes(b"")
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
     info = [onnx.helper.make_tensor_value_info(name, 1, [1]) for name in "xy"]
-    onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", info[:1], info[1:])), tmp_path / "foreign.onnx")
+    onnx.save(
+        onnx.helper.make_model(onnx.helper.make_graph([node], "g", info[:1], info[1:])),
+        tmp_path / "foreign.onnx",
+    )
     for name in ("short", "text", "empty", "foreign", "absent"):
         with pytest.raises(InputError) as caught:
             load(tmp_path / f"{name}.onnx")
@@ -120,26 +124,62 @@ def _array(model: onnx.ModelProto, name: str) -> onnx.TensorProto:
 
 
 def _retyped(model: onnx.ModelProto, name: str, kind: type) -> None:
-    _array(model, name).CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(_array(model, name)).astype(kind), name))
+    _array(model, name).CopyFrom(
+        onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(_array(model, name)).astype(kind), name)
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: _node(m, "pool").attribute.pop(), "'pool': its attributes and arrays are not those of a MaxPoolIndex"),
-        (lambda m: setattr(_node(m, "act0"), "op_type", "ArgMax"), "'act0': its attributes and arrays are not those of a ArgMax"),
+        (
+            lambda m: _node(m, "pool").attribute.pop(),
+            "'pool': its attributes and arrays are not those of a MaxPoolIndex",
+        ),
+        (
+            lambda m: setattr(_node(m, "act0"), "op_type", "ArgMax"),
+            "'act0': its attributes and arrays are not those of a ArgMax",
+        ),
         (lambda m: setattr(_node(m, "act0"), "op_type", "Relu"), "unknown op 'Relu'"),
-        (lambda m: _node(m, "act0").output.__setitem__(0, "elsewhere"), "'act0': its attributes, inputs or outputs are not what"),
-        (lambda m: _node(m, "act0").attribute.append(onnx.helper.make_attribute("axis", 1)), "'act0': its attributes, inputs or outputs are not what"),
-        (lambda m: _retyped(m, "conv1.codes", np.int64), "array 'conv1.codes' is read by no layer, or has another type"),
-        (lambda m: _retyped(m, "conv1.codes", np.float32), "array 'conv1.codes' must hold integers, not float32"),
-        (lambda m: m.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(3, np.int64), "more")), "array 'more' is read by no layer"),
+        (
+            lambda m: _node(m, "act0").output.__setitem__(0, "elsewhere"),
+            "'act0': its attributes, inputs or outputs are not what",
+        ),
+        (
+            lambda m: _node(m, "act0").attribute.append(onnx.helper.make_attribute("axis", 1)),
+            "'act0': its attributes, inputs or outputs are not what",
+        ),
+        (
+            lambda m: _retyped(m, "conv1.codes", np.int64),
+            "array 'conv1.codes' is read by no layer, or has another type",
+        ),
+        (
+            lambda m: _retyped(m, "conv1.codes", np.float32),
+            "array 'conv1.codes' must hold integers, not float32",
+        ),
+        (
+            lambda m: m.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(3, np.int64), "more")),
+            "array 'more' is read by no layer",
+        ),
         (lambda m: m.graph.input.append(m.graph.input[0]), "input 'image': input_range must be two numbers"),
         (lambda m: m.graph.output.pop(), "a network has inputs and outputs, this file lacks them"),
-        (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", onnx.TensorProto.FLOAT), "must hold uint8, int8, uint16, int16"),
+        (
+            lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", onnx.TensorProto.FLOAT),
+            "must hold uint8, int8, uint16, int16",
+        ),
         (lambda m: m.functions[0].node.pop(), "it defines the op .* in another way"),
-        (lambda m: setattr(next(e for e in m.metadata_props if e.key == "fermatnet.input_range"), "value", "x"), "input_range must be two numbers"),
-        (lambda m: setattr(next(e for e in m.metadata_props if e.key == "fermatnet.input_range"), "value", "9,2"), "input range 9..2 is empty"),
+        (
+            lambda m: setattr(
+                next(e for e in m.metadata_props if e.key == "fermatnet.input_range"), "value", "x"
+            ),
+            "input_range must be two numbers",
+        ),
+        (
+            lambda m: setattr(
+                next(e for e in m.metadata_props if e.key == "fermatnet.input_range"), "value", "9,2"
+            ),
+            "input range 9..2 is empty",
+        ),
     ],
 )
 def test_what_another_reader_would_see_differently_is_refused(change, words, tmp_path):
@@ -156,7 +196,12 @@ def test_what_another_reader_would_see_differently_is_refused(change, words, tmp
 def test_wrong_images():
     net = digits_like()
     good = images(net)
-    for bad, words in ((good.astype(np.int64), "uint8"), (good[:, :, :7], "shape"), (good[:0], "at least 1"), (good + 17, "0..16")):
+    for bad, words in (
+        (good.astype(np.int64), "uint8"),
+        (good[:, :, :7], "shape"),
+        (good[:0], "at least 1"),
+        (good + 17, "0..16"),
+    ):
         with pytest.raises(InputError, match=words):
             run(net, bad)
 

@@ -21,7 +21,16 @@ def test_weighted_range_is_reached():
 
 
 def test_bits():
-    for lo, hi, bits in ((0, 1, 1), (0, 5, 3), (0, 255, 8), (-1, 0, 1), (-128, 127, 8), (-129, 0, 9), (0, 0, 1), (-5, 200, 9)):
+    for lo, hi, bits in (
+        (0, 1, 1),
+        (0, 5, 3),
+        (0, 255, 8),
+        (-1, 0, 1),
+        (-128, 127, 8),
+        (-129, 0, 9),
+        (0, 0, 1),
+        (-5, 200, 9),
+    ):
         assert TensorType((1, 1, 1), lo, hi).bits == bits
 
 

@@ -1,4 +1,5 @@
-"""convert: what becomes what, weights kept, normalisation folded, converted networks export exactly, tables of chapter 3."""
+"""convert: what becomes what, weights kept, normalisation folded, converted networks export exactly, tables
+of chapter 3."""
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from torch import nn
 
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
-from fermatnet.model.export import export
+from fermatnet.model.exchange.export import export
 from fermatnet.model.network import run
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.integer import integer_logits
@@ -18,7 +19,12 @@ from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.nn.uniform import UniformWeight
 
 IMAGES = torch.randint(0, 256, (6, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-SMALL = [("resnet18", {"width": 4}), ("resnet50", {"width": 4}), ("densenet121", {"blocks": (2, 1, 1, 1), "growth": 8}), ("mobilenetv1", {"width": 0.125})]
+SMALL = [
+    ("resnet18", {"width": 4}),
+    ("resnet50", {"width": 4}),
+    ("densenet121", {"blocks": (2, 1, 1, 1), "growth": 8}),
+    ("mobilenetv1", {"width": 0.125}),
+]
 
 
 @pytest.mark.parametrize("name, options", SMALL)
@@ -34,14 +40,19 @@ def test_converted_networks_export_exactly(name, options, how):
     assert integers.std() > 0
     np.testing.assert_array_equal(run(file, IMAGES.numpy()), integers)
     with torch.no_grad():
-        np.testing.assert_array_equal(model.eval()(IMAGES).double().numpy(), integers * float(file.meta["output_scale"]))
+        np.testing.assert_array_equal(
+            model.eval()(IMAGES).double().numpy(), integers * float(file.meta["output_scale"])
+        )
 
 
 def test_what_becomes_what():
-    model, changes = convert(zoo.build("mobilenetv1", classes=10, shape=(3, 32, 32), width=0.125), scheme("pa"), (3, 32, 32))
+    model, changes = convert(
+        zoo.build("mobilenetv1", classes=10, shape=(3, 32, 32), width=0.125), scheme("pa"), (3, 32, 32)
+    )
     convs = [module for module in model.modules() if isinstance(module, Conv2d)]
     assert isinstance(convs[0].quantizer, UniformWeight)
-    assert all(isinstance(c.quantizer, UniformWeight) for c in convs if c.groups > 1)  # depthwise stays integer
+    # depthwise stays integer
+    assert all(isinstance(c.quantizer, UniformWeight) for c in convs if c.groups > 1)
     assert all(isinstance(c.quantizer, PiecewiseWeight) for c in convs[1:] if c.groups == 1)
     reasons = {change.why for change in changes}
     assert {"first layer", "last layer", "inner layer", "depthwise: few operations"} <= reasons
@@ -51,9 +62,12 @@ def test_what_becomes_what():
 
 
 def test_a_residual_network_gets_fixed_point_before_its_sums_and_its_own_activations():
-    model, _ = convert(zoo.build("resnet18", classes=10, shape=(3, 32, 32), width=4), scheme("pa"), (3, 32, 32))
+    model, _ = convert(
+        zoo.build("resnet18", classes=10, shape=(3, 32, 32), width=4), scheme("pa"), (3, 32, 32)
+    )
     norms = [module for module in model.modules() if isinstance(module, BatchNorm)]
-    assert sum(isinstance(norm, FixedNorm) for norm in norms) == 8 + 3 and len(norms) == 20  # last norm of 8 units, 3 shortcuts
+    # last norm of 8 units, 3 shortcuts
+    assert sum(isinstance(norm, FixedNorm) for norm in norms) == 8 + 3 and len(norms) == 20
     assert sum(isinstance(module, PiecewiseWeight) for module in model.modules()) == 19  # 16 + 3 shortcuts
 
 
@@ -78,7 +92,11 @@ class Functional(nn.Module):
 
     def __init__(self, odd=False):
         super().__init__()
-        self.a, self.b, self.c = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 10)
+        self.a, self.b, self.c = (
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.Conv2d(8, 8, 3, padding=1),
+            nn.Linear(8, 10),
+        )
         self.relu, self.pool, self.odd = nn.ReLU(), nn.AdaptiveAvgPool2d(1), odd
 
     def forward(self, x):
@@ -91,13 +109,16 @@ class Functional(nn.Module):
 def test_functional_steps_and_shared_modules():
     model, _ = convert(Functional(), scheme("pa"), (3, 32, 32), images=IMAGES)
     assert sum(isinstance(module, PiecewiseActivation) for module in model.modules()) == 3
-    np.testing.assert_array_equal(run(export(model, (3, 32, 32)), IMAGES.numpy()), integer_logits(model, IMAGES).numpy())
+    np.testing.assert_array_equal(
+        run(export(model, (3, 32, 32)), IMAGES.numpy()), integer_logits(model, IMAGES).numpy()
+    )
     _, changes = convert(Functional(odd=True), scheme("pa"), (3, 32, 32))
     assert any(change.name == "sigmoid" and change.why.startswith("left") for change in changes)
 
 
 class Wide(nn.Module):
-    """What used to be refused: biases before norms and without any, wide inputs of layers with weights, a depthwise first layer."""
+    """What used to be refused: biases before norms and without any, wide inputs of layers with weights, a
+    depthwise first layer."""
 
     def __init__(self):
         super().__init__()
@@ -106,25 +127,35 @@ class Wide(nn.Module):
         self.hidden, self.norm1d, self.last = nn.Linear(4 * 2 * 2, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)
 
     def forward(self, x):
-        x = self.first(x)                                       # a bias, and neither norm nor rectifier
-        x = x + self.norm(self.side(nn.functional.relu(x)))     # a bias that a norm takes up; a sum that a convolution reads
-        x = nn.functional.avg_pool2d(self.down(x), 3, stride=3)     # a ninth is not exact
+        x = self.first(x)  # a bias, and neither norm nor rectifier
+        # a bias that a norm takes up; a sum that a convolution reads
+        x = x + self.norm(self.side(nn.functional.relu(x)))
+        x = nn.functional.avg_pool2d(self.down(x), 3, stride=3)  # a ninth is not exact
         return self.last(nn.functional.relu(self.norm1d(self.hidden(x.view(x.size(0), -1)))))
 
 
 @pytest.mark.parametrize("how", [scheme("pa"), scheme("int8")], ids=["pa", "int8"])
 def test_biases_wide_inputs_and_functions(how):
-    images = IMAGES[:, :, :14, :14]     # 14 -> 6 -> 2
+    images = IMAGES[:, :, :14, :14]  # 14 -> 6 -> 2
     model, changes = convert(Wide(), how, (3, 14, 14), mean=[0.5] * 3, std=[0.2] * 3, images=images)
-    np.testing.assert_array_equal(run(export(model, (3, 14, 14)), images.numpy()), integer_logits(model, images).numpy())
+    np.testing.assert_array_equal(
+        run(export(model, (3, 14, 14)), images.numpy()), integer_logits(model, images).numpy()
+    )
     said = {change.now.split()[0]: change.why for change in changes}
-    assert said["FixedBias"].startswith("no norm takes it up") and "too wide for the next layer" in said["Rescale"]
-    assert sum("FixedBias" in change.now for change in changes) == 2 and not any(change.why.startswith("left") for change in changes)
+    assert (
+        said["FixedBias"].startswith("no norm takes it up")
+        and "too wide for the next layer" in said["Rescale"]
+    )
+    assert sum("FixedBias" in change.now for change in changes) == 2 and not any(
+        change.why.startswith("left") for change in changes
+    )
 
 
 def test_the_constant_of_the_normalisation_of_a_depthwise_layer():
     torch.manual_seed(0)
-    plain = nn.Sequential(nn.Conv2d(3, 6, 3, groups=3), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 6 * 6, 2)).eval()
+    plain = nn.Sequential(
+        nn.Conv2d(3, 6, 3, groups=3), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 6 * 6, 2)
+    ).eval()
     mean, std = [0.5, 0.4, 0.3], [0.2, 0.3, 0.25]
     model, _ = convert(plain, scheme("float"), (3, 8, 8), mean=mean, std=std)
     images = IMAGES[:, :, :8, :8]
@@ -148,11 +179,15 @@ def test_a_normalisation_without_a_place_is_refused():
     with pytest.raises(InputError, match="more than the first layer with weights reads the image"):
         convert(Twice(), scheme("pa"), (3, 8, 8), mean=[0.5] * 3, std=[0.2] * 3)
     convert(Twice(), scheme("pa"), (3, 8, 8))
-    pooled = nn.Sequential(nn.MaxPool2d(2), nn.Dropout(), nn.Conv2d(3, 2, 4), nn.Flatten()).eval()     # pooling lets it pass
+    # pooling lets it pass
+    pooled = nn.Sequential(nn.MaxPool2d(2), nn.Dropout(), nn.Conv2d(3, 2, 4), nn.Flatten()).eval()
     model, _ = convert(pooled, scheme("float"), (3, 8, 8), mean=[0.5, 0.4, 0.3], std=[0.2, 0.3, 0.25])
     images = IMAGES[:, :, :8, :8]
     with torch.no_grad():
-        want = pooled((images / 255 - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor([0.2, 0.3, 0.25]).view(3, 1, 1))
+        want = pooled(
+            (images / 255 - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1))
+            / torch.tensor([0.2, 0.3, 0.25]).view(3, 1, 1)
+        )
         assert torch.allclose(model.eval()(images).float(), want, atol=1e-4, rtol=1e-4)
 
 
@@ -162,12 +197,16 @@ def test_full_precision_layers_are_refused_by_name():
         export(model, (3, 14, 14))
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 12 * 12, 2))
     model, _ = convert(plain, scheme("dorefa"), (3, 14, 14), images=IMAGES[:, :, :14, :14])
-    with pytest.raises(InputError, match=r"layer '1_q' is in full precision: the network's scheme has no hardware"):
+    with pytest.raises(
+        InputError, match=r"layer '1_q' is in full precision: the network's scheme has no hardware"
+    ):
         export(model, (3, 14, 14))
 
 
 def test_norms_are_measured_again():
-    model, _ = convert(zoo.build("resnet18", classes=10, shape=(3, 32, 32), width=4), scheme("pa"), (3, 32, 32))
+    model, _ = convert(
+        zoo.build("resnet18", classes=10, shape=(3, 32, 32), width=4), scheme("pa"), (3, 32, 32)
+    )
     assert reestimate_norms(model, [IMAGES, IMAGES]) == 20
     first = next(module for module in model.modules() if isinstance(module, BatchNorm))
     conv = next(module for module in model.modules() if isinstance(module, Conv2d))
@@ -190,9 +229,16 @@ def test_bad_input_is_refused():
         zoo.build("resnet19")
 
 
-@pytest.mark.parametrize("name, storage, flops", [("pa-resnet18", 61.622, 6.484e8), ("pa-resnet34", 102.263, 1.2264e9), ("pa-resnet50", 161.319, 1.2882e9)])
+@pytest.mark.parametrize(
+    "name, storage, flops",
+    [
+        ("pa-resnet18", 61.622, 6.484e8),
+        ("pa-resnet34", 102.263, 1.2264e9),
+        ("pa-resnet50", 161.319, 1.2882e9),
+    ],
+)
 def test_table_3_7(name, storage, flops):
-    complexity = pytest.importorskip("fermatnet.model.zoo.complexity")
+    complexity = pytest.importorskip("fermatnet.model.zoo.analysis.complexity")
     figures = complexity.report(name, (3, 224, 224), 1000)
     assert figures["storage_mbit"] == pytest.approx(storage, abs=6e-4)
     assert figures["flops"] == pytest.approx(flops, rel=1e-4)

@@ -39,7 +39,8 @@ def weight_by_the_book(w, k, lambda_w):
     slope = np.zeros_like(w)
     for i in range(1, m + 1):
         inside = (w >= (s[i - 1] if i > 1 else -np.inf)) & (w < (s[i] if i < m else np.inf))
-        # the step of region i: alpha_i -> alpha_{i+1} left of zero, into and out of the zero level in the middle, alpha_{i-1} -> alpha_i right
+        # the step of region i: alpha_i -> alpha_{i+1} left of zero, into and out of the zero level in the
+        # middle, alpha_{i-1} -> alpha_i right
         before = 0.0 if i == half + 1 else alpha[i] if i <= half else alpha[i - 1]
         after = 0.0 if i == half else alpha[i + 1] if i < half else alpha[i]
         slope[inside] = lambda_w / std * (after - before)
@@ -97,15 +98,21 @@ def test_activations_follow_the_equations(n):
 
 
 def test_raising_an_endpoint_lowers_the_output():
-    """Why (3.14) needs its minus sign: the finite difference of the mean output is negative, and so is the gradient."""
+    """Why (3.14) needs its minus sign: the finite difference of the mean output is negative, and so is the
+    gradient."""
     x = torch.randn(200_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    v, beta = torch.tensor([0.3, 0.9], dtype=torch.float64, requires_grad=True), torch.tensor([0.6, 1.2], dtype=torch.float64)
+    v, beta = (
+        torch.tensor([0.3, 0.9], dtype=torch.float64, requires_grad=True),
+        torch.tensor([0.6, 1.2], dtype=torch.float64),
+    )
     piecewise_activation(x, v, beta, lambda_a=1.0 / 0.6, lambda_delta=0.3).mean().backward()
     for i in range(2):
         moved = v.detach().clone()
         moved[i] += 0.01
-        difference = (piecewise_activation(x, moved, beta, lambda_a=1.0, lambda_delta=0.3)
-                      - piecewise_activation(x, v.detach(), beta, lambda_a=1.0, lambda_delta=0.3)).mean()
+        difference = (
+            piecewise_activation(x, moved, beta, lambda_a=1.0, lambda_delta=0.3)
+            - piecewise_activation(x, v.detach(), beta, lambda_a=1.0, lambda_delta=0.3)
+        ).mean()
         assert difference < 0 and v.grad[i] < 0
 
 
@@ -151,10 +158,16 @@ def test_levels_are_integers_in_the_loop():
     weight = PiecewiseWeight(8)
     w = torch.randn(64, 16, 3, 3, generator=torch.Generator().manual_seed(0)) * 0.07
     codes, levels, k = weight.pieces(w)
-    assert torch.equal(weight(w), levels[codes.long()] * 2.0**-k) and levels[4] == 0 and int(levels.abs().max()) > 54
+    assert (
+        torch.equal(weight(w), levels[codes.long()] * 2.0**-k)
+        and levels[4] == 0
+        and int(levels.abs().max()) > 54
+    )
 
 
-@pytest.mark.parametrize("values", [[0.0, 1e-9, 2e-9], [0.0, 5.0, 5.0, 5.0], [0.0, 1e6, 2e6], [0.0, 64.0, 127.0, 127.4]])
+@pytest.mark.parametrize(
+    "values", [[0.0, 1e-9, 2e-9], [0.0, 5.0, 5.0, 5.0], [0.0, 1e6, 2e6], [0.0, 64.0, 127.0, 127.4]]
+)
 def test_fixed_levels_stay_strict_and_in_range(values):
     integers, exponent = fixed_levels(torch.tensor(values), 0)
     assert integers[0] == 0 and bool((integers[1:] > integers[:-1]).all()) and int(integers[-1]) <= 127
@@ -182,9 +195,17 @@ def test_defaults_are_near_the_optimum_on_a_gaussian():
     assert activation_step(5) == 0.455
 
 
-@pytest.mark.parametrize("make", [lambda: PiecewiseWeight(3), lambda: PiecewiseWeight(0), lambda: PiecewiseActivation(0),
-                                  lambda: PiecewiseActivation(127), lambda: PiecewiseWeight(4, k=(1.0, 0.0, 2.0, 3.0)),
-                                  lambda: PiecewiseWeight(4, lambda_w=-1.0)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: PiecewiseWeight(3),
+        lambda: PiecewiseWeight(0),
+        lambda: PiecewiseActivation(0),
+        lambda: PiecewiseActivation(127),
+        lambda: PiecewiseWeight(4, k=(1.0, 0.0, 2.0, 3.0)),
+        lambda: PiecewiseWeight(4, lambda_w=-1.0),
+    ],
+)
 def test_impossible_counts_are_refused_at_construction(make):
     with pytest.raises(InputError):
         make()

@@ -1,4 +1,5 @@
-"""Models as users write them: every one converts, trains and exports, and four ways to compute it give the same integers."""
+"""Models as users write them: every one converts, trains and exports, and four ways to compute it give the
+same integers."""
 
 from collections import Counter
 
@@ -6,7 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from fermatnet.bench.random_models import AVERAGES, FLATTENS, POOLS, RECTIFIERS, Step, check_model, random_model
+from fermatnet.bench.samples.models import (
+    AVERAGES,
+    FLATTENS,
+    POOLS,
+    RECTIFIERS,
+    Step,
+    check_model,
+    random_model,
+)
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.scheme import scheme
 
@@ -22,11 +31,14 @@ def test_four_ways_one_answer(first):
 
 
 def test_conversion_itself_changes_nothing():
-    """In full precision only the way a model is written changes: biases move into norms, functions become layers."""
+    """In full precision only the way a model is written changes: biases move into norms, functions become
+    layers."""
     torch.set_num_threads(1)
     for seed in range(MODELS):
         model, shape, _ = random_model(seed)
-        images = torch.randint(0, 256, (4, *shape), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+        images = torch.randint(
+            0, 256, (4, *shape), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8
+        )
         twin, _ = convert(model.eval(), scheme("float"), shape)
         with torch.no_grad():
             want, got = model.double()(images.double() / 256), twin.eval()(images).double()
@@ -41,14 +53,29 @@ def test_the_models_hold_everything():
         steps |= {module.name for module in model.modules() if isinstance(module, Step)}
         schemes.add((how.name, how.weights, how.activations))
         kinds["biased"] += any(isinstance(m, nn.Conv2d) and m.bias is not None for m in model.modules())
-        kinds["depthwise"] += any(isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules())
+        kinds["depthwise"] += any(
+            isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules()
+        )
     assert steps == {*RECTIFIERS, *POOLS, *FLATTENS, *AVERAGES} and len(schemes) == 6
-    for kind in ("_Residual", "_Inverted", "_Dense", "BatchNorm1d", "MaxPool2d", "AvgPool2d", "AdaptiveAvgPool2d", "Dropout2d", "biased", "depthwise"):
+    for kind in (
+        "_Residual",
+        "_Inverted",
+        "_Dense",
+        "BatchNorm1d",
+        "MaxPool2d",
+        "AvgPool2d",
+        "AdaptiveAvgPool2d",
+        "Dropout2d",
+        "biased",
+        "depthwise",
+    ):
         assert kinds[kind] >= 2, kind
 
 
 def test_a_difference_is_found(monkeypatch):
-    from fermatnet.bench import random_models
+    from fermatnet.bench.samples import models as random_models
 
-    monkeypatch.setattr(random_models, "run", lambda net, images: random_models.load and images[:, 0, 0, :5].astype("int64"))
+    monkeypatch.setattr(
+        random_models, "run", lambda net, images: random_models.load and images[:, 0, 0, :5].astype("int64")
+    )
     assert check_model(1).problem == "integer mode differs from reference"

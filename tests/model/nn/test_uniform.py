@@ -1,4 +1,5 @@
-"""Integer quantizers: forward against numpy, gradients against finite differences and their formulas, ranges."""
+"""Integer quantizers: forward against numpy, gradients against finite differences and their formulas,
+ranges."""
 
 import numpy as np
 import pytest
@@ -37,14 +38,17 @@ def test_step_is_a_power_of_two_with_the_gradient_of_the_logarithm():
 @pytest.mark.parametrize("channels", [0, 12])
 @pytest.mark.parametrize("symmetric", [True, False])
 def test_weights_are_what_they_export(bits, channels, symmetric):
-    w = torch.randn(12, 5, 3, 3, generator=torch.Generator().manual_seed(0)) * 0.1 + (0.0 if symmetric else 0.08)
+    w = torch.randn(12, 5, 3, 3, generator=torch.Generator().manual_seed(0)) * 0.1 + (
+        0.0 if symmetric else 0.08
+    )
     quantizer = UniformWeight(bits, channels=channels, symmetric=symmetric)
     integers, exponent = quantizer.integers(w)
     lo, hi = quantizer.bounds()
     assert int(integers.min()) >= lo and int(integers.max()) <= hi and hi - lo < 1 << bits
     unit = torch.exp2(-exponent.double()).view(-1, 1, 1, 1)
     assert torch.equal(quantizer(w).double(), integers * unit)
-    assert float((quantizer(w) - w).detach().abs().max()) <= float(unit.max()) / 2 * (1 + 1e-6)  # calibrated: nothing is clipped
+    # calibrated: nothing is clipped
+    assert float((quantizer(w) - w).detach().abs().max()) <= float(unit.max()) / 2 * (1 + 1e-6)
     assert symmetric or quantizer.zero_point != 0
 
 
@@ -64,7 +68,11 @@ def test_batch_norm_evaluates_in_float64_as_written():
     x = torch.randn(2, 3, 4, 4)
     mean, gain, offset = (value.detach().numpy()[:, None, None] for value in exact_affine(norm))
     np.testing.assert_array_equal(norm(x).detach().numpy(), (x.double().numpy() - mean) * gain + offset)
-    assert torch.allclose(norm(x).float(), torch.nn.functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias), atol=1e-5)
+    assert torch.allclose(
+        norm(x).float(),
+        torch.nn.functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias),
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize("signed", [True, False])
@@ -81,7 +89,9 @@ def test_fixed_norm_is_integer_arithmetic_close_to_the_real_norm(signed):
         got = norm(n * 2.0**-9)
     multiplier, offset, e = norm.constants()
     shift = e + 9 - 5
-    want = ((n * multiplier.view(1, -1, 1, 1) + (offset.view(1, -1, 1, 1) << shift - 4)) >> shift).clamp(norm.lo, norm.hi)
+    want = ((n * multiplier.view(1, -1, 1, 1) + (offset.view(1, -1, 1, 1) << shift - 4)) >> shift).clamp(
+        norm.lo, norm.hi
+    )
     assert torch.equal(got.double() * 32, want.double())
     gain, shift_real = norm.real_affine()
     real = n * 2.0**-9 * gain.view(1, -1, 1, 1) + shift_real.view(1, -1, 1, 1)
@@ -103,9 +113,11 @@ def test_widths_outside_the_range_are_refused():
 
 
 def test_steps_of_batches_that_do_not_fill_the_range():
-    """Unsigned: what is rectified away does not count. Nothing left, or nothing at all: still a usable step."""
+    """Unsigned: what is rectified away does not count. Nothing left, or nothing at all: still a usable
+    step."""
     x = torch.tensor([-100.0, -3.0, 0.5, 0.9])
-    assert fitting_step(x, 0, 255) == -8            # 255 * 2^-8 holds 0.9; -100 is cut off anyway
-    assert fitting_step(x, -128, 127) == 0          # 100 needs a step of 1
-    assert fitting_step(-x.abs(), 0, 255) == -1     # nothing passes: magnitudes up to 100 decide
-    assert fitting_step(torch.zeros(5), 0, 255) == -7 and fitting_step(torch.zeros(5), -128, 127) == -7     # values up to 1
+    assert fitting_step(x, 0, 255) == -8  # 255 * 2^-8 holds 0.9; -100 is cut off anyway
+    assert fitting_step(x, -128, 127) == 0  # 100 needs a step of 1
+    assert fitting_step(-x.abs(), 0, 255) == -1  # nothing passes: magnitudes up to 100 decide
+    # values up to 1
+    assert fitting_step(torch.zeros(5), 0, 255) == -7 and fitting_step(torch.zeros(5), -128, 127) == -7

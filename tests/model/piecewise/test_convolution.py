@@ -13,12 +13,16 @@ from fermatnet.model.piecewise.convolution import convolve2d
 
 def conv_integer(x: np.ndarray, weight: np.ndarray, stride, pad, dilation, group) -> np.ndarray:
     """ConvInteger of int8 weights over uint8 activations, run by onnxruntime."""
-    node = helper.make_node("ConvInteger", ["x", "w"], ["y"], strides=stride, pads=pad, dilations=dilation, group=group)
+    node = helper.make_node(
+        "ConvInteger", ["x", "w"], ["y"], strides=stride, pads=pad, dilations=dilation, group=group
+    )
     graph = helper.make_graph(
         [node],
         "conv",
-        [helper.make_tensor_value_info("x", TensorProto.UINT8, x.shape),
-         helper.make_tensor_value_info("w", TensorProto.INT8, weight.shape)],
+        [
+            helper.make_tensor_value_info("x", TensorProto.UINT8, x.shape),
+            helper.make_tensor_value_info("w", TensorProto.INT8, weight.shape),
+        ],
         [helper.make_tensor_value_info("y", TensorProto.INT32, [None] * 4)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -28,16 +32,26 @@ def conv_integer(x: np.ndarray, weight: np.ndarray, stride, pad, dilation, group
 
 def random_levels(rng: np.random.Generator, m: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     half = m // 2
-    negative, positive = -rng.choice(np.arange(1, 128), half, replace=False), rng.choice(np.arange(1, 128), half, replace=False)
-    return np.sort(np.concatenate([negative, [0], positive])), np.sort(np.append(rng.choice(np.arange(1, 128), n, replace=False), 0))
+    negative, positive = (
+        -rng.choice(np.arange(1, 128), half, replace=False),
+        rng.choice(np.arange(1, 128), half, replace=False),
+    )
+    return np.sort(np.concatenate([negative, [0], positive])), np.sort(
+        np.append(rng.choice(np.arange(1, 128), n, replace=False), 0)
+    )
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seed=st.integers(0, 2**32 - 1), m=st.sampled_from([2, 4, 6, 8]), n=st.integers(1, 9),
+    seed=st.integers(0, 2**32 - 1),
+    m=st.sampled_from([2, 4, 6, 8]),
+    n=st.integers(1, 9),
     kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)), pad=st.tuples(*[st.integers(0, 2)] * 4),
-    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)), group=st.sampled_from([1, 2, 3]), channels=st.integers(1, 12),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    pad=st.tuples(*[st.integers(0, 2)] * 4),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    group=st.sampled_from([1, 2, 3]),
+    channels=st.integers(1, 12),
     size=st.tuples(st.integers(5, 9), st.integers(5, 9)),
 )
 def test_equals_onnxruntime(seed, m, n, kernel, stride, pad, dilation, group, channels, size):
@@ -60,7 +74,12 @@ def test_more_than_one_chunk_and_many_words():
     np.testing.assert_array_equal(convolve2d(index, codes, levels_w, levels_a, pad=(1, 1, 1, 1)), expected)
 
 
-GOOD = {"index": np.zeros((1, 2, 4, 4), np.uint8), "codes": np.zeros((2, 2, 3, 3), np.uint8), "levels_w": [-2, 0, 1], "levels_a": [0, 3]}
+GOOD = {
+    "index": np.zeros((1, 2, 4, 4), np.uint8),
+    "codes": np.zeros((2, 2, 3, 3), np.uint8),
+    "levels_w": [-2, 0, 1],
+    "levels_a": [0, 3],
+}
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,17 @@ def test_planes_give_the_levels(values):
     assert short_planes(levels).count <= one_hot(levels).count == len(values)
 
 
-@pytest.mark.parametrize(("levels", "count"), [
-    ([-61, -23, 0, 23, 61], 3), ([-2, -1, 0, 1, 2], 3), ([0, 7, 14, 21, 28, 35], 3), ([0, 1, 2, 3, 4, 5, 6, 7], 3), ([-3, 0, 3], 2), ([0, 9], 1),
-])
+@pytest.mark.parametrize(
+    ("levels", "count"),
+    [
+        ([-61, -23, 0, 23, 61], 3),
+        ([-2, -1, 0, 1, 2], 3),
+        ([0, 7, 14, 21, 28, 35], 3),
+        ([0, 1, 2, 3, 4, 5, 6, 7], 3),
+        ([-3, 0, 3], 2),
+        ([0, 9], 1),
+    ],
+)
 def test_promised_counts(levels, count):
     assert short_planes(levels).count == count
 

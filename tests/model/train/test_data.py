@@ -13,7 +13,9 @@ from fermatnet.model.train.data import HELD_OUT, Data, Part, digits, load
 
 def test_digits_split_is_fixed_and_stratified():
     data = digits()
-    assert data.shape == (1, 8, 8) and len(data.test) == HELD_OUT and len(data.train) == 1437 and data.bits == 5
+    assert (
+        data.shape == (1, 8, 8) and len(data.test) == HELD_OUT and len(data.train) == 1437 and data.bits == 5
+    )
     assert np.bincount(data.test.labels).tolist() == [36, 37, 35, 37, 36, 36, 36, 36, 35, 36]
     held = {image.tobytes() for image in data.test.images}
     assert not any(image.tobytes() in held for image in data.train.images)
@@ -24,14 +26,22 @@ SPLIT = "ae40b2fbb3604c9f"
 
 
 def write_idx(path, array, gz=False):
-    raw = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
+    raw = (
+        bytes([0, 0, 8, array.ndim])
+        + np.array(array.shape, ">u4").tobytes()
+        + array.astype(np.uint8).tobytes()
+    )
     path.write_bytes(gzip.compress(raw) if gz else raw)
 
 
 def mnist_folder(tmp_path, gz=True):
     rng = np.random.default_rng(0)
     for stem, count in (("train", 30), ("t10k", 10)):
-        write_idx(tmp_path / f"{stem}-images-idx3-ubyte{'.gz' if gz else ''}", rng.integers(0, 256, (count, 28, 28)), gz)
+        write_idx(
+            tmp_path / f"{stem}-images-idx3-ubyte{'.gz' if gz else ''}",
+            rng.integers(0, 256, (count, 28, 28)),
+            gz,
+        )
         write_idx(tmp_path / f"{stem}-labels-idx1-ubyte{'.gz' if gz else ''}", np.arange(count) % 10, gz)
     return tmp_path
 
@@ -46,8 +56,11 @@ def test_damaged_idx_is_one_line(tmp_path):
     folder = mnist_folder(tmp_path)
     path = folder / "train-images-idx3-ubyte.gz"
     whole = path.read_bytes()
-    for damaged, words in ((whole[:200], "cannot be read whole"), (gzip.compress(gzip.decompress(whole)[:-5]), "truncated or damaged"),
-                           (gzip.compress(b"not idx at all"), "not an IDX file")):
+    for damaged, words in (
+        (whole[:200], "cannot be read whole"),
+        (gzip.compress(gzip.decompress(whole)[:-5]), "truncated or damaged"),
+        (gzip.compress(b"not idx at all"), "not an IDX file"),
+    ):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=words) as caught:
             load(f"mnist:{folder}")
@@ -70,7 +83,11 @@ def test_labels_out_of_range_and_counts_that_differ(tmp_path):
 @pytest.mark.parametrize("count, lead", [(10, 1), (100, 2)])
 def test_cifar(tmp_path, count, lead):
     rng = np.random.default_rng(1)
-    names = [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"] if count == 10 else ["train.bin", "test.bin"]
+    names = (
+        [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]
+        if count == 10
+        else ["train.bin", "test.bin"]
+    )
     rows = {}
     for name in names:
         rows[name] = rng.integers(0, 256, (12, lead + 3072)).astype(np.uint8)
@@ -92,7 +109,9 @@ def folders(tmp_path, split=False):
             (tmp_path / side / name).mkdir(parents=True)
             for i in range(6):
                 pixels = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
-                (tmp_path / side / name / f"{i}.ppm").write_bytes(b"P6 # a comment\n7 5\n255\n" + pixels.tobytes())
+                (tmp_path / side / name / f"{i}.ppm").write_bytes(
+                    b"P6 # a comment\n7 5\n255\n" + pixels.tobytes()
+                )
     return tmp_path
 
 
@@ -155,4 +174,8 @@ def test_augmentation_shifts_and_flips():
     images[:, 0, 2, 1] = 9
     moved = augment(images, np.random.default_rng(0), 1, True)
     places = {tuple(np.argwhere(image[0] == 9)[0]) for image in moved}
-    assert places == {(y, x) for y in (1, 2, 3) for x in (0, 1, 2, 3, 4)} - {(y, x) for y in (1, 2, 3) for x in ()} and (moved.sum((1, 2, 3)) == 9).all()
+    assert (
+        places
+        == {(y, x) for y in (1, 2, 3) for x in (0, 1, 2, 3, 4)} - {(y, x) for y in (1, 2, 3) for x in ()}
+        and (moved.sum((1, 2, 3)) == 9).all()
+    )

@@ -1,4 +1,5 @@
-"""Training runs: exact resume after a kill, bad numbers named, run folders that say what is wrong with them."""
+"""Training runs: exact resume after a kill, bad numbers named, run folders that say what is wrong with
+them."""
 
 import json
 import os
@@ -39,9 +40,22 @@ def finished(tmp_path_factory):
 
 def test_run_folder(finished):
     out, summary = finished
-    assert {path.name for path in out.iterdir()} == {"config.json", "metrics.jsonl", "checkpoint.pt", "float.pt", "quantized.pt", "summary.json", "curves.png"}
+    assert {path.name for path in out.iterdir()} == {
+        "config.json",
+        "metrics.jsonl",
+        "checkpoint.pt",
+        "float.pt",
+        "quantized.pt",
+        "summary.json",
+        "curves.png",
+    }
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert [(line["phase"], line["epoch"]) for line in lines] == [("float", 1), ("float", 2), ("quantized", 1), ("quantized", 2)]
+    assert [(line["phase"], line["epoch"]) for line in lines] == [
+        ("float", 1),
+        ("float", 2),
+        ("quantized", 1),
+        ("quantized", 2),
+    ]
     assert json.loads((out / "summary.json").read_text()) == summary
     assert (out / "curves.png").read_bytes()[:4] == b"\x89PNG"
     assert set(summary["accuracy"]) == {"float", "quantized"} and summary["test_images"] == 360
@@ -77,7 +91,12 @@ train("digits", "digits", sys.argv[1], progress=False, resume=True, epochs=2, fl
 @pytest.mark.parametrize("phase, epoch", [("quantized", 1)])
 def test_a_killed_run_resumes_to_the_same_weights(finished, tmp_path, phase, epoch):
     out = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(out), phase, str(epoch)], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(out), phase, str(epoch)],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    )
     assert process.stdout is not None and process.stdout.readline() == "here\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -87,8 +106,14 @@ def test_a_killed_run_resumes_to_the_same_weights(finished, tmp_path, phase, epo
     train("digits", "digits", out, progress=False, resume=True, **QUICK)
     whole, resumed = weights(finished[0]), weights(out)
     assert whole.keys() == resumed.keys() and all(torch.equal(whole[key], resumed[key]) for key in whole)
-    strip = [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")} for line in (out / "metrics.jsonl").open()]
-    other = [{k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")} for line in (finished[0] / "metrics.jsonl").open()]
+    strip = [
+        {k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")}
+        for line in (out / "metrics.jsonl").open()
+    ]
+    other = [
+        {k: v for k, v in json.loads(line).items() if k not in ("seconds", "images_per_second")}
+        for line in (finished[0] / "metrics.jsonl").open()
+    ]
     assert strip == other
 
 
@@ -121,7 +146,8 @@ def test_foreign_and_damaged_checkpoints(finished, tmp_path):
     (copy / "quantized.pt").write_bytes(b"PK damaged")
     with pytest.raises(InputError, match="not a checkpoint or is damaged"):
         load_run(copy)
-    torch.save({"model": os.system}, copy / "quantized.pt")  # anything but plain tensors is refused, not executed
+    # anything but plain tensors is refused, not executed
+    torch.save({"model": os.system}, copy / "quantized.pt")
     with pytest.raises(InputError, match="not a checkpoint or is damaged"):
         load_run(copy)
 
@@ -138,7 +164,12 @@ def test_one_flipped_bit_of_a_weight_is_noticed(finished, tmp_path):
     place = blob.index(largest.numpy().tobytes())
     blob[place + 5] ^= 4
     (copy / "quantized.pt").write_bytes(blob)
-    assert not torch.equal(torch.load(copy / "quantized.pt", weights_only=True)["model"][next(k for k, v in weights.items() if v is largest)], largest)
+    assert not torch.equal(
+        torch.load(copy / "quantized.pt", weights_only=True)["model"][
+            next(k for k, v in weights.items() if v is largest)
+        ],
+        largest,
+    )
     with pytest.raises(InputError, match=r"quantized\.pt is damaged: the checksum of .* does not match"):
         load_run(copy)
     (copy / "quantized.pt").write_bytes(b"")
@@ -146,12 +177,15 @@ def test_one_flipped_bit_of_a_weight_is_noticed(finished, tmp_path):
         load_run(copy)
 
 
-@pytest.mark.parametrize(("key", "value", "words"), [
-    ("data", None, "config.json is damaged: it has no data"),
-    ("shape", [1, 8], "config.json is damaged: shape must hold 3 values"),
-    ("options", {"ema": []}, "config.json is damaged: options.ema must be float"),
-    ("options", {"milestones": ["a"]}, "config.json is damaged: options.milestones.0 must be float"),
-])
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("data", None, "config.json is damaged: it has no data"),
+        ("shape", [1, 8], "config.json is damaged: shape must hold 3 values"),
+        ("options", {"ema": []}, "config.json is damaged: options.ema must be float"),
+        ("options", {"milestones": ["a"]}, "config.json is damaged: options.milestones.0 must be float"),
+    ],
+)
 def test_a_damaged_config_is_named(finished, tmp_path, key, value, words):
     import shutil
 
@@ -190,7 +224,9 @@ def test_loss_falls_and_smoothing_distillation_and_optimizers_work():
     teacher = zoo.build("digits", how=scheme("float"))
     for optimizer, rate in (("sgd", 0.05), ("adam", 5e-3), ("adamw", 5e-3)):
         torch.manual_seed(0)
-        run = phase(zoo.build("digits", how=scheme("pa")), optimizer=optimizer, lr=rate, smoothing=0.1, distill=0.2)
+        run = phase(
+            zoo.build("digits", how=scheme("pa")), optimizer=optimizer, lr=rate, smoothing=0.1, distill=0.2
+        )
         run.teacher, run.epochs = teacher.eval(), 3
         losses = [run.run_epoch()["loss"] for _ in range(3)]
         assert losses[-1] < losses[0]
@@ -202,13 +238,23 @@ def test_schedules():
     values = [learning_rate(how, step, 100) for step in range(100)]
     assert values[0] == pytest.approx(0.1) and max(values) == pytest.approx(1.0) and values[-1] < 0.01
     step = [learning_rate(Options(schedule="step", warmup=0.0), at, 200) for at in (0, 59, 60, 120, 160, 199)]
-    assert step == pytest.approx([1, 1, 0.2, 0.04, 0.008, 0.008])  # chapters 6 and 7: x0.2 at 60, 120, 160 of 200
+    # chapters 6 and 7: x0.2 at 60, 120, 160 of 200
+    assert step == pytest.approx([1, 1, 0.2, 0.04, 0.008, 0.008])
     cycle = [learning_rate(Options(schedule="one-cycle"), at, 100) for at in range(100)]
     assert cycle[0] < 0.05 and max(cycle) > 0.999 and cycle[-1] < 0.01
 
 
-@pytest.mark.parametrize("given, words", [({"epochs": -1}, "negative"), ({"batch": 1}, "at least 2"), ({"optimizer": "lion"}, "sgd, adam"),
-                                          ({"colour": 1}, "no option 'colour'"), ({"schedule": "x"}, "schedule must be"), ({"ema": 1.0}, "ema must")])
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"epochs": -1}, "negative"),
+        ({"batch": 1}, "at least 2"),
+        ({"optimizer": "lion"}, "sgd, adam"),
+        ({"colour": 1}, "no option 'colour'"),
+        ({"schedule": "x"}, "schedule must be"),
+        ({"ema": 1.0}, "ema must"),
+    ],
+)
 def test_bad_options(given, words):
     with pytest.raises(InputError, match=words):
         options("digits", "digits", given)
@@ -232,9 +278,26 @@ def test_two_processes_write_one_run(tmp_path):
     script = tmp_path / "go.py"
     script.write_text(DISTRIBUTED)
     started = time.time()
-    result = subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script), str(tmp_path / "run")],
-                            cwd=tmp_path, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node=2",
+            str(script),
+            str(tmp_path / "run"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert result.returncode == 0, result.stderr[-2000:]
     summary = json.loads((tmp_path / "run/summary.json").read_text())
-    assert 0 <= summary["test_accuracy"] <= 1 and json.loads((tmp_path / "run/config.json").read_text())["processes"] == 2
+    assert (
+        0 <= summary["test_accuracy"] <= 1
+        and json.loads((tmp_path / "run/config.json").read_text())["processes"] == 2
+    )
     assert time.time() - started < 240

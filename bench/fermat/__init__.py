@@ -1,0 +1,1 @@
+"""Fermat blocks and the convolution engine in numbers."""

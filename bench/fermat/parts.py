@@ -1,0 +1,320 @@
+"""Synthesised parts of the Fermat convolution engine and of the direct multiply-accumulate engine, and the
+memories of both.
+
+An engine is the sum of its parts. Each part is mapped on its own, flattened, and equal parts once; the large
+memories are taken out of them and counted from width and depth, so that one part stands for every number of
+channels. `whole` maps a complete engine to hold the sums against.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Module, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from rich.console import Console
+
+from fermatnet.bench.fermat.stream import ZEROS
+from fermatnet.hw.arrays.integer import IntegerArray
+from fermatnet.hw.arrays.streamed import WithPlatform, weight_width
+from fermatnet.hw.fermat.adder import Adder
+from fermatnet.hw.fermat.convolver import Convolver
+from fermatnet.hw.fermat.multiplier import Multiplier
+from fermatnet.hw.fermat.raster_buffer import RasterBuffer
+from fermatnet.hw.fermat.residue import Reconstruct, WideEncoder
+from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d
+from fermatnet.hw.fermat.weight_source import WeightReader
+from fermatnet.hw.layers.windowed import WindowedArray
+from fermatnet.hw.rtl.verilog import emit
+from fermatnet.hw.stream.window import SlidingWindow, ring_rows
+from fermatnet.model.fermat.cost import block_rams
+from fermatnet.synth.flow import cells
+
+__all__ = [
+    "DEVICE",
+    "Direct",
+    "Parts",
+    "direct_engine",
+    "direct_memories",
+    "direct_parts",
+    "fermat_memories",
+    "fermat_parts",
+    "whole",
+    "whole_direct",
+]
+
+DEVICE = "xc7"
+RESOURCES = ("dsps", "luts", "ffs", "brams")
+
+Part = tuple[int, str, Callable[[], wiring.Component]]
+"""How often, its name, how to build it."""
+
+
+class _Words:
+    """Platform under which every read-only memory becomes a register that loads from outside."""
+
+    def __init__(self, outer: Any, words: Any):
+        self._outer, self._words = outer, words
+
+    def __getattr__(self, name):
+        return getattr(self._outer, name)
+
+    def memory_block(self, rom):
+        m = Module()
+        with m.If(rom.en):
+            m.d.sync += rom.data.eq(self._words)
+        return m
+
+
+class Bare(wiring.Component):
+    """A part whose read-only memory, ``width`` bits a word, lies outside of it."""
+
+    def __init__(self, part: wiring.Component, width: int):
+        self.inner = part
+        super().__init__({"part": Out(part.signature), "words": In(width)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = WithPlatform(self.inner, _Words(platform, self.words))
+        wiring.connect(m, wiring.flipped(self.part), self.inner)
+        return m
+
+
+@dataclass
+class Parts:
+    """Synthesised parts by name. Each is built and mapped the first time it is asked for; ``file`` (JSON
+    lines) keeps them."""
+
+    console: Console
+    file: Path | None = None
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.file is not None and self.file.exists():
+            for line in self.file.read_text().splitlines():
+                row = json.loads(line)
+                self.known[row.pop("part")] = row
+
+    def cost(self, name: str, build: Callable[[], wiring.Component]) -> dict[str, Any]:
+        if name not in self.known:
+            with (
+                tempfile.TemporaryDirectory(prefix="fermatnet-part-") as scratch,
+                self.console.status(f"synthesising {name}"),
+            ):
+                emit(build(), "part", Path(scratch))
+                verilog = Path(scratch) / "part.v"
+                verilog.write_text(ZEROS.sub("", verilog.read_text()))
+                found = cells(verilog, "part", DEVICE)
+            self.known[name] = {key: found[key] for key in RESOURCES}
+            if self.file is not None:
+                with self.file.open("a") as file:
+                    file.write(json.dumps({"part": name, **self.known[name]}) + "\n")
+        return self.known[name]
+
+    def total(self, parts: list[Part], memories: list[tuple[int, int]]) -> dict[str, Any]:
+        """Sum of the parts and of ``memories`` (width, depth), which lie outside of them."""
+        total: dict[str, Any] = dict.fromkeys(RESOURCES, 0)
+        for count, name, build in parts:
+            cost = self.cost(name, build)
+            for key in RESOURCES:
+                total[key] += count * cost[key] if key != "brams" or not name.startswith(BUFFERS) else 0
+        total["brams"] += sum(block_rams(*m) for m in memories) / 2  # of 36 kbit
+        total["memory kbit"] = sum(w * d for w, d in memories) // 1024
+        return total
+
+
+BUFFERS = ("tile reader", "output bands", "window")
+"""Parts that hold a memory of the layer's size: it is counted with the memories, at the size it has."""
+
+
+def fermat_parts(engine: Convolver, small: Convolver) -> list[Part]:
+    """Every part of a convolver with its count. The job counters, about a hundred LUTs, are not in it.
+
+    Tile reader, output bands and reconstruction are those of ``small``, the same layer with fewer channels:
+    they differ in the widths of counters and sums. One reconstruction stands for sums up to 3 bits narrower,
+    one weight reader for all kernels.
+    """
+    plan, p, lengths, shape = engine.plan, engine.products, engine.plan.lengths, engine.shape
+    where = (
+        f"k {plan.kernel[0]}, {plan.tiles[0]}x{plan.tiles[1]} tiles of {lengths[0]}, {small.channels} "
+        "channels"
+    )
+    parts: list[Part] = [
+        (1, f"tile reader {shape}, {where}", lambda: small.images),
+        (
+            1,
+            f"output bands {small.bits} bits, {where}, {small.inverses} sources",
+            partial(
+                RasterBuffer,
+                small.raster.shape,
+                small.outputs,
+                small.geometry,
+                small.plan,
+                small.inverses,
+                small.lanes_out,
+                banks=small.band_banks,
+            ),
+        ),
+        (
+            engine.inverses,
+            f"reconstruct {plan.widths}, about {-(-small.bits // 4) * 4} bits",
+            partial(Reconstruct, plan.widths, small.plan.lo, small.plan.hi),
+        ),
+    ]
+    if engine.reader is not None:
+        reader = engine.reader
+        parts.append(
+            (
+                1,
+                f"weight reader {reader.bits} bits x {p} of {lengths}",
+                lambda: Bare(
+                    WeightReader(small.weight, small.geometry, small.plan, p, "part"), reader.bits * p
+                ),
+            )
+        )
+    for path in engine.paths:
+        b = path.b
+        computed = p if engine.reader is not None else 0
+        parts += [
+            (1, f"encoder {b} {shape}", partial(WideEncoder, b, shape)),
+            (1 + computed, f"transform {b} {lengths}", partial(SerialTransform2d, b, *lengths)),
+            (
+                engine.inverses,
+                f"inverse {b} {lengths}",
+                partial(SerialTransform2d, b, *lengths, inverse=True),
+            ),
+            (p, f"product {b}", partial(Multiplier, b)),
+            (p if path.sum_latency else 0, f"sum {b}", partial(Adder, b, latency=2)),
+        ]
+        if engine.reader is not None:
+            parts.append(
+                (
+                    p,
+                    f"encoder {b} {signed(engine.reader.bits)}",
+                    partial(WideEncoder, b, signed(engine.reader.bits)),
+                )
+            )
+    return [part for part in parts if part[0]]
+
+
+def fermat_memories(engine: Convolver) -> list[tuple[int, int]]:
+    """(width, depth) of a convolver's memories that are not inside its parts (those of the transforms
+    are)."""
+    plan, p, g = engine.plan, engine.products, engine.geometry
+    found = [
+        (
+            engine.shape.width * engine.lanes_in,
+            engine.images.rows * g.width * engine.channels // engine.lanes_in,
+        )
+    ]
+    found += [
+        (engine.bits * engine.raster.elements, engine.raster.banks * engine.raster.band_words)
+    ] * engine.inverses
+    jobs = engine.outputs // p
+    if engine.reader is not None:
+        found.append(
+            (engine.reader.bits * p, jobs * engine.channels * plan.phases * prod(plan.kernel) // engine.group)
+        )
+    for path in engine.paths:
+        found += [(path.b + 1, engine.spectra_banks * path.frame)] + [
+            ((path.b + 1) * p, path.points)
+        ] * engine.sums_banks
+        if engine.reader is None:
+            found.append(((path.b + 1) * p, jobs * path.job))
+    return found
+
+
+@dataclass(frozen=True)
+class Direct:
+    """A direct engine: window and array, ``pe`` outputs by ``simd`` channels a cycle."""
+
+    pe: int
+    simd: int
+    cycles: int
+
+    @property
+    def products(self) -> int:
+        return self.pe * self.simd
+
+
+def direct_engine(outputs: int, channels: int, k: int, out: int, cycles: int) -> Direct:
+    """The smallest array that is no more than two per cent slower than ``cycles`` an image; or the fastest
+    there is."""
+    options = [
+        Direct(pe, simd, out * out * (outputs // pe) * (channels // simd) * k * k)
+        for pe in range(1, outputs + 1)
+        if outputs % pe == 0
+        for simd in range(1, channels + 1)
+        if channels % simd == 0
+    ]
+    fast = [d for d in options if d.cycles <= 1.02 * cycles]
+    return (
+        min(fast, key=lambda d: (d.products, abs(d.simd - 16), d.cycles))
+        if fast
+        else min(options, key=lambda d: d.cycles)
+    )
+
+
+def _window(w: np.ndarray, bits: int, size: int, d: Direct) -> SlidingWindow:
+    outputs, channels, k, _ = w.shape
+    return SlidingWindow(
+        signed(bits),
+        channels,
+        size,
+        size,
+        kernel=(k, k),
+        pad=(k // 2,) * 4,
+        lanes=d.simd,
+        repeats=outputs // d.pe,
+    )
+
+
+def _array(w: np.ndarray, bits: int, d: Direct) -> IntegerArray:
+    matrix = w.transpose(0, 2, 3, 1).reshape(len(w), -1)
+    return IntegerArray(matrix, np.zeros(0, np.int64), signed(bits), pe=d.pe, simd=d.simd)
+
+
+def _bare_array(w: np.ndarray, bits: int, d: Direct) -> Bare:
+    array = _array(w, bits, d)
+    return Bare(array, weight_width(array))
+
+
+def direct_parts(d: Direct, w: np.ndarray, bits: int, size: int) -> list[Part]:
+    """Window and array of a layer with the weights ``w`` (or with fewer channels, for one with more)."""
+    k, channels = w.shape[2], w.shape[1]
+    return [
+        (
+            1,
+            f"window {bits} bits, k {k}, image {size}, {channels} channels by {d.simd}",
+            partial(_window, w, bits, size, d),
+        ),
+        (
+            1,
+            f"array {bits} bits, {d.pe}x{d.simd}, k {k}, {channels} channels",
+            partial(_bare_array, w, bits, d),
+        ),
+    ]
+
+
+def direct_memories(d: Direct, w: np.ndarray, bits: int, size: int) -> list[tuple[int, int]]:
+    """Ring of rows and weights."""
+    channels, k = w.shape[1], w.shape[2]
+    rows = ring_rows(size, (k, k), (1, 1), (k // 2,) * 4, (1, 1), size)
+    return [(bits * d.simd, rows * size * channels // d.simd), (bits * d.products, w.size // d.products)]
+
+
+def whole_direct(w: np.ndarray, bits: int, size: int, d: Direct) -> WindowedArray:
+    """A complete direct engine with its memories."""
+    return WindowedArray(_window(w, bits, size, d), _array(w, bits, d))
+
+
+def whole(parts: Parts, name: str, build: Callable[[], wiring.Component]) -> dict[str, Any]:
+    """A complete engine, memories and control included."""
+    return parts.cost(name, build)

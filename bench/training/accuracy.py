@@ -1,0 +1,244 @@
+"""Accuracy of piecewise approximation beside its rivals: one network, one budget, several seeds, results kept
+line by line.
+
+Every task is one training run; its result is appended to a JSONL file at once, so that a stopped bench goes
+on where it was. The tasks' order is by worth: all methods with one seed before any with two.
+
+    FERMATNET_DATA=DIR fermatnet bench accuracy --json accuracy.json           DIR holds mnist/ and fashion-mnist/
+    python -m fermatnet.bench.training.accuracy --only pa-4-5/0 --results RESULTS.jsonl
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fermatnet.model.errors import InputError
+
+__all__ = ["FASHION", "MNIST", "Task", "run", "tasks"]
+
+BUDGET: dict[str, Any] = {
+    "epochs": 1,
+    "batch": 128,
+    "optimizer": "adamw",
+    "lr": 2e-3,
+    "schedule": "one-cycle",
+    "distill": 0.0,
+    "smoothing": 0.0,
+    "pad": 0,
+    "flip": True,
+    "validation": 0.0,
+    "threads": 1,
+}
+TWIN: dict[str, Any] = {**BUDGET, "scheme": "float", "epochs": 0, "float_epochs": 3, "float_lr": 4e-3}
+# name: (label, scheme, weights, activations)
+FASHION = {
+    "float": ("full precision, the same extra epochs", "float", 0, 0),
+    "pa-8-7": ("PA(8,7)", "pa", 8, 7),
+    "pa-4-5": ("PA(4,5)", "pa", 4, 5),
+    "abc-5-5": ("ABC(5,5)", "abc", 5, 5),
+    "bireal": ("Bi-Real", "bireal", 1, 1),
+    "int8": ("INT8", "int8", 8, 8),
+    "dorefa-2-2": ("DoReFa 2/2", "dorefa", 2, 2),
+    "pa-4-32": ("PA(4,32)", "pa", 4, 0),
+    "xnor": ("XNOR", "xnor", 1, 1),
+    "groupnet": ("Group-Net (5 branches)", "groupnet", 5, 5),
+    "pa-2-3": ("PA(2,3)", "pa", 2, 3),
+    "pa-8-32": ("PA(8,32)", "pa", 8, 0),
+    "lq-2-2": ("LQ 2/2", "lq", 2, 2),
+    "pact-2-2": ("PACT/SAWB 2/2", "pact", 2, 2),
+    "ttq": ("TTQ, 32-bit activations", "ttq", 2, 0),
+}
+MNIST = {"tfc": 25, "sfc": 12}
+MNIST_BUDGET: dict[str, Any] = {
+    "scheme": "pa",
+    "weights": 4,
+    "activations": 3,
+    "batch": 100,
+    "lr": 4e-3,
+    "float_lr": 4e-3,
+    "schedule": "cosine",
+    "pad": 2,
+    "validation": 0.0,
+    "threads": 1,
+    "distill": 0.5,
+    "float_epochs": 8,
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """``key`` is METHOD/SEED for Fashion-MNIST and NET/SEED for MNIST."""
+
+    method: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.method}/{self.seed}"
+
+
+def tasks(seeds: Iterable[int] = (0, 1, 2)) -> list[Task]:
+    """All tasks in order of worth."""
+    seeds = list(seeds)
+    found = [Task(method, seeds[0]) for method in FASHION] + [Task(net, seeds[0]) for net in MNIST]
+    return (
+        found
+        + [Task(method, seed) for seed in seeds[1:] for method in FASHION]
+        + [Task(net, seed) for seed in seeds[1:] for net in MNIST]
+    )
+
+
+def _folder(name: str, data: str | None) -> str:
+    root = data or os.environ.get("FERMATNET_DATA", "")
+    if not root:
+        raise InputError(
+            "the accuracy bench needs data: set FERMATNET_DATA to a folder that holds mnist/ and "
+            "fashion-mnist/"
+        )
+    return f"{name}:{Path(root) / name}"
+
+
+def _perform(task: Task, work: Path, data: str | None, progress: bool) -> dict[str, Any]:
+    from fermatnet.model.train.run import train
+
+    started = time.perf_counter()
+    if task.method in MNIST:
+        summary = train(
+            task.method,
+            _folder("mnist", data),
+            work / task.key,
+            seed=task.seed,
+            resume=True,
+            progress=progress,
+            **MNIST_BUDGET,
+            epochs=MNIST[task.method],
+        )
+        label, budget = f"{task.method.upper()} PA(4,3)", {**MNIST_BUDGET, "epochs": MNIST[task.method]}
+    else:
+        label, scheme, weights, activations = FASHION[task.method]
+        source, twin = _folder("fashion-mnist", data), work / f"twin/{task.seed}"
+        train("small-resnet", source, twin, seed=task.seed, resume=True, progress=progress, **TWIN)
+        summary = train(
+            "small-resnet",
+            source,
+            work / task.key,
+            twin=twin,
+            seed=task.seed,
+            resume=True,
+            progress=progress,
+            scheme=scheme,
+            weights=weights,
+            activations=activations,
+            **BUDGET,
+        )
+        budget = BUDGET
+    return {
+        "task": task.key,
+        "method": task.method,
+        "label": label,
+        "seed": task.seed,
+        "accuracy": summary["test_accuracy"],
+        "twin": summary["accuracy"].get("float"),
+        "train_seconds": summary["seconds"]["total"],
+        "wall_seconds": round(time.perf_counter() - started, 1),
+        "budget": budget,
+    }
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {entry["task"]: entry for entry in map(json.loads, lines)}
+
+
+def table(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a method: mean and range of test accuracy over its seeds, the mean gap to the twin, percent."""
+    by_method: dict[str, list[dict[str, Any]]] = {}
+    for entry in entries:
+        by_method.setdefault(entry["method"], []).append(entry)
+    rows = []
+    for method, group in by_method.items():
+        values = [100 * entry["accuracy"] for entry in group]
+        rows.append(
+            {
+                "method": method,
+                "label": group[0]["label"],
+                "seeds": len(group),
+                "accuracy": round(statistics.mean(values), 2),
+                "low": round(min(values), 2),
+                "high": round(max(values), 2),
+                "gap_to_twin": round(
+                    statistics.mean(100 * (entry["twin"] - entry["accuracy"]) for entry in group), 2
+                ),
+            }
+        )
+    return sorted(rows, key=lambda row: (row["method"] in MNIST, -row["accuracy"]))
+
+
+def run(
+    json_path: str | Path | None = None,
+    *,
+    data: str | None = None,
+    seeds: Iterable[int] = (0, 1, 2),
+    results: str | Path | None = None,
+    work: str | Path | None = None,
+    only: str | None = None,
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """Do the tasks that ``results`` (JSONL) lacks, print the table, write it as JSON. ``only``: one task,
+    e.g. ``pa-4-5/0``."""
+    work = Path(work) if work else Path(tempfile.mkdtemp(prefix="fermatnet-accuracy-"))
+    kept = Path(results) if results else work / "results.jsonl"
+    wanted = tasks(seeds)
+    if only is not None:
+        wanted = [task for task in wanted if task.key == only]
+        if not wanted:
+            raise InputError(
+                f"no task is called {only!r}; they are METHOD/SEED with {', '.join([*FASHION, *MNIST])}"
+            )
+    for task in wanted:
+        if task.key not in _read(kept):
+            work.mkdir(parents=True, exist_ok=True)
+            entry = _perform(task, work, data, progress)
+            with kept.open("a") as out:
+                out.write(json.dumps(entry) + "\n")
+    rows = table(_read(kept).values())
+    shown = Table(
+        "method",
+        "seeds",
+        "accuracy %",
+        "range",
+        "below its twin",
+        title="Test accuracy, the same network and budget",
+    )
+    for row in rows:
+        shown.add_row(
+            row["label"],
+            str(row["seeds"]),
+            f"{row['accuracy']:.2f}",
+            f"{row['low']:.2f}-{row['high']:.2f}",
+            f"{row['gap_to_twin']:+.2f}",
+        )
+    Console().print(shown)
+    if json_path:
+        Path(json_path).write_text(
+            json.dumps({"rows": rows, "runs": list(_read(kept).values())}, indent=2) + "\n"
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    for option in ("json", "data", "results", "work", "only"):
+        parser.add_argument(f"--{option}")
+    given = parser.parse_args()
+    run(given.json, data=given.data, results=given.results, work=given.work, only=given.only)

@@ -1,0 +1,1 @@
+"""Multiply-accumulate arrays: integer, depthwise, piecewise, and with weights from a stream."""

@@ -1,0 +1,198 @@
+"""The AND-popcount array of a piecewise layer: PE x SIMD folding over outputs and inputs, planes as few as
+the levels allow."""
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from numpy.typing import ArrayLike
+
+from fermatnet.hw.arrays.integer import BeatCounter, Folding
+from fermatnet.hw.piecewise.compressor.heap import TARGETS
+from fermatnet.hw.piecewise.dot import Dot, Lanes
+from fermatnet.hw.piecewise.forms import choose_form
+from fermatnet.hw.rtl.rom import Rom
+from fermatnet.hw.stream.elastic import range_shape
+from fermatnet.model.errors import InputError
+from fermatnet.model.piecewise.pieces import accumulator_range, check_levels
+
+__all__ = ["STAGE", "PiecewiseArray"]
+
+# Counters (adders for generic) between registers: about 7 ns on an ECP5 of the slowest grade, where a counter
+# takes 1.4 ns.
+STAGE = {"generic": 3, "lut6": 5, "ecp5": 5, "asic": 8}
+
+
+class PiecewiseArray(wiring.Component):
+    """``y = sum_ij a_i b_j popcount(T_i AND V_j)`` for every output pixel, ``pe`` outputs by ``simd`` inputs
+    a beat.
+
+    For each output pixel the input brings the window of K piece indices in order (ky, kx, c), once for every
+    output fold:
+    O/pe * K/simd beats, output fold outermost. The dot product takes the cheapest of its exact forms
+    (`fermatnet.hw.piecewise.forms`): fewer planes than M x N where the levels allow it, or product tables.
+    Weights lie in memory as the planes they switch on, or as codes for tables. A register stands between
+    memory and trees: the memory's own delay and the trees' first counters do not add up, and the planes of a
+    beat are worked out before it.
+
+    Latency: K/simd + 3 + pipeline cycles from the first beat of an output to its result. Throughput: one beat
+    a cycle.
+
+    Parameters
+    ----------
+    codes : (O, K) uint8
+        Weight pieces 0..M, inputs ordered (ky, kx, c).
+    levels_w, levels_a : (M+1,), (N+1,) int
+        Levels, ascending; the middle weight level and the first activation level are 0.
+    pe, simd : int
+        Outputs and inputs in parallel; pe divides O, simd divides K.
+    target : str
+        "generic", "lut6", "ecp5" or "asic": what the compressor trees are made for.
+    pipeline : int or None
+        Register stages inside the trees; None: as many as keep `STAGE` counters (or adders) between
+        registers.
+    form : str
+        "auto", "planes", "powers" (only power-of-two coefficients), "one-hot" (the M x N planes) or "table".
+
+    Attributes
+    ----------
+    acc_shape : Shape
+        Shape of a result, from the proven range of every partial sum with the true weights.
+    form : Form
+        The exact form built; ``form.planes`` AND-popcount planes beside the M x N of the paper.
+    latency, cycles : int
+        As above; cycles of one output pixel.
+
+    Members
+    -------
+    i : In(stream of ArrayLayout(unsigned(ceil(log2(N+1))), simd))
+    o : Out(stream of ArrayLayout(acc_shape, pe))
+    """
+
+    def __init__(
+        self,
+        codes: ArrayLike,
+        levels_w: ArrayLike,
+        levels_a: ArrayLike,
+        *,
+        pe: int,
+        simd: int,
+        target: str = "generic",
+        pipeline: int | None = None,
+        form: str = "auto",
+    ):
+        self.codes, self.levels_w, self.levels_a = check_levels(codes, levels_w, levels_a)
+        if self.codes.ndim != 2:
+            raise InputError(f"codes must be (O, K), not {self.codes.shape}")
+        if target not in TARGETS or (pipeline is not None and pipeline < 0):
+            raise InputError(
+                f"target must be one of {', '.join(TARGETS)} and pipeline not negative, not {target!r} and "
+                f"{pipeline!r}"
+            )
+        self.pe, self.simd, self.target = pe, simd, target
+        self.folding = Folding(self.codes.shape[0], self.codes.shape[1], pe, simd)
+        self.index_bits = (self.levels_a.size - 1).bit_length()
+        self.acc_shape = range_shape(*accumulator_range(self.codes, self.levels_w, self.levels_a))
+        self.form = choose_form(self.levels_w, self.levels_a, simd, pe, target, form)
+        if pipeline is None:
+            pipeline = max(
+                0, -(-sum(Lanes(self.form, simd, self.acc_shape.width).depths(target)) // STAGE[target]) - 1
+            )
+        self.pipeline = pipeline
+        self.latency, self.cycles = self.folding.beats + 3 + pipeline, self.folding.cycles
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.ArrayLayout(self.index_bits, simd))),
+                "o": Out(stream.Signature(data.ArrayLayout(self.acc_shape, pe))),
+            }
+        )
+
+    def words(self) -> list[int]:
+        """Weight memory, one word a beat: for each output each plane's ``simd`` bits, or each lane's code."""
+        tiles = self.folding.tiles(self.codes)  # (beats, pe, simd)
+        if self.form.weight_planes is not None:
+            bits = self.form.weight_planes.table[tiles].transpose(0, 1, 3, 2)
+        else:
+            bits = tiles[..., None] >> np.arange(self.form.weight_bits) & 1
+        octets = np.packbits(bits.reshape(self.cycles, -1).astype(np.uint8), axis=1, bitorder="little")
+        return [int.from_bytes(row.tobytes(), "little") for row in octets]
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        # enables: memory stage, trees, accumulators may, accumulators do
+        read, sums, take, move = Signal(), Signal(), Signal(), Signal()
+        walk = BeatCounter(m, self.folding, read & self.i.valid)
+        m.submodules.weights = rom = Rom(
+            max(1, self.pe * self.simd * self.form.weight_bits), self.words(), "weights"
+        )
+        m.d.comb += [self.i.ready.eq(read), rom.addr.eq(walk.address), rom.en.eq(read)]
+        index, here = Signal.like(self.i.payload), Signal(3)  # here, there: valid, first, last
+        with m.If(read):
+            m.d.sync += [index.eq(self.i.payload), here.eq(Cat(self.i.valid, walk.first, walk.last))]
+        there = here
+        for stage in range(self.pipeline + 2):
+            held = Signal(3, name=f"stage{stage}")
+            with m.If(sums):
+                m.d.sync += held.eq(there)
+            there = held
+        valid, first, last = there[0], there[1], there[2]
+        m.d.comb += [
+            read.eq(~here[0] | sums),
+            sums.eq(~valid | take),
+            take.eq(~last | ~self.o.valid | self.o.ready),
+            move.eq(valid & take),
+        ]
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(move & last):
+            m.d.sync += self.o.valid.eq(1)
+        planes = self._activations(m, index)
+        v, t = (
+            Signal(len(planes), name="held_v", reset_less=True),
+            Signal(len(rom.data), name="held_t", reset_less=True),
+        )
+        with m.If(sums):
+            m.d.sync += [v.eq(planes), t.eq(rom.data)]
+        for n in range(self.pe):
+            m.submodules[f"dot{n}"] = dot = Dot(
+                self.form, self.simd, self.acc_shape.width, target=self.target, pipeline=self.pipeline
+            )
+            m.d.comb += [dot.t.eq(t.word_select(n, len(dot.t)) if len(dot.t) else 0), dot.v.eq(v)]
+            if self.pipeline:
+                m.d.comb += dot.en.eq(sums)
+            partial = Signal(self.acc_shape.width, name=f"partial{n}", reset_less=True)
+            with m.If(sums):
+                m.d.sync += partial.eq(dot.o)
+            self._accumulate(m, n, partial, -dot.offset * self.folding.beats, first, move, last)
+        return m
+
+    def _accumulate(self, m: Module, n: int, partial: Signal, start: int, first, move, last) -> None:
+        """Running sum of output n, begun at ``start``, which takes off the constants of all its beats; all
+        modulo 2^width."""
+        width = self.acc_shape.width
+        begin = Const(start % (1 << width), width)
+        before: Value = begin
+        if self.folding.beats > 1:
+            acc = Signal(width, name=f"acc{n}")
+            before = Mux(first, begin, acc)
+        result = Signal(width, name=f"result{n}")
+        m.d.comb += result.eq(partial + before)
+        with m.If(move):
+            if self.folding.beats > 1:
+                m.d.sync += acc.eq(result)
+            with m.If(last):
+                m.d.sync += self.o.payload[n].eq(result)
+
+    def _activations(self, m: Module, index) -> Value:
+        """Activation planes of the beat in the memory stage, shared by all outputs; the indices themselves
+        for a table."""
+        planes = self.form.activation_planes
+        if planes is None:
+            return index.as_value()
+        bits = []
+        for members in planes.table.T:
+            truth = Const(sum(int(bit) << piece for piece, bit in enumerate(members)), 1 << self.index_bits)
+            bits += [(truth >> index[lane])[0] for lane in range(self.simd)]
+        v = Signal(len(bits), name="v")
+        m.d.comb += v.eq(Cat(bits))
+        return v

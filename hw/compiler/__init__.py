@@ -1,0 +1,1 @@
+"""From a network to the folder of files that compute it."""

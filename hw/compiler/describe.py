@@ -1,0 +1,114 @@
+"""What interface.json says about a design: ports, layers, cycles, files, and what the layers are predicted to
+take."""
+
+from typing import Any
+
+from fermatnet.hw.compiler.design import Design
+from fermatnet.hw.compiler.top import TOP
+from fermatnet.hw.layers import beats_of, shape_of
+from fermatnet.hw.layers.windowed import array_of
+from fermatnet.hw.resources import layers as resources_layers
+from fermatnet.hw.stream.axi import field_bits
+from fermatnet.model.network.onnx_file import sha256
+
+__all__ = ["add_resources", "interface"]
+
+
+def interface(
+    design: Design, name: str, memories: list[str], clock_mhz: float, device: str
+) -> dict[str, Any]:
+    """What a user or a test bench has to know about the generated files."""
+    net, instances = design.net, design.instances()
+
+    def port(prefix: str, tensor: str) -> dict[str, Any]:
+        shape, lanes = shape_of(net.types[tensor]), design.paces[tensor].lanes
+        bits = field_bits(shape)
+        return {
+            "port": prefix,
+            "tdata_bits": bits * lanes,
+            "lanes": lanes,
+            "element_bits": bits,
+            "element_signed": shape.signed,
+            "value_bits": shape.width,
+            "shape": list(net.types[tensor].shape),
+            "range": [net.types[tensor].lo, net.types[tensor].hi],
+            "beats_per_image": beats_of(net.types[tensor], lanes),
+        }
+
+    layers = []
+    for node in net.nodes:
+        layer, fold = design.layers[node.name], design.folds[node.name]
+        edges = [design.schedule.edges[node.name, k] for k in range(len(node.inputs))]
+        layers.append(
+            {
+                "name": node.name,
+                "op": layer.kind,
+                "instance": instances[node.name],
+                "inputs": list(node.inputs),
+                "cycles": max(
+                    layer.cycles(fold), beats_of(net.types[node.name], design.paces[node.name].lanes)
+                ),
+                "pe": fold.pe,
+                "simd": fold.simd,
+                "lanes_in": [edge.lanes_to for edge in edges],
+                "lanes_out": design.paces[node.name].lanes,
+                "queues": [edge.before + edge.after for edge in edges],
+                "shape": list(net.types[node.name].shape),
+                "bits": net.types[node.name].bits,
+            }
+        )
+    return {
+        "format": 1,
+        "name": name,
+        "top": TOP,
+        "clock": "clk",
+        "reset": "rst",
+        "files": {
+            "verilog": [f"{TOP}.v"],
+            "memories": memories,
+            "core": f"{TOP}.core",
+            "waivers": f"{TOP}.vlt",
+        },
+        "input": port("s_axis", net.input_name),
+        "output": port("m_axis", net.output),
+        "latency_cycles": design.latency,
+        "latency_bound_cycles": design.latency_bound,
+        "cycles_per_image": design.cycles_per_image,
+        "clock_mhz": clock_mhz,
+        "device": device,
+        "network_sha256": sha256(design.source or net),
+        "layers": layers,
+        "external": [
+            {
+                "layer": name,
+                "port": f"w_{instances[name]}",
+                "file": f"w_{instances[name]}.hex",
+                **_weight_port(design.components[name]),
+            }
+            for name in design.external
+        ],
+        **(
+            {"reload": {"port": "s_load", "tdata_bits": 32, "file": "load.hex", "bounds": design.bounds}}
+            if design.reloadable
+            else {}
+        ),
+    }
+
+
+def add_resources(description: dict[str, Any], design: Design, device: str) -> None:
+    """Predicted LUTs, flip-flops, block memories and multipliers: ``resources`` of each of the ``layers``, of
+    the edge and in all."""
+    found = resources_layers.by_layer(design, device)
+    for layer in description["layers"]:
+        layer["resources"] = resources_layers.row(found[layer["name"]])
+    edge, whole = found[resources_layers.EDGE], resources_layers.total(found)
+    description["resources"] = {
+        "device": device,
+        "edge": resources_layers.row(edge),
+        "total": resources_layers.row(whole),
+    }
+
+
+def _weight_port(component: Any) -> dict[str, int]:
+    streamed = array_of(component)
+    return {"tdata_bits": -(-streamed.width // 8) * 8, "width": streamed.width, "words": streamed.cycles}

@@ -1,0 +1,155 @@
+"""The network compiler: from a network to the folder of files that compute it."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fermatnet.hw.compiler.describe import add_resources, interface
+from fermatnet.hw.compiler.design import Design
+from fermatnet.hw.compiler.devices import device as find_device
+from fermatnet.hw.compiler.fusesoc import core_file, waivers
+from fermatnet.hw.compiler.interface import read_interface
+from fermatnet.hw.compiler.planner import plan
+from fermatnet.hw.compiler.top import TOP, Top
+from fermatnet.hw.layers import Fold
+from fermatnet.hw.layers.windowed import array_of
+from fermatnet.hw.resources import layers as resources_layers
+from fermatnet.hw.rtl import verilog
+from fermatnet.hw.rtl.reloadable import BANK_VERILOG, load_words
+from fermatnet.model.atomic import atomic_directory
+from fermatnet.model.errors import InputError
+from fermatnet.model.json_shape import SIZE, validate
+from fermatnet.model.network import Network
+
+__all__ = ["build", "generate", "load_burst", "weight_words"]
+
+_RELOADABLE = {  # what a load needs to know of the design
+    "layers": [{"name": str, "pe": SIZE, "simd": SIZE}],
+    "external": [{"layer": str}],
+    "device": str,
+    "reload": {"bounds": dict, "structure_sha256": str},
+}
+
+
+def build(net: Network, folds: Mapping[str, Fold] | None = None, *, cycles: int | None = None) -> Top:
+    """The top-level component for folds by hand, or for a number of cycles an image."""
+    return Top(plan(net, folds=folds, cycles=cycles))
+
+
+def _cycles_wanted(fps: float | None, cycles: int | None, luts: float | None, clock_mhz: float) -> int | None:
+    if sum(goal is not None for goal in (fps, cycles, luts)) > 1:
+        raise InputError("give only one of fps, cycles and luts")
+    if clock_mhz <= 0:
+        raise InputError(f"the clock must be above 0 MHz, not {clock_mhz}")
+    if fps is not None:
+        if fps <= 0:
+            raise InputError(f"images per second must be above 0, not {fps}")
+        return int(clock_mhz * 1e6 / fps)
+    if cycles is not None and cycles < 1:
+        raise InputError(f"cycles must be at least 1, not {cycles}")
+    return cycles
+
+
+def generate(
+    net: Network,
+    out_dir: str | Path,
+    *,
+    fps: float | None = None,
+    cycles: int | None = None,
+    luts: float | None = None,
+    clock_mhz: float = 100.0,
+    device: str = "ecp5-85k",
+    force: bool = False,
+    folds: Mapping[str, Fold] | None = None,
+    external: Collection[str] | str = "auto",
+    reloadable: bool = False,
+    resources: bool = False,
+) -> dict[str, Any]:
+    """Writes fermatnet.v, its memories, fermatnet.core, fermatnet.vlt and interface.json; returns the
+    interface.
+
+    With weights from outside also ``w_<instance>.hex``, what each weight port has to bring over and over;
+    with ``reloadable`` also ``load.hex``, the burst that loads these weights. With ``resources`` the
+    interface says what each layer is predicted to take on ``device`` (`fermatnet.hw.resources.layers`;
+    seconds for a large network). The folder appears whole or not at all. Raises InputError, before anything
+    is written, for goals that cannot be met (with the nearest that can), folds that do not divide, layers
+    that cannot be generated and unknown devices.
+    """
+    find_device(device)
+    wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
+    if resources:
+        resources_layers.check(device, reloadable)
+    design = plan(
+        net, cycles=wanted, luts=luts, folds=folds, device=device, external=external, reloadable=reloadable
+    )
+    with atomic_directory(out_dir, force=force) as folder:
+        top = Top(design)
+        emitted = _emit(top)
+        emitted.write(folder)
+        description = interface(
+            design, net.meta.get("name", "network"), list(emitted.memories), clock_mhz, device
+        )
+        for port in description["external"]:
+            (folder / port["file"]).write_text(_hex(weight_words(design, port["layer"]), port["width"]))
+        if top.loader:
+            burst = load_words(top.loader.layout)
+            (folder / "load.hex").write_text(_hex(burst, 32))
+            description["reload"] |= {
+                "words": len(burst),
+                "structure_sha256": hashlib.sha256(emitted.verilog.encode()).hexdigest(),
+            }
+        if resources:
+            add_resources(description, design, device)
+        (folder / "interface.json").write_text(json.dumps(description, indent=2) + "\n")
+        (folder / f"{TOP}.core").write_text(core_file(description))
+        (folder / f"{TOP}.vlt").write_text(waivers())
+    return description
+
+
+def _emit(top: Top) -> verilog.Emitted:
+    emitted = verilog.emit(top, TOP)
+    return replace(emitted, verilog=BANK_VERILOG + "\n" + emitted.verilog) if top.loader else emitted
+
+
+def _hex(words: list[int], width: int) -> str:
+    return "".join(f"{word:0{-(-width // 4)}x}\n" for word in words)
+
+
+def weight_words(design: Design, name: str) -> list[int]:
+    """What the weight port of a layer has to bring for one output pixel, over and over."""
+    return array_of(design.components[name]).array.words()
+
+
+def load_burst(net: Network, directory: str | Path) -> list[int]:
+    """The 32-bit words that load ``net`` into a reloadable design generated for another set of weights.
+
+    Raises InputError, naming the layer where it can, when the network has another structure or goes beyond
+    the design's bounds.
+    """
+    description = read_interface(Path(directory), "network")
+    if "reload" not in description:
+        raise InputError(f"{directory} holds no reloadable design")
+    validate(description, _RELOADABLE, Path(directory) / "interface.json")
+    reload = description["reload"]
+    folds = {layer["name"]: Fold(layer["pe"], layer["simd"]) for layer in description["layers"]}
+    if [node.name for node in net.nodes] != list(folds):
+        raise InputError("the network's layers are not those of the design")
+    external = [port["layer"] for port in description["external"]] or "none"
+    design = plan(
+        net,
+        folds=folds,
+        device=description["device"],
+        external=external,
+        reloadable=True,
+        bounds=reload["bounds"],
+    )
+    top = Top(design)
+    if hashlib.sha256(_emit(top).verilog.encode()).hexdigest() != reload["structure_sha256"]:
+        raise InputError(
+            "the network has another structure than the design: shapes, levels, scales or clip ranges differ"
+        )
+    assert top.loader
+    return load_words(top.loader.layout)

@@ -1,0 +1,94 @@
+"""Reading ``interface.json``, the description that lies beside every generated design."""
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.json_shape import SIZE, validate
+
+__all__ = ["read_interface"]
+
+_DESIGN = {"format": int, "name": str, "top": str, "files": {"verilog": [str], "memories": [str]}}
+_PORT = {
+    "lanes": SIZE,
+    "tdata_bits": SIZE,
+    "element_bits": range(1, 65),
+    "element_signed": bool,
+    "beats_per_image": SIZE,
+    "shape": [SIZE, SIZE, SIZE],
+}
+_NETWORK = {
+    "clock": str,
+    "reset": str,
+    "input": _PORT,
+    "output": _PORT,
+    "cycles_per_image": SIZE,
+    "latency_cycles": SIZE,
+}
+_BLOCK = {"options": dict, "ports": [{"name": str}], "latency_cycles": int | None}
+_OPTIONAL = {
+    "value_bits": range(1, 65),
+    "range": [int, int],
+    "clock_mhz": float,
+    "layers": [dict],
+    "external": [{"layer": str, "port": str, "file": str, "tdata_bits": SIZE, "width": SIZE, "words": SIZE}],
+    "reload": {"port": str, "tdata_bits": SIZE},
+}
+_KINDS = {"network": _NETWORK, "block": _BLOCK}
+
+
+def read_interface(directory: Path, kind: str = "design") -> dict[str, Any]:
+    """``interface.json`` of a generated design; `InputError` when it is missing, foreign, damaged, or names
+    files that are not there.
+
+    ``kind``: what is wanted, a "network", a stand-alone "block", or any "design" (then only what all have in
+    common is looked at).
+    """
+    path = Path(directory) / "interface.json"
+    try:
+        interface = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{directory} holds no generated design: {path}: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{path} is not JSON") from None
+    _need_known(interface, _DESIGN, path)
+    if kind in _KINDS:
+        found = "network" if "input" in interface else "block"
+        if found != kind:
+            raise InputError(f"{directory} holds the {found} {interface['name']!r}, a {kind} is wanted")
+        _need_known(interface, _KINDS[kind], path)
+    for side in ("input", "output") if kind == "network" else ():
+        _need_port(interface[side], path, side)
+    feeds = [feed["file"] for feed in interface.get("external", ())]
+    for name in (*interface["files"]["verilog"], *interface["files"]["memories"], *feeds):
+        if Path(name).name != name or not (Path(directory) / name).is_file():
+            raise InputError(f"{directory} is incomplete: {name} is missing")
+    return interface
+
+
+def _need_known(found: Any, shape: dict[str, Any], path: Path, at: str = "") -> None:
+    validate(
+        found,
+        {
+            **shape,
+            **{key: kind for key, kind in _OPTIONAL.items() if isinstance(found, dict) and key in found},
+        },
+        path,
+        at,
+    )
+
+
+def _need_port(port: dict[str, Any], path: Path, side: str) -> None:
+    _need_known(port, _PORT, path, f"{side}.")
+    if (
+        port["tdata_bits"] % 8
+        or port["lanes"] * port["element_bits"] > port["tdata_bits"]
+        or port["lanes"] * port["beats_per_image"] != prod(port["shape"])
+    ):
+        raise InputError(
+            f"{path} contradicts itself: {side} of shape {port['shape']} in {port['beats_per_image']} beats "
+            f"of {port['tdata_bits']} bits, "
+            f"{port['lanes']} lanes of {port['element_bits']} each"
+        )

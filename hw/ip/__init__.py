@@ -1,0 +1,1 @@
+"""Stand-alone blocks that ``fermatnet ip`` generates."""

@@ -1,0 +1,1 @@
+"""Popcount by trees of counters: the counters, the search for a tree, the tree."""

@@ -1,0 +1,60 @@
+"""What a designed network will take, layer by layer: each block with the queues, width conversions and the
+fork around it."""
+
+from typing import Any
+
+from amaranth.lib import wiring
+
+from fermatnet.hw.layers import beats_of, shape_of
+from fermatnet.hw.resources import Resources, family_of, predict
+from fermatnet.hw.stream.axi import AxiStreamIn, AxiStreamOut
+from fermatnet.hw.stream.fork import Fork
+from fermatnet.model.errors import InputError
+
+__all__ = ["EDGE", "by_layer", "check", "row", "total"]
+
+EDGE = "(edge)"  # AXI4-Stream ports, and the fork of the image
+
+
+def check(device: str, reloadable: bool) -> None:
+    """InputError for a device whose cells are not predicted, and for reloadable designs (their memories have
+    two banks)."""
+    family_of(device)
+    if reloadable:
+        raise InputError(
+            "resources of a reloadable design are not predicted, its memories have two banks; see "
+            "`fermatnet synth`"
+        )
+
+
+def by_layer(design: Any, device: str) -> dict[str, Resources]:
+    """Resources of each layer of a `fermatnet.hw.compiler.design.Design` by its name, in order, and of the
+    top level's edge as ``(edge)``.
+
+    InputError as `check`. About 0.1 s a layer of a small network, 0.4 s for PA-ResNet18.
+    """
+    check(device, design.reloadable)
+    family = family_of(device)
+    found = {node.name: predict(design.stage(node), family) for node in design.net.nodes}
+    return {**found, EDGE: total({str(k): predict(part, family) for k, part in enumerate(_edge(design))})}
+
+
+def _edge(design: Any) -> list[wiring.Component]:
+    net, paces = design.net, design.paces
+    source = AxiStreamIn(shape_of(net.types[net.input_name]), lanes=paces[net.input_name].lanes)
+    lanes = paces[net.output].lanes
+    sink = AxiStreamOut(
+        shape_of(net.types[net.output]), lanes=lanes, beats=beats_of(net.types[net.output], lanes)
+    )
+    readers = len(net.consumers(net.input_name))
+    return [source, sink, *([Fork(source.o.payload.shape(), readers)] if readers > 1 else [])]
+
+
+def total(found: dict[str, Resources]) -> Resources:
+    """All of it."""
+    return sum(found.values(), Resources())
+
+
+def row(one: Resources) -> dict[str, float]:
+    """``luts``, ``ffs``, ``brams``, ``dsps``; tables rounded to whole ones."""
+    return {"luts": round(one.luts), "ffs": one.ffs, "brams": one.brams, "dsps": one.dsps}

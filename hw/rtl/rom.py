@@ -1,0 +1,130 @@
+"""Read-only memories that generated Verilog loads from files and Amaranth's simulator loads from Python."""
+
+import operator
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Value
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["ROM_MODULE", "ROM_VERILOG", "MemoryPlatform", "Rom", "constant", "reloadable"]
+
+ROM_MODULE = "fermatnet_rom"
+
+ROM_VERILOG = f"""\
+// Synchronous read-only memory, one cycle of latency, contents from a hex file next to this one.
+module {ROM_MODULE} #(
+    parameter WIDTH = 8,
+    parameter DEPTH = 2,
+    parameter ABITS = 1,
+    parameter INIT = "memory.hex"
+) (
+    input wire clk,
+    input wire en,
+    input wire [ABITS-1:0] addr,
+    output reg [WIDTH-1:0] data
+);
+    reg [WIDTH-1:0] words [0:DEPTH-1];
+    initial $readmemh(INIT, words);
+    always @(posedge clk) if (en) data <= words[addr];
+endmodule
+"""
+
+
+KEPT_FROM = 16
+
+
+class MemoryPlatform(Protocol):
+    """What an elaboration platform offers when memories are to become files."""
+
+    def memory_image(self, name: str, width: int, words: list[int]) -> str:
+        """Takes the contents, returns the file's name."""
+
+
+class Rom(wiring.Component):
+    """Read-only memory with a synchronous read port; latency 1 cycle, one read a cycle.
+
+    Elaborated for a `MemoryPlatform` (see `fermatnet.hw.rtl.verilog`) it is an instance of ``fermatnet_rom``
+    that loads a hex file with ``$readmemh``; elaborated without one it is an `amaranth.lib.memory.Memory`, so
+    that Amaranth's own simulator runs the same design.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word, at least 1.
+    words : iterable of int
+        Contents, each 0 <= word < 2^width; at least one.
+    name : str
+        Stem of the memory file.
+
+    Members
+    -------
+    addr : In(unsigned)
+        Address; addresses past the end read an undefined word.
+    en : In(1)
+        Read enable; ``data`` holds while it is low.
+    data : Out(width)
+        The word, one cycle after ``addr`` and ``en``.
+    """
+
+    def __init__(self, width: int, words: Iterable[Any], name: str = "memory"):
+        self.words = [operator.index(word) for word in words]
+        if width < 1:
+            raise ValueError(f"width must be at least 1, not {width!r}")
+        if not self.words:
+            raise ValueError("a memory must hold at least one word")
+        for at, word in enumerate(self.words):
+            if not 0 <= word < 1 << width:
+                raise ValueError(f"word {at} of {name} must fit {width} bits, not {word!r}")
+        self.width = width
+        self.depth = len(self.words)
+        self.name = name
+        self.address_bits = max(1, (self.depth - 1).bit_length())
+        super().__init__({"addr": In(self.address_bits), "en": In(1), "data": Out(width)})
+
+    def elaborate(self, platform: Any) -> Any:
+        # a platform that keeps memories its own way: streamed or reloadable weights
+        if hasattr(platform, "memory_block"):
+            return platform.memory_block(self)
+        return self.block(platform)
+
+    def block(self, platform: Any) -> Module:
+        m = Module()
+        if hasattr(platform, "memory_image"):
+            file = platform.memory_image(self.name, self.width, self.words)
+            # Flattened, yosys makes 5 to 12 tables a bit of a memory of 100 words, alone 2: it is kept whole,
+            # but for the small ones, whose equal and constant bits are worth more to what reads them.
+            kept = {"a_keep_hierarchy": 1} if self.depth > KEPT_FROM else {}
+            m.submodules.rom = Instance(
+                ROM_MODULE,
+                p_WIDTH=self.width,
+                p_DEPTH=self.depth,
+                p_ABITS=self.address_bits,
+                p_INIT=file,
+                **kept,
+                i_clk=ClockSignal(),
+                i_en=self.en,
+                i_addr=self.addr,
+                o_data=self.data,
+            )
+        else:
+            m.submodules.rom = rom = memory.Memory(shape=self.width, depth=self.depth, init=self.words)
+            port = rom.read_port()
+            m.d.comb += [port.addr.eq(self.addr), port.en.eq(self.en), self.data.eq(port.data)]
+        return m
+
+
+def reloadable(platform: Any) -> bool:
+    """Whether contents change at run time, so that nothing may be made of what they happen to be now."""
+    return getattr(platform, "reloadable", False)
+
+
+def constant(m: Module, platform: Any, width: int, word: int, name: str) -> Value:
+    """A word of weights that never changes; where they can be reloaded, a memory of this one word, read in
+    every cycle."""
+    if not reloadable(platform):
+        return Const(word, width)
+    m.submodules[name] = rom = Rom(width, [word], name)
+    m.d.comb += rom.en.eq(1)
+    return rom.data

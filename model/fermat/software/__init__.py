@@ -1,0 +1,1 @@
+"""Exact convolution in software by number theoretic transforms."""

@@ -1,0 +1,98 @@
+"""The rivals under their names. Importing this module registers them."""
+
+from torch import nn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.nn.baselines.bases import AbcActivation, AbcWeight
+from fermatnet.model.nn.baselines.bits import DorefaActivation, DorefaWeight, PactActivation, SawbWeight
+from fermatnet.model.nn.baselines.learned import LearnedActivation, LearnedWeight
+from fermatnet.model.nn.baselines.signs import SignActivation, SignWeight
+from fermatnet.model.nn.baselines.ternary import TernaryWeight, TrainedTernaryWeight
+from fermatnet.model.nn.scheme import Method, method
+
+
+def _one(count: int, name: str) -> None:
+    if count != 1:
+        raise InputError(f"{name} has binary weights: 1, not {count}")
+
+
+def _sign(count: int, shape: tuple[int, ...]) -> nn.Module:
+    _one(count, "a single-binary method")
+    return SignWeight()
+
+
+def _abc(count: int, _: tuple[int, ...]) -> nn.Module:
+    return AbcWeight(count)
+
+
+def _ternary(kind: type[nn.Module]):  # type: ignore[no-untyped-def]
+    def make(count: int, _: tuple[int, ...]) -> nn.Module:
+        if count != 2:
+            raise InputError(f"ternary weights take 2 bits, not {count}")
+        return kind()
+
+    return make
+
+
+method(Method("bwn", "binary weights, full-precision activations", _sign, lambda n: None, 1, 0))
+method(Method("xnor", "XNOR-Net: binary weights and activations", _sign, SignActivation, 1, 1))
+method(
+    Method(
+        "bireal",
+        "Bi-Real Net: binary with the polynomial gradient",
+        _sign,
+        lambda n: SignActivation(n, polynomial=True),
+        1,
+        1,
+    )
+)
+method(Method("abc", "ABC-Net: M weight and N activation bases of +-1", _abc, AbcActivation, 5, 5))
+method(
+    Method(
+        "groupnet",
+        "Group-Net: K binary branches in place of each residual branch",
+        lambda count, shape: SignWeight(),
+        lambda n: SignActivation(1, polynomial=True),
+        5,
+        5,
+        branches=True,
+    )
+)
+method(
+    Method(
+        "twn", "ternary weights, full-precision activations", _ternary(TernaryWeight), lambda n: None, 2, 0
+    )
+)
+method(
+    Method(
+        "ttq",
+        "trained ternary weights, full-precision activations",
+        _ternary(TrainedTernaryWeight),
+        lambda n: None,
+        2,
+        0,
+    )
+)
+method(
+    Method(
+        "dorefa",
+        "DoReFa-Net: k-bit weights and activations",
+        lambda bits, shape: DorefaWeight(bits),
+        DorefaActivation,
+        2,
+        2,
+    )
+)
+method(
+    Method(
+        "pact",
+        "PACT activations with SAWB weights",
+        lambda bits, shape: SawbWeight(bits),
+        PactActivation,
+        2,
+        2,
+    )
+)
+method(
+    Method("lq", "LQ-Nets: learned bases", lambda bits, shape: LearnedWeight(bits), LearnedActivation, 2, 2)
+)

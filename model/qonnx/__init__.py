@@ -1,1 +1,0 @@
-"""What `fermatnet.model.import_qonnx` makes of the nodes of a QONNX graph."""

@@ -1,0 +1,1 @@
+"""Figures of networks: complexity, paths, selectivity, drawings."""

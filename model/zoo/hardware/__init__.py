@@ -1,0 +1,1 @@
+"""Forms of the zoo's networks that the compiler takes."""

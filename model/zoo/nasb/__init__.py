@@ -1,0 +1,1 @@
+"""NASB (chapter 4): the network, its space of cells, the search."""

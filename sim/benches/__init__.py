@@ -1,0 +1,1 @@
+"""Cocotb benches of single blocks, one module a block."""

@@ -1,0 +1,21 @@
+"""Bench of the adder against the diminished-1 reference."""
+
+from typing import Any
+
+import cocotb
+
+from fermatnet.model.fermat.number import Ring
+from fermatnet.sim import bench, residues
+from fermatnet.sim.pipeline import check_pipeline
+
+
+@cocotb.test()
+async def adder(dut: Any) -> None:
+    """o =  sums:x + y modulo 2^b + 1."""
+    given = bench.load()
+    ring = Ring(given.options["b"])
+    x, y = residues.pairs(ring, given.vectors, given.seed)
+    operands = {"x": residues.words(ring, x), "y": residues.words(ring, y)}
+    await check_pipeline(
+        dut, operands, {"o": residues.words(ring, ring.add(x, y))}, given.latency, seed=given.seed
+    )

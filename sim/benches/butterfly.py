@@ -1,0 +1,24 @@
+"""Bench of the butterfly: sums and differences against the diminished-1 reference."""
+
+from typing import Any
+
+import cocotb
+
+from fermatnet.model.fermat.number import Ring
+from fermatnet.sim import bench, residues
+from fermatnet.sim.pipeline import check_pipeline
+
+
+@cocotb.test()
+async def butterfly(dut: Any) -> None:
+    """s = x + y and d = x - y modulo 2^b + 1."""
+    given = bench.load()
+    ring = Ring(given.options["b"])
+    x, y = residues.pairs(ring, given.vectors, given.seed)
+    await check_pipeline(
+        dut,
+        {"x": residues.words(ring, x), "y": residues.words(ring, y)},
+        {"s": residues.words(ring, ring.add(x, y)), "d": residues.words(ring, ring.sub(x, y))},
+        given.latency,
+        seed=given.seed,
+    )

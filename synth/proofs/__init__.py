@@ -1,0 +1,1 @@
+"""Proofs about generated blocks by SMT solvers, and refutations of mutated ones."""

@@ -1,0 +1,350 @@
+"""Proofs of the stream contract: a waiting beat keeps its payload; nothing is lost, doubled or overtaken. For
+all values and states.
+
+A block with a fixed latency behind valid and ready (``PipelinedStream``, ``FramedStream``), over its own
+steps ("moves"):
+
+1. a beat that waits stays, payload unchanged; every register, memories included, is frozen on an edge without
+   a move;
+2. a beat is accepted exactly on a move with i.valid, and given out exactly on a move with the last valid bit
+   set;
+3. after ``latency`` moves the last valid bit is the one that entered, from any state: a shift register.
+
+A two-dimensional transform holds a transposer, whose valid bit is no shift register. There 3. is put together
+from: `FramedStream` moves only so that the core sees whole frames without a gap; each serial transform delays
+its valid bit, hence keeps frames whole; the transposer, by an invariant of its counters that holds after
+reset and is kept by every edge: a frame that enters whole leaves whole, rows x columns + 1 edges later, every
+word once and in its transposed place, whatever follows it, and a gap leaves as a gap.
+
+The convolution engine, which holds whole images, is in `fermatnet.synth.proofs.convolver`.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import Out
+
+from fermatnet.hw.fermat.adder import Adder
+from fermatnet.hw.fermat.butterfly import Butterfly
+from fermatnet.hw.fermat.folded_transform import FoldedTransform, folded_latency
+from fermatnet.hw.fermat.negate import Negate
+from fermatnet.hw.fermat.number import Number
+from fermatnet.hw.fermat.pipelined import FramedStream, PipelinedStream
+from fermatnet.hw.fermat.serial_transform import SerialTransform, serial_latency
+from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, Transposer, serial_latency2d
+from fermatnet.hw.fermat.transform import ParallelTransform
+from fermatnet.synth.formal import Block, Named, Proof, constant
+
+__all__ = ["serial_delay", "stream_mutants", "stream_proofs", "transposer_proofs"]
+
+
+def _all(*terms: str) -> str:
+    return f"(and true {' '.join(terms)})"
+
+
+def _given(proof: Proof) -> Proof:
+    return proof
+
+
+class Pairwise(wiring.Component):
+    """A stream wrapper with its own enable and last valid bit brought out for the proofs."""
+
+    def __init__(self, inner: PipelinedStream | FramedStream) -> None:
+        self.inner = inner
+        members = inner.signature.members
+        super().__init__({"i": members["i"], "o": members["o"], "moves": Out(1), "last": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = inner = self.inner
+        wiring.connect(m, wiring.flipped(self.i), inner.i)
+        wiring.connect(m, inner.o, wiring.flipped(self.o))
+        m.d.comb += [self.moves.eq(inner.moves), self.last.eq(inner.last)]
+        return m
+
+
+def stream_claims(block: Block, latency: int, points: int = 0) -> list[tuple[str, Proof]]:
+    """The claims of the module's text on a `Pairwise`; ``points`` > 0 (a frame's beats): whole frames for the
+    core in place of 3."""
+    running = f"(not {block.high('rst', 0)})"
+    entered, moves, last = block.high("i__valid", 0), block.high("moves", 0), block.high("last", 0)
+    valid, ready = block.high("o__valid", 0), block.high("o__ready", 0)
+    steady = _all(
+        f"(= {block.port('i__payload', 0)} {block.port('i__payload', 1)})", block.high("i__valid", 1)
+    )
+    source_keeps = f"(=> (and {entered} (not {block.high('i__ready', 0)})) {steady})"
+    stays = _all(
+        block.high("o__valid", 1), f"(= {block.port('o__payload', 0)} {block.port('o__payload', 1)})"
+    )
+    # yosys keeps a mark of initial states, block_is, and the inputs in a state: only registers may differ
+    # between s0 and s1
+    same_inputs = [
+        f"(= {block.port(p, 0)} {block.port(p, 1)})"
+        for p in ("i__payload", "i__valid", "o__ready", "rst", "clk")
+    ]
+    unmoved = _all(f"(not {moves})", *same_inputs, "(= (|block_is| s0) (|block_is| s1))")
+    accept = f"(= (and {entered} {block.high('i__ready', 0)}) (and {entered} {moves}))"
+    give = f"(= (and {valid} {ready}) (and {last} {moves}))"
+    claims = [
+        (
+            "payload held while stalled",
+            Proof(block, f"(=> (and {valid} (not {ready})) {stays})", [running, source_keeps], 1),
+        ),
+        ("every register frozen while stalled", Proof(block, f"(=> {unmoved} (= s0 s1))", [running], 1)),
+        ("one in and one out per move", Proof(block, _all(accept, give))),
+    ]
+    if points:
+        return [*claims, ("the core sees whole frames", _whole_frames(block, points))]
+    steps = [f"(not {block.high('rst', t)})" for t in range(latency + 1)] + [
+        block.high("moves", t) for t in range(latency)
+    ]
+    shift = f"(= {block.high('last', latency)} {entered})"
+    return [*claims, (f"beats come out in order after {latency} moves", Proof(block, shift, steps, latency))]
+
+
+def _whole_frames(block: Block, points: int) -> Proof:
+    """Inside a frame nothing moves without a beat, and the counter ``place`` counts accepted beats modulo
+    points."""
+    bits = (points - 1).bit_length()
+    now, then = (block.port("inner.place", t) for t in (0, 1))
+    accepted = _all(block.high("i__valid", 0), block.high("i__ready", 0))
+    gapless = (
+        f"(=> (and {block.high('moves', 0)} (not (= {now} {constant(0, bits)}))) {block.high('i__valid', 0)})"
+    )
+    follows = (
+        f"(ite (= {now} {constant(points - 1, bits)}) {constant(0, bits)} (bvadd {now} {constant(1, bits)}))"
+    )
+    counts = f"(= {then} (ite {accepted} {follows} {now}))"
+    return Proof(block, _all(gapless, counts), [f"(not {block.high('rst', 0)})"], 1)
+
+
+def streams(b: int = 4, n: int = 4) -> Iterator[tuple[str, Callable[[], PipelinedStream | FramedStream]]]:
+    """Every stream wrapper around every kind of fixed-latency block; the contract does not depend on the data
+    width."""
+    pair = data.StructLayout({"x": Number(b), "y": Number(b)})
+    both = data.StructLayout({"s": Number(b), "d": Number(b)})
+    points, half = data.ArrayLayout(Number(b), n), data.ArrayLayout(Number(b), n // 2)
+    yield "adder stream", lambda: PipelinedStream(lambda: Adder(b, latency=2), pair, Number(b), 2)
+    yield (
+        "combinational adder stream",
+        lambda: PipelinedStream(lambda: Adder(b, latency=0), pair, Number(b), 0),
+    )
+    yield "butterfly stream", lambda: PipelinedStream(lambda: Butterfly(b, latency=2), pair, both, 2)
+    yield (
+        "parallel transform stream",
+        lambda: PipelinedStream(lambda: ParallelTransform(b, n, stage_latency=2), points, points, 4),
+    )
+    for inverse in (False, True):
+        name = "inverse" if inverse else "forward"
+        serial = partial(SerialTransform, b, n, inverse=inverse)
+        yield (
+            f"serial {name} transform stream",
+            partial(FramedStream, serial, n, serial_latency(b, n, 2), Number(b)),
+        )
+        folded = partial(FoldedTransform, b, n, n // 2, inverse=inverse)
+        yield (
+            f"folded {name} transform stream",
+            partial(FramedStream, folded, 2, folded_latency(b, n, n // 2), half),
+        )
+
+
+class _Counters:
+    """The transposer's counters in state s<t>, as terms."""
+
+    def __init__(self, block: Block, size: int, t: int) -> None:
+        bits = (size - 1).bit_length()
+        put, get = block.port("put", t), block.port("get", t)
+        self.valid, self.out = block.high("valid", t), block.high("o_valid", t)
+        self.starts = f"(= {put} {constant(0, bits)})"
+        # and no gap inside a frame
+        self.running = _all(f"(not {block.high('rst', t)})", f"(=> (not {self.starts}) {self.valid})")
+        reading, finished = block.high("reading", t), block.high("finished", t)
+        step = f"(or {reading} {finished})"
+        same = f"(= {block.port('parity_in', t)} {block.port('parity_out', t)})"
+        at_zero = f"(= {get} {constant(0, bits)})"
+        # a frame is read while the next may come in, never behind it; the first of its steps is the edge
+        # after its last word came
+        self.invariant = _all(
+            f"(= {step} (not {same}))",
+            f"(=> (not {step}) {at_zero})",
+            f"(=> {finished} (and (not {reading}) {at_zero} {self.starts}))",
+            f"(=> {reading} (and (bvule {put} {get}) (not {at_zero})))",
+        )
+
+
+def transposer_proofs(
+    rows: int, columns: int, kind: type[Transposer] = Transposer, bits: int = 2
+) -> Iterator[tuple[str, Proof]]:
+    """Claims on a transposer of words of any value: the invariant, whole frames through it, gaps through
+    it."""
+    size = rows * columns
+    block = Block(kind(bits, rows, columns))
+    edges = 2 * size + 1
+    at = [_Counters(block, size, t) for t in range(edges + 1)]
+    after_reset = Proof(block, at[1].invariant, [block.high("rst", 0)], 1)
+    kept = Proof(block, at[1].invariant, [at[0].invariant, at[0].running], 1)
+    entering = [at[0].invariant, at[0].starts, *(state.running for state in at[:edges])]
+    moved = []
+    for place in range(size):
+        t = size + 1 + place
+        source = place % rows * columns + place // rows
+        moved += [at[t].out, f"(= {block.port('o', t)} {block.port('i', source)})"]
+    whole = Proof(block, _all(*moved), [*entering, at[0].valid], edges)
+    gap = Proof(block, f"(not {at[size + 1].out})", [*entering[: size + 4], f"(not {at[0].valid})"], size + 1)
+    yield "the invariant holds after reset", after_reset
+    yield "the invariant is kept", kept
+    yield "a frame leaves whole and transposed", whole
+    yield "a gap leaves as a gap", gap
+
+
+def serial_delay(b: int, n: int, inverse: bool) -> tuple[int, Proof]:
+    """(latency, proof) that a serial transform gives back its valid bit that many edges later, from any
+    state."""
+    steps = serial_latency(b, n, 2)
+    block = Block(SerialTransform(b, n, inverse=inverse))
+    running = [f"(not {block.high('rst', t)})" for t in range(steps + 1)]
+    return steps, Proof(block, f"(= {block.high('o_valid', steps)} {block.high('valid', 0)})", running, steps)
+
+
+def _two_dimensional(b: int, rows: int, columns: int, inverse: bool) -> Iterator[tuple[str, Proof]]:
+    make = partial(SerialTransform2d, b, rows, columns, inverse=inverse)
+    latency = serial_latency2d(b, rows, columns, 2)
+    component = Pairwise(FramedStream(make, rows * columns, latency, Number(b)))
+    yield from stream_claims(Block(component), latency, rows * columns)
+    for n in sorted({rows, columns}):
+        steps, shift = serial_delay(b, n, inverse)
+        yield f"serial part of {n} points delays its valid bit {steps} edges", shift
+
+
+def stream_proofs(only: tuple[str, ...] = (), b: int = 4) -> Iterator[Named]:
+    """The stream contract of every wrapper and of the transposer, or of those named."""
+    for name, make in streams(b):
+        if not only or name in only:
+            component = Pairwise(make())
+            for claim, proof in stream_claims(Block(component), component.inner.latency):
+                yield Named(f"{name}: {claim}", partial(_given, proof))
+    for rows, columns in ((2, 2), (4, 4), (2, 4), (4, 2)):
+        for inverse in (False, True):
+            name = f"{rows} x {columns} {'inverse' if inverse else 'forward'} transform stream"
+            if not only or name in only:
+                for claim, proof in _two_dimensional(b, rows, columns, inverse):
+                    yield Named(f"{name}: {claim}", partial(_given, proof))
+        name = f"{rows} x {columns} transposer"
+        if not only or name in only:
+            for claim, proof in transposer_proofs(rows, columns):
+                yield Named(f"{name}: {claim}", partial(_given, proof))
+
+
+# -- mutants: each must be refuted
+
+
+class LeakyStream(PipelinedStream):
+    """Says ready while its output waits: loses beats."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.core = core = self._make()
+        valid = Signal(self.latency)
+        m.d.comb += [
+            self.last.eq(valid[-1]),
+            self.moves.eq(self.o.ready | ~self.last),
+            self.i.ready.eq(1),
+            self.o.valid.eq(self.last),
+        ]
+        with m.If(self.moves):
+            m.d.sync += valid.eq((valid << 1) | self.i.valid)
+        m.d.comb += [core.en.eq(self.moves), core.x.eq(self.i.payload), self.o.payload.eq(core.o)]
+        return m
+
+
+class RunawayStream(PipelinedStream):
+    """Moves on while its output waits: overwrites beats."""
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.core = core = self._make()
+        valid = Signal(self.latency)
+        m.d.comb += [
+            self.last.eq(valid[-1]),
+            self.moves.eq(1),
+            self.i.ready.eq(1),
+            self.o.valid.eq(self.last),
+        ]
+        m.d.sync += valid.eq((valid << 1) | self.i.valid)
+        m.d.comb += [core.en.eq(1), core.x.eq(self.i.payload), self.o.payload.eq(core.o)]
+        return m
+
+
+class DriftingStream(PipelinedStream):
+    """Stops its valid bits while the output waits, but not its data."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        m.d.comb += m.submodules.core.en.eq(1)
+        return m
+
+
+class HastyFrames(FramedStream):
+    """Runs on when a frame's next beat is missing: lets a gap into a frame."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        m.d.comb += self.moves.eq(self.i.ready)
+        return m
+
+
+class OneOrder(Transposer):
+    """Addresses even places of every frame alike: words of a following frame overwrite those not yet read."""
+
+    def _address(self, at, by_columns, parity):
+        return super()._address(at, by_columns, parity & at[0])
+
+
+class Untransposed(Transposer):
+    """Reads in the order it wrote."""
+
+    def _address(self, at, by_columns, parity):
+        return super()._address(at, False, parity)
+
+
+class Eager(Transposer):
+    """Says that a word is there an edge early."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        early = Signal()
+        m.d.comb += early.eq(self.valid)
+        m.d.sync += self.o_valid.eq(early)
+        return m
+
+
+def stream_mutants(b: int = 4) -> Iterator[Named]:
+    """Streams with one thing wrong, and a transform claimed a move early: every one must be refuted."""
+    found: list[tuple[str, tuple[str, Proof]]] = []
+    for kind, at in ((LeakyStream, 2), (RunawayStream, 0)):
+        component = Pairwise(kind(lambda: Negate(b, latency=1), Number(b), Number(b), 1))
+        found.append((kind.__name__, stream_claims(Block(component), 1)[at]))
+    pair = data.StructLayout({"x": Number(b), "y": Number(b)})
+    drifting = Block(Pairwise(DriftingStream(lambda: Adder(b, latency=2), pair, Number(b), 2)))
+    found += [("DriftingStream", stream_claims(drifting, 2)[at]) for at in (0, 1)]
+    for inverse in (False, True):
+        latency = folded_latency(b, 4, 2)
+        make = partial(FoldedTransform, b, 4, 2, inverse=inverse)
+        block = Block(Pairwise(FramedStream(make, 2, latency, data.ArrayLayout(Number(b), 2))))
+        found.append(("folded transform claimed a move early", stream_claims(block, latency - 1)[3]))
+    latency = serial_latency2d(b, 2, 2, 2)
+    hasty = Pairwise(HastyFrames(partial(SerialTransform2d, b, 2, 2), 4, latency, Number(b)))
+    found.append(("HastyFrames", stream_claims(Block(hasty), latency, 4)[3]))
+    for kind_, rows, columns, at in (
+        (OneOrder, 2, 2, 2),
+        (OneOrder, 2, 4, 2),
+        (Untransposed, 4, 4, 2),
+        (Eager, 2, 2, 2),
+        (Eager, 2, 2, 3),
+    ):
+        claims = list(transposer_proofs(rows, columns, kind_))
+        found.append((f"{kind_.__name__} {rows} x {columns}", claims[at]))
+    for name, (claim, proof) in found:
+        yield Named(f"mutant: {name}, {claim}", partial(_given, proof), False)
