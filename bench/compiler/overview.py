@@ -154,8 +154,8 @@ def _weights(log: ResultLog) -> Rows:
         outcomes = [
             log.row(
                 f"{name}/{seed}/{MOST_CYCLES}/{sources}",
-                lambda seed=seed, checks=checks: checks(seed, MOST_CYCLES).row(),
-            )  # type: ignore[misc]
+                lambda seed=seed, checks=checks: checks(seed, MOST_CYCLES).row(),  # type: ignore[misc]
+            )
             for seed in track(range(count), description=f"random networks, weights {name}")
         ]
         failed = [f"seed {row['seed']}: {row['problem']}" for row in outcomes if row["problem"]]
