@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fermatnet.front.network import Network
+from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export as _export
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.scheme import Scheme, scheme
@@ -59,8 +60,6 @@ def export(model: nn.Module, *, name: str = "network", **more: Any) -> Network:
 
     Raises InputError that names the layer where it has no hardware.
     """
-    from fermatnet.model.errors import InputError
-
     shape = getattr(model, "input_shape", None)
     if shape is None:
         raise InputError(
