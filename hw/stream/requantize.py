@@ -1,4 +1,5 @@
-"""Requantisation with two roundings and corrections, and functions by table: what imported networks need between layers."""
+"""Requantisation with two roundings and corrections, and functions by table: between layers of imported
+networks."""
 
 from typing import Any
 
@@ -24,10 +25,11 @@ class RequantizeUnit(wiring.Component):
     """`fermatnet.model.network.nodes.Requantize` for a stream of pixels, ``lanes`` channels a beat.
 
     With ``v = (x m[c] + o[c]) >> shift`` and ``h = 2^(second[c]-1)``:
-    ``y = clip(((v + h - (v < 0)) >> second[c]) + zero, lo, hi) + sum_e by[c, e] (x == at[c, e])``; a channel with ``second`` 0
-    has no second rounding.
+    ``y = clip(((v + h - (v < 0)) >> second[c]) + zero, lo, hi) + sum_e by[c, e] (x == at[c, e])``; a channel
+    with ``second`` 0 has no second rounding.
 
-    Latency: 5 cycles, 4 when all channels pass in one beat. Throughput: one beat a cycle, C/lanes beats a pixel.
+    Latency: 5 cycles, 4 when all channels pass in one beat. Throughput: one beat a cycle, C/lanes beats a
+    pixel.
 
     Parameters
     ----------
@@ -173,7 +175,7 @@ class LookupUnit(wiring.Component):
 
     Members
     -------
-    i : In(stream of ArrayLayout(x_shape, lanes)), o : Out(stream of ArrayLayout(shape of the table's range, lanes))
+    i : In(stream of ArrayLayout(x_shape, lanes)), o : Out(stream of ArrayLayout(y_shape, lanes))
     """
 
     latency = 2

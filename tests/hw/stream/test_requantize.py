@@ -1,4 +1,5 @@
-"""Two roundings, corrections and tables in hardware against the layers' own reference, with stalls, latency and rate."""
+"""Two roundings, corrections and tables in hardware against the layers' own reference, with stalls, latency
+and rate."""
 
 import numpy as np
 import pytest
