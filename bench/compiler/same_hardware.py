@@ -7,7 +7,8 @@ with ``--old-python`` and ``--new-python``). Each checkout runs in a process of 
 seeds: the digits and the TFC network of the zoo, PA-ResNet8, every IP block with its default options, and
 random networks; of each network the network file, the reference's outputs, the generated folder (Verilog,
 memories, interface.json with cycles, latency and resources as predicted), a third of the random ones with
-streamed and a third with reloadable weights. The two folders are then compared byte for byte.
+streamed and a third with reloadable weights, some with predicted resources. ``--parts`` takes only some of
+these (zoo, ip, random). The two folders are then compared byte for byte.
 
 ``--rename`` is for names that were changed on purpose: a regular expression and its replacement, applied to
 the text of OLD's files where the bytes differ. A file that only then is equal is counted apart. The exit
@@ -23,12 +24,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 __all__ = ["compare", "main", "write_all"]
 
 SEED, IMAGES = 0, 4
+PARTS = ("zoo", "ip", "random")
 # where a function lives: the module of now, then those of older revisions
 HOMES = {
     "generate": ("fermatnet.hw.compiler.generate", "fermatnet.hw." + "network"),
@@ -36,6 +39,7 @@ HOMES = {
     "pa_resnet": ("fermatnet.bench.samples.shapes", "fermatnet.bench." + "shapes"),
     "export": ("fermatnet.model.exchange.export", "fermatnet.model." + "export"),
     "blocks": ("fermatnet.hw.ip.registry", "fermatnet.hw." + "ip"),
+    "layer_of": ("fermatnet.hw.layers",),
     "calibrate": ("fermatnet.model.nn.measure",),
     "build": ("fermatnet.model.zoo",),
     "save": ("fermatnet.model.network",),
@@ -93,14 +97,20 @@ def _write_network(net: Any, folder: Path, **goals: Any) -> None:
     _find("generate")(net, folder / "hw", **goals)
 
 
+def _streamable(net: Any, node: Any) -> bool:
+    """Whether a layer's weights can come from a stream: a matrix product, whatever its class is called."""
+    kinds = type(_find("layer_of")(net, node)).__mro__
+    return any(kind.__name__ in ("MatrixVectorLayer", "Matrix") for kind in kinds)
+
+
 def _write_random(seed: int, folder: Path) -> None:
     net = _find("random_network")(seed)
     goals: dict[str, Any] = {"cycles": 20_000 * (1 + seed % 4)}
     if seed % 3 == 1:
-        goals["external"] = "all"
+        goals["external"] = [node.name for node in net.nodes if _streamable(net, node)]
     elif seed % 3 == 2:
         goals |= {"reloadable": True, "external": "none"}
-    else:
+    elif seed % 12 == 0:
         goals["resources"] = True
     try:
         _write_network(net, folder, **goals)
@@ -109,24 +119,33 @@ def _write_random(seed: int, folder: Path) -> None:
         (folder / "refused.txt").write_text(f"{type(error).__name__}: {error}\n")
 
 
-def write_all(out: Path, networks: int, progress: bool = True) -> None:
-    """Everything of this checkout into an empty folder."""
-
-    def say(text: str) -> None:
-        if progress:
-            print(f"  {text}", file=sys.stderr, flush=True)
-
+def _write_zoo(out: Path, say: Callable[[str], None]) -> None:
     for name, cycles in ZOO.items():
         say(name)
-        _write_network(_trained(name), out / "zoo" / name, cycles=cycles, resources=True)
+        _write_network(_trained(name), out / name, cycles=cycles, resources=True)
     say("PA-ResNet8")
-    _write_network(_find("pa_resnet")(), out / "zoo" / "pa-resnet8", cycles=40_000, resources=True)
+    _write_network(_find("pa_resnet")(), out / "pa-resnet8", cycles=40_000, resources=True)
+
+
+def _write_blocks(out: Path, say: Callable[[str], None]) -> None:
     registry = _home("blocks")
     for name in sorted(registry.blocks()):
         say(f"block {name}")
-        (out / "ip" / name).mkdir(parents=True)
-        registry.generate(name, out / "ip" / name)
-    for seed in range(networks):
+        (out / name).mkdir(parents=True)
+        registry.generate(name, out / name)
+
+
+def write_all(out: Path, networks: int, parts: Sequence[str] = PARTS) -> None:
+    """What ``parts`` names of this checkout into an empty folder, with progress on the error stream."""
+
+    def say(text: str) -> None:
+        print(f"  {text}", file=sys.stderr, flush=True)
+
+    if "zoo" in parts:
+        _write_zoo(out / "zoo", say)
+    if "ip" in parts:
+        _write_blocks(out / "ip", say)
+    for seed in range(networks if "random" in parts else 0):
         if seed % 10 == 0:
             say(f"random networks {seed} to {min(seed + 9, networks - 1)}")
         _write_random(seed, out / "random" / str(seed))
@@ -167,9 +186,10 @@ def compare(old: Path, new: Path, renames: list[tuple[str, str]]) -> dict[str, A
     return {**found, "sha256": digest.hexdigest()}
 
 
-def _child(python: Path, checkout: Path, out: Path, networks: int) -> None:
+def _child(python: Path, checkout: Path, out: Path, options: argparse.Namespace) -> None:
     """Runs this very file in the environment of a checkout; the older one need not know of it."""
-    words = [str(python), "-P", __file__, "--child", str(out), "--networks", str(networks)]
+    words = [str(python), "-P", __file__, "--child", str(out), "--networks", str(options.networks)]
+    words += ["--parts", *options.parts]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     done = subprocess.run(words, cwd=checkout, env=environment, check=False)
     if done.returncode:
@@ -186,12 +206,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--old-python", type=Path)
     parser.add_argument("--new-python", type=Path)
     parser.add_argument("--networks", type=int, default=60)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rename", action="append", default=[], metavar="PATTERN=REPLACEMENT")
     parser.add_argument("--keep", type=Path, help="empty folder that keeps both results")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.child:
-        write_all(options.child, options.networks)
+        write_all(options.child, options.networks, options.parts)
         return 0
     if options.old is None or options.new is None:
         parser.error("name two checkouts, OLD and NEW")
@@ -204,7 +225,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{side}: {checkout}", file=sys.stderr, flush=True)
             if not (base / side).exists():
                 (base / side).mkdir(parents=True)
-                _child(python, checkout, base / side, options.networks)
+                _child(python, checkout, base / side, options)
         found = compare(base / "old", base / "new", renames)
     print(json.dumps(found, indent=2))
     return 1 if found["different"] else 0
