@@ -12,16 +12,22 @@ from fermatnet.model.errors import InputError
 # name: modules of fermatnet.bench with run(json_path=...), and one line of help
 BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     "fermat": (
-        ("fermat_arithmetic", "fermat_convolver"),
+        ("fermat.arithmetic", "fermat.convolver"),
         "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines",
     ),
-    "array": (("array",), "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals"),
-    "compile": (("compile",), "Compiler: elaboration time, random networks, simulation speed"),
-    "resources": (("prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
-    "software": (("software",), "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals"),
-    "accuracy": (("accuracy",), "Accuracy of piecewise approximation and its rivals"),
-    "training": (("training",), "Cost of a training step"),
-    "zoo": (("zoo",), "Comparisons of chapters 4 to 8"),
+    "array": (
+        ("compiler.array",),
+        "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals",
+    ),
+    "compile": (("compiler.overview",), "Compiler: elaboration time, random networks, simulation speed"),
+    "resources": (("compiler.prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
+    "software": (
+        ("software.overview",),
+        "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals",
+    ),
+    "accuracy": (("training.accuracy",), "Accuracy of piecewise approximation and its rivals"),
+    "training": (("training.step",), "Cost of a training step"),
+    "zoo": (("zoo.tables",), "Comparisons of chapters 4 to 8"),
 }
 
 
@@ -48,13 +54,9 @@ def command(name: str | None, target: str | None, quick: bool, results_file: str
         raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")
     modules, _ = BENCHES[name]
     for module in modules:
-        path = (
-            None
-            if target is None
-            else Path(target)
-            if len(modules) == 1
-            else Path(target).with_stem(f"{Path(target).stem}-{module}")
-        )
+        path = None if target is None else Path(target)
+        if path is not None and len(modules) > 1:  # a file a module
+            path = path.with_stem(f"{path.stem}-{module.replace('.', '_')}")
         run = importlib.import_module(f"fermatnet.bench.{module}").run
         wanted = {"quick": quick or None, "results": results_file}
         taken = inspect.signature(run).parameters

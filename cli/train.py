@@ -71,6 +71,7 @@ command = click.Command(
     ],
     help="""Train NET of the zoo, quantization-aware.
 
-    Its full-precision twin trains first in the same loop; the quantized network starts from its weights. Where an option is
-    not given, the defaults for the network and the data hold. Under torchrun the same command runs data-parallel.""",
+    Its full-precision twin trains first in the same loop; the quantized network starts from its weights.
+    Where an option is not given, the defaults for the network and the data hold. Under torchrun the same
+    command runs data-parallel.""",
 )

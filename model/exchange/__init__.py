@@ -1,2 +1,1 @@
-"""The door for files: what they are, what every argument may be, and the source's own executor as the judge
-of an import."""
+"""Formats of other tools: what comes in, how it is understood, how the result is held against its source."""
