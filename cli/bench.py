@@ -15,16 +15,22 @@ from fermatnet.model.outputs import apart, check_file
 # name: modules of fermatnet.bench with run(json_path=...), and one line of help
 BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     "fermat": (
-        ("fermat_arithmetic", "fermat_convolver"),
+        ("fermat.arithmetic", "fermat.convolver"),
         "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines",
     ),
-    "array": (("array",), "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals"),
-    "compile": (("compile",), "Compiler: elaboration time, random networks, simulation speed"),
-    "resources": (("prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
-    "software": (("software",), "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals"),
-    "accuracy": (("accuracy",), "Accuracy of piecewise approximation and its rivals"),
-    "training": (("training",), "Cost of a training step"),
-    "zoo": (("zoo",), "Comparisons of chapters 4 to 8"),
+    "array": (
+        ("compiler.array",),
+        "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals",
+    ),
+    "compile": (("compiler.overview",), "Compiler: elaboration time, random networks, simulation speed"),
+    "resources": (("compiler.prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
+    "software": (
+        ("software.overview",),
+        "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals",
+    ),
+    "accuracy": (("training.accuracy",), "Accuracy of piecewise approximation and its rivals"),
+    "training": (("training.step",), "Cost of a training step"),
+    "zoo": (("zoo.tables",), "Comparisons of chapters 4 to 8"),
 }
 
 
@@ -70,7 +76,7 @@ def _path(target: str | None, module: str, modules: int) -> Path | None:
     """Where a module's JSON goes: a benchmark of several has a file for each."""
     if target is None or modules == 1:
         return None if target is None else Path(target)
-    return Path(target).with_stem(f"{Path(target).stem}-{module}")
+    return Path(target).with_stem(f"{Path(target).stem}-{module.replace('.', '_')}")
 
 
 def _run(paths: dict[str, Path | None], quick: bool, results_file: str | None) -> None:

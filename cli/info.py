@@ -36,7 +36,8 @@ def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
 @click.option(
     "--resources",
     is_flag=True,
-    help="Also fold the network as `fermatnet verilog` would and predict LUT, FF, BRAM and DSP of each layer.",
+    help="Also fold the network as `fermatnet verilog` would and predict LUT, FF, BRAM and DSP of each "
+    "layer.",
 )
 @click.option(
     "--cycles",

@@ -244,10 +244,10 @@ def _asic(
         "voltage": library.voltage,
         "meaning": {
             "area": "sum of cell areas in the library's units, memories as flip-flops, no wires",
-            "delay_ns": "clock to output and logic of the longest path by the library's tables, loaded by the "
-            "driven pins; no wires, no set-up time",
-            "power_mw": f"leakage + C V^2 f / 2 of input pins at {clock:g} MHz, {asic.ACTIVITY} changes a cycle "
-            "assumed: an estimate to rank by",
+            "delay_ns": "clock to output and logic of the longest path by the library's tables, "
+            "loaded by the driven pins; no wires, no set-up time",
+            "power_mw": f"leakage + C V^2 f / 2 of input pins at {clock:g} MHz, "
+            f"{asic.ACTIVITY} changes a cycle assumed: an estimate to rank by",
         },
         "versions": {"yosys": mapped["version"]},
         "seconds": {"yosys": round(mapped["seconds"], 2)},

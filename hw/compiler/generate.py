@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fermatnet.hw.budget import plan_within
+from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.describe import add_resources, interface
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.compiler.devices import device as find_device

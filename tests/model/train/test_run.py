@@ -84,7 +84,8 @@ def slow(self, tick=None):
             import time; time.sleep(60)
     return inner(self, mark)
 loop.Phase.run_epoch = slow
-train("digits", "digits", sys.argv[1], progress=False, resume=True, epochs=2, float_epochs=2, batch=256, threads=1, seed=3, ema=0.9)
+train("digits", "digits", sys.argv[1], progress=False, resume=True,
+      epochs=2, float_epochs=2, batch=256, threads=1, seed=3, ema=0.9)
 """
 
 

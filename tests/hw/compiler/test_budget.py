@@ -7,8 +7,8 @@ import pytest
 
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.hw import budget
-from fermatnet.hw.budget import plan_within
 from fermatnet.hw.compiler import folding
+from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.compiler.planner import layers_for, least_beats
 from fermatnet.hw.resources import layers as resources_layers
