@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from fermatnet.bench.samples.shapes import pa_resnet
-from fermatnet.hw import budget
-from fermatnet.hw.compiler import folding
+from fermatnet.hw.compiler import budget, folding
 from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.compiler.planner import layers_for, least_beats
