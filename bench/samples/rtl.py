@@ -26,8 +26,11 @@ class _Streams:
         net = top.design.net
         self.top, self.images, self.calm, self.limit = top, images, calm, limit
         field_in = top.source.pins.field
-        feed = images.transpose(0, 2, 3, 1).reshape(-1, top.source_lanes).tolist()
-        self.words = [sum(value << (k * field_in) for k, value in enumerate(row)) for row in feed]
+        mask = (1 << field_in) - 1
+        feed = (
+            images.reshape(-1, *net.input_shape).transpose(0, 2, 3, 1).reshape(-1, top.source_lanes).tolist()
+        )
+        self.words = [sum((value & mask) << (k * field_in) for k, value in enumerate(row)) for row in feed]
         self.shape = net.types[net.output].shape
         channels, height, width = self.shape
         self.per_image = height * width * channels // top.sink_lanes

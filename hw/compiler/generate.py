@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.describe import add_resources, interface
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.compiler.devices import device as find_device
@@ -14,17 +15,19 @@ from fermatnet.hw.compiler.fusesoc import core_file, waivers
 from fermatnet.hw.compiler.interface import read_interface
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import TOP, Top
-from fermatnet.hw.identifier import check_name
 from fermatnet.hw.layers import Fold
 from fermatnet.hw.layers.windowed import array_of
+from fermatnet.hw.resources import Resources, is_predicted
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.rtl import verilog
+from fermatnet.hw.rtl.identifier import check_name
 from fermatnet.hw.rtl.reloadable import load_words
 from fermatnet.hw.stream.options import StreamOptions
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.network import Network
+from fermatnet.model.outputs import check_directory
 
 __all__ = ["build", "generate", "load_burst", "weight_words"]
 
@@ -75,6 +78,7 @@ def generate(
     frame_buffer: bool = False,
     tdata_width: str | int = "auto",
     tkeep: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Writes NAME.v, its memories NAME_*.hex, NAME.core, NAME.vlt and interface.json; returns the interface.
 
@@ -84,9 +88,11 @@ def generate(
     over; with ``reloadable`` also ``NAME_load.hex``, the burst that loads these weights. ``tlast``,
     ``frame_buffer``, ``tdata_width`` and ``tkeep`` are those of `fermatnet.hw.stream.options.StreamOptions`.
     With ``resources`` the interface says what each layer is predicted to take on ``device``
-    (`fermatnet.hw.resources.layers`; seconds for a large network). The folder appears whole or not at all.
-    Raises InputError, before anything is written, for goals that cannot be met (with the nearest that can),
-    folds that do not divide, layers that cannot be generated and unknown devices.
+    (`fermatnet.hw.resources.layers`; seconds for a large network); with ``luts`` it says so too, and the
+    prediction is within them, where the device's family is predicted and the design is not reloadable (else a
+    formula decides). ``progress`` is told each step. The folder appears whole or not at all. Raises
+    InputError, before anything is written, for goals that cannot be met (with the nearest that can), folds
+    that do not divide, layers that cannot be generated and unknown devices.
     """
     check_name(name)
     options = StreamOptions(tlast, frame_buffer, tdata_width, tkeep)
@@ -94,11 +100,25 @@ def generate(
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
     if resources:
         resources_layers.check(device, reloadable)
-    design = plan(
-        net, cycles=wanted, luts=luts, folds=folds, device=device, external=external, reloadable=reloadable
-    )
+    check_directory(out_dir, force=force)
+    say = progress or (lambda words: None)
+    say("choosing how parallel each layer becomes")
+    known: dict[Any, Resources] = {}
+    if luts is not None and not reloadable and is_predicted(device):
+        design, resources = plan_within(net, luts, device, external=external, progress=say, known=known), True
+    else:
+        design = plan(
+            net,
+            cycles=wanted,
+            luts=luts,
+            folds=folds,
+            device=device,
+            external=external,
+            reloadable=reloadable,
+        )
     design = replace(design, options=options)
     with atomic_directory(out_dir, force=force) as folder:
+        say(f"building {len(net.nodes)} layers and their Verilog")
         top = Top(design)
         emitted = verilog.emit(top, name, folder)
         description = interface(
@@ -114,7 +134,8 @@ def generate(
                 "structure_sha256": hashlib.sha256(emitted.verilog.encode()).hexdigest(),
             }
         if resources:
-            add_resources(description, design, device)
+            say("predicting the resources of the layers")
+            add_resources(description, design, device, known=known)
         (folder / "interface.json").write_text(json.dumps(description, indent=2) + "\n")
         (folder / f"{name}.core").write_text(core_file(description))
         (folder / f"{name}.vlt").write_text(waivers())

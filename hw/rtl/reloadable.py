@@ -25,7 +25,8 @@ __all__ = ["BANK_MODULE", "BANK_VERILOG", "Layout", "LoadPlatform", "Loader", "l
 BANK_MODULE = "fermatnet_bank"
 
 BANK_VERILOG = f"""\
-// Two banks of a weight memory: the lower half is loaded from a hex file at power-up, both are written at run time.
+// Two banks of a weight memory: the lower half is loaded from a hex file at power-up, both are \
+written at run time.
 module {BANK_MODULE} #(
     parameter WIDTH = 8,
     parameter ABITS = 1,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fermatnet.bench.wrong_lengths import packets
+from fermatnet.bench.samples.wrong_lengths import packets
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.network import Network, run
 from fermatnet.model.network.nodes import Conv, Dense

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fermatnet.bench.edge_proofs import edge_mutants, edge_proofs
+from fermatnet.synth.proofs.edge import edge_mutants, edge_proofs
 
 pytest.importorskip("z3")
 

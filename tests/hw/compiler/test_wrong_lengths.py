@@ -10,7 +10,7 @@ import pytest
 from fermatnet.bench.samples.check import random_folds
 from fermatnet.bench.samples.networks import drawn
 from fermatnet.bench.samples.shapes import pa_resnet
-from fermatnet.bench.wrong_lengths import beats_of_images, packets, run_packets
+from fermatnet.bench.samples.wrong_lengths import beats_of_images, packets, run_packets
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top

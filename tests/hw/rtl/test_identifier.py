@@ -2,7 +2,7 @@
 
 import pytest
 
-from fermatnet.hw.identifier import KEYWORDS, check_name
+from fermatnet.hw.rtl.identifier import KEYWORDS, check_name
 from fermatnet.model.errors import InputError
 
 pyslang = pytest.importorskip("pyslang")
