@@ -13,8 +13,8 @@ __all__ = ["ROM_MODULE", "ROM_VERILOG", "MemoryPlatform", "Rom", "constant", "re
 ROM_MODULE = "fermatnet_rom"
 
 ROM_VERILOG = f"""\
-// Synchronous read-only memory, one cycle of latency, contents from a hex file next to this one. Without a name
-// no file is opened: some tools elaborate the module once with its defaults.
+// Synchronous read-only memory, one cycle of latency, contents from a hex file next to this one. Without a
+// name no file is opened: some tools elaborate the module once with its defaults.
 module {ROM_MODULE} #(
     parameter WIDTH = 8,
     parameter DEPTH = 2,
