@@ -4,16 +4,18 @@ the loop.
 Weights, M even, end-points u_i = mean(W) + k_i std(W), half-open pieces (a value equal to an end-point lies
 on its right)::
 
-    forward   W~ = alpha_i on piece i, 0 between u_{M/2} and u_{M/2+1};    alpha_i = mean of the piece            (3.6, 3.7)
-    backward  dW~/dW = lambda_W (step between neighbouring levels), the regions split at s_i = (u_i + u_{i+1})/2    (3.8, 3.9)
+    forward   W~ = alpha_i on piece i, 0 between u_{M/2} and u_{M/2+1};
+              alpha_i = mean of the piece    (3.6, 3.7)
+    backward  dW~/dW = lambda_W (step between neighbouring levels), the regions split at
+              s_i = (u_i + u_{i+1})/2    (3.8, 3.9)
 
 Activations, N end-points v_i and levels beta_i, both learned::
 
-    forward   A~ = 0 below v_1, beta_i on [v_i, v_{i+1}), beta_N from v_N on                                       (3.10)
-    backward  dA~/dA = lambda_A (beta_i - beta_{i-1}) on [t_{i-1}, t_i), 0 outside [t_0, t_N)                       (3.11)
-              t_i = (v_i + v_{i+1})/2, t_0 = 2 v_1 - t_1, t_N = v_N + lambda_Delta                                 (3.12)
-              dC/dbeta_i = sum of dC/dA~ over piece i                                                              (3.13)
-              dC/dv_i = -lambda_A (beta_i - beta_{i-1}) * sum of dC/dA~ over [t_{i-1}, t_i)                         (3.14)
+    forward   A~ = 0 below v_1, beta_i on [v_i, v_{i+1}), beta_N from v_N on    (3.10)
+    backward  dA~/dA = lambda_A (beta_i - beta_{i-1}) on [t_{i-1}, t_i), 0 outside [t_0, t_N)    (3.11)
+              t_i = (v_i + v_{i+1})/2, t_0 = 2 v_1 - t_1, t_N = v_N + lambda_Delta    (3.12)
+              dC/dbeta_i = sum of dC/dA~ over piece i    (3.13)
+              dC/dv_i = -lambda_A (beta_i - beta_{i-1}) * sum of dC/dA~ over [t_{i-1}, t_i)    (3.14)
 
 (3.14) is printed without the minus sign; raising an end-point lowers the mean output, so the sign is there.
 
