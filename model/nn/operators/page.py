@@ -28,15 +28,15 @@ Besides the operators:
 
 | what | what happens |
 |---|---|
-| parametrizations, `weight_norm`, `spectral_norm`, pruning | the weights as evaluation uses them, said in the report |
-| a layer, or a weight, that is used several times | stays one weight; a batch norm used twice is refused |
+| parametrizations, `weight_norm`, `spectral_norm`, pruning | the weights that evaluation uses; it is said |
+| a layer, or a weight, used several times | stays one weight; a batch norm used twice is refused |
 | frozen parameters | stay frozen, with the steps of their quantizers |
-| hooks, a forward replaced on an instance, subclasses that change `__call__`, tensors that share memory | refused by name |
+| hooks, a replaced forward, subclasses that change `__call__`, tensors that share memory | refused by name |
 | subclasses of a layer | as the layer, where nothing that computes is changed; else traced into |
 | `DataParallel`, `torch.compile` | taken out of the wrapper; `torch.jit` is refused |
-| float64 models | become float32; float16 and bfloat16 are refused (their rounding is part of the function) |
+| float64 models | become float32; float16 and bfloat16 are refused: their rounding is part of the function |
 | nan, infinite numbers, lazy layers that saw no image | refused by name |
-| optional arguments of `forward` | keep their defaults, said in the report; several inputs or outputs are refused |
+| optional arguments of `forward` | keep their defaults; several inputs or outputs are refused |
 | steps that nobody reads | left out, said in the report |
 | `F.dropout(training=self.training)` | trains as it did |
 | images | uint8 of at most `bits` bits (1 to 8); floats and wider integers are refused with what to write |
