@@ -12,7 +12,6 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import Add, Affine, Conv, Dense, MaxPool, Node, SumPool
-from fermatnet.model.network.rules import sum_kernel
 from fermatnet.runtime.c.storage import ctype
 from fermatnet.runtime.c.tables import Tables
 
@@ -78,7 +77,7 @@ def _add(net: Network, node: Add, tables: Tables) -> list[str]:
 
 def _pool(net: Network, node: SumPool | MaxPool, tables: Tables) -> list[str]:
     kind = net.types[node.inputs[0]]
-    kernel = sum_kernel(node, kind) if isinstance(node, SumPool) else node.kernel
+    kernel = node.window(kind) if isinstance(node, SumPool) else node.kernel
     channels, rows, columns = net.types[node.name].shape
     pixel = f"(y * {kernel[0]} + ky) * {kind.shape[2]} + x * {kernel[1]} + kx"
     value = f"{_name(net, node.inputs[0])}[({pixel}) * {channels} + c]"

@@ -27,7 +27,6 @@ from fermatnet.model.network.nodes import (
     TensorType,
     Threshold,
 )
-from fermatnet.model.network.rules import sum_kernel
 from fermatnet.model.piecewise.planes import short_planes
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, Store, plane_code
 
@@ -80,7 +79,7 @@ class Program:
 def disjoint_window(node: Node, x: TensorType) -> tuple[int, int] | None:
     """The window of a pooling whose windows do not overlap and need no padding, else None."""
     if isinstance(node, SumPool):
-        return sum_kernel(node, x)
+        return node.window(x)
     if isinstance(node, MaxPool) and tuple(node.kernel) == tuple(node.stride) and not any(node.pad):
         return tuple(node.kernel)  # type: ignore[return-value]
     return None
