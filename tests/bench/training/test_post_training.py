@@ -5,8 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from fermatnet.bench.post_training import RIVALS, calibration_images, onnxruntime_accuracy, ours, run, table
-from fermatnet.bench.post_training_nets import NETS, accuracy, read_float, train_float
+from fermatnet.bench.training.post_training import (
+    RIVALS,
+    calibration_images,
+    onnxruntime_accuracy,
+    ours,
+    run,
+    table,
+)
+from fermatnet.bench.training.post_training_nets import NETS, accuracy, read_float, train_float
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.data import Data, Part
 

@@ -8,7 +8,9 @@ onnxruntime quantizes in its usual form, QDQ with int8 activations and int8 weig
 one scale a tensor of weights) and with one scale a channel and MinMax, Entropy and Percentile ranges; the
 best of the four is the mark.
 
-    fermatnet bench post-training --data DIR --models DIR --seeds 3      DIR of data: mnist/, fashion-mnist/, cifar10/
+    fermatnet bench post-training --data DIR --models DIR --seeds 3
+
+(DIR of data holds mnist/, fashion-mnist/, cifar10/.)
 """
 
 import contextlib
@@ -29,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from fermatnet.bench.post_training_nets import NETS, Net, accuracy, read_float, train_float
+from fermatnet.bench.training.post_training_nets import NETS, Net, accuracy, read_float, train_float
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export
 from fermatnet.model.network import run as run_reference
@@ -244,7 +246,7 @@ def run(
         "range",
         "minus the best",
         "int16",
-        title=f"Post-training quantization, {IMAGES} images, per cent of the test set; onnxruntime beside ours",
+        title=f"Post-training quantization, {IMAGES} images, per cent right; onnxruntime beside ours",
     )
     for line in lines:
         shown.add_row(
