@@ -49,8 +49,8 @@ lint: $(VENV)/.test
 
 types: $(VENV)/.test
 	@echo "== types (mypy)"
-	@mkdir -p $(VENV)/types/fermatnet && ln -sfn $(addprefix $(CURDIR)/,$(PACKAGES)) $(VENV)/types/fermatnet/
-	@cd $(VENV)/types && ../bin/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir ../mypy $(addprefix -p fermatnet.,$(PACKAGES))
+	@mkdir -p $(VENV)/types/fermatnet && ln -sfn $(addprefix $(CURDIR)/,$(PACKAGES) api/front) $(VENV)/types/fermatnet/
+	@cd $(VENV)/types && ../bin/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir ../mypy $(addprefix -p fermatnet.,$(PACKAGES) front)
 
 unit: $(VENV)/.test
 	@echo "== tests (pytest, $(JOBS) workers)"

@@ -3,40 +3,66 @@
 import importlib
 import inspect
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fermatnet.cli.console import line
+from fermatnet.cli.failure import Interrupted
+from fermatnet.cli.kinds import OutputFile
 from fermatnet.model.errors import InputError
+from fermatnet.model.outputs import apart, check_file
 
 # name: modules of fermatnet.bench with run(json_path=...), and one line of help
 BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     "fermat": (
-        ("fermat_arithmetic", "fermat_convolver"),
+        ("fermat.arithmetic", "fermat.convolver"),
         "Fermat blocks and the convolution engine: area, Fmax, DSP against direct engines",
     ),
-    "array": (("array",), "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals"),
-    "compile": (("compile",), "Compiler: elaboration time, random networks, simulation speed"),
-    "resources": (("prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
-    "software": (("software",), "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals"),
-    "runtime": (
-        ("runtime",),
-        "Packed CPU engine: speed beside torch, onnxruntime and Larq Compute Engine; equality with the "
-        "reference",
+    "array": (
+        ("compiler.array",),
+        "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals",
     ),
-    "accuracy": (("accuracy",), "Accuracy of piecewise approximation and its rivals"),
-    "training": (("training",), "Cost of a training step"),
-    "zoo": (("zoo",), "Comparisons of chapters 4 to 8"),
+    "compile": (("compiler.overview",), "Compiler: elaboration time, random networks, simulation speed"),
+    "resources": (("compiler.prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
+    "software": (
+        ("software.overview",),
+        "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals",
+    ),
+    "runtime": (
+        ("runtime", "runtime_c"),
+        "Packed CPU engine and generated C: speed beside torch, onnxruntime and larq, sizes, equality",
+    ),
+    "accuracy": (("training.accuracy",), "Accuracy of piecewise approximation and its rivals"),
+    "training": (("training.step",), "Cost of a training step"),
+    "post-training": (
+        ("training.post_training",),
+        "Post-training int8 beside onnxruntime's quantize_static, three trained networks",
+    ),
+    "zoo": (("zoo.tables",), "Comparisons of chapters 4 to 8"),
 }
 
 
 @click.command(name="bench")
 @click.argument("name", required=False)
-@click.option("--json", "target", metavar="FILE", help="Write the figures as JSON too.")
+@click.option("--json", "target", type=OutputFile(), metavar="FILE", help="Write the figures as JSON too.")
 @click.option("--quick", is_flag=True, help="A part of the measurements, where the benchmark can do that.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="Folder of data sets (mnist/, fashion-mnist/, cifar10/), where the benchmark needs them.",
+)
+@click.option(
+    "--models",
+    metavar="DIR",
+    help="Folder of trained networks, where the benchmark trains: those that it lacks are trained into it.",
+)
+@click.option("--seeds", type=click.IntRange(1), help="How many seeds, where the benchmark draws.")
+@click.option("--only", metavar="NAME", help="A part of the benchmark by name, where it has such.")
 @click.option(
     "--results",
     "results_file",
+    type=OutputFile(),
     metavar="FILE",
     help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.",
 )
@@ -44,29 +70,53 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     "--larq", metavar="PYTHON", help="A Python with larq-compute-engine, to measure beside (bench runtime)."
 )
 def command(
-    name: str | None, target: str | None, quick: bool, results_file: str | None, larq: str | None
+    name: str | None,
+    target: str | None,
+    quick: bool,
+    data: str | None,
+    models: str | None,
+    seeds: int | None,
+    only: str | None,
+    results_file: str | None,
+    larq: str | None,
 ) -> None:
     """Run the benchmark NAME; without a name, list them.
 
     Ratios are measured side by side in one run, the losing cases are in the tables.
     """
+    apart([], [target, results_file])
     if name is None:
+        if target or results_file:
+            raise click.UsageError("--json and --results need the NAME of a benchmark")
         for key, (_, help_line) in BENCHES.items():
-            line(f"{key:10} {help_line}")
+            line(f"{key:13} {help_line}")
         return
     if name not in BENCHES:
         raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")
     modules, _ = BENCHES[name]
-    for module in modules:
-        path = (
-            None
-            if target is None
-            else Path(target)
-            if len(modules) == 1
-            else Path(target).with_stem(f"{Path(target).stem}-{module}")
-        )
+    paths = {module: _path(target, module, len(modules)) for module in modules}
+    for path in paths.values():
+        if path is not None:
+            check_file(path)
+    try:
+        wanted = {"quick": quick or None, "results": results_file, "data": data, "models": models}
+        _run(paths, {**wanted, "seeds": seeds, "only": only, "larq": larq})
+    except KeyboardInterrupt:
+        if results_file is not None and Path(results_file).exists():
+            raise Interrupted("the same command goes on with the rows that are in --results") from None
+        raise
+
+
+def _path(target: str | None, module: str, modules: int) -> Path | None:
+    """Where a module's JSON goes: a benchmark of several has a file for each."""
+    if target is None or modules == 1:
+        return None if target is None else Path(target)
+    return Path(target).with_stem(f"{Path(target).stem}-{module.replace('.', '_')}")
+
+
+def _run(paths: dict[str, Path | None], wanted: dict[str, Any]) -> None:
+    for module, path in paths.items():
         run = importlib.import_module(f"fermatnet.bench.{module}").run
-        wanted = {"quick": quick or None, "results": results_file, "larq": larq}
         taken = inspect.signature(run).parameters
         run(
             json_path=path,

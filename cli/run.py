@@ -4,13 +4,27 @@ import click
 
 from fermatnet.cli.arrays import array_file, load_array
 from fermatnet.cli.console import bar, line, notes
+from fermatnet.cli.kinds import InputFile, OutputFile
+from fermatnet.model.outputs import apart
 
 
 @click.command(name="run")
-@click.argument("network")
-@click.option("--input", "source", required=True, metavar="X.npy", help="Images, uint8, shape (n, C, H, W).")
+@click.argument("network", type=InputFile())
 @click.option(
-    "--output", "target", required=True, metavar="Y.npy", help="Where the outputs go: int64, shape (n, K)."
+    "--input",
+    "source",
+    required=True,
+    type=InputFile(),
+    metavar="X.npy",
+    help="Images, uint8, shape (n, C, H, W).",
+)
+@click.option(
+    "--output",
+    "target",
+    required=True,
+    type=OutputFile(),
+    metavar="Y.npy",
+    help="Where the outputs go: int64, shape (n, K).",
 )
 @click.option(
     "--engine",
@@ -44,6 +58,7 @@ def command(
     transforms and piecewise layers by AND and popcount, as the generated hardware does; the packed engine
     takes the fastest exact way.
     """
+    apart([network, source], [target])
     from fermatnet.model.network import load
     from fermatnet.model.network.reference import check_images
     from fermatnet.runtime.packed import build

@@ -15,18 +15,25 @@ main{max-width:1120px;margin:0 auto;padding:28px 24px 60px}
 h1{font-size:28px;margin:0 0 4px} h2{font-size:17px;margin:0 0 12px} p{margin:4px 0 12px;color:#52606d}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:12px;margin:20px 0}
 .card,section{background:#fff;border:1px solid #e4e7eb;border-radius:10px;padding:16px 18px}
-.card b{display:block;font-size:24px;line-height:1.2;font-variant-numeric:tabular-nums} .card span{color:#52606d;font-size:13px}
-section{margin:14px 0;overflow-x:auto} .two{display:grid;grid-template-columns:minmax(0,520px) minmax(0,1fr);gap:14px;align-items:start}
+.card b{display:block;font-size:24px;line-height:1.2;font-variant-numeric:tabular-nums}
+.card span{color:#52606d;font-size:13px}
+section{margin:14px 0;overflow-x:auto}
+.two{display:grid;grid-template-columns:minmax(0,520px) minmax(0,1fr);gap:14px;align-items:start}
 .two section{margin:0} .stack{display:grid;gap:14px}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:14px}
 th{text-align:left;color:#7b8794;font-weight:600;border-bottom:1px solid #e4e7eb;padding:5px 10px 5px 0}
-td{padding:5px 10px 5px 0;border-bottom:1px solid #f0f2f5} td.n,th.n{text-align:right} td:last-child,th:last-child{padding-right:0}
+td{padding:5px 10px 5px 0;border-bottom:1px solid #f0f2f5}
+td.n,th.n{text-align:right} td:last-child,th:last-child{padding-right:0}
 .yes{color:#27784a;font-weight:600}.no{color:#b42318;font-weight:600}
 svg{max-width:100%;height:auto}
-.wide>svg{width:100%} .mistakes{display:flex;gap:14px;flex-wrap:wrap} figure{margin:0;text-align:center;font-size:13px;color:#52606d}
-footer{color:#7b8794;font-size:13px;margin-top:18px} .key{display:flex;gap:16px;flex-wrap:wrap;font-size:13px;color:#52606d;margin-bottom:10px}
+.wide>svg{width:100%}
+.mistakes{display:flex;gap:14px;flex-wrap:wrap}
+figure{margin:0;text-align:center;font-size:13px;color:#52606d}
+footer{color:#7b8794;font-size:13px;margin-top:18px}
+.key{display:flex;gap:16px;flex-wrap:wrap;font-size:13px;color:#52606d;margin-bottom:10px}
 .key i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px;vertical-align:-1px}
-code{background:#eef1f5;border-radius:4px;padding:1px 5px;font-size:13px} @media(max-width:900px){.two{grid-template-columns:minmax(0,1fr)}}
+code{background:#eef1f5;border-radius:4px;padding:1px 5px;font-size:13px}
+@media(max-width:900px){.two{grid-template-columns:minmax(0,1fr)}}
 """
 
 
@@ -125,24 +132,31 @@ def render(report: dict[str, Any]) -> str:
     }
     seconds = {name: f"{value:.1f} s" for name, value in report["seconds"].items()}
     return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1">
 <title>fermatnet: {escape(report["network"]["name"])}</title><style>{_CSS}</style></head><body><main>
 <h1>{escape(report["network"]["name"])}: from PyTorch to Verilog, bit for bit</h1>
-<p>Trained on scikit-learn's digits (8x8, ten classes), exported to integers, generated as a streaming accelerator, simulated on every held-out image
-and placed on {escape(synth["device"])}. Made by <code>{escape(report["command"])}</code>.</p>
+<p>Trained on scikit-learn's digits (8x8, ten classes), exported to integers, generated as a streaming
+accelerator, simulated on every held-out image and placed on {escape(synth["device"])}.
+Made by <code>{escape(report["command"])}</code>.</p>
 {_cards(report)}
-<div class="two"><section><h2>The network</h2>{key}{draw(report["network"], report["network"]["name"])}</section>
+<div class="two"><section><h2>The network</h2>{key}
+{draw(report["network"], report["network"]["name"])}</section>
 <div class="stack"><section><h2>Four engines, one answer</h2>{_engines(report)}</section>
 <section><h2>Confusion matrix</h2>{figures.confusion(report["confusion"])}</section>
 <section><h2>What it got wrong</h2>{_mistakes(report)}</section>
-<section><h2>Critical path</h2>{_facts(path) if path else "<p>Not reported for this device.</p>"}</section></div></div>
-<section class="wide"><h2>Resources by layer</h2><p>yosys and nextpnr for {escape(synth["device"])}; the numbers beside the titles are totals.</p>
+<section><h2>Critical path</h2>
+{_facts(path) if path else "<p>Not reported for this device.</p>"}</section></div></div>
+<section class="wide"><h2>Resources by layer</h2>
+<p>yosys and nextpnr for {escape(synth["device"])}; the numbers beside the titles are totals.</p>
 {figures.resources(synth["layers"])}</section>
 <section class="wide"><h2>Weights and activations beside their approximations</h2>
-<p>As figures 3.4 and 3.5 of the thesis: the distribution that training left, and the few levels the hardware computes with.</p>
+<p>As figures 3.4 and 3.5 of the thesis: the distribution that training left, and the few levels
+the hardware computes with.</p>
 {figures.histograms(report["histograms"])}</section>
 <section class="wide"><h2>Training</h2>{figures.curves(report["curves"])}</section>
-<div class="two"><section><h2>Time</h2>{_facts(seconds)}</section><section><h2>Versions</h2>{_facts(report["versions"])}</section></div>
+<div class="two"><section><h2>Time</h2>{_facts(seconds)}</section>
+<section><h2>Versions</h2>{_facts(report["versions"])}</section></div>
 <footer>The same figures, machine-readable, are in report.json beside this page.</footer>
 </main></body></html>
 """

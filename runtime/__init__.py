@@ -1,4 +1,4 @@
-"""Running networks on a CPU without the rest: `Engine`, the packed engine, exact to the reference's integers.
+"""Networks without an FPGA: `Engine`, the packed CPU engine, and in `fermatnet.runtime.c` generated C.
 
 Needs numpy and the network file only: never torch, never the hardware side.
 """

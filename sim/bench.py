@@ -1,4 +1,4 @@
-"""Self-checking cocotb benches of single blocks: ``fermatnet.sim.bench_NAME`` for the block NAME.
+"""Self-checking cocotb benches of single blocks: ``fermatnet.sim.benches.NAME`` for the block NAME.
 
 A bench reads the block's parameters from ``interface.json``, draws its vectors from a seed, and compares
 every output with the numpy reference. It works on any folder that `fermatnet.hw.ip.registry.generate` wrote,
@@ -38,7 +38,8 @@ class Bench:
 
 def benches() -> list[str]:
     """Names of the blocks that have a bench."""
-    return sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+    folder = Path(__file__).with_name("benches")
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
 
 
 def write(component: wiring.Component, name: str, directory: Path, options: Mapping[str, Any]) -> Path:
@@ -75,7 +76,7 @@ def check(
     """
     directory = Path(directory)
     interface = read_interface(directory, "block")
-    module = f"fermatnet.sim.bench_{interface['name']}"
+    module = f"fermatnet.sim.benches.{interface['name']}"
     if importlib.util.find_spec(module) is None:
         raise InputError(f"block {interface['name']!r} has no bench: there is one for {', '.join(benches())}")
     sources = {name: (directory / name).read_text() for name in interface["files"]["verilog"]}

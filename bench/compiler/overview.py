@@ -1,9 +1,11 @@
 """The compiler in numbers: large networks, cost of a layer, simulation speed, a real residual stage, queues,
 predicted resources, random networks in RTL.
 
-    fermatnet bench compile --json compile.json                                   tables on the screen, rows as JSON
-    FERMATNET_RESULTS=DIR FERMATNET_RANDOM_NETWORKS=2000 fermatnet bench compile   keeps finished rows in DIR, goes on where it stopped
-    FERMATNET_PARTS=speed,stage fermatnet bench compile                           only these tables
+    fermatnet bench compile --json compile.json                     tables on the screen, rows as JSON
+    FERMATNET_PARTS=speed,stage fermatnet bench compile             only these tables
+    FERMATNET_RESULTS=DIR FERMATNET_RANDOM_NETWORKS=2000 fermatnet bench compile
+
+The last keeps finished rows in DIR and goes on where it stopped.
 
 Predicted resources are synthesised anew for Verilog that has changed (ten minutes);
 ``fermatnet bench resources`` is their table by layer.
@@ -44,11 +46,10 @@ Rows = list[dict[str, Any]]
 def _sources() -> str:
     """Digest of what the results depend on: the generator (without its predictions) and the random
     networks."""
-    hw = Path(compiler.__file__).parent
-    files = [path for path in sorted(hw.rglob("*.py")) if not path.name.startswith("resources")]
+    hw = Path(compiler.__file__).parent.parent
+    files = [path for path in sorted(hw.rglob("*.py")) if "resources" not in path.relative_to(hw).parts]
     files += [
-        hw.parent / "bench" / name
-        for name in ("random_networks.py", "random_check.py", "random_weights.py", "rtl.py")
+        hw.parent / "bench/samples" / name for name in ("networks.py", "check.py", "weights.py", "rtl.py")
     ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
@@ -124,8 +125,8 @@ def _models(log: ResultLog) -> Rows:
     from fermatnet.bench.samples import models as random_models  # with torch, which no other part needs
 
     count = int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100"))
-    front = Path(random_models.__file__).parent.parent / "model"
-    files = [*sorted((front / "nn").glob("*.py")), front / "export.py", Path(random_models.__file__)]
+    front = Path(random_models.__file__).parents[2] / "model"
+    files = [*sorted((front / "nn").glob("*.py")), front / "exchange/export.py", Path(random_models.__file__)]
     sources = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     rows = [
         log.row(f"model/{seed}/{sources}", lambda seed=seed: random_models.check_model(seed).row())  # type: ignore[misc]
@@ -153,8 +154,8 @@ def _weights(log: ResultLog) -> Rows:
         outcomes = [
             log.row(
                 f"{name}/{seed}/{MOST_CYCLES}/{sources}",
-                lambda seed=seed, checks=checks: checks(seed, MOST_CYCLES).row(),
-            )  # type: ignore[misc]
+                lambda seed=seed, checks=checks: checks(seed, MOST_CYCLES).row(),  # type: ignore[misc]
+            )
             for seed in track(range(count), description=f"random networks, weights {name}")
         ]
         failed = [f"seed {row['seed']}: {row['problem']}" for row in outcomes if row["problem"]]

@@ -40,7 +40,9 @@ int main(int argc, char **argv) {
   uint64_t seed = strtoull(argv[3], 0, 10), per = strtoull(argv[4], 0, 10), limit = strtoull(argv[5], 0, 10);
   bool stalls = seed != 0; if (stalls) for (uint64_t k = 0; k < seed + 16; k++) draw();
   Vblock *top = new Vblock;
-  top->rst = 1; for (int k = 0; k < 4; k++) { top->clk = 0; top->eval(); top->clk = 1; top->eval(); } top->rst = 0;
+  top->rst = 1;
+  for (int k = 0; k < 4; k++) { top->clk = 0; top->eval(); top->clk = 1; top->eval(); }
+  top->rst = 0;
   size_t sent = 0, got = 0; uint64_t clock = 0, first_in = 0, first_out = 0, last = 0, gap = 0;
   uint64_t wrong = 0, moved = 0, held = 0; bool holding = false, offered = false;
   while (got < want.size() && clock < limit) {
@@ -56,7 +58,8 @@ int main(int argc, char **argv) {
     if (top->o___05Fvalid && first_out == 0) first_out = clock;
     if (out_fire) {
       if (top->o___05Fpayload != want[got] && wrong++ < 5)
-        fprintf(stderr, "beat %zu: %llx, expected %llx\n", got, (unsigned long long)top->o___05Fpayload, (unsigned long long)want[got]);
+        fprintf(stderr, "beat %zu: %llx, expected %llx\n", got,
+                (unsigned long long)top->o___05Fpayload, (unsigned long long)want[got]);
       got++;
       if (got % per == 0) { gap = clock - last; last = clock; }
     }

@@ -42,9 +42,15 @@ HARNESS = """
 #include "block.cc"
 #include <cstdint>
 #include <cstring>
-template<size_t N> static void put(cxxrtl::value<N> &port, const uint32_t *row) {{ std::memcpy(port.data, row, sizeof(port.data)); }}
-template<size_t N> static void take(const cxxrtl::value<N> &port, uint32_t *row) {{ std::memcpy(row, port.data, sizeof(port.data)); }}
-template<size_t N> static void take(const cxxrtl::wire<N> &port, uint32_t *row) {{ std::memcpy(row, port.curr.data, sizeof(port.curr.data)); }}
+template<size_t N> static void put(cxxrtl::value<N> &port, const uint32_t *row) {{
+  std::memcpy(port.data, row, sizeof(port.data));
+}}
+template<size_t N> static void take(const cxxrtl::value<N> &port, uint32_t *row) {{
+  std::memcpy(row, port.data, sizeof(port.data));
+}}
+template<size_t N> static void take(const cxxrtl::wire<N> &port, uint32_t *row) {{
+  std::memcpy(row, port.curr.data, sizeof(port.curr.data));
+}}
 extern "C" void run(size_t rows, size_t latency, const uint32_t *in, uint32_t *out) {{
   cxxrtl_design::p_block top;
   {enable}

@@ -221,9 +221,9 @@ def build(choices: Choices, seed: int = 0) -> Network:
                     (index,),
                     kernel,
                     (choices.integer(1, 2), choices.integer(1, 2)),
-                    tuple(choices.integer(0, kernel[side % 2] - 1) for side in range(4)),
+                    tuple(choices.integer(0, kernel[side % 2] - 1) for side in range(4)),  # type: ignore[arg-type]
                 )
-            )  # type: ignore[arg-type]
+            )
         x = choices.pick([_residual, _residual, _plain, lambda b, i, p: _plain(b, _dense_block(b, i, p), p)])(
             b, index, pieces
         )

@@ -4,8 +4,10 @@ line by line.
 Every task is one training run; its result is appended to a JSONL file at once, so that a stopped bench goes
 on where it was. The tasks' order is by worth: all methods with one seed before any with two.
 
-    FERMATNET_DATA=DIR fermatnet bench accuracy --json accuracy.json           DIR holds mnist/ and fashion-mnist/
+    FERMATNET_DATA=DIR fermatnet bench accuracy --json accuracy.json
     python -m fermatnet.bench.training.accuracy --only pa-4-5/0 --results RESULTS.jsonl
+
+DIR holds mnist/ and fashion-mnist/.
 """
 
 import argparse

@@ -24,16 +24,21 @@ MBIT, MEGA, GIGA = "storage_mbit", "parameters", "flops"
 
 
 def _chapter5() -> list[Row]:
-    text = """bireal-resnet18 33.18 1.64 154.14 18.18 1.67 50.33|bireal-resnet34 43.28 1.93 154.14 28.28 2.61 50.33
+    text = """
+bireal-resnet18 33.18 1.64 154.14 18.18 1.67 50.33
+bireal-resnet34 43.28 1.93 154.14 28.28 2.61 50.33
 ua-resnet21-53 32.63 1.46 170.20|ua-resnet37-41 32.24 1.28 164.58|ua-resnet69-31 32.16 1.14 149.32
 ua-resnet41-48 42.61 1.64 154.14|ua-resnet77-35 41.53 1.44 140.49
 binarydensenet51-32 34.80 2.70 359.66 17.65 5.13 117.44|ua-densenet51-53 34.53 2.97 306.68
 binarydensenet69-32 41.95 2.82 359.66 23.70 5.50 117.44|ua-densenet69-48 41.52 3.06 282.59
-ua-resnet21-50 - - - 18.07 1.53 52.43|ua-resnet37-36 - - - 17.57 1.42 47.19|ua-resnet69-26 - - - 17.63 1.38 40.89
-ua-resnet41-45 - - - 27.64 2.28 47.19|ua-resnet77-32 - - - 27.94 2.24 41.94|ua-resnet149-22 - - - 26.35 2.08 34.60
-ua-densenet51-48 - - - 17.51 5.32 92.27|ua-densenet69-44 - - - 23.33 5.67 85.98"""
+ua-resnet21-50 - - - 18.07 1.53 52.43|ua-resnet37-36 - - - 17.57 1.42 47.19
+ua-resnet69-26 - - - 17.63 1.38 40.89
+ua-resnet41-45 - - - 27.64 2.28 47.19|ua-resnet77-32 - - - 27.94 2.24 41.94
+ua-resnet149-22 - - - 26.35 2.08 34.60
+ua-densenet51-48 - - - 17.51 5.32 92.27|ua-densenet69-44 - - - 23.33 5.67 85.98
+"""
     rows: list[Row] = []
-    for line in text.replace("\n", "|").split("|"):
+    for line in text.strip().replace("\n", "|").split("|"):
         name, *printed = line.split()
         for where, scale, values in ((IMAGENET, "e8", printed[:3]), (CIFAR, "e7", printed[3:])):
             if values and values[0] != "-":

@@ -8,16 +8,17 @@ WAIVERS = {
     "CASEINCOMPLETE": "tables of N+1 levels are read by indices that never pass N",
     "DECLFILENAME": "all modules lie in one file",
     "PROCASSINIT": "registers power up with the value that reset gives them",
-    "UNUSEDSIGNAL": "upper bits of sums that a proven range leaves unused, and enables of the back end's own making",
-    "WIDTHEXPAND": "the back end leaves constants and sums to Verilog's own extension, signed where they are declared "
-    "so",
+    "UNUSEDSIGNAL": "upper bits of sums that a proven range leaves unused, "
+    "and enables of the back end's own making",
+    "WIDTHEXPAND": "the back end leaves constants and sums to Verilog's own extension, "
+    "signed where they are declared so",
     "WIDTHTRUNC": "sums are cut to their proven range",
 }
 """Verilator warnings that are switched off for generated code, with the reason."""
 
 
 def waivers() -> str:
-    """A Verilator configuration file: ``verilator --lint-only -Wall fermatnet.vlt fermatnet.v``."""
+    """A Verilator configuration file: ``verilator --lint-only -Wall NAME.vlt NAME.v``."""
     lines = ["`verilator_config"]
     for rule, reason in sorted(WAIVERS.items()):
         lines += [f"// {reason}", f'lint_off -rule {rule} -file "*"']

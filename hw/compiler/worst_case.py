@@ -33,7 +33,7 @@ def bounds_of(net: Network) -> Bounds:
             bounds[node.name] = {"bias": _power(node.bias) if node.bias.size else 0}
         elif isinstance(node, nodes.Affine):
             bounds[node.name] = {
-                "multiplier": min(_power(node.multiplier), (1 << 17) - 1),
+                "multiplier": min(_power(node.multiplier), (1 << 31) - 1),
                 "offset": _power(node.offset),
             }
     return bounds

@@ -17,6 +17,8 @@ _KINDS: dict[type[Node], type[Layer]] = {
     nodes.Threshold: ElementwiseLayer,
     nodes.Affine: ElementwiseLayer,
     nodes.Levels: ElementwiseLayer,
+    nodes.Requantize: ElementwiseLayer,
+    nodes.Lookup: ElementwiseLayer,
     nodes.Dense: MatrixVectorLayer,
     nodes.MaxPool: MaxPoolLayer,
     nodes.SumPool: SumPoolLayer,

@@ -84,6 +84,7 @@ class MatrixVectorLayer(Layer):
                 lanes=fold.simd,
                 repeats=self.repeats(fold),
                 groups=self.group,
+                pad_value=getattr(self.node, "pad_value", 0),
                 rows=rows,
             )
         except InputError as error:
@@ -133,6 +134,7 @@ class DepthwiseLayer(MatrixVectorLayer):
             **self.geometry,
             lanes=fold.pe,
             groups=self.outputs // fold.pe,
+            pad_value=getattr(self.node, "pad_value", 0),
             rows=rows,
         )
 

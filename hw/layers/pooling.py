@@ -6,7 +6,6 @@ import numpy as np
 from fermatnet.hw import timing
 from fermatnet.hw.layers.layer import Fold, Layer, StreamRate, beats_of, divisors, shape_of
 from fermatnet.hw.stream.pooling import ArgMax, MaxPool, SumPool
-from fermatnet.model.network.rules import sum_kernel
 
 __all__ = ["ArgMaxLayer", "MaxPoolLayer", "SumPoolLayer"]
 
@@ -59,7 +58,7 @@ class SumPoolLayer(Layer):
         return SumPool(
             shape_of(self.inputs[0]),
             *self.inputs[0].shape,
-            kernel=sum_kernel(self.node, self.inputs[0]),
+            kernel=self.node.window(self.inputs[0]),
             lanes=lanes[0],
             out_shape=shape_of(self.output),
         )

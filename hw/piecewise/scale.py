@@ -26,7 +26,7 @@ class AffineUnit(wiring.Component):
     Parameters
     ----------
     multiplier, offset : (C,) int
-        |multiplier| < 2^17.
+        |multiplier| < 2^31.
     shift : int
         Not negative.
     lo, hi : int
@@ -69,8 +69,8 @@ class AffineUnit(wiring.Component):
             raise InputError(
                 f"multiplier and offset must be (C,), not {self.multiplier.shape} and {self.offset.shape}"
             )
-        if np.abs(self.multiplier).max() >= 1 << 17 or not 0 <= self.shift <= 62:
-            raise InputError("|multiplier| must be below 2^17 and shift within 0..62")
+        if np.abs(self.multiplier).max() >= 1 << 31 or not 0 <= self.shift <= 62:
+            raise InputError("|multiplier| must be below 2^31 and shift within 0..62")
         self.channels = self.multiplier.size
         if lanes < 1 or self.channels % lanes:
             raise InputError(f"lanes must divide {self.channels} channels, not {lanes}")

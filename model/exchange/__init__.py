@@ -1,1 +1,1 @@
-"""Between torch, files of others and the network file."""
+"""Formats of other tools: what comes in, how it is understood, how the result is held against its source."""

@@ -14,20 +14,25 @@ Delft 2021.
 ``tests/model/fermat/test_errata.py`` runs each printed form, shows where it fails, and that the right form
 does not.
 
-=============================== ============================================== ==============================================
-printed                         verdict                                        right form, used here
-=============================== ============================================== ==============================================
-d-1_to_nb = addition(X, 1)      wrong for every X: gives X + 2                 X + 1 (addition(X, 0)); needs b + 1 bits
-nb_to_d-1 = addition(x, 2^b-1)  right                                          x - 1, and 0 -> zero flag
-negation = 2^b - X_b            wrong for every nonzero operand                complement 2^b - 1 - X; zero stays zero
-addition X_b + Y_b + not carry  right only with b + 1 result bits: each pair   carry-in = not(carry | zx | zy), flag from the
-                                that sums to zero needs the flag               carry out of the increment
-left shift: rotate, complement  right for nonzero operands and k < b; an       k >= b complements once more; zero is gated
-the bits that wrap              ungated zero operand gives 2*0 = code 1        (its bits stay 0)
-multiplication, special case    wrong with the printed negation or with b      P = XY + X + Y fits 2b bits; code = lo - hi +
--1, halves subtracted           result bits; else right, but -1 needs its case borrow in b + 1 bits; only zero is gated
-F_t = 2^(b+1) + 1               misprint                                       F_t = 2^b + 1, b = 2^t
-=============================== ============================================== ==============================================
+=============================== ======================================= ===================================
+printed                         verdict                                 right form, used here
+=============================== ======================================= ===================================
+d-1_to_nb = addition(X, 1)      wrong for every X: gives X + 2          X + 1 (addition(X, 0)); needs b + 1
+                                                                        bits
+nb_to_d-1 = addition(x, 2^b-1)  right                                   x - 1, and 0 -> zero flag
+negation = 2^b - X_b            wrong for every nonzero operand         complement 2^b - 1 - X; zero stays
+                                                                        zero
+addition X_b + Y_b + not carry  right only with b + 1 result bits: each carry-in = not(carry | zx | zy),
+                                pair that sums to zero needs the flag   flag from the carry out of the
+                                                                        increment
+left shift: rotate, complement  right for nonzero operands and k < b;   k >= b complements once more; zero
+the bits that wrap              an ungated zero operand gives           is gated (its bits stay 0)
+                                2*0 = code 1
+multiplication, special case    wrong with the printed negation or with P = XY + X + Y fits 2b bits; code =
+-1, halves subtracted           b result bits; else right, but -1 needs lo - hi + borrow in b + 1 bits;
+                                its case                                only zero is gated
+F_t = 2^(b+1) + 1               misprint                                F_t = 2^b + 1, b = 2^t
+=============================== ======================================= ===================================
 
 F_5 and F_6 are composite, so there nonzero times nonzero can be zero; the product's flag comes from the
 subtraction.

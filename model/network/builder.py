@@ -1,8 +1,10 @@
 """Building a network node by node: types inferred and names made unique as nodes are appended."""
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.network.nodes import Concat, MaxPool, Node, TensorType, Threshold
-from fermatnet.model.network.rules import infer
+from fermatnet.model.network.graph import needed
+from fermatnet.model.network.node import Node
+from fermatnet.model.network.rules import infer, is_index_output
+from fermatnet.model.network.types import TensorType
 
 __all__ = ["Builder"]
 
@@ -33,10 +35,14 @@ class Builder:
             self.types[node.name] = infer(node, [self.types[name] for name in node.inputs], flags)
         except InputError as error:
             raise InputError(f"layer {node.name!r}: {error}") from error
-        if isinstance(node, Threshold) or (isinstance(node, MaxPool | Concat) and flags[0]):
+        if is_index_output(node, flags):
             self.indices.add(node.name)
         self.nodes.append(node)
         return node.name
+
+    def needed(self, name: str) -> list[Node]:
+        """The nodes that the tensor ``name`` is computed from, in order."""
+        return needed(self.nodes, name)
 
     def channels(self, name: str) -> int:
         return self.types[name].shape[0]

@@ -2,12 +2,11 @@
 generator."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.cost import Match, matches
 from fermatnet.model.fermat.plan import Geometry, Plan, choose, sizes
-from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import Conv
 
 __all__ = ["Choice", "conv_choice", "conv_plan"]
 
@@ -21,13 +20,13 @@ class Choice:
     reasons: str
 
 
-def conv_plan(net: Network, node: Conv) -> Plan | None:
+def conv_plan(net: Any, node: Any) -> Plan | None:
     """The Fermat plan of an integer convolution, or None where a direct engine computes it. Raises as
     `conv_choice`."""
     return conv_choice(net, node).plan
 
 
-def conv_choice(net: Network, node: Conv) -> Choice:
+def conv_choice(net: Any, node: Any) -> Choice:
     """The engine of an integer convolution, and why.
 
     ``engine="auto"`` takes the transform engine where it is cheaper than a direct one of equal throughput
@@ -38,6 +37,8 @@ def conv_choice(net: Network, node: Conv) -> Choice:
     """
     if node.engine == "direct":
         return Choice(None, "direct engine, as asked")
+    if node.pad_value:
+        return Choice(None, "direct engine: it pads with another value than zero")
     x = net.types[node.inputs[0]]
     height, width = x.shape[1:]
     try:

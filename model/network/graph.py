@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.network.nodes import Node, TensorType
+from fermatnet.model.network.inputs import Input
+from fermatnet.model.network.node import Node
 from fermatnet.model.network.rules import infer, is_index_output
+from fermatnet.model.network.types import TensorType
 
 __all__ = ["Network", "needed"]
 
@@ -25,17 +27,24 @@ def needed(nodes: Sequence[Node], name: str) -> list[Node]:
 
 @dataclass(eq=False)
 class Network:
-    """Nodes in topological order between the raw image (uint8, NCHW) and one output tensor.
+    """Nodes in topological order between raw integers (NCHW) and the tensors that leave.
 
     Parameters
     ----------
     nodes : list[Node]
-        Each reads ``input_name`` or earlier nodes by name.
-    input_shape : (C, H, W)
+        Each reads an input or earlier nodes by name.
+    input_shape : (C, H, W), (c, n) or (n,)
+        Of the first input; kept as (C, H, W).
     input_range : (lo, hi)
-        Values the image may hold, within 0..255.
+        Values it may hold.
+    input_dtype : str
+        uint8, int8, uint16 or int16; by default the narrowest that holds the range.
+    more_inputs : tuple[Input, ...]
+        Where several tensors come in.
     output : str
         The node whose tensor leaves; by default the last one.
+    outputs : tuple[str, ...]
+        All tensors that leave, ``output`` the first of them.
     meta : dict[str, str]
         Provenance and scales, free text by key.
 
@@ -47,34 +56,42 @@ class Network:
     """
 
     nodes: list[Node]
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     input_range: tuple[int, int] = (0, 255)
     input_name: str = "image"
     output: str = ""
     meta: dict[str, str] = field(default_factory=dict)
+    input_dtype: str = ""
+    more_inputs: tuple[Input, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.nodes:
             raise InputError("a network needs at least one layer")
-        self.output = self.output or self.nodes[-1].name
-        self.input_shape = tuple(self.input_shape)  # type: ignore[assignment]
-        lo, hi = self.input_range
-        if len(self.input_shape) != 3 or min(self.input_shape) < 1:
-            raise InputError(f"input shape must be three positive numbers (C, H, W), not {self.input_shape}")
-        if not 0 <= lo <= hi <= 255:
-            raise InputError(f"input range must lie within 0..255, not {lo}..{hi}")
+        first = Input(self.input_name, self.input_shape, *self.input_range, self.input_dtype)
+        self.inputs = (first, *self.more_inputs)
+        self.input_shape, self.input_dtype = first.shape, first.dtype
+        self.output = self.output or (self.outputs[0] if self.outputs else self.nodes[-1].name)
+        self.outputs = self.outputs or (self.output,)
         assert self.types  # the checks run now
-        if self.output not in self.types:
-            raise InputError(f"output {self.output!r} is not a layer")
-        for node in self.nodes:
-            if node.name != self.output and not self.consumers(node.name):
-                raise InputError(f"layer {node.name!r} is read by nobody")
+        for name in self.outputs:
+            if all(name != node.name for node in self.nodes):
+                raise InputError(f"output {name!r} is not a layer")
+        if self.outputs[0] != self.output or len(set(self.outputs)) != len(self.outputs):
+            raise InputError(
+                f"outputs {', '.join(self.outputs)} must be different, {self.output!r} the first of them"
+            )
+        for name in (*(one.name for one in self.inputs), *(node.name for node in self.nodes)):
+            if name not in self.outputs and not self.consumers(name):
+                kind = "input" if any(one.name == name for one in self.inputs) else "layer"
+                raise InputError(f"{kind} {name!r} is read by nobody")
 
     @cached_property
     def types(self) -> dict[str, TensorType]:
         """Type of every tensor by name: shape and the range that the true weights allow."""
-        lo, hi = self.input_range
-        types = {self.input_name: TensorType(self.input_shape, lo, hi)}
+        types = {one.name: one.type for one in self.inputs}
+        if len(types) != len(self.inputs):
+            raise InputError("two inputs have one name")
         indices: set[str] = set()
         for node in self.nodes:
             if not node.name or node.name in types:
@@ -105,6 +122,14 @@ class Network:
             if node.name == name:
                 return node
         raise InputError(f"no layer is called {name!r}")
+
+    @property
+    def input_dims(self) -> tuple[int, ...]:
+        """Shape of one sample of the first input as its owner sees it."""
+        return self.inputs[0].dims
+
+    def is_input(self, name: str) -> bool:
+        return any(one.name == name for one in self.inputs)
 
     @property
     def classes(self) -> int:

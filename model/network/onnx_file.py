@@ -2,29 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import (
-    Add,
-    Affine,
-    ArgMax,
-    Concat,
-    Conv,
-    Dense,
-    Levels,
-    MaxPool,
-    Node,
-    PiecewiseConv,
-    SumPool,
-    Threshold,
-)
+from fermatnet.model.network.inputs import DTYPES, Input
+from fermatnet.model.network.layers import LAYERS
+from fermatnet.model.network.node import Node
 from fermatnet.model.network.onnx_model import FORMAT, PREFIX, structure_digest, to_model, weights_digest
 
 __all__ = ["load", "save", "sha256"]
@@ -41,67 +29,25 @@ def save(net: Network, path: str | Path) -> None:
         temporary.write_bytes(to_model(net).SerializeToString(deterministic=True))
 
 
+# metadata that is not the owner's
+_STRUCTURE = ("format", "input_range", "input_dims", "sha256", "sha256_structure")
+_KEPT_NARROW = ("codes", "sign")  # arrays that a layer holds in the file's own type; all others are int64
+
+
 def _node(proto: NodeProto, arrays: dict[str, np.ndarray]) -> Node:
-    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
-    own = {name: arrays[name] for name in proto.input if name in arrays}
-    inputs = tuple(name for name in proto.input if name not in arrays)
-    fields: dict[str, Any] = {}
-    for name, array in own.items():
-        key = name.removeprefix(f"{proto.name}.")
-        fields[key] = (
-            array
-            if array.dtype in (np.uint8, np.int8) and key in ("codes", "sign")
-            else array.astype(np.int64)
-        )
-    if "strides" in attributes and proto.op_type not in ("MaxPool", "MaxPoolIndex"):
-        fields |= {
-            "stride": tuple(attributes["strides"]),
-            "pad": tuple(attributes["pads"]),
-            "dilation": tuple(attributes["dilations"]),
-            "group": attributes["group"],
-        }
-    kind = proto.op_type.rstrip("0123456789")
-    if kind == "ConvInt":
-        fields |= {
-            "engine": attributes["engine"].decode(),
-            "moduli": tuple(attributes["moduli"][1:]),
-            "length": attributes["length"],
-            "weight_bits": int(proto.op_type.removeprefix("ConvInt")),
-        }
-        return Conv(proto.name, inputs, **fields)
-    if kind == "Affine":
-        divisor = attributes["divisor"]
-        if divisor < 1 or divisor & (divisor - 1):
-            raise InputError(f"divisor must be a power of two, not {divisor}")
-        return Affine(
-            proto.name,
-            inputs,
-            **fields,
-            shift=divisor.bit_length() - 1,
-            lo=attributes["lo"],
-            hi=attributes["hi"],
-        )
-    if kind in ("MaxPool", "MaxPoolIndex"):
-        return MaxPool(
-            proto.name,
-            inputs,
-            tuple(attributes["kernel_shape"]),
-            tuple(attributes["strides"]),
-            tuple(attributes["pads"]),
-        )
-    if kind == "SumPool":
-        return SumPool(proto.name, inputs, (attributes["blocks"][3], attributes["blocks"][5]))
-    if kind == "Dense":
-        return Dense(
-            proto.name, inputs, **fields, weight_bits=8 * arrays[f"{proto.name}.weight"].dtype.itemsize
-        )
-    types: dict[str, type[Node]] = {
-        "ConcatInt": Concat,
-        **{t.__name__: t for t in (PiecewiseConv, Threshold, Levels, Add, Concat, ArgMax)},
-    }
-    if kind not in types:
+    layer = next((found for found in LAYERS if found.op_named(proto.op_type) is not None), None)
+    if layer is None:
         raise InputError(f"unknown op {proto.op_type!r}")
-    return types[kind](proto.name, inputs, **fields)
+    attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
+    own = {name.removeprefix(f"{proto.name}."): arrays[name] for name in proto.input if name in arrays}
+    if "weight" in own:
+        attributes["weight_bits"] = 8 * own["weight"].dtype.itemsize
+    inputs = tuple(name for name in proto.input if name not in arrays)
+    fields = {
+        key: array if key in _KEPT_NARROW and array.itemsize == 1 else array.astype(np.int64)
+        for key, array in own.items()
+    }
+    return layer.read(proto.name, inputs, proto.op_type, attributes, fields)
 
 
 def _parse(path: Path) -> ModelProto:
@@ -159,32 +105,54 @@ def load(path: str | Path) -> Network:
         if array.dtype.kind not in "iu":
             raise InputError(f"{path}: array {name!r} must hold integers, not {array.dtype}")
     nodes = [_read(proto, arrays, path) for proto in model.graph.node]
-    if len(model.graph.input) != 1 or len(model.graph.output) != 1:
-        raise InputError(
-            f"{path}: a network has one input and one output, not {len(model.graph.input)} and "
-            f"{len(model.graph.output)}"
-        )
-    image = model.graph.input[0]
-    shape = tuple(dim.dim_value for dim in image.type.tensor_type.shape.dim[1:])
-    span = re.fullmatch(r"(\d{1,3}),(\d{1,3})", meta.get("input_range", ""))
-    if span is None:
-        raise InputError(
-            f"{path}: input_range must be two numbers of 0..255, not {meta.get('input_range', '')!r}"
-        )
-    extra = {
-        key: value
-        for key, value in meta.items()
-        if key not in ("format", "input_range", "sha256", "sha256_structure")
-    }
+    if not model.graph.input or not model.graph.output:
+        raise InputError(f"{path}: a network has inputs and outputs, this file lacks them")
+    inputs = [
+        _input(proto, meta, f".{proto.name}" if k else "", path) for k, proto in enumerate(model.graph.input)
+    ]
+    extra = {key: value for key, value in meta.items() if key.partition(".")[0] not in _STRUCTURE}
     extra["sha256"] = meta["sha256"]
     try:
+        first, outputs = inputs[0], tuple(proto.name for proto in model.graph.output)
         net = Network(
-            nodes, shape, (int(span[1]), int(span[2])), image.name, model.graph.output[0].name, extra
-        )  # type: ignore[arg-type]
+            nodes,
+            first.dims,
+            (first.lo, first.hi),
+            first.name,
+            meta=extra,
+            input_dtype=first.dtype,
+            more_inputs=tuple(inputs[1:]),
+            outputs=outputs,
+        )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     _need_all_understood(model, to_model(net), path)
     return net
+
+
+def _input(proto: ValueInfoProto, meta: dict[str, str], suffix: str, path: Path) -> Input:
+    kind = proto.type.tensor_type
+    shape = tuple(dim.dim_value for dim in kind.shape.dim[1:])
+    dtype = next((name for name in DTYPES if kind.elem_type == getattr(TensorProto, name.upper())), None)
+    if dtype is None:
+        raise InputError(f"{path}: input {proto.name!r} must hold {', '.join(DTYPES)}")
+    given, dims = meta.get(f"input_range{suffix}", ""), meta.get(f"input_dims{suffix}")
+    span = re.fullmatch(r"(-?\d{1,5}),(-?\d{1,5})", given)
+    if span is None:
+        raise InputError(
+            f"{path}: input {proto.name!r}: input_range must be two numbers of its type, not {given!r}"
+        )
+    if dims is not None and not re.fullmatch(r"\d{1,9}(,\d{1,9})?", dims):
+        raise InputError(f"{path}: input_dims must be one or two numbers, not {dims!r}")
+    try:
+        one = Input(
+            proto.name, tuple(map(int, dims.split(","))) if dims else shape, int(span[1]), int(span[2]), dtype
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    if one.shape != shape:
+        raise InputError(f"{path}: input_dims {dims} is not the input's shape {shape}")
+    return one
 
 
 def _read(proto: NodeProto, arrays: dict[str, np.ndarray], path: Path) -> Node:

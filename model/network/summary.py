@@ -5,32 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.model.network.engine import conv_choice
 from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import Conv, Dense, Node, PiecewiseConv
+from fermatnet.model.network.node import Node
 
 __all__ = ["engine_name", "summary"]
 
 
 def engine_name(net: Network, node: Node) -> tuple[str, str]:
     """Engine of a layer in words and, for an integer convolution, the reasons for its engine and plan."""
-    if isinstance(node, PiecewiseConv):
-        return f"and-popcount {len(node.levels_w) - 1}x{len(node.levels_a) - 1}", ""
-    if isinstance(node, Conv):
-        choice = conv_choice(net, node)
-        if choice.plan is None:
-            return f"int{node.weight_bits}", choice.reasons
-        return "fermat " + "*".join(f"F(2^{b}+1)" for b in choice.plan.widths), choice.reasons
-    return (f"int{node.weight_bits}", "") if isinstance(node, Dense) else ("", "")
-
-
-def _weights(node: Node) -> tuple[int, int]:
-    """Number of weights of a layer and the bits they take in the file's coding."""
-    if isinstance(node, PiecewiseConv):
-        return node.codes.size, node.codes.size * (len(node.levels_w) - 1).bit_length()
-    if isinstance(node, Conv | Dense):
-        return node.weight.size, node.weight.size * node.weight_bits
-    return 0, 0
+    return node.describe_engine(net)
 
 
 def summary(net: Network) -> dict[str, Any]:
@@ -39,10 +22,9 @@ def summary(net: Network) -> dict[str, Any]:
     layers = []
     for node in net.nodes:
         kind = net.types[node.name]
-        weights, bits = _weights(node)
+        stored = node.weights()
         engine, reasons = engine_name(net, node)
-        positions = prod(kind.shape[1:]) if isinstance(node, Conv | PiecewiseConv) else 1
-        planes = (len(node.levels_w) - 1) * (len(node.levels_a) - 1) if isinstance(node, PiecewiseConv) else 0
+        macs = stored.count * prod(kind.shape[1:])  # a dense layer's map is one pixel
         layers.append(
             {
                 "name": node.name,
@@ -54,10 +36,10 @@ def summary(net: Network) -> dict[str, Any]:
                 "bits": kind.bits,
                 "signed": kind.signed,
                 "index": net.is_index(node.name),
-                "weights": weights,
-                "weight_bits": bits,
-                "macs": weights * positions,
-                "and_popcounts": weights * positions * planes,
+                "weights": stored.count,
+                "weight_bits": stored.bits,
+                "macs": macs,
+                "and_popcounts": macs * stored.planes,
                 "reasons": reasons,
             }
         )

@@ -4,16 +4,18 @@ the loop.
 Weights, M even, end-points u_i = mean(W) + k_i std(W), half-open pieces (a value equal to an end-point lies
 on its right)::
 
-    forward   W~ = alpha_i on piece i, 0 between u_{M/2} and u_{M/2+1};    alpha_i = mean of the piece            (3.6, 3.7)
-    backward  dW~/dW = lambda_W (step between neighbouring levels), the regions split at s_i = (u_i + u_{i+1})/2    (3.8, 3.9)
+    forward   W~ = alpha_i on piece i, 0 between u_{M/2} and u_{M/2+1};
+              alpha_i = mean of the piece    (3.6, 3.7)
+    backward  dW~/dW = lambda_W (step between neighbouring levels), the regions split at
+              s_i = (u_i + u_{i+1})/2    (3.8, 3.9)
 
 Activations, N end-points v_i and levels beta_i, both learned::
 
-    forward   A~ = 0 below v_1, beta_i on [v_i, v_{i+1}), beta_N from v_N on                                       (3.10)
-    backward  dA~/dA = lambda_A (beta_i - beta_{i-1}) on [t_{i-1}, t_i), 0 outside [t_0, t_N)                       (3.11)
-              t_i = (v_i + v_{i+1})/2, t_0 = 2 v_1 - t_1, t_N = v_N + lambda_Delta                                 (3.12)
-              dC/dbeta_i = sum of dC/dA~ over piece i                                                              (3.13)
-              dC/dv_i = -lambda_A (beta_i - beta_{i-1}) * sum of dC/dA~ over [t_{i-1}, t_i)                         (3.14)
+    forward   A~ = 0 below v_1, beta_i on [v_i, v_{i+1}), beta_N from v_N on    (3.10)
+    backward  dA~/dA = lambda_A (beta_i - beta_{i-1}) on [t_{i-1}, t_i), 0 outside [t_0, t_N)    (3.11)
+              t_i = (v_i + v_{i+1})/2, t_0 = 2 v_1 - t_1, t_N = v_N + lambda_Delta    (3.12)
+              dC/dbeta_i = sum of dC/dA~ over piece i    (3.13)
+              dC/dv_i = -lambda_A (beta_i - beta_{i-1}) * sum of dC/dA~ over [t_{i-1}, t_i)    (3.14)
 
 (3.14) is printed without the minus sign; raising an end-point lowers the mean output, so the sign is there.
 
@@ -254,7 +256,10 @@ class PiecewiseActivation(nn.Module):
     -------
     v, beta : parameters (N,), in units of ``scale``; scale : what :meth:`calibrate` measured, 1 after a batch
     norm.
+    ceiling : where the rectifier before it saturates (6 for ReLU6); None: nowhere.
     """
+
+    ceiling: float | None = None
 
     def __init__(
         self,
@@ -279,6 +284,9 @@ class PiecewiseActivation(nn.Module):
         """Set ``scale`` to the root mean square of a batch of inputs (1 for a unit Gaussian)."""
         self.scale.copy_(x.float().pow(2).mean().sqrt().clamp(min=1e-6))
 
+    def _saturated(self, x: Tensor) -> Tensor:
+        return x if self.ceiling is None else x.clamp(max=self.ceiling)
+
     def points(self) -> Tensor:
         """End-points v (N,), ascending."""
         return self.v.sort().values * self.scale
@@ -294,7 +302,7 @@ class PiecewiseActivation(nn.Module):
             integers, exponent = self.levels()
             beta = straight_through(beta, integers[1:] * torch.exp2(-exponent))
         return piecewise_activation(
-            x,
+            self._saturated(x),
             self.points(),
             beta,
             lambda_a=self.lambda_a / self.scale,
@@ -303,7 +311,9 @@ class PiecewiseActivation(nn.Module):
 
     def index(self, x: Tensor) -> Tensor:
         """Piece index 0..N (int64) of every element, compared as the forward pass compares."""
-        return torch.bucketize(x.double().contiguous(), self.points().detach().double(), right=True)
+        return torch.bucketize(
+            self._saturated(x.double()).contiguous(), self.points().detach().double(), right=True
+        )
 
     def extra_repr(self) -> str:
         return f"N={self.n}"

@@ -46,9 +46,9 @@ def register(name: str, builder: Callable[..., Any], help: str, *, pattern: str 
 
 
 def _load() -> None:
-    for module in pkgutil.iter_modules(__path__):
+    for module in pkgutil.walk_packages(__path__, f"{__name__}."):
         if module.name not in _loaded:
-            importlib.import_module(f"{__name__}.{module.name}")
+            importlib.import_module(module.name)
             _loaded.add(module.name)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.network.nodes import ArgMax, MaxPool, Node, SumPool
-from fermatnet.model.network.rules import sum_kernel
 from fermatnet.runtime.packed import packing, program
 from fermatnet.runtime.packed.external import FermatLayer
 from fermatnet.runtime.packed.fusion import Operation
@@ -158,8 +157,8 @@ class Emitter:
             op.pad_y, op.pad_x = node.pad[:2]
         elif isinstance(node, SumPool):
             op.source = Source.SUM
-            op.kernel_y, op.kernel_x = op.stride_y, op.stride_x = sum_kernel(
-                node, self.plan.net.types[node.inputs[0]]
+            op.kernel_y, op.kernel_x = op.stride_y, op.stride_x = node.window(
+                self.plan.net.types[node.inputs[0]]
             )
 
     def _window(self, op: program.Op, operation: Operation, stored: Stored, slots: np.ndarray) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fermatnet.model.network.graph import Network
 from fermatnet.model.network.nodes import ArgMax, Concat, Conv, Dense, MaxPool, Node, PiecewiseConv, SumPool
+from fermatnet.runtime.features import unhandled
 from fermatnet.runtime.packed.build import Form
 from fermatnet.runtime.packed.fusion import ELEMENTWISE, Operation, Place, fuse, parts_of, places_of
 from fermatnet.runtime.packed.kernel_choice import LONG, KernelChoice, choose_kernel
@@ -56,13 +57,8 @@ class Plan:
 
 def unsupported(net: Network) -> str:
     """What of a network the packed engine has no kernel for: one line, empty where it has them all."""
-    lo, hi = net.input_range
-    if lo < 0 or hi > 255:
-        return f"images of {lo}..{hi} are no bytes"
-    for node in net.nodes:
-        if type(node) not in KNOWN:
-            return f"layer {node.name!r} is a {type(node).__name__}, which has no packed kernel"
-    return ""
+    found = unhandled(net)
+    return f"{found} has no packed kernel" if found else ""
 
 
 def _choices(net: Network, form: Form, force: str) -> tuple[dict[str, Weighted], dict[str, KernelChoice]]:

@@ -8,7 +8,7 @@ images):
 - input (`fermat_image_proofs`): words come in once, in raster order, and none is written over one still to be
   read; every point of every tile is the right pixel of the right image; tiles are whole, once, in order.
 - transforms: the flag of a point is delayed, whole frames stay whole (serial parts here, transposers in
-  `fermat_stream_proofs`).
+  `fermatnet.synth.proofs.stream`).
 - spectra, products, sums (`fermat_path_proofs`): each word and sum is written once in order, meets the step
   it belongs to, and is not replaced before its last reading; sums leave complete, once, in order.
 - weights (`fermat_weight_proofs`): each step gets its own.

@@ -16,8 +16,8 @@ so that no table is spent on a generate signal::
   cin --+-- carry ------------------------+------------------------+---- o_3
        o_0                               o_1                      o_2
 
-  Three tables take (5, 3, 1) bits of three columns and leave 4: 5/3 of a bit removed by each. With two pairs in the first column,
-  two tables absorb two products and four bits and leave three.
+  Three tables take (5, 3, 1) bits of three columns and leave 4: 5/3 of a bit removed by each. With two pairs
+  in the first column, two tables absorb two products and four bits and leave three.
 
 *ecp5* (CCU2C). Position j adds two half-slots f(A, B) + g(C, D), any f and any g with g(0, 0) = 0: a product,
 a bit, or one half of a half adder whose other half sits in the next position. Chains start at 0 and end

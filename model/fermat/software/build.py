@@ -1,6 +1,6 @@
 """Builds and loads the compiled part of the software convolution, on demand, once per machine and version.
 
-The C++ in the folder `software_kernels` and the transforms that `software_codegen.py` writes are compiled
+The C++ in the folder `kernels` and the transforms that `codegen.py` writes are compiled
 with the machine's own g++ (or `$CXX`) into the user's cache directory. The file's name is a hash over the
 sources, the compiler, its flags and the processor, so a new version, compiler or machine never meets an old
 binary, and two processes that build at once end with the same file. Nothing is built at import.
@@ -16,14 +16,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import platformdirs
-
+from fermatnet.model import cachedir
 from fermatnet.model.fermat.software import codegen as software_codegen
 
 __all__ = ["Geometry", "Operands", "available", "cache_directory", "library", "why_not"]
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fPIC", "-shared", "-pthread", "-Wno-psabi")
-SOURCES = Path(__file__).with_name("software_kernels")
+SOURCES = Path(__file__).with_name("kernels")
 UNIT = SOURCES / "kernels.cpp"  # includes the headers beside it
 
 _FIELDS = (
@@ -66,7 +65,7 @@ class Operands(ctypes.Structure):
 def cache_directory() -> Path:
     """Where the compiled extension and the calibration live; FERMATNET_CACHE overrides the platform's
     place."""
-    return Path(os.environ.get("FERMATNET_CACHE") or platformdirs.user_cache_dir("fermatnet"))
+    return cachedir.cache_directory("fermatnet")
 
 
 def _processor() -> str:
@@ -92,7 +91,7 @@ def _build() -> Path:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        Path(folder, "software_transforms.h").write_text(transforms)
+        Path(folder, "transforms.h").write_text(transforms)
         built = Path(folder, "convolution.so")
         command = [compiler, *FLAGS, "-I", folder, str(UNIT), "-o", str(built)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)

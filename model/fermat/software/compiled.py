@@ -1,6 +1,6 @@
 """The software convolution's compiled backend: one unstrided group through the C++, chunk by chunk.
 
-`software_kernels/kernels.cpp` says what the steps are; here the work is cut so that spectra stay within the
+`kernels/kernels.cpp` says what the steps are; here the work is cut so that spectra stay within the
 caches and the memory that is allowed.
 """
 

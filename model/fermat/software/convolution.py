@@ -1,7 +1,7 @@
 """Exact integer 2-D convolution on numpy arrays by Fermat number transforms: fast, in software.
 
 `convolve` is what the torch operator calls; users without torch call it themselves. It checks its input,
-bounds the result, lets `software_plan.choose` pick modulus, transform and tile, brings strides to stride 1
+bounds the result, lets `plan.choose` pick modulus, transform and tile, brings strides to stride 1
 (every phase of the image becomes a channel), and runs one of three backends: "compiled" (C++), "numpy" (the
 same steps in numpy, only slower) or "torch" (the same steps in torch, on any device).
 
@@ -153,7 +153,7 @@ def convolve(
     and O.
     x_range: interval that x is known to lie in; by default the range of the data, widened to whole bits.
     moduli, length, method: force the Fermat numbers (t of F_t), the transform length, or "fermat" or
-    "direct"; see `software_plan.choose`.
+    "direct"; see `plan.choose`.
     backend: "compiled", "numpy", or "auto": compiled where a C++ compiler is.
     memory: bytes that spectra may take at a time (weights, activations and results of one chunk); the result
     itself comes on top.

@@ -61,7 +61,7 @@ def plan_count(plan: SoftwarePlan, with_weights: bool = True) -> dict[str, int]:
         b, lane, balanced, loose = BITS[t], LANE_BITS[t], (1 << (BITS[t] - 1)) + 1, 2 << BITS[t]
         last = LAST[t]
         # (direction, length, bounds of input and output) -> how often; as the kinds in
-        # software_codegen.header
+        # codegen.header
         runs = [
             ("forward", nx, SMALL, loose, tiles * channels * min(ny, oh + kh - 1)),
             ("forward", ny, loose, last, tiles * channels * nx),

@@ -7,7 +7,7 @@ channels. (2.3): the gradient of the weights is the output's gradient correlated
 the batch: there the batch takes the place of the channels, the gradient that of the kernel. A large gradient
 map is cut into blocks, which are further channels, so that transforms stay short.
 
-All arguments of `software_convolution.convolve` that choose backend, modulus, memory, threads pass through as
+All arguments of `convolution.convolve` that choose backend, modulus, memory, threads pass through as
 options.
 """
 

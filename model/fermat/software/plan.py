@@ -31,7 +31,7 @@ __all__ = [
     "Costs", "SoftwarePlan", "choose", "modulus_name", "output_interval", "widest",
 ]  # fmt: skip
 
-# passes of the 16-bit product, see software_kernels/products.h; 48: its 52-bit product in that unit
+# passes of the 16-bit product, see kernels/products.h; 48: its 52-bit product in that unit
 PASSES = {3: 1, 4: 2, 5: 4, 48: 9}
 LANES = {3: 16, 4: 16, 5: 8, 48: 8}  # channels a vector holds
 MODULI = ((3,), (4,), (3, 4), (5,), (3, 5), (48,), (4, 5), (3, 4, 5))  # by product

@@ -71,7 +71,7 @@ def conv2d(
     stride, padding: an int or two; padding may be "same" (stride 1, odd kernels) or "valid". dtype:
     torch.int64, or torch.int32 where the bound allows.
     backend: "auto", "compiled", "numpy" or "torch" (the tensors' own device). Other options (threads, memory,
-    moduli, length, method, x_range, cache, profile) as in `software_convolution.convolve`. InputError for
+    moduli, length, method, x_range, cache, profile) as in `convolution.convolve`. InputError for
     anything that is not exact or does not fit together.
     """
     if dtype not in (torch.int64, torch.int32):

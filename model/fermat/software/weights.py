@@ -53,7 +53,7 @@ def constants(points: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Packed spectra of a set of kernels modulo one F_t or 2^48+1 (layout in software_kernels/weights.h).
+    """Packed spectra of a set of kernels modulo one F_t or 2^48+1 (layout in kernels/weights.h).
 
     packed: int16, flat; depth: channels the product runs over, padded; extra: (points, channels) int32 or
     None, channels to repeat at each point because a weight there is 2^15 modulo F_4, `repeats` of them at

@@ -66,7 +66,7 @@ class Adapters(nn.Module):
 class Cell(nn.Module):
     """One found NASB-convolutional cell.
 
-    nodes: (channels, level) of node 0 (the input) and of each node after it; genotype as in `nasb_space`. The
+    nodes: (channels, level) of node 0 (the input) and of each node after it; genotype as in `nasb.space`. The
     nodes listed in ``merge`` are where a second branch is added in (V3); its cell has the same graph and its
     own weights.
     """

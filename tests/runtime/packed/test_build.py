@@ -79,12 +79,10 @@ def test_a_layer_without_a_kernel():
     net = Network([Dense("d", ("image",), np.ones((2, 4), np.int64))], (1, 2, 2))
     net.nodes[0].__class__ = Strange
     engine = Engine(net)
-    assert engine.form == "numpy" and engine.note.endswith(
-        "layer 'd' is a Strange, which has no packed kernel"
-    )
+    assert engine.form == "numpy" and engine.note.endswith("layer 'd': a Strange has no packed kernel")
     with pytest.raises(
         InputError,
-        match=r"^the form 'portable' cannot run here: layer 'd' is a Strange, which has no packed kernel$",
+        match=r"^the form 'portable' cannot run here: layer 'd': a Strange has no packed kernel$",
     ):
         Engine(net, form="portable")
 

@@ -11,7 +11,7 @@
 
 // Multiply and inverse in one, for few channels: a job is sixteen outputs of some tiles, whose products go straight into the buffers of the inverse
 // transforms and never leave the second cache.
-struct Operands {              // mirrored by software_build.Operands; places 0, 1, 2 are F_3, F_4, and F_5 or 2^48+1
+struct Operands {              // mirrored by build.Operands; places 0, 1, 2 are F_3, F_4, and F_5 or 2^48+1
     const int16_t *a[3], *b[3];
     int64_t depth[3];
     const int64_t *e;

@@ -1,6 +1,6 @@
 // Exact integer convolution by Fermat number transforms: the compiled part of fermatnet.model.fermat.conv2d, and what Python calls of it.
 //
-// Four steps, each in a header of its own, called in this order by software_compiled.py:
+// Four steps, each in a header of its own, called in this order by compiled.py:
 //   weights  : O x C kernels -> spectra, packed for the product                         (cached by the caller)
 //   forward  : image tiles -> spectra, layout [point, tile, pair of channels, limb plane, 2], int16
 //   products : at every point a matrix product over the channels, tiles x C by C x O, in 16-bit limbs with 32-bit sums

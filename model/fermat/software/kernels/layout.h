@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-struct Geometry {               // mirrored by software_build.Geometry
+struct Geometry {               // mirrored by build.Geometry
     int64_t images, channels, height, width;          // of the input
     int64_t stride_n, stride_c, stride_y, stride_x;   // of the input, in elements
     int64_t pad_y, pad_x;                             // zeros before the first row and column

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "software_transforms.h"  // namespaces f3, f4, f5, f48: written by software_codegen.py when this is built
+#include "transforms.h"  // namespaces f3, f4, f5, f48: written by codegen.py when this is built
 
 typedef int32_t W __attribute__((vector_size(64)));   // 16 sums, or 16 pairs of int16
 typedef int16_t H __attribute__((vector_size(64)));
@@ -28,7 +28,7 @@ static inline int64_t balanced_scalar(int64_t x, int64_t f) {
     return x;
 }
 
-#define PASSES(generated) /* what every ring takes from its generated namespace: transforms of n points, see software_codegen.py */ \
+#define PASSES(generated) /* what every ring takes from its generated namespace: transforms of n points, see codegen.py */ \
     typedef generated::Pass Pass;                                          \
     static Pass small(long n) { return generated::find_small(int(n)); }    \
     static Pass first(long n) { return generated::find_first(int(n)); }    \
@@ -102,10 +102,10 @@ struct Ring48 {  // modulo 2^48+1; activations and weights are residues in [0, 2
     typedef L8 P;
     static void split(V v, P planes[]) { planes[0] = v + 2 * F; }  // |v| <= 2^49
     static void interleave(const P planes[], int16_t *to) { std::memcpy(to, planes, 64); }
-    // x * 2^s for 0 <= s < 48: the bits that would pass 2^48 come back with the other sign, see Line.shift in software_lanes.py
+    // x * 2^s for 0 <= s < 48: the bits that would pass 2^48 come back with the other sign, see Line.shift in lanes.py
     static V rotated(V x, int s) { return ((x & ((S(1) << (48 - s)) - 1)) << s) - (x >> (48 - s)); }
 };
 
-template <class R> static inline typename R::V reduce_loose(typename R::V x, int b) {  // as Line.reduce in software_lanes.py
+template <class R> static inline typename R::V reduce_loose(typename R::V x, int b) {  // as Line.reduce in lanes.py
     return (x & typename R::S((int64_t(1) << b) - 1)) - (x >> b);
 }

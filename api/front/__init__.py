@@ -1,0 +1,1 @@
+"""What stands behind the names of ``import fermatnet``: thin functions over the packages below."""

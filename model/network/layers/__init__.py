@@ -1,0 +1,65 @@
+"""The layers that a network file can hold, one module a kind; `LAYERS` lists them all. A new layer is one
+module here and one line below."""
+
+from fermatnet.model.network.layers.affine import Affine
+from fermatnet.model.network.layers.conv import Conv
+from fermatnet.model.network.layers.dense import Dense
+from fermatnet.model.network.layers.joins import Add, AddConstant, Concat, Multiply
+from fermatnet.model.network.layers.levels import Levels
+from fermatnet.model.network.layers.lookup import Lookup
+from fermatnet.model.network.layers.piecewise import PiecewiseConv
+from fermatnet.model.network.layers.pooling import MaxPool, SumPool
+from fermatnet.model.network.layers.rearrange import DepthToSpace, Pad, SelectChannels, Slice, Upsample
+from fermatnet.model.network.layers.reduce import ArgMax, TopK
+from fermatnet.model.network.layers.requantize import Requantize
+from fermatnet.model.network.layers.threshold import Threshold
+from fermatnet.model.network.node import Node
+
+__all__ = [
+    "LAYERS",
+    "Add",
+    "AddConstant",
+    "Affine",
+    "ArgMax",
+    "Concat",
+    "Conv",
+    "Dense",
+    "DepthToSpace",
+    "Levels",
+    "Lookup",
+    "MaxPool",
+    "Multiply",
+    "Pad",
+    "PiecewiseConv",
+    "Requantize",
+    "SelectChannels",
+    "Slice",
+    "SumPool",
+    "Threshold",
+    "TopK",
+    "Upsample",
+]
+
+LAYERS: tuple[type[Node], ...] = (
+    Conv,
+    PiecewiseConv,
+    Threshold,
+    Affine,
+    Requantize,
+    Levels,
+    Lookup,
+    MaxPool,
+    SumPool,
+    Add,
+    AddConstant,
+    Multiply,
+    Concat,
+    Dense,
+    ArgMax,
+    TopK,
+    Pad,
+    Slice,
+    Upsample,
+    SelectChannels,
+    DepthToSpace,
+)

@@ -1,0 +1,48 @@
+"""``import fermatnet`` alone: light, typed, and every name documented."""
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import fermatnet as fn
+
+
+def test_it_is_light():
+    loaded = "[m for m in ('torch', 'amaranth', 'onnx') if m in sys.modules]"
+    code = f"import sys, fermatnet as fn; dir(fn); fn.InputError; print({loaded})"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", fn.__all__)
+def test_every_name_is_documented(name):
+    thing = getattr(fn, name)
+    assert len(inspect.getdoc(thing) or "") > 30
+    assert name in dir(fn)
+
+
+def test_a_name_that_is_not_there():
+    assert fn.__version__[0].isdigit()
+    with pytest.raises(AttributeError, match="has no attribute 'train'; it has InputError"):
+        fn.train  # noqa: B018
+
+
+def test_quantize_export_run_save_load_generate(tmp_path):
+    images = torch.randint(0, 256, (8, 1, 6, 6), dtype=torch.uint8)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    q = fn.quantize(model, fn.scheme("int8"), input_shape=(1, 6, 6), calibration=images)
+    assert all(change.why for change in q.changes)
+    q.train()
+    net = fn.export(q, name="small")
+    assert q.training and isinstance(net, fn.Network)
+    net.save(tmp_path / "n.onnx")
+    again = fn.load(tmp_path / "n.onnx")
+    assert np.array_equal(net.run(images.numpy()), again.run(images.numpy()))
+    assert fn.generate(again, tmp_path / "hw", cycles=4000)["cycles_per_image"] <= 4000
+    with pytest.raises(fn.InputError, match=r"not made by fermatnet.quantize"):
+        fn.export(model)
