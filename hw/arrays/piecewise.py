@@ -12,7 +12,7 @@ from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.piecewise.dot import Dot, Lanes
 from fermatnet.hw.piecewise.forms import choose_form
 from fermatnet.hw.rtl.rom import Rom
-from fermatnet.hw.stream.elastic import range_shape
+from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.pieces import accumulator_range, check_levels
 

@@ -3,7 +3,7 @@
 from math import ceil
 
 import numpy as np
-from amaranth.hdl import Module, Shape, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,19 +17,13 @@ from fermatnet.hw.fermat.residue import Reconstruct
 from fermatnet.hw.fermat.schedule import Timing, steady
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.weight_source import ComputedWeights, StoredWeights, WeightReader
+from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.plan import Geometry, Plan, choose, phases
 from fermatnet.model.fermat.transform import root_of_order
 
-__all__ = ["Convolver", "element_shape", "inverse_count", "products_allowed"]
-
-
-def element_shape(lo: int, hi: int) -> Shape:
-    """Hardware shape of the integers lo..hi: unsigned, or two's complement where there are negative ones."""
-    if lo < 0:
-        return signed(max((-lo - 1).bit_length(), hi.bit_length() if hi > 0 else 0) + 1)
-    return unsigned(max(1, hi.bit_length()))
+__all__ = ["Convolver", "inverse_count", "products_allowed"]
 
 
 def inverse_count(products: int, channels: int, lanes_out: int) -> int:
@@ -94,7 +88,7 @@ class Convolver(wiring.Component):
 
     Members
     -------
-    i : In(stream.Signature(ArrayLayout(element_shape(lo, hi), lanes_in)))
+    i : In(stream.Signature(ArrayLayout(range_shape(lo, hi), lanes_in)))
     o : Out(stream.Signature(ArrayLayout(signed(bits), lanes_out)))
         ``bits`` hold the true range of the outputs.
 
@@ -141,7 +135,7 @@ class Convolver(wiring.Component):
         self.stride, self.pad, self.dilation = tuple(stride), tuple(pad), tuple(dilation)
         self.lanes_in, self.lanes_out, self.products, self.name = lanes_in, lanes_out, products, name
         self._check(low, high)
-        self.shape = element_shape(lo, hi)
+        self.shape = range_shape(lo, hi)
         planes = self.channels * len(phases(self.geometry))
         self.inverses = inverse_count(products, planes // group, lanes_out)
         if not self.inverses:

@@ -14,6 +14,7 @@ from fermatnet.hw.fermat.residue import WideEncoder, encoder_latency
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
 from fermatnet.hw.rtl.rom import Rom
+from fermatnet.hw.rtl.words import whole_bytes
 from fermatnet.model.fermat.convolution import weight_spectra
 from fermatnet.model.fermat.plan import Geometry, Plan, polyphase
 
@@ -29,7 +30,7 @@ def in_order(values: np.ndarray, products: int) -> np.ndarray:
 
 def pack_words(lanes: np.ndarray, bits: int) -> list[int]:
     """Rows of unsigned lanes (uint64, each below 2^bits, bits <= 64) to integers, lane 0 lowest."""
-    padded = -(-bits // 8) * 8
+    padded = whole_bytes(bits)
     if padded == bits:
         raw = (
             np.ascontiguousarray(lanes.astype("<u8"))

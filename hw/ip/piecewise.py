@@ -6,7 +6,7 @@ import numpy as np
 from amaranth.hdl import signed
 
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
-from fermatnet.hw.ip.registry import Block, Option
+from fermatnet.hw.ip.block import Block, Option
 from fermatnet.hw.piecewise.compressor.heap import GATES, TARGETS
 from fermatnet.hw.piecewise.compressor.popcount import Popcount
 from fermatnet.hw.piecewise.thresholds import ThresholdUnit

@@ -7,29 +7,11 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
 from fermatnet.hw.rtl.rom import Rom, constant
+from fermatnet.hw.rtl.words import pack_words, shape_range
 from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
-__all__ = ["ThresholdUnit", "pack_words", "shape_range"]
-
-
-def shape_range(shape: Shape) -> tuple[int, int]:
-    """Inclusive range of a shape's values."""
-    return (
-        (-(1 << shape.width - 1), (1 << shape.width - 1) - 1) if shape.signed else (0, (1 << shape.width) - 1)
-    )
-
-
-def pack_words(fields: list[list[tuple[int, int]]]) -> list[int]:
-    """Words of (value, width) fields, the first field lowest; negative values wrap into their field."""
-    words = []
-    for row in fields:
-        word, at = 0, 0
-        for value, width in row:
-            word |= (int(value) & ((1 << width) - 1)) << at
-            at += width
-        words.append(word)
-    return words
+__all__ = ["ThresholdUnit"]
 
 
 class ThresholdUnit(wiring.Component):

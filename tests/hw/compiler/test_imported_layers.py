@@ -1,5 +1,5 @@
-"""Whole designs of what imported networks hold: signed and wide inputs, padding values, two roundings, tables,
-sums of scales."""
+"""Whole designs of what imported networks hold: signed and wide inputs, padding values, two roundings,
+tables, sums of scales."""
 
 import numpy as np
 import pytest
