@@ -23,7 +23,7 @@ from rich.console import Console
 
 from fermatnet.bench.fermat.stream import ZEROS
 from fermatnet.hw.arrays.integer import IntegerArray
-from fermatnet.hw.arrays.streamed import WithPlatform, weight_width
+from fermatnet.hw.arrays.streamed import WithPlatform
 from fermatnet.hw.fermat.adder import Adder
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.fermat.multiplier import Multiplier
@@ -283,7 +283,7 @@ def _array(w: np.ndarray, bits: int, d: Direct) -> IntegerArray:
 
 def _bare_array(w: np.ndarray, bits: int, d: Direct) -> Bare:
     array = _array(w, bits, d)
-    return Bare(array, weight_width(array))
+    return Bare(array, array.weight_width)
 
 
 def direct_parts(d: Direct, w: np.ndarray, bits: int, size: int) -> list[Part]:

@@ -7,28 +7,10 @@ from amaranth.hdl import Elaboratable, Fragment, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.arrays.depthwise import DepthwiseArray
-from fermatnet.hw.arrays.integer import IntegerArray
-from fermatnet.hw.arrays.piecewise import PiecewiseArray
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.stream.fifo import Fifo
 
-__all__ = ["Streamed", "WithPlatform", "weight_bits", "weight_width"]
-
-
-def weight_width(array: Any) -> int:
-    """Bits of one weight word: what the array reads in one cycle."""
-    if isinstance(array, PiecewiseArray):
-        return max(1, array.pe * array.simd * array.form.weight_bits)
-    if isinstance(array, IntegerArray):
-        return array.pe * array.simd * array.weight_shape.width
-    assert isinstance(array, DepthwiseArray)
-    return array.lanes * array.weight_shape.width
-
-
-def weight_bits(array: Any) -> int:
-    """Bits of all weights of an array; words an output pixel = ``array.cycles``."""
-    return weight_width(array) * array.cycles
+__all__ = ["Streamed", "WithPlatform"]
 
 
 class WithPlatform(Elaboratable):
@@ -77,7 +59,7 @@ class Streamed(wiring.Component):
     """
 
     def __init__(self, array: Any):
-        self.array, self.width = array, weight_width(array)
+        self.array, self.width = array, array.weight_width
         self.latency, self.cycles = array.latency, array.cycles
         super().__init__(
             {

@@ -16,7 +16,7 @@ from fermatnet.model.network.nodes import Node
 __all__ = ["Design"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Design:
     """A network with every choice made: folds, lanes, schedule, components."""
 
@@ -26,6 +26,8 @@ class Design:
     paces: dict[str, StreamRate]
     schedule: Schedule
     components: dict[str, wiring.Component]
+    # layers whose weights come from outside, in order
+    external: tuple[str, ...] = ()
     # the real weights, where ``net`` is the envelope of a reloadable design
     source: Network | None = None
     bounds: Bounds | None = None
@@ -45,11 +47,6 @@ class Design:
     @property
     def reloadable(self) -> bool:
         return self.source is not None
-
-    @property
-    def external(self) -> list[str]:
-        """Layers whose weights come from outside, in order."""
-        return [name for name, layer in self.layers.items() if layer.external]
 
     def stage(self, node: Node) -> Stage:
         """One layer in place, new at each call (its block is the same)."""

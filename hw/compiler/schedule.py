@@ -59,7 +59,7 @@ class Edge:
         )  # type: ignore[return-value]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Schedule:
     """What the compiler builds by.
 

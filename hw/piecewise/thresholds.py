@@ -46,6 +46,8 @@ class ThresholdUnit(wiring.Component):
     interval : int
         Cycles between beats that the neighbours leave anyway: "auto" takes the cheapest form by `costs` whose
         gap is no longer.
+    contents : (thresholds, sign) or None
+        What the memory holds, where ``thresholds`` and ``sign`` are the extremes that size it.
 
     Attributes
     ----------
@@ -69,6 +71,7 @@ class ThresholdUnit(wiring.Component):
         lanes: int,
         form: str = "auto",
         interval: int = 1,
+        contents: tuple[np.ndarray, np.ndarray] | None = None,
     ):
         self.thresholds, self.sign = np.asarray(thresholds, np.int64), np.asarray(sign, np.int64)
         self.x_shape, self.lanes = Shape.cast(x_shape), lanes
@@ -88,22 +91,28 @@ class ThresholdUnit(wiring.Component):
             raise InputError(f"lanes must divide {self.channels} channels, not {lanes}")
         self.cycles = self.channels // lanes
         self.index_bits = self.pieces.bit_length()
-        # x >= bound, with bounds clipped to one past each end of x's range: the answers stay, the field is as
-        # narrow as it can be.
-        lo, hi = shape_range(self.x_shape)
-        flipped = self.sign[:, None] < 0
-        self.bounds = np.clip(np.where(flipped, 1 - self.thresholds, self.thresholds), lo, hi + 1)
-        self.bound_shape = Shape(self.x_shape.width + int(self.bounds.max() > hi), self.x_shape.signed)
-        self.flips = bool(np.any(flipped))
+        self.bounds = self._bounds(self.thresholds, self.sign)
+        past = int(self.bounds.max() > shape_range(self.x_shape)[1])
+        self.bound_shape = Shape(self.x_shape.width + past, self.x_shape.signed)
+        self.flips = bool(np.any(self.sign < 0))
         self.form = self._choose(form, interval)
         self.gap = self.index_bits if self.form == "serial" else 1
         self.latency = self.index_bits + 1 if self.form != "parallel" else 2 if self.cycles > 1 else 1
+        if contents is not None:
+            self.sign = np.asarray(contents[1], np.int64)
+            self.bounds = self._bounds(np.asarray(contents[0], np.int64), self.sign)
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),
                 "o": Out(stream.Signature(data.ArrayLayout(self.index_bits, lanes))),
             }
         )
+
+    def _bounds(self, thresholds: np.ndarray, sign: np.ndarray) -> np.ndarray:
+        """x >= bound, with bounds clipped to one past each end of x's range: the answers stay, the field is
+        as narrow as it can be."""
+        lo, hi = shape_range(self.x_shape)
+        return np.clip(np.where(sign[:, None] < 0, 1 - thresholds, thresholds), lo, hi + 1)
 
     @property
     def word(self) -> data.StructLayout:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fermatnet.hw.fermat.convolver import Convolver, products_allowed
+from fermatnet.hw.fermat.convolver import Convolver
+from fermatnet.hw.fermat.convolver_plan import products_allowed
 from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.plan import choose
