@@ -7,8 +7,7 @@ from amaranth.hdl import Module, Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.compiler import schedule
-from fermatnet.hw.compiler.schedule import Edge
+from fermatnet.hw.compiler.edges import Edge, conversions
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.fork import Fork
 from fermatnet.hw.stream.link import link
@@ -62,7 +61,7 @@ class Stage(wiring.Component):
             source, shape = getattr(self, f"i{k}"), self.shapes[k]
             if edge.before:
                 source = self._queue(m, f"queue{k}", source, shape, edge.lanes_from, edge.before)
-            way = schedule.conversions(edge.lanes_from, edge.lanes_to)
+            way = conversions(edge.lanes_from, edge.lanes_to)
             for step, (a, b) in enumerate(itertools.pairwise(way)):
                 converter = WidthConverter(shape, a, b, max(a, b))
                 m.submodules[f"width{k}_{step}"] = converter

@@ -70,12 +70,9 @@ class Layout:
 
 def load_words(layout: Layout) -> list[int]:
     """The burst that loads these contents."""
-    contents = [
-        word >> (32 * k) & 0xFFFFFFFF
-        for _, width, words in layout.memories
-        for word in words
-        for k in range(_pieces(width))
-    ]
+    contents: list[int] = []
+    for _, width, words in layout.memories:
+        contents += [word >> (32 * k) & 0xFFFFFFFF for word in words for k in range(_pieces(width))]
     check = zlib.crc32(b"".join(word.to_bytes(4, "little") for word in contents))
     return [layout.signature, *contents, check]
 
