@@ -19,12 +19,29 @@ from fermatnet.hw.layers import Block, Fold, Layer, Placement, StreamRate, beats
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 
-__all__ = ["plan"]
+__all__ = ["layers_for", "least_beats", "plan"]
 
-_TREES = {"ecp5-85k": "ecp5", "xc7": "lut6", "asic": "asic"}
+_TREES = {"ecp5": "ecp5", "xc7": "lut6", "asic": "asic"}  # by family
+
 
 Layers = dict[str, Layer]
 Depths = Mapping[tuple[str, int], tuple[int, int]]
+
+
+def layers_for(net: Network, device: str, real: Network | None = None) -> Layers:
+    """Plans of all layers by name, for the tables of ``device``; ``real`` holds the weights of the memories,
+    where ``net`` is its envelope."""
+    target = _TREES.get(find_device(device).family, "generic")
+    held = [None] * len(net.nodes) if real is None else real.nodes
+    return {
+        node.name: layer_of(net, node, target, contents)
+        for node, contents in zip(net.nodes, held, strict=True)
+    }
+
+
+def least_beats(net: Network) -> int:
+    """Cycles an image below which the links between layers cannot go: whole pixels move at once."""
+    return max(beats_of(t, t.shape[0]) for t in net.types.values())
 
 
 def plan(
@@ -50,7 +67,7 @@ def plan(
     capacity = find_device(device)
     bounds = (bounds or bounds_of(net)) if reloadable else bounds
     wide = envelope(net, bounds or {}) if reloadable else net
-    layers = _layers(wide, net if reloadable else None, _TREES.get(device, "generic"))
+    layers = layers_for(wide, device, net if reloadable else None)
     chosen, target = _folds(wide, layers, cycles, luts, folds, capacity.luts / 2)
     edges, paces = schedule.lanes_plan(wide, layers, chosen, target)
     period = schedule.least_period(wide, layers, chosen, edges, paces)
@@ -67,15 +84,6 @@ def plan(
     return Design(wide, layers, chosen, paces, made, components, outside, net if reloadable else None, bounds)
 
 
-def _layers(net: Network, real: Network | None, target: str) -> Layers:
-    """Plans of all layers; ``real`` holds the weights of the memories, where ``net`` is its envelope."""
-    held = [None] * len(net.nodes) if real is None else real.nodes
-    return {
-        node.name: layer_of(net, node, target, contents)
-        for node, contents in zip(net.nodes, held, strict=True)
-    }
-
-
 def _folds(
     net: Network,
     layers: Layers,
@@ -85,7 +93,7 @@ def _folds(
     budget: float,
 ) -> tuple[dict[str, Fold], int]:
     """Folds and the period they were chosen for."""
-    floor = max(beats_of(t, t.shape[0]) for t in net.types.values())
+    floor = least_beats(net)
     if folds is not None:
         chosen = folding.check_folds(layers, folds)
     elif cycles is not None:

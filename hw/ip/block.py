@@ -11,12 +11,14 @@ __all__ = ["Block", "Option"]
 
 @dataclass(frozen=True)
 class Option:
-    """One parameter of a block: ``type`` is int, bool, str or a tuple of allowed strings."""
+    """One parameter of a block: ``type`` is int, bool, str or a tuple of allowed strings; an int is at most
+    ``most``."""
 
     name: str
     type: Any
     default: Any
     help: str
+    most: int = 1 << 16
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 from amaranth.lib import wiring
 
+from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.resources.contents import Contents
 from fermatnet.hw.resources.mapping import wide_tables
 from fermatnet.hw.resources.memory import kept
 from fermatnet.hw.resources.netlist import elaborated
 from fermatnet.model.errors import InputError
 
-__all__ = ["LOGIC", "Resources", "family_of", "predict"]
+__all__ = ["LOGIC", "Resources", "family_of", "is_predicted", "predict"]
 
 TABLE_INPUTS = {"xc7": 6, "ecp5": 4}
 LOGIC = {"xc7": 0.93, "ecp5": 0.9}  # tables of yosys for one of the cover, fitted
@@ -44,14 +45,19 @@ class Resources:
         )
 
 
-FAMILIES = {"xc7": "xc7", "ecp5-85k": "ecp5"}
-
-
 def family_of(device: str) -> str:
     """Family of a device name; InputError for one whose cells are not predicted."""
-    if device not in FAMILIES:
-        raise InputError(f"resources are predicted for {' and '.join(FAMILIES)}, not for {device!r}")
-    return FAMILIES[device]
+    family = find_device(device).family
+    if family not in TABLE_INPUTS:
+        raise InputError(
+            f"resources are predicted for the families {' and '.join(TABLE_INPUTS)}, not for {device!r}"
+        )
+    return family
+
+
+def is_predicted(device: str) -> bool:
+    """Whether `predict` knows the family of a device."""
+    return find_device(device).family in TABLE_INPUTS
 
 
 def predict(component: wiring.Component, family: str = "xc7") -> Resources:

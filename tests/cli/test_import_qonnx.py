@@ -75,3 +75,23 @@ def test_bad_input_is_named_and_nothing_is_written(tmp_path, op, options, words)
     )
     assert isinstance(got.exception, InputError) and words in str(got.exception)
     assert not (tmp_path / "net.onnx").exists()
+
+
+def test_the_comparison_is_said_and_pixels_may_be_scaled(tmp_path):
+    model(tmp_path / "a.onnx")
+    got = CliRunner().invoke(
+        command, [str(tmp_path / "a.onnx"), "--out", str(tmp_path / "net.onnx"), "--input-scale", "1/255"]
+    )
+    assert got.exit_code == 0, got.output
+    assert "compared 24 images with the source: all 72 outputs equal" in got.output
+    assert float(load(tmp_path / "net.onnx").meta["input_scale"]) == 1 / 255
+
+
+@pytest.mark.parametrize("text", ["x", "1/0", "nan", "inf", "1e999", "1/x"])
+def test_scales_that_are_no_numbers(text, tmp_path):
+    got = CliRunner().invoke(
+        command, [str(tmp_path / "a.onnx"), "--out", str(tmp_path / "net.onnx"), "--input-scale", text]
+    )
+    assert isinstance(
+        got.exception, InputError
+    ) and "--input-scale takes a number such as 1, 0.5 or 1/255" in str(got.exception)

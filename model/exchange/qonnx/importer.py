@@ -6,108 +6,177 @@ QONNX (Pappalardo et al. 2022) writes quantization as nodes ``Quant(x, scale, ze
 * a Quant of a constant weight gives the integers of a layer: few levels after an activation of few levels ->
   piecewise layer, else INT8/16;
 * a Quant of an activation becomes thresholds, one integer of the accumulator for each step, found by
-  bisecting the float64 function of all that lies between (batch norm, rectifier, bias, the rounding half to
-  even of Quant): ties included;
+  bisecting the float64 function of all that lies between (constants added and multiplied, batch norm,
+  rectifier, the rounding of Quant): ties included;
 * a BipolarQuant likewise, of the two integers -1 and 1 (0 counts as positive);
-* the last layer's bias is rounded to the accumulator's unit (the only rounding; its largest error is in the
-  metadata).
+* the last layer's bias is rounded to the accumulator's unit where no finer unit makes it whole (the only
+  rounding; its largest error is in the metadata).
 
-Nodes that the hardware has no layer for are named in an InputError.
+Every node goes through the table `fermatnet.model.exchange.operators`, and what is not there is named in an
+InputError. The network is then run beside the file's own executor (`fermatnet.model.exchange.compare`).
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import onnx
+import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.qonnx import products, quantizers, steps
-from fermatnet.model.exchange.qonnx.graph import Graph, Value, attributes
+from fermatnet.model.exchange.compare import Progress, compare
+from fermatnet.model.exchange.qonnx.graph import Graph
+from fermatnet.model.exchange.qonnx.outputs import Output, finished
+from fermatnet.model.exchange.qonnx.pixels import OtherPixels
+from fermatnet.model.exchange.qonnx.values import Step, Value
+from fermatnet.model.exchange.qonnx.walk import result, walk
+from fermatnet.model.exchange.recognise import unlike_qonnx
+from fermatnet.model.exchange.source_file import Source, input_shape, read
 from fermatnet.model.network import Network
 
-__all__ = ["import_qonnx"]
+__all__ = ["Imported", "Translation", "import_qonnx", "imported", "translated"]
 
-_METHODS: dict[str, Callable[[Graph, onnx.NodeProto, dict[str, Any]], Any]] = {
-    "Quant": quantizers.quant,
-    "BipolarQuant": quantizers.bipolar,
-    "Conv": products.conv,
-    "Gemm": products.gemm,
-    "MatMul": products.matmul,
-    "Transpose": products.transpose,
-    "Add": products.add,
-    "BatchNormalization": steps.batchnormalization,
-    "Relu": steps.relu,
-    "MaxPool": steps.maxpool,
-    "GlobalAveragePool": steps.globalaveragepool,
-    "Flatten": steps.flatten,
-    "Reshape": steps.reshape,
-}
+Shape = tuple[int, int, int]
 
 
-def _walk(g: Graph, graph: onnx.GraphProto) -> Value:
-    """Maps every node in order; what the graph's output has become."""
-    for node in graph.node:
-        method = _METHODS.get(node.op_type)
-        name = node.name or (node.output[0] if node.output else "")
-        if node.op_type != "Constant" and method is None:
-            raise InputError(f"QONNX node {name!r}: {node.op_type} is not supported")
-        if len(node.output) != 1:
-            raise InputError(
-                f"QONNX node {name!r}: {node.op_type} with {len(node.output)} outputs is not supported"
-            )
-        try:
-            if method is None:
-                g.constants[node.output[0]] = g.finite(node.output[0], attributes(node)["value"])
-            else:
-                g.values[node.output[0]] = method(g, node, attributes(node))
-        except InputError:
-            raise
-        except (IndexError, KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            # a file that ONNX itself would not take
-            raise InputError(
-                f"QONNX node {name!r}: its inputs, shapes or attributes are not those of a {node.op_type}"
-            ) from error
-    result = g.values.get(graph.output[0].name)
-    if isinstance(result, Value) and len(result.chain) == 1 and result.name in g.biases:
-        result = products.folded(g, result)
-    if not isinstance(result, Value) or result.chain or result.levels is not None:
-        raise InputError("the last layer must be a dense layer with quantized weights")
-    return result
+@dataclass(frozen=True)
+class Imported:
+    """An imported network and what was done: ``notes``, one line each."""
+
+    network: Network
+    notes: tuple[str, ...]
 
 
 def import_qonnx(
-    path: str | Path, shape: tuple[int, int, int] | None = None, value_range: tuple[int, int] = (0, 255)
+    path: str | Path,
+    shape: Shape | None = None,
+    value_range: tuple[int, int] = (0, 255),
+    input_scale: float | None = None,
+    input_offset: float = 0.0,
 ) -> Network:
-    """The network file of a QONNX model whose input is the raw image (uint8 values as float).
+    """The network file of a QONNX model whose input is an image of integers, compared with the file's own
+    executor.
 
-    shape: (C, H, W), by default the model's own. Raises InputError naming the node that cannot be mapped.
+    Parameters as `imported`, whose ``network`` this is.
     """
-    try:
-        model = onnx.load(str(path))
-    except Exception as error:
+    return imported(path, shape, value_range, input_scale, input_offset).network
+
+
+def imported(
+    path: str | Path,
+    shape: Shape | None = None,
+    value_range: tuple[int, int] = (0, 255),
+    input_scale: float | None = None,
+    input_offset: float = 0.0,
+    progress: Progress | None = None,
+) -> Imported:
+    """The network of a QONNX model, and what a user should know about it.
+
+    Parameters
+    ----------
+    path : the file.
+    shape : (C, H, W), by default the model's own; a vector of n features is (n, 1, 1).
+    value_range : inclusive range of the integer pixels.
+    input_scale, input_offset : the model's input is ``input_scale * pixel + input_offset``. By default the
+    pixel itself, or the
+        pixel by 255 or 256 where the model's first quantizer was made for those and for no others.
+    progress : told the share of the comparison that is done, 0 to 1, and a word, where it takes longer than a
+    moment.
+
+    Raises
+    ------
+    InputError
+        One line naming the file's fault, the node or argument that is not supported, or the outputs in which
+        the network differs from the file.
+    """
+    source = read(path)
+    made = translated(source, shape, value_range, input_scale, input_offset)
+    compared = compare(
+        made.network, made.tensor, made.output, source, made.scale, input_offset, progress=progress
+    )
+    return Imported(made.network, (*made.notes, compared))
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A network that has not been compared yet: ``tensor`` of the source is what it gives, ``scale`` that of
+    the pixels."""
+
+    network: Network
+    output: Output
+    tensor: str
+    scale: float
+    notes: tuple[str, ...]
+
+
+def translated(
+    source: Source,
+    shape: Shape | None = None,
+    value_range: tuple[int, int] = (0, 255),
+    input_scale: float | None = None,
+    input_offset: float = 0.0,
+) -> Translation:
+    """The network of a model that was read; parameters and errors as `imported`."""
+    strange = unlike_qonnx((node.domain, node.op_type) for node in source.model.graph.node)
+    if strange:
+        raise InputError(f"{source.path}: {strange}")
+    if (input_scale is not None and (not np.isfinite(input_scale) or input_scale == 0)) or not np.isfinite(
+        input_offset
+    ):
         raise InputError(
-            f"{path} is not an ONNX file: "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
-        ) from error
-    if shape is None:
-        sizes = [size.dim_value for size in model.graph.input[0].type.tensor_type.shape.dim]
-        if len(sizes) != 4 or min(sizes[1:]) < 1:
-            raise InputError(f"{path}: its input has shape {sizes}, give (C, H, W)")
-        shape = (sizes[1], sizes[2], sizes[3])
-    graph = Graph(model.graph, shape, value_range)
-    out = _walk(graph, model.graph)
-    if (out.scale != out.scale[0]).any():
-        raise InputError("the outputs have different scales: the last layer needs one weight scale")
+            f"the input's scale and offset must be finite, the scale not 0, not {input_scale} and "
+            f"{input_offset}"
+        )
+    given = input_scale is not None or input_offset != 0
+    scale, notes = (1.0 if input_scale is None else input_scale), []
+    try:
+        graph, last = _mapped(source, shape, value_range, scale, input_offset, given)
+    except OtherPixels as other:
+        scale = other.scale
+        notes.append(f"pixel k stands for k/{round(1 / scale)}, as the file's first quantizer says")
+        graph, last = _mapped(source, shape, value_range, scale, input_offset, True)
+    output = finished(graph, result(graph, source.output))
+    network = _network(source, graph, output, value_range)
+    return Translation(network, output, last, scale, (*notes, *graph.notes))
+
+
+def _mapped(
+    source: Source,
+    shape: Shape | None,
+    value_range: tuple[int, int],
+    scale: float,
+    offset: float,
+    judged: bool,
+) -> tuple[Graph, str]:
+    """The graph with every node mapped, and the tensor that the network gives."""
+    own, batch, sizes = input_shape(source, shape)
+    graph = Graph(sizes, value_range)
+    graph.batch, graph.opsets, graph.judged = batch, source.opsets, judged
+    width = next(
+        item.type.tensor_type.elem_type for item in source.model.graph.input if item.name == source.input
+    )
+    for item in source.model.graph.initializer:
+        if item.name in graph.constants:
+            raise InputError(f"QONNX constant {item.name!r} is there twice")
+        graph.constants[item.name] = value = graph.finite(item.name, item)
+        if value.dtype.kind == "f" and item.data_type != width:
+            graph.strange.add(item.name)
+    column = np.full((1, 1, 1), float(offset))
+    chain = (Step(lambda y: y + column, np.ones((1, 1, 1)), column),) if offset else ()
+    graph.values[source.input] = Value("image", np.full(sizes[0], float(scale)), own, chain=chain)
+    return graph, walk(graph, source.model.graph, source.output)
+
+
+def _network(source: Source, graph: Graph, output: Output, value_range: tuple[int, int]) -> Network:
+    meta = {
+        "name": source.path.stem,
+        "source": "qonnx",
+        "output_scale": repr(output.scale),
+        "bias_error": repr(output.bias_error),
+    }
+    own = graph.values[source.input]
+    if own.scale[0] != 1:
+        meta["input_scale"] = repr(float(own.scale[0]))
+    if own.chain:
+        meta["input_offset"] = repr(float(own.chain[0].offset.ravel()[0]))
     return Network(
-        graph.build.nodes,
-        shape,
-        value_range,
-        output=out.name,
-        meta={
-            "name": Path(path).stem,
-            "source": "qonnx",
-            "output_scale": repr(float(out.scale[0])),
-            "bias_error": repr(graph.bias_error),
-        },
+        graph.build.nodes, graph.build.types["image"].shape, value_range, output=output.name, meta=meta
     )

@@ -345,3 +345,29 @@ def test_graphs_that_cannot_be(change, words, tmp_path):
     with pytest.raises(InputError, match=words) as caught:
         import_qonnx(tmp_path / "m.onnx", (1, 6, 6))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{}, {"dynamo": False}])
+def test_means_as_both_of_brevitas_exporters_write_them(options, tmp_path):
+    """The default one writes AdaptiveAvgPool2d as ReduceMean and Flatten as Reshape to (1, 8)."""
+    import brevitas.nn as layers
+    from brevitas.export import export_qonnx
+
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        layers.QuantConv2d(1, 8, 3, bias=False, weight_bit_width=4),
+        layers.QuantReLU(bit_width=4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        layers.QuantLinear(8, 10, bias=False, weight_bit_width=8),
+    )
+    images = torch.randint(0, 256, (32, 1, 8, 8), generator=torch.Generator().manual_seed(1)).float()
+    net(images)
+    net.eval()
+    with torch.no_grad():
+        want = net(images).double().numpy()
+    export_qonnx(net, args=images[:1], export_path=str(tmp_path / "net.onnx"), **options)
+    found = import_qonnx(tmp_path / "net.onnx")
+    np.testing.assert_array_equal(
+        run(found, images.numpy().astype(np.uint8)), np.round(want / float(found.meta["output_scale"]))
+    )
