@@ -7,6 +7,7 @@ from amaranth.hdl import Elaboratable, Fragment, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.stream.fifo import Fifo
 
@@ -23,23 +24,17 @@ class WithPlatform(Elaboratable):
         return Fragment.get(self.component, self.platform)
 
 
-class _Head:
+class _Head(Within):
     """Platform of one array: its weight memory becomes a register that loads the word at the head of the
     stream."""
 
     def __init__(self, outer: Any, head: Signal):
-        self._outer, self._head = outer, head
-
-    def __getattr__(self, name):
-        return getattr(self._outer, name)
+        super().__init__(outer)
+        self._head = head
 
     def memory_block(self, rom: Rom) -> Any:
         if rom.name != "weights":
-            return (
-                self._outer.memory_block(rom)
-                if hasattr(self._outer, "memory_block")
-                else rom.block(self._outer)
-            )
+            return self.outer.memory_block(rom)
         m = Module()
         with m.If(rom.en):
             m.d.sync += rom.data.eq(self._head)

@@ -48,14 +48,14 @@ class Stage(wiring.Component):
                     for k, (shape, edge) in enumerate(zip(shapes, edges, strict=True))
                 },
                 **{f"o{k}": Out(stream.Signature(self.layout)) for k in range(readers)},
-                **({"w": In(stream.Signature(core.w.payload.shape()))} if hasattr(core, "w") else {}),
+                **({"w": In(stream.Signature(core.w.payload.shape()))} if self._streamed(core) else {}),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.core = self.core
-        if hasattr(self.core, "w"):
+        if self._streamed(self.core):
             wiring.connect(m, wiring.flipped(self.w), self.core.w)
         for k, edge in enumerate(self.edges):
             source, shape = getattr(self, f"i{k}"), self.shapes[k]
@@ -78,6 +78,11 @@ class Stage(wiring.Component):
             for k, o in enumerate(fork.outputs):
                 wiring.connect(m, o, wiring.flipped(getattr(self, f"o{k}")))
         return m
+
+    @staticmethod
+    def _streamed(core: wiring.Component) -> bool:
+        """Whether the weights of a block come from outside."""
+        return "w" in core.signature.members
 
     @staticmethod
     def _queue(m, name, source, shape, lanes, depth):

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import platformdirs
 from amaranth.back import rtlil
@@ -18,19 +19,24 @@ from amaranth.hdl._mem import MemoryInstance
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from fermatnet.hw.rtl.platform import Platform
 from fermatnet.model.cachedir import writable
 
 __all__ = ["Emitted", "FilePlatform", "emit"]
 
 
 @dataclass
-class FilePlatform:
+class FilePlatform(Platform):
     """Elaboration platform that turns every `Rom` into a memory file; files are named in elaboration order.
 
     ``prefix`` begins the name of every module and of every memory file, so that designs of different names
     live side by side in one project: ``fermatnet_rom`` becomes ``<prefix>_rom``, the memory ``weights`` the
     file ``<prefix>_weights.hex``.
     """
+
+    memory_files: ClassVar[bool] = True
+    named_modules: ClassVar[bool] = True
+    shared_modules: ClassVar[bool] = True
 
     prefix: str = "fermatnet"
     images: dict[str, str] = field(default_factory=dict)
@@ -71,12 +77,17 @@ class FilePlatform:
         return file
 
 
-class _Inside:
+class _Inside(Platform):
     """Platform of what lies within a shared module: all of it belongs to that module, but for texts of
     modules by name."""
 
+    named_modules = True
+
     def __init__(self, outer: FilePlatform):
-        self.verilog_module = outer.verilog_module
+        self.outer = outer
+
+    def verilog_module(self, name: str, text: str) -> str:
+        return self.outer.verilog_module(name, text)
 
 
 _UNSET = re.compile(

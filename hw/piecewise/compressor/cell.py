@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.piecewise.compressor.counter import Counter
 from fermatnet.hw.piecewise.compressor.counters import verilog
+from fermatnet.hw.rtl.platform import platform_of
 
 __all__ = ["GATES", "CounterCell"]
 
@@ -45,9 +46,10 @@ class CounterCell(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         columns = {f"x{j}": getattr(self, f"x{j}") for j, count in enumerate(self.counter.bits) if count}
-        if hasattr(platform, "verilog_module"):
+        kept = platform_of(platform)
+        if kept.named_modules:
             text = verilog(self.counter, self.gates)
-            name = platform.verilog_module(self.counter.module(self.gates), text)
+            name = kept.verilog_module(self.counter.module(self.gates), text)
             ports = {f"i_{port}": value for port, value in columns.items()}
             if self.counter.pairs:
                 ports["i_p"] = self.p
