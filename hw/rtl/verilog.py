@@ -9,7 +9,6 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
 
 import platformdirs
 from amaranth.back import rtlil
@@ -34,9 +33,9 @@ class FilePlatform(Platform):
     file ``<prefix>_weights.hex``.
     """
 
-    memory_files: ClassVar[bool] = True
-    named_modules: ClassVar[bool] = True
-    shared_modules: ClassVar[bool] = True
+    memory_files = True
+    named_modules = True
+    shared_modules = True
 
     prefix: str = "fermatnet"
     images: dict[str, str] = field(default_factory=dict)
