@@ -217,6 +217,7 @@ def test_line_lengths():
 KNOWN_DENSE = {
     "bench.door.__main__",
     "model.nn.convert_steps",
+    "model.nn.post_training.graph",
     "runtime.buffers",
     "bench.compiler.prediction",
     "bench.fermat.arithmetic",
