@@ -2,11 +2,8 @@
 
 from dataclasses import MISSING, fields
 
-import numpy as np
-
 from fermatnet.model.network.graph import Network
 from fermatnet.model.network.node import Node
-from fermatnet.model.network.nodes import Affine
 
 __all__ = ["BASE", "unhandled"]
 
@@ -27,16 +24,17 @@ BASE: dict[str, frozenset[str]] = {
     "Dense": frozenset({"weight", "bias", "weight_bits"}),
     "ArgMax": frozenset(),
 }
-_MULTIPLIER, _SHIFT = 1 << 17, 40  # what the fixed-point kernels were proved for
 
 
-def unhandled(net: Network, known: dict[str, frozenset[str]] = BASE) -> str:
-    """The first thing in a network that an engine with these layers and fields does not handle, in words; ""
-    where there is none."""
+def unhandled(
+    net: Network, known: dict[str, frozenset[str]] = BASE, dtypes: tuple[str, ...] = ("uint8",)
+) -> str:
+    """The first thing in a network that an engine with these layers, fields and types of inputs does not
+    handle, in words; "" where there is none."""
     if len(net.inputs) != 1 or len(net.outputs) != 1:
         return f"{len(net.inputs)} inputs and {len(net.outputs)} outputs; one of each is handled"
-    if net.input_dtype != "uint8":
-        return f"images are {net.input_dtype}, bytes of 0..255 are handled"
+    if net.input_dtype not in dtypes:
+        return f"images are {net.input_dtype}, {' and '.join(dtypes)} are handled"
     for node in net.nodes:
         found = _of_node(node, known)
         if found:
@@ -54,6 +52,4 @@ def _of_node(node: Node, known: dict[str, frozenset[str]]) -> str:
         value = getattr(node, item.name)
         if item.default is MISSING or value != item.default:
             return f"{item.name} = {value!r} of a {kind}"
-    if isinstance(node, Affine) and (np.abs(node.multiplier).max() >= _MULTIPLIER or node.shift > _SHIFT):
-        return "a multiplier of more than 17 bits or a shift of more than 40"
     return ""

@@ -13,19 +13,30 @@ import numpy as np
 
 from fermatnet.model.network.nodes import (
     Add,
+    AddConstant,
     Affine,
     ArgMax,
+    Concat,
     Conv,
     Dense,
+    DepthToSpace,
     Levels,
+    Lookup,
     MaxPool,
+    Multiply,
     Node,
+    Pad,
     PiecewiseConv,
+    Requantize,
+    SelectChannels,
+    Slice,
+    SumPool,
     TensorType,
     Threshold,
+    TopK,
+    Upsample,
 )
-from fermatnet.runtime.c import windows
-from fermatnet.runtime.c.fixed_point import Split, affine_form
+from fermatnet.runtime.c import joins, rearrange, reduce, requantize, windows
 from fermatnet.runtime.c.place import Place, literal
 from fermatnet.runtime.c.popcount import DotKernels
 from fermatnet.runtime.c.program import Program
@@ -34,12 +45,26 @@ from fermatnet.runtime.c.tables import Tables
 
 __all__ = ["Expressions"]
 
-_WINDOWS: dict[type[Node], Callable[..., str]] = {
+_LAYERS: dict[type[Node], Callable[..., str]] = {
+    Add: joins.add,
+    AddConstant: joins.add_constant,
+    Affine: requantize.affine,
+    ArgMax: reduce.argmax,
+    Concat: rearrange.concatenation,
     Conv: windows.convolution,
-    PiecewiseConv: windows.piecewise,
     Dense: windows.dense,
+    DepthToSpace: rearrange.depth_to_space,
+    Lookup: joins.lookup,
     MaxPool: windows.largest,
-    ArgMax: windows.argmax,
+    Multiply: joins.multiply,
+    Pad: rearrange.pad,
+    PiecewiseConv: windows.piecewise,
+    Requantize: requantize.requantize,
+    SelectChannels: rearrange.select,
+    Slice: rearrange.slice_,
+    SumPool: reduce.window_sum,
+    TopK: reduce.top,
+    Upsample: rearrange.upsample,
 }
 SCAN = 8  # thresholds up to which each is compared; beyond, they are searched by halving
 
@@ -142,60 +167,18 @@ class Expressions:
 
     def _by_type(self, node: Node) -> Callable[[Any, Place], str]:
         own: dict[type[Node], Callable[..., str]] = {
-            Affine: self._affine,
             Threshold: self._threshold,
             Levels: self._levels,
-            Add: self._add,
         }
-        return own[type(node)] if type(node) in own else partial(_WINDOWS[type(node)], self)
+        return own[type(node)] if type(node) in own else partial(_LAYERS[type(node)], self)
 
     # element-wise layers
 
-    def _per_channel(self, node: Node, word: str, values: np.ndarray, c: str, element: str = "") -> str:
+    def per_channel(self, node: Node, word: str, values: np.ndarray, c: str, element: str = "") -> str:
         """A constant of a channel: a literal where all channels have the same."""
         if len(set(values.tolist())) == 1 and not element:
             return literal(int(values[0]))
         return f"{self.tables.add(node.name, word, values, element)}[{c}]"
-
-    def _affine(self, node: Affine, at: Place) -> str:
-        x, y = self.type(node.inputs[0]), self.type(node.name)
-        form = affine_form(x, node.multiplier, node.offset, node.shift)
-        value = self.value(node.inputs[0], at)
-        multiplier = self._per_channel(node, "mul", node.multiplier.astype(np.int64), at.c)
-        if isinstance(form, Split):
-            m = self.variable("uint32_t", f"(uint32_t)(int32_t){multiplier}")
-            raised = self.variable(
-                "uint32_t", f"(uint32_t){value} + {form.lift_x}u" if form.lift_x else f"(uint32_t){value}"
-            )
-            low, high = (self._unsigned(node, "off", values, at.c, 32) for values in (form.low, form.high))
-            below = self.variable(
-                "uint32_t", f"((({raised} & {(1 << form.bits) - 1}u) * {m}) + {low}) >> {form.bits}"
-            )
-            shifted, signed = (
-                f"(({raised} >> {form.bits}) * {m} + {below} + {high}) >> {node.shift - form.bits}",
-                "int32_t",
-            )
-        else:
-            unsigned, signed = f"uint{form.width}_t", f"int{form.width}_t"
-            offset = self._unsigned(node, "off", form.offset, at.c, form.width)
-            product = f"({unsigned})({signed}){value} * ({unsigned})({signed}){multiplier} + {offset}"
-            shifted = f"({product}) >> {node.shift}" if node.shift else product
-        # the unsigned number is below 2^31 (2^63) here; what was raised is taken off
-        wide = self.variable(
-            signed, f"({signed})({shifted})" + (f" - {literal(form.lift)}" if form.lift else "")
-        )
-        result = value_type(y.lo, y.hi)
-        clips = [f"{wide} < {literal(node.lo)} ? {literal(node.lo)} : "] if form.lowest < node.lo else []
-        clips += [f"{wide} > {literal(node.hi)} ? {literal(node.hi)} : "] if form.highest > node.hi else []
-        return self.variable(result, f"({result})({''.join(clips)}{wide})")
-
-    def _unsigned(self, node: Node, word: str, values: list[int], c: str, width: int) -> str:
-        """A constant of a channel as an unsigned number of ``width`` bits, modulo 2^width."""
-        if len(set(values)) == 1:
-            return f"UINT{width}_C({values[0] % (1 << width)})"
-        half = 1 << (width - 1)
-        wrapped = np.array([(o + half) % (2 * half) - half for o in values], np.int64)
-        return f"(uint{width}_t)(int{width}_t){self.tables.add(node.name, word, wrapped)}[{c}]"
 
     def _threshold(self, node: Threshold, at: Place) -> str:
         x, signs = self.type(node.inputs[0]), node.sign.astype(np.int64)
@@ -207,7 +190,7 @@ class Expressions:
         limits = np.array(rows, dtype=object).astype(np.int64)
         if (signs < 0).any():
             wide = value_type(min(x.lo, -x.hi), max(x.hi, -x.lo))
-            sign = self._per_channel(node, "sign", signs, at.c)
+            sign = self.per_channel(node, "sign", signs, at.c)
             value = self.variable(wide, f"{sign} < 0 ? -({wide}){value} : ({wide}){value}")
         count = limits.shape[1]
         table = self.tables.add(node.name, "limit", limits)
@@ -247,9 +230,3 @@ class Expressions:
         else:
             table, place = levels, self.value(source, at)
         return self.variable(value_type(y.lo, y.hi), f"{self.tables.add(node.name, 'level', table)}[{place}]")
-
-    def _add(self, node: Add, at: Place) -> str:
-        y = self.type(node.name)
-        element = value_type(y.lo, y.hi)
-        a, b = (self.value(name, at) for name in node.inputs)
-        return self.variable(element, f"({element}){a} + ({element}){b}")

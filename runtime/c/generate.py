@@ -9,6 +9,7 @@ from typing import Any
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.inputs import DTYPES
 from fermatnet.runtime.c.budget import check_budget, describe
 from fermatnet.runtime.c.source import Source, make_source
 from fermatnet.runtime.c.vectors import text as vectors_text
@@ -134,11 +135,13 @@ def write_folder(source: Source, folder: Path, checksums: bool = False, vectors:
     write_sources(source, folder)
     (folder / f"{name}_vectors.h").write_text(vectors_text(source.program, name, vectors, checksums))
     package = files("fermatnet.runtime.c")
+    greatest = DTYPES[source.program.net.input_dtype][1]
     number = "PRId32" if source.out_type == "int32_t" else "PRId64"
     check = "check_layers.c.txt" if checksums else "check.c.txt"
     for template, target in (("run.c.txt", "run.c"), (check, "check.c"), ("Makefile.txt", "Makefile")):
         text = (package / "templates" / template).read_text()
-        for word, value in (("NAME", name), ("UPPER", name.upper()), ("FORMAT", number)):
+        words = {"NAME": name, "UPPER": name.upper(), "FORMAT": number, "GREATEST": str(greatest)}
+        for word, value in words.items():
             text = re.sub(rf"(?<![A-Z]){word}(?=_|\.|:|\b)", value, text)
         (folder / target).write_text(text)
     memory = describe(source)

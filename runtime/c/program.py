@@ -12,25 +12,56 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.inputs import DTYPES
 from fermatnet.model.network.nodes import (
     Affine,
     ArgMax,
     Concat,
     Conv,
     Dense,
+    DepthToSpace,
     Levels,
+    Lookup,
     MaxPool,
+    Multiply,
     Node,
+    Pad,
     PiecewiseConv,
+    Requantize,
+    SelectChannels,
+    Slice,
     SumPool,
     TensorType,
     Threshold,
+    TopK,
+    Upsample,
 )
 from fermatnet.model.piecewise.planes import short_planes
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, Store, plane_code
-from fermatnet.runtime.features import unhandled
+from fermatnet.runtime.features import BASE, unhandled
 
 __all__ = ["Program", "ProgramStep", "lower"]
+
+SINGLE = (Affine, Requantize, Threshold, Levels, Lookup)  # element by element, of one tensor
+REARRANGING = (Pad, Slice, Upsample, SelectChannels, DepthToSpace)
+ELSEWHERE = (Conv, PiecewiseConv, Dense, ArgMax, TopK, *REARRANGING)
+# what each layer type says of itself that the generated C goes by
+KNOWN = {
+    **BASE,
+    "Conv": BASE["Conv"] | {"pad_value"},
+    "SumPool": frozenset({"kernel", "stride", "pad", "pad_value"}),
+    "Concat": frozenset({"axis"}),
+    "Requantize": frozenset({"multiplier", "offset", "shift", "second", "zero", "lo", "hi", "at", "by"}),
+    "Lookup": frozenset({"table", "first"}),
+    "Multiply": frozenset({"zeros"}),
+    "AddConstant": frozenset({"value"}),
+    "Pad": frozenset({"pad", "value"}),
+    "Slice": frozenset({"start", "stop", "step"}),
+    "Upsample": frozenset({"factor", "mode", "value"}),
+    "SelectChannels": frozenset({"order"}),
+    "DepthToSpace": frozenset({"block"}),
+    "TopK": frozenset({"k"}),
+}
 
 
 @dataclass(frozen=True)
@@ -78,18 +109,20 @@ class Program:
 
 def disjoint_window(node: Node, x: TensorType) -> tuple[int, int] | None:
     """The window of a pooling whose windows do not overlap and need no padding, else None."""
-    if isinstance(node, SumPool):
+    if isinstance(node, SumPool) and node.disjoint:
         return node.window(x)
     if isinstance(node, MaxPool) and tuple(node.kernel) == tuple(node.stride) and not any(node.pad):
         return tuple(node.kernel)  # type: ignore[return-value]
     return None
 
 
-def _windowed(net: Network, node: Node) -> bool:
-    """Whether a layer reads its input at other places than it writes."""
-    if isinstance(node, Conv | PiecewiseConv | Dense | ArgMax):
+def _windowed(net: Network, node: Node, source: str) -> bool:
+    """Whether a layer reads that one of its inputs at other places than it writes."""
+    if isinstance(node, ELSEWHERE) or (isinstance(node, Concat) and node.axis != 1):
         return True
-    return isinstance(node, MaxPool) and disjoint_window(node, net.types[node.inputs[0]]) is None
+    if isinstance(node, Multiply):  # one value a channel is computed once, not once a pixel
+        return net.types[source].shape != net.types[node.name].shape
+    return isinstance(node, MaxPool | SumPool) and disjoint_window(node, net.types[source]) is None
 
 
 def _in_memory(net: Network) -> set[str]:
@@ -100,7 +133,7 @@ def _in_memory(net: Network) -> set[str]:
         again = isinstance(node, Levels) and (node.inputs[0] in kept or node.inputs[0] == net.input_name)
         if (
             isinstance(node, Concat)
-            or any(_windowed(net, reader) for reader in readers)
+            or any(_windowed(net, reader, node.name) for reader in readers)
             or (len(readers) > 1 and not again)
         ):
             kept.add(node.name)
@@ -117,7 +150,7 @@ def _inner_pools(net: Network, kept: set[str]) -> set[str]:
         name = node.name
         while name not in kept and name not in inner:
             (reader,) = net.consumers(name) if len(net.consumers(name)) == 1 else (None,)
-            if not isinstance(reader, Affine | Threshold | Levels):
+            if not isinstance(reader, SINGLE):
                 inner.add(node.name)
                 break
             name = reader.name
@@ -131,7 +164,7 @@ def _root_pool(program: Program, root: str) -> str:
         node = program.nodes[name]
         if disjoint_window(node, program.net.types[node.inputs[0]]) is not None:
             return name
-        if not isinstance(node, Affine | Threshold | Levels) or not program.fused(node.inputs[0]):
+        if not isinstance(node, SINGLE) or not program.fused(node.inputs[0]):
             return ""
         name = node.inputs[0]
 
@@ -182,11 +215,10 @@ def _index_store(program: Program, name: str, fast: bool) -> Store:
     return PlaneStore(kind, code, flat=all(_flat(net, reader, kind) for reader in readers))
 
 
-# what each layer type says of itself that the generated C goes by
 def _check(net: Network) -> None:
     """InputError for a layer, or something that a layer says, that C does not know: nothing is left out in
     silence."""
-    found = unhandled(net)
+    found = unhandled(net, KNOWN, tuple(DTYPES))
     if found:
         raise InputError(f"{found}: there is no C for that; use another engine")
     if net.consumers(net.output):
@@ -203,7 +235,7 @@ def lower(net: Network, fast: bool = False) -> Program:
     program = Program(
         net,
         [],
-        {net.input_name: Image(net.types[net.input_name])},
+        {net.input_name: Image(net.types[net.input_name], net.input_dtype)},
         nodes={node.name: node for node in net.nodes},
     )
     for node in net.nodes:

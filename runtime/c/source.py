@@ -93,7 +93,7 @@ def _function(source: Source, number: int, step: StepCode) -> tuple[list[str], s
     body = [*pointers, *step.body]
     text = "\n".join(body)
     parameters = {
-        "image": "const uint8_t *image",
+        "image": f"const {net.input_dtype}_t *image",
         "out": f"{source.out_type} *out",
         "ram": f"{source.name}_ram *ram",
         "sums": "uint32_t *sums",
@@ -112,7 +112,7 @@ def _code(source: Source, kernels: DotKernels, checksums: bool) -> str:
         functions += lines
         calls.append(call)
     name = source.name
-    parameters = f"const uint8_t *image, {name}_out *out, {name}_ram *ram"
+    parameters = f"const {name}_in *image, {name}_out *out, {name}_ram *ram"
     body = [
         f"void {name}_run_layers({parameters}, uint32_t *sums)"
         if checksums
@@ -162,7 +162,7 @@ def _header(source: Source, checksums: bool) -> str:
         [
             "/* The same; also every layer's checksum, the sum of value x (2 place + 1) modulo 2^32,",
             f"   to sums[{upper}_LAYERS]. */",
-            f"void {name}_run_layers(const uint8_t *image, {name}_out *out, {name}_ram *ram,",
+            f"void {name}_run_layers(const {name}_in *image, {name}_out *out, {name}_ram *ram,",
             "                uint32_t *sums);",
             "",
         ]
@@ -181,7 +181,7 @@ def _header(source: Source, checksums: bool) -> str:
     lines = [
         f"/* {name}: made by fermatnet c.",
         "",
-        f"   input   {channels} x {height} x {width} (channel, row, column), uint8,"
+        f"   input   {channels} x {height} x {width} (channel, row, column), {net.input_dtype},"
         f" {net.input_range[0]}..{net.input_range[1]}",
         f"   output  {' x '.join(map(str, kind.shape))}, {source.out_type}, {kind.lo}..{kind.hi}",
         f"   flash   {source.tables.total} bytes of constant tables; code comes on top",
@@ -211,6 +211,7 @@ def _header(source: Source, checksums: bool) -> str:
         f"#define {upper}_RAM_BYTES {source.ram}",
         *sums,
         "",
+        f"typedef {net.input_dtype}_t {name}_in;",
         f"typedef {source.out_type} {name}_out;",
         "",
         "/* Working memory of one inference. Its contents mean nothing between calls;",
@@ -221,7 +222,7 @@ def _header(source: Source, checksums: bool) -> str:
         "",
         f"/* image: {upper}_INPUTS numbers within {upper}_INPUT_MIN..{upper}_INPUT_MAX;",
         f"   out: room for {upper}_OUTPUTS. */",
-        f"void {name}_run(const uint8_t *image, {name}_out *out, {name}_ram *ram);",
+        f"void {name}_run(const {name}_in *image, {name}_out *out, {name}_ram *ram);",
         "",
         *layers,
         "#ifdef __cplusplus",

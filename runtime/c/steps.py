@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fermatnet.model.network.nodes import Add, Affine, Concat, Levels, MaxPool, TensorType, Threshold
+from fermatnet.model.network.nodes import Add, AddConstant, Concat, MaxPool, TensorType
 from fermatnet.runtime.buffers import Buffer, Step
 from fermatnet.runtime.c.expressions import Expressions
 from fermatnet.runtime.c.place import Place
-from fermatnet.runtime.c.program import Program, ProgramStep, disjoint_window
+from fermatnet.runtime.c.program import SINGLE, Program, ProgramStep, disjoint_window
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, ctype, value_type, width_of
 
 __all__ = ["StepCode", "layout", "needs", "write"]
@@ -92,7 +92,7 @@ def _segments(ex: Expressions, root: str, place: Place) -> list[tuple[list[str],
     """For each run of channels: its statements, the variable of its value, its first channel and its number
     of channels."""
     node = ex.program.nodes[root]
-    if not isinstance(node, Concat):
+    if not isinstance(node, Concat) or node.axis != 1:
         value = ex.compute(root, place)
         return [(ex.channel, value, 0, ex.type(root).shape[0])]
     found, first = [], 0
@@ -206,7 +206,7 @@ def _same_place(program: Program, root: str, leaf: str, target: Integers) -> boo
     def only_here(name: str) -> bool:  # every reading of ``leaf`` below ``name`` is element by element
         node = program.nodes[name]
         for source_name in node.inputs:
-            if source_name == leaf and not isinstance(node, Add | Affine | Levels | Threshold):
+            if source_name == leaf and not isinstance(node, (Add, AddConstant, *SINGLE)):
                 return False
             if program.fused(source_name) and not only_here(source_name):
                 return False

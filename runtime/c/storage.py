@@ -48,9 +48,15 @@ def width_of(name: str) -> int:
 
 @dataclass(frozen=True)
 class Image:
-    """The caller's image: uint8 in the file's order (channel, row, column); never in RAM of ours."""
+    """The caller's image: integers of ``dtype`` in the file's order (channel, row, column); never in RAM of
+    ours."""
 
     kind: TensorType
+    dtype: str = "uint8"
+
+    @property
+    def element(self) -> str:
+        return f"{self.dtype}_t"
 
     def read(self, y: str, x: str, c: str) -> str:
         _, height, width = self.kind.shape

@@ -11,7 +11,7 @@ __all__ = ["checksum", "images", "text"]
 
 
 def images(net: Network, count: int, seed: int = 0) -> np.ndarray:
-    """uint8 (count, C, H, W): all lowest, all highest, lowest and highest in turn, then random."""
+    """(count, C, H, W) of the input's type: all lowest, all highest, both in turn, then random."""
     lo, hi = net.input_range
     rng = np.random.default_rng(seed)
     made = rng.integers(lo, hi + 1, (count, *net.input_shape))
@@ -20,7 +20,7 @@ def images(net: Network, count: int, seed: int = 0) -> np.ndarray:
         made[1] = hi
     if count > 2:
         made[2] = np.where(np.arange(made[2].size) % 2, hi, lo).reshape(net.input_shape)
-    return made.astype(np.uint8)
+    return made.astype(net.input_dtype)
 
 
 def checksum(values: np.ndarray, seen: tuple[int, int] | None = None) -> int:
@@ -58,7 +58,7 @@ def text(program: Program, name: str, count: int, checksums: bool) -> str:
         f'#include "{name}.h"',
         "",
         f"#define {upper}_VECTORS {count}",
-        f"static const uint8_t {name}_images[{count}][{upper}_INPUTS] = {{",
+        f"static const {name}_in {name}_images[{count}][{upper}_INPUTS] = {{",
         _rows(pictures),
         "};",
         f"static const {name}_out {name}_outputs[{count}][{upper}_OUTPUTS] = {{",

@@ -35,6 +35,10 @@ void web_run(void) {{ {name}_run(image, out, &ram); }}
 def check_page(net: Network) -> None:
     """InputError unless the page can draw this network's input and show its output, and a compiler for it is
     there."""
+    if net.input_dtype != "uint8":
+        raise InputError(
+            f"the page draws images of bytes, the network takes {net.input_dtype}; leave --web out"
+        )
     if net.input_shape[0] != 1:
         raise InputError(
             f"the page draws grey images, the network takes {net.input_shape[0]} channels; leave --web out"

@@ -1,20 +1,19 @@
-"""Layers that read windows or whole tensors: convolutions, dense layers, overlapping maxima, the place of the
-largest."""
+"""Layers that read windows or whole tensors: convolutions, dense layers, overlapping maxima."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fermatnet.model.network.nodes import ArgMax, Conv, Dense, MaxPool, PiecewiseConv
+from fermatnet.model.network.nodes import Conv, Dense, MaxPool, PiecewiseConv
 from fermatnet.model.piecewise.planes import short_planes
 from fermatnet.runtime.c.place import Place, literal
 from fermatnet.runtime.c.popcount import terms_of
-from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, value_type
+from fermatnet.runtime.c.storage import Image, PlaneStore, value_type
 
 if TYPE_CHECKING:
     from fermatnet.runtime.c.expressions import Expressions
 
-__all__ = ["argmax", "convolution", "dense", "largest", "piecewise"]
+__all__ = ["convolution", "dense", "largest", "piecewise"]
 
 
 def _corner(place: str, stride: int, pad: int) -> str:
@@ -171,16 +170,18 @@ def _integer_patch(
         strides,
         "0",
         str(inputs),
+        str(getattr(node, "pad_value", 0)),
     ]
     ex.pixel += [
         f"fn_area {area};",
         *_fields(
             area,
-            "y x height width rows columns dy dx row_stride column_stride channel_stride first count",
+            "y x height width rows columns dy dx row_stride column_stride channel_stride first count pad",
             values,
         ),
     ]
-    element = "uint8_t" if isinstance(store, Image) else store.element
+    assert not isinstance(store, PlaneStore)
+    element = store.element
     gather = f"fn_area_{_short(element)}({patch}, {ex.pointer(source)}, {area});"
     gather += f" fn_levels({patch}, {levels}, {length});" if levels else ""
     if node.group == 1:
@@ -218,7 +219,8 @@ def dense(ex: "Expressions", node: Dense, at: Place) -> str:
     weight = weight if isinstance(store, Image) else weight.transpose(0, 2, 3, 1)
     small = "int8_t" if np.abs(weight).max() < 128 else "int16_t"
     table = ex.tables.add(node.name, "weight", weight, small)
-    element = store.element if isinstance(store, Integers) else "uint8_t"
+    assert not isinstance(store, PlaneStore)
+    element = store.element
     size = int(np.prod(shape))
     bias = f"{ex.tables.add(node.name, 'bias', node.bias)}[{at.c}]" if node.bias.size else "0"
     kernel = f"fn_dot_{_short(element)}_{_short(small)}"
@@ -245,26 +247,4 @@ def largest(ex: "Expressions", node: MaxPool, at: Place) -> str:
     ]
     value = ex.read(source, Place(row, column, at.c))
     ex.channel += [f"if ({value} > {best})", f"{best} = {value};", "}", "}", "}"]
-    return best
-
-
-def argmax(ex: "Expressions", node: ArgMax, at: Place) -> str:
-    """The first of the largest values."""
-    source = node.inputs[0]
-    kind = ex.type(source)
-    best, k, top = ex.fresh(), ex.fresh(), ex.fresh()
-    ex.channel += [
-        f"int32_t {best} = 0;",
-        f"{value_type(kind.lo, kind.hi)} {top} = 0;",
-        f"uint32_t {k};",
-        f"for ({k} = 0; {k} < {kind.shape[0]}u; ++{k}) {{",
-    ]
-    value = ex.read(source, Place("0u", "0u", k))
-    ex.channel += [
-        f"if ({k} == 0 || {value} > {top}) {{",
-        f"{top} = {value};",
-        f"{best} = (int32_t){k};",
-        "}",
-        "}",
-    ]
     return best

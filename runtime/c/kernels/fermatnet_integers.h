@@ -6,11 +6,12 @@
 #include "fermatnet_window.h"
 
 /* A window of channels first .. first + count - 1 as 16-bit integers in the order (row, column, channel), filled up with zeros to a
-   multiple of four; zeros outside the map. Strides are in elements: the image is channel by channel, tensors pixel by pixel. */
+   multiple of four; `pad` outside the map. Strides are in elements: the image is channel by channel, tensors pixel by pixel. */
 typedef struct {
     int32_t y, x;
     uint32_t height, width, rows, columns, dy, dx;
     uint32_t row_stride, column_stride, channel_stride, first, count;
+    int16_t pad;
 } fn_area;
 
 #define FN_AREA(word, type)                                                                         \
@@ -26,7 +27,7 @@ typedef struct {
             if (inside)                                                                             \
                 from += y * v.row_stride + ((uint32_t)v.x + begin * v.dx) * v.column_stride;        \
             for (c = begin * v.count; c; --c)                                                       \
-                *patch++ = 0;                                                                       \
+                *patch++ = v.pad;                                                                   \
             if (step == v.count && (v.count == 1 || v.channel_stride == 1)) {                       \
                 for (c = (end - begin) * v.count; c; --c)                                           \
                     *patch++ = (int16_t)*from++;                                                    \
@@ -36,7 +37,7 @@ typedef struct {
                         *patch++ = (int16_t)from[c * v.channel_stride];                             \
             }                                                                                       \
             for (c = (v.columns - end) * v.count; c; --c)                                           \
-                *patch++ = 0;                                                                       \
+                *patch++ = v.pad;                                                                   \
         }                                                                                           \
         for (c = v.rows * v.columns * v.count; c & 3u; ++c)                                         \
             *patch++ = 0;                                                                           \
@@ -45,6 +46,16 @@ FN_AREA(u8, uint8_t)
 FN_AREA(i8, int8_t)
 FN_AREA(u16, uint16_t)
 FN_AREA(i16, int16_t)
+
+/* v / 2^n rounded to the nearest integer, halves away from zero. |v| + 2^(n - 1) must fit the type. */
+#define FN_ROUNDED(bits)                                                                            \
+    static inline int##bits##_t fn_rounded##bits(int##bits##_t v, uint32_t n)                       \
+    {                                                                                               \
+        const int##bits##_t half = n ? (int##bits##_t)1 << (n - 1) : 0;                             \
+        return v < 0 ? -((half - v) >> n) : (v + half) >> n;                                        \
+    }
+FN_ROUNDED(32)
+FN_ROUNDED(64)
 
 /* Piece indices to the levels that they stand for, in place. */
 static inline void fn_levels(int16_t *patch, const int8_t *levels, uint32_t n)

@@ -41,6 +41,26 @@ def test_every_form_is_the_floor_of_the_exact_product(seed):
     assert len(kinds) == 3, "all three forms occur"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_wide_multipliers_and_shifts(seed):
+    """Up to 31 bits and 62 places, as long as no product passes 62 bits: what a network file may hold."""
+    rng, tried = random.Random(seed), 0
+    for _ in range(300):
+        lo, hi = -rng.randrange(1 << rng.randint(1, 31)), rng.randrange(1 << rng.randint(1, 31))
+        multipliers = [rng.choice((-1, 1)) * rng.randrange(1 << rng.randint(1, 31)) for _ in range(3)]
+        reach = 1 << rng.randint(1, 61)
+        offsets, shift = [rng.randrange(-reach, reach) for _ in range(3)], rng.randint(0, 62)
+        pairs = list(zip(multipliers, offsets, strict=True))
+        if max(abs(x * m + o) for m, o in pairs for x in (lo, hi)) >= 1 << 62:
+            continue
+        tried += 1
+        form = affine_form(TensorType((3, 1, 1), lo, hi), np.array(multipliers), np.array(offsets), shift)
+        for channel, (m, o) in enumerate(pairs):
+            for x in (lo, hi, rng.randint(lo, hi), rng.randint(lo, hi)):
+                assert computed(form, x, channel, m, shift) == (x * m + o) >> shift
+    assert tried > 100
+
+
 def test_a_wrong_offset_is_seen():
     form = affine_form(TensorType((1, 1, 1), -1000, 1000), np.array([77]), np.array([5]), 3)
     assert computed(form, -1000, 0, 77, 3) == (-77000 + 5) >> 3

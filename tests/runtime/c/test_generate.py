@@ -15,8 +15,8 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run, save
 from fermatnet.model.network.nodes import Affine, Conv, Dense, MaxPool, PiecewiseConv, SumPool, Threshold
 from fermatnet.runtime.c import generate
+from fermatnet.runtime.c.program import KNOWN
 from fermatnet.runtime.c.vectors import images
-from fermatnet.runtime.features import BASE
 
 from ...model.network.samples import digits_like, everything, piecewise, thresholds
 from .compiled import SANITIZED, STRICT, build, needs_compiler, outputs
@@ -207,13 +207,13 @@ def test_refusals_leave_nothing(more, words, tmp_path):
 def test_what_c_does_not_know_is_refused(tmp_path, monkeypatch):
     """A layer of another type, and a known one that says something new: its usual value changes nothing, any
     other is refused."""
-    monkeypatch.setitem(BASE, "Conv", BASE["Conv"] - {"dilation"})
+    monkeypatch.setitem(KNOWN, "Conv", KNOWN["Conv"] - {"dilation"})
     generate(digits_like(), tmp_path / "same")
-    monkeypatch.setitem(BASE, "Conv", BASE["Conv"] - {"pad"})
+    monkeypatch.setitem(KNOWN, "Conv", KNOWN["Conv"] - {"pad"})
     words = "layer 'conv0': pad = (2, 2, 2, 2) of a Conv: there is no C for that; use another engine"
     with pytest.raises(InputError, match=re.escape(words)):
         generate(digits_like(), tmp_path / "c")
-    monkeypatch.delitem(BASE, "Conv")
+    monkeypatch.delitem(KNOWN, "Conv")
     with pytest.raises(InputError, match="layer 'conv0': a Conv: there is no C for that; use another engine"):
         generate(digits_like(), tmp_path / "c")
 
