@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.model.network.nodes import ArgMax, MaxPool, Node, SumPool
+from fermatnet.model.network.inputs import DTYPES
+from fermatnet.model.network.nodes import ArgMax, MaxPool, Node, SumPool, TopK
 from fermatnet.runtime.packed import packing, program
 from fermatnet.runtime.packed.external import FermatLayer
 from fermatnet.runtime.packed.fusion import Operation
 from fermatnet.runtime.packed.memory import place_tensors
+from fermatnet.runtime.packed.moves import moves_of
 from fermatnet.runtime.packed.plan import Plan
 from fermatnet.runtime.packed.program import Kind, Source
 from fermatnet.runtime.packed.steps import StepWriter
@@ -41,13 +43,16 @@ class Emitter:
         ops = [self._image(), *(self._operation(operation) for operation in plan.operations)]
         channels, height, width = plan.net.input_shape
         results = int(np.prod(plan.net.types[plan.net.output].shape))
+        element = np.dtype(plan.net.input_dtype).itemsize
         self.program = program.Program(
             len(ops),
             len(self.stored),
             self.memory,
             chunk,
-            channels * height * width,
+            channels * height * width * element,
             results,
+            element,
+            int(DTYPES[plan.net.input_dtype][0] < 0),
             int(WAKE / plan.seconds),
             self.structs(ops),
             self.structs([self._tensor(tensor) for tensor in self.stored]),
@@ -86,6 +91,7 @@ class Emitter:
             channels,
             stored.storage.zero,
             stored.planes,
+            stored.storage.zero + stored.storage.pad,
         )
 
     def _image(self) -> program.Op:
@@ -130,7 +136,7 @@ class Emitter:
         if layer is not None and operation.source is not None:
             self._window(op, operation, stored, slots)
         else:
-            self._pool(op, operation.source)
+            self._other(op, operation.source)
         steps = StepWriter(self, operation, slots).write()
         op.steps, op.step = len(steps), self.structs(steps)
         return op
@@ -146,9 +152,12 @@ class Emitter:
             call=ctypes.cast(call.function, ctypes.c_void_p),
         )
 
-    def _pool(self, op: program.Op, node: Node | None) -> None:
+    def _other(self, op: program.Op, node: Node | None) -> None:
+        """Sources without weights."""
         if node is None:
             op.source = Source.LOAD
+        elif isinstance(node, TopK):
+            op.source = Source.TOP
         elif isinstance(node, ArgMax):
             op.source = Source.LARGEST
         elif isinstance(node, MaxPool):
@@ -157,9 +166,22 @@ class Emitter:
             op.pad_y, op.pad_x = node.pad[:2]
         elif isinstance(node, SumPool):
             op.source = Source.SUM
-            op.kernel_y, op.kernel_x = op.stride_y, op.stride_x = node.window(
-                self.plan.net.types[node.inputs[0]]
-            )
+            op.kernel_y, op.kernel_x = node.window(self.plan.net.types[node.inputs[0]])
+            op.stride_y, op.stride_x = node.stride or (op.kernel_y, op.kernel_x)
+            (op.pad_y, op.pad_x), op.outside = node.pad[:2], node.pad_value
+        else:
+            self._move(op, node)
+
+    def _move(self, op: program.Op, node: Node) -> None:
+        net = self.plan.net
+        moves, order, op.outside = moves_of(net, node)
+        numbers = [
+            self.number[id(self.plan.stored[name, native(net.types[name])])] for name in node.inputs
+        ] + [-1]
+        op.source, op.order = Source.MOVE, self.array(order)
+        moves = moves.copy()
+        moves[:, 0] = np.array(numbers)[moves[:, 0]]  # -1, nowhere, is the last
+        op.moves = self.array(moves)
 
     def _window(self, op: program.Op, operation: Operation, stored: Stored, slots: np.ndarray) -> None:
         layer, choice, form = (

@@ -9,6 +9,7 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network.graph import Network
+from fermatnet.model.network.inputs import DTYPES
 from fermatnet.model.network.reference import run as run_reference
 from fermatnet.runtime.packed import build
 from fermatnet.runtime.packed.emit import Emitter
@@ -100,25 +101,31 @@ class Engine:
         return int(np.prod(self.net.types[self.net.output].shape))
 
     def _checked(self, images: np.ndarray) -> np.ndarray:
-        if not isinstance(images, np.ndarray) or images.dtype != np.uint8:
-            raise InputError(f"images must be uint8, not {getattr(images, 'dtype', type(images).__name__)}")
-        if images.ndim != 4 or images.shape[1:] != self.net.input_shape or not len(images):
-            wanted = ", ".join(map(str, self.net.input_shape))
+        net = self.net
+        if not isinstance(images, np.ndarray) or images.dtype != np.dtype(net.input_dtype):
+            kind = getattr(images, "dtype", type(images).__name__)
+            raise InputError(f"images must be {net.input_dtype}, not {kind}")
+        fits = images.shape[1:] in (net.input_dims, net.input_shape)
+        if images.ndim < 2 or not fits or not len(images):
+            wanted = ", ".join(map(str, net.input_dims))
             raise InputError(f"images must have shape (n, {wanted}) with n at least 1, not {images.shape}")
-        lo, hi = self.net.input_range
-        if (lo, hi) != (0, 255) and (images.min() < lo or images.max() > hi):
+        lo, hi = net.input_range
+        if (lo, hi) != DTYPES[net.input_dtype] and (images.min() < lo or images.max() > hi):
             raise InputError(f"pixels must lie within {lo}..{hi}, not {images.min()}..{images.max()}")
         return np.ascontiguousarray(images)
 
     def __call__(
         self, images: np.ndarray, *, batch: int = 64, progress: Callable[[int], None] | None = None
     ) -> np.ndarray:
-        """Outputs int64 (n, K) of images uint8 (n, C, H, W): the reference's integers.
+        """Outputs int64 (n, K) of images (n, C, H, W), or (n, *dims), of the network's input type: the
+        reference's integers.
 
         ``progress`` is called with the number of images done, after every ``batch`` of them (of the numpy
         form, which it bounds the memory of, always). InputError for a wrong dtype, shape or range. Two
         callers at once wait for each other.
         """
+        if self.plan is None and len(self.net.inputs) > 1:  # one array a name: the reference checks them
+            return run_reference(self.net, images, batch=batch, progress=progress)
         images = self._checked(images)
         if self.plan is None:
             return run_reference(self.net, images, batch=batch, progress=progress)

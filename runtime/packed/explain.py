@@ -14,6 +14,7 @@ _SOURCES = {
     "MaxPool": "maximum of windows",
     "SumPool": "sum of windows",
     "ArgMax": "index of the first largest",
+    "TopK": "indices of the largest",
 }
 
 
@@ -36,7 +37,8 @@ def _operation(plan: Plan, operation: Operation) -> str:
     elif operation.source is None:
         source = f"loads {operation.reads}"
     else:
-        source = _SOURCES[type(operation.source).__name__]
+        kind = type(operation.source).__name__
+        source = _SOURCES.get(kind, f"{kind}: values moved one by one")
     if operation.generic:
         source += "; everything in 64 bits"
     parts = [source]

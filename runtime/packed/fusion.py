@@ -1,6 +1,6 @@
 """Layers joined into operations: a source (convolution, pooling, a stored tensor) and what follows it.
 
-Elementwise layers (Threshold, Affine, Levels, Add) run on the blocks of the operation that computes their
+Elementwise layers run on the blocks of the operation that computes their
 last input, so their inputs are never stored for them. Concat costs nothing: each part is written at its place
 in every concatenation.
 """
@@ -10,12 +10,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import Add, Affine, Concat, Levels, Node, Threshold
+from fermatnet.model.network.nodes import (
+    Add,
+    AddConstant,
+    Affine,
+    Concat,
+    Levels,
+    Lookup,
+    Multiply,
+    Node,
+    Requantize,
+    Threshold,
+)
 from fermatnet.runtime.packed.storage import within_words
 
 __all__ = ["ELEMENTWISE", "Operation", "Place", "fuse", "parts_of", "places_of"]
 
-ELEMENTWISE = (Threshold, Affine, Levels, Add)
+ELEMENTWISE = (Threshold, Affine, Levels, Add, Requantize, Lookup, Multiply, AddConstant)
 # Elementwise layers of one operation: the kernels have eight block buffers, and six layers never need more,
 # because a value is live only while a later one of at most two operands reads it.
 MOST_STEPS = 6
@@ -57,7 +68,7 @@ def parts_of(net: Network, name: str) -> list[Place]:
     no concatenation.
     """
     node = next((node for node in net.nodes if node.name == name), None)
-    if not isinstance(node, Concat):
+    if not isinstance(node, Concat) or node.axis != 1:
         return [Place(name, 0)]
     found, channel = [], 0
     for part in node.inputs:
@@ -113,6 +124,8 @@ class _Fuser:
     def possible(self, node: Node, place: int, wide: bool) -> bool:
         """Whether an elementwise layer can run in that operation."""
         operation = self.operations[place]
+        if self.net.types[operation.name].shape != self.net.types[node.name].shape:
+            return False  # of a product: one value a channel
         known = all(name in operation.values or self.ready(name) < place for name in node.inputs)
         return known and (operation.generic or not wide) and len(operation.nodes) < MOST_STEPS
 
@@ -136,7 +149,7 @@ class _Fuser:
         return self.load(node.inputs[0], wide)
 
     def add(self, node: Node) -> None:
-        if isinstance(node, Concat):
+        if isinstance(node, Concat) and node.axis == 1:
             return
         if isinstance(node, ELEMENTWISE):
             self.home[node.name] = self.place(node)

@@ -2,11 +2,12 @@
 lie in memory.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fermatnet.model.network.graph import Network
-from fermatnet.model.network.nodes import ArgMax, Concat, Conv, Dense, MaxPool, Node, PiecewiseConv, SumPool
-from fermatnet.runtime.features import unhandled
+from fermatnet.model.network.inputs import DTYPES
+from fermatnet.model.network.nodes import Conv, Dense, Node, PiecewiseConv
+from fermatnet.runtime.features import BASE, unhandled
 from fermatnet.runtime.packed.build import Form
 from fermatnet.runtime.packed.fusion import ELEMENTWISE, Operation, Place, fuse, parts_of, places_of
 from fermatnet.runtime.packed.kernel_choice import LONG, KernelChoice, choose_kernel
@@ -17,7 +18,23 @@ from fermatnet.runtime.packed.weighted import Weighted
 __all__ = ["Plan", "plan_network", "unsupported"]
 
 WEIGHTED = (Conv, PiecewiseConv, Dense)
-KNOWN = {*WEIGHTED, *ELEMENTWISE, MaxPool, SumPool, ArgMax, Concat}
+# what each layer type says of itself that the kernels go by
+KNOWN = {
+    **BASE,
+    "Conv": BASE["Conv"] | {"pad_value"},
+    "SumPool": frozenset({"kernel", "stride", "pad", "pad_value"}),
+    "Concat": frozenset({"axis"}),
+    "Requantize": frozenset({"multiplier", "offset", "shift", "second", "zero", "lo", "hi", "at", "by"}),
+    "Lookup": frozenset({"table", "first"}),
+    "Multiply": frozenset({"zeros"}),
+    "AddConstant": frozenset({"value"}),
+    "Pad": frozenset({"pad", "value"}),
+    "Slice": frozenset({"start", "stop", "step"}),
+    "Upsample": frozenset({"factor", "mode", "value"}),
+    "SelectChannels": frozenset({"order"}),
+    "DepthToSpace": frozenset({"block"}),
+    "TopK": frozenset({"k"}),
+}
 
 
 @dataclass(eq=False)
@@ -57,13 +74,18 @@ class Plan:
 
 def unsupported(net: Network) -> str:
     """What of a network the packed engine has no kernel for: one line, empty where it has them all."""
-    found = unhandled(net)
+    found = unhandled(net, KNOWN, tuple(DTYPES))
     return f"{found} has no packed kernel" if found else ""
 
 
 def _choices(net: Network, form: Form, force: str) -> tuple[dict[str, Weighted], dict[str, KernelChoice]]:
     layers = {node.name: Weighted.of(net, node) for node in net.nodes if isinstance(node, WEIGHTED)}
-    return layers, {name: _aligned(net, name, layer, form, force) for name, layer in layers.items()}
+    choices = {name: _aligned(net, name, layer, form, force) for name, layer in layers.items()}
+    for name, layer in layers.items():
+        if layer.pad_value:  # bytes or halves: piece indices are padded with index 0
+            padded = replace(choices[name].storage, pad=layer.pad_value)
+            choices[name] = replace(choices[name], storage=padded)
+    return layers, choices
 
 
 def _aligned(net: Network, name: str, layer: Weighted, form: Form, force: str) -> KernelChoice:
@@ -83,7 +105,7 @@ def _aligned(net: Network, name: str, layer: Weighted, form: Form, force: str) -
 def _groups_behind(net: Network, node: Node | None) -> int:
     """Channel groups of the operation in whose blocks a tensor is made: they are written group by group."""
     groups = 1
-    while node is not None and not isinstance(node, MaxPool | SumPool | ArgMax | Concat):
+    while isinstance(node, (*WEIGHTED, *ELEMENTWISE)):
         if isinstance(node, WEIGHTED):
             return max(groups, getattr(node, "group", 1))
         names = [name for name in node.inputs if name != net.input_name]
@@ -134,6 +156,9 @@ def _store(plan: Plan) -> None:
     image = _want(plan, net.input_name, native(net.types[net.input_name]), -1)
     for number, operation in enumerate(plan.operations):
         stored = _want(plan, operation.reads, plan.input_storage(operation), number)
+        if operation.source is not None:
+            for name in operation.source.inputs[1:]:  # of a join of rows or columns
+                _want(plan, name, native(net.types[name]), number)
         if operation.external:
             _want(plan, operation.name, plan.external_storage(operation.name), number).first = number
         if operation.source is not None and operation.name in plan.layers:

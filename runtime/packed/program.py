@@ -5,7 +5,7 @@ or an address.
 import ctypes
 from enum import IntEnum
 
-__all__ = ["Kind", "Op", "Pair", "Program", "Source", "Step", "StepKind", "Tensor"]
+__all__ = ["Kind", "Move", "Op", "Pair", "Program", "Source", "Step", "StepKind", "Tensor"]
 
 
 class Kind(IntEnum):
@@ -17,15 +17,14 @@ class Kind(IntEnum):
 class StepKind(IntEnum):
     """Elementwise operations on a block."""
 
-    AFFINE, THRESHOLD, TABLE, ADD, FETCH, STORE = range(6)
+    AFFINE, THRESHOLD, TABLE, ADD, FETCH, STORE, REQUANTIZE, LOOKUP, MULTIPLY, ADD_CONSTANT = range(10)
 
 
 class Source(IntEnum):
     """What fills a block before its steps."""
 
-    IMAGE, DOT_BYTES, DOT_HALVES, DOT_BITS, DEPTHWISE, LOAD, MAXIMUM, SUM, LARGEST, WEIGHTED, EXTERNAL = (
-        range(11)
-    )
+    IMAGE, DOT_BYTES, DOT_HALVES, DOT_BITS, DEPTHWISE, LOAD, MAXIMUM, SUM, LARGEST, WEIGHTED = range(10)
+    EXTERNAL, MOVE, TOP = range(10, 13)
 
 
 def _fields(numbers: str, addresses: str = "") -> list[tuple[str, type]]:
@@ -38,20 +37,27 @@ class Tensor(ctypes.Structure):
     """Place and layout of a tensor in the memory of a thread."""
 
     _fields_ = _fields(
-        "kind offset image row pixel plane top left bottom right height width channels zero planes"
+        "kind offset image row pixel plane top left bottom right height width channels zero planes fill"
     )
 
 
 class Step(ctypes.Structure):
     """One elementwise operation: buffers, tensor, constants."""
 
-    _fields_ = _fields("kind source target other tensor channel count shift lo hi", "a b")
+    _fields_ = _fields("kind source target other tensor channel count shift lo hi zero zero2", "a b")
 
 
 class Pair(ctypes.Structure):
     """Weight plane (-1: all bits of the window), activation plane, and the factor of their count."""
 
     _fields_ = _fields("weight activation factor")
+
+
+class Move(ctypes.Structure):
+    """Where a pixel of a result comes from: tensor (-1: nowhere), row, column, and what is added to its
+    channels."""
+
+    _fields_ = _fields("tensor y x channel")
 
 
 class Op(ctypes.Structure):
@@ -61,12 +67,14 @@ class Op(ctypes.Structure):
         "source tensor height width channels groups outputs inputs stride_y stride_x pad_y pad_x kernel_y "
         "kernel_x"
         " dilation_y dilation_x taps vectors planes outputs_first across_images wide_bytes pairs steps "
-        "generic",
-        "offsets weights start masks pair step call",
+        "generic outside",
+        "offsets weights start masks pair step moves order call",
     )
 
 
 class Program(ctypes.Structure):
     """All operations and tensors; memory: bytes a thread needs for ``chunk`` images."""
 
-    _fields_ = _fields("ops tensors memory chunk image_bytes results alone", "op tensor")
+    _fields_ = _fields(
+        "ops tensors memory chunk image_bytes results input_bytes input_signed alone", "op tensor"
+    )

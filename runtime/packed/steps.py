@@ -4,7 +4,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fermatnet.model.network.nodes import Add, Affine, Levels, Node, Threshold
+from fermatnet.model.network.nodes import (
+    Add,
+    AddConstant,
+    Affine,
+    Levels,
+    Lookup,
+    Multiply,
+    Node,
+    Requantize,
+    Threshold,
+)
 from fermatnet.runtime.packed import packing, program
 from fermatnet.runtime.packed.fusion import Operation
 from fermatnet.runtime.packed.program import Kind, StepKind
@@ -72,9 +82,20 @@ class StepWriter:
             self._threshold(node, sources[0], target)
         elif isinstance(node, Levels):
             self._table(tuple(node.levels.tolist()), sources[0], target)
+        elif isinstance(node, Requantize):
+            self._requantize(node, sources[0], target)
+        elif isinstance(node, Lookup):
+            self._lookup(node, sources[0], target)
+        elif isinstance(node, AddConstant):
+            self._add_constant(node, sources[0], target)
         else:
-            assert isinstance(node, Add)
-            self._step(StepKind.ADD, source=sources[0], other=sources[1], target=target)
+            assert isinstance(node, Add | Multiply)
+            kind, zeros = (
+                (StepKind.MULTIPLY, node.zeros) if isinstance(node, Multiply) else (StepKind.ADD, (0, 0))
+            )
+            self._step(
+                kind, source=sources[0], other=sources[1], target=target, zero=zeros[0], zero2=zeros[1]
+            )
         self._store(node.name)
         self._release(node.name)
 
@@ -98,6 +119,47 @@ class StepWriter:
             hi=node.hi,
             a=self.emitter.array(a),
             b=self.emitter.array(b),
+        )
+
+    def _requantize(self, node: Requantize, source: int, target: int) -> None:
+        kind = self.emitter.plan.net.types[node.inputs[0]]
+        at, by = node.at.astype(np.int64), node.by.astype(np.int64)
+        met = (kind.lo <= at) & (at <= kind.hi)  # what never occurs adds nothing
+        pairs = np.stack([np.where(met, at, 0), np.where(met, by, 0)], axis=2).reshape(len(at), -1)
+        a = np.concatenate([node.multiplier[:, None], node.second[:, None], pairs], axis=1).astype(np.int64)
+        b = node.offset.astype(np.int64)
+        if not self.operation.generic:
+            a = packing.by_slot(a.astype(np.int32), self.slots).transpose(0, 2, 1)
+            b = packing.by_slot(b, self.slots)
+        self._step(
+            StepKind.REQUANTIZE,
+            source=source,
+            target=target,
+            count=at.shape[1],
+            shift=node.shift,
+            lo=node.lo,
+            hi=node.hi,
+            zero=node.zero,
+            a=self.emitter.array(a),
+            b=self.emitter.array(b),
+        )
+
+    def _lookup(self, node: Lookup, source: int, target: int) -> None:
+        table = self.emitter.array(node.table.astype(np.int32))
+        self._step(
+            StepKind.LOOKUP, source=source, target=target, count=len(node.table), zero=node.first, a=table
+        )
+
+    def _add_constant(self, node: AddConstant, source: int, target: int) -> None:
+        values = node.value.astype(np.int64)
+        if not self.operation.generic:  # a vector a pixel and slot
+            values = packing.by_slot(values.astype(np.int32), self.slots).transpose(2, 3, 0, 1)
+        self._step(
+            StepKind.ADD_CONSTANT,
+            source=source,
+            target=target,
+            count=len(self.slots),
+            a=self.emitter.array(values),
         )
 
     def _threshold(self, node: Threshold, source: int, target: int) -> None:

@@ -24,7 +24,8 @@ class Storage:
     """One way to store a tensor.
 
     zero: BYTES hold value + zero; table: piece indices are stored as ``table[index]``, () as they are;
-    planes: BITS, by piece index; own: written by a function outside the kernels.
+    planes: BITS, by piece index; own: written by a function outside the kernels; pad: value that the border
+    holds.
     """
 
     kind: Kind
@@ -32,6 +33,7 @@ class Storage:
     table: tuple[int, ...] = ()
     planes: Planes | None = None
     own: bool = False
+    pad: int = 0
 
     def pixel_bytes(self, channels: int) -> int:
         """Bytes of one pixel (of one plane where there are planes)."""

@@ -27,6 +27,7 @@ class Weighted:
     dilation: tuple[int, int] = (1, 1)
     group: int = 1
     levels_a: np.ndarray | None = None
+    pad_value: int = 0
 
     @staticmethod
     def of(net: Network, node: Conv | PiecewiseConv | Dense) -> "Weighted":
@@ -41,7 +42,7 @@ class Weighted:
         place = (tuple(node.stride), tuple(node.pad), tuple(node.dilation), node.group)
         if isinstance(node, Conv):
             weight = node.weight.astype(np.int64)
-            return Weighted(node.name, weight, none, source, result, *place)  # type: ignore[arg-type]
+            return Weighted(node.name, weight, none, source, result, *place, pad_value=node.pad_value)  # type: ignore[arg-type]
         weight = node.levels_w.astype(np.int64)[node.codes]
         levels_a = node.levels_a.astype(np.int64)[: source.hi + 1]
         return Weighted(node.name, weight, none, source, result, *place, levels_a)  # type: ignore[arg-type]

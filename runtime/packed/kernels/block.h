@@ -80,8 +80,9 @@ inline void store_vector(const Job &job, const Op &op, const Step &s, const Plac
 inline void fetch_vector(const Job &job, const Op &op, const Step &s, const Place &at, int64_t v,
                          int32_t *x) {
     const Tensor &t = job.program->tensor[s.tensor];
-    const uint8_t *pixel = address(job, t, at.image, at.y, at.x);
-    int64_t step = next_pixel(op, t), channel = at.channel + v * LANES + s.channel;
+    bool one = t.height * t.width == 1 && op.height * op.width != 1;  // one value a channel for all pixels
+    const uint8_t *pixel = one ? address(job, t, at.image, 0, 0) : address(job, t, at.image, at.y, at.x);
+    int64_t step = one ? 0 : next_pixel(op, t), channel = at.channel + v * LANES + s.channel;
     for (int64_t p = 0; p < at.pixels; p++, pixel += step, x += PITCH) store(x, fetch(t, pixel, channel));
 }
 

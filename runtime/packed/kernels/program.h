@@ -18,19 +18,31 @@ enum Kind : int64_t {
 struct Tensor {
     int64_t kind, offset;              // offset: bytes from the start of the thread's memory
     int64_t image, row, pixel, plane;  // bytes from one to the next
-    int64_t top, left, bottom, right;  // border around the map, filled with the code of 0
+    int64_t top, left, bottom, right;  // border around the map, filled with `fill`
     int64_t height, width, channels;
-    int64_t zero, planes;
+    int64_t zero, planes, fill;  // fill: the code of the padding value, of BYTES and HALVES; else zeros
 };
 
 // One elementwise operation on a block of values, `a` and `b` constants by slot (a slot is one vector of
 // channels).
-enum StepKind : int64_t { AFFINE, THRESHOLD, TABLE, ADD, FETCH, STORE };
+enum StepKind : int64_t {
+    AFFINE,
+    THRESHOLD,
+    TABLE,
+    ADD,
+    FETCH,
+    STORE,
+    REQUANTIZE,
+    LOOKUP,
+    MULTIPLY,
+    ADD_CONSTANT
+};
 
 struct Step {
     int64_t kind, source, target, other;  // numbers of block buffers
     int64_t tensor, channel;       // FETCH and STORE: the tensor, and the channel of it where ours begin
     int64_t count, shift, lo, hi;  // THRESHOLD and TABLE: entries; AFFINE: shift and clip
+    int64_t zero, zero2;  // REQUANTIZE: zero point; LOOKUP: first entry's input; MULTIPLY: of both factors
     const void *a, *b;
 };
 
@@ -48,11 +60,17 @@ enum Source : int64_t {
     SUM,
     LARGEST,
     WEIGHTED,
-    EXTERNAL
+    EXTERNAL,
+    MOVE,
+    TOP
 };
 
 struct Pair {
     int64_t weight, activation, factor;  // plane numbers; weight -1: every bit of the window
+};
+
+struct Move {
+    int64_t tensor, y, x, channel;  // where a pixel comes from, -1: nowhere; what is added to a channel's number
 };
 
 struct Op {
@@ -66,12 +84,15 @@ struct Op {
     int64_t across_images;          // 1x1 maps: the pixels of a row are the images
     int64_t wide_bytes;             // activations above 127
     int64_t pairs, steps, generic;  // generic: one pixel at a time in int64
+    int64_t outside;                // SUM: what a pixel beyond the border holds; MOVE: one from nowhere
     const int32_t *offsets;         // bytes from the window's first byte
     const void *weights;
     const void *start;      // what the accumulators begin with, by slot
     const uint32_t *masks;  // DOT_BITS: bits of each 32-bit word that belong to the window
     const Pair *pair;
     const Step *step;
+    const Move *moves;     // MOVE: one a pixel of the result
+    const int64_t *order;  // MOVE: the channel that each channel of the result comes from
     void (*call)(uint8_t *memory, int64_t images);  // EXTERNAL
 };
 
@@ -79,6 +100,7 @@ struct Program {
     int64_t ops, tensors, memory,
         chunk;                     // memory: bytes a thread needs; chunk: images a thread takes at once
     int64_t image_bytes, results;  // bytes of one input image; values of one result
+    int64_t input_bytes, input_signed;  // of one integer of an image
     int64_t alone;                 // so many images take one thread less time than it takes to wake another
     const Op *op;
     const Tensor *tensor;

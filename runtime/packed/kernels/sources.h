@@ -54,6 +54,7 @@ struct Span {
     int64_t first, last;
     Span(int64_t start, int64_t size, int64_t limit)
         : first(start < 0 ? 0 : start), last(start + size > limit ? limit : start + size) {}
+    int64_t size() const { return last > first ? last - first : 0; }
 };
 
 template <bool MAX> inline void pool_block(const Job &job, const Op &op, const Place &at, int32_t *block) {
@@ -64,7 +65,8 @@ template <bool MAX> inline void pool_block(const Job &job, const Op &op, const P
         Span columns(x * op.stride_x - op.pad_x, op.kernel_x, in.width);
         for (int64_t v = 0; v < at.vectors; v++) {
             int64_t channel = at.channel + v * LANES;
-            V value = MAX ? set1(INT32_MIN) : zero();
+            int64_t beyond = op.kernel_y * op.kernel_x - rows.size() * columns.size();
+            V value = set1(MAX ? INT32_MIN : (int32_t)(op.outside * beyond));
             for (int64_t r = rows.first; r < rows.last; r++) {
                 const uint8_t *pixel = address(job, in, image, r, columns.first);
                 for (int64_t c = columns.first; c < columns.last; c++, pixel += in.pixel) {
@@ -97,6 +99,19 @@ inline void largest_block(const Job &job, const Op &op, const Place &at, int32_t
     }
 }
 
+// Values that only change their place, and the places of the largest: element by element.
+inline void gather_block(const Job &job, const Op &op, const Place &at, int32_t *block) {
+    for (int64_t p = 0; p < at.pixels; p++) {
+        generic::Pixel pixel = {at.image + (op.across_images ? p : 0), at.y, at.x + (op.across_images ? 0 : p)};
+        for (int64_t v = 0; v < at.vectors; v++) {
+            int32_t values[LANES] = {};
+            for (int64_t l = 0, c = at.channel + v * LANES; l < LANES && c < at.end; l++, c++)
+                values[l] = (int32_t)generic::source(job, op, pixel, c);
+            store(block + p * PITCH + v * LANES, load(values));
+        }
+    }
+}
+
 inline void fill_block(const Job &job, const Op &op, const Place &at, int32_t *block) {
     switch (op.source) {
     case DEPTHWISE: return depthwise_block(job, op, at, block);
@@ -104,6 +119,8 @@ inline void fill_block(const Job &job, const Op &op, const Place &at, int32_t *b
     case MAXIMUM: return pool_block<true>(job, op, at, block);
     case SUM: return pool_block<false>(job, op, at, block);
     case LARGEST: return largest_block(job, op, at, block);
+    case MOVE:
+    case TOP: return gather_block(job, op, at, block);
     default: return dot_block(job, op, at, block);
     }
 }

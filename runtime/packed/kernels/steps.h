@@ -48,6 +48,43 @@ inline void threshold_vector(const Step &s, int64_t slot, int64_t pixels, const 
     }
 }
 
+// Constants of a slot: multipliers, second shifts, then the places and amounts of each correction.
+inline void requantize_vector(const Step &s, int64_t slot, int64_t pixels, const int32_t *x, int32_t *y) {
+    const int32_t *m = (const int32_t *)s.a + slot * (2 + 2 * s.count) * LANES, *second = m + LANES;
+    const int64_t *o = (const int64_t *)s.b + slot * LANES;
+    for (int64_t p = 0; p < pixels; p++, x += PITCH, y += PITCH) {
+        int32_t result[LANES];
+        for (int l = 0; l < LANES; l++) {
+            int64_t v = ((int64_t)x[l] * m[l] + o[l]) >> s.shift, half = (int64_t(1) << second[l]) >> 1;
+            v = ((v + half - ((v < 0) & (half > 0))) >> second[l]) + s.zero;
+            v = v < s.lo ? s.lo : v;
+            result[l] = (int32_t)(v > s.hi ? s.hi : v);
+        }
+        for (int64_t e = 0; e < s.count; e++) {
+            const int32_t *place = second + (1 + 2 * e) * LANES, *amount = place + LANES;
+            for (int l = 0; l < LANES; l++) result[l] += x[l] == place[l] ? amount[l] : 0;
+        }
+        std::memcpy(y, result, sizeof result);
+    }
+}
+inline void lookup_vector(const Step &s, int64_t pixels, const int32_t *x, int32_t *y) {
+    const int32_t *table = (const int32_t *)s.a;
+    uint32_t last = (uint32_t)s.count - 1;
+    for (int64_t p = 0; p < pixels; p++, x += PITCH, y += PITCH)
+        for (int l = 0; l < LANES; l++) {  // lanes without a channel hold anything: they read the last entry
+            uint32_t place = (uint32_t)x[l] - (uint32_t)s.zero;
+            y[l] = table[place < last ? place : last];
+        }
+}
+inline void add_constant_vector(const Op &op, const Step &s, const Place &at, int64_t v, const int32_t *x,
+                                int32_t *y) {
+    int64_t step = op.across_images ? 0 : s.count * LANES;
+    int64_t first = op.across_images ? 0 : (at.y * op.width + at.x) * s.count;
+    const int32_t *value = (const int32_t *)s.a + (first + at.slot + v) * LANES;
+    for (int64_t p = 0; p < at.pixels; p++)
+        store(y + p * PITCH, add(load(x + p * PITCH), load(value + p * step)));
+}
+
 inline void step_vector(const Job &job, const Op &op, const Step &s, const Place &at, int64_t v,
                         int32_t *buffers) {
     const int32_t *x = buffers + s.source * BUFFER + v * LANES;
@@ -66,6 +103,16 @@ inline void step_vector(const Job &job, const Op &op, const Step &s, const Place
         return;
     }
     case FETCH: return fetch_vector(job, op, s, at, v, y);
+    case REQUANTIZE: return requantize_vector(s, at.slot + v, at.pixels, x, y);
+    case LOOKUP: return lookup_vector(s, at.pixels, x, y);
+    case MULTIPLY: {
+        const int32_t *z = buffers + s.other * BUFFER + v * LANES;
+        V less = set1(-(int32_t)s.zero), less2 = set1(-(int32_t)s.zero2);
+        for (int64_t p = 0; p < at.pixels; p++)
+            store(y + p * PITCH, multiply(add(load(x + p * PITCH), less), add(load(z + p * PITCH), less2)));
+        return;
+    }
+    case ADD_CONSTANT: return add_constant_vector(op, s, at, v, x, y);
     default: return store_vector(job, op, s, at, v, x);
     }
 }

@@ -85,12 +85,16 @@ static void bits() {
     for (int l = 0; l < LANES; l++) same("count_bits", lane(found, l), wanted[l]);
 }
 static void affines() {
-    Values x(0x7fffffff), m(131071);
-    int64_t offset[LANES], shift = random_bits() % 41, limit = 1ll << (random_bits() % 61);
+    Values x(0x7fffffff), m(0x7fffffff);
+    int64_t offset[LANES], shift = random_bits() % 63, limit = 1ll << (random_bits() % 61);
     for (auto &o : offset) o = (int64_t)(random_bits() % (2 * limit)) - limit;
-    for (int l = 0; l < LANES;
-         l++) {  // results fit 32 bits, as the planner has proven before it takes this kernel
-        int64_t &o = offset[(l & 1) * (LANES / 2) + l / 2], result = ((int64_t)x.v[l] * m.v[l] + o) >> shift;
+    for (int l = 0; l < LANES; l++) {
+        // products stay below 2^62, as a network file may hold them, and results fit 32 bits, as the planner
+        // has proven before it takes this kernel
+        int64_t &o = offset[(l & 1) * (LANES / 2) + l / 2];
+        if ((__int128)x.v[l] * m.v[l] + o >= (__int128)1 << 62 || (__int128)x.v[l] * m.v[l] + o <= -((__int128)1 << 62))
+            m.v[l] %= 1 << 20;
+        int64_t result = ((int64_t)x.v[l] * m.v[l] + o) >> shift;
         if (result > INT32_MAX || result < INT32_MIN) x.v[l] %= 1000, m.v[l] %= 1000, o %= 1000000;
     }
     int32_t lo = number(100000), hi = lo + (int32_t)(random_bits() % 100000);
