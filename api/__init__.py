@@ -6,6 +6,7 @@
     ...                                                    # train q on, with your own loop
     net = fn.export(q)                                     # integers only
     logits = net.run(images)                               # what the hardware will say
+    fn.Engine(net, threads=2)(images)                      # the same, fast, on this processor
     net.save("n.onnx")
     fn.generate(net, "hw", cycles=4000)                    # Verilog, memories, interface.json
     fn.simulate("hw", images)                              # cocotb and Verilator
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from fermatnet.front.network import Network, load
     from fermatnet.front.training import export, quantize, scheme
     from fermatnet.model.errors import InputError
+    from fermatnet.runtime.packed.engine import Engine
 
 __all__ = [
+    "Engine",
     "InputError",
     "Network",
     "export",
@@ -38,6 +41,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Engine": "fermatnet.runtime.packed.engine",
     "InputError": "fermatnet.model.errors",
     "Network": "fermatnet.front.network",
     "load": "fermatnet.front.network",

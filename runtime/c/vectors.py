@@ -52,6 +52,7 @@ def text(program: Program, name: str, count: int, checksums: bool) -> str:
     net = program.net
     pictures = images(net, count)
     upper, outputs = name.upper(), run(net, pictures)
+    assert isinstance(outputs, np.ndarray)  # one output, or there is no C
     parts = [
         f"/* Vectors of {name}: images and what the reference gives for them. */",
         "#include <stdint.h>",

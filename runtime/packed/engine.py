@@ -3,7 +3,8 @@
 import ctypes
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -100,7 +101,7 @@ class Engine:
         """Values of one image's output."""
         return int(np.prod(self.net.types[self.net.output].shape))
 
-    def _checked(self, images: np.ndarray) -> np.ndarray:
+    def _checked(self, images: Any) -> np.ndarray:
         net = self.net
         if not isinstance(images, np.ndarray) or images.dtype != np.dtype(net.input_dtype):
             kind = getattr(images, "dtype", type(images).__name__)
@@ -115,14 +116,19 @@ class Engine:
         return np.ascontiguousarray(images)
 
     def __call__(
-        self, images: np.ndarray, *, batch: int = 64, progress: Callable[[int], None] | None = None
-    ) -> np.ndarray:
+        self,
+        images: np.ndarray | Mapping[str, np.ndarray],
+        *,
+        batch: int = 64,
+        progress: Callable[[int], None] | None = None,
+    ) -> Any:
         """Outputs int64 (n, K) of images (n, C, H, W), or (n, *dims), of the network's input type: the
         reference's integers.
 
         ``progress`` is called with the number of images done, after every ``batch`` of them (of the numpy
         form, which it bounds the memory of, always). InputError for a wrong dtype, shape or range. Two
-        callers at once wait for each other.
+        callers at once wait for each other. A network of several inputs or outputs runs in the reference: one
+        array a name, in and out.
         """
         if self.plan is None and len(self.net.inputs) > 1:  # one array a name: the reference checks them
             return run_reference(self.net, images, batch=batch, progress=progress)

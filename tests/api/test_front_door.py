@@ -28,7 +28,7 @@ def test_every_name_is_documented(name):
 
 def test_a_name_that_is_not_there():
     assert fn.__version__[0].isdigit()
-    with pytest.raises(AttributeError, match="has no attribute 'train'; it has InputError"):
+    with pytest.raises(AttributeError, match="has no attribute 'train'; it has Engine, InputError"):
         fn.train  # noqa: B018
 
 
@@ -43,6 +43,7 @@ def test_quantize_export_run_save_load_generate(tmp_path):
     net.save(tmp_path / "n.onnx")
     again = fn.load(tmp_path / "n.onnx")
     assert np.array_equal(net.run(images.numpy()), again.run(images.numpy()))
+    assert np.array_equal(fn.Engine(again)(images.numpy()), net.run(images.numpy()))
     assert fn.generate(again, tmp_path / "hw", cycles=4000)["cycles_per_image"] <= 4000
     with pytest.raises(fn.InputError, match=r"not made by fermatnet.quantize"):
         fn.export(model)
