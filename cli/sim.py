@@ -21,7 +21,7 @@ from fermatnet.model.outputs import apart
     required=True,
     type=InputFile(),
     metavar="X.npy",
-    help="Images, uint8, shape (n, C, H, W).",
+    help="Images (n, C, H, W) or vectors (n, K), of the network's input type.",
 )
 @click.option(
     "--output",

@@ -8,6 +8,7 @@ from typing import Any
 from fermatnet.hw.stream.length_check import COUNT_BITS
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
+from fermatnet.model.network.inputs import DTYPES
 
 __all__ = ["edge_ports", "read_interface"]
 
@@ -32,6 +33,8 @@ _BLOCK = {"options": dict, "ports": [{"name": str}], "latency_cycles": int | Non
 _OPTIONAL = {
     "value_bits": range(1, 65),
     "range": [int, int],
+    "dtype": str,
+    "dims": [SIZE],
     "clock_mhz": float,
     "layers": [dict],
     "external": [{"layer": str, "port": str, "file": str, "tdata_bits": SIZE, "width": SIZE, "words": SIZE}],
@@ -108,6 +111,13 @@ def _need_known(found: Any, shape: dict[str, Any], path: Path, at: str = "") -> 
 
 def _need_port(port: dict[str, Any], path: Path, side: str) -> None:
     _need_known(port, _PORT, path, f"{side}.")
+    if port.get("dtype", "int8") not in DTYPES or prod(port.get("dims", port["shape"])) != prod(
+        port["shape"]
+    ):
+        raise InputError(
+            f"{path} is damaged: {side} of shape {port['shape']} cannot hold {port['dtype']} "
+            f"of shape {port.get('dims', port['shape'])}"
+        )
     if (
         port["tdata_bits"] % 8
         or port["lanes"] * port["element_bits"] > port["tdata_bits"]
