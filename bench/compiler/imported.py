@@ -1,8 +1,8 @@
-"""``python -m fermatnet.bench.compiler.imported --models DIR``: the RTL of int8 TensorFlow Lite models against
-LiteRT itself, with and without stalls; a table of cycles.
+"""``python -m fermatnet.bench.compiler.imported --models DIR``: the RTL of int8 TensorFlow Lite models
+against LiteRT itself, with and without stalls; a table of cycles.
 
-DIR holds .tflite files (those of MLPerf Tiny, for instance). The answers come from LiteRT's reference kernels,
-which nobody here wrote; the inputs are the two ends of the range and random integers.
+DIR holds .tflite files (those of MLPerf Tiny, for instance). The answers come from LiteRT's reference
+kernels, which nobody here wrote; the inputs are the two ends of the range and random integers.
 """
 
 import json
@@ -108,8 +108,9 @@ def check(
 def main(models: Path, only: str, count: int, cycles: int, stalls: int, seed: int, file: Path | None) -> None:
     """RTL of int8 models against LiteRT."""
     rows: list[Row] = []
-    head = "| model | stalls | outputs | different | cycles predicted | measured | latency predicted | measured |"
-    print(f"{head} s |\n{'|---' * 9}|", flush=True)
+    columns = ("model", "stalls", "outputs", "different", "cycles predicted", "measured")
+    columns += ("latency predicted", "measured", "s")
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     for path in sorted(models.glob(f"*{only}*.tflite")):
         with tempfile.TemporaryDirectory(prefix="fermatnet-imported-") as scratch:
             try:
@@ -119,9 +120,10 @@ def main(models: Path, only: str, count: int, cycles: int, stalls: int, seed: in
                 continue
         for row in found:
             stalled = "none" if row.stalls is None else f"seed {row.stalls}"
+            measured = f"{row.measured:.1f}" if row.stalls is None else "-"
             print(
                 f"| {row.model} | {stalled} | {row.outputs} | {row.different} | {row.predicted} | "
-                f"{row.measured:.1f} | {row.predicted_latency} | {row.latency} | {row.seconds} |",
+                f"{measured} | {row.predicted_latency} | {row.latency} | {row.seconds} |",
                 flush=True,
             )
         rows += found

@@ -134,7 +134,9 @@ def make(
             changed = _grow_queues(net, models, plan, times, seen)
         if not changed:
             first_image |= {
-                name: model for name, model in models.items() if isinstance(model, timing.Windows)
+                name: model
+                for name, model in models.items()
+                if isinstance(model, timing.Windows | timing.Repeats)
             }
             eager, _ = _forward(net, first_image, plan, np.arange(len(first), dtype=np.int64))
             latency = int(eager[net.output][0])
@@ -220,7 +222,7 @@ def _grow_rings(net, models, rows, needs, seen, ahead) -> bool:
     changed = False
     for node in net.nodes:
         model = models[node.name]
-        if not isinstance(model, timing.Windows):
+        if not isinstance(model, timing.Windows | timing.Repeats):
             continue
         needed = needs[node.name, 0]
         taken = seen[node.name, 0][1][1][-len(needed) :] - ahead
