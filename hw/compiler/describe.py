@@ -72,7 +72,8 @@ def interface(
             "core": f"{top}.core",
             "waivers": f"{top}.vlt",
         },
-        "input": port("s_axis", net.input_name) | {"dtype": net.input_dtype, "dims": list(net.input_dims)},
+        "input": port("s_axis", net.input_name)
+        | {"dtype": net.input_dtype, "dims": list((design.source or net).input_dims)},
         "output": port("m_axis", net.output),
         "stream": _stream(design),
         "latency_cycles": design.latency,

@@ -101,7 +101,5 @@ def test_top_k(count, k):
 
 def test_what_cannot_be_met_is_refused():
     net = Network([n.TopK("y", ("image",), 3)], (40,), (-2, 1))
-    with pytest.raises(
-        InputError, match="cannot be met: layer .y. and the links allow 40"
-    ):
+    with pytest.raises(InputError, match=r"cannot be met: layer .y. and the links allow 40"):
         plan(net, cycles=20)
