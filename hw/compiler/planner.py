@@ -64,6 +64,7 @@ def plan(
     the device's block memories; "none". ``reloadable``: built for any weights within ``bounds`` (by default
     those of `fermatnet.hw.compiler.worst_case`).
     """
+    _check_ends(net)
     capacity = find_device(device)
     bounds = (bounds or bounds_of(net)) if reloadable else bounds
     wide = envelope(net, bounds or {}) if reloadable else net
@@ -82,6 +83,16 @@ def plan(
     }
     made = _with_depths(made, depths or {})
     return Design(wide, layers, chosen, paces, made, components, outside, net if reloadable else None, bounds)
+
+
+def _check_ends(net: Network) -> None:
+    """InputError for a network that the streams at the edge cannot serve."""
+    for names, what in (([one.name for one in net.inputs], "inputs"), (net.outputs, "outputs")):
+        if len(names) > 1:
+            raise InputError(
+                f"the network has {len(names)} {what} ({', '.join(names)}): hardware has one stream "
+                "in and one out; generate a network for each output, or join them with a Concat"
+            )
 
 
 def _folds(
