@@ -7,9 +7,7 @@ import pytest
 from fermatnet.bench.samples.rtl import simulate_top
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top
-from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run
-from fermatnet.model.network.inputs import Input
 from fermatnet.model.network.nodes import Add, Affine, Conv, Dense, Lookup, MaxPool, Requantize, SumPool
 
 
@@ -87,13 +85,3 @@ def test_hardware_is_the_reference(make, cycles):
         if seed is None:
             assert np.all(np.diff(got.ends)[1:] == design.cycles_per_image)
             assert got.latency == design.latency
-
-
-def test_several_inputs_and_outputs_are_refused_by_name():
-    first = Dense("d0", ("image",), np.ones((2, 3), np.int64))
-    second = Dense("d1", ("image",), np.ones((4, 3), np.int64))
-    with pytest.raises(InputError, match=r"the network has 2 outputs \(d0, d1\)"):
-        plan(Network([first, second], (3,), outputs=("d0", "d1")))
-    joined = Add("add", ("image", "other"))
-    with pytest.raises(InputError, match=r"the network has 2 inputs \(image, other\)"):
-        plan(Network([joined], (3,), more_inputs=(Input("other", (3,)),)))
