@@ -132,6 +132,8 @@ def simulate(
     """
     directory = Path(directory)
     interface = read_interface(directory, "network")
+    if "inputs" in interface:
+        raise InputError(f"{directory} has several inputs or outputs: give them by name, in .npz files")
     if len(load) and "reload" not in interface:
         raise InputError(
             f"{directory} holds a design whose weights cannot be loaded: generate it with --reloadable"

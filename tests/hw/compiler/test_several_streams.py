@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fermatnet.bench.samples.streams import simulate_streams
+from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top
 from fermatnet.hw.stream.options import StreamOptions
@@ -14,6 +15,8 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run
 from fermatnet.model.network import nodes as n
 from fermatnet.model.network.inputs import Input
+from fermatnet.sim.network import simulate
+from fermatnet.sim.several import simulate_several
 
 RNG = np.random.default_rng(8)
 
@@ -98,3 +101,18 @@ def test_refusals():
         replace(plan(two_inputs(), cycles=700), options=StreamOptions(frame_buffer=True))
     with pytest.raises(InputError, match=r"2 outputs \(sum, low\): a reloadable design has one stream"):
         plan(two_heads(), cycles=700, reloadable=True)
+
+
+def test_verilog_is_the_reference(tmp_path):
+    """Through files, on a Verilog simulator, one array a name."""
+    net = two_inputs()
+    given = samples(net, 4)
+    generate(net, tmp_path / "design", cycles=300)
+    for stalls in (None, 5):
+        result = simulate_several(tmp_path / "design", given, stalls=stalls)
+        for name, wanted in run(net, given).items():
+            np.testing.assert_array_equal(result.outputs[name], wanted)
+    with pytest.raises(InputError, match=r"takes image, vector: give one array a name, not image"):
+        simulate_several(tmp_path / "design", {"image": given["image"]})
+    with pytest.raises(InputError, match="several inputs or outputs: give them by name"):
+        simulate(tmp_path / "design", given["image"])
