@@ -107,13 +107,13 @@ def command(
             directory = str(Path(scratch) / "verilog")
             with phases("verilog") as phase:
                 generate(net, directory, progress=phase)
-        waves_file = None if waves is None else Path(waves)
+        waves_file, latency = None if waves is None else Path(waves), ""
         with share("simulation") as progress:
             if several:
-                found = simulate_several(
+                many = simulate_several(
                     Path(directory), given, stalls=stalls, simulator=simulator, waves=waves_file
                 )
-                results, latency = found.outputs, ""
+                results, cycles, seconds = many.outputs, many.cycles_per_image, many.seconds
             else:
                 result = simulate(
                     Path(directory),
@@ -124,8 +124,8 @@ def command(
                     progress=progress,
                     load=words,
                 )
-                found, results = result, {net.output: result.outputs}
-                latency = f", first output after {result.first_latency}"
+                results, cycles = {net.output: result.outputs}, result.cycles_per_image
+                seconds, latency = result.seconds, f", first output after {result.first_latency}"
         store(results)
     for name, values in results.items():
         difference = compare(values, expected[name])
@@ -135,7 +135,7 @@ def command(
     sizes = " and ".join(str(values.shape[1]) for values in results.values())
     line(
         f"{count} images, {sizes} outputs each: equal to the {'expected' if expect else 'reference'}. "
-        f"{found.cycles_per_image:.1f} cycles an image{latency}; {found.seconds:.1f} s"
+        f"{cycles:.1f} cycles an image{latency}; {seconds:.1f} s"
     )
     return 0
 

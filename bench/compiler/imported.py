@@ -108,8 +108,8 @@ def check(
 def main(models: Path, only: str, count: int, cycles: int, stalls: int, seed: int, file: Path | None) -> None:
     """RTL of int8 models against LiteRT."""
     rows: list[Row] = []
-    columns = ("model", "stalls", "outputs", "different", "cycles predicted", "measured")
-    columns += ("latency predicted", "measured", "s")
+    columns = ["model", "stalls", "outputs", "different", "cycles predicted", "measured"]
+    columns += ["latency predicted", "measured", "s"]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     for path in sorted(models.glob(f"*{only}*.tflite")):
         with tempfile.TemporaryDirectory(prefix="fermatnet-imported-") as scratch:
