@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import fixed, power_of_two, round_half_up, straight_through, uniform
-from fermatnet.model.nn.uniform import fitting_step, integer_range
+from fermatnet.model.nn.uniform import Saturating, fitting_step, integer_range
 
 __all__ = [
     "AvgPool2d",
@@ -156,7 +156,7 @@ class BatchNorm(nn.BatchNorm2d):
         return (input.double() - mean.view(shape)) * gain.view(shape) + offset.view(shape)
 
 
-class _FixedPoint(nn.Module):
+class _FixedPoint(Saturating, nn.Module):
     """Output of a channelwise affine function as fixed point: an integer multiplier, an offset and a shift.
 
     training    y = clip(floor(real(x) 2^f + 1/2), lo, hi) 2^-f, gradient straight through inside the range
@@ -185,7 +185,9 @@ class _FixedPoint(nn.Module):
     @torch.no_grad()
     def calibrate(self, y: Tensor) -> None:
         """Learned step: so that all but the largest 0.1 % of a batch fit."""
-        self.log2_step.fill_(fitting_step(y, self.lo, self.hi))
+        self.log2_step.fill_(
+            fitting_step(y if self.ceiling is None else y.clamp(max=self.ceiling), self.lo, self.hi)
+        )
 
     def ready(self, y: Tensor) -> None:
         if bool(torch.isnan(self.log2_step)):
@@ -210,15 +212,15 @@ class _FixedPoint(nn.Module):
 
     def _train(self, y: Tensor) -> Tensor:
         if self.full_precision:
-            return y.clamp(min=0) if self.lo == 0 else y
+            return y.clamp(min=0, max=self.ceiling) if self.lo == 0 else y
         self.ready(y)
         if not self.learned:
-            return fixed(y, 2.0**-self.fraction, self.lo, self.hi)
+            return fixed(y, 2.0**-self.fraction, self.lo, self.top)
         return uniform(
             y,
             power_of_two(self.log2_step).to(y.dtype),
             self.lo,
-            self.hi,
+            self.top,
             1.0 / math.sqrt(y.numel() * self.hi),
         )
 
@@ -228,12 +230,12 @@ class _FixedPoint(nn.Module):
         if self.full_precision or bool(torch.isnan(self.log2_step)):
             y = x.double() * gain.view(shape) + real_offset.view(shape)
             if self.full_precision:
-                return y.clamp(min=0) if self.lo == 0 else y
+                return y.clamp(min=0, max=self.ceiling) if self.lo == 0 else y
             self.calibrate(y)
         multiplier, offset, exponent = self.constants()
         scaled = x.double() * multiplier.double().view(shape) * 2.0 ** (self.fraction - exponent)
         return (
-            torch.floor(scaled + offset.double().view(shape) / 16).clamp(self.lo, self.hi)
+            torch.floor(scaled + offset.double().view(shape) / 16).clamp(self.lo, self.top)
             * 2.0**-self.fraction
         ).float()
 
@@ -329,7 +331,7 @@ class SumPool(nn.Module):
     """Sum over disjoint windows; kernel 0: over the whole map. (An average is this and a gain in the next
     fixed-point layer.)"""
 
-    def __init__(self, kernel: int = 0):
+    def __init__(self, kernel: int | tuple[int, int] = 0):
         super().__init__()
         self.kernel = kernel
 
