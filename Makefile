@@ -66,7 +66,8 @@ unit: $(VENV)/.test
 # strict: a broken link, or a public name that is not documented, fails
 docs: $(VENV)/.docs
 	@$(PY) docs/tools/architecture.py docs/architecture.svg
-	@$(PY) -m mkdocs build --quiet --strict
+	@$(PY) docs/tools/notebook.py docs/tutorial.md docs/tutorial.ipynb
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict  # not --quiet: it hides warnings from --strict
 	@echo "build/site/index.html"
 
 docs-serve: $(VENV)/.docs

@@ -20,6 +20,7 @@ Cost = Callable[[Layer, Fold], float]
 
 
 def total_cost(layers: Mapping[str, Layer], folds: Folds, cost: Cost) -> float:
+    """Sum of the layers' costs with these folds, in the unit of ``cost`` (LUTs)."""
     return sum(cost(layer, folds[name]) for name, layer in layers.items())
 
 

@@ -16,6 +16,7 @@ __all__ = ["Fold", "Layer", "StreamRate", "beats_of", "divisors", "shape_of"]
 
 
 def divisors(n: int) -> list[int]:
+    """All divisors of n >= 1, ascending."""
     return [k for k in range(1, n + 1) if n % k == 0]
 
 
@@ -25,6 +26,7 @@ def shape_of(tensor: TensorType) -> Shape:
 
 
 def beats_of(tensor: TensorType, lanes: int) -> int:
+    """Beats that an image of the tensor (C, H, W) takes with so many channels a beat."""
     channels, height, width = tensor.shape
     return height * width * (channels // lanes)
 

@@ -36,7 +36,7 @@ CALLED = {
 
 
 def undocumented(path: Path) -> list[str]:
-    """Names of ``__all__`` that are defined in this file without a docstring, and the module if it has none."""
+    """Names of ``__all__`` that this file defines without a docstring, and the module if it has none."""
     tree = ast.parse(path.read_text())
     public = next(
         (
