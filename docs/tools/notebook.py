@@ -14,7 +14,7 @@ from typing import Any
 
 _BLOCK = re.compile(r"^```(python|console)\n(.*?)^```\n", re.DOTALL | re.MULTILINE)
 # for readers of the page: here the notebook is open already
-_ELSEWHERE = "The same steps are also a notebook, `docs/tutorial.ipynb`.\n\n"
+_ELSEWHERE = "The same steps are also [a notebook](tutorial.ipynb).\n\n"
 _HEADER = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
