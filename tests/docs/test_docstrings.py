@@ -78,6 +78,36 @@ def test_a_missing_docstring_is_noticed(tmp_path):
     assert undocumented(path) == ["g"]
 
 
+TIMING = ("latency", "cycle", "combinational", "beat")
+
+
+def untimed(path: Path) -> list[str]:
+    """Public components of this file of which neither they nor the module say when results come."""
+    tree = ast.parse(path.read_text())
+    about = ast.get_docstring(tree) or ""
+    components = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        and not node.name.startswith("_")
+        and any(isinstance(one, ast.FunctionDef) and one.name == "elaborate" for one in node.body)
+    ]
+    texts = {node.name: f"{about} {ast.get_docstring(node) or ''}".lower() for node in components}
+    return [name for name, text in texts.items() if not any(word in text for word in TIMING)]
+
+
+def test_every_component_says_when_results_come():
+    hardware = [path for path in modules() if path.is_relative_to(ROOT / "hw")]
+    silent = {str(path.relative_to(ROOT)): names for path in hardware if (names := untimed(path))}
+    assert not silent, silent
+
+
+def test_a_component_without_timing_is_noticed(tmp_path):
+    path = tmp_path / "one.py"
+    path.write_text('"""Sums."""\nclass Sum:\n    """x + y."""\n    def elaborate(self, platform): ...\n')
+    assert untimed(path) == ["Sum"]
+
+
 def named(name: str) -> object:
     """The object of a dotted name."""
     module, rest = name, []
