@@ -216,7 +216,11 @@ class Converter:
         thresholds."""
         rectified = self.rectified(node)
         integer = self.how.name.startswith("int")
-        dense = isinstance(made, Linear) and (integer or not isinstance(made.quantizer, PiecewiseWeight))
+        # a rectified dense layer's goes with its rectifier: a multiplier a channel lets calibration give
+        # every channel its own step
+        dense = isinstance(made, Linear) and not (
+            rectified if integer else isinstance(made.quantizer, PiecewiseWeight)
+        )
         if made.bias is None or not self.how.method.exportable or dense or (rectified and not integer):
             return None
         feeds = any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in node.users)

@@ -101,15 +101,26 @@ class Conv2d(_Quantized, nn.Conv2d):
 
 
 class Linear(_Quantized, nn.Linear):
-    """Dense layer with a weight quantizer. The bias is rounded to 2^-(k-4), k the weights' exponent: a
-    multiple of the accumulator's unit."""
+    """Dense layer with a weight quantizer. The bias is rounded to 2^-(k + bias_bits), k the weights'
+    exponent: a multiple of the accumulator's unit.
+
+    ``bias_bits``, a buffer: -4, which inputs of nearly any unit allow, until calibration knows the unit of
+    the inputs.
+    """
+
+    bias_bits: Tensor
 
     def __init__(self, *args, quantizer: nn.Module | None = None, input_bits: int = 8, **kwargs):
         super().__init__(*args, **kwargs)
         self.quantizer, self.input_bits = quantizer, input_bits
+        self.register_buffer("bias_bits", torch.tensor(-4))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        state_dict.setdefault(f"{prefix}bias_bits", torch.tensor(-4))  # older state dicts lack it
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def bias_exponent(self) -> int:
-        return int(self.quantizer.integers(self.weight)[1].min()) - 4
+        return int(self.quantizer.integers(self.weight)[1].min()) + int(self.bias_bits)
 
     def forward(self, x: Tensor) -> Tensor:
         x, w = self.parts(x)
@@ -119,7 +130,7 @@ class Linear(_Quantized, nn.Linear):
         if not hasattr(self.quantizer, "integers"):
             return y + self.bias
         unit = 2.0 ** self.bias_exponent()
-        return y + straight_through(self.bias, round_half_up(self.bias * unit) / unit)
+        return y + straight_through(self.bias, round_half_up(self.bias.double() * unit) / unit)
 
 
 def exact_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]:
@@ -166,6 +177,13 @@ class _FixedPoint(Saturating, nn.Module):
 
     MULTIPLIER_BITS = 14
     log2_step: Tensor
+    LATER = ("gain", "factor")  # buffers that older state dicts lack: they were all ones
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in self.LATER:
+            if name in self._buffers:
+                state_dict.setdefault(prefix + name, torch.ones_like(self._buffers[name]))  # type: ignore[arg-type]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _format(self, bits: int, fraction: int | None, signed: bool, full_precision: bool) -> None:
         self.bits, self.full_precision = bits, full_precision
@@ -275,7 +293,12 @@ class FixedNorm(_FixedPoint, BatchNorm):
 
 class Rescale(_FixedPoint):
     """Multiplication by one constant with fixed-point output: an average's 1/n, a change of unit before an
-    INT8 layer."""
+    INT8 layer.
+
+    ``factor`` (1,), a buffer: 1 until calibration changes the unit of the tensor before or after it.
+    """
+
+    factor: Tensor
 
     def __init__(
         self,
@@ -288,19 +311,25 @@ class Rescale(_FixedPoint):
     ):
         super().__init__()
         self.gain = gain
+        self.register_buffer("factor", torch.ones(1))
         self._format(bits, fraction, signed, full_precision)
 
     def real_affine(self) -> tuple[Tensor, Tensor]:
-        gain = torch.full((1,), self.gain, dtype=torch.float64, device=self.log2_step.device)
+        gain = self.factor.double() * self.gain
         return gain, torch.zeros_like(gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._train(x * self.gain) if self.training else self._evaluate(x)
+        return self._train(x * (self.gain * self.factor)) if self.training else self._evaluate(x)
 
 
 class FixedBias(_FixedPoint):
-    """A bias a channel with fixed-point output, for a layer that no batch norm follows. signed=False includes
-    the rectifier."""
+    """A bias a channel with fixed-point output, for a layer that no batch norm follows: y = gain x + bias.
+    signed=False includes the rectifier.
+
+    ``gain`` (C,), a buffer of ones until calibration scales the channels of the layer before it.
+    """
+
+    gain: Tensor
 
     def __init__(
         self,
@@ -313,18 +342,17 @@ class FixedBias(_FixedPoint):
     ):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("gain", torch.ones(channels))
         self._format(bits, fraction, signed, full_precision)
 
     def real_affine(self) -> tuple[Tensor, Tensor]:
-        offset = self.bias.detach().double()
-        return torch.ones_like(offset[:1]), offset
+        return self.gain.double(), self.bias.detach().double()
 
     def forward(self, x: Tensor) -> Tensor:
-        return (
-            self._train(x + self.bias.view(1, -1, *[1] * (x.dim() - 2)))
-            if self.training
-            else self._evaluate(x)
-        )
+        if not self.training:
+            return self._evaluate(x)
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        return self._train(x * self.gain.view(shape) + self.bias.view(shape))
 
 
 class SumPool(nn.Module):

@@ -63,8 +63,7 @@ def fold_normalisation(
             str(first.target),
             "padding with the mean",
             "padding with black",
-            "the normalised zero is not the raw zero: the border "
-            "of the image moves; re-estimated norms or training take it up",
+            "the normalised zero is not the raw zero: the border of the image moves; training takes it up",
         )
     per = torch.tensor(std, dtype=layer.weight.dtype)
     mu = torch.tensor(mean, dtype=layer.weight.dtype) / per
