@@ -17,6 +17,7 @@ _LIST = re.compile(
 # the start of an entry: one name or several, a colon
 _ENTRY = re.compile(r"^((?:\*{0,2}\w+)(?:, \*{0,2}\w+)*) ?: ?(.*)$")
 _PLAIN = re.compile(r"^(Returns|Raises|Yields)\n-{3,}\n(.*?)(?=\n\n|\Z)\n*", re.M | re.S)
+_CODE = re.compile(r"(``[^`]+``|`[^`]+`)")
 _SECOND = re.compile(r";\s{1,2}(?=(?:\w+)(?:, \w+)* : )|(?<=\.) (?=(?:\w+)(?:, \w+)*: [a-z0-9(])")
 
 
@@ -64,11 +65,10 @@ def _visible(text: str) -> str:
     """Stars that multiply are no emphasis; nothing is changed between backticks or in drawings."""
     lines = []
     for line in text.split("\n"):
-        parts = line.split("`")
         drawn = line.startswith("    ")
-        lines.append(
-            line if drawn else "`".join(p if n % 2 else p.replace("*", r"\*") for n, p in enumerate(parts))
-        )
+        parts = [line] if drawn else _CODE.split(line)  # text and code in turn
+        shown = [part if n % 2 or drawn else part.replace("*", r"\*") for n, part in enumerate(parts)]
+        lines.append("".join(shown))
     return "\n".join(lines)
 
 
