@@ -41,8 +41,7 @@ $(VENV)/.test: pyproject.toml | $(PY)
 
 $(VENV)/.docs: pyproject.toml | $(PY)
 	@echo "== installing what the pages need"
-	@$(PY) -m pip install -q "$(TORCH)"
-	@$(PY) -m pip install -q -e ".[train,docs]"
+	@$(PY) -m pip install -q -e ".[docs]"
 	@touch $@
 
 demo: $(VENV)/.demo
