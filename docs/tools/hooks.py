@@ -5,6 +5,7 @@ The commands come from click's own help, so the page cannot be out of date.
 
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,12 @@ def link_packages() -> None:
         **named,
         "__init__.py": ROOT / folders["fermatnet"] / "__init__.py",
     }.items():
-        if not (package / name).is_symlink():
-            (package / name).symlink_to(target)
+        link = package / name
+        if link.is_symlink() and link.readlink() != target:  # the tree was moved
+            link.unlink()
+        if not link.is_symlink():
+            with suppress(FileExistsError):  # another build was faster
+                link.symlink_to(target)
 
 
 def _sections(group: click.Group, path: str, level: int, context: click.Context) -> Iterator[str]:
