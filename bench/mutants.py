@@ -301,6 +301,7 @@ def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command; its status is 1 where a mutant was translated into another function."""
     parser = argparse.ArgumentParser(description="Mutated QONNX files through the import.")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
