@@ -78,9 +78,8 @@ class Layers:
         try:
             self.put(operation.outputs[0], self._table[operation.kind](operation))
         except InputError as error:
-            raise InputError(
-                f"layer {operation.name!r}: {error}" if operation.name not in str(error) else str(error)
-            ) from error
+            named = str(error).startswith(f"layer {operation.name!r}")
+            raise InputError(str(error) if named else f"layer {operation.name!r}: {error}") from error
 
     # what the operators have in common
 
@@ -171,6 +170,8 @@ class Layers:
         options = operation.options
         stride = options["StrideH"], options["StrideW"]
         dilation = options.get("DilationHFactor", 1), options.get("DilationWFactor", 1)
+        if min(*kernel, *stride, *dilation) < 1:
+            raise InputError(f"window {kernel}, stride {stride} and dilation {dilation} must be positive")
         if options["Padding"] not in PADDINGS:
             raise InputError(f"padding number {options['Padding']} is not read")
         pad: Four = (0, 0, 0, 0)

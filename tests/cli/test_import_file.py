@@ -1,4 +1,4 @@
-"""``fermatnet import-qonnx``: a file comes out, bad input is one line and status 2."""
+"""``fermatnet import``: a file comes out, bad input is one line and status 2."""
 
 import numpy as np
 import onnx
@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
-from fermatnet.cli.import_qonnx import command
+from fermatnet.cli.import_file import command
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import load, run
 

@@ -1,4 +1,4 @@
-"""``fermatnet import-qonnx``."""
+"""``fermatnet import``, and its older name ``import-qonnx``."""
 
 import math
 from collections.abc import Callable
@@ -37,43 +37,49 @@ def _number(text: str | None, option: str) -> float | None:
     return value
 
 
-@click.command(name="import-qonnx")
+@click.command(name="import")
 @click.argument("model")
 @click.option("--out", required=True, metavar="NET.onnx", help="The network file.")
-@click.option("--input", "shape", metavar="CxHxW", help="Shape of the image, by default the model's own.")
 @click.option(
-    "--range",
-    "value_range",
-    metavar="LO,HI",
-    default="0,255",
-    show_default=True,
-    help="Inclusive range of the pixels.",
+    "--compare",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Run N samples beside the source's own executor, 0 for none.  [default: as many as take seconds]",
+)
+@click.option(
+    "--input", "shape", metavar="CxHxW", help="QONNX: shape of the image, by default the model's own."
+)
+@click.option(
+    "--range", "value_range", metavar="LO,HI", help="QONNX: inclusive range of the pixels.  [default: 0,255]"
 )
 @click.option(
     "--input-scale",
     metavar="A",
-    help="The model's input is A times the pixel, 1/255 say; by default its first quantizer tells.",
+    help="QONNX: the model's input is A times the pixel, 1/255 say; by default its first quantizer tells.",
 )
-@click.option("--input-offset", metavar="B", help="Added to the scaled pixel.  [default: 0]")
+@click.option("--input-offset", metavar="B", help="QONNX: added to the scaled pixel.  [default: 0]")
 def command(
     model: str,
     out: str,
+    compare: int | None,
     shape: str | None,
-    value_range: str,
+    value_range: str | None,
     input_scale: str | None,
     input_offset: str | None,
 ) -> None:
-    """Turn the QONNX model in file MODEL into a network file.
+    """Turn the quantized model in file MODEL into a network file.
 
-    Weights and activations keep their integers; batch norms and scales become integer thresholds. Nodes
-    without a layer in hardware are named.
-    The network is then run beside the file's own executor, and the command says what it compared.
+    Read are int8 models of TensorFlow Lite (.tflite) and QONNX (Brevitas, QKeras), told apart by content. The
+    integers stay those of the source; a layer without one in hardware is named. The network takes the
+    integers of the source's first quantized tensor and gives those of its last. It is then run beside the
+    source's own executor, and the command says what was compared.
     """
     sizes, limits = _sizes(shape, 3, "--input"), _sizes(value_range, 2, "--range")
     scale, offset = _number(input_scale, "--input-scale"), _number(input_offset, "--input-offset")
-    from fermatnet.model.exchange.qonnx.importer import imported
+    from fermatnet.model.exchange.importer import Options, imported
     from fermatnet.model.network import save
 
+    options = Options(sizes, limits, scale, offset or 0.0, compare)  # type: ignore[arg-type]
     with ExitStack() as stack:
         shown: list[Callable[[float, str], None]] = []
 
@@ -82,13 +88,12 @@ def command(
                 shown.append(stack.enter_context(share("comparing with the file's own executor")))
             shown[0](done, words)
 
-        made = imported(model, sizes, limits, scale, offset or 0.0, progress)  # type: ignore[arg-type]
+        made = imported(model, options, progress)
     net = made.network
     save(net, out)
     line(
-        f"{model} -> {out}: {len(net.nodes)} layers, input {'x'.join(map(str, net.input_shape))}, "
-        f"{net.classes} outputs, "
-        f"bias rounded by at most {float(net.meta['bias_error']):.2g}"
+        f"{model} ({made.format}) -> {out}: {len(net.nodes)} layers, input {net.input_dtype} "
+        f"{'x'.join(map(str, net.input_dims))}, {net.classes} outputs"
     )
     for note in made.notes:
         line(note)
