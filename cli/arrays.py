@@ -21,6 +21,10 @@ def load_array(path: str | Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: not a .npy file of numbers") from error
+    except MemoryError as error:
+        raise InputError(
+            f"{path}: its header asks for more memory than there is, the file has {path.stat().st_size} bytes"
+        ) from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: an archive of several arrays; save one with numpy.save")
     return array

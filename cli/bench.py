@@ -7,7 +7,10 @@ from pathlib import Path
 import click
 
 from fermatnet.cli.console import line
+from fermatnet.cli.failure import Interrupted
+from fermatnet.cli.kinds import OutputFile
 from fermatnet.model.errors import InputError
+from fermatnet.model.outputs import apart, check_file
 
 # name: modules of fermatnet.bench with run(json_path=...), and one line of help
 BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
@@ -33,11 +36,12 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
 
 @click.command(name="bench")
 @click.argument("name", required=False)
-@click.option("--json", "target", metavar="FILE", help="Write the figures as JSON too.")
+@click.option("--json", "target", type=OutputFile(), metavar="FILE", help="Write the figures as JSON too.")
 @click.option("--quick", is_flag=True, help="A part of the measurements, where the benchmark can do that.")
 @click.option(
     "--results",
     "results_file",
+    type=OutputFile(),
     metavar="FILE",
     help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.",
 )
@@ -46,17 +50,37 @@ def command(name: str | None, target: str | None, quick: bool, results_file: str
 
     Ratios are measured side by side in one run, the losing cases are in the tables.
     """
+    apart([], [target, results_file])
     if name is None:
+        if target or results_file:
+            raise click.UsageError("--json and --results need the NAME of a benchmark")
         for key, (_, help_line) in BENCHES.items():
             line(f"{key:10} {help_line}")
         return
     if name not in BENCHES:
         raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")
     modules, _ = BENCHES[name]
-    for module in modules:
-        path = None if target is None else Path(target)
-        if path is not None and len(modules) > 1:  # a file a module
-            path = path.with_stem(f"{path.stem}-{module.replace('.', '_')}")
+    paths = {module: _path(target, module, len(modules)) for module in modules}
+    for path in paths.values():
+        if path is not None:
+            check_file(path)
+    try:
+        _run(paths, quick, results_file)
+    except KeyboardInterrupt:
+        if results_file is not None and Path(results_file).exists():
+            raise Interrupted("the same command goes on with the rows that are in --results") from None
+        raise
+
+
+def _path(target: str | None, module: str, modules: int) -> Path | None:
+    """Where a module's JSON goes: a benchmark of several has a file for each."""
+    if target is None or modules == 1:
+        return None if target is None else Path(target)
+    return Path(target).with_stem(f"{Path(target).stem}-{module.replace('.', '_')}")
+
+
+def _run(paths: dict[str, Path | None], quick: bool, results_file: str | None) -> None:
+    for module, path in paths.items():
         run = importlib.import_module(f"fermatnet.bench.{module}").run
         wanted = {"quick": quick or None, "results": results_file}
         taken = inspect.signature(run).parameters

@@ -58,9 +58,13 @@ def share(title: str) -> Iterator[Callable[[float, str], None]]:
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
     )
-    _say(title)
     with Progress(*columns, console=notes, disable=not notes.is_terminal) as progress:
-        task = progress.add_task(title, total=1.0)
-        yield lambda done, words: progress.update(
-            task, completed=done, description=f"{title}: {words}" if words else title
-        )
+        task, told = progress.add_task(title, total=1.0), [""]
+
+        def tell(done: float, words: str) -> None:
+            if words != told[0] and not notes.is_terminal and done < 1:
+                notes.print(f"{title}: {words} ...", markup=False, soft_wrap=True)
+            told[0] = words
+            progress.update(task, completed=done, description=f"{title}: {words}" if words else title)
+
+        yield tell

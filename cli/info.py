@@ -7,6 +7,8 @@ import click
 from rich.table import Table
 
 from fermatnet.cli.console import line, results
+from fermatnet.cli.kinds import InputFile, device_choice
+from fermatnet.cli.phases import phases
 
 if TYPE_CHECKING:
     from fermatnet.model.network import Network
@@ -19,14 +21,17 @@ def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
     from fermatnet.hw.resources import layers as resources_layers
 
     resources_layers.check(device, reloadable=False)
-    made = plan(net, cycles=cycles, device=device)
-    described = interface(made, net.meta.get("name", "network"), [], 100.0, device)
-    add_resources(described, made, device)
+    with phases("info") as phase:
+        phase("folding the layers")
+        made = plan(net, cycles=cycles, device=device)
+        described = interface(made, net.meta.get("name", "network"), [], 100.0, device)
+        phase("predicting the resources of the layers")
+        add_resources(described, made, device, phase.detail)
     return {key: described[key] for key in ("cycles_per_image", "latency_cycles", "layers", "resources")}
 
 
 @click.command(name="info")
-@click.argument("network")
+@click.argument("network", type=InputFile())
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @click.option(
     "--resources",
@@ -40,7 +45,13 @@ def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
     metavar="C",
     help="With --resources: at most this many cycles an image.",
 )
-@click.option("--device", default="ecp5-85k", show_default=True, help="With --resources: ecp5-85k or xc7.")
+@click.option(
+    "--device",
+    default="ecp5-85k",
+    show_default=True,
+    type=device_choice(),
+    help="With --resources: a device of the families ecp5 and xc7.",
+)
 def command(network: str, as_json: bool, resources: bool, cycles: int | None, device: str) -> None:
     """Show what NETWORK (.onnx) holds: layers, engines, bits, operations, memory, bounds and the chosen
     moduli.

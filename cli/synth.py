@@ -6,15 +6,18 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from fermatnet.cli.console import line, notes, results
+from fermatnet.cli.console import line, results
+from fermatnet.cli.kinds import InputDirectory, InputFile, OutputFile, device_choice
+from fermatnet.cli.phases import phases
 from fermatnet.model.atomic import atomic_file
+from fermatnet.model.outputs import apart
 
 
 @click.command(name="synth")
-@click.argument("directory")
-@click.option("--device", required=True, help="ecp5-85k, ice40-hx8k, ice40-up5k, xc7, asic, ...")
-@click.option("--liberty", metavar="FILE", help="Cell library (.lib) for --device asic.")
-@click.option("--json", "target", metavar="FILE", help="Write the report as JSON too.")
+@click.argument("directory", type=InputDirectory("interface.json", "no generated design"))
+@click.option("--device", required=True, type=device_choice(), help="Device to synthesise for.")
+@click.option("--liberty", type=InputFile(), metavar="FILE", help="Cell library (.lib) for --device asic.")
+@click.option("--json", "target", type=OutputFile(), metavar="FILE", help="Write the report as JSON too.")
 def command(directory: str, device: str, liberty: str | None, target: str | None) -> None:
     """Synthesise the generated design in DIRECTORY with yosys, place and route it with nextpnr where the
     device has one.
@@ -22,10 +25,11 @@ def command(directory: str, device: str, liberty: str | None, target: str | None
     Prints LUTs, flip-flops, block RAMs and DSPs by layer, Fmax, images per second at that Fmax and the
     critical path.
     """
+    apart([liberty, f"{directory}/interface.json"], [target])
     from fermatnet.synth.flow import synthesise
 
-    with notes.status("synthesis") as status:
-        report = synthesise(Path(directory), device, liberty=liberty, progress=status.update)
+    with phases("synth") as phase:
+        report = synthesise(Path(directory), device, liberty=liberty, progress=phase, detail=phase.detail)
     if target:
         with atomic_file(target) as temporary:
             temporary.write_text(json.dumps(report, indent=2) + "\n")

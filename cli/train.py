@@ -1,12 +1,22 @@
 """``fermatnet train``: the options of a run are the fields of `fermatnet.model.train.options.Options`."""
 
+import os
+import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
 
 from fermatnet.cli.console import line
+from fermatnet.cli.failure import Interrupted
+from fermatnet.cli.kinds import FiniteRange, OutputDirectory
+from fermatnet.cli.phases import phases
+from fermatnet.model.errors import InputError
+from fermatnet.model.outputs import check_directory
 from fermatnet.model.train.options import Options
+from fermatnet.model.train.ranges import CHOICES, RANGES, check_device, check_scheme
+from fermatnet.model.zoo import catalogue
 
 _HELP = {
     "scheme": "Quantization: pa, int8, float, or a rival (xnor, bireal, abc, ...).",
@@ -27,23 +37,74 @@ _HELP = {
     "tensorboard": "Write a TensorBoard log into the run folder.",
 }
 _LISTS = ("milestones",)
+_DATA = "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or images:DIR."
+
+
+def _kind(name: str, kind: Any) -> Any:
+    if name in CHOICES:
+        return click.Choice(CHOICES[name])
+    if name in RANGES:
+        low, high, is_open = RANGES[name]
+        if kind is float:
+            return FiniteRange(low, high, min_open=is_open)
+        return click.IntRange(int(low), int(high))
+    return str
 
 
 def _flag(name: str, kind: Any, default: Any) -> click.Option:
     flag, text = f"--{name.replace('_', '-')}", _HELP.get(name, f"{name.replace('_', ' ').capitalize()}.")
     if kind is bool:
         return click.Option([f"{flag}/--no-{name}", name], default=None, help=text)
-    plain = {int: int, float: float, str: str, int | None: int}.get(kind, str)
     shown = "" if default is None else f"  [usual: {default}]"
-    return click.Option([flag, name], type=plain, default=None, help=text + shown)
+    return click.Option([flag, name], type=_kind(name, kind), default=None, help=text + shown)
+
+
+def _check(net: str, data: str, out: str, resume: bool, given: dict[str, Any]) -> None:
+    """All that can be refused without torch and without reading the data."""
+    catalogue.check(net, trained=True)
+    check_scheme(given["scheme"] or Options().scheme, given["weights"], given["activations"])
+    if given["device"] is not None:
+        check_device(given["device"])
+    if given["edge_bits"] == 1:
+        raise InputError("edge_bits must be 0 (full precision) or 2 to 24, not 1")
+    if given["epochs"] == 0 and not given["float_epochs"]:
+        raise InputError("epochs must be at least 1")
+    if os.environ.get("RANK", "0") == "0":  # torchrun's other processes find what the first one has made
+        _check_folder(out, resume)
+    from fermatnet.model.train.data import check_name
+
+    check_name(data)
+
+
+def _check_folder(out: str, resume: bool) -> None:
+    begun = (Path(out) / "config.json").is_file()
+    if resume and not begun:
+        raise InputError(f"{out} holds no run to resume: leave --resume out to begin one")
+    if not resume and begun:
+        raise InputError(f"{out} is not empty: choose another folder, or --resume the run in it")
+    if not resume:
+        try:
+            check_directory(out)
+        except InputError as error:
+            raise InputError(re.sub(r" \(--force.*\)", ": choose another folder", str(error))) from None
 
 
 def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
-    from fermatnet.model.train.run import train
+    _check(net, data, out, resume, given)
+    with phases("train") as phase:
+        phase("loading torch")
+        from fermatnet.model.train.run import train
 
-    summary = train(net, data, out, resume=resume, **given)
-    for phase, accuracy in summary["accuracy"].items():
-        line(f"{phase:10} {100 * accuracy:.2f} % of {summary['test_images']} test images")
+    try:
+        summary = train(net, data, out, resume=resume, **given)
+    except KeyboardInterrupt:
+        if (Path(out) / "config.json").is_file():
+            raise Interrupted(
+                "the same command with --resume goes on after the last finished epoch"
+            ) from None
+        raise
+    for phase_name, accuracy in summary["accuracy"].items():
+        line(f"{phase_name:10} {100 * accuracy:.2f} % of {summary['test_images']} test images")
     line(f"run folder: {out}")
 
 
@@ -52,15 +113,11 @@ command = click.Command(
     callback=_train,
     params=[
         click.Argument(["net"]),
-        click.Option(
-            ["--data"],
-            required=True,
-            metavar="DATA",
-            help="digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or images:DIR.",
-        ),
+        click.Option(["--data"], required=True, metavar="DATA", help=_DATA),
         click.Option(
             ["--out"],
             required=True,
+            type=OutputDirectory(),
             metavar="RUN",
             help="Run folder: config, metrics, checkpoint, weights, curves.",
         ),

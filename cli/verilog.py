@@ -3,12 +3,25 @@
 import click
 
 from fermatnet.cli.console import line
+from fermatnet.cli.kinds import FiniteRange, InputFile, OutputDirectory, device_choice, judge
+from fermatnet.cli.phases import phases
 
 
 @click.command(name="verilog")
-@click.argument("network")
-@click.option("--out", required=True, metavar="DIR", help="Folder to write; must not exist or be empty.")
-@click.option("--fps", type=float, metavar="F", help="Goal: images per second at --clock-mhz.")
+@click.argument("network", type=InputFile())
+@click.option(
+    "--out",
+    required=True,
+    type=OutputDirectory(),
+    metavar="DIR",
+    help="Folder to write; must not exist or be empty.",
+)
+@click.option(
+    "--fps",
+    type=FiniteRange(0, 1e12, min_open=True),
+    metavar="F",
+    help="Goal: images per second at --clock-mhz.",
+)
 @click.option(
     "--cycles", type=click.IntRange(min=1), metavar="C", help="Goal: at most this many cycles an image."
 )
@@ -16,23 +29,30 @@ from fermatnet.cli.console import line
     "--luts",
     type=click.IntRange(min=1),
     metavar="L",
-    help="Goal: fastest design predicted to take at most L LUTs.",
+    help="Goal: the fastest design predicted to take at most L LUTs (ice40, asic, --reloadable: by a rough "
+    "formula).",
 )
 @click.option(
     "--clock-mhz",
     default=100.0,
     show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(0, 1e5, min_open=True),
     help="Clock the design is meant for.",
 )
-@click.option("--device", default="ecp5-85k", show_default=True, help="Device the design is meant for.")
+@click.option(
+    "--device",
+    default="ecp5-85k",
+    show_default=True,
+    type=device_choice(),
+    help="Device the design is meant for.",
+)
 @click.option(
     "--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum."
 )
 @click.option(
     "--resources",
     is_flag=True,
-    help="Predict LUT, FF, BRAM and DSP of each layer (ecp5-85k, xc7); seconds for a large network.",
+    help="Predict LUT, FF, BRAM and DSP of each layer (families ecp5 and xc7); seconds for a large network.",
 )
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
 def command(
@@ -56,21 +76,32 @@ def command(
     """
     if sum(goal is not None for goal in (fps, cycles, luts)) > 1:
         raise click.UsageError("give at most one of --fps, --cycles and --luts")
+    judge(out, network, force=force)
     from fermatnet.hw.compiler.generate import generate
+    from fermatnet.hw.resources.layers import check
     from fermatnet.model.network import load
 
-    interface = generate(
-        load(network),
-        out,
-        fps=fps,
-        cycles=cycles,
-        luts=luts,
-        clock_mhz=clock_mhz,
-        device=device,
-        reloadable=reloadable,
-        force=force,
-        resources=resources,
-    )
+    if resources:
+        check(device, reloadable)
+    with phases("verilog") as phase:
+        phase("reading the network")
+        interface = generate(
+            load(network),
+            out,
+            fps=fps,
+            cycles=cycles,
+            luts=luts,
+            clock_mhz=clock_mhz,
+            device=device,
+            reloadable=reloadable,
+            force=force,
+            resources=resources,
+            progress=phase,
+        )
+    if "resources" in interface and not resources:
+        line(
+            f"predicted: {interface['resources']['total']['luts']:,} LUTs on {device}, {luts:,} were allowed"
+        )
     if resources:
         from fermatnet.cli.resource_table import show
 

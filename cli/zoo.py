@@ -6,6 +6,10 @@ import click
 from rich.table import Table
 
 from fermatnet.cli.console import line, results
+from fermatnet.cli.kinds import OutputFile
+from fermatnet.cli.phases import phases
+
+_LARGEST = 8192  # pixels a side, and channels
 
 
 def _shape(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int, int]:
@@ -13,7 +17,23 @@ def _shape(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
         channels, height, width = (int(part) for part in value.split("x"))
     except ValueError:
         raise click.BadParameter(f"{value!r} is not CxHxW, such as 3x224x224") from None
+    if not all(1 <= size <= _LARGEST for size in (channels, height, width)):
+        raise click.BadParameter(f"{value!r}: each of the three must be 1 to {_LARGEST}")
     return channels, height, width
+
+
+def _list(as_json: bool) -> None:
+    from fermatnet.model.zoo.catalogue import NAMES
+
+    if as_json:
+        print(json.dumps(sorted(NAMES)))
+        return
+    table = Table(title="architectures")
+    table.add_column("name")
+    table.add_column("what it is")
+    for key in sorted(NAMES):
+        table.add_row(key, NAMES[key].help)
+    results.print(table)
 
 
 @click.command(name="zoo")
@@ -21,35 +41,40 @@ def _shape(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[
 @click.option(
     "--input", "shape", default="3x224x224", show_default=True, callback=_shape, help="Image, CxHxW."
 )
-@click.option("--classes", default=1000, show_default=True, type=click.IntRange(min=1))
+@click.option("--classes", default=1000, show_default=True, type=click.IntRange(1, 1_000_000))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--draw", metavar="FILE", help="Draw the architecture (SVG or PNG by the name).")
+@click.option(
+    "--draw",
+    type=OutputFile(".svg", ".png", ".pdf"),
+    metavar="FILE",
+    help="Draw the architecture (SVG, PNG or PDF by the name).",
+)
 def command(
     name: str | None, shape: tuple[int, int, int], classes: int, as_json: bool, draw: str | None
 ) -> None:
-    """List the architectures, or show NAME with parameters, storage, operations and memory, counted on the
-    real module."""
-    from fermatnet.model import zoo
+    """List the architectures, or show NAME with parameters, storage, operations and memory.
 
+    All of it is counted on the real module.
+    """
     if name is None:
-        names = zoo.names()
-        if as_json:
-            print(json.dumps(names))
-            return
-        table = Table(title="architectures")
-        table.add_column("name")
-        table.add_column("what it is")
-        for key in names:
-            table.add_row(key, zoo.entry(key)[0].help)
-        results.print(table)
+        if draw:
+            raise click.UsageError("--draw needs the NAME of an architecture")
+        _list(as_json)
         return
-    from fermatnet.model.zoo.analysis.complexity import report
+    from fermatnet.model.zoo.catalogue import check
 
-    figures = report(name, shape, classes)
-    if draw:
-        from fermatnet.model.zoo.analysis.drawing import draw_architecture
+    check(name)
+    with phases("zoo") as phase:
+        phase("loading torch")
+        from fermatnet.model.zoo.analysis.complexity import report
 
-        draw_architecture(name, draw, shape, classes)
+        phase(f"building and measuring {name}")
+        figures = report(name, shape, classes)
+        if draw:
+            from fermatnet.model.zoo.analysis.drawing import draw_architecture
+
+            phase("drawing")
+            draw_architecture(name, draw, shape, classes)
     if as_json:
         print(json.dumps(figures, indent=2))
         return

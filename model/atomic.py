@@ -1,36 +1,44 @@
-"""Results that appear whole or not at all: written under a temporary name in the same folder, then
-renamed."""
+"""Results that appear whole or not at all: written under another name beside it, then renamed."""
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fermatnet.model.errors import InputError
+from fermatnet.model.outputs import check_directory, check_file, make_parents, remove_empty
 
 __all__ = ["atomic_directory", "atomic_file"]
+
+_PREFIX = ".fermatnet-"  # short and of fixed length: a final name may be as long as the file system takes
+
+
+def _umask() -> int:
+    now = os.umask(0)
+    os.umask(now)
+    return now
 
 
 @contextmanager
 def atomic_file(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path``; renamed to it when the block ends well, removed when it does not
-    (Ctrl-C included)."""
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a file")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: its folder {path.parent} does not exist")
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    (Ctrl-C included).
+
+    Raises InputError, before the block, for a path that `fermatnet.model.outputs.check_file` refuses. Links
+    are followed, a file that is replaced keeps its permissions.
+    """
+    real = check_file(path)
+    mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o666 & ~_umask()
+    suffix = real.suffix if len(real.suffix) <= 16 else ""
+    handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=suffix, dir=real.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
+        temporary.chmod(mode)
+        os.replace(temporary, real)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -39,26 +47,34 @@ def atomic_file(path: str | Path) -> Iterator[Path]:
 def atomic_directory(path: str | Path, *, force: bool = False) -> Iterator[Path]:
     """A temporary folder beside ``path`` that takes its place when the block ends well.
 
-    Raises InputError when ``path`` is a file, or a folder that is not empty and ``force`` is off.
+    Raises InputError, before the block, for a path that `fermatnet.model.outputs.check_directory` refuses: a
+    file, say, or a folder that is not empty and ``force`` is off. Links are followed; folders above ``path``
+    are made, and removed when the block fails.
     """
-    path = Path(os.path.abspath(path))
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is a file, not a folder")
-    if path.is_dir() and any(path.iterdir()) and not force:
-        raise InputError(f"{path} is not empty (--force replaces it)")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    real = check_directory(path, force=force)
+    made = make_parents(real)
+    temporary: Path | None = None
     try:
+        temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=real.parent))
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            os.replace(path, old)
-            os.replace(temporary, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(temporary, path)
+        temporary.chmod(0o777 & ~_umask())
+        _take_place(temporary, real)
+        made = []
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        remove_empty(made)
+
+
+def _take_place(temporary: Path, real: Path) -> None:
+    if not real.exists():
+        os.replace(temporary, real)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}old-", dir=real.parent))
+    os.replace(real, old)
+    try:
+        os.replace(temporary, real)
+    except BaseException:
+        os.replace(old, real)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -2,8 +2,6 @@
 is a file of its own."""
 
 import json
-import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ import torch
 
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.atomic import atomic_file
-from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
 from fermatnet.model.network.summary import summary
 from fermatnet.model.nn.integer import integer_logits
@@ -21,6 +18,7 @@ from fermatnet.model.train.data import Data, digits
 from fermatnet.model.train.run import export_run, load_run, train
 from fermatnet.report import evidence, page
 from fermatnet.report.oracle import onnxruntime_outputs
+from fermatnet.report.progress import Steps
 from fermatnet.sim.network import SimulationResult, simulate
 from fermatnet.synth.flow import synthesise
 
@@ -29,47 +27,6 @@ __all__ = ["CYCLES", "run_demo"]
 CYCLES = 4608
 """Default goal in cycles an image: the design then takes a quarter of the default device and is placed in
 minutes."""
-
-_STEPS = "steps.json"
-
-
-class _Steps:
-    """Seconds of each finished step, kept in a file so that a resumed demo reports true figures."""
-
-    def __init__(self, out: Path, resume: bool, say: Callable[[str], None]):
-        self.path, self.say = out / _STEPS, say
-        self.seconds: dict[str, float] = (
-            json.loads(self.path.read_text()) if resume and self.path.exists() else {}
-        )
-
-    def run(
-        self, name: str, words: str, work: Callable[[], Any], kept: Callable[[], Any] | None = None
-    ) -> Any:
-        """The result of ``work``, or of ``kept`` when the step was finished before."""
-        if name in self.seconds and kept is not None:
-            self.say(f"{words}: kept from before")
-            return kept()
-        self.say(words)
-        started = time.monotonic()
-        result = work()
-        self.seconds[name] = round(time.monotonic() - started, 2)
-        with atomic_file(self.path) as temporary:
-            temporary.write_text(json.dumps(self.seconds))
-        return result
-
-
-def _folder(out: Path, resume: bool, force: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file, not a folder")
-    if out.is_dir() and any(out.iterdir()) and not resume:
-        if not force:
-            raise InputError(f"{out} is not empty (--force replaces it, --resume keeps the finished steps)")
-        if not (out / _STEPS).exists():
-            raise InputError(f"{out} holds something else than a demo: remove it yourself")
-        shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
-    if not (out / _STEPS).exists():
-        (out / _STEPS).write_text("{}")
 
 
 def _classes(logits: np.ndarray) -> np.ndarray:
@@ -116,18 +73,22 @@ def _accuracies(
 class _Demo:
     """The steps of one demo; each leaves its result in ``out``."""
 
-    def __init__(
-        self, out: Path, device: str, cycles: int, seed: int, resume: bool, say: Callable[[str], None]
-    ):
+    def __init__(self, out: Path, device: str, cycles: int, seed: int, steps: Steps):
         self.out, self.verilog, self.placed = out, out / "verilog", out / "synth.json"
-        self.device, self.cycles, self.seed, self.resume, self.say = device, cycles, seed, resume, say
-        self.steps, self.data = _Steps(out, resume, say), digits()
+        self.device, self.cycles, self.seed = device, cycles, seed
+        self.steps, self.data = steps, digits()
 
     def train(self) -> dict[str, Any]:
         return self.steps.run(
             "train",
             "training the full-precision twin and the quantized network",
-            lambda: train("digits", "digits", self.out / "run", resume=self.resume, seed=self.seed),
+            lambda: train(
+                "digits",
+                "digits",
+                self.out / "run",
+                resume=(self.out / "run" / "config.json").is_file(),
+                seed=self.seed,
+            ),
             kept=lambda: json.loads((self.out / "run" / "summary.json").read_text()),
         )
 
@@ -141,13 +102,18 @@ class _Demo:
     def compute(self, net: Network) -> dict[str, np.ndarray]:
         """Logits of the held-out images by the three engines that are no hardware."""
         images = self.data.test.images
-        self.say(f"computing {len(images)} held-out images in torch, numpy and onnxruntime")
-        logits = {
-            "reference": run(net, images),
-            "onnxruntime": onnxruntime_outputs(self.out / "digits.onnx", images),
-        }
-        logits["torch"] = integer_logits(load_run(self.out / "run")[0], torch.from_numpy(images)).numpy()
-        return logits
+
+        def work() -> dict[str, np.ndarray]:
+            logits = {
+                "reference": run(net, images),
+                "onnxruntime": onnxruntime_outputs(self.out / "digits.onnx", images),
+            }
+            logits["torch"] = integer_logits(load_run(self.out / "run")[0], torch.from_numpy(images)).numpy()
+            return logits
+
+        return self.steps.run(
+            "compute", f"computing {len(images)} held-out images in torch, numpy and onnxruntime", work
+        )
 
     def generate(self, net: Network) -> dict[str, Any]:
         return self.steps.run(
@@ -168,7 +134,7 @@ class _Demo:
 
     def synthesise(self) -> dict[str, Any]:
         def work() -> dict[str, Any]:
-            found = synthesise(self.verilog, self.device)
+            found = synthesise(self.verilog, self.device, progress=self.steps.part, detail=self.steps.detail)
             with atomic_file(self.placed) as temporary:
                 temporary.write_text(json.dumps(found, indent=2) + "\n")
             return found
@@ -229,8 +195,7 @@ def run_demo(
     ``resume`` nor ``force`` is given.
     """
     out = Path(out)
-    _folder(out, resume, force)
-    report = _Demo(out, device, cycles or CYCLES, seed, resume, say).run()
+    report = _Demo(out, device, cycles or CYCLES, seed, Steps(out, resume, force, say)).run()
     _write(out, report)
     accuracy, synth = report["accuracy"], report["synth"]
     exact = ", ".join(f"{key} {value}" for key, value in report["exact"].items())

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import platformdirs
+from fermatnet.model.cachedir import cache_directory
 
 __all__ = ["directory", "key", "prune", "stored"]
 
@@ -20,9 +20,9 @@ ABANDONED = 24 * 3600.0  # seconds after which a half-made entry of a killed run
 
 
 def directory() -> Path:
-    """Folder of the cache: ``$FERMATNET_CACHE``, or ``fermatnet/sim`` where the platform keeps caches."""
-    chosen = os.environ.get("FERMATNET_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("fermatnet", appauthor=False)) / "sim"
+    """Folder of the cache: ``$FERMATNET_CACHE``, or ``fermatnet/sim`` where the platform keeps caches; see
+    `fermatnet.model.cachedir`."""
+    return cache_directory("fermatnet", below="sim")
 
 
 def key(parts: Iterable[str]) -> str:

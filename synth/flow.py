@@ -3,21 +3,20 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from fermatnet.hw.compiler.devices import Device
+from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.interface import read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.synth import asic, count, liberty, pins
-from fermatnet.synth.devices import Device
-from fermatnet.synth.devices import device as find_device
 from fermatnet.synth.mapping import Netlist, map_design
 from fermatnet.synth.place import Placed, place
+from fermatnet.synth.watch import Progress
 
 __all__ = ["block", "cells", "synthesise"]
-
-Progress = Callable[[str], None]
 
 
 def synthesise(
@@ -28,6 +27,7 @@ def synthesise(
     clock_mhz: float | None = None,
     place: bool = True,
     progress: Progress | None = None,
+    detail: Progress | None = None,
 ) -> dict[str, Any]:
     """Synthesises the generated network (or stand-alone block) in ``directory`` for ``device`` and returns
     the report.
@@ -37,7 +37,7 @@ def synthesise(
     directory : path
         What ``fermatnet verilog`` wrote; left untouched.
     device : str
-        A name of `fermatnet.synth.devices.DEVICES`.
+        A name of `fermatnet.hw.compiler.devices.DEVICES`.
     liberty : path or None
         Cell library, needed for ``asic`` and for nothing else.
     clock_mhz : float or None
@@ -46,6 +46,8 @@ def synthesise(
         Place and route where the device has an open tool for it.
     progress : callable or None
         Called with a few words when a step begins.
+    detail : callable or None
+        Called with a few words while a step lasts: the pass of yosys, the iteration of the router.
 
     Report: ``device``, ``luts``, ``ffs``, ``brams``, ``dsps`` (for asic ``gates``, ``area``, ``delay_ns``,
     ``power_mw`` and what they mean), ``capacity``, ``layers`` (the same by instance, the rest as ``(top)``),
@@ -72,7 +74,7 @@ def synthesise(
         if library is not None:
             report |= _asic(folder, interface, Path(str(liberty)), library, clock, progress)
         else:
-            report |= _fpga(folder, interface, target, clock, place, progress)
+            report |= _fpga(folder, interface, target, clock, place, progress, detail)
     report["cycles_per_image"], report["latency_cycles"] = (
         interface.get("cycles_per_image"),
         interface.get("latency_cycles"),
@@ -161,6 +163,7 @@ def _fpga(
     clock: float,
     placing: bool,
     progress: Progress | None,
+    detail: Progress | None,
 ) -> dict[str, Any]:
     say = progress or (lambda words: None)
     top, sources, prefix = interface["top"], list(interface["files"]["verilog"]), ""
@@ -169,7 +172,7 @@ def _fpga(
         (folder / "frame.v").write_text(pins.frame(top, into, out))
         sources, prefix = [*sources, "frame.v"], "core."
     say(f"yosys: mapping {top} to {target.name} (the first call of a WebAssembly build takes a minute more)")
-    netlist = map_design(folder, sources, pins.FRAME if prefix else top, target, apart=top)
+    netlist = map_design(folder, sources, pins.FRAME if prefix else top, target, apart=top, detail=detail)
     report = _layers(netlist, target, prefix)
     report["versions"], report["seconds"] = {"yosys": netlist.version}, {"yosys": round(netlist.seconds, 2)}
     if target.luts:
@@ -182,7 +185,7 @@ def _fpga(
                 )
     if placing and target.place:
         say(f"nextpnr: placing and routing {report['luts']} LUTs on {target.name}")
-        placed: Placed = place(netlist, target, clock)
+        placed: Placed = place(netlist, target, clock, progress=progress, detail=detail)
         path = {key: _plain(value, prefix) for key, value in placed.critical_path.items()}
         report |= {
             "fmax_mhz": placed.fmax_mhz,

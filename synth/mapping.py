@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fermatnet.hw.compiler.devices import Device
 from fermatnet.synth import tools
-from fermatnet.synth.devices import Device
+from fermatnet.synth.watch import Progress, passes
 
 __all__ = ["Netlist", "map_design"]
 
@@ -37,6 +38,7 @@ def map_design(
     *,
     flatten: bool = True,
     apart: str = "",
+    detail: Progress | None = None,
 ) -> Netlist:
     """Maps the Verilog files (names relative to ``directory``, which holds their memory files too) to cells
     of ``device``.
@@ -44,7 +46,8 @@ def map_design(
     ``flatten``: dissolve the hierarchy, except modules that ask to be kept. ``apart``: keep every instance
     directly under this module whole. Cells then belong to exactly one layer, where names of mapped logic in a
     flat netlist tell nothing;
-    layers meet at registered streams, so hardly anything could have been shared across them.
+    layers meet at registered streams, so hardly anything could have been shared across them. ``detail``: told
+    the pass that yosys is in.
     """
     yosys = tools.find("yosys")
     kept = [] if flatten else ["-noflatten"]
@@ -68,7 +71,13 @@ def map_design(
         "tee -q -o cells.json stat -json",
     ]
     (directory / "map.ys").write_text("\n".join(script) + "\n")
-    seconds = tools.run(yosys, ["-q", "-l", "yosys.log", "map.ys"], directory, "yosys.out")
+    seconds = tools.run(
+        yosys,
+        ["-q", "-l", "yosys.log", "map.ys"],
+        directory,
+        "yosys.out",
+        watch=passes(directory / "yosys.log", detail),
+    )
     return _read(directory, top, yosys.version, seconds)
 
 

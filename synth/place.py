@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from fermatnet.hw.compiler.devices import Device
 from fermatnet.model.errors import InputError
 from fermatnet.synth import tools
-from fermatnet.synth.devices import Device
 from fermatnet.synth.mapping import NETLIST, Netlist
+from fermatnet.synth.watch import Progress, routing
 
 __all__ = ["Placed", "place"]
 
@@ -32,12 +33,20 @@ class Placed:
     seed: int
 
 
-def place(netlist: Netlist, device: Device, clock_mhz: float) -> Placed:
+def place(
+    netlist: Netlist,
+    device: Device,
+    clock_mhz: float,
+    *,
+    progress: Progress | None = None,
+    detail: Progress | None = None,
+) -> Placed:
     """Places and routes ``netlist`` on ``device``, aiming at ``clock_mhz``, and reads the timing.
 
     Ports go to pins of nextpnr's choice where the package has enough of them; else an ECP5 design is built
     out of context (no pins, no pads), which changes nothing between registers. For iCE40, which has no such
     mode, see `fermatnet.synth.pins`.
+    ``progress`` is told that it packs, places and routes, ``detail`` how far it is.
     """
     tool = tools.find(f"nextpnr-{device.family}")
     context = "pins" if netlist.port_bits <= device.pins else "out of context"
@@ -66,7 +75,7 @@ def place(netlist: Netlist, device: Device, clock_mhz: float) -> Placed:
         "-l",
         "nextpnr.log",
     ]
-    seed, seconds = _routed(tool, fixed, netlist)
+    seed, seconds = _routed(tool, fixed, netlist, progress, detail)
     report = json.loads((netlist.directory / "timing.json").read_text())
     fmax = {clock: entry["achieved"] for clock, entry in report["fmax"].items()}
     slowest = min(fmax, key=lambda clock: fmax[clock]) if fmax else ""
@@ -81,12 +90,19 @@ def place(netlist: Netlist, device: Device, clock_mhz: float) -> Placed:
     )
 
 
-def _routed(tool: tools.Tool, fixed: list[str], netlist: Netlist) -> tuple[int, float]:
+def _routed(
+    tool: tools.Tool,
+    fixed: list[str],
+    netlist: Netlist,
+    progress: Progress | None = None,
+    detail: Progress | None = None,
+) -> tuple[int, float]:
     """(seed, seconds) of the first placement that can be routed; the last one's `ToolError` when none can."""
     started = time.monotonic()
     for seed in SEEDS:
         try:
-            tools.run(tool, [*fixed, "--seed", str(seed)], netlist.directory, "nextpnr.out")
+            watch = routing(netlist.directory / "nextpnr.log", progress, detail)
+            tools.run(tool, [*fixed, "--seed", str(seed)], netlist.directory, "nextpnr.out", watch=watch)
             return seed, time.monotonic() - started
         except tools.ToolError as error:
             if "route" not in str(error).lower() or seed == SEEDS[-1]:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +58,20 @@ def _find(name: str, path: str) -> Tool:
     return Tool(name, (sys.executable, "-P", "-c", call(name)), f"{package} {wheel}", False)
 
 
-def run(tool: Tool, arguments: Sequence[str], directory: Path, log: str) -> float:
+def run(
+    tool: Tool,
+    arguments: Sequence[str],
+    directory: Path,
+    log: str,
+    *,
+    watch: Callable[[], None] | None = None,
+) -> float:
     """Runs the tool in ``directory`` and returns the seconds it took; its output goes to the file ``log``
     there.
 
     File names in ``arguments`` must be relative: the WebAssembly builds see another /tmp. The first call of
-    such a build compiles it for about a minute. Raises `ToolError` when the tool fails; when this process is
-    interrupted, so is the tool.
+    such a build compiles it for about a minute. ``watch`` is called twice a second while the tool works.
+    Raises `ToolError` when the tool fails; when this process is interrupted, so is the tool.
     """
     started = time.monotonic()
     if not tool.native:
@@ -79,6 +86,10 @@ def run(tool: Tool, arguments: Sequence[str], directory: Path, log: str) -> floa
             start_new_session=True,
         )
         try:
+            while watch is not None and process.poll() is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.5)
+                watch()
             process.wait()
         finally:
             if process.poll() is None:

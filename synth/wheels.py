@@ -14,6 +14,7 @@ import sys
 from contextlib import chdir
 from pathlib import Path
 
+from fermatnet.model.cachedir import cache_directory
 from fermatnet.model.errors import InputError
 
 __all__ = ["WHEELS", "call", "prepare", "yosys"]
@@ -38,13 +39,11 @@ def call(name: str) -> str:
 def prepare(name: str) -> None:
     """Returns when the build called ``name`` is compiled, by this process or by another; `InputError` when it
     cannot be."""
-    import platformdirs
-
     package, module, _ = WHEELS[name]
-    folder = (
-        Path(os.environ.get("YOWASP_CACHE_DIR") or platformdirs.user_cache_dir("YoWASP", appauthor=False))
-        / module
-    )
+    if not os.environ.get("YOWASP_CACHE_DIR"):
+        # said to the build too, which would not fall back to another folder by itself
+        os.environ["YOWASP_CACHE_DIR"] = str(cache_directory("YoWASP", variable="YOWASP_CACHE_DIR"))
+    folder = Path(os.environ["YOWASP_CACHE_DIR"]) / module
     ready = folder / f"ready-{importlib.metadata.version(package)}-{importlib.metadata.version('wasmtime')}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.fermat import vectors as fermat_vectors
+from fermatnet.hw.compiler.devices import device
 from fermatnet.hw.fermat.adder import Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
 from fermatnet.hw.fermat.multiplier import Multiplier
@@ -35,7 +36,6 @@ from fermatnet.hw.fermat.transform import ParallelTransform
 from fermatnet.hw.rtl import verilog
 from fermatnet.model.result_log import ResultLog, digest
 from fermatnet.synth import count, tools
-from fermatnet.synth.devices import device
 from fermatnet.synth.mapping import NETLIST, map_design
 from fermatnet.synth.proofs import arithmetic as fermat_proofs
 

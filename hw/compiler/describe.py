@@ -1,6 +1,7 @@
 """What interface.json says about a design: ports, layers, cycles, files, and what the layers are predicted to
 take."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fermatnet.hw.compiler.design import Design
@@ -95,10 +96,19 @@ def interface(
     }
 
 
-def add_resources(description: dict[str, Any], design: Design, device: str) -> None:
+def add_resources(
+    description: dict[str, Any],
+    design: Design,
+    device: str,
+    progress: Callable[[str], None] | None = None,
+    known: dict[Any, resources_layers.Resources] | None = None,
+) -> None:
     """Predicted LUTs, flip-flops, block memories and multipliers: ``resources`` of each of the ``layers``, of
-    the edge and in all."""
-    found = resources_layers.by_layer(design, device)
+    the edge and in all.
+
+    ``progress`` and ``known``: see `fermatnet.hw.resources.layers.by_layer`.
+    """
+    found = resources_layers.by_layer(design, device, progress, known)
     for layer in description["layers"]:
         layer["resources"] = resources_layers.row(found[layer["name"]])
     edge, whole = found[resources_layers.EDGE], resources_layers.total(found)

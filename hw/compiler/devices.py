@@ -1,5 +1,9 @@
-"""Devices the compiler plans for: what they hold. The flows that synthesise for them are in
-`fermatnet.synth`."""
+"""The chips and families that designs are made for: what they hold, where those figures come from, and what
+the tools call them.
+
+One table for all: `fermatnet.hw.compiler.planner` folds for a device, `fermatnet.hw.resources` predicts for
+its family, `fermatnet.synth` maps, places and routes for it.
+"""
 
 from dataclasses import dataclass
 
@@ -7,34 +11,81 @@ from fermatnet.model.errors import InputError
 
 __all__ = ["DEVICES", "Device", "device"]
 
+ECP5 = "Lattice FPGA-DS-02012 (ECP5 family data sheet), table 1.1; EBR of 18 kbit, 18x18 multipliers"
+ICE40_HX = "Lattice FPGA-DS-02029 (iCE40 LP/HX family data sheet), table 1.1; EBR of 4 kbit"
+ICE40_UP = (
+    "Lattice FPGA-DS-02008 (iCE40 UltraPlus family data sheet), table 2.1; EBR of 4 kbit, 16x16 multipliers"
+)
+ARTIX = "AMD DS180 (7 series overview); block RAM of 36 kbit, DSP48E1"
+ZYNQ = "AMD DS190 (Zynq-7000 overview); block RAM of 36 kbit, DSP48E1"
+
 
 @dataclass(frozen=True)
 class Device:
-    """Capacity: look-up tables (of ``lut_inputs`` inputs), flip-flops, block memories of ``bram_bits``,
-    multipliers."""
+    """A device: its yosys ``family`` (ecp5, ice40, xc7 or asic) and what it holds.
+
+    ``luts`` (of ``lut_inputs`` inputs), ``ffs``, ``brams`` (of ``bram_bits``), ``dsps``: capacity, more than
+    any design takes where there is no limit; ``pins``: inputs and outputs of ``package``; ``map``: yosys' own
+    options; ``place``: nextpnr's, () where there is no open place and route; ``speed``: the speed grade that
+    Fmax means; ``source``: the document with these figures.
+    """
 
     name: str
+    family: str
     luts: int
     ffs: int
     brams: int
-    bram_bits: int
     dsps: int
+    bram_bits: int
     lut_inputs: int
+    pins: int = 0
+    package: str = ""
+    speed: str = ""
+    map: tuple[str, ...] = ()
+    place: tuple[str, ...] = ()
+    source: str = ""
+
+
+def _ecp5(name: str, luts: int, brams: int, dsps: int, package: str, pins: int) -> Device:
+    place = (f"--{name.removeprefix('ecp5-')}", "--package", package, "--speed", "6")
+    return Device(
+        name, "ecp5", luts, luts, brams, dsps, 18432, 4, pins, package, "6 (slowest)", (), place, ECP5
+    )
+
+
+def _ice40(name: str, luts: int, brams: int, dsps: int, package: str, pins: int, source: str) -> Device:
+    kind = name.removeprefix("ice40-")
+    options = ("-device", "u", "-dsp") if kind.startswith("up") else ("-device", "hx")
+    place = (f"--{kind}", "--package", package)
+    return Device(name, "ice40", luts, luts, brams, dsps, 4096, 4, pins, package, "", options, place, source)
+
+
+def _xc7(name: str, luts: int, ffs: int, brams: int, dsps: int, source: str) -> Device:
+    options = ("-family", "xc7", "-noiopad", "-noclkbuf")
+    return Device(name, "xc7", luts, ffs, brams, dsps, 36864, 6, map=options, source=source)
 
 
 DEVICES = {
-    d.name: d
-    for d in (
-        Device("ecp5-85k", 83640, 83640, 208, 18432, 156, 4),
-        Device("ice40-hx8k", 7680, 7680, 32, 4096, 0, 4),
-        Device("ice40-up5k", 5280, 5280, 30, 4096, 8, 4),
-        Device("xc7", 63400, 126800, 135, 36864, 240, 6),  # the size of an XC7A100T
-        Device("asic", 10**9, 10**9, 10**6, 1 << 20, 10**6, 6),
+    entry.name: entry
+    for entry in (
+        _ecp5("ecp5-12k", 12288, 32, 28, "CABGA381", 197),
+        _ecp5("ecp5-25k", 24288, 56, 28, "CABGA381", 197),
+        _ecp5("ecp5-45k", 43848, 108, 72, "CABGA554", 245),
+        _ecp5("ecp5-85k", 83640, 208, 156, "CABGA756", 365),
+        _ice40("ice40-hx1k", 1280, 16, 0, "tq144", 95, ICE40_HX),
+        _ice40("ice40-hx8k", 7680, 32, 0, "ct256", 206, ICE40_HX),
+        _ice40("ice40-up5k", 5280, 30, 8, "sg48", 39, ICE40_UP),
+        _xc7("xc7", 63400, 126800, 135, 240, ARTIX),  # the size of an XC7A100T
+        _xc7("xc7a35t", 20800, 41600, 50, 90, ARTIX),
+        _xc7("xc7a100t", 63400, 126800, 135, 240, ARTIX),
+        _xc7("xc7z020", 53200, 106400, 140, 220, ZYNQ),
+        Device("asic", "asic", 10**9, 10**9, 10**6, 10**6, 1 << 20, 6),
     )
 }
 
 
 def device(name: str) -> Device:
+    """The device called ``name``; `InputError` that lists the known ones."""
     if name not in DEVICES:
-        raise InputError(f"unknown device {name!r}: choose from {', '.join(DEVICES)}")
+        raise InputError(f"device must be one of {', '.join(DEVICES)}, not {name!r}")
     return DEVICES[name]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from fermatnet.hw.layers import Fold, Layer
 from fermatnet.model.errors import InputError
 
-__all__ = ["Folds", "check_folds", "fold_for_cycles", "fold_for_luts", "total_cost"]
+__all__ = ["Folds", "check_folds", "fold_for_cycles", "fold_for_luts", "periods", "total_cost"]
 
 Folds = dict[str, Fold]
 Cost = Callable[[Layer, Fold], float]
@@ -64,27 +64,36 @@ def fold_for_cycles(layers: Mapping[str, Layer], cycles: int, cost: Cost, floor:
     return folds
 
 
+def periods(layers: Mapping[str, Layer], cost: Cost, floor: int = 1) -> list[int]:
+    """Cycles an image that a choice of folds can have, rising; no other period needs to be looked at."""
+    return _periods(_table(layers, cost), floor)
+
+
+def _periods(table: dict[str, list[tuple[int, float, Fold]]], floor: int) -> list[int]:
+    fastest = max(floor, *(options[0][0] for options in table.values()))
+    return sorted({max(fastest, option[0]) for options in table.values() for option in options})
+
+
 def fold_for_luts(layers: Mapping[str, Layer], luts: float, cost: Cost, floor: int = 1) -> Folds:
     """The fastest folds whose predicted cost stays within ``luts``; InputError naming the least that would
     do."""
     table = _table(layers, cost)
-    fastest = max(floor, *(options[0][0] for options in table.values()))
-    periods = sorted({max(fastest, option[0]) for options in table.values() for option in options})
-    low, high = 0, len(periods) - 1
-    cheapest = _pick(table, periods[-1])
+    candidates = _periods(table, floor)
+    low, high = 0, len(candidates) - 1
+    cheapest = _pick(table, candidates[-1])
     assert cheapest is not None
     least = total_cost(layers, cheapest, cost)
     if least > luts:
         raise InputError(f"{luts:.0f} LUTs cannot be met: the smallest network takes about {least:.0f}")
     while low < high:
         middle = (low + high) // 2
-        folds = _pick(table, periods[middle])
+        folds = _pick(table, candidates[middle])
         assert folds is not None
         if total_cost(layers, folds, cost) <= luts:
             high = middle
         else:
             low = middle + 1
-    folds = _pick(table, periods[low])
+    folds = _pick(table, candidates[low])
     assert folds is not None
     return folds
 

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.describe import add_resources, interface
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.compiler.devices import device as find_device
@@ -16,6 +17,7 @@ from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import TOP, Top
 from fermatnet.hw.layers import Fold
 from fermatnet.hw.layers.windowed import array_of
+from fermatnet.hw.resources import Resources, is_predicted
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.rtl import verilog
 from fermatnet.hw.rtl.reloadable import BANK_VERILOG, load_words
@@ -23,6 +25,7 @@ from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.network import Network
+from fermatnet.model.outputs import check_directory
 
 __all__ = ["build", "generate", "load_burst", "weight_words"]
 
@@ -67,6 +70,7 @@ def generate(
     external: Collection[str] | str = "auto",
     reloadable: bool = False,
     resources: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Writes fermatnet.v, its memories, fermatnet.core, fermatnet.vlt and interface.json; returns the
     interface.
@@ -74,18 +78,34 @@ def generate(
     With weights from outside also ``w_<instance>.hex``, what each weight port has to bring over and over;
     with ``reloadable`` also ``load.hex``, the burst that loads these weights. With ``resources`` the
     interface says what each layer is predicted to take on ``device`` (`fermatnet.hw.resources.layers`;
-    seconds for a large network). The folder appears whole or not at all. Raises InputError, before anything
-    is written, for goals that cannot be met (with the nearest that can), folds that do not divide, layers
-    that cannot be generated and unknown devices.
+    seconds for a large network); with ``luts`` it says so too, and the prediction is within them, where the
+    device's family is predicted and the design is not reloadable (else a formula decides).
+    ``progress`` is told each step. The folder appears whole or not at all. Raises
+    InputError, before anything is written, for goals that cannot be met (with the nearest that can), folds
+    that do not divide, layers that cannot be generated and unknown devices.
     """
     find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
     if resources:
         resources_layers.check(device, reloadable)
-    design = plan(
-        net, cycles=wanted, luts=luts, folds=folds, device=device, external=external, reloadable=reloadable
-    )
+    check_directory(out_dir, force=force)
+    say = progress or (lambda words: None)
+    say("choosing how parallel each layer becomes")
+    known: dict[Any, Resources] = {}
+    if luts is not None and not reloadable and is_predicted(device):
+        design, resources = plan_within(net, luts, device, external=external, progress=say, known=known), True
+    else:
+        design = plan(
+            net,
+            cycles=wanted,
+            luts=luts,
+            folds=folds,
+            device=device,
+            external=external,
+            reloadable=reloadable,
+        )
     with atomic_directory(out_dir, force=force) as folder:
+        say(f"building {len(net.nodes)} layers and their Verilog")
         top = Top(design)
         emitted = _emit(top)
         emitted.write(folder)
@@ -102,7 +122,8 @@ def generate(
                 "structure_sha256": hashlib.sha256(emitted.verilog.encode()).hexdigest(),
             }
         if resources:
-            add_resources(description, design, device)
+            say("predicting the resources of the layers")
+            add_resources(description, design, device, known=known)
         (folder / "interface.json").write_text(json.dumps(description, indent=2) + "\n")
         (folder / f"{TOP}.core").write_text(core_file(description))
         (folder / f"{TOP}.vlt").write_text(waivers())

@@ -19,9 +19,22 @@ from fermatnet.hw.resources import lut_cost
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 
-__all__ = ["plan"]
+__all__ = ["layers_for", "least_beats", "plan"]
 
-_TREES = {"ecp5-85k": "ecp5", "xc7": "lut6", "asic": "asic"}
+_TREES = {"ecp5": "ecp5", "xc7": "lut6", "asic": "asic"}  # by family
+
+
+def layers_for(net: Network, device: str) -> dict[str, Layer]:
+    """Hardware layers by name, not yet folded, built for the tables of ``device``."""
+    layers = {node.name: layer_of(net, node) for node in net.nodes}
+    for layer in layers.values():
+        layer.target = _TREES.get(find_device(device).family, "generic")
+    return layers
+
+
+def least_beats(net: Network) -> int:
+    """Cycles an image below which the links between layers cannot go: whole pixels move at once."""
+    return max(beats_of(t, t.shape[0]) for t in net.types.values())
 
 
 def _folds(
@@ -33,7 +46,7 @@ def _folds(
     budget: float,
 ) -> tuple[dict[str, Fold], int]:
     """Folds and the period they were chosen for."""
-    floor = max(beats_of(t, t.shape[0]) for t in net.types.values())
+    floor = least_beats(net)
     if folds is not None:
         chosen = folding.check_folds(layers, folds)
     elif cycles is not None:
@@ -72,9 +85,7 @@ def plan(
     if reloadable:
         real, bounds = net, bounds or bounds_of(net)
         net = envelope(real, bounds)
-    layers = {node.name: layer_of(net, node) for node in net.nodes}
-    for layer in layers.values():
-        layer.target = _TREES.get(device, "generic")
+    layers = layers_for(net, device)
     chosen, target = _folds(net, layers, cycles, luts, folds, capacity.luts / 2)
     edges, paces = schedule.lanes_plan(net, layers, chosen, target)
     period = schedule.least_period(net, layers, chosen, edges, paces)

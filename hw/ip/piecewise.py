@@ -48,7 +48,9 @@ def _block(name: str, text: str, build: Callable, *options: Option) -> Block:
     return Block(name, text, build, options)
 
 
-_SEED = Option("seed", int, 0, "seed of the example contents; replace the .hex file by your own")
+_SEED = Option(
+    "seed", int, 0, "seed of the example contents; replace the .hex file by your own", most=(1 << 32) - 1
+)
 
 BLOCKS: dict[str, Block] = {
     block.name: block
@@ -57,9 +59,9 @@ BLOCKS: dict[str, Block] = {
             "popcount",
             "popcount of a AND b, as few LUTs as the target allows",
             _popcount,
-            Option("width", int, 64, "bits of each operand"),
+            Option("width", int, 64, "bits of each operand", most=4096),
             Option("target", TARGETS, "lut6", "logic it is made for"),
-            Option("pipeline", int, 0, "register stages inside; 0 is combinational"),
+            Option("pipeline", int, 0, "register stages inside; 0 is combinational", most=64),
             Option("gate", tuple(GATES), "and", "what joins the operands"),
         ),
         _block(
@@ -81,7 +83,7 @@ BLOCKS: dict[str, Block] = {
             _threshold,
             Option("channels", int, 32, "channels C"),
             Option("lanes", int, 4, "channels a beat; divides C"),
-            Option("bits", int, 16, "width of a signed input"),
+            Option("bits", int, 16, "width of a signed input", most=64),
             Option("pieces", int, 5, "thresholds a channel N"),
             _SEED,
         ),

@@ -18,12 +18,14 @@ __all__ = ["Block", "Option", "blocks", "generate", "ports"]
 
 @dataclass(frozen=True)
 class Option:
-    """One parameter of a block: ``type`` is int, bool, str or a tuple of allowed strings."""
+    """One parameter of a block: ``type`` is int, bool, str or a tuple of allowed strings; an int is at most
+    ``most``."""
 
     name: str
     type: Any
     default: Any
     help: str
+    most: int = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,12 @@ def generate(name: str, directory: Path, **options: Any) -> dict[str, Any]:
         if key not in settings:
             raise InputError(f"block {name} has no option {key!r}: it has {', '.join(settings) or 'none'}")
         settings[key] = value
+    # beyond these no block can be generated in any time, and no tool would take it
+    for option in block.options:
+        if option.type is int and settings[option.name] > option.most:
+            raise InputError(
+                f"{name}: {option.name} must be at most {option.most}, not {settings[option.name]}"
+            )
     try:
         component = block.build(**settings)
     except (TypeError, ValueError) as error:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from amaranth.lib import wiring
 
+from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.layers import ElementwiseLayer, FermatConvLayer, Fold, Layer, MatrixVectorLayer, shape_of
 from fermatnet.hw.piecewise.forms import choose_form, estimate
 from fermatnet.hw.resources.contents import Contents
@@ -28,7 +29,7 @@ from fermatnet.hw.rtl.rom import KEPT_FROM
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import nodes
 
-__all__ = ["LOGIC", "Resources", "family_of", "lut_cost", "predict"]
+__all__ = ["LOGIC", "Resources", "family_of", "is_predicted", "lut_cost", "predict"]
 
 TABLE_INPUTS = {"xc7": 6, "ecp5": 4}
 LOGIC = {"xc7": 0.93, "ecp5": 0.9}  # tables of yosys for one of the cover, fitted
@@ -52,14 +53,19 @@ class Resources:
         )
 
 
-FAMILIES = {"xc7": "xc7", "ecp5-85k": "ecp5"}
-
-
 def family_of(device: str) -> str:
     """Family of a device name; InputError for one whose cells are not predicted."""
-    if device not in FAMILIES:
-        raise InputError(f"resources are predicted for {' and '.join(FAMILIES)}, not for {device!r}")
-    return FAMILIES[device]
+    family = find_device(device).family
+    if family not in TABLE_INPUTS:
+        raise InputError(
+            f"resources are predicted for the families {' and '.join(TABLE_INPUTS)}, not for {device!r}"
+        )
+    return family
+
+
+def is_predicted(device: str) -> bool:
+    """Whether `predict` knows the family of a device."""
+    return find_device(device).family in TABLE_INPUTS
 
 
 def predict(component: wiring.Component, family: str = "xc7") -> Resources:

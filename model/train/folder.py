@@ -5,8 +5,10 @@ loaded with ``weights_only=True``:
 nothing in a run folder can execute anything.
 """
 
+import io
 import json
 import pickle
+import shutil
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +19,7 @@ import torch
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import validate
+from fermatnet.model.outputs import check_directory, make_parents, remove_empty
 
 __all__ = ["RunFolder"]
 
@@ -39,11 +42,25 @@ class RunFolder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.made: list[Path] = []
 
     def create(self) -> None:
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise InputError(f"{self.path} is not empty: choose another folder, or --resume the run in it")
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.check_new()
+        self.made = [self.path, *make_parents(self.path)] if not self.path.exists() else []
+        self.path.mkdir(exist_ok=True)
+
+    def check_new(self) -> None:
+        """InputError when a run cannot begin here."""
+        if self.path.is_dir() and any(self.path.iterdir()):
+            hint = ", or --resume the run in it" if self.has("config.json") else ""
+            raise InputError(f"{self.path} is not empty: choose another folder{hint}")
+        check_directory(self.path)
+
+    def discard(self) -> None:
+        """Removes a run that `create` began and that came to nothing, with the folders made for it."""
+        for path in self.path.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        remove_empty(self.made)
 
     def write_json(self, name: str, value: Any) -> None:
         with atomic_file(self.path / name) as path:
@@ -62,8 +79,10 @@ class RunFolder:
         return found
 
     def save(self, name: str, value: dict[str, Any]) -> None:
+        buffer = io.BytesIO()
+        torch.save(value, buffer)  # into memory: on a full disk torch's own writer fails without saying so
         with atomic_file(self.path / name) as path:
-            torch.save(value, path)
+            path.write_bytes(buffer.getbuffer())
 
     def load(self, name: str) -> dict[str, Any]:
         path = self.path / name

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_type_hints
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.train.ranges import check, check_device
 
 __all__ = ["SHAPES", "Options", "defaults", "options"]
 
@@ -52,39 +53,13 @@ class Options:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        def need(condition: bool, message: str) -> None:
-            if not condition:
-                raise InputError(message)
-
-        need(
-            self.epochs >= 0 and self.float_epochs >= 0,
-            f"epochs cannot be negative: {self.epochs}, {self.float_epochs}",
-        )
-        need(self.epochs + self.float_epochs > 0, "epochs must be at least 1")
-        need(self.batch >= 2, f"batch must be at least 2 (batch norm), not {self.batch}")
-        need(
-            self.optimizer in ("sgd", "adam", "adamw"),
-            f"optimizer must be sgd, adam or adamw, not {self.optimizer!r}",
-        )
-        need(
-            self.schedule in ("constant", "step", "cosine", "one-cycle"),
-            f"schedule must be constant, step, cosine or one-cycle, not {self.schedule!r}",
-        )
-        need(
-            self.lr > 0 and self.float_lr > 0, f"learning rates must be positive: {self.lr}, {self.float_lr}"
-        )
-        need(0 <= self.warmup < 1, f"warmup is a share of the steps, 0 to below 1, not {self.warmup}")
-        need(0 <= self.smoothing < 1, f"smoothing must be 0 to below 1, not {self.smoothing}")
-        need(0 <= self.distill <= 1, f"distill must be 0 to 1, not {self.distill}")
-        need(0 <= self.ema < 1, f"ema must be 0 to below 1, not {self.ema}")
-        need(
-            0 <= self.validation < 0.9,
-            f"validation is a share of the training data, below 0.9, not {self.validation}",
-        )
-        need(
-            self.precision in ("float32", "bfloat16"),
-            f"precision must be float32 or bfloat16, not {self.precision!r}",
-        )
+        for item in fields(self):
+            check(item.name, getattr(self, item.name))
+        check_device(self.device)
+        if self.epochs + self.float_epochs == 0:
+            raise InputError("epochs must be at least 1")
+        if not all(0 <= mark <= 1 for mark in self.milestones):
+            raise InputError(f"milestones are shares of the epochs, 0 to 1, not {self.milestones}")
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""

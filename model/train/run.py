@@ -97,6 +97,14 @@ def carry_over(model: nn.Module, weights: dict[str, Any]) -> None:
         raise InputError(f"the full-precision twin has no {(lacking or unexpected)[0]}")
 
 
+def _need_device(name: str) -> None:
+    try:
+        torch.empty(1, device=name)
+    except (AssertionError, RuntimeError) as error:  # which of them depends on the kind of device
+        reason = str(error).splitlines()[0].strip().rstrip(".")
+        raise InputError(f"device {name!r} cannot be used here: {reason}") from error
+
+
 def _world() -> tuple[int, int]:
     """(rank, processes), as torchrun says."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -117,6 +125,7 @@ class _Run:
         self.rank, self.world = _world()
         self.first = self.rank == 0
         self.progress = progress and self.first
+        self.created = False
         self.entries: list[dict[str, Any]] = []
         self.scheme = scheme(
             how.scheme, weights=how.weights, activations=how.activations, edge_bits=how.edge_bits
@@ -156,11 +165,25 @@ class _Run:
         return found
 
     def run(self, resume: bool) -> dict[str, Any]:
-        _parameters(self.net)  # before the folder is made
+        self._check(resume)  # before the folder is made
         self.data = load(self.data_name)
         if self.how.threads:
             torch.set_num_threads(self.how.threads)
         state = self._open(resume)
+        try:
+            return self._train(state)
+        except Exception:
+            if self.first and self.created and not self.folder.has("checkpoint.pt"):
+                self.folder.discard()  # so that the corrected call finds its folder free
+            raise
+
+    def _check(self, resume: bool) -> None:
+        _parameters(self.net)
+        if self.first and not (resume and self.folder.path.exists()):
+            self.folder.check_new()
+        _need_device(self.how.device)
+
+    def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
         train, validation = (
             self.data.train.split(self.how.validation, self.how.seed)
             if self.how.validation
@@ -209,6 +232,7 @@ class _Run:
         if not resume or not self.folder.path.exists():
             if self.first:
                 self.folder.create()
+                self.created = True
                 self.folder.write_json("config.json", config)
             return None
         old = _config(self.folder)
@@ -342,8 +366,9 @@ def train(
     Parameters
     ----------
     net : name in the zoo;  data : see :func:`fermatnet.model.train.data.load`
-    resume : go on after the last finished epoch of the run in ``out``; on CPU the weights come out as if it
-    had never stopped
+    resume : go on after the last finished epoch of the run in ``out``, or begin one where ``out`` is not
+    there;
+        on CPU the weights come out as if it had never stopped
     twin : run folder whose full-precision network is the start and the teacher, instead of training one
     (``float_epochs`` is then 0)
     given : :class:`fermatnet.model.train.options.Options`; None and missing ones take the defaults for this

@@ -41,3 +41,32 @@ def test_run_interrupted(number, tmp_path):
     assert child.wait(timeout=30) == 130, line
     assert "fermatnet: interrupted" in line and "Traceback" not in line
     assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx", "x.npy"]
+
+
+def test_an_interrupted_training_says_how_to_go_on(tmp_path):
+    words = [
+        "train",
+        "tfc",
+        "--data",
+        "digits",
+        "--out",
+        str(tmp_path / "run"),
+        "--epochs",
+        "5000",
+        "--threads",
+        "1",
+    ]
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "fermatnet.cli", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 100
+    while not (tmp_path / "run" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    child.send_signal(signal.SIGINT)
+    assert child.stderr is not None
+    said = child.stderr.read()
+    assert child.wait(timeout=60) == 130, said
+    assert "the same command with --resume goes on" in said.splitlines()[-1] and "Traceback" not in said

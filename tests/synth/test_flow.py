@@ -7,11 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from fermatnet.hw.compiler.devices import DEVICES as PLANNED
+from fermatnet.hw.compiler.devices import DEVICES
 from fermatnet.model.errors import InputError
 from fermatnet.synth import flow, place, tools
 from fermatnet.synth.count import RESOURCES, resources, total
-from fermatnet.synth.devices import DEVICES
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,7 @@ def report(design):
     before = {path.name: path.read_bytes() for path in design.iterdir()}
     made = flow.synthesise(design, "ecp5-25k", progress=said.append)
     assert {path.name: path.read_bytes() for path in design.iterdir()} == before
-    assert [words.split(":")[0] for words in said] == ["yosys", "nextpnr"]
+    assert list(dict.fromkeys(words.split(":")[0] for words in said)) == ["yosys", "nextpnr"]
     return made
 
 
@@ -141,19 +140,11 @@ def test_counts_follow_the_hierarchy():
     }
 
 
-def test_devices_agree_with_those_the_compiler_plans_for():
-    for name, planned in PLANNED.items():
-        if name != "asic":
-            assert {key: getattr(DEVICES[name], key) for key in RESOURCES} == {
-                key: getattr(planned, key) for key in RESOURCES
-            }
-
-
 @pytest.mark.parametrize(("fails", "outcome"), [(0, 1), (2, 3), (9, None)])
 def test_a_placement_that_cannot_be_routed_is_followed_by_another(monkeypatch, tmp_path, fails, outcome):
     tried = []
 
-    def run(tool, arguments, directory, log):
+    def run(tool, arguments, directory, log, watch=None):
         tried.append(int(arguments[arguments.index("--seed") + 1]))
         if len(tried) <= fails:
             raise tools.ToolError("nextpnr-ecp5: Failed to route arc 0.0 of net 'clk'")
@@ -170,7 +161,7 @@ def test_a_placement_that_cannot_be_routed_is_followed_by_another(monkeypatch, t
 
 
 def test_other_errors_of_nextpnr_are_not_tried_again(monkeypatch, tmp_path):
-    def run(*_):
+    def run(*_, **__):
         raise tools.ToolError("nextpnr-ecp5: Expecting string value but got integer 1.")
 
     monkeypatch.setattr(tools, "run", run)

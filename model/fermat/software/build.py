@@ -16,8 +16,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import platformdirs
-
+from fermatnet.model import cachedir
 from fermatnet.model.fermat.software import codegen as software_codegen
 
 __all__ = ["Geometry", "Operands", "available", "cache_directory", "library", "why_not"]
@@ -66,7 +65,7 @@ class Operands(ctypes.Structure):
 def cache_directory() -> Path:
     """Where the compiled extension and the calibration live; FERMATNET_CACHE overrides the platform's
     place."""
-    return Path(os.environ.get("FERMATNET_CACHE") or platformdirs.user_cache_dir("fermatnet"))
+    return cachedir.cache_directory("fermatnet")
 
 
 def _processor() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import fx, nn
 
+from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.zoo.analysis.complexity import assemble, summarise
 from fermatnet.model.zoo.analysis.measure import measure
@@ -44,7 +45,9 @@ def _save(figure: Any, file: str | File) -> None:
     path = File(file)
     if path.suffix.lower() not in (".svg", ".png", ".pdf"):
         raise InputError(f"a picture is .svg, .png or .pdf, not {path.name!r}")
-    figure.savefig(path, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
+    kind = path.suffix.lower()
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, format=kind[1:], metadata={"Date": None} if kind == ".svg" else None)
 
 
 def _box(axes: Any, x: float, y: float, text: str, colour: str, size: float = 7) -> None:

@@ -108,7 +108,7 @@ REFUSALS = [
     ({"luts": 50}, "LUTs cannot be met: the smallest network takes about"),
     ({"fps": 1e8}, "cannot be met"),
     ({"fps": 10, "cycles": 5}, "only one of"),
-    ({"device": "abacus"}, "unknown device 'abacus': choose from ecp5-85k"),
+    ({"device": "abacus"}, r"device must be one of .*ecp5-85k.*, not 'abacus'"),
     ({"clock_mhz": 0.0, "fps": 3}, "clock"),
     ({"folds": {"s1b1_conv1": Fold(3, 1)}}, "'s1b1_conv1'.*does not divide"),
     ({"folds": {"nowhere": Fold(1, 1)}}, "no layer"),

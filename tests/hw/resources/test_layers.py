@@ -58,7 +58,10 @@ def test_in_the_interface(design, tmp_path):
 
 @pytest.mark.parametrize(
     "options, say",
-    [({"device": "ice40-hx8k"}, "predicted for xc7 and ecp5-85k"), ({"reloadable": True}, "two banks")],
+    [
+        ({"device": "ice40-hx8k"}, "predicted for the families xc7 and ecp5"),
+        ({"reloadable": True}, "two banks"),
+    ],
 )
 def test_refused_before_anything_is_written(design, tmp_path, options, say):
     with pytest.raises(InputError, match=say):

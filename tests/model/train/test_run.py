@@ -302,3 +302,24 @@ def test_two_processes_write_one_run(tmp_path):
         and json.loads((tmp_path / "run/config.json").read_text())["processes"] == 2
     )
     assert time.time() - started < 240
+
+
+def test_a_run_that_comes_to_nothing_leaves_nothing(tmp_path, monkeypatch):
+    out = tmp_path / "a" / "b"
+    for given in ({"device": "cuda:77"}, {"device": "meta:x"}, {"scheme": "pa", "weights": 3}):
+        with pytest.raises(InputError):
+            train("digits", "digits", out, progress=False, **QUICK | given)
+        assert list(tmp_path.iterdir()) == []
+    from fermatnet.model.train import run as module
+
+    def burst(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.RunFolder, "set_metrics", burst)  # the first epoch cannot be kept
+    with pytest.raises(OSError, match="No space left"):
+        train("digits", "digits", out, progress=False, **QUICK)
+    assert list(tmp_path.iterdir()) == []
+    out.mkdir(parents=True)
+    with pytest.raises(OSError, match="No space left"):
+        train("digits", "digits", out, progress=False, **QUICK)
+    assert out.is_dir() and list(out.iterdir()) == []

@@ -1,0 +1,157 @@
+"""The names of the architectures, without building or importing one: a misspelt name is answered at once.
+
+A test holds this table against what the modules of the package register.
+"""
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from fermatnet.model.errors import InputError
+
+__all__ = ["NAMES", "Name", "check"]
+
+
+@dataclass(frozen=True)
+class Name:
+    """One line of ``help``, the ``pattern`` of a family's names, and whether ``fermatnet train`` can train
+    it.
+    """
+
+    help: str
+    pattern: str | None = None
+    trainable: bool = False
+
+
+NAMES = {
+    "a-densenet51-48": Name(
+        "UA-DenseNet without its residuals (ablation of table 5.6)",
+        r"a-densenet(?P<depth>\d+)-(?P<growth>\d+)",
+    ),
+    "a-resnet21-50": Name(
+        "UA-ResNet without its shortcuts (ablation of table 5.6)",
+        r"a-resnet(?P<depth>\d+)-(?P<width>\d+)",
+        trainable=True,
+    ),
+    "aa-wideresnet28-10": Name(
+        "attention-augmented Wide-ResNet",
+        r"aa-wideresnet(?P<depth>\d+)-(?P<widen>\d+)",
+    ),
+    "aw-aa-wideresnet-0": Name(
+        "attention-augmented Wide-ResNet joined with AW-convolutions (0 to 3)",
+        r"aw-aa-wideresnet-(?P<join>\d)",
+    ),
+    "aw-cbam-mobilenet": Name("MobileNet with AW-convolutions and CBAM"),
+    "aw-cbam-resnet50": Name(
+        "ResNet with AW-convolutions and CBAM",
+        r"aw-cbam-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+    ),
+    "aw-mobilenet": Name("MobileNet with AW-convolutions"),
+    "aw-resnet50": Name("ResNet with AW-convolutions", r"aw-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
+    "aw-se-mobilenet": Name("MobileNet with AW-convolutions and squeeze-and-excitation"),
+    "aw-se-resnet50": Name(
+        "ResNet with AW-convolutions and squeeze-and-excitation",
+        r"aw-se-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+    ),
+    "binary-resnet18": Name(
+        "ResNet binarized as it is, shortcuts around blocks only (table 5.1)",
+        r"binary-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+    ),
+    "binarydensenet51-32": Name(
+        "binary dense network (depth, growth)",
+        r"binarydensenet(?P<depth>\d+)-(?P<growth>\d+)",
+    ),
+    "bireal-resnet18": Name(
+        "Bi-Real ResNet: a shortcut around every binary convolution",
+        r"bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+    ),
+    "cbam-mobilenet": Name("MobileNet with CBAM; option form = full, maxpool, spatial"),
+    "cbam-resnet50": Name(
+        "ResNet with CBAM; option form = full, maxpool, spatial",
+        r"cbam-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+    ),
+    "cnv": Name("six 3x3 convolutions and three dense layers for CIFAR-10 (CNV)", trainable=True),
+    "densenet121": Name("DenseNet121; full precision unless `how` says otherwise", trainable=True),
+    "digits": Name(
+        "INT8 stem, piecewise convolutions with one residual block; 8x8 digits (the demonstration)",
+        trainable=True,
+    ),
+    "enhanced-binarydensenet51-32": Name(
+        "BinaryDenseNet with twice the layers at half the growth (table 5.1)",
+        r"enhanced-binarydensenet(?P<depth>\d+)-(?P<growth>\d+)",
+    ),
+    "enhanced-bireal-resnet18": Name(
+        "Bi-Real ResNet with block shortcuts as well (table 5.1)",
+        r"enhanced-bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+    ),
+    "lfc": Name("fully connected 1024-1024-1024 for MNIST (LFC)", trainable=True),
+    "mobilenetv1": Name("MobileNet v1; full precision unless `how` says otherwise", trainable=True),
+    "mobilenetv2": Name("MobileNetV2"),
+    "nasb-resnet18": Name(
+        "NASB ResNet; options variant, genotype",
+        r"nasb-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+        trainable=True,
+    ),
+    "pa-densenet121": Name("DenseNet121; piecewise-approximated, M = 4, N = 5", trainable=True),
+    "pa-mobilenetv1": Name("MobileNet v1; piecewise-approximated, M = 4, N = 5", trainable=True),
+    "pa-resnet18": Name(
+        "ResNet 18, 34, 50 of chapter 3; piecewise-approximated, M = 4, N = 5",
+        r"pa-resnet(?P<depth>\d+)",
+        trainable=True,
+    ),
+    "plain-resnet50": Name(
+        "full-precision ResNet, the baseline of chapters 6 and 7",
+        r"plain-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+    ),
+    "reaf-resnet50": Name(
+        "ResNet with REAF convolutions; reaf-resnet50-8-4-70-88-70: template 8-4-70, C=88, C'=70",
+        r"reaf-resnet(?P<depth>\d+)(?:-(?P<scheme>\d+-\d+-\d+))?(?:-(?P<inner>\d+))?(?:-(?P<middle>\d+))?",
+        trainable=True,
+    ),
+    "reafplus-mobilenetv2": Name("MobileNetV2 with REAF+ on the projections"),
+    "reafplus-resnext50": Name(
+        "ResNeXt with REAF+ on the last 1x1 of a block",
+        r"reafplus-resnext(?P<depth>\d+)",
+    ),
+    "resnet18": Name(
+        "ResNet 18, 34, 50 of chapter 3; full precision unless `how` says otherwise",
+        r"resnet(?P<depth>\d+)",
+        trainable=True,
+    ),
+    "resnext50": Name("ResNeXt 32x4d; options groups, inner", r"resnext(?P<depth>\d+)"),
+    "se-mobilenet": Name("MobileNet with squeeze-and-excitation"),
+    "se-resnet50": Name("ResNet with squeeze-and-excitation", r"se-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
+    "sfc": Name("fully connected 256-256-256 for MNIST (SFC)", trainable=True),
+    "small-resnet": Name(
+        "pre-activation residual network 16-32-64 of 77k weights for 28x28 or 32x32 images",
+        trainable=True,
+    ),
+    "tfc": Name("fully connected 64-64-64 for MNIST (TFC)", trainable=True),
+    "ua-densenet51-53": Name(
+        "unified architecture: dense, fractal and residual (depth, growth)",
+        r"ua-densenet(?P<depth>\d+)-(?P<growth>\d+)",
+    ),
+    "ua-resnet37-41": Name(
+        "unified architecture: residual fractal blocks (depth, base width)",
+        r"ua-resnet(?P<depth>\d+)-(?P<width>\d+)",
+        trainable=True,
+    ),
+}
+
+
+def check(name: str, *, trained: bool = False) -> None:
+    """InputError that lists near names unless ``name`` is an architecture, and with ``trained`` one that can
+    be trained.
+    """
+    found = NAMES.get(name) or next(
+        (it for it in NAMES.values() if it.pattern and re.fullmatch(it.pattern, name)), None
+    )
+    if found is None:
+        near = difflib.get_close_matches(name, NAMES, 3, 0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(NAMES)}"
+        raise InputError(f"no architecture is called {name!r}; {hint}")
+    if trained and not found.trainable:
+        names = ", ".join(key for key, it in NAMES.items() if it.trainable)
+        raise InputError(
+            f"{name} is not trained by this front end: its builder takes no quantization scheme; take {names}"
+        )

@@ -1,0 +1,79 @@
+"""How far yosys and nextpnr are, read from the logs that they write as they go."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["Progress", "passes", "routing"]
+
+Progress = Callable[[str], None]
+"""Takes a few words for a person."""
+
+_PASS = re.compile(r"^[\d.]+ Executing ([A-Z_0-9]+) pass", re.MULTILINE)
+# nextpnr's own lines, in the order they come, and what they begin
+_STEPS = (
+    (re.compile(r"Packing|Pack constants"), "packing"),
+    (
+        re.compile(r"Creating initial analytic placement|Running main analytical placer|initial placement"),
+        "placing",
+    ),
+    (re.compile(r"^Info: Routing\.\.|Setting up routing queue|Routing globals|router2"), "routing"),
+)
+_ITERATION = re.compile(r"iter=(\d+).*?overused=(\d+)|at iteration #(\d+)")
+
+
+class _Tail:
+    """What has been added to a growing file since the last look."""
+
+    def __init__(self, path: Path):
+        self.path, self.at = path, 0
+
+    def read(self) -> str:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.at)
+                new = file.read()
+        except OSError:  # the tool has not begun to write
+            return ""
+        self.at += len(new)
+        return new.decode(errors="replace")
+
+
+def passes(log: Path, detail: Progress | None) -> Callable[[], None] | None:
+    """A function that tells ``detail`` the pass that yosys is in; None where nobody asks."""
+    if detail is None:
+        return None
+    tail, last = _Tail(log), ["starting"]
+
+    def look() -> None:
+        found = _PASS.findall(tail.read())
+        last[0] = f"pass {found[-1].lower()}" if found else last[0]
+        detail(last[0])
+
+    return look
+
+
+def routing(log: Path, progress: Progress | None, detail: Progress | None) -> Callable[[], None] | None:
+    """A function that tells ``progress`` when nextpnr packs, places and routes, and ``detail`` the iteration
+    it is at.
+    """
+    if progress is None and detail is None:
+        return None
+    tail, state = _Tail(log), {"step": "", "words": "starting"}
+
+    def look() -> None:
+        for line in tail.read().splitlines():
+            step = next((name for pattern, name in _STEPS if pattern.search(line)), state["step"])
+            if step != state["step"] and progress is not None:
+                progress(f"nextpnr: {step}")
+            found = _ITERATION.search(line)
+            if found:
+                over = f", {found[2]} wires still overused" if found[2] else ""
+                state["words"] = f"iteration {found[1] or found[3]}{over}"
+            elif step != state["step"]:
+                state["words"] = "starting"
+            state["step"] = step
+        if detail is not None:
+            detail(state["words"])
+
+    return look
