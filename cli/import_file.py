@@ -8,7 +8,9 @@ from fractions import Fraction
 import click
 
 from fermatnet.cli.console import line, share
+from fermatnet.cli.kinds import InputFile, OutputFile
 from fermatnet.model.errors import InputError
+from fermatnet.model.outputs import apart
 
 
 def _sizes(text: str | None, count: int, option: str) -> tuple[int, ...] | None:
@@ -38,8 +40,8 @@ def _number(text: str | None, option: str) -> float | None:
 
 
 @click.command(name="import")
-@click.argument("model")
-@click.option("--out", required=True, metavar="NET.onnx", help="The network file.")
+@click.argument("model", type=InputFile())
+@click.option("--out", required=True, type=OutputFile(), metavar="NET.onnx", help="The network file.")
 @click.option(
     "--compare",
     type=click.IntRange(min=0),
@@ -74,6 +76,7 @@ def command(
     integers of the source's first quantized tensor and gives those of its last. It is then run beside the
     source's own executor, and the command says what was compared.
     """
+    apart([model], [out])
     sizes, limits = _sizes(shape, 3, "--input"), _sizes(value_range, 2, "--range")
     scale, offset = _number(input_scale, "--input-scale"), _number(input_offset, "--input-offset")
     from fermatnet.model.exchange.importer import Options, imported

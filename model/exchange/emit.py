@@ -8,9 +8,9 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.requantize import Requantizer, Staircase, rebuild, staircases
 from fermatnet.model.network.builder import Builder
-from fermatnet.model.network.nodes import Add, Affine, Node, Requantize
+from fermatnet.model.network.nodes import Affine, Node, Requantize
 
-__all__ = ["TwoRoundings", "channel_ranges", "joined_sum", "requantized"]
+__all__ = ["TwoRoundings", "channel_ranges", "requantized"]
 
 Rounding = Callable[[np.ndarray], np.ndarray]
 _MULTIPLIER_BITS = 31
@@ -107,77 +107,3 @@ def _tables(found: Requantizer, stairs: list[Staircase]) -> tuple[np.ndarray, np
                 raise InputError(f"its requantisation jumps by {amount} where no multiplier follows")
             at[channel, k], by[channel, k] = x, amount
     return at, by
-
-
-def joined_sum(
-    b: Builder,
-    name: str,
-    sources: tuple[str, str],
-    scales: tuple[float, float],
-    want: np.ndarray,
-    clip: tuple[int, int],
-) -> str:
-    """The sum of two tensors of different scales, exactly as the source computes it on every pair of their
-    values.
-
-    Parameters
-    ----------
-    sources : two tensors of one shape, each of at most 9 bits
-    scales : of each input in units of the output's scale, a starting point only
-    want : int64 (A, B), the source's result for each pair of values of the two ranges, lowest first, already
-    clipped
-    clip : lowest and highest value of the result
-
-    ``floor((a m_a + b m_b + o) / 2^s)`` with the smallest s that has some o for all pairs; checked on all of
-    them.
-    """
-    first, second = (b.types[tensor] for tensor in sources)
-    a, c = np.arange(first.lo, first.hi + 1)[:, None], np.arange(second.lo, second.hi + 1)[None, :]
-    inner_low, inner_high = want > clip[0], want < clip[1]
-    for shift in range(4, 28):
-        for m_a in _near(scales[0], shift):
-            for m_b in _near(scales[1], shift):
-                product = a * m_a + c * m_b
-                least = ((want << shift) - product)[inner_low]
-                most = (((want + 1) << shift) - 1 - product)[inner_high]
-                low = int(least.max()) if least.size else int(most.min())
-                high = int(most.min()) if most.size else low
-                if low > high or abs(m_a) >= 1 << 31 or abs(m_b) >= 1 << 31:
-                    continue
-                offset = (low + high) // 2
-                assert np.array_equal(np.clip((product + offset) >> shift, *clip), want)
-                return _sum_layers(b, name, sources, (m_a, m_b), offset, shift, clip)
-    raise InputError(f"layer {name!r}: no integer form of this sum of two scales was found")
-
-
-def _near(scale: float, shift: int) -> list[int]:
-    middle = round(scale * (1 << shift))
-    return [middle, middle - 1, middle + 1]
-
-
-def _sum_layers(
-    b: Builder,
-    name: str,
-    sources: tuple[str, str],
-    factors: tuple[int, int],
-    offset: int,
-    shift: int,
-    clip: tuple[int, int],
-) -> str:
-    scaled = []
-    for k, (tensor, factor) in enumerate(zip(sources, factors, strict=True)):
-        channels, bound = b.channels(tensor), (1 << 31) - 1
-        layer = Affine(
-            f"{name}_scaled{k}",
-            (tensor,),
-            np.full(channels, factor),
-            np.zeros(channels, np.int64),
-            0,
-            -bound - 1,
-            bound,
-        )
-        scaled.append(b.append(layer))
-    total = b.append(Add(f"{name}_sum", (scaled[0], scaled[1])))
-    channels = b.channels(total)
-    ones, offsets = np.full(channels, 1), np.full(channels, offset)
-    return b.append(Affine(name, (total,), ones, offsets, shift, *clip))

@@ -19,8 +19,7 @@ class Options:
     Attributes
     ----------
     shape : (C, H, W) where the file leaves a size open (QONNX only).
-    value_range : inclusive range of the integer pixels (QONNX only, where it is (0, 255) by default; the other
-        formats say it themselves).
+    value_range : inclusive range of the integer pixels, by default (0, 255) (QONNX only).
     input_scale, input_offset : the file's input is ``input_scale * pixel + input_offset`` (QONNX only).
     compare : how many samples are compared with the source; None: as many as take seconds, 0: none.
     """

@@ -60,9 +60,9 @@ def compare(
     wrong = np.argwhere(got != want)
     if len(wrong):
         sample, output = (int(k) for k in wrong[0])
+        values = f"{int(got[sample, output])} against {int(want[sample, output])}"
         raise InputError(
-            f"{path}: the network differs from {judge} in {len(wrong)} of {got.size} outputs, first in output "
-            f"{output} of sample {sample}: {int(got[sample, output])} against {int(want[sample, output])}: "
-            "not imported"
+            f"{path}: the network differs from {judge} in {len(wrong)} of {got.size} outputs, first in "
+            f"output {output} of sample {sample}: {values}: not imported"
         )
     return f"compared {count} samples with {judge}: all {got.size} outputs equal"

@@ -61,7 +61,7 @@ class Kind(Enum):
 
 
 def kind_of(path: str | Path) -> Kind:
-    """The format of a file by its content; what is no ONNX at all is left to the reader of QONNX to refuse."""
+    """The format of a file by its content; what is not ONNX at all is left to QONNX's reader to refuse."""
     path = Path(path)
     try:
         with path.open("rb") as file:

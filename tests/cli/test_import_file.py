@@ -89,6 +89,7 @@ def test_the_comparison_is_said_and_pixels_may_be_scaled(tmp_path):
 
 @pytest.mark.parametrize("text", ["x", "1/0", "nan", "inf", "1e999", "1/x"])
 def test_scales_that_are_no_numbers(text, tmp_path):
+    model(tmp_path / "a.onnx")
     got = CliRunner().invoke(
         command, [str(tmp_path / "a.onnx"), "--out", str(tmp_path / "net.onnx"), "--input-scale", text]
     )

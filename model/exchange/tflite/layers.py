@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.emit import TwoRoundings, channel_ranges, joined_sum, requantized
+from fermatnet.model.exchange.emit import TwoRoundings, channel_ranges, requantized
+from fermatnet.model.exchange.pairs import joined_sum
 from fermatnet.model.exchange.requantize.sources import (
     double_rounding,
     fixed_point,

@@ -58,7 +58,7 @@ def test_no_comparison_only_where_asked(file):
 
 @pytest.mark.parametrize("option", [{"shape": (3, 8, 8)}, {"value_range": (0, 255)}, {"input_scale": 1.0}])
 def test_options_of_another_format_are_refused(file, option):
-    with pytest.raises(InputError, match="says its input itself: leave out an? "):
+    with pytest.raises(InputError, match=r"says its input itself: leave out an? "):
         import_file(file, Options(**option))
 
 
