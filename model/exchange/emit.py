@@ -8,12 +8,13 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.requantize import Requantizer, Staircase, rebuild, staircases
 from fermatnet.model.network.builder import Builder
-from fermatnet.model.network.nodes import Affine, Node, Requantize
+from fermatnet.model.network.nodes import Affine, Levels, Node, Requantize, Threshold
 
 __all__ = ["TwoRoundings", "channel_ranges", "requantized"]
 
 Rounding = Callable[[np.ndarray], np.ndarray]
 _MULTIPLIER_BITS = 31
+_CORRECTIONS = 32  # a channel; beyond, thresholds are the smaller hardware
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def requantized(
     pair : the source's own two roundings, where it rounds twice
 
     One multiply, add and shift a channel where that has the same steps on the whole range; else the source's
-    two roundings; else the nearest form with corrections.
+    two roundings; else the nearest form with corrections; else, for any rising function, thresholds.
     """
     constant = np.asarray(constant, np.int64)
 
@@ -65,6 +66,8 @@ def requantized(
         return np.clip(rounding(x + constant[:, None]) + zero, *clip)
 
     stairs = staircases(total, *ranges)
+    # beyond the values that occur a form may do what it likes
+    clip = min(one.first for one in stairs), max(one.last for one in stairs)
     found = rebuild(stairs, clip, multiplier_bits=_MULTIPLIER_BITS)
     if not found.exact and pair is not None:
         offset = constant * pair.multiplier + (1 << 30)
@@ -82,8 +85,9 @@ def requantized(
     elif found.exact:
         layer = Affine(name, (source,), found.multiplier, found.offset, found.shift, *clip)
     else:
-        none = np.zeros(len(stairs), np.int64)
-        corrections = _tables(found, stairs)
+        none, corrections = np.zeros(len(stairs), np.int64), _tables(found, stairs)
+        if corrections is None:
+            return _thresholds(b, name, source, stairs, clip)
         layer = Requantize(
             name, (source,), found.multiplier, found.offset, found.shift, none, 0, *clip, *corrections
         )
@@ -95,15 +99,29 @@ def _no_corrections(channels: int) -> tuple[np.ndarray, np.ndarray]:
     return empty, empty
 
 
-def _tables(found: Requantizer, stairs: list[Staircase]) -> tuple[np.ndarray, np.ndarray]:
+def _thresholds(b: Builder, name: str, source: str, stairs: list[Staircase], clip: tuple[int, int]) -> str:
+    """Any rising functions of at most 256 values together: every step a threshold, then the values."""
+    count = clip[1] - clip[0]
+    if count > 255:
+        raise InputError(f"layer {name!r}: no integer form of its {count + 1} values was found")
+    limits = np.empty((len(stairs), count), np.int64)
+    for row, one in zip(limits, stairs, strict=True):
+        below = one.first - clip[0]  # values that lie under the channel's first
+        row[:below], row[below : below + len(one.steps)] = one.lo, one.steps
+        row[below + len(one.steps) :] = one.hi + 1
+    index = b.append(Threshold(f"{name}_index", (source,), limits, np.ones(len(stairs), np.int8)))
+    return b.append(Levels(name, (index,), np.arange(clip[0], clip[1] + 1)))
+
+
+def _tables(found: Requantizer, stairs: list[Staircase]) -> tuple[np.ndarray, np.ndarray] | None:
     """Corrections as two tables of one row a channel; unused places stand outside the channel's range and add
-    nothing."""
+    nothing. None where they are too many or too large for a layer."""
     width = max(len(one) for one in found.corrections)
+    if width > _CORRECTIONS or any(abs(by) != 1 for one in found.corrections for by in one.values()):
+        return None
     at = np.repeat(np.array([[one.hi + 1] for one in stairs], np.int64), width, axis=1)
     by = np.zeros_like(at)
     for channel, places in enumerate(found.corrections):
         for k, (x, amount) in enumerate(sorted(places.items())):
-            if amount not in (-1, 1):
-                raise InputError(f"its requantisation jumps by {amount} where no multiplier follows")
             at[channel, k], by[channel, k] = x, amount
     return at, by

@@ -60,7 +60,7 @@ def imported(path: str | Path, options: Options | None = None, progress: Progres
 
     Parameters
     ----------
-    path : TensorFlow Lite int8 or QONNX, told apart by content.
+    path : TensorFlow Lite int8, QONNX, or ONNX of quantized operators, told apart by content.
     options : see `Options`.
     progress : told the share of the comparison that is done, 0 to 1, and a word.
 
@@ -77,7 +77,7 @@ def imported(path: str | Path, options: Options | None = None, progress: Progres
     strange = options.only_for_qonnx()
     if strange:
         raise InputError(f"{path} is {kind.value}, which says its input itself: leave out {strange}")
-    return _tflite(path, options, progress)
+    return (_tflite if kind is Kind.TFLITE else _quantized)(path, options, progress)
 
 
 def _qonnx(path: Path, options: Options, progress: Progress | None) -> Imported:
@@ -113,3 +113,12 @@ def _tflite(path: Path, options: Options, progress: Progress | None) -> Imported
         )
     )
     return Imported(network, Kind.TFLITE.value, tuple(notes))
+
+
+def _quantized(path: Path, options: Options, progress: Progress | None) -> Imported:
+    from fermatnet.model.exchange import onnx_quantized
+
+    reading = onnx_quantized.read(path)
+    notes = [reading.network.meta[key] for key in ("taken_off",) if key in reading.network.meta]
+    notes.append(onnx_quantized.compared(reading, options.compare, progress))
+    return Imported(reading.network, Kind.QUANTIZED.value, tuple(notes))
