@@ -47,6 +47,37 @@ from fermatnet.cli.phases import phases
     help="Device the design is meant for.",
 )
 @click.option(
+    "--name",
+    default="fermatnet",
+    show_default=True,
+    help="Top module; begins the name of every module and memory file.",
+)
+@click.option(
+    "--tlast",
+    type=click.Choice(["check", "ignore"]),
+    default="check",
+    show_default=True,
+    help="Drop or mark images whose s_axis_tlast is on the wrong beat, and count them; or only count beats.",
+)
+@click.option(
+    "--frame-buffer",
+    is_flag=True,
+    help="Store each image whole before it enters; takes block RAM for two images.",
+)
+@click.option(
+    "--tdata-width",
+    default="auto",
+    show_default=True,
+    metavar="W",
+    help="Bits of tdata: auto, as many as the lanes take; padded, the next 8, 16, 32, ...; or that many on "
+    "both sides.",
+)
+@click.option(
+    "--tkeep",
+    is_flag=True,
+    help="Add s_axis_tkeep and m_axis_tkeep: a bit a byte, 0 for bytes that only fill up tdata.",
+)
+@click.option(
     "--reloadable", is_flag=True, help="Add a port that loads new weights at run time, guarded by a checksum."
 )
 @click.option(
@@ -66,6 +97,11 @@ def command(
     reloadable: bool,
     resources: bool,
     force: bool,
+    name: str,
+    tlast: str,
+    frame_buffer: bool,
+    tdata_width: str,
+    tkeep: bool,
 ) -> None:
     """Generate a streaming accelerator for NETWORK (.onnx): Verilog, memory files, interface.json, a FuseSoC
     core.
@@ -96,6 +132,11 @@ def command(
             reloadable=reloadable,
             force=force,
             resources=resources,
+            name=name,
+            tlast=tlast,
+            frame_buffer=frame_buffer,
+            tdata_width=tdata_width,
+            tkeep=tkeep,
             progress=phase,
         )
     if "resources" in interface and not resources:

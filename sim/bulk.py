@@ -40,6 +40,7 @@ BROKEN_RULES = {
     4: "m_axis_tdata or m_axis_tlast changed while the beat waited",
     5: "an output beat too many",
     6: "stimulus.hex has too few beats",
+    7: "error or m_axis_tuser rose: the design took an image of the right length for a wrong one",
 }
 
 

@@ -38,7 +38,7 @@ module fermatnet_harness #(
     reg [63:0] first_offered = 0;     // cycle in which an output was first valid
     reg [1:0] blocked = 0;            // at the end: {an input waits and is not taken, an output is offered and not taken}
 
-    localparam STALLED = 1, UNKNOWN = 2, DROPPED = 3, CHANGED = 4, SURPLUS = 5, NO_STIMULUS = 6;
+    localparam STALLED = 1, UNKNOWN = 2, DROPPED = 3, CHANGED = 4, SURPLUS = 5, NO_STIMULUS = 6, INVALID = 7;
 
     reg clk = 0;
     always #5 clk = ~clk;
@@ -52,8 +52,19 @@ module fermatnet_harness #(
     wire m_tlast;
     wire [M_BITS-1:0] m_tdata;
     reg m_tready = 0;
+    wire m_tuser, error;              // only where the design checks tlast
+`ifndef CHECKED
+    assign m_tuser = 0;
+    assign error = 0;
+`endif
 
     `DUT dut (
+`ifdef CHECKED
+        .m_axis_tuser(m_tuser), .error(error),
+`endif
+`ifdef TKEEP
+        .s_axis_tkeep({S_BITS / 8{1'b1}}),
+`endif
         .clk(clk), .rst(rst),
         .s_axis_tdata(s_tdata), .s_axis_tvalid(s_tvalid), .s_axis_tready(s_tready), .s_axis_tlast(s_tlast),
         .m_axis_tdata(m_tdata), .m_axis_tvalid(m_tvalid), .m_axis_tready(m_tready), .m_axis_tlast(m_tlast)
@@ -171,6 +182,7 @@ module fermatnet_harness #(
             idle <= taken_s || taken_m ? 0 : idle + 1;
             if (received == beats_out) after <= after + 1;
             if (^{s_tready, m_tvalid} === 1'bx || (m_tvalid && ^{m_tdata, m_tlast} === 1'bx)) finish(UNKNOWN);
+            else if (error || (m_tvalid && m_tuser)) finish(INVALID);
             else if (waiting && !m_tvalid) finish(DROPPED);
             else if (waiting && {m_tdata, m_tlast} != {held, held_last}) finish(CHANGED);
             else if (received == beats_out && m_tvalid) finish(SURPLUS);

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fermatnet.hw.compiler.interface import read_interface
+from fermatnet.hw.compiler.interface import edge_ports, read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.sim import bulk, packing, runner, weight_drivers
 from fermatnet.sim.stimulus import checked_images, write_stimulus
@@ -208,6 +208,7 @@ def _build(
         sources, top = sources | weight_drivers.sources(interface), weight_drivers.TOP
     if driver == "cocotb":
         ports = [f"{side}_axis_{name}" for side in "sm" for name in ("tdata", "tvalid", "tready", "tlast")]
+        ports += [name for _, name, _ in edge_ports(interface)]
         return runner.build(
             sources,
             top,
@@ -222,10 +223,18 @@ def _build(
         HARNESS,
         simulator=simulator,
         parameters=parameters,
-        defines={"DUT": top},
+        defines={"DUT": top, **_edge_defines(interface)},
         visible=bulk.VISIBLE,
         waves=waves,
     )
+
+
+def _edge_defines(interface: dict[str, Any]) -> dict[str, str]:
+    """What harness.v has to connect beside the two streams' usual signals."""
+    names = {name for _, name, _ in edge_ports(interface)}
+    return {
+        define: "1" for define, name in (("CHECKED", "error"), ("TKEEP", "s_axis_tkeep")) if name in names
+    }
 
 
 def _read_response(
@@ -249,6 +258,12 @@ def _read_response(
     beats = np.frombuffer(bytes.fromhex("".join(row[0] for row in rows)), np.uint8).reshape(-1, width)[
         :, ::-1
     ]
+    used = out["lanes"] * -(-out["element_bits"] // 8)
+    if beats[:, used:].any():
+        raise runner.SimulationError(
+            f"m_axis_tdata: the bytes from {used} on, which fill up the beat, are not 0"
+        )
+    beats = beats[:, :used]
     try:
         values = packing.unpack(
             np.ascontiguousarray(beats), tuple(out["shape"]), out["lanes"], bits, out["element_signed"]

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from fermatnet.hw.compiler.interface import edge_ports
+
 __all__ = ["REFUSED", "TOP", "module", "needed", "sources", "write"]
 
 TOP = "fermatnet_surrounded"
@@ -31,6 +33,9 @@ def module(interface: dict[str, Any]) -> str:
             f"{against} wire {name}_tready",
         ]
         links += [f".{name}_{signal}({name}_{signal})" for signal in ("tdata", "tlast")]
+    for along, name, bits in edge_ports(interface):
+        ports.append(f"{along} wire [{bits - 1}:0] {name}")
+        links.append(f".{name}({name})")
     links += [
         ".m_axis_tvalid(m_axis_tvalid)",
         ".m_axis_tready(m_axis_tready)",

@@ -9,7 +9,7 @@ from typing import Any
 
 from fermatnet.hw.compiler.devices import Device
 from fermatnet.hw.compiler.devices import device as find_device
-from fermatnet.hw.compiler.interface import read_interface
+from fermatnet.hw.compiler.interface import edge_ports, read_interface
 from fermatnet.model.errors import InputError
 from fermatnet.synth import asic, count, liberty, pins
 from fermatnet.synth.mapping import Netlist, map_design
@@ -169,7 +169,7 @@ def _fpga(
     top, sources, prefix = interface["top"], list(interface["files"]["verilog"]), ""
     into, out = (interface.get(side, {}).get("tdata_bits", 0) for side in ("input", "output"))
     if target.family == "ice40" and placing and into and into + out + 8 > target.pins:
-        (folder / "frame.v").write_text(pins.frame(top, into, out))
+        (folder / "frame.v").write_text(pins.frame(top, into, out, edge_ports(interface)))
         sources, prefix = [*sources, "frame.v"], "core."
     say(f"yosys: mapping {top} to {target.name} (the first call of a WebAssembly build takes a minute more)")
     netlist = map_design(folder, sources, pins.FRAME if prefix else top, target, apart=top, detail=detail)

@@ -58,8 +58,6 @@ class Block:
     def __init__(self, component: wiring.Component) -> None:
         with tempfile.TemporaryDirectory(prefix="fermatnet-formal-") as directory:
             verilog.emit(component, "block", Path(directory))
-            # yosys reads a ROM's module once with its defaults
-            (Path(directory) / "memory.hex").write_text("0\n0\n")
             yosys(SCRIPT, Path(directory))
             self.text = (Path(directory) / "block.smt2").read_text()
         self._state = next(

@@ -64,10 +64,11 @@ def test_one_flipped_bit_of_a_memory_is_reported_with_image_and_logit(made, memo
     folder, net, images, _ = made
     broken = tmp_path / "verilog"
     shutil.copytree(folder / "verilog", broken)
-    words = (broken / memory).read_text().split()
+    path = broken / f"fermatnet_{memory}"
+    words = path.read_text().split()
     bit = {"weights.hex": 0, "thresholds.hex": 13, "bias.hex": 4}[memory]  # 13: the sign of a bound
     words[0] = f"{int(words[0], 16) ^ 1 << bit:0{len(words[0])}x}"
-    (broken / memory).write_text("\n".join(words) + "\n")
+    path.write_text("\n".join(words) + "\n")
     difference = compare(simulate(broken, images), run(net, images))
     assert difference is not None and 0 <= difference.image < 12 and 0 <= difference.logit < 10
     assert f"image {difference.image}, logit {difference.logit}" in str(difference)

@@ -25,7 +25,7 @@ class _Streams:
     def __init__(self, top: Top, images: np.ndarray, seed: int | None, calm: int, limit: int):
         net = top.design.net
         self.top, self.images, self.calm, self.limit = top, images, calm, limit
-        field_in = len(top.s_axis_tdata) // top.source_lanes
+        field_in = top.source.pins.field
         mask = (1 << field_in) - 1
         feed = (
             images.reshape(-1, *net.input_shape).transpose(0, 2, 3, 1).reshape(-1, top.source_lanes).tolist()
@@ -51,12 +51,13 @@ class _Streams:
             self.cycle += 1
 
     async def put(self, ctx):
-        top = self.top
+        top, per_image = self.top, len(self.words) // len(self.images)
         for place, word in enumerate(self.words):
-            while self._waits(0, place, len(self.words) // len(self.images)):
+            while self._waits(0, place, per_image):
                 await ctx.tick()
             ctx.set(top.s_axis_tdata, word)
             ctx.set(top.s_axis_tvalid, 1)
+            ctx.set(top.s_axis_tlast, place % per_image == per_image - 1)
             ready = False
             while not ready:
                 *_, ready = await ctx.tick().sample(top.s_axis_tready)
@@ -65,7 +66,7 @@ class _Streams:
 
     async def take(self, ctx):
         top, lanes = self.top, self.top.sink_lanes
-        field_out = len(top.m_axis_tdata) // lanes
+        field_out = top.sink.pins.field
         while len(self.got) < self.per_image * len(self.images):
             ready = not self._waits(1, len(self.got), self.per_image)
             ctx.set(top.m_axis_tready, ready)
@@ -86,6 +87,7 @@ class _Streams:
                 if last:
                     self.ends.append(self.cycle)
             assert self.cycle - self.last_move < self.limit, f"deadlock after {len(self.got)} beats"
+        assert not (top.source.checked and ctx.get(top.error)), "an image of the right length is called wrong"
 
     def outputs(self) -> np.ndarray:
         channels, height, width = self.shape

@@ -124,7 +124,7 @@ def run_loads(
         for row in images.transpose(0, 2, 3, 1).reshape(-1, lanes).tolist()
     ]
     channels, height, width = net.types[net.output].shape
-    field = len(top.m_axis_tdata) // top.sink_lanes
+    field = top.sink.pins.field
     got: list[int] = []
     outcomes: list[tuple[int, int]] = []
     rng = random.Random(seed)
@@ -138,6 +138,7 @@ def run_loads(
                 await ctx.tick()
             ctx.set(top.s_axis_tdata, word)
             ctx.set(top.s_axis_tvalid, 1)
+            ctx.set(top.s_axis_tlast, place % beats == beats - 1)
             await ctx.tick().until(top.s_axis_tready)
             ctx.set(top.s_axis_tvalid, 0)
 

@@ -10,13 +10,14 @@ from fermatnet.hw.layers import beats_of, shape_of
 from fermatnet.hw.layers.windowed import array_of
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.stream.axi import field_bits
+from fermatnet.hw.stream.length_check import COUNT_BITS
 from fermatnet.model.network.onnx_file import sha256
 
 __all__ = ["add_resources", "interface"]
 
 
 def interface(
-    design: Design, name: str, memories: list[str], clock_mhz: float, device: str
+    design: Design, name: str, memories: list[str], clock_mhz: float, device: str, *, top: str = TOP
 ) -> dict[str, Any]:
     """What a user or a test bench has to know about the generated files."""
     net, instances = design.net, design.instances()
@@ -26,7 +27,7 @@ def interface(
         bits = field_bits(shape)
         return {
             "port": prefix,
-            "tdata_bits": bits * lanes,
+            "tdata_bits": design.options.tdata_bits(prefix, bits * lanes),
             "lanes": lanes,
             "element_bits": bits,
             "element_signed": shape.signed,
@@ -61,17 +62,18 @@ def interface(
     return {
         "format": 1,
         "name": name,
-        "top": TOP,
+        "top": top,
         "clock": "clk",
         "reset": "rst",
         "files": {
-            "verilog": [f"{TOP}.v"],
+            "verilog": [f"{top}.v"],
             "memories": memories,
-            "core": f"{TOP}.core",
-            "waivers": f"{TOP}.vlt",
+            "core": f"{top}.core",
+            "waivers": f"{top}.vlt",
         },
         "input": port("s_axis", net.input_name),
         "output": port("m_axis", net.output),
+        "stream": _stream(design),
         "latency_cycles": design.latency,
         "latency_bound_cycles": design.latency_bound,
         "cycles_per_image": design.cycles_per_image,
@@ -83,16 +85,57 @@ def interface(
             {
                 "layer": name,
                 "port": f"w_{instances[name]}",
-                "file": f"w_{instances[name]}.hex",
+                "file": f"{top}_w_{instances[name]}.hex",
                 **_weight_port(design.components[name]),
             }
             for name in design.external
         ],
         **(
-            {"reload": {"port": "s_load", "tdata_bits": 32, "file": "load.hex", "bounds": design.bounds}}
+            {
+                "reload": {
+                    "port": "s_load",
+                    "tdata_bits": 32,
+                    "file": f"{top}_load.hex",
+                    "bounds": design.bounds,
+                }
+            }
             if design.reloadable
             else {}
         ),
+    }
+
+
+def _stream(design: Design) -> dict[str, Any]:
+    """The options of the streams, what becomes of an image of the wrong length, and the ports that tell of
+    it."""
+    options, source, early = design.options, design.source_edge(), design.schedule.early
+    found: dict[str, Any] = {
+        "tlast": options.tlast,
+        "frame_buffer": options.frame_buffer,
+        "tdata_width": options.tdata_width,
+        "tkeep": options.tkeep,
+        "early_beats": early,
+    }
+    if not source.checked:
+        return found | {"bad_images": "not noticed: beats are counted, tlast is ignored"}
+    if options.frame_buffer:
+        buffer = source.buffer
+        found |= {
+            "bad_images": "never enter",
+            "frame_buffer_words": buffer.depth,
+            "frame_buffer_bits": buffer.depth * buffer.width,
+        }
+    elif early:
+        found["bad_images"] = (
+            f"dropped, or marked by m_axis_tuser: {early} result beats do not wait for the last input beat"
+        )
+    else:
+        found["bad_images"] = "dropped: no result leaves before the last input beat"
+    return found | {
+        "tuser": "m_axis_tuser",
+        "error": "error",
+        "error_count": "error_count",
+        "error_count_bits": COUNT_BITS,
     }
 
 

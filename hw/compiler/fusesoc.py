@@ -18,7 +18,7 @@ WAIVERS = {
 
 
 def waivers() -> str:
-    """A Verilator configuration file: ``verilator --lint-only -Wall fermatnet.vlt fermatnet.v``."""
+    """A Verilator configuration file: ``verilator --lint-only -Wall NAME.vlt NAME.v``."""
     lines = ["`verilator_config"]
     for rule, reason in sorted(WAIVERS.items()):
         lines += [f"// {reason}", f'lint_off -rule {rule} -file "*"']

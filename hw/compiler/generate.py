@@ -20,7 +20,9 @@ from fermatnet.hw.layers.windowed import array_of
 from fermatnet.hw.resources import Resources, is_predicted
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.rtl import verilog
-from fermatnet.hw.rtl.reloadable import BANK_VERILOG, load_words
+from fermatnet.hw.rtl.identifier import check_name
+from fermatnet.hw.rtl.reloadable import load_words
+from fermatnet.hw.stream.options import StreamOptions
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
@@ -33,6 +35,7 @@ _RELOADABLE = {  # what a load needs to know of the design
     "layers": [{"name": str, "pe": SIZE, "simd": SIZE}],
     "external": [{"layer": str}],
     "device": str,
+    "stream": dict,
     "reload": {"bounds": dict, "structure_sha256": str},
 }
 
@@ -70,20 +73,29 @@ def generate(
     external: Collection[str] | str = "auto",
     reloadable: bool = False,
     resources: bool = False,
+    name: str = TOP,
+    tlast: str = "check",
+    frame_buffer: bool = False,
+    tdata_width: str | int = "auto",
+    tkeep: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Writes fermatnet.v, its memories, fermatnet.core, fermatnet.vlt and interface.json; returns the
-    interface.
+    """Writes NAME.v, its memories NAME_*.hex, NAME.core, NAME.vlt and interface.json; returns the interface.
 
-    With weights from outside also ``w_<instance>.hex``, what each weight port has to bring over and over;
-    with ``reloadable`` also ``load.hex``, the burst that loads these weights. With ``resources`` the
-    interface says what each layer is predicted to take on ``device`` (`fermatnet.hw.resources.layers`;
-    seconds for a large network); with ``luts`` it says so too, and the prediction is within them, where the
-    device's family is predicted and the design is not reloadable (else a formula decides).
-    ``progress`` is told each step. The folder appears whole or not at all. Raises
+    ``name`` is the top module's and begins the name of every module and memory file, so that designs of
+    different names live in one project.
+    With weights from outside also ``NAME_w_<instance>.hex``, what each weight port has to bring over and
+    over; with ``reloadable`` also ``NAME_load.hex``, the burst that loads these weights. ``tlast``,
+    ``frame_buffer``, ``tdata_width`` and ``tkeep`` are those of `fermatnet.hw.stream.options.StreamOptions`.
+    With ``resources`` the interface says what each layer is predicted to take on ``device``
+    (`fermatnet.hw.resources.layers`; seconds for a large network); with ``luts`` it says so too, and the
+    prediction is within them, where the device's family is predicted and the design is not reloadable (else a
+    formula decides). ``progress`` is told each step. The folder appears whole or not at all. Raises
     InputError, before anything is written, for goals that cannot be met (with the nearest that can), folds
     that do not divide, layers that cannot be generated and unknown devices.
     """
+    check_name(name)
+    options = StreamOptions(tlast, frame_buffer, tdata_width, tkeep)
     find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
     if resources:
@@ -104,19 +116,19 @@ def generate(
             external=external,
             reloadable=reloadable,
         )
+    design = replace(design, options=options)
     with atomic_directory(out_dir, force=force) as folder:
         say(f"building {len(net.nodes)} layers and their Verilog")
         top = Top(design)
-        emitted = _emit(top)
-        emitted.write(folder)
+        emitted = verilog.emit(top, name, folder)
         description = interface(
-            design, net.meta.get("name", "network"), list(emitted.memories), clock_mhz, device
+            design, net.meta.get("name", "network"), list(emitted.memories), clock_mhz, device, top=name
         )
         for port in description["external"]:
             (folder / port["file"]).write_text(_hex(weight_words(design, port["layer"]), port["width"]))
         if top.loader:
             burst = load_words(top.loader.layout)
-            (folder / "load.hex").write_text(_hex(burst, 32))
+            (folder / description["reload"]["file"]).write_text(_hex(burst, 32))
             description["reload"] |= {
                 "words": len(burst),
                 "structure_sha256": hashlib.sha256(emitted.verilog.encode()).hexdigest(),
@@ -125,14 +137,9 @@ def generate(
             say("predicting the resources of the layers")
             add_resources(description, design, device, known=known)
         (folder / "interface.json").write_text(json.dumps(description, indent=2) + "\n")
-        (folder / f"{TOP}.core").write_text(core_file(description))
-        (folder / f"{TOP}.vlt").write_text(waivers())
+        (folder / f"{name}.core").write_text(core_file(description))
+        (folder / f"{name}.vlt").write_text(waivers())
     return description
-
-
-def _emit(top: Top) -> verilog.Emitted:
-    emitted = verilog.emit(top, TOP)
-    return replace(emitted, verilog=BANK_VERILOG + "\n" + emitted.verilog) if top.loader else emitted
 
 
 def _hex(words: list[int], width: int) -> str:
@@ -167,8 +174,13 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
         reloadable=True,
         bounds=reload["bounds"],
     )
-    top = Top(design)
-    if hashlib.sha256(_emit(top).verilog.encode()).hexdigest() != reload["structure_sha256"]:
+    chosen = description["stream"]
+    options = StreamOptions(*(chosen[key] for key in ("tlast", "frame_buffer", "tdata_width", "tkeep")))
+    top = Top(replace(design, options=options))
+    if (
+        hashlib.sha256(verilog.emit(top, description["top"]).verilog.encode()).hexdigest()
+        != reload["structure_sha256"]
+    ):
         raise InputError(
             "the network has another structure than the design: shapes, levels, scales or clip ranges differ"
         )

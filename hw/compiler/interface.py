@@ -5,10 +5,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from fermatnet.hw.stream.length_check import COUNT_BITS
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
 
-__all__ = ["read_interface"]
+__all__ = ["edge_ports", "read_interface"]
 
 _DESIGN = {"format": int, "name": str, "top": str, "files": {"verilog": [str], "memories": [str]}}
 _PORT = {
@@ -35,6 +36,13 @@ _OPTIONAL = {
     "layers": [dict],
     "external": [{"layer": str, "port": str, "file": str, "tdata_bits": SIZE, "width": SIZE, "words": SIZE}],
     "reload": {"port": str, "tdata_bits": SIZE},
+    "stream": {
+        "tlast": str,
+        "frame_buffer": bool,
+        "tdata_width": str | int,
+        "tkeep": bool,
+        "early_beats": int,
+    },
 }
 _KINDS = {"network": _NETWORK, "block": _BLOCK}
 
@@ -66,6 +74,24 @@ def read_interface(directory: Path, kind: str = "design") -> dict[str, Any]:
         if Path(name).name != name or not (Path(directory) / name).is_file():
             raise InputError(f"{directory} is incomplete: {name} is missing")
     return interface
+
+
+def edge_ports(interface: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """Ports of a network's streams beside tdata, tvalid, tready and tlast: ("input" or "output", name, bits)
+    each."""
+    stream, ports = interface.get("stream", {}), []
+    if stream.get("tkeep"):
+        ports += [
+            ("input", "s_axis_tkeep", interface["input"]["tdata_bits"] // 8),
+            ("output", "m_axis_tkeep", interface["output"]["tdata_bits"] // 8),
+        ]
+    if stream.get("tlast") == "check":
+        ports += [
+            ("output", "m_axis_tuser", 1),
+            ("output", "error", 1),
+            ("output", "error_count", COUNT_BITS),
+        ]
+    return ports
 
 
 def _need_known(found: Any, shape: dict[str, Any], path: Path, at: str = "") -> None:

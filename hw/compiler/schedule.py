@@ -68,13 +68,16 @@ class Schedule:
     Where a tensor has several readers, a branch just deep enough for the steady state (a queue, or the two
     places that cut ``ready``) can be full while the pipeline fills, and holds the others back; then the first
     result comes later, after ``latency_bound`` cycles at the most.
-    Queues by edge, rows of each ring (where not the least), and when each tensor's beats move in one image of
-    the steady state.
+    ``early``: beats of an image's results that do not need its last input beat, and so may leave before it
+    comes.
+    Latencies are those at the last layer's output. Queues by edge, rows of each ring (where not the least),
+    and when each tensor's beats move in one image of the steady state.
     """
 
     period: int
     latency: int
     latency_bound: int
+    early: int
     edges: dict[tuple[str, int], Edge]
     rows: dict[str, int]
     times: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
@@ -186,8 +189,18 @@ def make(
             bound = int(times[net.output][0] - first[0])
             # a view would keep all images
             steady = {name: value[-(len(value) // images) :].copy() for name, value in times.items()}
-            return Schedule(period, latency, max(latency, bound), plan, rows, steady)
+            early = _early(net, first_image, plan, len(first))
+            return Schedule(period, latency, max(latency, bound), early, plan, rows, steady)
     raise InputError(f"no schedule of {period} cycles was found: the queues keep growing")
+
+
+def _early(net: Network, models: dict[str, Any], plan: dict[tuple[str, int], Edge], beats: int) -> int:
+    """Results of the first image that come although its last input beat never does."""
+    never = 1 << 40
+    offered = np.arange(beats, dtype=np.int64)
+    offered[-1] = never
+    times, _ = _forward(net, models, plan, offered)
+    return int((times[net.output] < never).sum())
 
 
 def _inputs(net: Network, plan: dict[tuple[str, int], Edge], node: Any) -> list[Edge]:

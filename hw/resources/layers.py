@@ -6,9 +6,7 @@ from typing import Any
 
 from amaranth.lib import wiring
 
-from fermatnet.hw.layers import beats_of, shape_of
 from fermatnet.hw.resources import Resources, family_of, predict
-from fermatnet.hw.stream.axi import AxiStreamIn, AxiStreamOut
 from fermatnet.hw.stream.fork import Fork
 from fermatnet.model.errors import InputError
 
@@ -71,12 +69,7 @@ def _key(design: Any, node: Any) -> Any:
 
 
 def _edge(design: Any) -> list[wiring.Component]:
-    net, paces = design.net, design.paces
-    source = AxiStreamIn(shape_of(net.types[net.input_name]), lanes=paces[net.input_name].lanes)
-    lanes = paces[net.output].lanes
-    sink = AxiStreamOut(
-        shape_of(net.types[net.output]), lanes=lanes, beats=beats_of(net.types[net.output], lanes)
-    )
+    net, source, sink = design.net, design.source_edge(), design.sink_edge()
     readers = len(net.consumers(net.input_name))
     return [source, sink, *([Fork(source.o.payload.shape(), readers)] if readers > 1 else [])]
 

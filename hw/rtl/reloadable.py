@@ -5,8 +5,9 @@ A load is a burst of 32-bit words on ``s_load``: a signature of the memories' la
 memories (each word in 32-bit pieces, lowest first), and the CRC-32 of those contents; ``tlast`` on the last
 word. A load with a wrong signature, length or checksum is refused: ``load_error`` rises and the old weights
 go on. After a good one ``load_ok`` rises;
-images that have entered finish with the old weights, the next one waits until they have left and gets the
-new.
+images of which the first layers have taken a beat finish with the old weights, the next one waits until they
+have left and gets the new. Beats that only wait at the edge (two in its registers, whole images in a frame
+buffer) have not entered yet.
 """
 
 import zlib
@@ -30,7 +31,7 @@ module {BANK_MODULE} #(
     parameter WIDTH = 8,
     parameter ABITS = 1,
     parameter LAST = 1,
-    parameter INIT = "memory.hex"
+    parameter INIT = ""
 ) (
     input wire clk,
     input wire en,
@@ -41,7 +42,7 @@ module {BANK_MODULE} #(
     input wire [WIDTH-1:0] wdata
 );
     reg [WIDTH-1:0] words [0:(2<<ABITS)-1];
-    initial $readmemh(INIT, words, 0, LAST);
+    generate if (INIT != "") begin : contents initial $readmemh(INIT, words, 0, LAST); end endgenerate
     always @(posedge clk) if (en) data <= words[addr];
     always @(posedge clk) if (wen) words[waddr] <= wdata;
 endmodule
@@ -99,7 +100,8 @@ class LoadPlatform:
         end = start + rom.depth * pieces
         row, held = Signal(rom.address_bits), Signal(32 * max(1, pieces - 1))
         hit, last = Signal(), Signal(init=pieces == 1)
-        m.d.comb += hit.eq(loader.strobe & (loader.position >= start) & (loader.position < end))
+        behind = loader.position >= start if start else 1  # lint: nothing unsigned is below 0
+        m.d.comb += hit.eq(loader.strobe & behind & (loader.position < end))
         if pieces > 1:
             piece = Signal(range(pieces))
             m.d.comb += last.eq(piece == pieces - 1)
@@ -121,7 +123,7 @@ class LoadPlatform:
         if hasattr(self._outer, "memory_image"):
             file = self._outer.memory_image(rom.name, rom.width, rom.words)
             m.submodules.bank = Instance(
-                BANK_MODULE,
+                self._outer.verilog_module(BANK_MODULE, BANK_VERILOG),
                 p_WIDTH=rom.width,
                 p_ABITS=rom.address_bits,
                 p_LAST=rom.depth - 1,

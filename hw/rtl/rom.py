@@ -13,12 +13,13 @@ __all__ = ["ROM_MODULE", "ROM_VERILOG", "MemoryPlatform", "Rom", "constant", "re
 ROM_MODULE = "fermatnet_rom"
 
 ROM_VERILOG = f"""\
-// Synchronous read-only memory, one cycle of latency, contents from a hex file next to this one.
+// Synchronous read-only memory, one cycle of latency, contents from a hex file next to this one. Without a
+// name no file is opened: some tools elaborate the module once with its defaults.
 module {ROM_MODULE} #(
     parameter WIDTH = 8,
     parameter DEPTH = 2,
     parameter ABITS = 1,
-    parameter INIT = "memory.hex"
+    parameter INIT = ""
 ) (
     input wire clk,
     input wire en,
@@ -26,7 +27,7 @@ module {ROM_MODULE} #(
     output reg [WIDTH-1:0] data
 );
     reg [WIDTH-1:0] words [0:DEPTH-1];
-    initial $readmemh(INIT, words);
+    generate if (INIT != "") begin : contents initial $readmemh(INIT, words); end endgenerate
     always @(posedge clk) if (en) data <= words[addr];
 endmodule
 """
@@ -41,11 +42,14 @@ class MemoryPlatform(Protocol):
     def memory_image(self, name: str, width: int, words: list[int]) -> str:
         """Takes the contents, returns the file's name."""
 
+    def verilog_module(self, name: str, text: str) -> str:
+        """Takes the text of a module called ``name``, returns the name under which the design knows it."""
+
 
 class Rom(wiring.Component):
     """Read-only memory with a synchronous read port; latency 1 cycle, one read a cycle.
 
-    Elaborated for a `MemoryPlatform` (see `fermatnet.hw.rtl.verilog`) it is an instance of ``fermatnet_rom``
+    Elaborated for a `MemoryPlatform` (see `fermatnet.hw.rtl.verilog`) it is an instance of ``<design>_rom``
     that loads a hex file with ``$readmemh``; elaborated without one it is an `amaranth.lib.memory.Memory`, so
     that Amaranth's own simulator runs the same design.
 
@@ -97,7 +101,7 @@ class Rom(wiring.Component):
             # but for the small ones, whose equal and constant bits are worth more to what reads them.
             kept = {"a_keep_hierarchy": 1} if self.depth > KEPT_FROM else {}
             m.submodules.rom = Instance(
-                ROM_MODULE,
+                platform.verilog_module(ROM_MODULE, ROM_VERILOG),
                 p_WIDTH=self.width,
                 p_DEPTH=self.depth,
                 p_ABITS=self.address_bits,

@@ -18,7 +18,6 @@ from amaranth.hdl._mem import MemoryInstance
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from fermatnet.hw.rtl.rom import ROM_MODULE, ROM_VERILOG
 from fermatnet.model.cachedir import writable
 
 __all__ = ["Emitted", "FilePlatform", "emit"]
@@ -26,33 +25,44 @@ __all__ = ["Emitted", "FilePlatform", "emit"]
 
 @dataclass
 class FilePlatform:
-    """Elaboration platform that turns every `Rom` into a memory file; files are named in elaboration
-    order."""
+    """Elaboration platform that turns every `Rom` into a memory file; files are named in elaboration order.
 
+    ``prefix`` begins the name of every module and of every memory file, so that designs of different names
+    live side by side in one project: ``fermatnet_rom`` becomes ``<prefix>_rom``, the memory ``weights`` the
+    file ``<prefix>_weights.hex``.
+    """
+
+    prefix: str = "fermatnet"
     images: dict[str, str] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
     _shared: dict[str, str] = field(default_factory=dict)
 
-    def verilog_module(self, name: str, text: str) -> None:
-        """Takes the text of a module that the design instantiates by name; one text a name."""
-        if self.modules.setdefault(name, text) != text:
-            raise ValueError(f"two different modules are called {name}")
+    def _prefixed(self, name: str) -> str:
+        return f"{self.prefix}_{name.removeprefix('fermatnet_')}"
+
+    def verilog_module(self, name: str, text: str) -> str:
+        """Takes the text of module ``name``, to be instantiated by the name that is returned; one text a
+        name."""
+        own = self._prefixed(name)
+        text = re.sub(rf"(?<=\bmodule ){re.escape(name)}\b", own, text)
+        if self.modules.setdefault(own, text) != text:
+            raise ValueError(f"two different modules are called {own}")
+        return own
 
     def shared_module(self, kind: str, key: str, component: wiring.Component) -> str:
         """Name of one Verilog module for all components of equal ``key``, made from the first: a block that
         stands in a design hundreds of times is then written, read and compiled once. The component must hold
         no memories."""
-        name = f"{kind}_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        name = f"{self._prefixed(kind)}_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         if name not in self._shared:
             self._shared[name] = key
-            self.verilog_module(
-                name, _convert(component, name, _Inside(self)).replace("(* top =  1  *)\n", "")
-            )
+            self.modules[name] = _convert(component, name, _Inside(self)).replace("(* top =  1  *)\n", "")
         return name
 
     def memory_image(self, name: str, width: int, words: list[int]) -> str:
         digits = -(-width // 4)
         text = "".join(f"{word:0{digits}x}\n" for word in words)
+        name = name if name.startswith(f"{self.prefix}_") else f"{self.prefix}_{name}"
         file, copy = f"{name}.hex", 1
         while self.images.get(file, text) != text:  # the same name with other contents gets a number
             copy += 1
@@ -137,12 +147,10 @@ def emit(component: wiring.Component, name: str, directory: Path | None = None) 
 
     The same component gives the same bytes. RAMs have no initial contents (nothing reads a word before
     writing it). Memories load with ``$readmemh`` by bare file name: run the simulator or yosys in the folder
-    that holds them.
+    that holds them. Every module and every memory file has a name that begins with ``name``.
     """
-    platform = FilePlatform()
+    platform = FilePlatform(name)
     text = _convert(component, name, platform)
-    if ROM_MODULE in text:
-        text = ROM_VERILOG + "\n" + text
     text = "".join(body + "\n" for _, body in sorted(platform.modules.items())) + text
     emitted = Emitted(name, text, dict(sorted(platform.images.items())))
     if directory is not None:

@@ -33,6 +33,12 @@ from fermatnet.model.network.nodes import (
     TensorType,
     Threshold,
 )
+from fermatnet.model.nn.door.compare import compare_network
+from fermatnet.model.nn.door.images import check_images, check_range, check_shape, probes
+from fermatnet.model.nn.door.report import Report
+from fermatnet.model.nn.door.steps import without_step
+from fermatnet.model.nn.door.wrappers import unwrapped
+from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.walk import walk
 
 __all__ = ["export", "versions"]
@@ -223,7 +229,7 @@ class _Exporter(Builder):
                 f"layer {name!r}: its multipliers do not fit 17 bits with a shift of at most 40 (channel "
                 "scales too far apart)"
             )
-        made = self.append(Affine(_short(name), (x.name,), wide, o, up, module.lo, module.hi))
+        made = self.append(Affine(_short(name), (x.name,), wide, o, up, module.lo, module.top))
         return replace(x, name=made, exponent=np.full(channels, f))
 
     def maxpool(self, name: str, module: Any, x: _Value) -> _Value:
@@ -303,24 +309,40 @@ def _short(name: str) -> str:
 def export(
     model: nn.Module,
     shape: tuple[int, int, int],
-    value_range: tuple[int, int] = (0, 255),
+    value_range: tuple[int, int] | None = None,
     *,
     name: str = "network",
     engine: str = "auto",
     meta: dict[str, Any] | None = None,
+    images: Tensor | None = None,
+    check: bool = True,
 ) -> Network:
-    """The network file of a trained model.
+    """The network file of a trained model, compared with the model in evaluation, integer for integer.
 
     Parameters
     ----------
-    shape, value_range : the raw image (C, H, W) and the inclusive range of its pixels.
+    shape, value_range : the raw image (C, H, W) and the inclusive range of its pixels; None: all pixels of
+    the bits that the model was
+        converted for.
     engine : of the integer convolutions, "auto", "fermat" or "direct".
     meta : provenance; everything becomes text.
+    images : uint8 (n, C, H, W) to compare on; None: the first of the calibration images, or random ones, and
+    a black and a white one.
+    check : False leaves the comparison out; the metadata key ``compared`` says what was compared.
 
-    Raises InputError naming the layer that the hardware has no node for, and why.
+    Raises InputError naming the layer that the hardware has no node for, and why; or that no data has set a
+    layer's step.
     """
     if engine not in ("auto", "fermat", "direct"):
         raise InputError(f"engine must be auto, fermat or direct, not {engine!r}")
+    model, shape = unwrapped(model, Report()), check_shape(shape)
+    bits = next((module.bits for module in model.modules() if isinstance(module, PixelScale)), None)
+    value_range = check_range(value_range, bits)
+    if unset := without_step(model):
+        raise InputError(
+            f"layer {unset!r} has no step yet: give convert some images=, or train the model, before the "
+            "export"
+        )
     exporter = _Exporter(shape, value_range, engine)
     out = exporter.integers(
         "output", walk(model.eval(), exporter, _Value("image", np.zeros(shape[0], np.int64)))
@@ -334,10 +356,15 @@ def export(
         **{f"version_{key}": value for key, value in versions().items()},
         **(meta or {}),
     }
-    return Network(
+    net = Network(
         exporter.nodes,
         shape,
         value_range,
         output=out.name,
         meta={key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()},
     )
+    if check:
+        kept = images if images is not None else getattr(model, "meta", {}).get("images")
+        kept = None if kept is None else check_images(kept, shape, 8).clamp(*value_range)  # type: ignore[union-attr]
+        net.meta["compared"] = compare_network(model, net, probes(shape, value_range, kept))
+    return net

@@ -1,18 +1,16 @@
 """What each step of a traced model becomes under a scheme: the converter behind `fermatnet.model.nn.convert`,
 and its report."""
 
-import operator
-from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.nn import functional
+from torch import fx, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.convert_steps import as_layers, fold_biases
+from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases
 from fermatnet.model.nn.convert_widths import insert_after, wide
+from fermatnet.model.nn.door.report import Change, Report
+from fermatnet.model.nn.door.ties import SharedParameters
 from fermatnet.model.nn.layers import (
     AvgPool2d,
     BatchNorm,
@@ -23,74 +21,55 @@ from fermatnet.model.nn.layers import (
     PixelScale,
     SumPool,
 )
-from fermatnet.model.nn.piecewise import PiecewiseWeight
+from fermatnet.model.nn.operators.rules import pair
+from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
-from fermatnet.model.nn.walk import trace
 
 __all__ = ["Change", "Converter"]
 
-_ADDS = (operator.add, operator.iadd, torch.add, "add", "add_")
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_RELUS = (functional.relu, functional.relu6, torch.relu, "relu", "relu_")
-
-
-@dataclass(frozen=True)
-class Change:
-    """One line of the report: layer, what it was, what it is now (the same: left), why."""
-
-    name: str
-    was: str
-    now: str
-    why: str
+_RECTIFIERS = (nn.ReLU, nn.Hardtanh, nn.Threshold)  # ReLU6 is a Hardtanh
 
 
 class Converter:
-    """One conversion: the model's copy and its graph, rewritten step by step by `run`."""
+    """One conversion: a traced model that the table understands, rewritten step by step by `run`. ``source``
+    is changed in place."""
 
-    def __init__(self, model: nn.Module, how: Scheme, shape: tuple[int, int, int], bits: int, biased: bool):
-        self.source = deepcopy(model)
+    def __init__(
+        self,
+        source: nn.Module,
+        graph: fx.Graph,
+        shapes: dict[fx.Node, tuple[int, ...]],
+        how: Scheme,
+        bits: int,
+        biased: bool,
+        report: Report,
+    ):
+        self.source, self.graph, self.shapes = source, graph, shapes
         self.replaced: set[str] = set()
-        self.graph = trace(self.source)
-        self.shapes = self._shapes(shape)
-        as_layers(self.source, self.graph, self.shapes)
+        self.shared = SharedParameters()
+        self.ceilings: dict[str, float | None] = {}  # of the activations of the twin, by name
+        self.changes = report
+        as_layers(source, graph, shapes)
+        for name in drop_unused(graph):
+            report.note(name, "step", "nothing", "its result is read by nobody: left out")
         if biased:
             self._give_bias()
-        fold_biases(self.source, self.graph)
-        self.root = fx.GraphModule(self.source, self.graph)
+        fold_biases(source, graph)
+        self.root = fx.GraphModule(source, graph)
         self.how, self.bits = how, bits
-        self.changes: list[Change] = []
-        self.weighted = [
-            node for node in self.graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)
-        ]
+        self.weighted = [node for node in graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)]
         if not self.weighted:
-            raise InputError(f"{type(model).__name__} has no layer to quantize")
+            raise InputError(
+                f"{type(source).__name__} has no layer to quantize: it needs an nn.Conv2d or an nn.Linear"
+            )
 
     def layer(self, node: Any) -> Any:
         """The module of a step: the new one where it is replaced already."""
         if not isinstance(node, fx.Node) or node.op != "call_module":
             return None
         return (self.root if node.target in self.replaced else self.source).get_submodule(str(node.target))
-
-    def _shapes(self, shape: tuple[int, int, int]) -> dict[fx.Node, tuple[int, ...]]:
-        found: dict[fx.Node, tuple[int, ...]] = {}
-
-        class Shapes(fx.Interpreter):
-            def run_node(self, n: fx.Node) -> Any:
-                value = super().run_node(n)
-                if isinstance(value, Tensor):
-                    found[n] = tuple(value.shape)
-                return value
-
-        self.source.eval()
-        try:
-            with torch.no_grad():
-                Shapes(fx.GraphModule(self.source, self.graph)).run(torch.zeros(2, *shape))
-        except RuntimeError as error:
-            raise InputError(
-                f"the model does not take images of {'x'.join(map(str, shape))}: {str(error).splitlines()[0]}"
-            ) from error
-        return found
 
     def _give_bias(self) -> None:
         """A place for the constant of the normalisation, where the first layer has neither a bias nor a
@@ -108,7 +87,7 @@ class Converter:
 
     def put(self, node: fx.Node, module: nn.Module, was: str, why: str) -> None:
         """Let ``module`` do this step: under the step's own name, so that a module used twice becomes two."""
-        name = str(node.target).replace(".", "_") if node.op == "call_module" else node.name
+        name = node.name if "call" in node.meta else str(node.target).replace(".", "_")
         while hasattr(self.root, name) and name not in self.replaced:
             name += "_q"
         while name in self.replaced:
@@ -117,54 +96,38 @@ class Converter:
         self.root.add_module(name, module)
         node.op, node.target, node.kwargs = "call_module", name, {}
         node.args = (node.args[0],)
-        self.changes.append(
-            Change(
-                name,
-                was,
-                type(module).__name__ + (f" {module.extra_repr()}" if module.extra_repr() else ""),
-                why,
-            )
+        self.changes.note(
+            name, was, type(module).__name__ + (f" {module.extra_repr()}" if module.extra_repr() else ""), why
         )
 
     def is_relu(self, node: fx.Node) -> bool:
-        return isinstance(self.layer(node), nn.ReLU | nn.ReLU6) or (
-            node.op in ("call_function", "call_method") and node.target in _RELUS
+        return isinstance(self.layer(node), _RECTIFIERS)
+
+    def ceiling(self, node: fx.Node) -> float | None:
+        """Where a rectifier saturates; None: nowhere."""
+        layer = self.layer(node)
+        return float(layer.max_val) if isinstance(layer, nn.Hardtanh) else None
+
+    def rectified(self, node: fx.Node) -> bool:
+        """Whether rectifiers are all that reads a step, and all saturate at one value."""
+        users = list(node.users)
+        return (
+            bool(users) and all(map(self.is_relu, users)) and len({self.ceiling(user) for user in users}) == 1
         )
 
-    def run(self) -> nn.Module:
+    def run(self) -> fx.GraphModule:
+        """The twin; its input is the raw image."""
         for node in list(self.graph.nodes):
-            module = self.layer(node)
             if node.op == "call_module":
-                self._module(node, module)
-            elif self.is_relu(node):
-                self._activation(node, "relu")
-            elif node.target in (torch.clamp_max, "clamp_max") and node.args[0].target in self.replaced:
-                self.put(node, nn.Identity(), "clamp_max", "the activation before it saturates")
-            elif node.op in ("call_function", "call_method") and node.target not in (
-                *_ADDS,
-                torch.cat,
-                torch.concat,
-                torch.flatten,
-                "flatten",
-            ):
-                self.changes.append(
-                    Change(
-                        node.name,
-                        str(node.target),
-                        str(node.target),
-                        "left: not a layer of the hardware; export will refuse it",
-                    )
-                )
+                self._module(node, self.layer(node))
         if self.how.method.exportable:
             for source, readers in wide(self.root, self.graph):
                 made = insert_after(self.graph, self.root, source, self.how.rescale(bits=8), readers)
-                self.changes.append(
-                    Change(
-                        str(made.target),
-                        "",
-                        "Rescale",
-                        "what comes before is too wide for the next layer: 8-bit integers",
-                    )
+                self.changes.note(
+                    str(made.target),
+                    "",
+                    "Rescale",
+                    "what comes before is too wide for the next layer: 8-bit integers",
                 )
         first = next(node for node in self.graph.nodes if node.op == "placeholder")
         self.root.add_module("pixels", PixelScale(self.bits))
@@ -177,19 +140,14 @@ class Converter:
         return fx.GraphModule(self.root, self.graph)
 
     def _module(self, node: fx.Node, module: nn.Module) -> None:
-        was = type(module).__name__
         if isinstance(module, nn.Conv2d | nn.Linear):
             self._weighted(node, module)
         elif isinstance(module, _NORMS):
             self._norm(node, module)
         elif self.is_relu(node):
-            self._activation(node, was)
-        elif isinstance(module, nn.AdaptiveAvgPool2d | nn.AvgPool2d):
+            self._activation(node, type(module).__name__)
+        elif isinstance(module, nn.AvgPool2d):
             self._average(node, module)
-        elif not isinstance(module, nn.MaxPool2d | nn.Flatten | nn.Identity | nn.Dropout | nn.Dropout2d):
-            self.changes.append(
-                Change(str(node.target), was, was, "left: not a layer of the hardware; export will refuse it")
-            )
 
     def _weighted(self, node: fx.Node, module: Any) -> None:
         edge = node is self.weighted[0] or node is self.weighted[-1]
@@ -229,6 +187,7 @@ class Converter:
                 input_bits=self.bits if node is self.weighted[0] else 8,
             )
         made.load_state_dict(module.state_dict(), strict=False)
+        self.shared.take(made, module)
         bias = self._own_bias(node, made)
         unscaled = any(
             node_user.target in (torch.cat, torch.concat) or isinstance(self.layer(node_user), nn.AvgPool2d)
@@ -245,21 +204,23 @@ class Converter:
             made_bias = insert_after(self.graph, self.root, node, bias)
             self.replaced.add(str(made_bias.target))
             self.shapes[made_bias] = self.shapes[node]
-            self.changes.append(
-                Change(
-                    f"{node.target}.bias",
-                    "bias",
-                    f"FixedBias {bias.extra_repr()}",
-                    "no norm takes it up: fixed point",
-                )
+            self.changes.note(
+                f"{node.target}.bias",
+                "bias",
+                f"FixedBias {bias.extra_repr()}",
+                "no norm takes it up: fixed point",
             )
 
     def _own_bias(self, node: fx.Node, made: Any) -> FixedBias | None:
         """The bias as a layer of its own, where hardware has no other place for it: not a dense layer's, not
         thresholds."""
-        rectified = bool(node.users) and all(self.is_relu(user) for user in node.users)
+        rectified = self.rectified(node)
         integer = self.how.name.startswith("int")
-        dense = isinstance(made, Linear) and (integer or not isinstance(made.quantizer, PiecewiseWeight))
+        # a rectified dense layer's goes with its rectifier: a multiplier a channel lets calibration give
+        # every channel its own step
+        dense = isinstance(made, Linear) and not (
+            rectified if integer else isinstance(made.quantizer, PiecewiseWeight)
+        )
         if made.bias is None or not self.how.method.exportable or dense or (rectified and not integer):
             return None
         feeds = any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in node.users)
@@ -268,14 +229,14 @@ class Converter:
             bits=(self.how.activations or 8) if rectified else 8 if feeds else 10,
             signed=not rectified,
         )
-        with torch.no_grad():
-            bias.bias.copy_(made.bias)
+        bias.bias = made.bias  # the parameter itself: tied and frozen as it was
+        bias.ceiling = self.ceiling(next(iter(node.users))) if rectified else None
         made.bias = None
         return bias
 
     def _norm(self, node: fx.Node, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
         users = list(node.users)
-        rectified = bool(users) and all(self.is_relu(user) for user in users)
+        rectified = self.rectified(node)
         integer = self.how.name.startswith("int")
         made: BatchNorm
         if rectified and not integer:
@@ -285,6 +246,7 @@ class Converter:
                 FixedNorm(module.num_features, bits=self.how.activations or 8, fraction=None, signed=False),
                 "with its rectifier, integers",
             )
+            made.ceiling = self.ceiling(users[0])
         elif any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in users):
             made = FixedNorm(
                 module.num_features, bits=8, fraction=None, full_precision=not self.how.method.exportable
@@ -295,60 +257,45 @@ class Converter:
             why = "feeds a sum: fixed point"
         made.eps, made.momentum = module.eps, module.momentum
         made.load_state_dict(module.state_dict(), strict=False)
+        self.shared.take(made, module)
         self.put(node, made, type(module).__name__, why)
 
     def _activation(self, node: fx.Node, was: str) -> None:
-        source = node.args[0]
-        integer = self.how.name.startswith("int")
-        before = self.layer(source)
-        if isinstance(before, FixedNorm | FixedBias) and before.lo == 0:
+        integer, ceiling = self.how.name.startswith("int"), self.ceiling(node)
+        before = self.layer(node.args[0])
+        if isinstance(before, FixedNorm | FixedBias) and before.lo == 0 and before.ceiling == ceiling:
             self.put(node, nn.Identity(), was, "done by the fixed-point layer before it")
             return
-        made = (
+        made: nn.Module = (
             UniformActivation(self.how.activations or 8, signed=False) if integer else self.how.activation()
         )
-        self.put(
-            node,
-            made,
-            was,
-            "activation" if not isinstance(made, nn.ReLU) else "left: full-precision activations",
-        )
+        why = "activation" if not isinstance(made, nn.ReLU) else "left: full-precision activations"
+        if ceiling is not None:
+            why += f", saturates at {ceiling:g}"
+            if isinstance(made, UniformActivation | PiecewiseActivation):
+                made.ceiling = ceiling
+            else:
+                saturated = nn.Hardtanh(0.0, ceiling)
+                made = saturated if isinstance(made, nn.ReLU) else nn.Sequential(saturated, made)
+        self.put(node, made, was, why)
+        self.ceilings[str(node.target)] = ceiling
 
-    def _average(self, node: fx.Node, module: Any) -> None:
-        inputs, outputs = self.shapes[node.args[0]], self.shapes[node]  # type: ignore[index]
-        was = type(module).__name__
-        if outputs[2:] == (1, 1):
-            area = inputs[2] * inputs[3]
-            made: nn.Module = _Scaled(SumPool(), self.how.rescale(1.0 / area))
-            self.put(node, made, was, f"sum over {inputs[2]}x{inputs[3]}, the factor in fixed point")
-        elif isinstance(module, nn.AvgPool2d) and (side := _inexact(module)):
-            made = _Scaled(SumPool(side), self.how.rescale(1.0 / side**2))
-            self.put(node, made, was, f"sum over {side}x{side}, the factor in fixed point")
-        elif isinstance(module, nn.AvgPool2d):
-            self.put(
-                node, AvgPool2d(module.kernel_size, module.stride, module.padding), was, "exact in evaluation"
+    def _average(self, node: fx.Node, module: nn.AvgPool2d) -> None:
+        kernel, place = pair(module.kernel_size), self.shapes[node.args[0]][2:]  # type: ignore[index]
+        area = kernel[0] * kernel[1]
+        divisor = module.divisor_override or area
+        if kernel == place:
+            made: nn.Module = _Scaled(SumPool(), self.how.rescale(1.0 / divisor))
+        elif divisor != area or area & (area - 1):
+            made = _Scaled(
+                SumPool(kernel[0] if kernel[0] == kernel[1] else kernel), self.how.rescale(1.0 / divisor)
             )
         else:
-            self.changes.append(
-                Change(str(node.target), was, was, "left: averages to several places are not in the hardware")
-            )
-
-
-def _inexact(module: nn.AvgPool2d) -> int:
-    """Side of a square window whose area is no power of two, so that the factor has to be rounded; 0 for all
-    others."""
-    kernel, stride, padding = (
-        (x, x) if isinstance(x, int) else tuple(x)
-        for x in (module.kernel_size, module.stride, module.padding)
-    )
-    plain = (
-        kernel == stride
-        and padding == (0, 0)
-        and kernel[0] == kernel[1]
-        and not module.ceil_mode
-        and module.divisor_override is None
-    )
-    return kernel[0] if plain and kernel[0] & (kernel[0] - 1) else 0
+            self.put(node, AvgPool2d(kernel, kernel), type(module).__name__, "exact in evaluation")
+            return
+        self.put(
+            node, made, type(module).__name__, f"sum over {kernel[0]}x{kernel[1]}, the factor in fixed point"
+        )
 
 
 class _Scaled(nn.Sequential):

@@ -129,7 +129,7 @@ class IntegerInterpreter:
         # n m 2^-shift + o/16 = (n m 2^(up - shift) + o 2^(up - 4)) 2^-up with integers on the right
         up = max(4, int(shift.max()))
         total = x.n * (multiplier << (up - shift)).view(shape) + (offset << (up - 4)).view(shape)
-        return self._done(name, Integers((total >> up).clamp(module.lo, module.hi), torch.tensor([f])))
+        return self._done(name, Integers((total >> up).clamp(module.lo, module.top), torch.tensor([f])))
 
     def pieces(self, name: str, module: Any, x: Any) -> _Pieces:
         levels, exponent = module.levels()

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import fixed, power_of_two, round_half_up, straight_through, uniform
-from fermatnet.model.nn.uniform import fitting_step, integer_range
+from fermatnet.model.nn.uniform import Saturating, fitting_step, integer_range
 
 __all__ = [
     "AvgPool2d",
@@ -101,15 +101,26 @@ class Conv2d(_Quantized, nn.Conv2d):
 
 
 class Linear(_Quantized, nn.Linear):
-    """Dense layer with a weight quantizer. The bias is rounded to 2^-(k-4), k the weights' exponent: a
-    multiple of the accumulator's unit."""
+    """Dense layer with a weight quantizer. The bias is rounded to 2^-(k + bias_bits), k the weights'
+    exponent: a multiple of the accumulator's unit.
+
+    ``bias_bits``, a buffer: -4, which inputs of nearly any unit allow, until calibration knows the unit of
+    the inputs.
+    """
+
+    bias_bits: Tensor
 
     def __init__(self, *args, quantizer: nn.Module | None = None, input_bits: int = 8, **kwargs):
         super().__init__(*args, **kwargs)
         self.quantizer, self.input_bits = quantizer, input_bits
+        self.register_buffer("bias_bits", torch.tensor(-4))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        state_dict.setdefault(f"{prefix}bias_bits", torch.tensor(-4))  # older state dicts lack it
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def bias_exponent(self) -> int:
-        return int(self.quantizer.integers(self.weight)[1].min()) - 4
+        return int(self.quantizer.integers(self.weight)[1].min()) + int(self.bias_bits)
 
     def forward(self, x: Tensor) -> Tensor:
         x, w = self.parts(x)
@@ -119,7 +130,7 @@ class Linear(_Quantized, nn.Linear):
         if not hasattr(self.quantizer, "integers"):
             return y + self.bias
         unit = 2.0 ** self.bias_exponent()
-        return y + straight_through(self.bias, round_half_up(self.bias * unit) / unit)
+        return y + straight_through(self.bias, round_half_up(self.bias.double() * unit) / unit)
 
 
 def exact_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,7 +167,7 @@ class BatchNorm(nn.BatchNorm2d):
         return (input.double() - mean.view(shape)) * gain.view(shape) + offset.view(shape)
 
 
-class _FixedPoint(nn.Module):
+class _FixedPoint(Saturating, nn.Module):
     """Output of a channelwise affine function as fixed point: an integer multiplier, an offset and a shift.
 
     training    y = clip(floor(real(x) 2^f + 1/2), lo, hi) 2^-f, gradient straight through inside the range
@@ -166,6 +177,13 @@ class _FixedPoint(nn.Module):
 
     MULTIPLIER_BITS = 14
     log2_step: Tensor
+    LATER = ("gain", "factor")  # buffers that older state dicts lack: they were all ones
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in self.LATER:
+            if name in self._buffers:
+                state_dict.setdefault(prefix + name, torch.ones_like(self._buffers[name]))  # type: ignore[arg-type]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _format(self, bits: int, fraction: int | None, signed: bool, full_precision: bool) -> None:
         self.bits, self.full_precision = bits, full_precision
@@ -185,7 +203,9 @@ class _FixedPoint(nn.Module):
     @torch.no_grad()
     def calibrate(self, y: Tensor) -> None:
         """Learned step: so that all but the largest 0.1 % of a batch fit."""
-        self.log2_step.fill_(fitting_step(y, self.lo, self.hi))
+        self.log2_step.fill_(
+            fitting_step(y if self.ceiling is None else y.clamp(max=self.ceiling), self.lo, self.hi)
+        )
 
     def ready(self, y: Tensor) -> None:
         if bool(torch.isnan(self.log2_step)):
@@ -210,15 +230,15 @@ class _FixedPoint(nn.Module):
 
     def _train(self, y: Tensor) -> Tensor:
         if self.full_precision:
-            return y.clamp(min=0) if self.lo == 0 else y
+            return y.clamp(min=0, max=self.ceiling) if self.lo == 0 else y
         self.ready(y)
         if not self.learned:
-            return fixed(y, 2.0**-self.fraction, self.lo, self.hi)
+            return fixed(y, 2.0**-self.fraction, self.lo, self.top)
         return uniform(
             y,
             power_of_two(self.log2_step).to(y.dtype),
             self.lo,
-            self.hi,
+            self.top,
             1.0 / math.sqrt(y.numel() * self.hi),
         )
 
@@ -228,12 +248,12 @@ class _FixedPoint(nn.Module):
         if self.full_precision or bool(torch.isnan(self.log2_step)):
             y = x.double() * gain.view(shape) + real_offset.view(shape)
             if self.full_precision:
-                return y.clamp(min=0) if self.lo == 0 else y
+                return y.clamp(min=0, max=self.ceiling) if self.lo == 0 else y
             self.calibrate(y)
         multiplier, offset, exponent = self.constants()
         scaled = x.double() * multiplier.double().view(shape) * 2.0 ** (self.fraction - exponent)
         return (
-            torch.floor(scaled + offset.double().view(shape) / 16).clamp(self.lo, self.hi)
+            torch.floor(scaled + offset.double().view(shape) / 16).clamp(self.lo, self.top)
             * 2.0**-self.fraction
         ).float()
 
@@ -273,7 +293,12 @@ class FixedNorm(_FixedPoint, BatchNorm):
 
 class Rescale(_FixedPoint):
     """Multiplication by one constant with fixed-point output: an average's 1/n, a change of unit before an
-    INT8 layer."""
+    INT8 layer.
+
+    ``factor`` (1,), a buffer: 1 until calibration changes the unit of the tensor before or after it.
+    """
+
+    factor: Tensor
 
     def __init__(
         self,
@@ -286,19 +311,25 @@ class Rescale(_FixedPoint):
     ):
         super().__init__()
         self.gain = gain
+        self.register_buffer("factor", torch.ones(1))
         self._format(bits, fraction, signed, full_precision)
 
     def real_affine(self) -> tuple[Tensor, Tensor]:
-        gain = torch.full((1,), self.gain, dtype=torch.float64, device=self.log2_step.device)
+        gain = self.factor.double() * self.gain
         return gain, torch.zeros_like(gain)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self._train(x * self.gain) if self.training else self._evaluate(x)
+        return self._train(x * (self.gain * self.factor)) if self.training else self._evaluate(x)
 
 
 class FixedBias(_FixedPoint):
-    """A bias a channel with fixed-point output, for a layer that no batch norm follows. signed=False includes
-    the rectifier."""
+    """A bias a channel with fixed-point output, for a layer that no batch norm follows: y = gain x + bias.
+    signed=False includes the rectifier.
+
+    ``gain`` (C,), a buffer of ones until calibration scales the channels of the layer before it.
+    """
+
+    gain: Tensor
 
     def __init__(
         self,
@@ -311,25 +342,24 @@ class FixedBias(_FixedPoint):
     ):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("gain", torch.ones(channels))
         self._format(bits, fraction, signed, full_precision)
 
     def real_affine(self) -> tuple[Tensor, Tensor]:
-        offset = self.bias.detach().double()
-        return torch.ones_like(offset[:1]), offset
+        return self.gain.double(), self.bias.detach().double()
 
     def forward(self, x: Tensor) -> Tensor:
-        return (
-            self._train(x + self.bias.view(1, -1, *[1] * (x.dim() - 2)))
-            if self.training
-            else self._evaluate(x)
-        )
+        if not self.training:
+            return self._evaluate(x)
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        return self._train(x * self.gain.view(shape) + self.bias.view(shape))
 
 
 class SumPool(nn.Module):
     """Sum over disjoint windows; kernel 0: over the whole map. (An average is this and a gain in the next
     fixed-point layer.)"""
 
-    def __init__(self, kernel: int = 0):
+    def __init__(self, kernel: int | tuple[int, int] = 0):
         super().__init__()
         self.kernel = kernel
 

@@ -256,7 +256,10 @@ class PiecewiseActivation(nn.Module):
     -------
     v, beta : parameters (N,), in units of ``scale``; scale : what :meth:`calibrate` measured, 1 after a batch
     norm.
+    ceiling : where the rectifier before it saturates (6 for ReLU6); None: nowhere.
     """
+
+    ceiling: float | None = None
 
     def __init__(
         self,
@@ -281,6 +284,9 @@ class PiecewiseActivation(nn.Module):
         """Set ``scale`` to the root mean square of a batch of inputs (1 for a unit Gaussian)."""
         self.scale.copy_(x.float().pow(2).mean().sqrt().clamp(min=1e-6))
 
+    def _saturated(self, x: Tensor) -> Tensor:
+        return x if self.ceiling is None else x.clamp(max=self.ceiling)
+
     def points(self) -> Tensor:
         """End-points v (N,), ascending."""
         return self.v.sort().values * self.scale
@@ -296,7 +302,7 @@ class PiecewiseActivation(nn.Module):
             integers, exponent = self.levels()
             beta = straight_through(beta, integers[1:] * torch.exp2(-exponent))
         return piecewise_activation(
-            x,
+            self._saturated(x),
             self.points(),
             beta,
             lambda_a=self.lambda_a / self.scale,
@@ -305,7 +311,9 @@ class PiecewiseActivation(nn.Module):
 
     def index(self, x: Tensor) -> Tensor:
         """Piece index 0..N (int64) of every element, compared as the forward pass compares."""
-        return torch.bucketize(x.double().contiguous(), self.points().detach().double(), right=True)
+        return torch.bucketize(
+            self._saturated(x.double()).contiguous(), self.points().detach().double(), right=True
+        )
 
     def extra_repr(self) -> str:
         return f"N={self.n}"

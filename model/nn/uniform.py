@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import power_of_two, round_half_up, uniform
 
-__all__ = ["UniformActivation", "UniformWeight", "fitting_step", "integer_range"]
+__all__ = ["Saturating", "UniformActivation", "UniformWeight", "fitting_step", "integer_range"]
 
 _SMALLEST = 2.0**-24  # below this a batch does not say how large values are
 
@@ -111,7 +111,29 @@ def fitting_step(x: Tensor, lo: int, hi: int) -> int:
     return math.ceil(math.log2(need) - 1e-4)
 
 
-class UniformActivation(nn.Module):
+class Saturating:
+    """Integers up to ``hi``, or up to where the rectifier saturates: floor(ceiling / step + 1/2) for a
+    ``ceiling`` such as 6 of ReLU6.
+
+    Rounding is monotone, so that round(min(x, ceiling)) = min(round(x), round(ceiling)): the integers' upper
+    end is all there is to do.
+    """
+
+    ceiling: float | None = None
+    hi: int
+    log2_step: Tensor
+
+    @property
+    def top(self) -> int:
+        """The largest integer that comes out."""
+        if self.ceiling is None or bool(torch.isnan(self.log2_step.detach())):
+            return self.hi
+        return min(
+            self.hi, max(1, math.floor(self.ceiling * 2.0 ** -round(float(self.log2_step.detach())) + 0.5))
+        )
+
+
+class UniformActivation(Saturating, nn.Module):
     """Activations as integers in [lo, hi] with one learned power-of-two step; the first training batch sets
     it.
 
@@ -121,7 +143,8 @@ class UniformActivation(nn.Module):
 
     def __init__(self, bits: int = 8, *, signed: bool = True, zero_point: int = 0):
         super().__init__()
-        self.bits = bits
+        # full precision: the range's sign only, while calibration looks on
+        self.bits, self.full_precision = bits, False
         lo, hi = integer_range(bits, signed)
         if not lo <= zero_point <= hi:
             raise InputError(f"zero_point must lie in [{lo}, {hi}], not {zero_point}")
@@ -131,19 +154,23 @@ class UniformActivation(nn.Module):
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:
         """The smallest power of two with which all but the largest 0.1 % of a batch fit."""
-        self.log2_step.fill_(fitting_step(x, self.lo, self.hi))
+        self.log2_step.fill_(
+            fitting_step(x if self.ceiling is None else x.clamp(max=self.ceiling), self.lo, self.hi)
+        )
 
     def ready(self, x: Tensor) -> None:
         if bool(torch.isnan(self.log2_step)):
             self.calibrate(x)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.full_precision:
+            return x.clamp(min=0, max=self.ceiling) if self.lo == 0 else x
         self.ready(x)
         return uniform(
             x,
             power_of_two(self.log2_step).to(x.dtype),
             self.lo,
-            self.hi,
+            self.top,
             1.0 / math.sqrt(x.numel() * self.hi),
         ).float()
 

@@ -6,6 +6,7 @@ file (:mod:`fermatnet.model.exchange.export`).
 A step that the hardware has no layer for is an InputError that names it.
 """
 
+import inspect
 import operator
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from fermatnet.model.nn.layers import (
     Rescale,
     SumPool,
 )
+from fermatnet.model.nn.operators import known_kind
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.uniform import UniformActivation
 
@@ -49,18 +51,75 @@ class Visitor(Protocol):
 
 
 class _Tracer(fx.Tracer):
+    """One image in; layers of the table and our own are leaves; other arguments of ``forward`` keep their
+    defaults."""
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         # subclasses made elsewhere too
         ours = any(base.__module__.startswith("fermatnet.model.nn.") for base in type(m).__mro__)
+        if known_kind(m) is not None:
+            return True
         return (ours and not isinstance(m, nn.Sequential)) or super().is_leaf_module(m, module_qualified_name)
+
+    def create_args_for_root(
+        self, root_fn: Any, is_module: bool, concrete_args: Any = None
+    ) -> tuple[Any, list[Any]]:
+        name = next(iter(_parameters(root_fn)), None)
+        if name is None:
+            raise InputError(
+                f"{type(self.root).__name__}: its forward takes no image: write forward(self, x)"
+            )
+        return root_fn, [self.root, self.create_proxy("placeholder", name.name, (), {})]
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # a slice of a Sequential is a new module of the same layers
+        if type(m) is nn.Sequential and not any(m is other for other in self.root.modules()):
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+
+def _parameters(function: Any) -> list[inspect.Parameter]:
+    """What ``forward`` takes after self."""
+    return list(inspect.signature(function).parameters.values())[1:]
+
+
+def _needed(model: nn.Module) -> None:
+    """InputError where ``forward`` cannot be called with one image."""
+    needed = [
+        p.name
+        for p in _parameters(type(model).forward)
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    keyword = [
+        p.name for p in _parameters(type(model).forward) if p.kind is p.KEYWORD_ONLY and p.default is p.empty
+    ]
+    if len(needed) > 1 or keyword:
+        raise InputError(
+            f"{type(model).__name__}: its forward takes {len(needed)} inputs ({', '.join(needed)}): a "
+            "network for the "
+            "hardware has one, the image; give the others defaults, or join them before the network"
+        )
 
 
 def trace(model: nn.Module) -> fx.Graph:
     """The model's graph with our layers as leaves; control flow on values is an InputError."""
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InputError(
+            f"{type(model).__name__} is compiled by torch.jit: take the Python module it was made from"
+        )
+    _needed(model)
     try:
         return _Tracer().trace(model)
-    except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
-        raise InputError(f"{type(model).__name__} cannot be traced: {str(error).splitlines()[0]}") from error
+    except InputError:
+        raise
+    except Exception as error:
+        # the model's own code runs here on stand-ins for tensors and may end in anything: the cause is named
+        what = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"{type(model).__name__} cannot be traced: {type(error).__name__}: {what}; write forward so "
+            "that the same "
+            "layers run for every image, without decisions about values"
+        ) from error
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -114,11 +173,17 @@ def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
         return visitor.flatten(name, x)
     if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
         return x
-    raise InputError(f"layer {name!r}: the hardware has no {type(module).__name__}")
+    plain = "; convert the model first" if known_kind(module) is not None else ""
+    raise InputError(f"layer {name!r}: the hardware has no {type(module).__name__}{plain}")
 
 
 def _function(visitor: Visitor, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
     name, args = node.name, node.args
+    if unknown := set(node.kwargs) - {"dim", "inplace"}:
+        raise InputError(
+            f"step {name!r}: the hardware has no {', '.join(sorted(unknown))}= of a "
+            f"{getattr(node.target, '__name__', node.target)}"
+        )
     read = [values[arg] for arg in args if isinstance(arg, fx.Node)]
     if node.target in (operator.add, operator.iadd, torch.add, "add", "add_") and len(read) == 2:
         return visitor.add(name, *read)

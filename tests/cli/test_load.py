@@ -34,7 +34,7 @@ def test_load_and_simulate(files):
         "load", f"{folder}/first.onnx", "--verilog", f"{folder}/hw", "--out", f"{folder}/own.hex"
     )
     assert done.returncode == 0 and "words of 32 bits" in done.stdout
-    assert (folder / "own.hex").read_text() == (folder / "hw/load.hex").read_text()
+    assert (folder / "own.hex").read_text() == (folder / "hw/fermatnet_load.hex").read_text()
     common = ("--verilog", f"{folder}/hw", "--input", f"{folder}/x.npy", "--output", f"{folder}/y.npy")
     done = fermatnet("sim", f"{folder}/second.onnx", *common, "--load", "--stalls", "2")
     assert done.returncode == 0 and "equal to the reference" in done.stdout, done.stderr

@@ -25,7 +25,9 @@ def net():
 def design(net, tmp_path_factory):
     folder = tmp_path_factory.mktemp("surrounded") / "design"
     names = [node.name for node in net.nodes if hasattr(node, "codes")]
-    description = network.generate(net, folder, folds={}, external=names, reloadable=True)
+    description = network.generate(
+        net, folder, folds={}, external=names, reloadable=True, name="other", tdata_width="padded", tkeep=True
+    )
     assert [feed["layer"] for feed in description["external"]] == names and "reload" in description
     return folder
 
@@ -49,7 +51,7 @@ def test_a_wrong_weight_word_is_noticed(net, design, tmp_path):
     import shutil
 
     shutil.copytree(design, tmp_path / "copy")
-    for file in (tmp_path / "copy").glob("w_*.hex"):  # the same words in another order
+    for file in (tmp_path / "copy").glob("*_w_*.hex"):  # the same words in another order
         file.write_text("".join(f"{word}\n" for word in reversed(file.read_text().split())))
     images = np.random.default_rng(1).integers(0, 256, (4, *net.input_shape)).astype(np.uint8)
     assert not np.array_equal(simulate(tmp_path / "copy", images).outputs, run(net, images))
@@ -61,7 +63,7 @@ def test_a_wrong_weight_word_is_noticed(net, design, tmp_path):
 def test_loaded_weights(net, tmp_path):
     """The same compiled design with its own weights, with others, and with a burst that it must refuse."""
     folder = tmp_path / "design"
-    network.generate(net, folder, folds={}, reloadable=True)
+    network.generate(net, folder, folds={}, reloadable=True, name="stored", frame_buffer=True)
     other = with_weights_of(net, pa_resnet((1, 4, 4), (2,), (1,), seed=4, classes=4))
     images = np.random.default_rng(1).integers(0, 256, (4, *net.input_shape)).astype(np.uint8)
     burst = network.load_burst(other, folder)

@@ -79,8 +79,7 @@ class CounterCell(wiring.Component):
         m = Module()
         columns = {f"x{j}": getattr(self, f"x{j}") for j, count in enumerate(self.counter.bits) if count}
         if hasattr(platform, "verilog_module"):
-            name = self.counter.module(self.gates)
-            platform.verilog_module(name, self.counter.verilog(self.gates))
+            name = platform.verilog_module(self.counter.module(self.gates), self.counter.verilog(self.gates))
             ports = {f"i_{port}": value for port, value in columns.items()}
             if self.counter.pairs:
                 ports["i_p"] = self.p

@@ -84,20 +84,21 @@ def test_generated_folder(tmp_path):
         assert (tmp_path / "a" / file).is_file() and file in (tmp_path / "a" / "fermatnet.core").read_text()
 
 
-def test_lint(tmp_path):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"reloadable": True, "tlast": "ignore", "name": "mine"},
+        {"frame_buffer": True, "tkeep": True, "tdata_width": 64, "name": "other"},
+    ],
+)
+def test_lint(tmp_path, options):
     from fermatnet.sim import tools
 
     tool = tools.find("verilator")
-    generate(small(), tmp_path / "a", cycles=2500)
-    command = [
-        "verilator",
-        "--lint-only",
-        "-Wall",
-        "fermatnet.vlt",
-        "fermatnet.v",
-        "--top-module",
-        "fermatnet",
-    ]
+    top = generate(small(), tmp_path / "a", cycles=2500, **options)["top"]
+    assert top == options.get("name", "fermatnet")
+    command = ["verilator", "--lint-only", "-Wall", f"{top}.vlt", f"{top}.v", "--top-module", top]
     assert shutil.which("verilator", path=dict(tool.environ())["PATH"])
     done = subprocess.run(command, cwd=tmp_path / "a", env=tool.environ(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:2000]

@@ -80,7 +80,7 @@ def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):
     second = with_weights_of(first, small(4))
     generate(first, tmp_path / "design", reloadable=True, folds={})
     burst = load_burst(second, tmp_path / "design")
-    own = [int(line, 16) for line in (tmp_path / "design" / "load.hex").read_text().split()]
+    own = [int(line, 16) for line in (tmp_path / "design" / "fermatnet_load.hex").read_text().split()]
     design = plan(first, folds={}, reloadable=True)
     images = images_for(first, 6, 2)
     flipped = [*burst[:7], burst[7] ^ 4, *burst[8:]]

@@ -51,10 +51,14 @@ def test_reads_one_cycle_later_and_holds():
 
 def test_files_are_named_by_content_and_deterministic(tmp_path):
     same, other = emit(Two([1, 255, 16, 7]), "top"), emit(Two([1, 255, 16, 8]), "top")
-    assert same.memories == {"words.hex": "01\nff\n10\n07\n"}
-    assert other.memories == {"words.hex": "01\nff\n10\n07\n", "words_2.hex": "01\nff\n10\n08\n"}
+    assert same.memories == {"top_words.hex": "01\nff\n10\n07\n"}
+    assert other.memories == {"top_words.hex": "01\nff\n10\n07\n", "top_words_2.hex": "01\nff\n10\n08\n"}
     assert emit(Two([1, 255, 16, 8]), "top", tmp_path).verilog == other.verilog
-    assert (tmp_path / "top.v").read_text() == other.verilog and ROM_MODULE in other.verilog
+    assert (
+        (tmp_path / "top.v").read_text() == other.verilog
+        and "module top_rom " in other.verilog
+        and ROM_MODULE not in other.verilog
+    )
     assert "/" not in other.verilog.replace("//", "").replace("/*", "").replace("*/", ""), (
         "no paths in generated text"
     )

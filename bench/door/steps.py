@@ -1,0 +1,82 @@
+"""What random models are made of: steps in a row, branches, changed convolutions; and a model with what it
+is converted with."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fermatnet.model.nn.scheme import Scheme
+
+__all__ = ["Branch", "Drawn", "Named", "Scaled", "Steps"]
+
+
+class Steps(nn.Module):
+    """Layers and functions in a row; ``turn`` may change what comes out, ``scale`` is never given."""
+
+    def __init__(self, steps: list[Any], turn: str):
+        super().__init__()
+        self.layers = nn.ModuleList([step for step in steps if isinstance(step, nn.Module)])
+        self.steps, self.turn = [None if isinstance(step, nn.Module) else step for step in steps], turn
+
+    def forward(self, x: Tensor, scale: float | None = None) -> Any:
+        layers = iter(self.layers)
+        for step in self.steps:
+            x = next(layers)(x) if step is None else step(x)
+        if scale is not None:
+            x = x * scale
+        if self.turn == "tuple":
+            return x, x
+        return {"logits": x} if self.turn == "dict" else x
+
+
+class Branch(nn.Module):
+    """A sum or a concatenation around layers, with drawn arguments."""
+
+    def __init__(self, body: nn.Module, how: str, kwargs: dict[str, Any], alias: bool):
+        super().__init__()
+        self.body, self.how, self.kwargs, self.alias = body, how, kwargs, alias
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu_(self.body(x)) if self.alias else self.body(x)
+        if self.alias:
+            x.add_(1.0)  # changes what is read again below
+        if self.how == "cat":
+            return torch.cat([x, y], **self.kwargs)
+        if self.how == "add":
+            return torch.add(x, y, **self.kwargs)
+        if self.how == "method":
+            return x.add(y, **self.kwargs)
+        if self.how == "+=":
+            y += x
+            return y
+        return x + y
+
+
+class Scaled(nn.Conv2d):
+    """A convolution that does something else besides."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return 2 * super().forward(input)
+
+
+class Named(nn.Conv2d):
+    """A convolution under another name."""
+
+    def extra_repr(self) -> str:
+        return "named"
+
+
+@dataclass
+class Drawn:
+    """A model with what it is converted with; ``extras``: what was done to it, in words."""
+
+    seed: int
+    model: nn.Module
+    shape: tuple[int, int, int]
+    how: Scheme
+    bits: int = 8
+    normal: dict[str, Any] = field(default_factory=dict)
+    extras: list[str] = field(default_factory=list)

@@ -1,0 +1,201 @@
+"""The two nets behind every conversion.
+
+:func:`compare_twin`: the twin with its quantizers taken out beside the user's model, in float64, relative
+1e-4 of the largest output; where they differ, the first layer that does. :func:`compare_network`: the
+network file beside the twin in evaluation, integer for integer.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network, run
+from fermatnet.model.nn.door.images import normalised
+from fermatnet.model.nn.door.prepare import effective_weights
+from fermatnet.model.nn.door.report import Report
+from fermatnet.model.nn.door.traced import traced
+from fermatnet.model.nn.door.wrappers import USER_ERRORS, copied
+from fermatnet.model.nn.layers import PixelScale
+
+__all__ = ["TOLERANCE", "compare_network", "compare_twin", "full_precision", "reference_of", "user_outputs"]
+
+TOLERANCE = 1e-4
+_SMALLEST = 1e-12  # outputs below this are zero
+Normalisation = tuple[Sequence[float], Sequence[float]] | None
+
+
+def full_precision(made: nn.Module, ceilings: dict[str, float | None]) -> nn.Module:
+    """A copy in float64 whose layers round nothing; ``ceilings``: of its activations, by name."""
+    twin = deepcopy(made).eval()
+    for module in twin.modules():
+        if hasattr(module, "quantizer"):
+            module.quantizer = None  # type: ignore[assignment]
+        if hasattr(module, "full_precision"):
+            module.full_precision = True  # type: ignore[assignment]
+    for name, ceiling in ceilings.items():
+        twin.set_submodule(name, nn.ReLU() if ceiling is None else nn.Hardtanh(0.0, ceiling))
+    return twin.double()
+
+
+def _kind(model: nn.Module) -> torch.dtype:
+    """The type that a model computes in."""
+    return next((value.dtype for value in model.parameters() if value.is_floating_point()), torch.float64)
+
+
+def reference_of(model: nn.Module, images: Tensor) -> nn.Module:
+    """A copy that computes in float64, or in float32 where the model itself asks for that; it takes such
+    ``images``, or InputError."""
+    reference = copied(model).double()
+    try:
+        user_outputs(reference, images)
+    except InputError:
+        reference = copied(model).float()
+        user_outputs(reference, images)
+    return reference
+
+
+@torch.no_grad()
+def user_outputs(model: nn.Module, images: Tensor) -> Tensor:
+    """What a model in evaluation gives for float64 images: one tensor with a row for each image, or
+    InputError."""
+    try:
+        found = model(images.clone().to(_kind(model)))  # a model may work in place
+    except Exception as error:  # the model's own code may end in anything: the cause is named
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"the model does not take images of {'x'.join(map(str, images.shape[1:]))}: {what}"
+        ) from error
+    if not isinstance(found, Tensor):
+        count = f" of {len(found)}" if isinstance(found, list | tuple | dict) else ""
+        raise InputError(
+            f"the model returns a {type(found).__name__}{count}: a network for the hardware has one output; "
+            "write a module "
+            "whose forward returns that tensor"
+        )
+    if found.dim() == 0 or len(found) != len(images):
+        raise InputError(
+            f"the model makes {tuple(found.shape)} of {len(images)} images: the first dimension of its "
+            "output must be the images"
+        )
+    if not found.is_floating_point():
+        raise InputError(
+            f"the model returns {found.dtype}, positions and not values: take argmax off the end and do it "
+            "on the outputs"
+        )
+    return found.double()
+
+
+def _far(want: Tensor, got: Tensor) -> float:
+    """Largest difference in units of the largest value, 0 where both are nothing."""
+    largest, apart = float(want.abs().max()), float((want - got).abs().max())
+    return 0.0 if apart <= _SMALLEST else apart / max(largest, _SMALLEST)
+
+
+def compare_twin(
+    reference: nn.Module,
+    made: nn.Module,
+    ceilings: dict[str, float | None],
+    images: Tensor,
+    bits: int,
+    normalisation: Normalisation,
+    report: Report,
+) -> None:
+    """Compares before the normalisation is folded: both get what the user's model takes. ``reference``: its
+    copy in float64."""
+    twin = full_precision(made, ceilings)
+    if normalisation is None:
+        inputs = images.double() * 2.0**-bits
+        got = user_outputs(twin, images)
+    else:
+        inputs = normalised(images, bits, normalisation)
+        twin.set_submodule("pixels", nn.Identity())
+        got = user_outputs(twin, inputs)
+    want = user_outputs(reference, inputs)
+    if want.shape != got.shape:
+        report.refuse(
+            "the model",
+            f"output {tuple(want.shape)}",
+            f"the twin's is {tuple(got.shape)}: end with a map (n, C, H, W) or a vector",
+        )
+        return
+    far = _far(want, got)
+    if not far <= TOLERANCE:
+        where = _first_difference(reference, twin, inputs if normalisation is not None else images, inputs)
+        report.refuse(
+            where,
+            "twin",
+            f"the twin would compute another function (outputs apart by {far:.3g} of the largest); write "
+            "this "
+            "step as a layer or a function of docs/supported-operators.md, without changing tensors in "
+            "place that are read again",
+        )
+        return
+    report.compared.append(
+        f"the twin in full precision with the model on {len(images)} images: within {far:.1g} of the "
+        "largest output"
+    )
+
+
+class _Recorder(fx.Interpreter):
+    """Keeps what every step returns, by name."""
+
+    def __init__(self, module: fx.GraphModule):
+        super().__init__(module)
+        self.values: dict[str, Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.values[n.name] = value.detach().clone().double()
+        return value
+
+
+@torch.no_grad()
+def _first_difference(reference: nn.Module, twin: nn.Module, twin_images: Tensor, images: Tensor) -> str:
+    """The first step after the last one on which both agree. (A bias that moved into a norm makes a step
+    differ before they agree again.)"""
+    plain = copied(reference)
+    effective_weights(plain, Report())
+    try:
+        mine = _Recorder(fx.GraphModule(plain, traced(plain, Report())))
+        theirs = _Recorder(twin)  # type: ignore[arg-type]
+        mine.run(images.to(_kind(plain)))
+        theirs.run(twin_images)
+    except USER_ERRORS:
+        return "the model"
+    found = ""
+    for node in mine.graph.nodes:
+        want, got = mine.values.get(node.name), theirs.values.get(node.name)
+        if node.op in ("placeholder", "output") or want is None or got is None or want.shape != got.shape:
+            continue
+        name = f"layer {str(node.target)!r}" if node.op == "call_module" else f"step {node.name!r}"
+        found = "" if _far(want, got) <= TOLERANCE else found or name
+    return found or "the model"
+
+
+@torch.no_grad()
+def compare_network(model: nn.Module, net: Network, images: Tensor) -> str:
+    """What was compared, in a sentence; InputError where the file and the model in evaluation differ in one
+    integer."""
+    scaled = any(isinstance(module, PixelScale) for module in model.modules())
+    try:
+        evaluated = model(images if scaled else images.float()).double().flatten(1).numpy()
+    except USER_ERRORS as error:
+        raise InputError(
+            f"the model cannot be evaluated on its own images: {str(error).splitlines()[0]}"
+        ) from error
+    integers = run(net, images.numpy()).reshape(len(images), -1)
+    wanted = evaluated / float(net.meta["output_scale"])
+    if wanted.shape != integers.shape or not np.array_equal(wanted, integers):
+        apart = int((wanted != integers).any(1).sum()) if wanted.shape == integers.shape else len(images)
+        raise InputError(
+            f"the exported network differs from the model in evaluation on {apart} of {len(images)} images: "
+            "this model must "
+            "not be used; please report it with the model"
+        )
+    return f"the network with the model in evaluation on {len(images)} images: equal, integer for integer"

@@ -1,0 +1,104 @@
+"""The steps of a model in evaluation, with the shapes between them, and what training would do otherwise."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.nn.door.report import Report
+from fermatnet.model.nn.door.wrappers import USER_ERRORS
+from fermatnet.model.nn.operators import site_of
+from fermatnet.model.nn.walk import trace
+
+__all__ = ["shapes_of", "traced"]
+
+IMAGES = (
+    3  # of the batch that shapes are taken of: neither 1, which squeezes away, nor 2, which a model may name
+)
+
+
+def traced(source: nn.Module, report: Report) -> fx.Graph:
+    """The graph of a model in evaluation. The report says which optional arguments keep their defaults, and
+    what training does besides."""
+    source.eval()
+    graph = trace(source)
+    source.train()
+    try:
+        training: fx.Graph | None = trace(source)
+    except InputError:
+        training = None
+    source.eval()
+    for node in graph.nodes:
+        if node.op == "call_module" and not node.args and set(node.kwargs) == {"input"}:
+            node.args, node.kwargs = (node.kwargs["input"],), {}
+    _mark_dropout(source, graph, training, report)
+    for parameter in list(inspect.signature(type(source).forward).parameters.values())[2:]:
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            report.note(
+                f"argument {parameter.name!r}",
+                "optional",
+                repr(parameter.default),
+                "it keeps its default: the image is the input",
+            )
+    return graph
+
+
+def _mark_dropout(source: nn.Module, graph: fx.Graph, training: fx.Graph | None, report: Report) -> None:
+    """``meta["trains"]`` of the steps that drop values in training only."""
+    steps, others = list(graph.nodes), list(training.nodes) if training is not None else []
+    if [(node.op, node.target) for node in steps] != [(node.op, node.target) for node in others]:
+        report.note(
+            "model",
+            "training",
+            "evaluation",
+            "it takes other steps in training; the twin is of its evaluation",
+        )
+        return
+    for node, other in zip(steps, others, strict=True):
+        assert training is not None
+        node.meta["trains"] = bool(site_of(source, training, other, {}).given.get("training"))
+
+
+class _Values(fx.Interpreter):
+    """Keeps the shapes of tensors and the whole numbers that a model computes of them."""
+
+    def __init__(self, module: fx.GraphModule):
+        super().__init__(module)
+        self.shapes: dict[fx.Node, tuple[int, ...]] = {}
+        self.numbers: dict[fx.Node, int] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.shapes[n] = tuple(value.shape)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            self.numbers[n] = value
+        return value
+
+
+def shapes_of(
+    source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]
+) -> dict[fx.Node, tuple[int, ...]]:
+    """Shape of every step that is a tensor, for a batch of three images.
+
+    A side of a map that a step takes as an argument (``F.avg_pool2d(x, x.size(3))``) is put in as the number
+    it is; the number of images, which differs between batches, is not.
+    """
+    model = fx.GraphModule(source, graph)
+    try:
+        with torch.no_grad():
+            runs = [_Values(model), _Values(model)]
+            for count, values in enumerate(runs, IMAGES):
+                values.run(torch.zeros(count, *shape))
+    except USER_ERRORS as error:
+        what = str(error).splitlines()[0]
+        raise InputError(f"the model does not take images of {'x'.join(map(str, shape))}: {what}") from error
+    places = dict(zip(model.graph.nodes, graph.nodes, strict=True))  # a module may keep a copy of the graph
+    fixed = {places[n]: number for n, number in runs[0].numbers.items() if runs[1].numbers.get(n) == number}
+    shapes = {places[n]: found for n, found in runs[0].shapes.items()}
+    for node in shapes:
+        node.args = fx.node.map_arg(node.args, lambda n: fixed.get(n, n))
+        node.kwargs = fx.node.map_arg(node.kwargs, lambda n: fixed.get(n, n))
+    return shapes
