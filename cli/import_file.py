@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import click
 
+from fermatnet.cli.arrays import load_array
 from fermatnet.cli.console import line, share
 from fermatnet.cli.kinds import InputFile, OutputFile
 from fermatnet.model.errors import InputError
@@ -43,6 +44,12 @@ def _number(text: str | None, option: str) -> float | None:
 @click.argument("model", type=InputFile())
 @click.option("--out", required=True, type=OutputFile(), metavar="NET.onnx", help="The network file.")
 @click.option(
+    "--calibrate",
+    type=InputFile(),
+    metavar="X.npy",
+    help="A float ONNX model: quantize it to int8 with these samples first (onnxruntime's quantizer).",
+)
+@click.option(
     "--compare",
     type=click.IntRange(min=0),
     metavar="N",
@@ -63,6 +70,7 @@ def _number(text: str | None, option: str) -> float | None:
 def command(
     model: str,
     out: str,
+    calibrate: str | None,
     compare: int | None,
     shape: str | None,
     value_range: str | None,
@@ -71,18 +79,20 @@ def command(
 ) -> None:
     """Turn the quantized model in file MODEL into a network file.
 
-    Read are int8 models of TensorFlow Lite (.tflite) and QONNX (Brevitas, QKeras), told apart by content. The
-    integers stay those of the source; a layer without one in hardware is named. The network takes the
-    integers of the source's first quantized tensor and gives those of its last. It is then run beside the
-    source's own executor, and the command says what was compared.
+    Read are int8 models of TensorFlow Lite (.tflite), ONNX with QuantizeLinear/DequantizeLinear or QLinear
+    operators (onnxruntime, Brevitas' QCDQ), and QONNX (Brevitas, QKeras), told apart by content. The integers
+    stay those of the source; a layer without one in hardware is named. The network takes the integers of the
+    source's first quantized tensor and gives those of its last. It is then run beside the source's own
+    executor, and the command says what was compared.
     """
-    apart([model], [out])
+    apart([model, calibrate], [out])
     sizes, limits = _sizes(shape, 3, "--input"), _sizes(value_range, 2, "--range")
     scale, offset = _number(input_scale, "--input-scale"), _number(input_offset, "--input-offset")
     from fermatnet.model.exchange.importer import Options, imported
     from fermatnet.model.network import save
 
-    options = Options(sizes, limits, scale, offset or 0.0, compare)  # type: ignore[arg-type]
+    samples = None if calibrate is None else load_array(calibrate)
+    options = Options(sizes, limits, scale, offset or 0.0, compare, samples)  # type: ignore[arg-type]
     with ExitStack() as stack:
         shown: list[Callable[[float, str], None]] = []
 

@@ -23,7 +23,7 @@ _COMMANDS = {
     "demo": "The whole path on bundled digits: train, export, generate, simulate, synthesise, report.",
     "train": "Train a network of the zoo, quantization-aware; writes a run folder.",
     "export": "Export a trained run to a network file (ONNX, integers only).",
-    "import": "Turn a quantized model (TensorFlow Lite, QONNX) into a network file.",
+    "import": "Turn a quantized model (TensorFlow Lite, ONNX QDQ or QLinear, QONNX) into a network file.",
     "import-qonnx": "The same, under its older name.",
     "info": "Show a network file: layers, engines, bits, operations, memory, bounds, moduli.",
     "run": "Run a network file in the bit-exact reference.",

@@ -1,8 +1,10 @@
 """Any quantized model into a network file: the format is recognised by its content, the result compared with
 the format's own executor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.compare import Progress
@@ -21,6 +23,7 @@ class Options:
     shape : (C, H, W) where the file leaves a size open (QONNX only).
     value_range : inclusive range of the integer pixels, by default (0, 255) (QONNX only).
     input_scale, input_offset : the file's input is ``input_scale * pixel + input_offset`` (QONNX only).
+    calibrate : samples (n, *dims) of a float ONNX model, which is quantized with them first.
     compare : how many samples are compared with the source; None: as many as take seconds, 0: none.
     """
 
@@ -29,6 +32,7 @@ class Options:
     input_scale: float | None = None
     input_offset: float = 0.0
     compare: int | None = None
+    calibrate: np.ndarray | None = None
 
     def only_for_qonnx(self) -> str | None:
         """The first option given that other formats do not take."""
@@ -72,11 +76,19 @@ def imported(path: str | Path, options: Options | None = None, progress: Progres
     """
     options, path = options or Options(), Path(path)
     kind = kind_of(path)
-    if kind is Kind.QONNX:
+    if options.calibrate is not None and kind is not Kind.FLOAT:
+        raise InputError(f"{path} is not a float ONNX model: leave out the samples to calibrate with")
+    if kind is Kind.QONNX or (kind is Kind.FLOAT and options.calibrate is None):
         return _qonnx(path, options, progress)
     strange = options.only_for_qonnx()
     if strange:
         raise InputError(f"{path} is {kind.value}, which says its input itself: leave out {strange}")
+    if kind is Kind.FLOAT:
+        from fermatnet.model.exchange.calibrate import calibrated
+
+        assert options.calibrate is not None
+        with calibrated(path, options.calibrate) as made:
+            return replace(_quantized(made, options, progress), format=kind.value)
     return (_tflite if kind is Kind.TFLITE else _quantized)(path, options, progress)
 
 

@@ -58,6 +58,7 @@ class Kind(Enum):
     TFLITE = "a TensorFlow Lite model"
     QONNX = "QONNX"
     QUANTIZED = "ONNX of QuantizeLinear and QLinear operators"
+    FLOAT = "a float ONNX model"
 
 
 def kind_of(path: str | Path) -> Kind:
@@ -71,7 +72,9 @@ def kind_of(path: str | Path) -> Kind:
     if head[4:8] == b"TFL3":
         return Kind.TFLITE
     names = _operators(path)
-    return Kind.QUANTIZED if not names & _QONNX and names & (_QDQ | _QOPERATOR) else Kind.QONNX
+    if names & _QONNX or not names:
+        return Kind.QONNX
+    return Kind.QUANTIZED if names & (_QDQ | _QOPERATOR) else Kind.FLOAT
 
 
 def _operators(path: Path) -> set[str]:
@@ -84,7 +87,8 @@ def _operators(path: Path) -> set[str]:
     except (DecodeError, ValueError, OSError):
         return set()
     nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
-    return {node.op_type for node in nodes}
+    own = any(node.domain == "fermatnet" for node in nodes)  # named by the reader of QONNX
+    return set() if own else {node.op_type for node in nodes}
 
 
 def foreign(data: bytes) -> str | None:
@@ -126,7 +130,7 @@ def unlike_qonnx(operators: Iterable[tuple[str, str]]) -> str | None:
             "as Brevitas' export_qonnx writes it"
         )
     return (
-        "it looks like a float ONNX model without a quantizer: quantize it first (Brevitas, then "
-        "export_qonnx; "
-        "or fermatnet.model.nn.convert for a torch model)"
+        "it looks like a float ONNX model without a quantizer: quantize it first (`fermatnet import "
+        "--calibrate samples.npy`; Brevitas, then export_qonnx; or fermatnet.model.nn.convert for a torch "
+        "model)"
     )

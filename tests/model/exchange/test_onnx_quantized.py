@@ -59,6 +59,44 @@ def test_a_float_network_is_refused_with_the_way_to_quantize_it(tmp_path):
         imported(float_file(tmp_path / "m.onnx", "mlp"))
 
 
+@pytest.mark.parametrize("net", ["mobilenet", "one_d"])
+def test_a_float_network_is_quantized_on_request(tmp_path, net):
+    file = float_file(tmp_path / "m.onnx", net)
+    samples = np.random.default_rng(3).normal(0, 1, (16, *SHAPES[net])).astype(np.float32)
+    made = imported(file, Options(compare=8, calibrate=samples))
+    assert made.format == "a float ONNX model" and made.notes[-1].endswith("outputs equal")
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(file)
+    meta = {
+        key: float(made.network.meta[key])
+        for key in ("input_scale", "input_zero", "output_scale", "output_zero")
+    }
+    integers = np.clip(np.rint(samples / meta["input_scale"]) + meta["input_zero"], -128, 127).astype(np.int8)
+    got = (run(made.network, integers) - meta["output_zero"]) * meta["output_scale"]
+    want = session.run(None, {"x": samples})[0]
+    assert np.abs(got - want).max() < 0.15 * np.abs(want).max()
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.zeros((4, 23), np.float32), r"takes samples of shape \(n, 24\), not \(4, 23\)"),
+        (np.full((4, 24), np.nan, np.float32), "not finite"),
+        (np.zeros(24, np.float32), r"must be numbers of shape \(n, ...\)"),
+        (np.zeros((0, 24), np.float32), r"must be numbers of shape"),
+    ],
+)
+def test_samples_to_calibrate_with_must_fit(tmp_path, samples, words):
+    with pytest.raises(InputError, match=words):
+        imported(float_file(tmp_path / "m.onnx", "mlp"), Options(calibrate=samples))
+
+
+def test_only_a_float_network_is_calibrated(tmp_path):
+    with pytest.raises(InputError, match="is not a float ONNX model: leave out the samples"):
+        imported(quantized(tmp_path / "m.onnx", "mlp"), Options(calibrate=np.zeros((4, 24))))
+
+
 class File:
     """A QDQ graph by hand: input "x" (1, *dims) quantized to int8 "q0"."""
 
