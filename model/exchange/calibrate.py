@@ -19,8 +19,8 @@ def calibrated(path: str | Path, samples: np.ndarray) -> Iterator[Path]:
     """The QDQ file that onnxruntime makes of a float model: int8, a scale for each output channel of the
     weights, zero points for activations; there until the block ends.
 
-    ``samples``: (n, *dims) of the model's input, float32 or integers that become it; the range of every tensor
-    is the one that they reach. Raises InputError for a model that onnxruntime does not quantize.
+    ``samples``: (n, *dims) of the model's input, float32 or integers that become it; the range of every
+    tensor is the one that they reach. Raises InputError for a model that onnxruntime does not quantize.
     """
     try:
         from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -62,14 +62,14 @@ def _input(path: str | Path, samples: np.ndarray) -> str:
         raise InputError(f"{path} has {len(inputs)} inputs, one is quantized")
     if samples.dtype.kind not in "iuf" or samples.ndim < 2 or not len(samples):
         raise InputError(
-            f"samples to calibrate with must be numbers of shape (n, ...), not {samples.dtype} {samples.shape}"
+            f"samples to calibrate with must be numbers of shape (n, ...), not {samples.dtype} "
+            f"{samples.shape}"
         )
     if not np.isfinite(samples).all():
         raise InputError("samples to calibrate with hold numbers that are not finite")
     dims = [size.dim_value for size in inputs[0].type.tensor_type.shape.dim][1:]
-    if len(dims) + 1 != samples.ndim or any(
-        d not in (0, s) for d, s in zip(dims, samples.shape[1:], strict=True)
-    ):
+    fits = len(dims) + 1 == samples.ndim
+    if not fits or any(d not in (0, size) for d, size in zip(dims, samples.shape[1:], strict=True)):
         shown = ", ".join(str(d or "?") for d in dims)
         raise InputError(f"{path} takes samples of shape (n, {shown}), not {samples.shape}")
     return inputs[0].name

@@ -10,7 +10,7 @@ from fermatnet.model.exchange.requantize import Requantizer, Staircase, rebuild,
 from fermatnet.model.network.builder import Builder
 from fermatnet.model.network.nodes import Affine, Levels, Node, Requantize, Threshold
 
-__all__ = ["TwoRoundings", "channel_ranges", "requantized"]
+__all__ = ["TwoRoundings", "channel_ranges", "check_sums", "requantized"]
 
 Rounding = Callable[[np.ndarray], np.ndarray]
 _MULTIPLIER_BITS = 31
@@ -32,6 +32,14 @@ def channel_ranges(weight: np.ndarray, lo: int, hi: int, pad_value: int = 0) -> 
     low, high = min(lo, pad_value), max(hi, pad_value)
     positive, negative = np.maximum(flat, 0).sum(axis=1), np.minimum(flat, 0).sum(axis=1)
     return positive * low + negative * high, positive * high + negative * low
+
+
+def check_sums(ranges: tuple[np.ndarray, np.ndarray], constant: np.ndarray) -> None:
+    """InputError where accumulators of these ranges (least, most), with ``constant`` added, pass the 32 bits
+    that their source holds them in."""
+    reach = max(int(np.abs(end + constant).max()) for end in ranges)
+    if reach >= 1 << 31:
+        raise InputError(f"its sums reach {reach}, which passes the 32 bits that they are held in")
 
 
 def requantized(

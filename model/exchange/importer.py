@@ -88,7 +88,10 @@ def imported(path: str | Path, options: Options | None = None, progress: Progres
 
         assert options.calibrate is not None
         with calibrated(path, options.calibrate) as made:
-            return replace(_quantized(made, options, progress), format=kind.value)
+            try:
+                return replace(_quantized(made, options, progress), format=kind.value)
+            except InputError as error:
+                raise InputError(str(error).replace(str(made), f"{path}, quantized")) from error
     return (_tflite if kind is Kind.TFLITE else _quantized)(path, options, progress)
 
 

@@ -1,7 +1,7 @@
 """What the reader of a quantized ONNX file knows while it walks: constants, integer tensors, and where each
 came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,8 +129,10 @@ class Graph:
             raise InputError(f"{label(node)}: its input {name!r} must be a quantized tensor")
         return self.tensors[name]
 
-    def same(self, node: onnx.NodeProto, tensor: Tensor, stated: Quantization) -> None:
-        """A QLinear operator states its inputs' quantization: as integers any will do, but another type is
-        none."""
+    def meant(self, node: onnx.NodeProto, place: int) -> Tensor:
+        """A tensor as a QLinear operator or a DequantizeLinear reads it: its scale and zero point are the
+        next two inputs; they may be others than it was written with, but not of another type."""
+        tensor, stated = self.activation(node, place), self.quantization(node, place + 1, place + 2)
         if tensor.quantization.dtype != stated.dtype:
             raise misfit(node, f"it reads {stated.dtype}, the tensor is {tensor.quantization.dtype}")
+        return replace(tensor, quantization=stated)

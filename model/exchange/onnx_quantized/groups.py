@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.arguments import label, misfit
+from fermatnet.model.exchange.arguments import label
 from fermatnet.model.exchange.onnx_quantized import elementwise
 from fermatnet.model.exchange.onnx_quantized.graph import Graph, Quantization, Tensor
 from fermatnet.model.exchange.onnx_quantized.moves import AVERAGES, MOVES, average, moved
@@ -56,10 +56,7 @@ def trace(g: Graph, name: str) -> Chain:
 def leaf_of(g: Graph, node: onnx.NodeProto) -> Tensor:
     """The tensor that a DequantizeLinear reads, as it means it."""
     g.take(node)
-    tensor, meant = g.activation(node, 0), g.quantization(node, 1, 2)
-    if meant.dtype != tensor.quantization.dtype:
-        raise misfit(node, f"a zero point of {meant.dtype} for a tensor of {tensor.quantization.dtype}")
-    return replace(tensor, quantization=meant)
+    return g.meant(node, 0)
 
 
 def grouped(g: Graph, node: onnx.NodeProto, out: Quantization) -> Tensor:
@@ -70,6 +67,11 @@ def grouped(g: Graph, node: onnx.NodeProto, out: Quantization) -> Tensor:
         place = next((k for k, item in enumerate(chain.nodes) if item.op_type in AVERAGES), None)
         if place is not None:
             return _mean(g, x, chain, place, node, out)
+        if not chain.nodes and x.quantization != out:
+            raise InputError(
+                f"{label(node)}: it quantizes again what a quantizer has just written, and onnxruntime makes "
+                "one of both: leave one out"
+            )
         return _elementwise(g, x, chain, node, out)
     if chain.start.op_type in _PRODUCTS:
         return _product(g, chain, node, out)

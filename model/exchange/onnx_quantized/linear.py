@@ -1,7 +1,5 @@
 """QLinear operators: one node that reads integers and writes integers."""
 
-from dataclasses import replace
-
 import onnx
 
 from fermatnet.model.errors import InputError
@@ -30,15 +28,13 @@ def emitted(g: Graph, node: onnx.NodeProto) -> Tensor:
         return _concat(g, node)
     if node.op_type in _PAIRS:
         return _pair(g, node)
-    x, out = g.activation(node, 0), g.quantization(node, 3, 4)
-    stated = g.quantization(node, 1, 2)
-    g.same(node, x, stated)
+    x, out = g.meant(node, 0), g.quantization(node, 3, 4)
     if node.op_type in _MEANS:
         exact = node.op_type == "QLinearGlobalAveragePool"
         if not exact:
             g.floats.append(node.output[0])
             g.means.append(node.output[0])
-        return average(g, node, replace(x, quantization=stated), out, exact=exact)
+        return average(g, node, x, out, exact=exact)
     return elementwise.unary(g, x, [node], node.input[0], node.output[0], out)
 
 
@@ -46,14 +42,11 @@ def _pair(g: Graph, node: onnx.NodeProto) -> Tensor:
     """A sum or product of two tensors, or of a tensor and a constant."""
     out, places = g.quantization(node, 6, 7), (0, 3)
     live = [k for k in places if node.input[k] not in g.values]
-    stated = {k: g.quantization(node, k + 1, k + 2) for k in live}
-    for k in live:
-        g.same(node, g.activation(node, k), stated[k])
+    tensors = [g.meant(node, k) for k in live]
     names = [node.input[k] for k in live]
     if len(set(names)) == 1:
-        return elementwise.unary(g, g.activation(node, live[0]), [node], names[0], node.output[0], out)
-    a, b = (replace(g.activation(node, k), quantization=stated[k]) for k in places)
-    return elementwise.pair(g, (a, b), [node], (names[0], names[1]), node.output[0], out)
+        return elementwise.unary(g, tensors[0], [node], names[0], node.output[0], out)
+    return elementwise.pair(g, (tensors[0], tensors[1]), [node], (names[0], names[1]), node.output[0], out)
 
 
 def _concat(g: Graph, node: onnx.NodeProto) -> Tensor:
@@ -63,8 +56,7 @@ def _concat(g: Graph, node: onnx.NodeProto) -> Tensor:
         raise InputError(f"{label(node)}: QLinearConcat of {len(node.input)} inputs")
     made = []
     for place in range(2, len(node.input), 3):
-        x = g.activation(node, place)
-        g.same(node, x, g.quantization(node, place + 1, place + 2))
+        x = g.meant(node, place)
         one = onnx.helper.make_node(
             "QLinearConcat",
             [*node.input[:2], *node.input[place : place + 3]],

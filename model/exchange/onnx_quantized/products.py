@@ -9,7 +9,7 @@ import onnx
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label, misfit
-from fermatnet.model.exchange.emit import channel_ranges, requantized
+from fermatnet.model.exchange.emit import channel_ranges, check_sums, requantized
 from fermatnet.model.exchange.onnx_quantized.graph import Graph, Quantization, Tensor
 from fermatnet.model.exchange.onnx_quantized.weights import (
     Weight,
@@ -54,6 +54,8 @@ def from_floats(g: Graph, node: onnx.NodeProto, x: Tensor) -> Product:
     """Conv, Gemm or MatMul between DequantizeLinear and QuantizeLinear."""
     given = g.take(node)
     whole, scale = dequantized(g, node.input[1], node)
+    if node.op_type != "Conv" and whole.ndim != 2:
+        raise misfit(node, f"weights of shape {whole.shape}")
     if node.op_type == "MatMul" or (node.op_type == "Gemm" and not given["transB"]):
         whole, scale = whole.T, scale.T
     weight = by_output(node, whole, scale)
@@ -71,8 +73,15 @@ def _bias(g: Graph, node: onnx.NodeProto, unit: np.ndarray) -> tuple[np.ndarray,
     maker = g.producer.get(node.input[2])
     if maker is not None and maker.op_type == "DequantizeLinear":
         whole, scale = dequantized(g, node.input[2], node)
+        if whole.size not in (1, len(unit)):
+            raise misfit(node, f"a bias of {whole.size} numbers for {len(unit)} outputs")
         if np.allclose(scale.reshape(-1), unit, rtol=_SAME, atol=0):
             return np.broadcast_to(whole.reshape(-1), none.shape).astype(np.int64), none
+        if g.values[maker.input[0]].dtype == np.int32:
+            raise InputError(
+                f"{label(node)}: its bias is quantized in another unit than its sums, which onnxruntime "
+                "does not look at: give it the scale of the input times that of the weights"
+            )
         value = whole * scale.astype(np.float64)
     if value.size not in (1, len(unit)):
         raise misfit(node, f"a bias of {value.size} numbers for {len(unit)} outputs")
@@ -81,8 +90,7 @@ def _bias(g: Graph, node: onnx.NodeProto, unit: np.ndarray) -> tuple[np.ndarray,
 
 def from_linear(g: Graph, node: onnx.NodeProto) -> tuple[Product, Quantization]:
     """QLinearConv, QLinearMatMul or QGemm, and the quantization of its output."""
-    given, x = g.take(node), g.activation(node, 0)
-    g.same(node, x, g.quantization(node, 1, 2))
+    given, x = g.take(node), g.meant(node, 0)
     transposed = node.op_type == "QLinearMatMul" or (node.op_type == "QGemm" and not given["transB"])
     weight = linear(g, node, (3, 4, 5), transposed)
     places = {"QLinearConv": (8, 6, 7), "QLinearMatMul": (-1, 6, 7), "QGemm": (6, 7, 8)}[node.op_type]
@@ -201,6 +209,10 @@ def finish(
 
     sign = _direction(g, p, rounding) if tail else None
     made, ranges, constant = raw(g, p, sign)
+    try:
+        check_sums(ranges, constant)
+    except InputError as error:
+        raise InputError(f"{label(p.node)}: {error}") from error
     turned = rounding if sign is None else lambda x: rounding(x * sign[:, None])
     name = requantized(
         g.builder, f"{made}_requantized", made, turned, ranges, constant, out.zero, clip or out.clip

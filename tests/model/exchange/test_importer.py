@@ -15,7 +15,7 @@ tflite = pytest.importorskip("tflite", reason="reads TensorFlow Lite files")
 
 @pytest.fixture
 def file(tmp_path):
-    from .tflite_files import residual
+    from fermatnet.bench.exchange.tflite_files import residual
 
     return residual(tmp_path / "any.name")
 
@@ -36,7 +36,7 @@ def test_a_tflite_file_is_recognised_compared_and_said(file, tmp_path):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_fused_activations_and_random_scales_equal_litert(tmp_path, activation, seed):
     pytest.importorskip("ai_edge_litert", reason="the judge of TensorFlow Lite files")
-    from .tflite_files import residual
+    from fermatnet.bench.exchange.tflite_files import residual
 
     made = imported(residual(tmp_path / "m", seed, activation), Options(compare=40))
     assert "all 200 outputs equal" in made.notes[-1]
@@ -64,7 +64,7 @@ def test_options_of_another_format_are_refused(file, option):
 
 @pytest.mark.parametrize("changes", [{"FusedActivationFunction": 4}, {"Padding": 7}, {"StrideW": 0}])
 def test_unknown_options_are_refused_by_the_layers_name(tmp_path, changes):
-    from .tflite_files import residual
+    from fermatnet.bench.exchange.tflite_files import residual
 
     with pytest.raises(InputError, match="layer 'a'"):
         import_file(residual(tmp_path / "m", **changes), Options(compare=0))

@@ -10,12 +10,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("onnxruntime", reason="the judge, and the quantizer that writes the files")
 
+from fermatnet.bench.exchange.quantized_files import SHAPES, float_file, quantized
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.importer import Options, imported
 from fermatnet.model.exchange.recognise import Kind, kind_of
 from fermatnet.model.network import load, run, save
-
-from .quantized_files import SHAPES, float_file, quantized
 
 CELLS = list(itertools.product(SHAPES, ("QDQ", "QOperator"), (False, True), (True, False), (False, True)))
 SAMPLES = 12

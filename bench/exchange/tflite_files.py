@@ -1,4 +1,4 @@
-"""Small TensorFlow Lite files of the tests' own, written through the schema's builder functions."""
+"""Small TensorFlow Lite files, written through the schema's builder functions."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +131,11 @@ def write(path: Path, tensors: list[Tensor], ops: list[Op], inputs: list[int], o
 
 
 def residual(path: Path, seed: int = 0, activation: int = 1, **changes: Any) -> Path:
+    """The file of `residual_parts`."""
+    return write(path, *residual_parts(seed, activation, **changes), [0], [17])
+
+
+def residual_parts(seed: int = 0, activation: int = 1, **changes: Any) -> tuple[list[Tensor], list[Op]]:
     """8x8x3 -> conv 3x3 "same" -> depthwise 3x3 stride 2 -> conv 1x1 -> sum of both -> mean -> dense of 5 ->
     softmax. ``changes``: of the first convolution's options.
     """
@@ -176,4 +181,4 @@ def residual(path: Path, seed: int = 0, activation: int = 1, **changes: Any) -> 
         Op("FULLY_CONNECTED", [13, 14, 15], [16], {"FusedActivationFunction": 0}, "FullyConnectedOptions"),
         Op("SOFTMAX", [16], [17], {"Beta": 1.0}, "SoftmaxOptions"),
     ]
-    return write(path, tensors, ops, [0], [17])
+    return tensors, ops
