@@ -23,7 +23,7 @@ from rich.console import Console
 
 from fermatnet.bench.fermat.stream import ZEROS
 from fermatnet.hw.arrays.integer import IntegerArray
-from fermatnet.hw.arrays.streamed import WithPlatform, weight_width
+from fermatnet.hw.arrays.streamed import WithPlatform
 from fermatnet.hw.fermat.adder import Adder
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.fermat.multiplier import Multiplier
@@ -32,6 +32,7 @@ from fermatnet.hw.fermat.residue import Reconstruct, WideEncoder
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d
 from fermatnet.hw.fermat.weight_source import WeightReader
 from fermatnet.hw.layers.windowed import WindowedArray
+from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.verilog import emit
 from fermatnet.hw.stream.window import SlidingWindow, ring_rows
 from fermatnet.model.fermat.cost import block_rams
@@ -57,14 +58,12 @@ Part = tuple[int, str, Callable[[], wiring.Component]]
 """How often, its name, how to build it."""
 
 
-class _Words:
+class _Words(Within):
     """Platform under which every read-only memory becomes a register that loads from outside."""
 
     def __init__(self, outer: Any, words: Any):
-        self._outer, self._words = outer, words
-
-    def __getattr__(self, name):
-        return getattr(self._outer, name)
+        super().__init__(outer)
+        self._words = words
 
     def memory_block(self, rom):
         m = Module()
@@ -283,7 +282,7 @@ def _array(w: np.ndarray, bits: int, d: Direct) -> IntegerArray:
 
 def _bare_array(w: np.ndarray, bits: int, d: Direct) -> Bare:
     array = _array(w, bits, d)
-    return Bare(array, weight_width(array))
+    return Bare(array, array.weight_width)
 
 
 def direct_parts(d: Direct, w: np.ndarray, bits: int, size: int) -> list[Part]:
