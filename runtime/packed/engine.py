@@ -119,7 +119,9 @@ class Engine:
         form, which it bounds the memory of, always). InputError for a wrong dtype, shape or range. Two
         callers at once wait for each other.
         """
-        if self.plan is None:  # which takes every input that a network may have, and checks it
+        if self.plan is None and isinstance(
+            images, np.ndarray
+        ):  # which takes every input that a network may have, and checks it
             return run_reference(self.net, images, batch=batch, progress=progress)
         images = self._checked(images)
         results = np.empty((len(images), self.results), np.int64)
