@@ -130,11 +130,10 @@ class Engine:
         callers at once wait for each other. A network of several inputs or outputs runs in the reference: one
         array a name, in and out.
         """
-        if self.plan is None and len(self.net.inputs) > 1:  # one array a name: the reference checks them
+        if self.plan is None and isinstance(images, np.ndarray | Mapping):
+            # which takes every input that a network may have, and checks it
             return run_reference(self.net, images, batch=batch, progress=progress)
         images = self._checked(images)
-        if self.plan is None:
-            return run_reference(self.net, images, batch=batch, progress=progress)
         results = np.empty((len(images), self.results), np.int64)
         each = len(images) if progress is None else batch
         for first in range(0, len(images), each):
