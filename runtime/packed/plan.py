@@ -178,12 +178,8 @@ def _store(plan: Plan) -> None:
 def _load_image(plan: Plan, image: Stored) -> None:
     """An operation that loads the image, where it is wanted in another form than it comes in."""
     net = plan.net
-    wanted = [
-        place
-        for place in places_of(net)[net.input_name]
-        for stored in plan.stored.values()
-        if stored.name == place.tensor and stored is not image
-    ]
+    tensors = {place.tensor for place in places_of(net)[net.input_name]}
+    wanted = [stored for stored in plan.stored.values() if stored.name in tensors and stored is not image]
     if not wanted or any(operation.name == net.input_name for operation in plan.operations):
         return
     plan.operations.insert(0, Operation(net.input_name, net.input_name, None))

@@ -38,6 +38,10 @@ def _stored_bits(weight: np.ndarray) -> int:
     return 8 if np.abs(weight).max() <= 127 else 16
 
 
+def _arrays(q: int, exponent: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.array(q, np.int64), np.array(exponent, np.int64)
+
+
 class Layers:
     """The layers of a network in the making, and which tensor of the file each of its names holds."""
 
@@ -266,11 +270,10 @@ class Layers:
         for tensor, name in zip(tensors, names, strict=True):
             kind = self.builder.types[name]
             values = np.arange(kind.lo, kind.hi + 1, dtype=np.int64) - tensor.one_zero
-            terms.append(double_rounding(values << 20, *map(np.int64, fixed_point(tensor.one_scale / twice))))
+            terms.append(double_rounding(values << 20, *_arrays(*fixed_point(tensor.one_scale / twice))))
         total = terms[0][:, None] + terms[1][None, :]
         result = (
-            double_rounding(total, *map(np.int64, fixed_point(twice / ((1 << 20) * out.one_scale))))
-            + out.one_zero
+            double_rounding(total, *_arrays(*fixed_point(twice / ((1 << 20) * out.one_scale)))) + out.one_zero
         )
         clip = self._clip(operation, out)
         scales = (tensors[0].one_scale / out.one_scale, tensors[1].one_scale / out.one_scale)
