@@ -118,9 +118,9 @@ def _groups_behind(net: Network, node: Node | None) -> int:
 def plan_network(net: Network, form: Form, force: str = "") -> Plan:
     """The plan of a network for one form. ``force``: a kernel for every layer that has it (tests)."""
     layers, choices = _choices(net, form, force)
-    by_source = {
-        source: {name for name, choice in choices.items() if choice.source == source} for source in Source
-    }
+    by_source: dict[Source, set[str]] = {source: set() for source in Source}
+    for name, choice in choices.items():
+        by_source[choice.source].add(name)
     operations = fuse(net, by_source[Source.WEIGHTED], by_source[Source.EXTERNAL])
     for operation in operations:  # a layer in an operation of 64 bits has no other kernel there
         if (
