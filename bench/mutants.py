@@ -24,7 +24,7 @@ from fermatnet.model.exchange.compare import compare
 from fermatnet.model.exchange.qonnx.importer import translated
 from fermatnet.model.exchange.source_file import read
 
-__all__ = ["main", "mutants", "verdict"]
+__all__ = ["changed", "main", "mutants", "report", "verdict"]
 
 Random = np.random.Generator
 _DOMAINS = (
@@ -84,6 +84,8 @@ _FLAGS = [0, 1, 2, -1]
 
 
 def _attributes(node: onnx.NodeProto, model: onnx.ModelProto) -> list[str]:
+    if node.domain == "com.microsoft":
+        return ["alpha", "axis", "channels_last", "transA", "transB"]
     if node.domain:
         return ["signed", "narrow", "rounding_mode"]
     version = next(item.version for item in model.opset_import if item.domain == "")
@@ -271,13 +273,17 @@ _MUTATIONS: list[tuple[float, Callable[[onnx.ModelProto, Random], str]]] = [
 
 def mutants(count: int, seed: int) -> Iterator[tuple[str, onnx.ModelProto]]:
     """``count`` models, each with a line that says what was changed."""
-    rng = np.random.default_rng(seed)
-    names, chances = list(GRAPHS), [chance for chance, _ in _MUTATIONS]
+    rng, names = np.random.default_rng(seed), list(GRAPHS)
     for k in range(count):
         name = names[k % len(names)]
         model = graph(name, int(rng.integers(1 << 30)))
-        change = _MUTATIONS[int(rng.choice(len(chances), p=chances))][1]
-        yield f"{name}, {change(model, rng)}", model
+        yield f"{name}, {changed(model, rng)}", model
+
+
+def changed(model: onnx.ModelProto, rng: Random) -> str:
+    """Changes one thing in ``model``, and says what."""
+    chances = [chance for chance, _ in _MUTATIONS]
+    return _MUTATIONS[int(rng.choice(len(chances), p=chances))][1](model, rng)
 
 
 def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
@@ -301,7 +307,18 @@ def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Mutated QONNX files through the import.")
+    """The command; its status is 1 where a mutant was translated into another function."""
+    return report("QONNX", mutants, verdict, arguments)
+
+
+def report(
+    format_name: str,
+    mutants: Callable[[int, int], Iterable[tuple[str, Any]]],
+    verdict: Callable[[Any, Path], tuple[str, str]],
+    arguments: list[str] | None,
+) -> int:
+    """Judges mutants as the command line asks, prints the tally, and returns 1 where one was wrong."""
+    parser = argparse.ArgumentParser(description=f"Mutated {format_name} files through the import.")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", action="store_true", help="print every mutant and its verdict")

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.emit import TwoRoundings, channel_ranges, joined_sum, requantized
+from fermatnet.model.exchange.emit import TwoRoundings, channel_ranges, check_sums, requantized
+from fermatnet.model.exchange.pairs import joined_sum
 from fermatnet.model.exchange.requantize.sources import (
     double_rounding,
     fixed_point,
@@ -78,9 +79,8 @@ class Layers:
         try:
             self.put(operation.outputs[0], self._table[operation.kind](operation))
         except InputError as error:
-            raise InputError(
-                f"layer {operation.name!r}: {error}" if operation.name not in str(error) else str(error)
-            ) from error
+            named = str(error).startswith(f"layer {operation.name!r}")
+            raise InputError(str(error) if named else f"layer {operation.name!r}: {error}") from error
 
     # what the operators have in common
 
@@ -89,10 +89,14 @@ class Layers:
             raise InputError(f"reads {self.model.tensors[tensor].name!r}, which no earlier layer writes")
         return self.names[tensor]
 
-    def _constant(self, operation: Operation, place: int, dtype: str) -> Tensor:
+    def _constant(self, operation: Operation, place: int, dtype: str, rank: int = 0) -> Tensor:
+        if place >= len(operation.inputs):
+            raise InputError(f"{operation.kind} of {len(operation.inputs)} operands is not read")
         tensor = self.model.tensors[operation.inputs[place]]
         if tensor.data is None or tensor.dtype != dtype:
             raise InputError(f"its operand {tensor.name!r} must be a constant of {dtype}")
+        if rank and tensor.data.ndim != rank:
+            raise InputError(f"its weights have shape {tensor.shape}, {rank} dimensions are read")
         return tensor
 
     def _bias(self, operation: Operation, outputs: int) -> np.ndarray:
@@ -100,6 +104,8 @@ class Layers:
             return np.zeros(outputs, np.int64)
         data = self._constant(operation, 2, "int32").data
         assert data is not None
+        if data.size != outputs:
+            raise InputError(f"its bias has {data.size} numbers for {outputs} outputs")
         return data.astype(np.int64)
 
     def _clip(self, operation: Operation, out: Tensor) -> tuple[int, int]:
@@ -154,6 +160,7 @@ class Layers:
             given.hi,
             getattr(node, "pad_value", 0) if any(getattr(node, "pad", ())) else given.lo,
         )
+        check_sums(ranges, constant)
         pair = TwoRoundings(q[:, 0], -exponent[:, 0]) if twice and (exponent <= 0).all() else None
         return requantized(
             self.builder,
@@ -171,6 +178,8 @@ class Layers:
         options = operation.options
         stride = options["StrideH"], options["StrideW"]
         dilation = options.get("DilationHFactor", 1), options.get("DilationWFactor", 1)
+        if min(*kernel, *stride, *dilation) < 1:
+            raise InputError(f"window {kernel}, stride {stride} and dilation {dilation} must be positive")
         if options["Padding"] not in PADDINGS:
             raise InputError(f"padding number {options['Padding']} is not read")
         pad: Four = (0, 0, 0, 0)
@@ -185,7 +194,7 @@ class Layers:
     # operators
 
     def _conv(self, operation: Operation) -> str:
-        tensor, source = self._constant(operation, 1, "int8"), self._read(operation.inputs[0])
+        tensor, source = self._constant(operation, 1, "int8", 4), self._read(operation.inputs[0])
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64).transpose(0, 3, 1, 2)  # (O, kh, kw, I) -> (O, I, kh, kw)
         channels = self.builder.channels(source)
@@ -195,7 +204,7 @@ class Layers:
         return self._convolution(operation, weight, scales, source, channels // weight.shape[1])
 
     def _depthwise(self, operation: Operation) -> str:
-        tensor, source = self._constant(operation, 1, "int8"), self._read(operation.inputs[0])
+        tensor, source = self._constant(operation, 1, "int8", 4), self._read(operation.inputs[0])
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64).transpose(3, 0, 1, 2)  # (1, kh, kw, O) -> (O, 1, kh, kw)
         channels = self.builder.channels(source)
@@ -225,7 +234,7 @@ class Layers:
         return self._weighted(operation, node, weight, scales, twice=True)
 
     def _dense(self, operation: Operation) -> str:
-        tensor, source = self._constant(operation, 1, "int8"), self._read(operation.inputs[0])
+        tensor, source = self._constant(operation, 1, "int8", 2), self._read(operation.inputs[0])
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64)
         channels, height, width = self.builder.types[source].shape
@@ -244,6 +253,8 @@ class Layers:
 
     def _add(self, operation: Operation) -> str:
         tensors = [self.model.tensors[t] for t in operation.inputs]
+        if len(tensors) != 2:
+            raise InputError(f"ADD of {len(tensors)} operands is not read")
         if tensors[0].shape != tensors[1].shape:
             raise InputError(
                 f"shapes {tensors[0].shape} and {tensors[1].shape} are added only where they are equal"
