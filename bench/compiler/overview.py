@@ -122,14 +122,15 @@ def random_rows(log: ResultLog, count: int) -> Rows:
 
 def _models(log: ResultLog) -> Rows:
     """Random torch models through convert, two training steps and export."""
-    from fermatnet.bench.samples import models as random_models  # with torch, which no other part needs
+    from fermatnet.bench.samples import model_check, models  # with torch, which no other part needs
 
     count = int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100"))
-    front = Path(random_models.__file__).parents[2] / "model"
-    files = [*sorted((front / "nn").glob("*.py")), front / "exchange/export.py", Path(random_models.__file__)]
+    front = Path(models.__file__).parents[2] / "model"
+    files = [*sorted((front / "nn").glob("*.py")), *sorted((front / "exchange").glob("export*.py"))]
+    files += [Path(models.__file__), Path(model_check.__file__)]
     sources = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     rows = [
-        log.row(f"model/{seed}/{sources}", lambda seed=seed: random_models.check_model(seed).row())  # type: ignore[misc]
+        log.row(f"model/{seed}/{sources}", lambda seed=seed: model_check.check_model(seed).row())  # type: ignore[misc]
         for seed in track(range(count), description="random torch models")
     ]
     refused = sum(row["problem"].startswith("refused") for row in rows)

@@ -194,7 +194,7 @@ class Converter:
             for node_user in node.users
         )
         # channels that meet in one tensor need units that are near each other
-        if unscaled and bias is None and self.how.name.startswith("int"):
+        if unscaled and bias is None and self.how.method.fixed_point:
             made, why = (
                 _Scaled(made, self.how.rescale(bits=10)),
                 f"{why}; rescaled before it joins other channels",
@@ -215,7 +215,7 @@ class Converter:
         """The bias as a layer of its own, where hardware has no other place for it: not a dense layer's, not
         thresholds."""
         rectified = self.rectified(node)
-        integer = self.how.name.startswith("int")
+        integer = self.how.method.fixed_point
         dense = isinstance(made, Linear) and (integer or not isinstance(made.quantizer, PiecewiseWeight))
         if made.bias is None or not self.how.method.exportable or dense or (rectified and not integer):
             return None
@@ -233,7 +233,7 @@ class Converter:
     def _norm(self, node: fx.Node, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
         users = list(node.users)
         rectified = self.rectified(node)
-        integer = self.how.name.startswith("int")
+        integer = self.how.method.fixed_point
         made: BatchNorm
         if rectified and not integer:
             made, why = BatchNorm(module.num_features), "feeds an activation: folds into its thresholds"
@@ -257,7 +257,7 @@ class Converter:
         self.put(node, made, type(module).__name__, why)
 
     def _activation(self, node: fx.Node, was: str) -> None:
-        integer, ceiling = self.how.name.startswith("int"), self.ceiling(node)
+        integer, ceiling = self.how.method.fixed_point, self.ceiling(node)
         before = self.layer(node.args[0])
         if isinstance(before, FixedNorm | FixedBias) and before.lo == 0 and before.ceiling == ceiling:
             self.put(node, nn.Identity(), was, "done by the fixed-point layer before it")

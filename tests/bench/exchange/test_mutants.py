@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from fermatnet.bench.mutant_graphs import GRAPHS, graph
-from fermatnet.bench.mutants import main, mutants, verdict
+from fermatnet.bench.exchange.graphs import GRAPHS, graph
+from fermatnet.bench.exchange.mutants import main, mutants, verdict
 from fermatnet.model.exchange import arguments
 from fermatnet.model.exchange.qonnx import graph as import_graph
 from fermatnet.model.exchange.qonnx import products

@@ -1,30 +1,13 @@
-"""Files with one thing changed: the import refuses them by name, or gives what the file's own executor gives.
+"""What a mutant changes: one attribute, domain, operator, constant, type, input, version or order."""
 
-``python -m fermatnet.bench.mutants --count 1000 --seed 0``. A mutant changes one attribute, domain, operator,
-constant (shape, broadcast axis, type, value), input, version or declared shape of a small QONNX network. Each
-is translated *without* the comparison that guards `import-qonnx`, then compared with the executor on other
-images: so the table of operators is judged by itself, and what only the comparison would have caught is
-counted as wrong.
-"""
-
-import argparse
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fermatnet.bench.mutant_graphs import GRAPHS, graph
-from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.compare import compare
-from fermatnet.model.exchange.qonnx.importer import translated
-from fermatnet.model.exchange.source_file import read
-
-__all__ = ["main", "mutants", "verdict"]
+__all__ = ["MUTATIONS"]
 
 Random = np.random.Generator
 _DOMAINS = (
@@ -255,7 +238,7 @@ def _order(model: onnx.ModelProto, rng: Random) -> str:
     return f"without {name}"
 
 
-_MUTATIONS: list[tuple[float, Callable[[onnx.ModelProto, Random], str]]] = [
+MUTATIONS: list[tuple[float, Callable[[onnx.ModelProto, Random], str]]] = [
     (0.3, _attribute),
     (0.06, _domain),
     (0.1, _operator),
@@ -267,58 +250,3 @@ _MUTATIONS: list[tuple[float, Callable[[onnx.ModelProto, Random], str]]] = [
     (0.03, _declared),
     (0.04, _order),
 ]
-
-
-def mutants(count: int, seed: int) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """``count`` models, each with a line that says what was changed."""
-    rng = np.random.default_rng(seed)
-    names, chances = list(GRAPHS), [chance for chance, _ in _MUTATIONS]
-    for k in range(count):
-        name = names[k % len(names)]
-        model = graph(name, int(rng.integers(1 << 30)))
-        change = _MUTATIONS[int(rng.choice(len(chances), p=chances))][1]
-        yield f"{name}, {change(model, rng)}", model
-
-
-def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
-    """("refused" or "equal" or "wrong", reason)."""
-    path = folder / "mutant.onnx"
-    path.write_bytes(model.SerializeToString())
-    try:
-        source = read(path)
-        made = translated(source)
-    except InputError as error:
-        words = str(error)
-        return ("refused", words) if "\n" not in words else ("wrong", f"more than one line: {words}")
-    except Exception as error:
-        return "wrong", f"{type(error).__name__}: {error}"
-    try:
-        return "equal", compare(
-            made.network, made.tensor, made.output, source, made.scale, 0.0, count=12, seed=1
-        )
-    except InputError as error:
-        return "wrong", str(error)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Mutated QONNX files through the import.")
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--show", action="store_true", help="print every mutant and its verdict")
-    given = parser.parse_args(arguments)
-    tally: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for what, model in mutants(given.count, given.seed):
-            found, reason = verdict(model, Path(folder))
-            tally[found] += 1
-            if given.show or found == "wrong":
-                print(f"{found}: {what}: {reason}")
-    print(
-        f"{given.count} mutants of seed {given.seed}: {tally['refused']} refused, {tally['equal']} equal, "
-        f"{tally['wrong']} wrong"
-    )
-    return int(tally["wrong"] > 0)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""The import of network files judged by files with one thing changed."""
