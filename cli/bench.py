@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,6 +31,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "accuracy": (("training.accuracy",), "Accuracy of piecewise approximation and its rivals"),
     "training": (("training.step",), "Cost of a training step"),
+    "post-training": (
+        ("training.post_training",),
+        "Post-training int8 beside onnxruntime's quantize_static, three trained networks",
+    ),
     "zoo": (("zoo.tables",), "Comparisons of chapters 4 to 8"),
 }
 
@@ -39,13 +44,46 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
 @click.option("--json", "target", type=OutputFile(), metavar="FILE", help="Write the figures as JSON too.")
 @click.option("--quick", is_flag=True, help="A part of the measurements, where the benchmark can do that.")
 @click.option(
+    "--data",
+    metavar="DIR",
+    help="Folder of data sets (mnist/, fashion-mnist/, cifar10/), where the benchmark needs them.",
+)
+@click.option(
+    "--models",
+    metavar="DIR",
+    help="Folder of trained networks, where the benchmark trains: those that it lacks are trained into it.",
+)
+@click.option("--seeds", type=click.IntRange(1), help="How many seeds, where the benchmark draws.")
+@click.option(
+    "--count", type=click.IntRange(1), help="How many random networks, where the benchmark draws them."
+)
+@click.option("--only", metavar="NAME", help="A part of the benchmark by name, where it has such.")
+@click.option(
+    "--liberty",
+    "liberty_file",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Cell library, where the benchmark counts gates.",
+)
+@click.option(
     "--results",
     "results_file",
     type=OutputFile(),
     metavar="FILE",
     help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.",
 )
-def command(name: str | None, target: str | None, quick: bool, results_file: str | None) -> None:
+def command(
+    name: str | None,
+    target: str | None,
+    quick: bool,
+    data: str | None,
+    models: str | None,
+    seeds: int | None,
+    count: int | None,
+    only: str | None,
+    liberty_file: str | None,
+    results_file: str | None,
+) -> None:
     """Run the benchmark NAME; without a name, list them.
 
     Ratios are measured side by side in one run, the losing cases are in the tables.
@@ -55,7 +93,7 @@ def command(name: str | None, target: str | None, quick: bool, results_file: str
         if target or results_file:
             raise click.UsageError("--json and --results need the NAME of a benchmark")
         for key, (_, help_line) in BENCHES.items():
-            line(f"{key:10} {help_line}")
+            line(f"{key:13} {help_line}")
         return
     if name not in BENCHES:
         raise InputError(f"no benchmark is called {name!r}; there are {', '.join(BENCHES)}")
@@ -65,7 +103,8 @@ def command(name: str | None, target: str | None, quick: bool, results_file: str
         if path is not None:
             check_file(path)
     try:
-        _run(paths, quick, results_file)
+        wanted = {"quick": quick or None, "results": results_file, "data": data, "models": models}
+        _run(paths, {**wanted, "seeds": seeds, "count": count, "only": only, "liberty_file": liberty_file})
     except KeyboardInterrupt:
         if results_file is not None and Path(results_file).exists():
             raise Interrupted("the same command goes on with the rows that are in --results") from None
@@ -79,10 +118,9 @@ def _path(target: str | None, module: str, modules: int) -> Path | None:
     return Path(target).with_stem(f"{Path(target).stem}-{module.replace('.', '_')}")
 
 
-def _run(paths: dict[str, Path | None], quick: bool, results_file: str | None) -> None:
+def _run(paths: dict[str, Path | None], wanted: dict[str, Any]) -> None:
     for module, path in paths.items():
         run = importlib.import_module(f"fermatnet.bench.{module}").run
-        wanted = {"quick": quick or None, "results": results_file}
         taken = inspect.signature(run).parameters
         run(
             json_path=path,

@@ -27,6 +27,7 @@ _COMMANDS = {
     "info": "Show a network file: layers, engines, bits, operations, memory, bounds, moduli.",
     "run": "Run a network file in the bit-exact reference.",
     "verilog": "Generate Verilog, memory files and interface.json from a network file.",
+    "c": "Generate portable C99 from a network file, with a test program and its vectors.",
     "load": "Make the burst that loads a network's weights into a reloadable design.",
     "sim": "Simulate a network's Verilog with cocotb and check it against the reference.",
     "synth": "Synthesise generated Verilog with yosys and nextpnr; resources by layer, Fmax.",

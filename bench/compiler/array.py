@@ -2,13 +2,12 @@
 forms.
 
 ``fermatnet bench array`` prints four tables and writes them as JSON. The cell library for the gate comparison
-is a path in ``FERMATNET_LIBERTY``, or the one of Debian's qflow-tech-osu018 where that is installed. With
-``--json FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``FERMATNET_QUICK=1``
-takes the popcounts with goals, and one set of levels.
+is the one of ``--liberty FILE``, or that of Debian's qflow-tech-osu018 where it is installed. With ``--json
+FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``--quick`` takes the popcounts
+with goals, and one set of levels.
 """
 
 import json
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +31,6 @@ from fermatnet.synth import liberty
 
 __all__ = ["gate_rows", "layer_rows", "popcount_rows", "run", "xnor_rows"]
 
-QUICK = bool(os.environ.get("FERMATNET_QUICK"))
 LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 GOALS = {("xc7", 72): 1.25, ("xc7", 256): 1.28, ("ecp5", 64): 3.0}
 LEVELS = {
@@ -42,12 +40,13 @@ LEVELS = {
 }
 
 
-def popcount_rows() -> list[dict[str, Any]]:
-    """LUTs an AND of the stand-alone popcount, beside plain additions and the goals."""
+def popcount_rows(quick: bool = False) -> list[dict[str, Any]]:
+    """LUTs an AND of the stand-alone popcount, beside plain additions and the goals; ``quick``: these widths
+    only."""
     rows = []
     for family, target, width in track(
-        [("xc7", t, n) for n in ((72,) if QUICK else (32, 72, 256)) for t in ("lut6", "generic")]
-        + [("ecp5", t, n) for n in ((64,) if QUICK else (32, 64)) for t in ("ecp5", "generic")],
+        [("xc7", t, n) for n in ((72,) if quick else (32, 72, 256)) for t in ("lut6", "generic")]
+        + [("ecp5", t, n) for n in ((64,) if quick else (32, 64)) for t in ("ecp5", "generic")],
         "popcounts",
         transient=True,
     ):
@@ -140,7 +139,7 @@ def gate_rows(library_path: Path | None) -> list[dict[str, Any]]:
     return rows
 
 
-def layer_rows(simd: int = 16, pe: int = 2) -> list[dict[str, Any]]:
+def layer_rows(quick: bool = False, simd: int = 16, pe: int = 2) -> list[dict[str, Any]]:
     """One layer (8 outputs, 144 inputs, folded pe x simd) in every exact form, synthesised for xc7 without
     DSPs.
 
@@ -150,7 +149,7 @@ def layer_rows(simd: int = 16, pe: int = 2) -> list[dict[str, Any]]:
     rows = []
     rng = np.random.default_rng(0)
     for name, (levels_w, levels_a) in track(
-        list(LEVELS.items())[: 1 if QUICK else None], "layers", transient=True
+        list(LEVELS.items())[: 1 if quick else None], "layers", transient=True
     ):
         codes, w, a = check_levels(rng.integers(0, len(levels_w), (8, 144)), levels_w, levels_a)
         chosen = choose_form(w, a, simd, pe, "lut6").kind
@@ -202,17 +201,18 @@ def _print(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def run(json_path: str | Path | None = None) -> dict[str, list[dict[str, Any]]]:
+def run(
+    json_path: str | Path | None = None, *, quick: bool = False, liberty_file: str | Path | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """Measure everything, print the tables, write JSON when a path is given; returns the rows by table."""
-    named = os.environ.get("FERMATNET_LIBERTY")
-    library = Path(named) if named else LIBERTY if LIBERTY.is_file() else None
+    library = Path(liberty_file) if liberty_file else LIBERTY if LIBERTY.is_file() else None
     console = Console(width=None if sys.stdout.isatty() else 150)
     kept.open(None if json_path is None else Path(json_path).with_suffix(".jsonl"))
     makers = {
-        "popcount": popcount_rows,
+        "popcount": lambda: popcount_rows(quick),
         "xnor": lambda: xnor_rows(library),
         "gates": lambda: gate_rows(library),
-        "layers": layer_rows,
+        "layers": lambda: layer_rows(quick),
     }
     results = {}
     titles = {
@@ -225,7 +225,7 @@ def run(json_path: str | Path | None = None) -> dict[str, list[dict[str, Any]]]:
         results[name] = make()
         _print(console, titles[name], results[name])
     if library is None:
-        console.print("no cell library: set FERMATNET_LIBERTY to a Liberty file for the gate columns")
+        console.print("no cell library: give --liberty FILE for the gate columns")
     if json_path is not None:
         with atomic_file(json_path) as path:
             path.write_text(json.dumps(results, indent=2) + "\n")

@@ -37,7 +37,7 @@ from fermatnet.model.nn.door.report import Change, Report
 from fermatnet.model.nn.door.ties import look_at_ties
 from fermatnet.model.nn.door.traced import shapes_of, traced
 from fermatnet.model.nn.door.wrappers import copied, unwrap_children, unwrapped
-from fermatnet.model.nn.measure import calibrate, reestimate_norms
+from fermatnet.model.nn.measure import calibrate, learn_from_images
 from fermatnet.model.nn.operators import refusals
 from fermatnet.model.nn.scheme import Scheme
 
@@ -63,16 +63,14 @@ def convert(
     shape : of one image (C, H, W);  bits : of its pixels, 1 to 8
     mean, std : the normalisation the model was trained with, a channel, of pixels in 0..1; None: it took
     pixels / 2^bits
-        (zero padding of the first layer is then of raw pixels: black, not the mean; the report says by how
-        much the outputs move; re-estimating the norms takes up the difference)
-    images : uint8 batch (n, C, H, W) to calibrate activations on and to re-estimate the norms with; without
-    it the first training batch
-        sets the steps
+        (zero padding of the first layer is then of raw pixels: black, not the mean; the report says so)
+    images : uint8 batch (n, C, H, W) to calibrate on (int8 and int16: some 256 give post-training
+        quantization; others: from 32 on the norms are measured anew, which few levels need); without it the
+        first training batch sets the steps
     strict : False returns what is refused in the report (``report.refusals``) instead of raising; the twin
-    is then None where it cannot
-        be made
+        is then None where it cannot be made
     check : False leaves out the comparison with the model and the trial export (for architectures that are
-    known to pass)
+        known to pass)
 
     Raises InputError with everything that is refused, in one line, each with what to write instead.
     """
@@ -164,8 +162,7 @@ def _twin(
     if normal is not None:
         fold_normalisation(made, normal[0], normal[1], bits, report)
     if images is not None:
-        calibrate(made, images)
-        reestimate_norms(made, [images])
+        report.extend(Change(*line) for line in learn_from_images(made, images))
     made.meta["images"] = shown[:-2]  # a few, for the comparison on export
     _look_at_export(made, how, shape, images, shown, check, report)
     return made

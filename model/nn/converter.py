@@ -11,19 +11,12 @@ from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases
 from fermatnet.model.nn.convert_widths import insert_after, wide
 from fermatnet.model.nn.door.report import Change, Report
 from fermatnet.model.nn.door.ties import SharedParameters
-from fermatnet.model.nn.layers import (
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    FixedBias,
-    FixedNorm,
-    Linear,
-    PixelScale,
-    SumPool,
-)
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm
+from fermatnet.model.nn.layers import AvgPool2d, Linear, PixelScale, SumPool
 from fermatnet.model.nn.operators.rules import pair
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
+from fermatnet.model.nn.twins import Scaled, weighted_twin
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 
 __all__ = ["Change", "Converter"]
@@ -168,25 +161,7 @@ class Converter:
             )
         else:
             quantizer, why = self.how.weight(shape), "inner layer"
-        made: Any
-        if isinstance(module, nn.Linear):
-            made = Linear(
-                module.in_features, module.out_features, bias=module.bias is not None, quantizer=quantizer
-            )
-        else:
-            made = Conv2d(
-                module.in_channels,
-                module.out_channels,
-                module.kernel_size,
-                module.stride,
-                module.padding,
-                module.dilation,
-                module.groups,
-                module.bias is not None,
-                quantizer=quantizer,
-                input_bits=self.bits if node is self.weighted[0] else 8,
-            )
-        made.load_state_dict(module.state_dict(), strict=False)
+        made: Any = weighted_twin(module, quantizer, self.bits if node is self.weighted[0] else 8)
         self.shared.take(made, module)
         bias = self._own_bias(node, made)
         unscaled = any(
@@ -196,7 +171,7 @@ class Converter:
         # channels that meet in one tensor need units that are near each other
         if unscaled and bias is None and self.how.method.fixed_point:
             made, why = (
-                _Scaled(made, self.how.rescale(bits=10)),
+                Scaled(made, self.how.rescale(bits=10)),
                 f"{why}; rescaled before it joins other channels",
             )
         self.put(node, made, type(module).__name__, why)
@@ -216,7 +191,11 @@ class Converter:
         thresholds."""
         rectified = self.rectified(node)
         integer = self.how.method.fixed_point
-        dense = isinstance(made, Linear) and (integer or not isinstance(made.quantizer, PiecewiseWeight))
+        # a rectified dense layer's goes with its rectifier: a multiplier a channel lets calibration give
+        # every channel its own step
+        dense = isinstance(made, Linear) and not (
+            rectified if integer else isinstance(made.quantizer, PiecewiseWeight)
+        )
         if made.bias is None or not self.how.method.exportable or dense or (rectified and not integer):
             return None
         feeds = any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in node.users)
@@ -281,9 +260,9 @@ class Converter:
         area = kernel[0] * kernel[1]
         divisor = module.divisor_override or area
         if kernel == place:
-            made: nn.Module = _Scaled(SumPool(), self.how.rescale(1.0 / divisor))
+            made: nn.Module = Scaled(SumPool(), self.how.rescale(1.0 / divisor))
         elif divisor != area or area & (area - 1):
-            made = _Scaled(
+            made = Scaled(
                 SumPool(kernel[0] if kernel[0] == kernel[1] else kernel), self.how.rescale(1.0 / divisor)
             )
         else:
@@ -292,7 +271,3 @@ class Converter:
         self.put(
             node, made, type(module).__name__, f"sum over {kernel[0]}x{kernel[1]}, the factor in fixed point"
         )
-
-
-class _Scaled(nn.Sequential):
-    """A layer and the fixed-point factor after it."""

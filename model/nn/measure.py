@@ -1,15 +1,99 @@
-"""What a network learns of its data before training: steps and end-points from one batch, norms measured
-anew."""
+"""What a network learns of its data before training: steps and end-points from images, norms measured anew
+where they have to be."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.piecewise import PiecewiseActivation
+from fermatnet.model.nn.post_training import calibrate_integers
+from fermatnet.model.nn.post_training.observe import quantizers
+from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 
-__all__ = ["calibrate", "reestimate_norms"]
+__all__ = ["ENOUGH", "calibrate", "keeps_statistics", "learn_from_images", "reestimate_norms"]
+
+# images from which norms are measured anew: with fewer a mean over them is further off than the trained one
+ENOUGH = 32
+BATCH = 256  # images of one measurement
+KEEPING_BITS = 8  # rounding to so many bits leaves means and variances as they were trained
+
+
+def keeps_statistics(model: nn.Module) -> bool:
+    """Whether quantization leaves the statistics that norms were trained with: uniform quantizers of 8 bits
+    or more, or none."""
+    weights = [module.quantizer for module in model.modules() if isinstance(module, Conv2d | Linear)]
+    others = [
+        module
+        for module in model.modules()
+        if type(module).__name__.endswith("Activation") and not isinstance(module, UniformActivation)
+    ]
+    return (
+        not others
+        and all(module.bits >= KEEPING_BITS for module in quantizers(model))
+        and all(q is None or (isinstance(q, UniformWeight) and q.bits >= KEEPING_BITS) for q in weights)
+    )
+
+
+def learn_from_images(model: nn.Module, images: Tensor) -> list[tuple[str, str, str, str]]:
+    """Calibrate a converted model on raw images (N, C, H, W); lines of the conversion's report: (what, was,
+    is now, why).
+
+    Integer networks (uniform quantizers of at least 8 bits): post-training quantization over all images,
+    norms as they were trained.
+    All others: steps and end-points of one batch, then norms measured anew where there are at least `ENOUGH`
+    images.
+    """
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+    lines = []
+    if keeps_statistics(model):
+        done = calibrate_integers(model, images)
+        if done.steps:
+            lines.append(
+                (
+                    "steps",
+                    "",
+                    f"of {done.steps} activations, from {done.images} images",
+                    f"least square error; {done.scaled} tensors and the channels of {done.channelwise} "
+                    "layers with steps that are no "
+                    "powers of two: their factors are in the multipliers",
+                )
+            )
+        if norms:
+            lines.append(
+                (
+                    "norms",
+                    "trained statistics",
+                    "trained statistics",
+                    "kept: rounding to 8 bits or more does not change them",
+                )
+            )
+        return lines
+    calibrate(model, images)
+    if norms and len(images) < ENOUGH:
+        lines.append(
+            (
+                "norms",
+                "trained statistics",
+                "trained statistics",
+                f"kept: {len(images)} images are too few to measure them after quantization, give at least "
+                f"{ENOUGH}",
+            )
+        )
+    elif norms:
+        reestimate_norms(model, images.split(BATCH))
+        lines.append(
+            (
+                "norms",
+                "trained statistics",
+                f"measured on {len(images)} images",
+                "quantization of few levels changes them",
+            )
+        )
+    return lines
 
 
 @torch.no_grad()
@@ -21,13 +105,14 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
         for module in model.modules()
         if isinstance(module, PiecewiseActivation)
     ]
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms: list[Any] = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+    ]
     kept = [
         (module, module.running_mean.clone(), module.running_var.clone(), module.num_batches_tracked.clone())
         for module in norms
-        if module.running_mean is not None
-        and module.running_var is not None
-        and module.num_batches_tracked is not None
     ]
     try:
         model.train()

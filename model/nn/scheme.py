@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, Linear, Rescale
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedNorm, Rescale
+from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.method import Method
 from fermatnet.model.nn.methods import method, methods
 from fermatnet.model.nn.uniform import UniformWeight

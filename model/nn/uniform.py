@@ -143,7 +143,8 @@ class UniformActivation(Saturating, nn.Module):
 
     def __init__(self, bits: int = 8, *, signed: bool = True, zero_point: int = 0):
         super().__init__()
-        self.bits = bits
+        # full precision: the range's sign only, while calibration looks on
+        self.bits, self.full_precision = bits, False
         lo, hi = integer_range(bits, signed)
         if not lo <= zero_point <= hi:
             raise InputError(f"zero_point must lie in [{lo}, {hi}], not {zero_point}")
@@ -162,6 +163,8 @@ class UniformActivation(Saturating, nn.Module):
             self.calibrate(x)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.full_precision:
+            return x.clamp(min=0, max=self.ceiling) if self.lo == 0 else x
         self.ready(x)
         return uniform(
             x,

@@ -15,16 +15,8 @@ from torch import fx, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import (
-    BatchNorm,
-    Conv2d,
-    FixedBias,
-    FixedNorm,
-    Linear,
-    PixelScale,
-    Rescale,
-    SumPool,
-)
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
+from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale, SumPool
 from fermatnet.model.nn.operators import known_kind
 from fermatnet.model.nn.operators.rules import pair
 from fermatnet.model.nn.piecewise import PiecewiseActivation

@@ -9,7 +9,8 @@ from torch import fx, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.door.report import Report
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedBias, Linear, PixelScale
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias
+from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale
 
 __all__ = ["fold_normalisation"]
 
@@ -63,8 +64,7 @@ def fold_normalisation(
             str(first.target),
             "padding with the mean",
             "padding with black",
-            "the normalised zero is not the raw zero: the border "
-            "of the image moves; re-estimated norms or training take it up",
+            "the normalised zero is not the raw zero: the border of the image moves; training takes it up",
         )
     per = torch.tensor(std, dtype=layer.weight.dtype)
     mu = torch.tensor(mean, dtype=layer.weight.dtype) / per

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import Conv2d, PixelScale, Rescale, SumPool
+from fermatnet.model.nn.fixed_point import Rescale
+from fermatnet.model.nn.layers import Conv2d, PixelScale, SumPool
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.zoo.hardware.layers import convolution
 

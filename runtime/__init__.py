@@ -1,0 +1,1 @@
+"""Running a network file without an FPGA: generated C, packed kernels, and what they share."""
