@@ -29,6 +29,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("software.overview",),
         "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals",
     ),
+    "runtime": (
+        ("runtime.packed", "runtime.generated_c"),
+        "Packed CPU engine and generated C: speed beside torch, onnxruntime and larq, sizes, equality",
+    ),
     "accuracy": (("training.accuracy",), "Accuracy of piecewise approximation and its rivals"),
     "training": (("training.step",), "Cost of a training step"),
     "post-training": (
@@ -72,17 +76,14 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     metavar="FILE",
     help="JSONL file for the rows of long benchmarks: the next run goes on where one stopped.",
 )
+@click.option(
+    "--larq", metavar="PYTHON", help="A Python with larq-compute-engine, to measure beside (bench runtime)."
+)
 def command(
     name: str | None,
     target: str | None,
-    quick: bool,
-    data: str | None,
-    models: str | None,
-    seeds: int | None,
-    count: int | None,
-    only: str | None,
-    liberty_file: str | None,
     results_file: str | None,
+    **options: Any,
 ) -> None:
     """Run the benchmark NAME; without a name, list them.
 
@@ -103,8 +104,7 @@ def command(
         if path is not None:
             check_file(path)
     try:
-        wanted = {"quick": quick or None, "results": results_file, "data": data, "models": models}
-        _run(paths, {**wanted, "seeds": seeds, "count": count, "only": only, "liberty_file": liberty_file})
+        _run(paths, {**options, "quick": options["quick"] or None, "results": results_file})
     except KeyboardInterrupt:
         if results_file is not None and Path(results_file).exists():
             raise Interrupted("the same command goes on with the rows that are in --results") from None

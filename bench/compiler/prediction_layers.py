@@ -23,7 +23,7 @@ from fermatnet.bench.compiler.layer_kinds import (
     threshold,
     window,
 )
-from fermatnet.hw.layers import Fold, layer_of
+from fermatnet.hw.layers import Fold, Placement, layer_of
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.fork import Fork
 from fermatnet.hw.stream.width import WidthConverter
@@ -61,16 +61,15 @@ class Case:
     def layer(self, device: str) -> Any:
         """The compiler's view of it."""
         net = Network(list(self.nodes), self.shape, output=self.nodes[-1].name)
-        layer = layer_of(net, self.nodes[-1])
-        layer.target = TREES[device]
-        return layer
+        return layer_of(net, self.nodes[-1], TREES[device])
 
     def component(self, device: str) -> wiring.Component:
         if self.part:
             kind, *arguments = self.part
             return kind(*arguments)
         layer = self.layer(device)
-        return layer.build(self.fold, list(self.lanes) or layer.pace(self.fold, [], 1)[0])
+        lanes = tuple(self.lanes or layer.pace(self.fold, [], 1)[0])
+        return layer.block(Placement(self.fold, lanes)).build()
 
 
 def _fitted() -> Layers:

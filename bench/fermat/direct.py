@@ -9,9 +9,9 @@ from amaranth.hdl import signed
 
 from fermatnet.bench.fermat.parts import Bare, Part
 from fermatnet.hw.arrays.integer import IntegerArray
-from fermatnet.hw.arrays.streamed import weight_width
 from fermatnet.hw.layers.windowed import WindowedArray
-from fermatnet.hw.stream.window import SlidingWindow, ring_rows
+from fermatnet.hw.stream.window import SlidingWindow
+from fermatnet.hw.stream.window_plan import ring_rows
 
 __all__ = ["Direct", "direct_engine", "direct_memories", "direct_parts", "whole_direct"]
 
@@ -69,7 +69,7 @@ def _array(w: np.ndarray, bits: int, d: Direct) -> IntegerArray:
 
 def _bare_array(w: np.ndarray, bits: int, d: Direct) -> Bare:
     array = _array(w, bits, d)
-    return Bare(array, weight_width(array))
+    return Bare(array, array.weight_width)
 
 
 def direct_parts(d: Direct, w: np.ndarray, bits: int, size: int) -> list[Part]:

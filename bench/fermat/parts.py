@@ -29,6 +29,7 @@ from fermatnet.hw.fermat.raster_buffer import RasterBuffer
 from fermatnet.hw.fermat.residue import Reconstruct, WideEncoder
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d
 from fermatnet.hw.fermat.weight_source import WeightReader
+from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.verilog import emit
 from fermatnet.model.fermat.cost import block_rams
 from fermatnet.synth.flow import cells
@@ -42,14 +43,12 @@ Part = tuple[int, str, Callable[[], wiring.Component]]
 """How often, its name, how to build it."""
 
 
-class _Words:
+class _Words(Within):
     """Platform under which every read-only memory becomes a register that loads from outside."""
 
     def __init__(self, outer: Any, words: Any):
-        self._outer, self._words = outer, words
-
-    def __getattr__(self, name):
-        return getattr(self._outer, name)
+        super().__init__(outer)
+        self._words = words
 
     def memory_block(self, rom):
         m = Module()

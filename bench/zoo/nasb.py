@@ -20,7 +20,6 @@ import torch
 
 from fermatnet.bench.zoo.training import Row, Standardised, arguments, compare, fit, subset, table
 from fermatnet.hw.layers import layer_of
-from fermatnet.hw.resources import lut_cost
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import Conv, MaxPool, Node, PiecewiseConv, Threshold
 from fermatnet.model.train.batches import Batches
@@ -80,7 +79,7 @@ def _luts(index: int, channels: int, height: int, width: int, cycles: int) -> fl
     layer = layer_of(Network(nodes, (channels, height, width), output="op"), node)
     fast = [fold for fold in layer.folds() if layer.cycles(fold) <= cycles]
     return min(
-        lut_cost(layer, fold) for fold in fast or [max(layer.folds(), key=lambda fold: fold.pe * fold.simd)]
+        layer.cost(fold) for fold in fast or [max(layer.folds(), key=lambda fold: fold.pe * fold.simd)]
     )
 
 

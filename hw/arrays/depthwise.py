@@ -7,9 +7,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.piecewise.thresholds import pack_words, shape_range
 from fermatnet.hw.rtl.rom import Rom
-from fermatnet.hw.stream.elastic import elastic, range_shape
+from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
+from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
 __all__ = ["DepthwiseArray"]
@@ -33,13 +33,23 @@ class DepthwiseArray(wiring.Component):
     lanes : int
         Divides C.
     levels : (N+1,) int or None
+    contents : (C, T) int or None
+        What the memory holds, where ``weight`` are the extremes that size it.
 
     Members
     -------
     i : In(stream of ``lanes`` values), o : Out(stream of ``lanes`` sums of ``acc_shape``)
     """
 
-    def __init__(self, weight: ArrayLike, x_shape: Shape, *, lanes: int, levels: ArrayLike | None = None):
+    def __init__(
+        self,
+        weight: ArrayLike,
+        x_shape: Shape,
+        *,
+        lanes: int,
+        levels: ArrayLike | None = None,
+        contents: np.ndarray | None = None,
+    ):
         self.weight, self.x_shape, self.lanes = np.asarray(weight, np.int64), Shape.cast(x_shape), lanes
         if self.weight.ndim != 2 or not self.weight.size:
             raise InputError(f"weight must be (C, T) and not empty, not {self.weight.shape}")
@@ -62,6 +72,9 @@ class DepthwiseArray(wiring.Component):
         self.acc_shape = range_shape(int(low), int(high))
         self.product_shape = range_shape(min(0, int(ends.min())), max(0, int(ends.max())))
         self.latency, self.cycles = self.taps + 2, self.channels // lanes * self.taps
+        self.weight_width = lanes * self.weight_shape.width  # bits of a word of the weight memory, one a beat
+        if contents is not None:
+            self.weight = np.asarray(contents, np.int64)
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),

@@ -7,9 +7,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.piecewise.thresholds import pack_words, shape_range
 from fermatnet.hw.rtl.rom import Rom, constant, reloadable
-from fermatnet.hw.stream.elastic import elastic, range_shape
+from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
+from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
 __all__ = ["BeatCounter", "Folding", "IntegerArray"]
@@ -69,6 +69,8 @@ class IntegerArray(wiring.Component):
         Shape of an incoming value.
     pe, simd : int
         Outputs and inputs in parallel; pe divides O, simd divides K.
+    contents : (weight, bias) or None
+        What the memories hold, where ``weight`` and ``bias`` are the extremes that size them.
 
     Attributes
     ----------
@@ -76,6 +78,8 @@ class IntegerArray(wiring.Component):
         Shape of a result.
     latency, cycles : int
         As above; cycles of one output pixel.
+    weight_width : int
+        Bits of a word of the weight memory, one a beat.
 
     Members
     -------
@@ -83,7 +87,16 @@ class IntegerArray(wiring.Component):
     o : Out(stream of ArrayLayout(acc_shape, pe))
     """
 
-    def __init__(self, weight: ArrayLike, bias: ArrayLike, x_shape: Shape, *, pe: int, simd: int):
+    def __init__(
+        self,
+        weight: ArrayLike,
+        bias: ArrayLike,
+        x_shape: Shape,
+        *,
+        pe: int,
+        simd: int,
+        contents: tuple[np.ndarray, np.ndarray] | None = None,
+    ):
         self.weight, self.bias = np.asarray(weight, np.int64), np.asarray(bias, np.int64)
         if self.weight.ndim != 2 or not self.weight.size:
             raise InputError(f"weight must be (O, K) and not empty, not {self.weight.shape}")
@@ -102,6 +115,11 @@ class IntegerArray(wiring.Component):
         low = np.minimum(products.min(axis=0), 0).sum(axis=1) + self.bias
         high = np.maximum(products.max(axis=0), 0).sum(axis=1) + self.bias
         self.acc_shape = range_shape(min(int(low.min()), 0), max(int(high.max()), 0))
+        self.weight_width = pe * simd * self.weight_shape.width
+        if contents is not None:
+            weight, bias = contents
+            self.weight = np.asarray(weight, np.int64)
+            self.bias = np.asarray(bias, np.int64) if np.size(bias) else np.zeros_like(self.bias)
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.x_shape, simd))),

@@ -12,7 +12,7 @@ from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.piecewise.dot import Dot, Lanes
 from fermatnet.hw.piecewise.forms import choose_form
 from fermatnet.hw.rtl.rom import Rom
-from fermatnet.hw.stream.elastic import range_shape
+from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.pieces import accumulator_range, check_levels
 
@@ -53,6 +53,8 @@ class PiecewiseArray(wiring.Component):
         registers.
     form : str
         "auto", "planes", "powers" (only power-of-two coefficients), "one-hot" (the M x N planes) or "table".
+    contents : (O, K) uint8 or None
+        Codes that the memory holds, where ``codes`` are the extremes that size it.
 
     Attributes
     ----------
@@ -62,6 +64,8 @@ class PiecewiseArray(wiring.Component):
         The exact form built; ``form.planes`` AND-popcount planes beside the M x N of the paper.
     latency, cycles : int
         As above; cycles of one output pixel.
+    weight_width : int
+        Bits of a word of the weight memory, one a beat.
 
     Members
     -------
@@ -80,6 +84,7 @@ class PiecewiseArray(wiring.Component):
         target: str = "generic",
         pipeline: int | None = None,
         form: str = "auto",
+        contents: np.ndarray | None = None,
     ):
         self.codes, self.levels_w, self.levels_a = check_levels(codes, levels_w, levels_a)
         if self.codes.ndim != 2:
@@ -100,6 +105,9 @@ class PiecewiseArray(wiring.Component):
             )
         self.pipeline = pipeline
         self.latency, self.cycles = self.folding.beats + 3 + pipeline, self.folding.cycles
+        self.weight_width = max(1, pe * simd * self.form.weight_bits)
+        if contents is not None:
+            self.codes = contents
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.index_bits, simd))),

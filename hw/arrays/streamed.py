@@ -7,28 +7,11 @@ from amaranth.hdl import Elaboratable, Fragment, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.arrays.depthwise import DepthwiseArray
-from fermatnet.hw.arrays.integer import IntegerArray
-from fermatnet.hw.arrays.piecewise import PiecewiseArray
+from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.stream.fifo import Fifo
 
-__all__ = ["Streamed", "WithPlatform", "weight_bits", "weight_width"]
-
-
-def weight_width(array: Any) -> int:
-    """Bits of one weight word: what the array reads in one cycle."""
-    if isinstance(array, PiecewiseArray):
-        return max(1, array.pe * array.simd * array.form.weight_bits)
-    if isinstance(array, IntegerArray):
-        return array.pe * array.simd * array.weight_shape.width
-    assert isinstance(array, DepthwiseArray)
-    return array.lanes * array.weight_shape.width
-
-
-def weight_bits(array: Any) -> int:
-    """Bits of all weights of an array; words an output pixel = ``array.cycles``."""
-    return weight_width(array) * array.cycles
+__all__ = ["Streamed", "WithPlatform"]
 
 
 class WithPlatform(Elaboratable):
@@ -41,23 +24,17 @@ class WithPlatform(Elaboratable):
         return Fragment.get(self.component, self.platform)
 
 
-class _Head:
+class _Head(Within):
     """Platform of one array: its weight memory becomes a register that loads the word at the head of the
     stream."""
 
     def __init__(self, outer: Any, head: Signal):
-        self._outer, self._head = outer, head
-
-    def __getattr__(self, name):
-        return getattr(self._outer, name)
+        super().__init__(outer)
+        self._head = head
 
     def memory_block(self, rom: Rom) -> Any:
         if rom.name != "weights":
-            return (
-                self._outer.memory_block(rom)
-                if hasattr(self._outer, "memory_block")
-                else rom.block(self._outer)
-            )
+            return self.outer.memory_block(rom)
         m = Module()
         with m.If(rom.en):
             m.d.sync += rom.data.eq(self._head)
@@ -77,7 +54,7 @@ class Streamed(wiring.Component):
     """
 
     def __init__(self, array: Any):
-        self.array, self.width = array, weight_width(array)
+        self.array, self.width = array, array.weight_width
         self.latency, self.cycles = array.latency, array.cycles
         super().__init__(
             {

@@ -1,7 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """The fastest design whose *predicted* tables stay within a number of LUTs.
 
-Folds are chosen by `fermatnet.hw.resources.lut_cost`, a formula of microseconds that knows neither queues nor
+Folds are chosen by the layers' own `cost`, a formula of microseconds that knows neither queues nor
 width conversions and can be a third off. So the formula only leads the search: a design is planned for a
 period, predicted layer by layer as `fermatnet.hw.resources.layers` does, and the period corrected until the
 next shorter one is too large. What comes out always has a prediction within the budget.
@@ -15,7 +15,7 @@ from fermatnet.hw.compiler import folding
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.planner import layers_for, least_beats, plan
-from fermatnet.hw.resources import Resources, lut_cost
+from fermatnet.hw.resources import Resources
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
@@ -63,12 +63,10 @@ class _Search:
     def __post_init__(self) -> None:
         self.layers = layers_for(self.net, self.device)
         self.floor = least_beats(self.net)
-        self.periods = folding.periods(self.layers, lut_cost, self.floor)
+        self.periods = folding.periods(self.layers, self.floor)
 
     def run(self) -> Design:
-        costs = [
-            folding.total_cost(self.layers, self._folds(at), lut_cost) for at in range(len(self.periods))
-        ]
+        costs = [folding.total_cost(self.layers, self._folds(at)) for at in range(len(self.periods))]
         last = len(costs) - 1
         if costs[last] > HOPELESS * self.luts:
             raise InputError(
@@ -102,7 +100,7 @@ class _Search:
         return design
 
     def _folds(self, at: int) -> folding.Folds:
-        return folding.fold_for_cycles(self.layers, self.periods[at], lut_cost, self.floor)
+        return folding.fold_for_cycles(self.layers, self.periods[at], self.floor)
 
     def _predict(self, at: int) -> tuple[Design, float]:
         self.progress(f"trying {self.periods[at]} cycles an image")

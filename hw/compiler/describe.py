@@ -9,9 +9,10 @@ from fermatnet.hw.compiler.top import TOP
 from fermatnet.hw.layers import beats_of, shape_of
 from fermatnet.hw.layers.windowed import array_of
 from fermatnet.hw.resources import layers as resources_layers
+from fermatnet.hw.rtl.words import whole_bytes
 from fermatnet.hw.stream.axi import field_bits
 from fermatnet.hw.stream.length_check import COUNT_BITS
-from fermatnet.model.network.onnx_file import sha256
+from fermatnet.model.network.file.store import sha256
 
 __all__ = ["add_resources", "interface"]
 
@@ -164,4 +165,4 @@ def add_resources(
 
 def _weight_port(component: Any) -> dict[str, int]:
     streamed = array_of(component)
-    return {"tdata_bits": -(-streamed.width // 8) * 8, "width": streamed.width, "words": streamed.cycles}
+    return {"tdata_bits": whole_bytes(streamed.width), "width": streamed.width, "words": streamed.cycles}

@@ -18,7 +18,7 @@ from fermatnet.model.network.nodes import Node
 __all__ = ["Design"]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Design:
     """A network with every choice made: folds, lanes, schedule, components."""
 
@@ -28,6 +28,8 @@ class Design:
     paces: dict[str, StreamRate]
     schedule: Schedule
     components: dict[str, wiring.Component]
+    # layers whose weights come from outside, in order
+    external: tuple[str, ...] = ()
     # the real weights, where ``net`` is the envelope of a reloadable design
     source: Network | None = None
     bounds: Bounds | None = None
@@ -55,11 +57,6 @@ class Design:
     @property
     def reloadable(self) -> bool:
         return self.source is not None
-
-    @property
-    def external(self) -> list[str]:
-        """Layers whose weights come from outside, in order."""
-        return [name for name, layer in self.layers.items() if layer.external]
 
     def source_edge(self) -> ImageSource:
         """What stands between ``s_axis`` and the first layers, new at each call."""

@@ -8,7 +8,7 @@ matter as periods; the least cost falls as P grows, so the shortest period withi
 bisection over them, and is optimal too. (A test holds both against brute force.)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from fermatnet.hw.layers import Fold, Layer
 from fermatnet.model.errors import InputError
@@ -16,18 +16,18 @@ from fermatnet.model.errors import InputError
 __all__ = ["Folds", "check_folds", "fold_for_cycles", "fold_for_luts", "periods", "total_cost"]
 
 Folds = dict[str, Fold]
-Cost = Callable[[Layer, Fold], float]
 
 
-def total_cost(layers: Mapping[str, Layer], folds: Folds, cost: Cost) -> float:
-    return sum(cost(layer, folds[name]) for name, layer in layers.items())
+def total_cost(layers: Mapping[str, Layer], folds: Folds) -> float:
+    """Look-up tables of all layers, about."""
+    return sum(layer.cost(folds[name]) for name, layer in layers.items())
 
 
-def _table(layers: Mapping[str, Layer], cost: Cost) -> dict[str, list[tuple[int, float, Fold]]]:
+def _table(layers: Mapping[str, Layer]) -> dict[str, list[tuple[int, float, Fold]]]:
     """Folds of each layer worth having: (cycles, cost, fold), cycles rising, cost falling."""
     table = {}
     for name, layer in layers.items():
-        options = sorted((layer.cycles(fold), cost(layer, fold), fold) for fold in layer.folds())
+        options = sorted((layer.cycles(fold), layer.cost(fold), fold) for fold in layer.folds())
         kept: list[tuple[int, float, Fold]] = []
         for option in options:
             if not kept or option[1] < kept[-1][1]:
@@ -46,13 +46,13 @@ def _pick(table: dict[str, list[tuple[int, float, Fold]]], cycles: int) -> Folds
     return folds
 
 
-def fold_for_cycles(layers: Mapping[str, Layer], cycles: int, cost: Cost, floor: int = 1) -> Folds:
+def fold_for_cycles(layers: Mapping[str, Layer], cycles: int, floor: int = 1) -> Folds:
     """The cheapest folds of at most ``cycles`` cycles an image; InputError naming the nearest that can be
     had.
 
     ``floor``: cycles below which the links between layers cannot go.
     """
-    table = _table(layers, cost)
+    table = _table(layers)
     fastest = max(floor, *(options[0][0] for options in table.values()))
     if cycles < fastest:
         slowest = max(table, key=lambda name: table[name][0][0])
@@ -64,9 +64,9 @@ def fold_for_cycles(layers: Mapping[str, Layer], cycles: int, cost: Cost, floor:
     return folds
 
 
-def periods(layers: Mapping[str, Layer], cost: Cost, floor: int = 1) -> list[int]:
+def periods(layers: Mapping[str, Layer], floor: int = 1) -> list[int]:
     """Cycles an image that a choice of folds can have, rising; no other period needs to be looked at."""
-    return _periods(_table(layers, cost), floor)
+    return _periods(_table(layers), floor)
 
 
 def _periods(table: dict[str, list[tuple[int, float, Fold]]], floor: int) -> list[int]:
@@ -74,22 +74,22 @@ def _periods(table: dict[str, list[tuple[int, float, Fold]]], floor: int) -> lis
     return sorted({max(fastest, option[0]) for options in table.values() for option in options})
 
 
-def fold_for_luts(layers: Mapping[str, Layer], luts: float, cost: Cost, floor: int = 1) -> Folds:
+def fold_for_luts(layers: Mapping[str, Layer], luts: float, floor: int = 1) -> Folds:
     """The fastest folds whose predicted cost stays within ``luts``; InputError naming the least that would
     do."""
-    table = _table(layers, cost)
+    table = _table(layers)
     candidates = _periods(table, floor)
     low, high = 0, len(candidates) - 1
     cheapest = _pick(table, candidates[-1])
     assert cheapest is not None
-    least = total_cost(layers, cheapest, cost)
+    least = total_cost(layers, cheapest)
     if least > luts:
         raise InputError(f"{luts:.0f} LUTs cannot be met: the smallest network takes about {least:.0f}")
     while low < high:
         middle = (low + high) // 2
         folds = _pick(table, candidates[middle])
         assert folds is not None
-        if total_cost(layers, folds, cost) <= luts:
+        if total_cost(layers, folds) <= luts:
             high = middle
         else:
             low = middle + 1

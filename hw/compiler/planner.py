@@ -1,21 +1,21 @@
 # amaranth: UnusedElaboratable=no
-"""Choosing: folds, lanes, queues, rings and where the weights are, from a network and a goal to a design."""
+"""Choosing: folds, lanes, queues, rings and where the weights are, from a network and a goal to a design.
+
+`plan` is a chain of stages; each takes values and returns values, and none changes what an earlier one made:
+the plans of the layers, their folds, the lanes between them, the plans of their blocks, the schedule, the
+weights that go outside, and at last the components, each built once.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
 
-from amaranth.lib import wiring
-
-from fermatnet.hw.arrays.streamed import weight_bits
 from fermatnet.hw.compiler import folding, schedule
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.compiler.devices import device as find_device
+from fermatnet.hw.compiler.edges import Edge
 from fermatnet.hw.compiler.schedule import Schedule
-from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope, fill
-from fermatnet.hw.layers import Fold, Layer, MatrixVectorLayer, beats_of, layer_of
-from fermatnet.hw.layers.windowed import WindowedArray, array_of
-from fermatnet.hw.resources import lut_cost
+from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope
+from fermatnet.hw.layers import Block, Fold, Layer, Placement, StreamRate, beats_of, layer_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 
@@ -24,41 +24,24 @@ __all__ = ["layers_for", "least_beats", "plan"]
 _TREES = {"ecp5": "ecp5", "xc7": "lut6", "asic": "asic"}  # by family
 
 
-def layers_for(net: Network, device: str) -> dict[str, Layer]:
-    """Hardware layers by name, not yet folded, built for the tables of ``device``."""
-    layers = {node.name: layer_of(net, node) for node in net.nodes}
-    for layer in layers.values():
-        layer.target = _TREES.get(find_device(device).family, "generic")
-    return layers
+Layers = dict[str, Layer]
+Depths = Mapping[tuple[str, int], tuple[int, int]]
+
+
+def layers_for(net: Network, device: str, real: Network | None = None) -> Layers:
+    """Plans of all layers by name, for the tables of ``device``; ``real`` holds the weights of the memories,
+    where ``net`` is its envelope."""
+    target = _TREES.get(find_device(device).family, "generic")
+    held = [None] * len(net.nodes) if real is None else real.nodes
+    return {
+        node.name: layer_of(net, node, target, contents)
+        for node, contents in zip(net.nodes, held, strict=True)
+    }
 
 
 def least_beats(net: Network) -> int:
     """Cycles an image below which the links between layers cannot go: whole pixels move at once."""
     return max(beats_of(t, t.shape[0]) for t in net.types.values())
-
-
-def _folds(
-    net: Network,
-    layers: dict[str, Layer],
-    cycles: int | None,
-    luts: float | None,
-    folds: Mapping[str, Fold] | None,
-    budget: float,
-) -> tuple[dict[str, Fold], int]:
-    """Folds and the period they were chosen for."""
-    floor = least_beats(net)
-    if folds is not None:
-        chosen = folding.check_folds(layers, folds)
-    elif cycles is not None:
-        chosen = folding.fold_for_cycles(layers, cycles, lut_cost, floor)
-    elif luts is not None:
-        chosen = folding.fold_for_luts(layers, luts, lut_cost, floor)
-    else:
-        try:
-            chosen = folding.fold_for_luts(layers, budget, lut_cost, floor)
-        except InputError:
-            chosen = folding.check_folds(layers, {})
-    return chosen, cycles or max(floor, *(layer.cycles(chosen[name]) for name, layer in layers.items()))
 
 
 def plan(
@@ -68,7 +51,7 @@ def plan(
     luts: float | None = None,
     folds: Mapping[str, Fold] | None = None,
     device: str = "ecp5-85k",
-    depths: Mapping[tuple[str, int], tuple[int, int]] | None = None,
+    depths: Depths | None = None,
     external: Collection[str] | str = "auto",
     reloadable: bool = False,
     bounds: Bounds | None = None,
@@ -81,49 +64,88 @@ def plan(
     the device's block memories; "none". ``reloadable``: built for any weights within ``bounds`` (by default
     those of `fermatnet.hw.compiler.worst_case`).
     """
-    capacity, real = find_device(device), None
-    if reloadable:
-        real, bounds = net, bounds or bounds_of(net)
-        net = envelope(real, bounds)
-    layers = layers_for(net, device)
-    chosen, target = _folds(net, layers, cycles, luts, folds, capacity.luts / 2)
-    edges, paces = schedule.lanes_plan(net, layers, chosen, target)
-    period = schedule.least_period(net, layers, chosen, edges, paces)
+    capacity = find_device(device)
+    bounds = (bounds or bounds_of(net)) if reloadable else bounds
+    wide = envelope(net, bounds or {}) if reloadable else net
+    layers = layers_for(wide, device, net if reloadable else None)
+    chosen, target = _folds(wide, layers, cycles, luts, folds, capacity.luts / 2)
+    edges, paces = schedule.lanes_plan(wide, layers, chosen, target)
+    period = schedule.least_period(wide, layers, chosen, edges, paces)
     if cycles is not None and period > cycles:
         raise InputError(f"{cycles} cycles an image cannot be met: {period} is the nearest")
-    lanes = {node.name: [edge.lanes_to for edge in edges if edge.consumer == node.name] for node in net.nodes}
-    components = {name: layer.build(chosen[name], lanes[name]) for name, layer in layers.items()}
-    models = {
-        name: layer.model(components[name], chosen[name], lanes[name]) for name, layer in layers.items()
+    blocks = _blocks(wide, layers, chosen, edges, paces)
+    models = {name: block.model for name, block in blocks.items()}
+    made = schedule.make(wide, models, edges, paces, period)
+    outside = _external(layers, blocks, made, external, capacity.brams * capacity.bram_bits)
+    components = {
+        name: block.build(made.rows.get(name, 0), streamed=name in outside) for name, block in blocks.items()
     }
-    made = schedule.make(net, models, edges, paces, period)
-    outside = _external(layers, components, made, external, capacity.brams * capacity.bram_bits)
-    for name in outside:
-        layers[name].external = True
-    for name in {*made.rows, *outside}:
-        components[name] = layers[name].build(chosen[name], lanes[name], made.rows.get(name, 0))
-    for key, (before, after) in (depths or {}).items():
-        made.edges[key] = replace(made.edges[key], before=before, after=after)
-    if real is not None:
-        for node in real.nodes:
-            fill(components[node.name], layers[node.name], node)
-    return Design(net, layers, chosen, paces, made, components, real, bounds)
+    made = _with_depths(made, depths or {})
+    return Design(wide, layers, chosen, paces, made, components, outside, net if reloadable else None, bounds)
+
+
+def _folds(
+    net: Network,
+    layers: Layers,
+    cycles: int | None,
+    luts: float | None,
+    folds: Mapping[str, Fold] | None,
+    budget: float,
+) -> tuple[dict[str, Fold], int]:
+    """Folds and the period they were chosen for."""
+    floor = least_beats(net)
+    if folds is not None:
+        chosen = folding.check_folds(layers, folds)
+    elif cycles is not None:
+        chosen = folding.fold_for_cycles(layers, cycles, floor)
+    elif luts is not None:
+        chosen = folding.fold_for_luts(layers, luts, floor)
+    else:
+        try:
+            chosen = folding.fold_for_luts(layers, budget, floor)
+        except InputError:
+            chosen = folding.check_folds(layers, {})
+    return chosen, cycles or max(floor, *(layer.cycles(chosen[name]) for name, layer in layers.items()))
+
+
+def _blocks(
+    net: Network,
+    layers: Layers,
+    folds: dict[str, Fold],
+    edges: list[Edge],
+    paces: dict[str, StreamRate],
+) -> dict[str, Block]:
+    """The plan of every block in its place."""
+    lanes = {
+        node.name: tuple(edge.lanes_to for edge in edges if edge.consumer == node.name) for node in net.nodes
+    }
+    return {
+        node.name: layers[node.name].block(
+            Placement(folds[node.name], lanes[node.name], tuple(paces[name] for name in node.inputs))
+        )
+        for node in net.nodes
+    }
+
+
+def _with_depths(made: Schedule, depths: Depths) -> Schedule:
+    """The schedule with queues of other depths."""
+    changed = {
+        key: replace(made.edges[key], before=before, after=after) for key, (before, after) in depths.items()
+    }
+    return replace(made, edges={**made.edges, **changed})
 
 
 def _external(
-    layers: dict[str, Layer],
-    components: dict[str, wiring.Component],
+    layers: Layers,
+    blocks: dict[str, Block],
     made: Schedule,
     external: Collection[str] | str,
     capacity: int,
-) -> list[str]:
-    """Layers whose weights go outside."""
-    bits = {}
-    for name, layer in layers.items():
-        if isinstance(layer, MatrixVectorLayer):
-            bits[name] = weight_bits(array_of(components[name]))
+) -> tuple[str, ...]:
+    """Layers whose weights go outside, in order."""
+    bits = {name: blocks[name].weight_bits for name, layer in layers.items() if layer.streamable()}
     if external == "none":
-        return []
+        return ()
     if external != "auto":
         unknown = sorted(set(external) - set(bits))
         if unknown:
@@ -131,28 +153,16 @@ def _external(
                 f"weights of {unknown[0]!r} cannot come from outside: choose among "
                 f"{', '.join(bits) or 'no layer'}"
             )
-        return [name for name in bits if name in external]
+        return tuple(name for name in bits if name in external)
     queues = sum(
         edge.width * (edge.before * edge.lanes_from + edge.after * edge.lanes_to)
         for edge in made.edges.values()
     )
-    left = (
-        capacity
-        - queues
-        - sum(_ring_bits(component) for component in components.values())
-        - sum(bits.values())
-    )
+    left = capacity - queues - sum(block.ring_bits for block in blocks.values()) - sum(bits.values())
     outside = []
     for name in sorted(bits, key=lambda name: -bits[name]):
         if left >= 0:
             break
         left += bits[name]
         outside.append(name)
-    return [name for name in bits if name in outside]
-
-
-def _ring_bits(component: Any) -> int:
-    window = (
-        component.parts[0] if isinstance(component, WindowedArray) else getattr(component, "window", None)
-    )
-    return window.rows * window.width * window.channels * window.shape.width if window is not None else 0
+    return tuple(name for name in bits if name in outside)

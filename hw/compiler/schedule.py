@@ -14,19 +14,18 @@ induction over beats nothing in it ever happens later than in the schedule. So n
 image leaves every P cycles. It cannot be faster, because the slowest block takes P cycles.
 """
 
-import itertools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from fermatnet.hw import timing
+from fermatnet.hw.compiler.edges import Edge, converter
 from fermatnet.hw.layers import Fold, Layer, StreamRate, beats_of
-from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 
-__all__ = ["CUT", "Edge", "Schedule", "conversions", "depth_needed", "lanes_plan", "make"]
+__all__ = ["CUT", "Schedule", "depth_needed", "lanes_plan", "make"]
 
 SOURCE_LATENCY = 1  # the register at the AXI4-Stream edge
 CUT = 2  # places of a queue that only keeps ready from running through many blocks in one cycle
@@ -34,32 +33,6 @@ IMAGES = (3, 6, 12, 24)  # unrolled, as many as the steady state takes to come
 
 
 @dataclass(frozen=True)
-class Edge:
-    """One input of one layer: lanes as they come and as the block takes them, queues before and after the
-    conversion (0: none)."""
-
-    producer: str
-    consumer: str
-    index: int
-    lanes_from: int
-    lanes_to: int
-    width: int  # bits of one value
-    before: int = 0
-    after: int = 0
-
-    @property
-    def key(self) -> tuple[str, int]:
-        return self.consumer, self.index
-
-    def latencies(self) -> tuple[int, int]:
-        """Cycles the queues add."""
-        return tuple(
-            0 if not depth else 2 if Fifo.is_deep(self.width * lanes, depth) else 1
-            for depth, lanes in ((self.before, self.lanes_from), (self.after, self.lanes_to))
-        )  # type: ignore[return-value]
-
-
-@dataclass
 class Schedule:
     """What the compiler builds by.
 
@@ -81,27 +54,6 @@ class Schedule:
     edges: dict[tuple[str, int], Edge]
     rows: dict[str, int]
     times: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
-
-
-def conversions(lanes_from: int, lanes_to: int) -> list[int]:
-    """Lanes on the way from one width to the other: collect to the least common multiple, then serialise."""
-    if lanes_from == lanes_to:
-        return [lanes_from]
-    common = int(np.lcm(lanes_from, lanes_to))
-    return [lanes_from, *([common] if common not in (lanes_from, lanes_to) else []), lanes_to]
-
-
-def _converter(edge: Edge) -> Any:
-    """Timing of the conversion on an edge; None without one."""
-    ratios = [
-        b // a if b > a else a // b
-        for a, b in itertools.pairwise(conversions(edge.lanes_from, edge.lanes_to))
-    ]
-    if len(ratios) == 2:
-        return timing.Repack(*ratios)
-    return (
-        (timing.Collect if edge.lanes_to > edge.lanes_from else timing.Serialise)(*ratios) if ratios else None
-    )
 
 
 def depth_needed(offered: np.ndarray, taken: np.ndarray) -> int:
@@ -220,7 +172,7 @@ def _backward(net, models, plan, paces, period):
         ):
             needs[edge.key] = times
             before, after = edge.latencies()
-            times, block = times - after, _converter(edge)
+            times, block = times - after, converter(edge)
             if block is not None:
                 times = block.backward(times, period)
             times = timing.latest(times - before, period)
@@ -240,7 +192,7 @@ def _forward(net, models, plan, offered):
         for edge in _inputs(net, plan, node):
             start = times[edge.producer]
             before, after = edge.latencies()
-            block = _converter(edge)
+            block = converter(edge)
             entered, moved = (start + before,) * 2 if block is None else block.forward(start + before)
             seen[edge.key] = [[start, entered], [moved, moved]]
             arrivals.append(moved + after)

@@ -7,8 +7,7 @@ from amaranth.hdl import Module, Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.compiler import schedule
-from fermatnet.hw.compiler.schedule import Edge
+from fermatnet.hw.compiler.edges import Edge, conversions
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.fork import Fork
 from fermatnet.hw.stream.link import link
@@ -49,20 +48,20 @@ class Stage(wiring.Component):
                     for k, (shape, edge) in enumerate(zip(shapes, edges, strict=True))
                 },
                 **{f"o{k}": Out(stream.Signature(self.layout)) for k in range(readers)},
-                **({"w": In(stream.Signature(core.w.payload.shape()))} if hasattr(core, "w") else {}),
+                **({"w": In(stream.Signature(core.w.payload.shape()))} if self._streamed(core) else {}),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.core = self.core
-        if hasattr(self.core, "w"):
+        if self._streamed(self.core):
             wiring.connect(m, wiring.flipped(self.w), self.core.w)
         for k, edge in enumerate(self.edges):
             source, shape = getattr(self, f"i{k}"), self.shapes[k]
             if edge.before:
                 source = self._queue(m, f"queue{k}", source, shape, edge.lanes_from, edge.before)
-            way = schedule.conversions(edge.lanes_from, edge.lanes_to)
+            way = conversions(edge.lanes_from, edge.lanes_to)
             for step, (a, b) in enumerate(itertools.pairwise(way)):
                 converter = WidthConverter(shape, a, b, max(a, b))
                 m.submodules[f"width{k}_{step}"] = converter
@@ -79,6 +78,11 @@ class Stage(wiring.Component):
             for k, o in enumerate(fork.outputs):
                 wiring.connect(m, o, wiring.flipped(getattr(self, f"o{k}")))
         return m
+
+    @staticmethod
+    def _streamed(core: wiring.Component) -> bool:
+        """Whether the weights of a block come from outside."""
+        return "w" in core.signature.members
 
     @staticmethod
     def _queue(m, name, source, shape, lanes, depth):

@@ -11,6 +11,7 @@ from fermatnet.hw.arrays.streamed import WithPlatform
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.layers import shape_of
 from fermatnet.hw.rtl.reloadable import Loader, LoadPlatform
+from fermatnet.hw.rtl.words import whole_bytes
 from fermatnet.hw.stream.fork import Fork
 from fermatnet.hw.stream.length_check import COUNT_BITS
 from fermatnet.hw.stream.link import link
@@ -85,7 +86,7 @@ class Top(wiring.Component):
     def _weight_members(self) -> dict[str, Any]:
         members: dict[str, Any] = {}
         for name, prefix in self.weight_ports.items():
-            width = -(-self.design.components[name].w.payload.shape().width // 8) * 8
+            width = whole_bytes(self.design.components[name].w.payload.shape().width)
             members |= {f"{prefix}_tdata": In(width), f"{prefix}_tvalid": In(1), f"{prefix}_tready": Out(1)}
         return members
 

@@ -1,12 +1,10 @@
 """The streaming Fermat convolution engine: raster stream in, exact accumulators out in raster order."""
 
-from math import ceil
-
-import numpy as np
-from amaranth.hdl import Module, Shape, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.fermat.convolver_plan import ConvolverPlan
 from fermatnet.hw.fermat.counters import Counters
 from fermatnet.hw.fermat.delay import Delay
 from fermatnet.hw.fermat.image_buffer import ImageBuffer
@@ -14,45 +12,13 @@ from fermatnet.hw.fermat.modulus_path import ModulusPath
 from fermatnet.hw.fermat.number import Number
 from fermatnet.hw.fermat.raster_buffer import RasterBuffer
 from fermatnet.hw.fermat.residue import Reconstruct
-from fermatnet.hw.fermat.schedule import Timing, steady
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.weight_source import ComputedWeights, StoredWeights, WeightReader
-from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.bound import output_range
-from fermatnet.model.fermat.plan import Geometry, Plan, choose, phases
-from fermatnet.model.fermat.transform import root_of_order
 
-__all__ = ["Convolver", "element_shape", "inverse_count", "products_allowed"]
+__all__ = ["Convolver"]
 
 
-def element_shape(lo: int, hi: int) -> Shape:
-    """Hardware shape of the integers lo..hi: unsigned, or two's complement where there are negative ones."""
-    if lo < 0:
-        return signed(max((-lo - 1).bit_length(), hi.bit_length() if hi > 0 else 0) + 1)
-    return unsigned(max(1, hi.bit_length()))
-
-
-def inverse_count(products: int, channels: int, lanes_out: int) -> int:
-    """Fewest parallel inverse transforms that keep up with ``products`` sums every ``channels`` tiles; 0 if
-    none fits the lanes."""
-    for count in range(1, products + 1):
-        if (
-            products % count == 0
-            and count * channels >= products
-            and (lanes_out % count == 0 or count % lanes_out == 0)
-        ):
-            return count
-    return 0
-
-
-def products_allowed(outputs: int, group: int, channels: int, lanes_out: int) -> list[int]:
-    """Every number of parallel products that an engine with these outputs, input channels (after phases, of
-    one group) and lanes takes."""
-    per = outputs // group
-    return [p for p in range(1, per + 1) if per % p == 0 and inverse_count(p, channels, lanes_out)]
-
-
-class Convolver(wiring.Component):
+class Convolver(ConvolverPlan, wiring.Component):
     """Convolution (cross-correlation) of a stream of images by Fermat number transforms, exact.
 
     ::
@@ -70,226 +36,34 @@ class Convolver(wiring.Component):
     Throughput:
     one image every ``cycles`` cycles, unstalled, in the steady state. Both are exact.
 
-    Parameters
-    ----------
-    weight : int array (O, I/group, kh, kw)
-    lo, hi : int
-        Range of the input elements.
-    height, width : int
-        Of the input image.
-    stride : (int, int)
-    pad : (top, left, bottom, right)
-    dilation : (int, int)
-    group : int
-    plan : Plan or None
-        From `fermatnet.model.fermat.plan.choose` for this layer; None: chosen here.
-    lanes_in, lanes_out : int
-        Channels a beat; must divide I and O.
-    products : int
-        Kernels multiplied at once, P: divides O/group. Costs P products of each modulus.
-    name : str
-        Stem of the memory files.
-    product_form : "schoolbook" or "karatsuba"
-        Of the multipliers (32 bits: 4 or 3 DSP blocks).
+    Parameters are those of `fermatnet.hw.fermat.convolver_plan.ConvolverPlan`.
 
     Members
     -------
-    i : In(stream.Signature(ArrayLayout(element_shape(lo, hi), lanes_in)))
+    i : In(stream.Signature(ArrayLayout(range_shape(lo, hi), lanes_in)))
     o : Out(stream.Signature(ArrayLayout(signed(bits), lanes_out)))
         ``bits`` hold the true range of the outputs.
 
     Raises InputError if parameters do not fit each other, or the plan does not hold the outputs.
     """
 
-    _MustUse__silence = True  # may be made only to be asked for its cycles
-
-    def __init__(
-        self,
-        weight: np.ndarray,
-        lo: int,
-        hi: int,
-        height: int,
-        width: int,
-        *,
-        stride: tuple[int, int] = (1, 1),
-        pad: tuple[int, int, int, int] = (0, 0, 0, 0),
-        dilation: tuple[int, int] = (1, 1),
-        group: int = 1,
-        plan: Plan | None = None,
-        lanes_in: int = 1,
-        lanes_out: int = 1,
-        products: int = 1,
-        name: str = "convolver",
-        product_form: str = "schoolbook",
-        adder_latency: int = 2,
-    ):
-        weight = np.asarray(weight, np.int64)
-        low, high = output_range(weight, lo, hi, group)
-        self.outputs, self.channels = weight.shape[0], weight.shape[1] * group
-        self.geometry = Geometry(height, width, weight.shape[2:], stride, pad, dilation)
-        self.plan = plan or choose(
-            weight, lo, hi, stride, pad, dilation, group, height, width, products=products
-        )
-        self.weight, self.lo, self.hi, self.height, self.width, self.group = (
-            weight,
-            lo,
-            hi,
-            height,
-            width,
-            group,
-        )
-        self.stride, self.pad, self.dilation = tuple(stride), tuple(pad), tuple(dilation)
-        self.lanes_in, self.lanes_out, self.products, self.name = lanes_in, lanes_out, products, name
-        self._check(low, high)
-        self.shape = element_shape(lo, hi)
-        planes = self.channels * len(phases(self.geometry))
-        self.inverses = inverse_count(products, planes // group, lanes_out)
-        if not self.inverses:
-            raise InputError(
-                f"{products} products and {lanes_out} output lanes do not go together; products "
-                f"{products_allowed(self.outputs, group, planes // group, lanes_out)} do"
-            )
-        self.images = ImageBuffer(self.shape, self.channels, self.geometry, self.plan, lanes_in)
-        self.reader = (
-            None
-            if self.plan.spectra == "stored"
-            else WeightReader(weight, self.geometry, self.plan, products, name)
-        )
+    def __init__(self, *args, **options):
+        ConvolverPlan.__init__(self, *args, **options)
+        banks = self.spectra_banks, self.sums_banks
+        self.images = self.image_buffer(ImageBuffer)
+        self.reader = None if self.reader is None else self.weight_reader(WeightReader)
         self.paths = [
-            ModulusPath(
-                b,
-                self.shape,
-                self.plan.lengths,
-                planes,
-                group,
-                self.outputs,
-                StoredWeights(b, weight, self.geometry, self.plan, products, name)
-                if self.reader is None
-                else ComputedWeights(
-                    b, self.reader.bits, self.plan.lengths, products, adder_latency=adder_latency
-                ),
-                self.inverses,
-                adder_latency=adder_latency,
-                product_form=product_form,
-            )
+            self.modulus_path(b, ModulusPath, self.weight_source(b, StoredWeights, ComputedWeights), banks)
             for b in self.plan.widths
         ]
-        self.reconstructs = [Reconstruct(self.plan.widths, low, high) for _ in range(self.inverses)]
-        self.bits = self.reconstructs[0].bits
-        self.jobs = self.outputs // products
-        self.out_after = max(path.out_after for path in self.paths)
-        self.spectra_banks, self.sums_banks, self.band_banks = self._banks()
-        self.raster = RasterBuffer(
-            signed(self.bits),
-            self.outputs,
-            self.geometry,
-            self.plan,
-            self.inverses,
-            lanes_out,
-            banks=self.band_banks,
-        )
-        for path in self.paths:
-            path.set_banks(self.spectra_banks, self.sums_banks)
-        self.timing = self._timing()
-        self.latency, self.cycles = steady(self.timing)
-        super().__init__(
+        self.reconstructs = [self.reconstruct(Reconstruct) for _ in self.reconstructs]
+        self.raster = self.raster_buffer(RasterBuffer)
+        wiring.Component.__init__(
+            self,
             {
-                "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes_in))),
-                "o": Out(stream.Signature(data.ArrayLayout(signed(self.bits), lanes_out))),
-            }
-        )
-
-    def _check(self, low: int, high: int) -> None:
-        plan, expected = (
-            self.plan,
-            tuple(-(-o // v) for o, v in zip(self.geometry.out, self.plan.tile, strict=True)),
-        )
-        if (
-            plan.kernel != self.geometry.phase_kernel
-            or plan.tiles != expected
-            or plan.phases != len(phases(self.geometry))
-        ):
-            raise InputError(
-                f"the plan was made for another layer: kernel {plan.kernel}, tiles {plan.tiles}, phases "
-                f"{plan.phases}"
-            )
-        if min(plan.lengths) < 4 or any(n < k for n, k in zip(plan.lengths, plan.kernel, strict=True)):
-            raise InputError(
-                f"transforms of {plan.lengths} points do not hold a kernel of {plan.kernel} taps: at least "
-                "4 and the kernel"
-            )
-        if high - low >= plan.modulus:
-            raise InputError(
-                f"outputs in [{low}, {high}] exceed the {plan.modulus} values of the plan's moduli "
-                f"{plan.widths}"
-            )
-        for b in plan.widths:
-            for n in plan.lengths:
-                root_of_order(b, n)
-        for what, value, total in (
-            ("lanes_in", self.lanes_in, self.channels),
-            ("lanes_out", self.lanes_out, self.outputs),
-            ("products", self.products, self.outputs // self.group),
-        ):
-            if not isinstance(value, int) or value < 1 or total % value:
-                raise InputError(f"{what} must divide {total}, not {value!r}")
-
-    def _banks(self) -> tuple[int, int, int]:
-        """Tiles of spectra, jobs of sums and bands of rows to hold so that products hardly ever wait: time
-        held over time between two."""
-        path, plan = self.paths[0], self.plan
-        period, drain = self.jobs * path.job, path.kept * path.points
-        tile = (
-            ImageBuffer.DELAY
-            + max(p.full_after for p in self.paths)
-            + 1
-            + period
-            - path.job
-            + max(p.done_after for p in self.paths)
-            + 1
-        )
-        sums = max(p.sums_after for p in self.paths) + 1 + drain
-        beats = (
-            min(plan.tile[0], self.geometry.out[0]) * self.geometry.out[1] * self.outputs // self.lanes_out
-        )
-        band_period = max(plan.tiles[1] * period, beats)
-        band = (
-            (plan.tiles[1] * self.jobs - 1) * path.job
-            + drain
-            + self.out_after
-            + self.reconstructs[0].latency
-            + 3
-            + beats
-        )
-        # a tenth of a large bank is not worth another one
-        return (
-            max(2, ceil(tile / period - 0.1)),
-            max(2, ceil(sums / path.job)),
-            max(2, ceil(band / band_period - 0.1)),
-        )
-
-    def _timing(self) -> Timing:
-        images, path = self.images, self.paths[0]
-        return Timing(
-            row_beats=self.width * self.channels // self.lanes_in,
-            rows=self.height,
-            ring=images.rows,
-            need=images.need,
-            free=images.free,
-            tiles=self.plan.tiles[1],
-            frame=images.frame,
-            jobs=self.jobs,
-            job=path.job,
-            drain=path.kept * path.points,
-            band_beats=self.raster.band_beats,
-            spectra_banks=self.spectra_banks,
-            sums_banks=self.sums_banks,
-            band_banks=self.band_banks,
-            point=ImageBuffer.DELAY,
-            full=max(p.full_after for p in self.paths),
-            done=max(p.done_after for p in self.paths),
-            sums=max(p.sums_after for p in self.paths),
-            result=self.out_after + self.reconstructs[0].latency,
+                "i": In(stream.Signature(data.ArrayLayout(self.shape, self.lanes_in))),
+                "o": Out(stream.Signature(data.ArrayLayout(signed(self.bits), self.lanes_out))),
+            },
         )
 
     def elaborate(self, platform):

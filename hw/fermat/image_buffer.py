@@ -10,10 +10,48 @@ from amaranth.lib.wiring import In, Out
 from fermatnet.hw.fermat.counters import Counters, split, times, wrap
 from fermatnet.model.fermat.plan import Geometry, Plan, phases
 
-__all__ = ["ImageBuffer"]
+__all__ = ["ImageBuffer", "ImageBufferPlan"]
 
 
-class ImageBuffer(wiring.Component):
+class ImageBufferPlan:
+    """Numbers of an `ImageBuffer`: the rows of its ring, and those that each band of
+    tiles waits for and gives back."""
+
+    DELAY = 5  # cycles from the start of a tile to its first point
+
+    def __init__(self, shape: Shape, channels: int, geometry: Geometry, plan: Plan, lanes: int):
+        self.shape, self.channels, self.geometry, self.plan, self.lanes = (
+            Shape.cast(shape),
+            channels,
+            geometry,
+            plan,
+            lanes,
+        )
+        self.phases = phases(geometry)
+        self.frame = channels * len(self.phases) * prod(plan.lengths)
+        sy, top, height = geometry.stride[0], geometry.pad[0], geometry.height
+        bands = plan.tiles[0]
+        origin = [sy * plan.tile[0] * band - top for band in range(bands)]
+        # first row each band keeps; rows above the image; rows still to come below its first; rows it has to
+        # wait for
+        self.first = [min(max(0, row), height) for row in origin]
+        self.above = [first - row for first, row in zip(self.first, origin, strict=True)]
+        self.below = [height - first for first in self.first]
+        last = [min(height, row + sy * plan.lengths[0]) for row in origin]
+        last[-1] = height  # rows that no tile reads leave the ring with the last band
+        self.need = [max(0, end - first) for end, first in zip(last, self.first, strict=True)]
+        self.free = [b - a for a, b in zip(self.first, [*self.first[1:], height], strict=True)]
+        self.rows = max(max(self.need) + min(height, sy * plan.tile[0]), max(self.need) + 1)
+        # the last line of a tile may lie in the first rows given back with it: images of a row or two under
+        # much padding
+        bottom = [row + sy * (plan.lengths[0] - 1) + self.phases[-1][0] for row in origin]
+        self.waits = any(
+            free and first <= end < min(height, first + 2)
+            for free, first, end in zip(self.free, self.first, bottom, strict=True)
+        )
+
+
+class ImageBuffer(ImageBufferPlan, wiring.Component):
     """Ring of image rows with a raster stream in and overlap-save tiles out.
 
     Function: tile (ty, tx) of phase (a, b) and channel c is the Ny x Nx block of
@@ -51,48 +89,17 @@ class ImageBuffer(wiring.Component):
         Points of the tile.
     """
 
-    DELAY = 5
-
-    _MustUse__silence = True  # may be made only to be asked for its cycles
-
-    def __init__(self, shape: Shape, channels: int, geometry: Geometry, plan: Plan, lanes: int):
-        self.shape, self.channels, self.geometry, self.plan, self.lanes = (
-            Shape.cast(shape),
-            channels,
-            geometry,
-            plan,
-            lanes,
-        )
-        self.phases = phases(geometry)
-        self.frame = channels * len(self.phases) * prod(plan.lengths)
-        sy, top, height = geometry.stride[0], geometry.pad[0], geometry.height
-        bands = plan.tiles[0]
-        origin = [sy * plan.tile[0] * band - top for band in range(bands)]
-        # first row each band keeps; rows above the image; rows still to come below its first; rows it has to
-        # wait for
-        self.first = [min(max(0, row), height) for row in origin]
-        self.above = [first - row for first, row in zip(self.first, origin, strict=True)]
-        self.below = [height - first for first in self.first]
-        last = [min(height, row + sy * plan.lengths[0]) for row in origin]
-        last[-1] = height  # rows that no tile reads leave the ring with the last band
-        self.need = [max(0, end - first) for end, first in zip(last, self.first, strict=True)]
-        self.free = [b - a for a, b in zip(self.first, [*self.first[1:], height], strict=True)]
-        self.rows = max(max(self.need) + min(height, sy * plan.tile[0]), max(self.need) + 1)
-        # the last line of a tile may lie in the first rows given back with it: images of a row or two under
-        # much padding
-        bottom = [row + sy * (plan.lengths[0] - 1) + self.phases[-1][0] for row in origin]
-        self.waits = any(
-            free and first <= end < min(height, first + 2)
-            for free, first, end in zip(self.free, self.first, bottom, strict=True)
-        )
-        super().__init__(
+    def __init__(self, *args, **options):
+        ImageBufferPlan.__init__(self, *args, **options)
+        wiring.Component.__init__(
+            self,
             {
-                "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
+                "i": In(stream.Signature(data.ArrayLayout(self.shape, self.lanes))),
                 "go": In(1),
                 "start": Out(1),
                 "valid": Out(1),
                 "point": Out(self.shape),
-            }
+            },
         )
 
     def elaborate(self, platform):

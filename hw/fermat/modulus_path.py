@@ -2,6 +2,7 @@
 transforms."""
 
 from math import prod
+from typing import Any
 
 from amaranth.hdl import Array, Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory, wiring
@@ -9,24 +10,55 @@ from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.fermat.adder import Adder
 from fermatnet.hw.fermat.counters import Counters
-from fermatnet.hw.fermat.multiplier import Multiplier
+from fermatnet.hw.fermat.multiplier import Multiplier, multiplier_latency
 from fermatnet.hw.fermat.number import Number
 from fermatnet.hw.fermat.residue import WideEncoder, encoder_latency
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
-from fermatnet.hw.fermat.weight_source import ComputedWeights, StoredWeights
+from fermatnet.hw.fermat.weight_source import ComputedWeights, ComputedWeightsPlan, StoredWeightsPlan
 
-__all__ = ["ModulusPath", "multiplier_latency"]
-
-
-def multiplier_latency(b: int, form: str) -> int:
-    """Latency of a `Multiplier`."""
-    probe = Multiplier(b, form=form)
-    probe._MustUse__silence = True  # asked, not built
-    return probe.latency
+__all__ = ["ModulusPath", "ModulusPathPlan"]
 
 
-class ModulusPath(wiring.Component):
+class ModulusPathPlan:
+    """Numbers of a `ModulusPath`; ``banks``: tiles of spectra and jobs of sums that may be held at once, at
+    least 2 each."""
+
+    def __init__(
+        self,
+        b: int,
+        shape: Shape,
+        lengths: tuple[int, int],
+        channels: int,
+        group: int,
+        outputs: int,
+        source: StoredWeightsPlan | ComputedWeightsPlan,
+        inverses: int,
+        *,
+        adder_latency: int = 2,
+        product_form: str = "schoolbook",
+        form: str = "chain",
+        banks: tuple[int, int] = (2, 2),
+    ):
+        self.b, self.lengths, self.channels, self.group, self.outputs = b, lengths, channels, group, outputs
+        self.source, self.products, self.inverses, self.form = source, source.products, inverses, form
+        self.points = prod(lengths)
+        self.frame = channels * self.points
+        self.job = self.frame // group
+        self.kept = self.products // inverses  # frames of a job that one inverse transform works off
+        self.shape, self.adder_latency, self.product_form = shape, adder_latency, product_form
+        self.transform_latency = serial_latency2d(b, *lengths, adder_latency)
+        self.encoder_latency = encoder_latency(b, shape)
+        self.product_latency = multiplier_latency(b, product_form)
+        self.sum_latency = adder_latency if channels > group else 0
+        self.full_after = self.encoder_latency + self.transform_latency + self.frame - 1
+        self.done_after = source.ahead + self.job - 1
+        self.sums_after = source.ahead + self.product_latency + 1 + self.sum_latency + self.job - 1
+        self.out_after = 2 + self.transform_latency
+        self.spectra_banks, self.sums_banks = banks
+
+
+class ModulusPath(ModulusPathPlan, wiring.Component):
     """One modulus: tiles in, transformed once; each job multiplies them with ``products`` kernels at once.
 
     ::
@@ -58,48 +90,19 @@ class ModulusPath(wiring.Component):
     o_valid, o : Out(1), Out(ArrayLayout(Number(b), inverses))
     """
 
-    _MustUse__silence = True  # may be made only to be asked for its cycles
-
-    def __init__(
-        self,
-        b: int,
-        shape: Shape,
-        lengths: tuple[int, int],
-        channels: int,
-        group: int,
-        outputs: int,
-        source: StoredWeights | ComputedWeights,
-        inverses: int,
-        *,
-        adder_latency: int = 2,
-        product_form: str = "schoolbook",
-        form: str = "chain",
-    ):
-        self.b, self.lengths, self.channels, self.group, self.outputs = b, lengths, channels, group, outputs
-        self.source, self.products, self.inverses, self.form = source, source.products, inverses, form
-        self.points = prod(lengths)
-        self.frame = channels * self.points
-        self.job = self.frame // group
-        self.kept = self.products // inverses  # frames of a job that one inverse transform works off
-        self.shape, self.adder_latency, self.product_form = shape, adder_latency, product_form
-        self.transform_latency = serial_latency2d(b, *lengths, adder_latency)
-        self.encoder_latency = encoder_latency(b, shape)
-        self.product_latency = multiplier_latency(b, product_form)
-        self.sum_latency = adder_latency if channels > group else 0
-        self.full_after = self.encoder_latency + self.transform_latency + self.frame - 1
-        self.done_after = source.ahead + self.job - 1
-        self.sums_after = source.ahead + self.product_latency + 1 + self.sum_latency + self.job - 1
-        self.out_after = 2 + self.transform_latency
-        self.spectra_banks = self.sums_banks = 2
+    def __init__(self, *args, **options):
+        ModulusPathPlan.__init__(self, *args, **options)
+        source: Any = self.source
         raw = (
             {"weights": In(source.signature.members["weights"].shape)}
             if isinstance(source, ComputedWeights)
             else {}
         )
-        super().__init__(
+        wiring.Component.__init__(
+            self,
             {
                 "valid": In(1),
-                "point": In(shape),
+                "point": In(self.shape),
                 "step": In(1),
                 "drain": In(1),
                 **raw,
@@ -107,13 +110,9 @@ class ModulusPath(wiring.Component):
                 "spectra_done": Out(1),
                 "sums_full": Out(1),
                 "o_valid": Out(1),
-                "o": Out(data.ArrayLayout(Number(b), inverses)),
-            }
+                "o": Out(data.ArrayLayout(Number(self.b), self.inverses)),
+            },
         )
-
-    def set_banks(self, spectra: int, sums: int) -> None:
-        """Memories in turn: tiles of spectra and jobs of sums that may be held at once (at least 2 each)."""
-        self.spectra_banks, self.sums_banks = spectra, sums
 
     def elaborate(self, platform):
         m = Module()

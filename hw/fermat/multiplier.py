@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from fermatnet.hw.fermat.number import Number, check_choice, delayed, number, register
 from fermatnet.model.errors import InputError
 
-__all__ = ["Multiplier", "Product"]
+__all__ = ["Multiplier", "Product", "multiplier_latency"]
 
 GATE_BITS = 4  # products up to this width are made of gates: a DSP block would be wasted on them
 DSP_BITS = 17  # unsigned operand that one DSP block takes: 25x18 signed (7-series), 18x18 (ECP5)
@@ -108,6 +108,11 @@ class Product(wiring.Component):
         return v[self.half :] if index else v[: self.half]
 
 
+def multiplier_latency(b: int, form: str) -> int:
+    """Latency of a pipelined `Multiplier`: that of its product, and four stages around it."""
+    return _cost(b, form)[0] + 4
+
+
 class Multiplier(wiring.Component):
     """o = x * y modulo 2^b + 1.
 
@@ -130,8 +135,8 @@ class Multiplier(wiring.Component):
         layout = Number(b)
         self.b, self.form, self.pipelined = layout.b, form, pipelined
         check_choice("form", form, ("schoolbook", "karatsuba"))
-        latency, self.products = _cost(layout.b, form)
-        self.latency = latency + 4 if pipelined else 0
+        self.products = _cost(layout.b, form)[1]
+        self.latency = multiplier_latency(layout.b, form) if pipelined else 0
         super().__init__({"x": In(layout), "y": In(layout), "en": In(1), "o": Out(layout)})
 
     def elaborate(self, platform):

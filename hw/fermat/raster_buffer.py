@@ -8,10 +8,44 @@ from fermatnet.hw.fermat.counters import Counters, split, times
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.plan import Geometry, Plan
 
-__all__ = ["RasterBuffer"]
+__all__ = ["RasterBuffer", "RasterBufferPlan"]
 
 
-class RasterBuffer(wiring.Component):
+class RasterBufferPlan:
+    """Numbers of a `RasterBuffer`; InputError where lanes and sources do not go together."""
+
+    def __init__(
+        self,
+        shape: Shape,
+        channels: int,
+        geometry: Geometry,
+        plan: Plan,
+        sources: int,
+        lanes: int,
+        *,
+        banks: int = 2,
+    ):
+        if channels % lanes or channels % sources:
+            raise InputError(
+                f"{channels} channels do not split into beats of {lanes} lanes and {sources} sources"
+            )
+        if lanes % sources and sources % lanes:
+            raise InputError(
+                f"lanes_out {lanes} and {sources} parallel inverse transforms: one must divide the other"
+            )
+        self.shape, self.channels, self.geometry, self.plan = Shape.cast(shape), channels, geometry, plan
+        self.sources, self.lanes, self.banks = sources, lanes, banks
+        self.frames = channels // sources
+        self.elements = max(1, lanes // sources)  # of one source in a word
+        self.words = self.frames // self.elements  # words a pixel
+        self.beats_per_word = max(1, sources // lanes)
+        self.band_words = min(plan.tile[0], geometry.out[0]) * geometry.out[1] * self.words
+        rows = [min(plan.tile[0], geometry.out[0] - band * plan.tile[0]) for band in range(plan.tiles[0])]
+        self.band_beats = [count * geometry.out[1] * channels // lanes for count in rows]
+        self.last_words = rows[-1] * geometry.out[1] * self.words
+
+
+class RasterBuffer(RasterBufferPlan, wiring.Component):
     """Crops tiles, keeps a band of them, and sends it as a raster stream.
 
     Function: takes frames of Ny x Nx points in raster order, ``channels / sources`` frames a tile, in each
@@ -47,45 +81,17 @@ class RasterBuffer(wiring.Component):
         Pixels in raster order.
     """
 
-    _MustUse__silence = True  # may be made only to be asked for its cycles
-
-    def __init__(
-        self,
-        shape: Shape,
-        channels: int,
-        geometry: Geometry,
-        plan: Plan,
-        sources: int,
-        lanes: int,
-        *,
-        banks: int = 2,
-    ):
-        if channels % lanes or channels % sources:
-            raise InputError(
-                f"{channels} channels do not split into beats of {lanes} lanes and {sources} sources"
-            )
-        if lanes % sources and sources % lanes:
-            raise InputError(
-                f"lanes_out {lanes} and {sources} parallel inverse transforms: one must divide the other"
-            )
-        self.shape, self.channels, self.geometry, self.plan = Shape.cast(shape), channels, geometry, plan
-        self.sources, self.lanes, self.banks = sources, lanes, banks
-        self.frames = channels // sources
-        self.elements = max(1, lanes // sources)  # of one source in a word
-        self.words = self.frames // self.elements  # words a pixel
-        self.beats_per_word = max(1, sources // lanes)
-        self.band_words = min(plan.tile[0], geometry.out[0]) * geometry.out[1] * self.words
-        rows = [min(plan.tile[0], geometry.out[0] - band * plan.tile[0]) for band in range(plan.tiles[0])]
-        self.band_beats = [count * geometry.out[1] * channels // lanes for count in rows]
-        self.last_words = rows[-1] * geometry.out[1] * self.words
-        super().__init__(
+    def __init__(self, *args, **options):
+        RasterBufferPlan.__init__(self, *args, **options)
+        wiring.Component.__init__(
+            self,
             {
                 "valid": In(1),
-                "points": In(data.ArrayLayout(self.shape, sources)),
+                "points": In(data.ArrayLayout(self.shape, self.sources)),
                 "room": Out(1),
                 "reserve": In(1),
-                "o": Out(stream.Signature(data.ArrayLayout(self.shape, lanes))),
-            }
+                "o": Out(stream.Signature(data.ArrayLayout(self.shape, self.lanes))),
+            },
         )
 
     def elaborate(self, platform):

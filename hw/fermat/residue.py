@@ -18,7 +18,7 @@ from fermatnet.hw.fermat.number import Number, number, shifted
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.residue import check_widths, halving, modulus
 
-__all__ = ["Reconstruct", "SignedSum", "WideEncoder", "chunks", "encoder_latency"]
+__all__ = ["Reconstruct", "ReconstructPlan", "SignedSum", "WideEncoder", "chunks", "encoder_latency"]
 
 
 class SignedSum(wiring.Component):
@@ -131,30 +131,8 @@ class WideEncoder(wiring.Component):
         return m
 
 
-class Reconstruct(wiring.Component):
-    """The signed integer in [lo, hi] with these residues.
-
-    One modulus: the code with its upper part, above ``hi``, read as negative. Several, widths each an even
-    multiple of the smaller: mixed radix from the largest modulus down, where every division is by two, a
-    rotation, and every product a shift and an addition (`fermatnet.model.fermat.residue`).
-    Latency: ``latency`` cycles. Throughput: one a cycle.
-
-    Parameters
-    ----------
-    widths : tuple of int
-        b of each modulus; any order.
-    lo, hi : int
-        Range of the result; at most as many values as the moduli tell apart, 0 among them.
-
-    Members
-    -------
-    i0, i1, ... : In(Number(b))
-        Residues, in the order of ``widths``.
-    o : Out(signed(bits))
-        ``bits`` hold lo and hi.
-    """
-
-    _MustUse__silence = True  # may be made only to be asked for its cycles
+class ReconstructPlan:
+    """Numbers of a `Reconstruct`; InputError for moduli that do not hold the range."""
 
     def __init__(self, widths: tuple[int, ...], lo: int, hi: int, *, adder_latency: int = 1):
         check_widths(widths)
@@ -178,14 +156,41 @@ class Reconstruct(wiring.Component):
                 ready = max(self.digit_times[index], ready) + (terms - 1).bit_length() * adder_latency
             self.digit_times.append(ready)
         self.latency = self.digit_times[-1] + (1 if len(widths) == 1 else 3)
-        super().__init__(
-            {**{f"i{k}": In(Number(b)) for k, b in enumerate(widths)}, "o": Out(signed(self.bits))}
-        )
 
     def _signs(self, k: int, index: int) -> tuple[int, ...]:
         """Signs of the terms of residue k less digit ``index``: itself, the digit's chunks, the digit's
         one."""
         return 1, *(-sign for _, sign in chunks(Const(0, self.widths[self.order[index]]), self.widths[k])), -1
+
+
+class Reconstruct(ReconstructPlan, wiring.Component):
+    """The signed integer in [lo, hi] with these residues.
+
+    One modulus: the code with its upper part, above ``hi``, read as negative. Several, widths each an even
+    multiple of the smaller: mixed radix from the largest modulus down, where every division is by two, a
+    rotation, and every product a shift and an addition (`fermatnet.model.fermat.residue`).
+    Latency: ``latency`` cycles. Throughput: one a cycle.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        b of each modulus; any order.
+    lo, hi : int
+        Range of the result; at most as many values as the moduli tell apart, 0 among them.
+
+    Members
+    -------
+    i0, i1, ... : In(Number(b))
+        Residues, in the order of ``widths``.
+    o : Out(signed(bits))
+        ``bits`` hold lo and hi.
+    """
+
+    def __init__(self, *args, **options):
+        ReconstructPlan.__init__(self, *args, **options)
+        wiring.Component.__init__(
+            self, {**{f"i{k}": In(Number(b)) for k, b in enumerate(self.widths)}, "o": Out(signed(self.bits))}
+        )
 
     def elaborate(self, platform):
         m = Module()

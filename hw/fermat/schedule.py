@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["Timing", "run", "steady"]
+__all__ = ["Jobs", "Timing", "run", "steady"]
 
 
 @dataclass(frozen=True)
@@ -47,38 +47,71 @@ class Timing:
     result: int
 
 
+class Jobs:
+    """The recurrence of one convolver: when tiles, products, inverse transforms and bands begin, each as soon
+    as what it reads is full and what it writes is free. A band leaves with ``gap`` cycles between its
+    beats."""
+
+    def __init__(self, timing: Timing, gap: int = 1):
+        self.timing, self.gap = timing, gap
+        self.tiles: list[int] = []  # cycle in which each starts
+        self.products: list[int] = []
+        self.drains: list[int] = []
+        self.band_ends: list[int] = []  # cycle in which a band's last beat is read
+
+    def band(self, ready: int, beats: int) -> tuple[int, int]:
+        """One more band, whose rows are known to be there in cycle ``ready``: (cycle in which the rows that
+        it gives back are seen to be free, cycle in which the first of its ``beats`` is read)."""
+        for tile in range(self.timing.tiles):
+            start = self._tile(ready)
+            for job in range(self.timing.jobs):
+                self._job(start, first=job == 0, new_band=tile == 0 and job == 0)
+        t = self.timing
+        full = self.drains[-1] + t.result + t.drain - 1 + 3
+        begin = max(full, self.band_ends[-1] + 1) if self.band_ends else full
+        self.band_ends.append(begin + (beats - 1) * self.gap)
+        return self.tiles[-1] + t.frame, begin
+
+    def _tile(self, ready: int) -> int:
+        t, number = self.timing, len(self.tiles)
+        start = max(self.tiles[-1] + t.frame, ready) if self.tiles else ready
+        if number >= t.spectra_banks:  # a bank is free one cycle after its last read
+            start = max(start, self.products[(number - t.spectra_banks + 1) * t.jobs - 1] + t.done + 1)
+        self.tiles.append(start)
+        return start
+
+    def _job(self, tile_start: int, *, first: bool, new_band: bool) -> None:
+        t = self.timing
+        start = self.products[-1] + t.job if self.products else 0
+        if first:
+            start = max(start, tile_start + t.point + t.full + 1)
+        if len(self.products) >= t.sums_banks:
+            start = max(start, self.drains[-t.sums_banks] + t.drain)
+        self.products.append(start)
+        drain = start + t.sums + 1
+        if self.drains:
+            drain = max(drain, self.drains[-1] + t.drain)
+        if new_band and len(self.band_ends) >= t.band_banks:
+            drain = max(drain, self.band_ends[-t.band_banks] + 1)
+        self.drains.append(drain)
+
+
 def run(timing: Timing, images: int) -> tuple[int, list[int]]:
     """(latency of the first output beat, cycle of each image's last output beat), the first input beat being
     accepted in cycle 0."""
-    t, bands = timing, len(timing.need)
+    t, jobs = timing, Jobs(timing)
     row_ends: list[int] = []  # cycle in which a row's last beat is accepted
     freed: list[tuple[int, int]] = [(0, 0)]  # rows given back in all, first cycle in which that is seen
-    tile_starts: list[int] = []
-    job_starts: list[int] = []
-    drain_starts: list[int] = []
-    band_ends: list[int] = []  # cycle in which a band's last beat is read
     first_out, image_ends = -1, []
     for _ in range(images):
-        for band in range(bands):
+        for need, free, beats in zip(t.need, t.free, t.band_beats, strict=True):
             kept_from = freed[-1][0]
-            for tile in range(t.tiles):
-                start = tile_starts[-1] + t.frame if tile_starts else 0
-                if tile == 0:
-                    _accept_rows(t, row_ends, freed, kept_from + t.need[band])
-                    start = max(start, row_ends[kept_from + t.need[band] - 1] + 1 if t.need[band] else 0)
-                number = len(tile_starts)
-                if number >= t.spectra_banks:  # a bank is free one cycle after its last read
-                    start = max(start, job_starts[(number - t.spectra_banks + 1) * t.jobs - 1] + t.done + 1)
-                tile_starts.append(start)
-                for job in range(t.jobs):
-                    _product_and_drain(t, job, start, band, bands, tile, job_starts, drain_starts, band_ends)
-            freed.append((kept_from + t.free[band], tile_starts[-1] + t.frame))
-            full = drain_starts[-1] + t.result + t.drain - 1 + 3
-            begin = max(full, band_ends[-1] + 1 if band_ends else 0)
-            band_ends.append(begin + t.band_beats[band] - 1)
+            _accept_rows(t, row_ends, freed, kept_from + need)
+            seen, begin = jobs.band(row_ends[kept_from + need - 1] + 1 if need else 0, beats)
+            freed.append((kept_from + free, seen))
             if first_out < 0:
                 first_out = begin + 1
-        image_ends.append(band_ends[-1] + 1)
+        image_ends.append(jobs.band_ends[-1] + 1)
     return first_out, image_ends
 
 
@@ -89,30 +122,6 @@ def _accept_rows(t: Timing, row_ends: list[int], freed: list[tuple[int, int]], c
         if row >= t.ring:
             start = max(start, freed[bisect_left(freed, (row - t.ring + 1, 0))][1])
         row_ends.append(start + t.row_beats - 1)
-
-
-def _product_and_drain(
-    t: Timing,
-    job: int,
-    tile_start: int,
-    band: int,
-    bands: int,
-    tile: int,
-    job_starts: list[int],
-    drain_starts: list[int],
-    band_ends: list[int],
-) -> None:
-    start = job_starts[-1] + t.job if job_starts else 0
-    if job == 0:
-        start = max(start, tile_start + t.point + t.full + 1)
-    number = len(job_starts)
-    if number >= t.sums_banks:
-        start = max(start, drain_starts[number - t.sums_banks] + t.drain)
-    job_starts.append(start)
-    drain = max(start + t.sums + 1, drain_starts[-1] + t.drain if drain_starts else 0)
-    if tile == 0 and job == 0 and len(band_ends) >= t.band_banks:
-        drain = max(drain, band_ends[-t.band_banks] + 1)
-    drain_starts.append(drain)
 
 
 def steady(timing: Timing, limit: int = 64) -> tuple[int, int]:

@@ -14,10 +14,20 @@ from fermatnet.hw.fermat.residue import WideEncoder, encoder_latency
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
 from fermatnet.hw.rtl.rom import Rom
+from fermatnet.hw.rtl.words import whole_bytes
 from fermatnet.model.fermat.convolution import weight_spectra
 from fermatnet.model.fermat.plan import Geometry, Plan, polyphase
 
-__all__ = ["ComputedWeights", "StoredWeights", "WeightReader", "in_order", "pack_words"]
+__all__ = [
+    "ComputedWeights",
+    "ComputedWeightsPlan",
+    "StoredWeights",
+    "StoredWeightsPlan",
+    "WeightReader",
+    "WeightReaderPlan",
+    "in_order",
+    "pack_words",
+]
 
 
 def in_order(values: np.ndarray, products: int) -> np.ndarray:
@@ -29,7 +39,7 @@ def in_order(values: np.ndarray, products: int) -> np.ndarray:
 
 def pack_words(lanes: np.ndarray, bits: int) -> list[int]:
     """Rows of unsigned lanes (uint64, each below 2^bits, bits <= 64) to integers, lane 0 lowest."""
-    padded = -(-bits // 8) * 8
+    padded = whole_bytes(bits)
     if padded == bits:
         raw = (
             np.ascontiguousarray(lanes.astype("<u8"))
@@ -42,22 +52,12 @@ def pack_words(lanes: np.ndarray, bits: int) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
-class StoredWeights(wiring.Component):
-    """A memory of spectra, ``products`` numbers a word, read in a circle, one word a cycle with ``step``.
-
-    ``ahead``: cycles from ``step`` to ``next``; here 0. ``o`` is there one cycle after ``next``.
-
-    Members
-    -------
-    step : In(1); next : Out(1); o : Out(ArrayLayout(Number(b), products)).
-    """
-
-    _MustUse__silence = True  # may be made only to be asked for its cycles
+class StoredWeightsPlan:
+    """Numbers and contents of `StoredWeights`."""
 
     def __init__(self, b: int, weight: np.ndarray, geometry: Geometry, plan: Plan, products: int, name: str):
         self.b, self.products, self.ahead, self.name = b, products, 0, name
         self.weight, self.geometry, self.plan = weight, geometry, plan
-        super().__init__({"step": In(1), "next": Out(1), "o": Out(data.ArrayLayout(Number(b), products))})
 
     def words(self) -> list[int]:
         """The memory's contents."""
@@ -72,6 +72,23 @@ class StoredWeights(wiring.Component):
             )
             for row in zip(value, zero, strict=True)
         ]
+
+
+class StoredWeights(StoredWeightsPlan, wiring.Component):
+    """A memory of spectra, ``products`` numbers a word, read in a circle, one word a cycle with ``step``.
+
+    ``ahead``: cycles from ``step`` to ``next``; here 0. ``o`` is there one cycle after ``next``.
+
+    Members
+    -------
+    step : In(1); next : Out(1); o : Out(ArrayLayout(Number(b), products)).
+    """
+
+    def __init__(self, *args, **options):
+        StoredWeightsPlan.__init__(self, *args, **options)
+        wiring.Component.__init__(
+            self, {"step": In(1), "next": Out(1), "o": Out(data.ArrayLayout(Number(self.b), self.products))}
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -90,7 +107,26 @@ class StoredWeights(wiring.Component):
         return m
 
 
-class WeightReader(wiring.Component):
+class WeightReaderPlan:
+    """Numbers and contents of a `WeightReader`."""
+
+    def __init__(self, weight: np.ndarray, geometry: Geometry, plan: Plan, products: int, name: str):
+        self.bits = max(int(max(weight.max(), -weight.min() - 1)).bit_length(), 1) + 1
+        self.weight, self.geometry, self.products, self.name = weight, geometry, products, name
+        self.kernel, self.lengths = plan.kernel, plan.lengths
+
+    def words(self) -> list[int]:
+        """The memory's contents: ``products`` weights a word, two's complement."""
+        taps = polyphase(self.weight, self.geometry)
+        rows, columns = (
+            (-np.arange(taps.shape[3])) % taps.shape[3],
+            (-np.arange(taps.shape[4])) % taps.shape[4],
+        )
+        ordered = in_order(taps[..., rows[:, None], columns[None, :]], self.products)
+        return pack_words((ordered & ((1 << self.bits) - 1)).astype(np.uint64), self.bits)
+
+
+class WeightReader(WeightReaderPlan, wiring.Component):
     """A memory of plain weights, read in the order in which a transform of the flipped kernels meets them;
     zeros between taps.
 
@@ -104,23 +140,11 @@ class WeightReader(wiring.Component):
     step : In(1); o : Out(ArrayLayout(signed(bits), products)).
     """
 
-    _MustUse__silence = True  # may be made only to be asked for its cycles
-
-    def __init__(self, weight: np.ndarray, geometry: Geometry, plan: Plan, products: int, name: str):
-        self.bits = max(int(max(weight.max(), -weight.min() - 1)).bit_length(), 1) + 1
-        self.weight, self.geometry, self.products, self.name = weight, geometry, products, name
-        self.kernel, self.lengths = plan.kernel, plan.lengths
-        super().__init__({"step": In(1), "o": Out(data.ArrayLayout(signed(self.bits), products))})
-
-    def words(self) -> list[int]:
-        """The memory's contents: ``products`` weights a word, two's complement."""
-        taps = polyphase(self.weight, self.geometry)
-        rows, columns = (
-            (-np.arange(taps.shape[3])) % taps.shape[3],
-            (-np.arange(taps.shape[4])) % taps.shape[4],
+    def __init__(self, *args, **options):
+        WeightReaderPlan.__init__(self, *args, **options)
+        wiring.Component.__init__(
+            self, {"step": In(1), "o": Out(data.ArrayLayout(signed(self.bits), self.products))}
         )
-        ordered = in_order(taps[..., rows[:, None], columns[None, :]], self.products)
-        return pack_words((ordered & ((1 << self.bits) - 1)).astype(np.uint64), self.bits)
 
     def elaborate(self, platform):
         m = Module()
@@ -142,21 +166,8 @@ class WeightReader(wiring.Component):
         return m
 
 
-class ComputedWeights(wiring.Component):
-    """Spectra of weights as they come from a `WeightReader`: one serial two-dimensional transform for each
-    product.
-
-    1/(Ny Nx) is wiring at the end. ``ahead``: cycles from ``step`` to ``next``, the latency of the transform
-    and one cycle of the reader; ``weights`` belong to the ``step`` of the cycle before. ``o`` is there one
-    cycle after ``next``.
-
-    Members
-    -------
-    step : In(1); weights : In(ArrayLayout(signed(bits), products)); next : Out(1); o :
-    Out(ArrayLayout(Number(b), products)).
-    """
-
-    _MustUse__silence = True  # may be made only to be asked for its cycles
+class ComputedWeightsPlan:
+    """Numbers of `ComputedWeights`."""
 
     def __init__(
         self,
@@ -178,13 +189,32 @@ class ComputedWeights(wiring.Component):
         )
         self.encoder_latency = encoder_latency(b, signed(bits))
         self.ahead = 1 + self.encoder_latency + serial_latency2d(b, *lengths, adder_latency)
-        super().__init__(
+
+
+class ComputedWeights(ComputedWeightsPlan, wiring.Component):
+    """Spectra of weights as they come from a `WeightReader`: one serial two-dimensional transform for each
+    product.
+
+    1/(Ny Nx) is wiring at the end. ``ahead``: cycles from ``step`` to ``next``, the latency of the transform
+    and one cycle of the reader; ``weights`` belong to the ``step`` of the cycle before. ``o`` is there one
+    cycle after ``next``.
+
+    Members
+    -------
+    step : In(1); weights : In(ArrayLayout(signed(bits), products)); next : Out(1); o :
+    Out(ArrayLayout(Number(b), products)).
+    """
+
+    def __init__(self, *args, **options):
+        ComputedWeightsPlan.__init__(self, *args, **options)
+        wiring.Component.__init__(
+            self,
             {
                 "step": In(1),
-                "weights": In(data.ArrayLayout(signed(bits), products)),
+                "weights": In(data.ArrayLayout(signed(self.bits), self.products)),
                 "next": Out(1),
-                "o": Out(data.ArrayLayout(Number(b), products)),
-            }
+                "o": Out(data.ArrayLayout(Number(self.b), self.products)),
+            },
         )
 
     def elaborate(self, platform):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from fermatnet.hw.fermat.convolver import Convolver
-from fermatnet.hw.ip.registry import Block, Option
+from fermatnet.hw.ip.block import Block, Option
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.plan import choose
 

@@ -14,8 +14,8 @@ from fermatnet.hw.fermat.pipelined import FramedStream
 from fermatnet.hw.fermat.serial_transform import SerialTransform, serial_latency
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
 from fermatnet.hw.fermat.transform import ParallelTransform
+from fermatnet.hw.ip.block import Block, Option
 from fermatnet.hw.ip.convolver import CONVOLVER
-from fermatnet.hw.ip.registry import Block, Option
 from fermatnet.model.fermat.transform import root_of_order
 
 __all__ = ["BLOCKS"]

@@ -6,8 +6,9 @@ import numpy as np
 from amaranth.hdl import signed
 
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
-from fermatnet.hw.ip.registry import Block, Option
-from fermatnet.hw.piecewise.compressor.heap import GATES, TARGETS
+from fermatnet.hw.ip.block import Block, Option
+from fermatnet.hw.piecewise.compressor.cell import GATES
+from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.piecewise.compressor.popcount import Popcount
 from fermatnet.hw.piecewise.thresholds import ThresholdUnit
 from fermatnet.model.errors import InputError

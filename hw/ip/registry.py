@@ -2,49 +2,23 @@
 interface.json each."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
+from fermatnet.hw.ip import fermat, piecewise
+from fermatnet.hw.ip.block import Block
 from fermatnet.hw.rtl import verilog
 from fermatnet.model.errors import InputError
 
-__all__ = ["Block", "Option", "blocks", "generate", "ports"]
-
-
-@dataclass(frozen=True)
-class Option:
-    """One parameter of a block: ``type`` is int, bool, str or a tuple of allowed strings; an int is at most
-    ``most``."""
-
-    name: str
-    type: Any
-    default: Any
-    help: str
-    most: int = 1 << 16
-
-
-@dataclass(frozen=True)
-class Block:
-    """One generator: ``build(**options)`` returns the component whose attributes may hold ``latency`` and
-    ``cycles``."""
-
-    name: str
-    help: str
-    build: Callable[..., wiring.Component]
-    options: tuple[Option, ...] = ()
+__all__ = ["blocks", "generate", "ports"]
 
 
 def blocks() -> dict[str, Block]:
     """Every block by name, from the engines' own lists."""
-    from fermatnet.hw.ip.fermat import BLOCKS as fermat
-    from fermatnet.hw.ip.piecewise import BLOCKS as piecewise
-
-    return {**fermat, **piecewise}
+    return {**fermat.BLOCKS, **piecewise.BLOCKS}
 
 
 def _ports(component: wiring.Component) -> list[dict[str, Any]]:

@@ -1,35 +1,120 @@
 # amaranth: UnusedElaboratable=no
 """Layers that answer every beat with one beat: thresholds, fixed-point scale, requantisation, tables."""
 
-from fermatnet.hw.layers.layer import Layer, StreamRate, shape_of
+from dataclasses import replace
+
+import numpy as np
+
+from fermatnet.hw.layers.extremes import ends, room
+from fermatnet.hw.layers.layer import Block, Layer, Placement, StreamRate, shape_of
 from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
 from fermatnet.hw.piecewise.thresholds import ThresholdUnit
 from fermatnet.hw.stream.requantize import LookupUnit, RequantizeUnit
-from fermatnet.model.network import nodes
 
-__all__ = ["ElementwiseLayer"]
+__all__ = [
+    "AffineLayer",
+    "ElementwiseLayer",
+    "LevelsLayer",
+    "LookupLayer",
+    "RequantizeLayer",
+    "ThresholdLayer",
+]
 
 
 class ElementwiseLayer(Layer):
-    """Thresholds, fixed-point scale, requantisation, tables: beat for beat."""
+    """Beat for beat; a subclass names the unit."""
 
-    interval = 1  # cycles that the producer leaves between beats
+    def cost(self, fold):  # of one lane: how many there are is the neighbours' choice
+        return self.compared() + 2.0 * shape_of(self.output).width + 30
+
+    def compared(self) -> float:
+        """Tables of what a value is compared with."""
+        return 0.0
 
     def pace(self, fold, incoming, period):
         lanes = self.narrowest(incoming[0], period, self.inputs[0])
-        self.interval = incoming[0].interval if lanes == incoming[0].lanes else 1
-        return [lanes], StreamRate(lanes, self.interval)
+        return [lanes], StreamRate(lanes, self._interval(lanes, incoming[0]))
 
-    def build(self, fold, lanes, rows=0):
-        node, shape = self.node, shape_of(self.inputs[0])
-        if isinstance(node, nodes.Threshold):
-            return ThresholdUnit(node.thresholds, node.sign, shape, lanes=lanes[0], interval=self.interval)
-        if isinstance(node, nodes.Affine):
-            return AffineUnit(
-                node.multiplier, node.offset, node.shift, node.lo, node.hi, shape, lanes=lanes[0]
+    @staticmethod
+    def _interval(lanes: int, incoming: StreamRate) -> int:
+        """Cycles that the producer leaves between beats."""
+        return incoming.interval if lanes == incoming.lanes else 1
+
+
+class ThresholdLayer(ElementwiseLayer):
+    """Integers to piece indices."""
+
+    def compared(self):
+        return 0.8 * shape_of(self.inputs[0]).width * self.node.thresholds.shape[1]
+
+    def block(self, at: Placement) -> Block:
+        held, lanes = self.contents, at.lanes[0]
+        return Block(
+            ThresholdUnit(
+                self.node.thresholds,
+                self.node.sign,
+                shape_of(self.inputs[0]),
+                lanes=lanes,
+                interval=self._interval(lanes, at.incoming[0]) if at.incoming else 1,
+                contents=(held.thresholds, held.sign) if held is not None else None,
             )
-        if isinstance(node, nodes.Requantize):
-            return RequantizeUnit(node, shape, shape_of(self.output), lanes=lanes[0])
-        if isinstance(node, nodes.Lookup):
-            return LookupUnit(node.table, node.first, shape, lanes=lanes[0])
-        return LevelsUnit(node.levels, max(shape.width, (len(node.levels) - 1).bit_length()), lanes=lanes[0])
+        )
+
+    @classmethod
+    def widest(cls, node, bounds):
+        far = np.zeros(node.thresholds.shape, np.int64)
+        far[:, -1] = 1 << 40
+        return replace(node, thresholds=far, sign=ends(node.sign.shape, -1, 1, node.name).astype(np.int8))
+
+
+class AffineLayer(ElementwiseLayer):
+    """Fixed-point scale and offset a channel."""
+
+    def block(self, at: Placement) -> Block:
+        node, held = self.node, self.contents
+        return Block(
+            AffineUnit(
+                node.multiplier,
+                node.offset,
+                node.shift,
+                node.lo,
+                node.hi,
+                shape_of(self.inputs[0]),
+                lanes=at.lanes[0],
+                contents=(held.multiplier, held.offset) if held is not None else None,
+            )
+        )
+
+    @classmethod
+    def bounds(cls, node):
+        return {"multiplier": min(room(node.multiplier), (1 << 31) - 1), "offset": room(node.offset)}
+
+    @classmethod
+    def widest(cls, node, bounds):
+        shape = node.multiplier.shape
+        return replace(node, **{key: ends(shape, -bound, bound, node.name) for key, bound in bounds.items()})
+
+
+class RequantizeLayer(ElementwiseLayer):
+    """Two roundings with corrections."""
+
+    def block(self, at: Placement) -> Block:
+        shapes = shape_of(self.inputs[0]), shape_of(self.output)
+        return Block(RequantizeUnit(self.node, *shapes, lanes=at.lanes[0]))
+
+
+class LookupLayer(ElementwiseLayer):
+    """A table of integers."""
+
+    def block(self, at: Placement) -> Block:
+        shape = shape_of(self.inputs[0])
+        return Block(LookupUnit(self.node.table, self.node.first, shape, lanes=at.lanes[0]))
+
+
+class LevelsLayer(ElementwiseLayer):
+    """Piece indices to integers."""
+
+    def block(self, at: Placement) -> Block:
+        levels = self.node.levels
+        bits = max(shape_of(self.inputs[0]).width, (len(levels) - 1).bit_length())
+        return Block(LevelsUnit(levels, bits, lanes=at.lanes[0]))

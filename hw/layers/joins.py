@@ -4,7 +4,7 @@
 from math import gcd
 
 from fermatnet.hw import timing
-from fermatnet.hw.layers.layer import Layer, StreamRate, beats_of, divisors, shape_of
+from fermatnet.hw.layers.layer import Block, Layer, Placement, StreamRate, beats_of, divisors, shape_of
 from fermatnet.hw.stream.join import Adder, Concat
 
 __all__ = ["AddLayer", "ConcatLayer"]
@@ -21,13 +21,10 @@ class AddLayer(Layer):
                 break
         return [lanes, lanes], StreamRate(lanes, 1)
 
-    def build(self, fold, lanes, rows=0):
-        return Adder(
-            shape_of(self.inputs[0]), shape_of(self.inputs[1]), lanes=lanes[0], shape=shape_of(self.output)
-        )
-
-    def model(self, component, fold, lanes):
-        return timing.Join()
+    def block(self, at: Placement) -> Block:
+        first, second = (shape_of(tensor) for tensor in self.inputs)
+        adder = Adder(first, second, lanes=at.lanes[0], shape=shape_of(self.output))
+        return Block(adder, timing.Join())
 
 
 class ConcatLayer(Layer):
@@ -42,13 +39,8 @@ class ConcatLayer(Layer):
                 break
         return [lanes] * len(incoming), StreamRate(lanes, 1)
 
-    def build(self, fold, lanes, rows=0):
-        return Concat(
-            [shape_of(t) for t in self.inputs],
-            [t.shape[0] for t in self.inputs],
-            lanes=lanes[0],
-            shape=shape_of(self.output),
-        )
-
-    def model(self, component, fold, lanes):
-        return timing.Gather(tuple(t.shape[0] // lanes[0] for t in self.inputs))
+    def block(self, at: Placement) -> Block:
+        lanes, channels = at.lanes[0], [t.shape[0] for t in self.inputs]
+        shapes = [shape_of(t) for t in self.inputs]
+        concat = Concat(shapes, channels, lanes=lanes, shape=shape_of(self.output))
+        return Block(concat, timing.Gather(tuple(count // lanes for count in channels)))

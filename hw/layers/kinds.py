@@ -1,25 +1,35 @@
-"""Which layer class takes a node."""
+"""Which layer takes a node: a table from the node's type, to which a program can add its own."""
 
-from fermatnet.hw.layers.elementwise import ElementwiseLayer
+from typing import Any
+
+from fermatnet.hw.layers.convolution import ConvLayer
+from fermatnet.hw.layers.dense import DenseLayer
+from fermatnet.hw.layers.elementwise import (
+    AffineLayer,
+    LevelsLayer,
+    LookupLayer,
+    RequantizeLayer,
+    ThresholdLayer,
+)
 from fermatnet.hw.layers.joins import AddLayer, ConcatLayer
 from fermatnet.hw.layers.layer import Layer
-from fermatnet.hw.layers.matrix import DepthwiseLayer, MatrixVectorLayer
+from fermatnet.hw.layers.piecewise import PiecewiseConvLayer
 from fermatnet.hw.layers.pooling import ArgMaxLayer, MaxPoolLayer, SumPoolLayer
-from fermatnet.hw.layers.transform import FermatConvLayer
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, nodes
-from fermatnet.model.network.engine import conv_plan
 from fermatnet.model.network.nodes import Node
 
-__all__ = ["layer_of"]
+__all__ = ["layer_class", "layer_of", "register"]
 
 _KINDS: dict[type[Node], type[Layer]] = {
-    nodes.Threshold: ElementwiseLayer,
-    nodes.Affine: ElementwiseLayer,
-    nodes.Levels: ElementwiseLayer,
-    nodes.Requantize: ElementwiseLayer,
-    nodes.Lookup: ElementwiseLayer,
-    nodes.Dense: MatrixVectorLayer,
+    nodes.Threshold: ThresholdLayer,
+    nodes.Affine: AffineLayer,
+    nodes.Levels: LevelsLayer,
+    nodes.Requantize: RequantizeLayer,
+    nodes.Lookup: LookupLayer,
+    nodes.Dense: DenseLayer,
+    nodes.Conv: ConvLayer,
+    nodes.PiecewiseConv: PiecewiseConvLayer,
     nodes.MaxPool: MaxPoolLayer,
     nodes.SumPool: SumPoolLayer,
     nodes.Add: AddLayer,
@@ -28,15 +38,20 @@ _KINDS: dict[type[Node], type[Layer]] = {
 }
 
 
-def layer_of(net: Network, node: Node) -> Layer:
-    """The compiler's view of a node; InputError for what it cannot generate."""
-    chosen = conv_plan(net, node) if isinstance(node, nodes.Conv) else None
-    if chosen is not None:
-        return FermatConvLayer(net, node, chosen)
-    if isinstance(node, nodes.Conv | nodes.PiecewiseConv):
-        weight = node.weight if isinstance(node, nodes.Conv) else node.codes
-        depthwise = node.group > 1 and weight.shape[1] == 1 and weight.shape[0] == node.group
-        return (DepthwiseLayer if depthwise else MatrixVectorLayer)(net, node)
+def register(node: type[Node], layer: type[Layer]) -> None:
+    """From now on nodes of type ``node`` become ``layer``; InputError where that type has a layer already."""
+    if _KINDS.setdefault(node, layer) is not layer:
+        raise InputError(f"a {node.__name__} has a layer already, {_KINDS[node].__name__}")
+
+
+def layer_class(node: Node) -> type[Layer]:
+    """The class that stands for nodes of this type; InputError for what cannot be generated."""
     if type(node) not in _KINDS:
         raise InputError(f"layer {node.name!r}: a {type(node).__name__} cannot be generated")
-    return _KINDS[type(node)](net, node)
+    return _KINDS[type(node)]
+
+
+def layer_of(net: Network, node: Node, target: str = "generic", contents: Any = None) -> Layer:
+    """The compiler's plan of a node; InputError for what it cannot generate. Parameters as those of
+    `fermatnet.hw.layers.layer.Layer`."""
+    return layer_class(node).of(net, node, target, contents)

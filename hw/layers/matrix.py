@@ -1,70 +1,104 @@
 # amaranth: UnusedElaboratable=no
-"""Convolutions and dense layers on an array of multipliers or popcounts, behind a sliding window where they
-need one."""
+"""A matrix times each window of a map, on an array behind a sliding window where one is needed: what dense
+layers and convolutions have in common."""
+
+from typing import Any
 
 import numpy as np
-from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
 from fermatnet.hw import timing
-from fermatnet.hw.arrays.depthwise import DepthwiseArray
-from fermatnet.hw.arrays.integer import IntegerArray
-from fermatnet.hw.arrays.piecewise import PiecewiseArray
 from fermatnet.hw.arrays.streamed import Streamed
-from fermatnet.hw.layers.layer import Fold, Layer, StreamRate, divisors, shape_of
+from fermatnet.hw.layers import cost
+from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, divisors, shape_of
 from fermatnet.hw.layers.windowed import WindowedArray
 from fermatnet.hw.stream.window import SlidingWindow
+from fermatnet.hw.stream.window_plan import WindowPlan
 from fermatnet.model.errors import InputError
-from fermatnet.model.network import nodes
 
-__all__ = ["DepthwiseLayer", "MatrixVectorLayer"]
+__all__ = ["MatrixBlock", "MatrixVectorLayer"]
 
 
 class MatrixVectorLayer(Layer):
-    """Convolutions and dense layers on an array behind a sliding window; folds are (divisors of O/group) x
-    (divisors of C/group)."""
+    """A matrix times each window of a map; folds are (divisors of O/group) x (divisors of C/group).
+
+    A subclass says what the matrix is (`rows_of`), over which map and window, and which array multiplies.
+    Attributes beside those of `Layer`: ``matrix`` (O, K) int, inputs ordered (ky, kx, c); ``map`` (channels,
+    height, width); ``geometry`` of the window; ``group``; ``outputs`` O, ``taps`` K, ``pixels`` of the
+    output.
+    """
 
     foldable = True
+    matrix: np.ndarray
+    map: tuple[int, int, int]
+    geometry: dict[str, Any]
+    group: int
+    outputs: int
+    taps: int
+    pixels: int
 
-    def __init__(self, net, node):
-        super().__init__(net, node)
-        channels, height, width = self.inputs[0].shape
-        if isinstance(node, nodes.Dense):
-            # Flattened as (C, H, W) in the file, as (H, W, C) on the stream: the weights move, not the data.
-            weight = node.weight.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
-            self.matrix = weight.reshape(len(weight), -1)
-            self.geometry = {"kernel": (1, 1), "stride": (1, 1), "pad": (0, 0, 0, 0), "dilation": (1, 1)}
-            self.map, self.group = (channels * height * width, 1, 1), 1
-        else:
-            weight = node.codes if isinstance(node, nodes.PiecewiseConv) else node.weight
-            self.matrix = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
-            self.geometry = {
-                "kernel": tuple(int(k) for k in weight.shape[2:]),
-                "stride": tuple(node.stride),
-                "pad": tuple(node.pad),
-                "dilation": tuple(node.dilation),
-            }
-            self.map, self.group = (channels, height, width), node.group
-        self.outputs, self.taps = self.matrix.shape
-        self.pixels = self.output.shape[1] * self.output.shape[2]
+    def __init__(self, net, node, target="generic", contents=None):
+        super().__init__(net, node, target, contents)
+        matrix = self.rows_of(node)
+        vars(self).update(
+            matrix=matrix,
+            outputs=matrix.shape[0],
+            taps=matrix.shape[1],
+            pixels=self.output.shape[1] * self.output.shape[2],
+            **self.view(),
+        )
+
+    def rows_of(self, node: Any) -> np.ndarray:
+        """The matrix of a node of this layer's kind."""
+        raise NotImplementedError(type(self).__name__)
+
+    def view(self) -> dict[str, Any]:
+        """``map``, ``geometry`` and ``group``."""
+        raise NotImplementedError(type(self).__name__)
+
+    def array(self, fold: Fold) -> Any:
+        """The array at a fold, its memories filled."""
+        raise NotImplementedError(type(self).__name__)
+
+    def streamable(self):
+        return True
 
     def folds(self):
-        inputs = self.map[0] // self.group
-        allowed = divisors(inputs)
-        if isinstance(self.node, nodes.Dense):  # a beat of the stream holds channels of one pixel
-            allowed = divisors(self.inputs[0].shape[0])
+        allowed = divisors(self.map[0] // self.group)
         return [Fold(pe, simd) for pe in divisors(self.outputs // self.group) for simd in allowed]
 
     def cycles(self, fold):
         return self.pixels * (self.outputs // fold.pe) * (self.taps // fold.simd)
 
+    def weight_bits(self) -> int:
+        """Bits of one weight, for its price."""
+        return self.node.weight_bits
+
+    def products(self, fold: Fold) -> int:
+        """Products side by side."""
+        return fold.pe * fold.simd
+
+    def cost(self, fold):
+        width, out = shape_of(self.inputs[0]).width, shape_of(self.output).width
+        bits, lanes = self.weight_bits(), self.products(fold)
+        words = max(1, self.outputs * self.taps // (fold.pe * fold.simd))
+        window = cost.window_control(width, fold.simd)
+        array = lanes * (1.2 * width * bits + 4) + fold.pe * 2 * out
+        return array + cost.weight_memory(words, lanes * bits) + window
+
     def pace(self, fold, incoming, period):
         return [fold.simd], StreamRate(fold.pe, self.taps // fold.simd)
 
     def repeats(self, fold: Fold) -> int:
+        """How often each window is read."""
         return self.outputs // self.group // fold.pe
 
+    def groups(self, fold: Fold) -> int:
+        """Into how many groups the window cuts the channels."""
+        return self.group
+
     def needs_window(self, fold: Fold) -> bool:
+        """Whether the beats have to come in another order, or more than once."""
         plain = (
             self.geometry["kernel"] == (1, 1)
             and self.geometry["stride"] == (1, 1)
@@ -75,79 +109,48 @@ class MatrixVectorLayer(Layer):
     def windowed(self, fold):
         return self.needs_window(fold)
 
-    def window(self, fold: Fold, rows: int) -> SlidingWindow:
+    def window(self, fold: Fold) -> dict[str, Any]:
+        """Arguments of the window's plan, and of the window."""
+        channels, height, width = self.map
+        return {
+            "shape": shape_of(self.inputs[0]),
+            "channels": channels,
+            "height": height,
+            "width": width,
+            **self.geometry,
+            "lanes": fold.simd,
+            "repeats": self.repeats(fold),
+            "groups": self.groups(fold),
+            "pad_value": getattr(self.node, "pad_value", 0),
+        }
+
+    def window_plan(self, fold: Fold) -> WindowPlan:
+        """The window's numbers; InputError, with the layer's name, where it does not fit the map."""
         try:
-            return SlidingWindow(
-                shape_of(self.inputs[0]),
-                *self.map,
-                **self.geometry,
-                lanes=fold.simd,
-                repeats=self.repeats(fold),
-                groups=self.group,
-                pad_value=getattr(self.node, "pad_value", 0),
-                rows=rows,
-            )
+            return WindowPlan(**self.window(fold))
         except InputError as error:
             raise InputError(f"layer {self.name!r}: {error}") from error
 
-    def array(self, fold: Fold) -> wiring.Component:
-        node, shape = self.node, shape_of(self.inputs[0])
-        if isinstance(node, nodes.PiecewiseConv):
-            return PiecewiseArray(
-                self.matrix, node.levels_w, node.levels_a, pe=fold.pe, simd=fold.simd, target=self.target
-            )
-        bias = node.bias if isinstance(node, nodes.Dense) else np.zeros(0, np.int64)
-        return IntegerArray(self.matrix, bias, shape, pe=fold.pe, simd=fold.simd)
-
-    def build(self, fold, lanes, rows=0):
-        array = Streamed(self.array(fold)) if self.external else self.array(fold)
-        return WindowedArray(self.window(fold, rows), array) if self.needs_window(fold) else array
-
-    def model(self, component, fold, lanes):
-        beats = self.taps // fold.simd
-        if not isinstance(component, WindowedArray):
-            return timing.Runs(beats, component.latency - beats + 1)
-        return timing.Windows.of(
-            component.parts[0], self.outputs // fold.pe, beats, 2 + component.parts[1].latency
-        )
+    def block(self, at: Placement) -> Block:
+        return MatrixBlock(self, at.fold)
 
 
-class DepthwiseLayer(MatrixVectorLayer):
-    """Convolutions with as many groups as channels, in and out: ``pe`` channels side by side."""
+class MatrixBlock(Block):
+    """An array, behind a window whose ring may get more rows than the least; its weights may be streamed."""
 
-    def folds(self):
-        return [Fold(lanes, lanes) for lanes in divisors(self.outputs)]
+    def __init__(self, layer: MatrixVectorLayer, fold: Fold):
+        self.array = layer.array(fold)
+        self.weight_bits = self.array.weight_width * self.array.cycles
+        self.window = layer.window(fold) if layer.needs_window(fold) else None
+        beats = layer.taps // fold.simd
+        if self.window is None:
+            self.model = timing.Runs(beats, self.array.latency - beats + 1)
+            return
+        plan = layer.window_plan(fold)
+        self.ring_bits = plan.ring_bits
+        results = layer.outputs // fold.pe  # a pixel, each from one window
+        self.model = timing.Windows.of(plan, results, plan.beats, 2 + self.array.latency)
 
-    def cycles(self, fold):
-        return self.pixels * (self.outputs // fold.pe) * self.taps
-
-    def pace(self, fold, incoming, period):
-        return [fold.pe], StreamRate(fold.pe, self.taps)
-
-    def needs_window(self, fold):
-        return True
-
-    def window(self, fold, rows):
-        return SlidingWindow(
-            shape_of(self.inputs[0]),
-            *self.map,
-            **self.geometry,
-            lanes=fold.pe,
-            groups=self.outputs // fold.pe,
-            pad_value=getattr(self.node, "pad_value", 0),
-            rows=rows,
-        )
-
-    def array(self, fold):
-        node, shape = self.node, shape_of(self.inputs[0])
-        if isinstance(node, nodes.PiecewiseConv):
-            weight = node.levels_w.astype(np.int64)[self.matrix]
-            return DepthwiseArray(
-                weight, Shape((len(node.levels_a) - 1).bit_length()), lanes=fold.pe, levels=node.levels_a
-            )
-        return DepthwiseArray(self.matrix, shape, lanes=fold.pe)
-
-    def model(self, component, fold, lanes):
-        return timing.Windows.of(
-            component.parts[0], self.outputs // fold.pe, self.taps, 2 + component.parts[1].latency
-        )
+    def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
+        array = Streamed(self.array) if streamed else self.array
+        return array if self.window is None else WindowedArray(SlidingWindow(**self.window, rows=rows), array)

@@ -6,9 +6,12 @@ from typing import Any
 from amaranth.lib import wiring
 
 from fermatnet.hw import timing
-from fermatnet.hw.fermat.convolver import Convolver, inverse_count
-from fermatnet.hw.layers.layer import Fold, Layer, StreamRate, beats_of, divisors
+from fermatnet.hw.fermat.convolver import Convolver
+from fermatnet.hw.fermat.convolver_plan import ConvolverPlan, inverse_count
+from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, beats_of, divisors
 from fermatnet.model.errors import InputError
+from fermatnet.model.fermat.plan import Plan
+from fermatnet.model.network import Network
 
 __all__ = ["FermatConvLayer"]
 
@@ -18,10 +21,12 @@ class FermatConvLayer(Layer):
 
     foldable = True
 
-    def __init__(self, net, node, chosen):
-        super().__init__(net, node)
-        self.plan = chosen
-        self.built: dict[Fold, Convolver] = {}
+    def __init__(self, net: Network, node: Any, chosen: Plan, target: str = "generic"):
+        super().__init__(net, node, target)
+        vars(self).update(plan=chosen, _plans={})
+
+    plan: Plan
+    _plans: dict[Fold, ConvolverPlan]  # known ones: each takes a simulation of its jobs
 
     def folds(self):
         outputs = self.node.weight.shape[0] // self.node.group
@@ -53,53 +58,59 @@ class FermatConvLayer(Layer):
         fitting = [k for k in divisors(outputs) if inverse_count(fold.pe, planes, k)]
         return lanes_in, next((k for k in fitting if 2 * beats_of(self.output, k) <= work), fitting[-1])
 
-    def engine(self, fold: Fold) -> Convolver:
-        if fold not in self.built:
-            node, (_, height, width) = self.node, self.inputs[0].shape
-            lanes_in, lanes_out = self._lanes(fold)
+    def engine(self, fold: Fold) -> dict[str, Any]:
+        """Arguments of the engine's plan, and of the engine."""
+        node, (_, height, width) = self.node, self.inputs[0].shape
+        lanes_in, lanes_out = self._lanes(fold)
+        return {
+            "weight": node.weight,
+            "lo": self.inputs[0].lo,
+            "hi": self.inputs[0].hi,
+            "height": height,
+            "width": width,
+            "stride": node.stride,
+            "pad": node.pad,
+            "dilation": node.dilation,
+            "group": node.group,
+            "plan": self.plan,
+            "lanes_in": lanes_in,
+            "lanes_out": lanes_out,
+            "products": fold.pe,
+            "name": "spectra",
+        }
+
+    def engine_plan(self, fold: Fold) -> ConvolverPlan:
+        """The engine's numbers at a fold, worked out once."""
+        if fold not in self._plans:
             try:
-                self.built[fold] = Convolver(
-                    node.weight,
-                    self.inputs[0].lo,
-                    self.inputs[0].hi,
-                    height,
-                    width,
-                    stride=node.stride,
-                    pad=node.pad,
-                    dilation=node.dilation,
-                    group=node.group,
-                    plan=self.plan,
-                    lanes_in=lanes_in,
-                    lanes_out=lanes_out,
-                    products=fold.pe,
-                    name="spectra",
-                )
+                self._plans[fold] = ConvolverPlan(**self.engine(fold))
             except InputError as error:
                 raise InputError(f"layer {self.name!r}: {error}") from error
-            _weighed(self.built[fold])
-        return self.built[fold]
+        return self._plans[fold]
 
     def cycles(self, fold):
-        return self.engine(fold).cycles
+        return self.engine_plan(fold).cycles
+
+    def cost(self, fold):
+        return sum(60.0 * b + fold.pe * b * b for b in self.plan.widths) * 4
 
     def pace(self, fold, incoming, period):
         lanes_in, lanes_out = self._lanes(fold)
         return [lanes_in], StreamRate(lanes_out, 1)
 
-    def build(self, fold, lanes, rows=0):
-        return self.engine(fold)
-
     def windowed(self, fold):
         return True
 
-    def model(self, component, fold, lanes):
-        return timing.Tiles(component.timing)
+    def block(self, at: Placement) -> Block:
+        return _EngineBlock(self, at.fold)
 
 
-def _weighed(component: Any) -> None:
-    """Engines built to count their cycles and then left need no warning that they were not used."""
-    component._MustUse__used = True
-    for value in vars(component).values():
-        for part in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(part, wiring.Component) and not part._MustUse__used:
-                _weighed(part)
+class _EngineBlock(Block):
+    """One engine; its rows are its own affair."""
+
+    def __init__(self, layer: FermatConvLayer, fold: Fold):
+        self.arguments = layer.engine(fold)
+        self.model = timing.Tiles(layer.engine_plan(fold).timing)
+
+    def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
+        return Convolver(**self.arguments)

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.piecewise.compressor.heap import Compressor, Heap
 from fermatnet.hw.piecewise.forms import Form
+from fermatnet.hw.rtl.platform import Platform, platform_of
 from fermatnet.model.piecewise.planes import digits
 
 __all__ = ["Dot", "Lanes"]
@@ -126,8 +127,8 @@ class Dot(wiring.Component):
         super().__init__({"t": In(simd * form.weight_bits), "v": In(v_width), **enable, "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
-        if hasattr(platform, "shared_module"):
-            return self._instance(platform)
+        if platform_of(platform).shared_modules:
+            return self._instance(platform_of(platform))
         m = Module()
         for g, (group, tree) in enumerate(zip(self.lanes.groups, self.trees, strict=True)):
             m.submodules[f"group{g}"] = tree
@@ -160,7 +161,7 @@ class Dot(wiring.Component):
         m.d.comb += self.o.eq(self.joint.o)
         return m
 
-    def _instance(self, platform) -> Module:
+    def _instance(self, platform: Platform) -> Module:
         """In Verilog all dot products of one shape are instances of one module."""
         m = Module()
         key = repr(

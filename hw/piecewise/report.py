@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from fermatnet.hw.piecewise.dot import Lanes
 from fermatnet.hw.piecewise.forms import choose_form, estimate, forms_of
-from fermatnet.hw.stream.elastic import range_shape
+from fermatnet.hw.rtl.words import range_shape
 
 __all__ = ["layer_report"]
 

@@ -6,9 +6,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.piecewise.thresholds import pack_words, shape_range
 from fermatnet.hw.rtl.rom import Rom, constant
-from fermatnet.hw.stream.elastic import elastic, range_shape
+from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
+from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
 __all__ = ["AffineUnit", "LevelsUnit"]
@@ -35,6 +35,8 @@ class AffineUnit(wiring.Component):
         Shape of an incoming integer.
     lanes : int
         Channels a beat; divides C.
+    contents : (multiplier, offset) or None
+        What the memory holds, where ``multiplier`` and ``offset`` are the extremes that size it.
 
     Members
     -------
@@ -52,6 +54,7 @@ class AffineUnit(wiring.Component):
         x_shape: Shape,
         *,
         lanes: int,
+        contents: tuple[np.ndarray, np.ndarray] | None = None,
     ):
         self.multiplier, self.offset = np.asarray(multiplier, np.int64), np.asarray(offset, np.int64)
         self.shift, self.lo, self.hi, self.x_shape, self.lanes = (
@@ -81,6 +84,8 @@ class AffineUnit(wiring.Component):
         ends = [int(m) * end for m in self.multiplier for end in shape_range(self.x_shape)]
         self.product_shape = range_shape(min([0, *ends]), max([0, *ends]))
         self.o_shape = range_shape(self.lo, self.hi)
+        if contents is not None:
+            self.multiplier, self.offset = (np.asarray(values, np.int64) for values in contents)
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),

@@ -142,7 +142,8 @@ class Graph:
                 continue
             found = set(cuts[below[0]])
             for other in below[1:]:
-                found = {joined for a in found for b in cuts[other] if len(joined := a | b) <= k}
+                joined = (a | b for a in found for b in cuts[other])
+                found = {cut for cut in joined if len(cut) <= k}
             ranked = sorted(
                 (1.0 + sum(flow[leaf] for leaf in cut), len(cut), sorted(cut), cut) for cut in found
             )[:CUTS]

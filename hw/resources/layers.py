@@ -63,7 +63,7 @@ def _key(design: Any, node: Any) -> Any:
         node.name,
         design.folds[node.name],
         design.schedule.rows.get(node.name, 0),
-        design.layers[node.name].external,
+        node.name in design.external,
         edges,
     )
 

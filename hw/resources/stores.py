@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 from fermatnet.hw.piecewise.compressor.counters import family
 from fermatnet.hw.resources.contents import Store
 from fermatnet.hw.resources.walk import Walk
+from fermatnet.hw.rtl.platform import Platform
 from fermatnet.hw.rtl.rom import KEPT_FROM, ROM_MODULE, Rom
 
 __all__ = ["Inside", "Keeping", "Stores"]
@@ -22,8 +23,10 @@ _GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$")
 COUNTERS = {counter.name: counter for target in ("lut6", "ecp5", "asic") for counter in family(target)}
 
 
-class Inside:
+class Inside(Platform):
     """Platform of what stands in a module of its own: counters are known by name."""
+
+    named_modules = True
 
     def __init__(self) -> None:
         self.roms: list[Rom] = []
@@ -36,6 +39,8 @@ class Inside:
 
 class Keeping(Inside):
     """Keeps memories and shared modules as instances to be looked up, and elaborates nothing inside them."""
+
+    shared_modules = True
 
     def memory_block(self, rom: Rom) -> Module:
         m = Module()

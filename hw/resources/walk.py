@@ -37,12 +37,7 @@ class Walk(ABC):
         self.adding: set[int] = set()
         # outputs of a multiplier's register: one sum each is its too
         self.absorbing: set[int] = set()
-        self.reset = {
-            net
-            for name, (start, width) in netlist.cells[0].ports_i.items()
-            if name == "rst"
-            for net in [start]
-        }
+        self.reset = {start for name, (start, _) in netlist.cells[0].ports_i.items() if name == "rst"}
 
     @abstractmethod
     def _make(self, net: Any) -> int:

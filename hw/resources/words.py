@@ -1,5 +1,6 @@
 """Operators on words: gates bit by bit, shifts, comparisons, products."""
 
+import itertools
 from typing import Any
 
 from amaranth.hdl._nir import Operator
@@ -107,7 +108,7 @@ class Words(Sums):
             a, b = b, a  # a > b, or a >= b
         equal = int(cell.operator.endswith("="))
         pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
-        if len({literal >> 1 for pair in pairs for literal in pair if literal > 1}) > 12:
+        if len(_signals(pairs)) > 12:
             return self._grouped(pairs, 6)
         return self._gates(pairs, equal)
 
@@ -156,7 +157,7 @@ class Words(Sums):
         group: list[tuple[int, int]] = []
         groups: list[list[tuple[int, int]]] = []
         for pair in reversed(pairs):
-            if len({literal >> 1 for x, y in [*group, pair] for literal in (x, y) if literal > 1}) > size:
+            if len(_signals([*group, pair])) > size:
                 groups.append(group)
                 group = []
             group.append(pair)
@@ -187,3 +188,8 @@ class Words(Sums):
         while len(nets) > 1 and (nets[-1] == nets[-2] or nets[-1] == 0):
             nets.pop()
         return nets
+
+
+def _signals(pairs: list[tuple[int, int]]) -> set[int]:
+    """Nodes that pairs of literals name, constants left out."""
+    return {literal >> 1 for literal in itertools.chain.from_iterable(pairs) if literal > 1}

@@ -18,6 +18,7 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.rom import Rom
 
 __all__ = ["BANK_MODULE", "BANK_VERILOG", "Layout", "LoadPlatform", "Loader", "load_words"]
@@ -71,26 +72,19 @@ class Layout:
 
 def load_words(layout: Layout) -> list[int]:
     """The burst that loads these contents."""
-    contents = [
-        word >> (32 * k) & 0xFFFFFFFF
-        for _, width, words in layout.memories
-        for word in words
-        for k in range(_pieces(width))
-    ]
+    contents: list[int] = []
+    for _, width, words in layout.memories:
+        contents += [word >> (32 * k) & 0xFFFFFFFF for word in words for k in range(_pieces(width))]
     check = zlib.crc32(b"".join(word.to_bytes(4, "little") for word in contents))
     return [layout.signature, *contents, check]
 
 
-class LoadPlatform:
+class LoadPlatform(Within):
     """Elaboration platform that makes every memory of a design reloadable from one ``Loader``."""
 
-    reloadable = True
-
     def __init__(self, outer: Any, loader: "Loader"):
-        self._outer, self._loader = outer, loader
-
-    def __getattr__(self, name):
-        return getattr(self._outer, name)
+        super().__init__(outer)
+        self.reloadable, self._loader = True, loader
 
     def memory_block(self, rom: Rom) -> Module:
         loader, m = self._loader, Module()
@@ -120,10 +114,10 @@ class LoadPlatform:
         with m.If(rom.en):
             m.d.sync += before.eq(rom.addr)
         read_address, write_address = Cat(address, loader.bank), Cat(row, ~loader.bank)
-        if hasattr(self._outer, "memory_image"):
-            file = self._outer.memory_image(rom.name, rom.width, rom.words)
+        if self.memory_files:
+            file = self.memory_image(rom.name, rom.width, rom.words)
             m.submodules.bank = Instance(
-                self._outer.verilog_module(BANK_MODULE, BANK_VERILOG),
+                self.verilog_module(BANK_MODULE, BANK_VERILOG),
                 p_WIDTH=rom.width,
                 p_ABITS=rom.address_bits,
                 p_LAST=rom.depth - 1,

@@ -2,13 +2,15 @@
 
 import operator
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from amaranth.hdl import ClockSignal, Const, Instance, Module, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["ROM_MODULE", "ROM_VERILOG", "MemoryPlatform", "Rom", "constant", "reloadable"]
+from fermatnet.hw.rtl.platform import Platform, platform_of
+
+__all__ = ["ROM_MODULE", "ROM_VERILOG", "Rom", "constant", "reloadable"]
 
 ROM_MODULE = "fermatnet_rom"
 
@@ -36,22 +38,12 @@ endmodule
 KEPT_FROM = 16
 
 
-class MemoryPlatform(Protocol):
-    """What an elaboration platform offers when memories are to become files."""
-
-    def memory_image(self, name: str, width: int, words: list[int]) -> str:
-        """Takes the contents, returns the file's name."""
-
-    def verilog_module(self, name: str, text: str) -> str:
-        """Takes the text of a module called ``name``, returns the name under which the design knows it."""
-
-
 class Rom(wiring.Component):
     """Read-only memory with a synchronous read port; latency 1 cycle, one read a cycle.
 
-    Elaborated for a `MemoryPlatform` (see `fermatnet.hw.rtl.verilog`) it is an instance of ``<design>_rom``
-    that loads a hex file with ``$readmemh``; elaborated without one it is an `amaranth.lib.memory.Memory`, so
-    that Amaranth's own simulator runs the same design.
+    Elaborated for a platform that keeps files (see `fermatnet.hw.rtl.verilog`) it is an instance of
+    ``<design>_rom`` that loads a hex file with ``$readmemh``; elaborated without one it is an
+    `amaranth.lib.memory.Memory`, so that Amaranth's own simulator runs the same design.
 
     Parameters
     ----------
@@ -88,14 +80,13 @@ class Rom(wiring.Component):
         super().__init__({"addr": In(self.address_bits), "en": In(1), "data": Out(width)})
 
     def elaborate(self, platform: Any) -> Any:
-        # a platform that keeps memories its own way: streamed or reloadable weights
-        if hasattr(platform, "memory_block"):
-            return platform.memory_block(self)
-        return self.block(platform)
+        return platform_of(platform).memory_block(self)
 
-    def block(self, platform: Any) -> Module:
+    def block(self, platform: Platform) -> Module:
+        """The memory itself: a file's, or Python's; a platform may put something else in its place (streamed
+        or reloadable weights)."""
         m = Module()
-        if hasattr(platform, "memory_image"):
+        if platform.memory_files:
             file = platform.memory_image(self.name, self.width, self.words)
             # Flattened, yosys makes 5 to 12 tables a bit of a memory of 100 words, alone 2: it is kept whole,
             # but for the small ones, whose equal and constant bits are worth more to what reads them.
@@ -121,7 +112,7 @@ class Rom(wiring.Component):
 
 def reloadable(platform: Any) -> bool:
     """Whether contents change at run time, so that nothing may be made of what they happen to be now."""
-    return getattr(platform, "reloadable", False)
+    return platform_of(platform).reloadable
 
 
 def constant(m: Module, platform: Any, width: int, word: int, name: str) -> Value:

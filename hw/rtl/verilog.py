@@ -18,19 +18,24 @@ from amaranth.hdl._mem import MemoryInstance
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from fermatnet.hw.rtl.platform import Platform
 from fermatnet.model.cachedir import writable
 
 __all__ = ["Emitted", "FilePlatform", "emit"]
 
 
 @dataclass
-class FilePlatform:
+class FilePlatform(Platform):
     """Elaboration platform that turns every `Rom` into a memory file; files are named in elaboration order.
 
     ``prefix`` begins the name of every module and of every memory file, so that designs of different names
     live side by side in one project: ``fermatnet_rom`` becomes ``<prefix>_rom``, the memory ``weights`` the
     file ``<prefix>_weights.hex``.
     """
+
+    memory_files = True
+    named_modules = True
+    shared_modules = True
 
     prefix: str = "fermatnet"
     images: dict[str, str] = field(default_factory=dict)
@@ -71,12 +76,17 @@ class FilePlatform:
         return file
 
 
-class _Inside:
+class _Inside(Platform):
     """Platform of what lies within a shared module: all of it belongs to that module, but for texts of
     modules by name."""
 
+    named_modules = True
+
     def __init__(self, outer: FilePlatform):
-        self.verilog_module = outer.verilog_module
+        self.outer = outer
+
+    def verilog_module(self, name: str, text: str) -> str:
+        return self.outer.verilog_module(name, text)
 
 
 _UNSET = re.compile(

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.rtl.words import whole_bytes
 from fermatnet.hw.stream.register_slice import RegisterSlice
 
 __all__ = ["AxiStreamIn", "AxiStreamOut", "field_bits"]
@@ -11,7 +12,7 @@ __all__ = ["AxiStreamIn", "AxiStreamOut", "field_bits"]
 
 def field_bits(shape):
     """Bits of the byte-aligned field that carries one value."""
-    return max(8, -(-Shape.cast(shape).width // 8) * 8)
+    return max(8, whole_bytes(Shape.cast(shape).width))
 
 
 class AxiStreamIn(wiring.Component):

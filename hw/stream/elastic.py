@@ -1,11 +1,9 @@
 """Control of an elastic pipeline: one valid bit and one enable a stage, bubbles close up, nothing is lost
 under any stall."""
 
-from amaranth.hdl import Module, Shape, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 
-from fermatnet.model.errors import InputError
-
-__all__ = ["elastic", "range_shape"]
+__all__ = ["elastic"]
 
 
 def elastic(
@@ -26,12 +24,3 @@ def elastic(
         with m.If(enables[k]):
             m.d.sync += valids[k].eq(valids[k - 1] if k else valid)
     return valids, enables
-
-
-def range_shape(lo: int, hi: int) -> Shape:
-    """Narrowest shape that holds lo..hi: two's complement when lo is negative, at least one bit."""
-    if lo > hi:
-        raise InputError(f"a range must not be empty: {lo}..{hi}")
-    if lo >= 0:
-        return Shape(max(1, hi.bit_length()))
-    return Shape(max((~lo).bit_length(), hi.bit_length() if hi > 0 else 0) + 1, signed=True)

@@ -9,9 +9,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.piecewise.thresholds import pack_words, shape_range
 from fermatnet.hw.rtl.rom import Rom, constant
-from fermatnet.hw.stream.elastic import elastic, range_shape
+from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
+from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
 __all__ = ["LookupUnit", "RequantizeUnit"]

@@ -1,44 +1,16 @@
 """Sliding windows over a raster stream, from a ring of rows in RAM."""
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.model.errors import InputError
+from fermatnet.hw.stream.window_plan import WindowPlan
 
-__all__ = ["SlidingWindow", "output_size", "ring_rows"]
-
-
-def output_size(height, width, kernel, stride, pad, dilation):
-    """Rows and columns of the map of windows; ``pad`` = (top, left, bottom, right)."""
-    rows = (height + pad[0] + pad[2] - dilation[0] * (kernel[0] - 1) - 1) // stride[0] + 1
-    columns = (width + pad[1] + pad[3] - dilation[1] * (kernel[1] - 1) - 1) // stride[1] + 1
-    return rows, columns
+__all__ = ["SlidingWindow"]
 
 
-def ring_rows(height, kernel, stride, pad, dilation, rows_out):
-    """Rows the ring needs so that the reader never waits for room: those a row of windows reads, and those
-    the next one adds.
-
-    At the end of an image the next one's first windows are loaded while the last ones are read, so "same"
-    convolutions (odd k, stride 1) need k + 1 rows and unpadded ones 2 k.
-    """
-    reach = dilation[0] * (kernel[0] - 1)
-
-    def bounds(y):
-        first, last = y * stride[0] - pad[0], y * stride[0] - pad[0] + reach
-        return max(0, min(height, first)), max(0, min(height - 1, last))
-
-    need = 1
-    for y in range(rows_out):
-        first, last = bounds(y)
-        following = bounds(y + 1)[1] if y + 1 < rows_out else height + bounds(0)[1]
-        need = max(need, following - first + 1, last - first + 1)
-    return need
-
-
-class SlidingWindow(wiring.Component):
+class SlidingWindow(WindowPlan, wiring.Component):
     """Line buffer: writes the raster stream into a ring of rows, emits for each output pixel its whole
     window.
 
@@ -56,27 +28,7 @@ class SlidingWindow(wiring.Component):
     Throughput: one beat per cycle, ``cycles`` = rows * columns * repeats * beats of a window, back to back
     between images, where the writer keeps up.
 
-    Parameters
-    ----------
-    shape : Shape
-        Of one channel.
-    channels, height, width : int
-        Of the incoming map.
-    kernel, stride, dilation : (int, int)
-        Vertical, horizontal.
-    pad : (int, int, int, int)
-        Top, left, bottom, right; smaller than the reach of the window.
-    lanes : int
-        Channels a beat; divides the channels of a group.
-    repeats : int
-        How often each window is emitted.
-    groups : int
-        The channels are cut into so many groups; each group's window is emitted (with its repeats) before the
-        next one's.
-    pad_value : int
-        What beats outside the image carry.
-    rows : int
-        Rows of the ring; 0 = as many as :func:`ring_rows` says.
+    Parameters are those of `WindowPlan`.
 
     Members
     -------
@@ -84,70 +36,12 @@ class SlidingWindow(wiring.Component):
     o : Out(stream of ``lanes`` channels)
     """
 
-    latency = 2
-
-    def __init__(
-        self,
-        shape,
-        channels,
-        height,
-        width,
-        *,
-        kernel,
-        stride=(1, 1),
-        pad=(0, 0, 0, 0),
-        dilation=(1, 1),
-        lanes,
-        repeats=1,
-        groups=1,
-        pad_value=0,
-        rows=0,
-    ):
-        self.shape = Shape.cast(shape)
-        self.channels, self.groups, self.lanes, self.repeats, self.pad_value = (
-            channels,
-            groups,
-            lanes,
-            repeats,
-            pad_value,
+    def __init__(self, *args, **options):
+        WindowPlan.__init__(self, *args, **options)
+        layout = data.ArrayLayout(self.shape, self.lanes)
+        wiring.Component.__init__(
+            self, {"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))}
         )
-        if tuple(kernel) == (1, 1) and tuple(stride) == (1, 1) and not any(pad):
-            height, width = height * width, 1
-        self.height, self.width = height, width
-        self.kernel, self.stride, self.pad, self.dilation = (
-            tuple(kernel),
-            tuple(stride),
-            tuple(pad),
-            tuple(dilation),
-        )
-        if channels % groups or (channels // groups) % lanes:
-            raise InputError(
-                f"window: {lanes} lanes do not divide the {channels} channels in {groups} groups"
-            )
-        if repeats < 1 or min(kernel) < 1 or min(stride) < 1 or min(dilation) < 1 or min(pad) < 0:
-            raise InputError(
-                "window: kernel, stride, dilation and repeats must be at least 1, padding at least 0"
-            )
-        reach = (self.dilation[0] * (kernel[0] - 1), self.dilation[1] * (kernel[1] - 1))
-        if max(pad[0], pad[2]) > reach[0] or max(pad[1], pad[3]) > reach[1]:
-            raise InputError(
-                f"window: padding {tuple(pad)} must be smaller than the window of "
-                f"{reach[0] + 1}x{reach[1] + 1}"
-            )
-        self.rows_out, self.columns_out = output_size(
-            height, width, self.kernel, self.stride, self.pad, self.dilation
-        )
-        if self.rows_out < 1 or self.columns_out < 1:
-            raise InputError(f"window: {reach[0] + 1}x{reach[1] + 1} does not fit a map of {height}x{width}")
-        self.chunks = channels // lanes
-        self.beats = kernel[0] * kernel[1] * (self.chunks // groups)
-        self.pixel_cycles = groups * repeats * self.beats
-        self.cycles = self.rows_out * self.columns_out * self.pixel_cycles
-        self.beats_in = height * width * self.chunks
-        self.least_rows = ring_rows(height, self.kernel, self.stride, self.pad, self.dilation, self.rows_out)
-        self.rows = rows or self.least_rows
-        layout = data.ArrayLayout(self.shape, lanes)
-        super().__init__({"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))})
 
     def elaborate(self, platform):
         m = Module()

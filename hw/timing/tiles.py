@@ -1,10 +1,10 @@
 """The Fermat convolver: rows, tiles, products, bands."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from fermatnet.hw.fermat.schedule import Jobs, Timing
 from fermatnet.hw.timing.spacing import FAR, earliest
 
 __all__ = ["Tiles"]
@@ -12,14 +12,14 @@ __all__ = ["Tiles"]
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """The Fermat convolver: rows in, tiles, products, inverse transforms, bands of rows out; job lengths as
-    in `fermatnet.hw.fermat.schedule.Timing`, whose recurrences these are, with rows that come when they come.
+    """The Fermat convolver: rows in, tiles, products, inverse transforms, bands of rows out, by the
+    recurrence of `fermatnet.hw.fermat.schedule.Jobs`, with rows that come when they come.
 
     A finished band may leave slowly, because the engine keeps it until it is taken: ``gap`` cycles between
     its beats.
     """
 
-    jobs: Any
+    jobs: Timing
     gap: int = 1
 
     def relaxed(self, period: int) -> "Tiles":
@@ -44,40 +44,11 @@ class Tiles:
     def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         t = self.jobs
         offered = offered.reshape(-1, t.row_beats)
-        rows = _Rows(offered, t.ring)
-        tile_starts: list[int] = []
-        job_starts: list[int] = []
-        drain_starts: list[int] = []
-        band_ends: list[int] = []
-        out = []
+        rows, jobs, out = _Rows(offered, t.ring), Jobs(t, self.gap), []
         for _ in range(len(offered) // t.rows):
             for need, free, beats in zip(t.need, t.free, t.band_beats, strict=True):
-                ready = rows.wait(need)
-                for tile in range(t.tiles):
-                    start = max(tile_starts[-1] + t.frame if tile_starts else ready, ready)
-                    if len(tile_starts) >= t.spectra_banks:
-                        start = max(
-                            start,
-                            job_starts[(len(tile_starts) - t.spectra_banks + 1) * t.jobs - 1] + t.done + 1,
-                        )
-                    tile_starts.append(start)
-                    for job in range(t.jobs):
-                        begin = start + t.point + t.full + 1 if job == 0 else job_starts[-1] + t.job
-                        if job_starts:
-                            begin = max(begin, job_starts[-1] + t.job)
-                        if len(job_starts) >= t.sums_banks:
-                            begin = max(begin, drain_starts[-t.sums_banks] + t.drain)
-                        job_starts.append(begin)
-                        drain = begin + t.sums + 1
-                        if drain_starts:
-                            drain = max(drain, drain_starts[-1] + t.drain)
-                        if tile == 0 and job == 0 and len(band_ends) >= t.band_banks:
-                            drain = max(drain, band_ends[-t.band_banks] + 1)
-                        drain_starts.append(drain)
-                rows.give_back(free, tile_starts[-1] + t.frame)
-                full = drain_starts[-1] + t.result + t.drain - 1 + 3
-                begin = max(full, band_ends[-1] + 1 if band_ends else full)
-                band_ends.append(begin + (beats - 1) * self.gap)
+                seen, begin = jobs.band(rows.wait(need), beats)
+                rows.give_back(free, seen)
                 out.append(begin + 1 + np.arange(beats) * self.gap)
         return rows.finish(), np.concatenate(out)
 

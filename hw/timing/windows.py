@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.hw.stream.window import output_size, ring_rows
+from fermatnet.hw.stream.window_plan import output_size, ring_rows
 from fermatnet.hw.timing.spacing import FAR, earliest, latest
 
 __all__ = ["Windows"]
@@ -33,7 +33,7 @@ class Windows:
 
     @staticmethod
     def of(window: Any, outputs: int, beats: int, delay: int) -> "Windows":
-        """For a SlidingWindow component."""
+        """For a `fermatnet.hw.stream.window_plan.WindowPlan`."""
         return Windows(
             window.height,
             window.width,

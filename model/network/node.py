@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.network.onnx_body import Body
+from fermatnet.model.network.file.body import Body
 from fermatnet.model.network.types import TensorType
 
 __all__ = ["Context", "Node", "Op", "Weights"]

@@ -6,14 +6,13 @@ output; every other layer is computed element by element inside the step that ne
 never fill a map. Sums and maxima over disjoint windows are taken inside a step too, one pixel's channels at a
 time."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import (
-    Add,
     Affine,
     ArgMax,
     Concat,
@@ -29,6 +28,7 @@ from fermatnet.model.network.nodes import (
 )
 from fermatnet.model.piecewise.planes import short_planes
 from fermatnet.runtime.c.storage import Image, Integers, PlaneStore, Store, plane_code
+from fermatnet.runtime.features import unhandled
 
 __all__ = ["Program", "ProgramStep", "lower"]
 
@@ -183,45 +183,14 @@ def _index_store(program: Program, name: str, fast: bool) -> Store:
 
 
 # what each layer type says of itself that the generated C goes by
-_KNOWN: dict[type[Node], set[str]] = {
-    Conv: {"weight", "weight_bits", "stride", "pad", "dilation", "group", "engine", "moduli", "length"},
-    PiecewiseConv: {"codes", "levels_w", "levels_a", "stride", "pad", "dilation", "group"},
-    Threshold: {"thresholds", "sign"},
-    Affine: {"multiplier", "offset", "shift", "lo", "hi"},
-    Levels: {"levels"},
-    MaxPool: {"kernel", "stride", "pad"},
-    SumPool: {"kernel"},
-    Add: set(),
-    Concat: set(),
-    Dense: {"weight", "bias", "weight_bits"},
-    ArgMax: set(),
-}
-
-
 def _check(net: Network) -> None:
     """InputError for a layer, or something that a layer says, that C does not know: nothing is left out in
     silence."""
-    lo, hi = net.input_range
-    if lo < 0 or hi > 255:
-        raise InputError(
-            f"generated C takes images within 0..255, this network's are {lo}..{hi}; use another engine"
-        )
+    found = unhandled(net)
+    if found:
+        raise InputError(f"{found}: there is no C for that; use another engine")
     if net.consumers(net.output):
         raise InputError(f"output {net.output!r} is read by a layer as well: there is no C for that")
-    for node in net.nodes:
-        if type(node) not in _KNOWN:
-            raise InputError(
-                f"layer {node.name!r}: there is no C for a {type(node).__name__}; use another engine"
-            )
-        for item in fields(node):
-            if (
-                item.name not in _KNOWN[type(node)] | {"name", "inputs"}
-                and getattr(node, item.name) != item.default
-            ):
-                raise InputError(
-                    f"layer {node.name!r}: there is no C for {item.name} = {getattr(node, item.name)!r} of a "
-                    f"{type(node).__name__}; use another engine"
-                )
 
 
 def lower(net: Network, fast: bool = False) -> Program:

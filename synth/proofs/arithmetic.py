@@ -30,28 +30,22 @@ from amaranth.lib.wiring import In, Out
 from fermatnet.hw.fermat.adder import Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
 from fermatnet.hw.fermat.convert import Decoder, Encoder
-from fermatnet.hw.fermat.negate import Negate
-from fermatnet.hw.fermat.number import Number, number, shifted
+from fermatnet.hw.fermat.number import Number, shifted
 from fermatnet.hw.fermat.shift import Rotator, Sqrt2
 from fermatnet.model.result_log import ResultLog, digest
 from fermatnet.synth.formal import Block, Named, Proof, constant, residue, valid_number
-from fermatnet.synth.proofs.claims import all_of, difference_modulo, sum_modulo, two_operands
+from fermatnet.synth.proofs.arithmetic_mutants import mutants
+from fermatnet.synth.proofs.claims import all_of, difference_modulo, negation, sum_modulo, two_operands
 from fermatnet.synth.proofs.convolver import convolver_mutants, convolver_proofs, convolver_vacuities
-from fermatnet.synth.proofs.prefix import prefix_mutants, prefix_proofs
-from fermatnet.synth.proofs.stream import stream_mutants, stream_proofs
+from fermatnet.synth.proofs.prefix import prefix_proofs
+from fermatnet.synth.proofs.stream import stream_proofs
+from fermatnet.synth.proofs.stream_mutants import stream_mutants
 
 __all__ = ["arithmetic_proofs", "check", "mutants", "run", "stream_mutants", "stream_proofs"]
 
 
 def addition(kind: type[Adder], function: Callable[..., str], b: int, form: str, latency: int) -> Proof:
     return two_operands(kind(b, latency=latency, form=form), b, latency, {"o": function})
-
-
-def negation(b: int, component: Negate | None = None) -> Proof:
-    block, width = Block(component or Negate(b)), b + 3
-    x, o = block.port("x", 0), block.port("o", 0)
-    claim = f"(= {sum_modulo(residue(x, b, width), residue(o, b, width), b, width)} {constant(0, width)})"
-    return Proof(block, all_of(claim, valid_number(o, b)), [valid_number(x, b)])
 
 
 def encoding(b: int) -> Proof:
@@ -204,52 +198,6 @@ def arithmetic_proofs(b: int, prefix_whole: int = 16) -> Iterator[Named]:
                 f"subtractor {form} latency {latency}",
                 partial(addition, Subtractor, difference_modulo, b, form, latency),
             )
-
-
-# -- mutants: each must be refuted
-
-
-class UngatedAdder(Adder):
-    """Forgets that a zero operand must stop the increment."""
-
-    def elaborate(self, platform):
-        m = Module()
-        total = self.x.value + self.y.value
-        final = total[: self.b] + ~total[self.b]
-        m.d.comb += self.o.eq(number(self.b, final[: self.b], (self.x.zero & self.y.zero) | final[self.b]))
-        return m
-
-
-class ThesisNegate(Negate):
-    """The printed negation, 2^b - X."""
-
-    def elaborate(self, platform):
-        m = Module()
-        m.d.comb += self.o.eq(
-            number(self.b, (-self.x.value)[: self.b] & ~self.x.zero.replicate(self.b), self.x.zero)
-        )
-        return m
-
-
-def mutants(b: int) -> Iterator[Named]:
-    """Designs with one thing wrong, and one right design with a wrong claim: every one must be refuted."""
-    yield Named(
-        "mutant: adder without the zero gate",
-        lambda: two_operands(UngatedAdder(b, latency=0), b, 0, {"o": sum_modulo}),
-        False,
-    )
-    yield Named(
-        "mutant: subtractor claimed to add",
-        lambda: two_operands(Subtractor(b, latency=0), b, 0, {"o": sum_modulo}),
-        False,
-    )
-    yield Named(
-        "mutant: adder claimed a cycle early",
-        lambda: two_operands(Adder(b, latency=2), b, 1, {"o": sum_modulo}),
-        False,
-    )
-    yield from prefix_mutants(b)
-    yield Named("mutant: negation as printed in the thesis", lambda: negation(b, ThesisNegate(b)), False)
 
 
 def check(

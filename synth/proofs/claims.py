@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 from amaranth.lib import wiring
 
+from fermatnet.hw.fermat.negate import Negate
 from fermatnet.synth.formal import Block, Proof, constant, residue, valid_number
 
-__all__ = ["all_of", "difference_modulo", "operands", "sum_modulo", "two_operands"]
+__all__ = ["all_of", "difference_modulo", "negation", "operands", "sum_modulo", "two_operands"]
 
 
 def all_of(*terms: str) -> str:
@@ -50,3 +51,11 @@ def two_operands(
     block = Block(component)
     claim, assumptions = operands(block, b, latency, outputs)
     return Proof(block, claim, assumptions, latency)
+
+
+def negation(b: int, component: Negate | None = None) -> Proof:
+    """x and its negation (by ``component`` or a `Negate`) add up to zero, and the result is well-formed."""
+    block, width = Block(component or Negate(b)), b + 3
+    x, o = block.port("x", 0), block.port("o", 0)
+    claim = f"(= {sum_modulo(residue(x, b, width), residue(o, b, width), b, width)} {constant(0, width)})"
+    return Proof(block, all_of(claim, valid_number(o, b)), [valid_number(x, b)])

@@ -1,6 +1,7 @@
 """The layers that a network file can hold, one module a kind; `LAYERS` lists them all. A new layer is one
-module here and one line below."""
+module here and one line below; a program can `register` its own."""
 
+from fermatnet.model.errors import InputError
 from fermatnet.model.network.layers.affine import Affine
 from fermatnet.model.network.layers.conv import Conv
 from fermatnet.model.network.layers.dense import Dense
@@ -38,9 +39,10 @@ __all__ = [
     "Threshold",
     "TopK",
     "Upsample",
+    "register",
 ]
 
-LAYERS: tuple[type[Node], ...] = (
+LAYERS: list[type[Node]] = [
     Conv,
     PiecewiseConv,
     Threshold,
@@ -62,4 +64,14 @@ LAYERS: tuple[type[Node], ...] = (
     Upsample,
     SelectChannels,
     DepthToSpace,
-)
+]
+
+
+def register(layer: type[Node]) -> None:
+    """From now on network files may hold ``layer``; InputError where one of its operators is
+    known already."""
+    taken = [op for op in layer.OPS if any(known.op_named(op) for known in LAYERS if known is not layer)]
+    if taken:
+        raise InputError(f"operator {taken[0]!r} belongs to another layer already: choose another name")
+    if layer not in LAYERS:
+        LAYERS.append(layer)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fermatnet.model.network.engine import conv_choice, conv_plan
+from fermatnet.model.network.file.body import WINDOW, Body
 from fermatnet.model.network.layers.windows import padded, read_window, window_attributes, windows
 from fermatnet.model.network.node import Context, Node, Op, Weights
-from fermatnet.model.network.onnx_body import WINDOW, Body
 from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import bounded, check_weight, require, weighted_range, window_type
 

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fermatnet.model.network.file.body import WINDOW, Body
 from fermatnet.model.network.layers.windows import read_window, window_attributes
 from fermatnet.model.network.node import Context, Node, Op, Weights
-from fermatnet.model.network.onnx_body import WINDOW, Body
 from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import (
     bounded,

@@ -210,7 +210,8 @@ def draw_block(block: nn.Module, file: str | File, title: str = "") -> None:
                 axes,
                 x,
                 y,
-                f"{module.kernel_size[0]}x{module.kernel_size[1]}\n{module.in_channels}-{module.out_channels}",
+                f"{module.kernel_size[0]}x{module.kernel_size[1]}\n"
+                f"{module.in_channels}-{module.out_channels}",
                 COLOURS["binary"],
             )
         else:

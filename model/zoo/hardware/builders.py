@@ -181,5 +181,6 @@ register(
     "reaf-resnet50",
     _reaf,
     "ResNet with REAF convolutions; reaf-resnet50-8-4-70-88-70: template 8-4-70, C=88, C'=70",
-    pattern=r"reaf-resnet(?P<depth>\d+)(?:-(?P<scheme>\d+-\d+-\d+))?(?:-(?P<inner>\d+))?(?:-(?P<middle>\d+))?",
+    pattern=r"reaf-resnet(?P<depth>\d+)(?:-(?P<scheme>\d+-\d+-\d+))?"
+    r"(?:-(?P<inner>\d+))?(?:-(?P<middle>\d+))?",
 )

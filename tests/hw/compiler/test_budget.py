@@ -11,7 +11,6 @@ from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.compiler.planner import layers_for, least_beats
 from fermatnet.hw.resources import layers as resources_layers
-from fermatnet.hw.resources import lut_cost
 from fermatnet.model.errors import InputError
 
 
@@ -26,10 +25,9 @@ def test_the_search_finds_the_fastest_of_all(net, monkeypatch, seed):
     falls.
     """
     layers = layers_for(net, "xc7")
-    periods = folding.periods(layers, lut_cost, least_beats(net))
+    periods = folding.periods(layers, least_beats(net))
     costs = [
-        folding.total_cost(layers, folding.fold_for_cycles(layers, p, lut_cost, least_beats(net)), lut_cost)
-        for p in periods
+        folding.total_cost(layers, folding.fold_for_cycles(layers, p, least_beats(net))) for p in periods
     ]
     rng = np.random.default_rng(seed)
     strayed = np.minimum.accumulate(

@@ -8,7 +8,6 @@ import pytest
 from fermatnet.bench.samples.networks import random_network
 from fermatnet.hw.compiler import folding
 from fermatnet.hw.layers import Fold, layer_of
-from fermatnet.hw.resources import lut_cost
 from fermatnet.model.errors import InputError
 
 
@@ -24,9 +23,7 @@ def layers_of(seed):
 def brute(layers):
     """Every (cycles, cost) that folds can give."""
     names = list(layers)
-    costs = [
-        [(layer.cycles(fold), lut_cost(layer, fold)) for fold in layer.folds()] for layer in layers.values()
-    ]
+    costs = [[(layer.cycles(fold), layer.cost(fold)) for fold in layer.folds()] for layer in layers.values()]
     points = []
     for combination in itertools.product(*costs):
         points.append((max(c for c, _ in combination), sum(cost for _, cost in combination)))
@@ -44,19 +41,19 @@ def test_cheapest_for_cycles_and_fastest_for_luts(seed):
     cycles = sorted({c for c, _ in points})
     for target in cycles[:: max(1, len(cycles) // 5)]:
         best = min(cost for c, cost in points if c <= target)
-        folds = folding.fold_for_cycles(layers, target, lut_cost)
+        folds = folding.fold_for_cycles(layers, target)
         assert max(layers[n].cycles(f) for n, f in folds.items()) <= target
-        assert folding.total_cost(layers, folds, lut_cost) == pytest.approx(best)
+        assert folding.total_cost(layers, folds) == pytest.approx(best)
     costs = [cost for _, cost in points]
     for budget in np.linspace(min(costs), max(costs), 5):
         best = min(c for c, cost in points if cost <= budget + 1e-9)
-        folds = folding.fold_for_luts(layers, budget + 1e-9, lut_cost)
-        assert folding.total_cost(layers, folds, lut_cost) <= budget + 1e-6
+        folds = folding.fold_for_luts(layers, budget + 1e-9)
+        assert folding.total_cost(layers, folds) <= budget + 1e-6
         assert max(layers[n].cycles(f) for n, f in folds.items()) == best
     with pytest.raises(InputError, match="cannot be met"):
-        folding.fold_for_cycles(layers, cycles[0] - 1, lut_cost)
+        folding.fold_for_cycles(layers, cycles[0] - 1)
     with pytest.raises(InputError, match="smallest network"):
-        folding.fold_for_luts(layers, min(costs) - 1, lut_cost)
+        folding.fold_for_luts(layers, min(costs) - 1)
 
 
 def test_folds_by_hand_are_checked():

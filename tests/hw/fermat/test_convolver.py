@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from fermatnet.hw.fermat.convolver import Convolver, element_shape, products_allowed
+from fermatnet.hw.fermat.convolver import Convolver
+from fermatnet.hw.fermat.convolver_plan import products_allowed
+from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.plan import choose
 
@@ -139,15 +141,15 @@ def test_stalled(name, seed):
     assert np.array_equal(out, expected)
 
 
-def test_element_shape():
-    assert [element_shape(*r).width for r in ((0, 255), (-128, 127), (-1, 128), (0, 0), (-3, 0))] == [
+def test_range_shape():
+    assert [range_shape(*r).width for r in ((0, 255), (-128, 127), (-1, 128), (0, 0), (-3, 0))] == [
         8,
         8,
         9,
         1,
         3,
     ]
-    assert element_shape(-1, 0).signed and not element_shape(0, 7).signed
+    assert range_shape(-1, 0).signed and not range_shape(0, 7).signed
 
 
 def test_products_allowed():

@@ -38,7 +38,7 @@ from fermatnet.model.fermat.plan import choose
         ({"kernel": 5, "pad": 2, "length": 4}, r"kernel of 5 taps is longer than the transform of 4 points"),
         (
             {"kernel": 129, "pad": 64, "inputs": 1, "outputs": 1, "weight_bits": 2, "input_bits": 1},
-            r"kernel of 129 taps is longer than the longest transform of 128 points",
+            r"kernel must be at most 64, not 129",
         ),
         (
             {"moduli": "16"},

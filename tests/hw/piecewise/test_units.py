@@ -118,7 +118,7 @@ def test_levels(levels, drive):
         (lambda: ThresholdUnit([[2, 1]], [1], signed(4), lanes=1), "must ascend"),
         (lambda: ThresholdUnit([[1, 2]], [2], signed(4), lanes=1), r"\+1 or -1"),
         (lambda: ThresholdUnit([[1, 2]] * 3, [1] * 3, signed(4), lanes=2), "lanes must divide 3"),
-        (lambda: AffineUnit([1 << 17], [0], 0, 0, 1, signed(4), lanes=1), "below 2"),
+        (lambda: AffineUnit([1 << 31], [0], 0, 0, 1, signed(4), lanes=1), "below 2"),
         (lambda: AffineUnit([1], [0], 0, 2, 1, signed(4), lanes=1), "range must not be empty"),
         (lambda: LevelsUnit([1, 2, 3], 1, lanes=1), "one row of 1..2"),
     ],

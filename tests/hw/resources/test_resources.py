@@ -13,7 +13,7 @@ from fermatnet.bench.samples.networks import random_network
 from fermatnet.hw.arrays.depthwise import DepthwiseArray
 from fermatnet.hw.layers import layer_of
 from fermatnet.hw.piecewise.compressor.popcount import Popcount
-from fermatnet.hw.resources import lut_cost, predict
+from fermatnet.hw.resources import predict
 from fermatnet.hw.rtl import verilog
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.join import Adder
@@ -62,12 +62,9 @@ def test_cost_of_folds_is_quick_and_grows_with_parallelism():
         net = random_network(seed)
         for node in net.nodes:
             layer = layer_of(net, node)
-            costs = [lut_cost(layer, fold) for fold in layer.folds()]
+            costs = [layer.cost(fold) for fold in layer.folds()]
             many += len(costs)
-            assert (
-                min(costs) > 0
-                and lut_cost(layer, layer.folds()[-1]) >= lut_cost(layer, layer.folds()[0]) * 0.5
-            )
+            assert min(costs) > 0 and layer.cost(layer.folds()[-1]) >= layer.cost(layer.folds()[0]) * 0.5
     assert time.process_time() - started < 10, many
 
 

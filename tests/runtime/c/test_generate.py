@@ -14,8 +14,9 @@ from fermatnet.cli.c import command
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run, save
 from fermatnet.model.network.nodes import Affine, Conv, Dense, MaxPool, PiecewiseConv, SumPool, Threshold
-from fermatnet.runtime.c import generate, program
+from fermatnet.runtime.c import generate
 from fermatnet.runtime.c.vectors import images
+from fermatnet.runtime.features import BASE
 
 from ...model.network.samples import digits_like, everything, piecewise, thresholds
 from .compiled import SANITIZED, STRICT, build, needs_compiler, outputs
@@ -206,16 +207,14 @@ def test_refusals_leave_nothing(more, words, tmp_path):
 def test_what_c_does_not_know_is_refused(tmp_path, monkeypatch):
     """A layer of another type, and a known one that says something new: its usual value changes nothing, any
     other is refused."""
-    monkeypatch.setitem(program._KNOWN, Conv, program._KNOWN[Conv] - {"dilation"})
+    monkeypatch.setitem(BASE, "Conv", BASE["Conv"] - {"dilation"})
     generate(digits_like(), tmp_path / "same")
-    monkeypatch.setitem(program._KNOWN, Conv, program._KNOWN[Conv] - {"pad"})
-    with pytest.raises(
-        InputError,
-        match=re.escape("layer 'conv0': there is no C for pad = (2, 2, 2, 2) of a Conv; use another engine"),
-    ):
+    monkeypatch.setitem(BASE, "Conv", BASE["Conv"] - {"pad"})
+    words = "layer 'conv0': pad = (2, 2, 2, 2) of a Conv: there is no C for that; use another engine"
+    with pytest.raises(InputError, match=re.escape(words)):
         generate(digits_like(), tmp_path / "c")
-    monkeypatch.delitem(program._KNOWN, Conv)
-    with pytest.raises(InputError, match="layer 'conv0': there is no C for a Conv; use another engine"):
+    monkeypatch.delitem(BASE, "Conv")
+    with pytest.raises(InputError, match="layer 'conv0': a Conv: there is no C for that; use another engine"):
         generate(digits_like(), tmp_path / "c")
 
 

@@ -10,6 +10,7 @@ from fermatnet.hw.fermat.butterfly import Butterfly
 from fermatnet.model.result_log import ResultLog
 from fermatnet.synth.formal import Named
 from fermatnet.synth.proofs import arithmetic as fermat_proofs
+from fermatnet.synth.proofs.arithmetic_mutants import ThesisNegate
 from fermatnet.synth.proofs.prefix import network_proof, prefix_proofs
 
 WIDTH = 16
@@ -92,5 +93,5 @@ def test_results_are_kept_while_the_design_is_the_same(tmp_path) -> None:
 def test_both_solvers_agree() -> None:
     for solver in ("bitwuzla", "z3"):
         assert fermat_proofs.negation(8).holds(solver=solver)
-        wrong = fermat_proofs.negation(8, fermat_proofs.ThesisNegate(8))
+        wrong = fermat_proofs.negation(8, ThesisNegate(8))
         assert not wrong.holds(solver=solver) and wrong.counterexample

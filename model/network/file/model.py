@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from fermatnet.model.network.file.functions import DOMAIN, OPSET, function
 from fermatnet.model.network.graph import Network
 from fermatnet.model.network.inputs import DTYPES
-from fermatnet.model.network.onnx_functions import DOMAIN, OPSET, function
 
 __all__ = ["FORMAT", "PREFIX", "structure_digest", "to_model", "weights_digest"]
 

@@ -9,10 +9,9 @@ import pytest
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
+from fermatnet.model.network.file.model import structure_digest, to_model, weights_digest
 from fermatnet.model.network.nodes import Affine, Concat, Conv, Threshold
-from fermatnet.model.network.onnx_model import structure_digest, to_model, weights_digest
-
-from .samples import digits_like, everything
+from tests.model.network.samples import digits_like, everything
 
 
 def oracle(model: onnx.ModelProto | str, images: np.ndarray) -> np.ndarray:

@@ -3,8 +3,8 @@ each."""
 
 from onnx import FunctionProto, helper
 
+from fermatnet.model.network.file.body import Body
 from fermatnet.model.network.layers import LAYERS
-from fermatnet.model.network.onnx_body import Body
 
 __all__ = ["DOMAIN", "OPSET", "function"]
 

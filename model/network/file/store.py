@@ -9,11 +9,11 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
+from fermatnet.model.network.file.model import FORMAT, PREFIX, structure_digest, to_model, weights_digest
 from fermatnet.model.network.graph import Network
 from fermatnet.model.network.inputs import DTYPES, Input
 from fermatnet.model.network.layers import LAYERS
 from fermatnet.model.network.node import Node
-from fermatnet.model.network.onnx_model import FORMAT, PREFIX, structure_digest, to_model, weights_digest
 
 __all__ = ["load", "save", "sha256"]
 

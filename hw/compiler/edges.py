@@ -1,0 +1,59 @@
+"""The link between two layers: its lanes, its queues, and the conversion from one width to the other."""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fermatnet.hw import timing
+from fermatnet.hw.stream.fifo import Fifo
+
+__all__ = ["Edge", "conversions", "converter"]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One input of one layer: lanes as they come and as the block takes them, queues before and after the
+    conversion (0: none)."""
+
+    producer: str
+    consumer: str
+    index: int
+    lanes_from: int
+    lanes_to: int
+    width: int  # bits of one value
+    before: int = 0
+    after: int = 0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.consumer, self.index
+
+    def latencies(self) -> tuple[int, int]:
+        """Cycles the queues add."""
+        return tuple(
+            0 if not depth else 2 if Fifo.is_deep(self.width * lanes, depth) else 1
+            for depth, lanes in ((self.before, self.lanes_from), (self.after, self.lanes_to))
+        )  # type: ignore[return-value]
+
+
+def conversions(lanes_from: int, lanes_to: int) -> list[int]:
+    """Lanes on the way from one width to the other: collect to the least common multiple, then serialise."""
+    if lanes_from == lanes_to:
+        return [lanes_from]
+    common = int(np.lcm(lanes_from, lanes_to))
+    return [lanes_from, *([common] if common not in (lanes_from, lanes_to) else []), lanes_to]
+
+
+def converter(edge: Edge) -> Any:
+    """Timing of the conversion on an edge; None without one."""
+    ratios = [
+        b // a if b > a else a // b
+        for a, b in itertools.pairwise(conversions(edge.lanes_from, edge.lanes_to))
+    ]
+    if len(ratios) == 2:
+        return timing.Repack(*ratios)
+    return (
+        (timing.Collect if edge.lanes_to > edge.lanes_from else timing.Serialise)(*ratios) if ratios else None
+    )

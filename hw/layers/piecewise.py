@@ -1,0 +1,80 @@
+# amaranth: UnusedElaboratable=no
+"""Piecewise convolutions: AND-popcounts of piece indices, or multipliers of levels where they are
+depthwise."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Shape
+
+from fermatnet.hw.arrays.depthwise import DepthwiseArray
+from fermatnet.hw.arrays.piecewise import PiecewiseArray
+from fermatnet.hw.layers import cost
+from fermatnet.hw.layers.convolution import ConvLayer, Depthwise
+from fermatnet.hw.layers.extremes import ends
+from fermatnet.hw.layers.layer import shape_of
+
+__all__ = ["DepthwisePiecewiseLayer", "PiecewiseConvLayer"]
+
+
+class PiecewiseConvLayer(ConvLayer):
+    """A piecewise convolution on an AND-popcount array; `of` also finds the depthwise ones."""
+
+    @classmethod
+    def of(cls, net, node, target="generic", contents=None):
+        kind = DepthwisePiecewiseLayer if cls.is_depthwise(node) else PiecewiseConvLayer
+        return kind(net, node, target, contents)
+
+    @classmethod
+    def weight_of(cls, node: Any) -> np.ndarray:
+        return node.codes
+
+    def cost(self, fold):
+        width, out = shape_of(self.inputs[0]).width, shape_of(self.output).width
+        words = max(1, self.outputs * self.taps // (fold.pe * fold.simd))
+        node = self.node
+        dot, bits = cost.dot_product(node.levels_w, node.levels_a, fold.simd, fold.pe, self.target)
+        memory = cost.weight_memory(words, fold.pe * fold.simd * bits)
+        return fold.pe * (dot + 1.2 * out) + memory + cost.window_control(width, fold.simd)
+
+    def array(self, fold):
+        node = self.node
+        held = None if self.contents is None else self.rows_of(self.contents).astype(np.uint8)
+        return PiecewiseArray(
+            self.matrix,
+            node.levels_w,
+            node.levels_a,
+            pe=fold.pe,
+            simd=fold.simd,
+            target=self.target,
+            contents=held,
+        )
+
+    @classmethod
+    def widest(cls, node, bounds):
+        codes = ends(node.codes.shape, 0, len(node.levels_w) - 1, node.name)
+        return replace(node, codes=codes.astype(np.uint8))
+
+
+class DepthwisePiecewiseLayer(Depthwise, PiecewiseConvLayer):
+    """A depthwise piecewise convolution: the levels of weights in memory, those of indices by a table."""
+
+    cost = ConvLayer.cost
+
+    def weight_bits(self):
+        return int(np.abs(self.node.levels_w).max()).bit_length() + 1
+
+    def _levels_of(self, node: Any) -> np.ndarray:
+        return node.levels_w.astype(np.int64)[self.rows_of(node)]
+
+    def array(self, fold):
+        levels = self.node.levels_a
+        held = None if self.contents is None else self._levels_of(self.contents)
+        return DepthwiseArray(
+            self._levels_of(self.node),
+            Shape((len(levels) - 1).bit_length()),
+            lanes=fold.pe,
+            levels=levels,
+            contents=held,
+        )
