@@ -100,8 +100,9 @@ def generate(
     web : also NAME.html, a page to draw on that runs the network as WebAssembly (needs the package ziglang).
     force : replace a folder that is not empty.
 
-    Raises ------ InputError One line: a name that is no C identifier, a budget exceeded (with the layer that
-    takes most), a folder in use."""
+    Raises InputError in one line: a name that is no C identifier, a budget exceeded (with the layer that
+    takes most), a folder in use.
+    """
     _check_name(name)
     if vectors < 1:
         raise InputError(f"at least one vector is needed, not {vectors}")
