@@ -1,6 +1,8 @@
 """Small QONNX networks to be mutated: sizes chosen so that a mistaken axis still fits (channels = height =
 width = outputs)."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -25,7 +27,7 @@ class _Writer:
         self.constants[name] = array.astype(np.float32) if array.dtype.kind == "f" else array
         return name
 
-    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         name = f"{kind.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name, domain=domain, **attributes))
         return name

@@ -17,7 +17,7 @@ from fermatnet.model.nn.scheme import scheme
 __all__ = ["binary", "quantized", "random_images", "twin"]
 
 
-def random_images(shape: tuple[int, int, int], count: int) -> np.ndarray:
+def random_images(shape: tuple[int, ...], count: int) -> np.ndarray:
     """uint8 (n, C, H, W)."""
     return np.random.default_rng(0).integers(0, 256, (count, *shape)).astype(np.uint8)
 

@@ -31,7 +31,7 @@ class _Output(Protocol):
     def remainder(self) -> np.ndarray: ...
 
 
-def images(shape: tuple[int, int, int], lo: int, hi: int, count: int, seed: int = 0) -> np.ndarray:
+def images(shape: tuple[int, ...], lo: int, hi: int, count: int, seed: int = 0) -> np.ndarray:
     """uint8 (count, C, H, W): all smallest, all largest, both checkerboards, random extremes, a constant,
     then random ones."""
     rng = np.random.default_rng(seed)

@@ -22,7 +22,8 @@ __all__ = ["Context", "Node", "Op", "Weights"]
 class Context(Protocol):
     """What a layer may ask of the network that it stands in."""
 
-    types: dict[str, TensorType]
+    @property
+    def types(self) -> dict[str, TensorType]: ...
 
     def is_index(self, name: str) -> bool: ...
     def is_input(self, name: str) -> bool: ...

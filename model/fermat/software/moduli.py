@@ -8,7 +8,16 @@ __all__ = ["MODULI", "PASSES", "modulus", "modulus_name", "widest"]
 
 # passes of the 16-bit product, see kernels/products.h; 48: its 52-bit product in that unit
 PASSES = {3: 1, 4: 2, 5: 4, 48: 9}
-MODULI = ((3,), (4,), (3, 4), (5,), (3, 5), (48,), (4, 5), (3, 4, 5))  # by product
+MODULI: tuple[tuple[int, ...], ...] = (
+    (3,),
+    (4,),
+    (3, 4),
+    (5,),
+    (3, 5),
+    (48,),
+    (4, 5),
+    (3, 4, 5),
+)  # by product
 
 
 def modulus(moduli: tuple[int, ...]) -> int:

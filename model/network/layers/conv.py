@@ -113,7 +113,12 @@ class Conv(Node):
             return self._direct(x)
         from fermatnet.model.fermat.convolution import convolve2d  # only where a transform engine runs
 
-        window = {"stride": self.stride, "pad": self.pad, "dilation": self.dilation, "group": self.group}
+        window: dict[str, Any] = {
+            "stride": self.stride,
+            "pad": self.pad,
+            "dilation": self.dilation,
+            "group": self.group,
+        }
         return convolve2d(x, self.weight.astype(np.int64), plan, **window)
 
     def _direct(self, x: np.ndarray) -> np.ndarray:
@@ -143,7 +148,7 @@ class Conv(Node):
         inputs: tuple[str, ...],
         op: str,
         attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Any],  # numpy arrays
     ) -> "Conv":
         bits, window = int(op.partition("Int")[2]), read_window(attributes)
         if op.startswith("ConvPad"):

@@ -71,7 +71,7 @@ class MaxPool(Node):
         inputs: tuple[str, ...],
         op: str,
         attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Any],  # numpy arrays
     ) -> "MaxPool":
         kernel, stride, pad = (tuple(attributes[key]) for key in _POOL)
         return cls(name, inputs, kernel, stride, pad, **arrays)
@@ -173,7 +173,7 @@ class SumPool(Node):
         inputs: tuple[str, ...],
         op: str,
         attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Any],  # numpy arrays
     ) -> "SumPool":
         if op == "SumPool":
             return cls(name, inputs, (attributes["blocks"][3], attributes["blocks"][5]), **arrays)
