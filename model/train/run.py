@@ -35,7 +35,7 @@ class _Run:
         net: str,
         data: str,
         out: str | Path,
-        how: Options,
+        given: Options,
         progress: bool,
         twin: str | Path | None = None,
     ):
@@ -47,7 +47,7 @@ class _Run:
         self.created = False
         self.entries: list[dict[str, Any]] = []
         self.twin = str(Path(twin).resolve()) if twin else None
-        self.how, self.scheme = settled(how, self.twin)
+        self.options, self.scheme = settled(given, self.twin)
 
     def config(self) -> dict[str, Any]:
         return {
@@ -63,18 +63,18 @@ class _Run:
             "training_images": len(self.data.train),
             "test_images": len(self.data.test),
             "processes": self.world,
-            "options": self.how.plain(),
+            "options": self.options.plain(),
             "versions": versions(),
         }
 
     def phases(self) -> list[PlannedPhase]:
-        return phases(self.how, self.scheme, self.twin)
+        return phases(self.options, self.scheme, self.twin)
 
     def run(self, resume: bool) -> dict[str, Any]:
         self._check(resume)  # before the folder is made
         self.data = load(self.data_name)
-        if self.how.threads:
-            torch.set_num_threads(self.how.threads)
+        if self.options.threads:
+            torch.set_num_threads(self.options.threads)
         state = self._open(resume)
         try:
             return self._train(state)
@@ -87,20 +87,20 @@ class _Run:
         builder_arguments(self.net)
         if self.first and not (resume and self.folder.path.exists()):
             self.folder.check_new()
-        need_device(self.how.device)
+        need_device(self.options.device)
 
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
         train, validation = (
-            self.data.train.split(self.how.validation, self.how.seed)
-            if self.how.validation
+            self.data.train.split(self.options.validation, self.options.seed)
+            if self.options.validation
             else (self.data.train, None)
         )
         self.batches = Batches(
             train,
-            self.how.batch,
-            self.how.seed,
-            pad=self.how.pad,
-            flip=self.how.flip,
+            self.options.batch,
+            self.options.seed,
+            pad=self.options.pad,
+            flip=self.options.flip,
             rank=self.rank,
             world=self.world,
         )
@@ -119,8 +119,8 @@ class _Run:
             disable=not self.progress,
         )
         with bar:
-            for number, (name, how, epochs, rate) in enumerate(self.phases()):
-                model = self._network(how, twin)
+            for number, (name, scheme, epochs, rate) in enumerate(self.phases()):
+                model = self._network(scheme, twin)
                 if state and state["phase"] > number:
                     model.load_state_dict(self.folder.load(f"{name}.pt")["model"])
                 else:
@@ -157,9 +157,9 @@ class _Run:
             self.folder.set_metrics(kept)
         return state
 
-    def _network(self, how: Scheme, twin: nn.Module | None) -> nn.Module:
-        torch.manual_seed(self.how.seed)
-        model = build_for(self.net, self.data, how).to(self.how.device)
+    def _network(self, scheme: Scheme, twin: nn.Module | None) -> nn.Module:
+        torch.manual_seed(self.options.seed)
+        model = build_for(self.net, self.data, scheme).to(self.options.device)
         if twin is not None:
             carry_over(model, twin.state_dict())
         return model
@@ -179,7 +179,7 @@ class _Run:
             name,
             model,
             self.batches,
-            self.how,
+            self.options,
             epochs=epochs,
             rate=rate,
             teacher=twin.eval() if twin else None,
@@ -213,7 +213,7 @@ class _Run:
         return result
 
     def _tensorboard(self) -> Any:
-        if not (self.how.tensorboard and self.first):
+        if not (self.options.tensorboard and self.first):
             return None
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -227,7 +227,7 @@ class _Run:
             "net": self.net,
             "data": self.data_name,
             "scheme": self.scheme.describe(),
-            "seed": self.how.seed,
+            "seed": self.options.seed,
             "out": str(self.folder.path),
             "test_images": len(self.data.test),
             **results,
@@ -269,5 +269,5 @@ def train(
     The summary that is also written: test accuracy of the twin and of the quantized network, seconds, ...
     """
     run = _Run(net, data, out, options(net, data, given), progress, twin)
-    with process_group(run.world, run.how.device):
+    with process_group(run.world, run.options.device):
         return run.run(resume)

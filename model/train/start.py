@@ -25,10 +25,10 @@ def builder_arguments(net: str) -> Mapping[str, inspect.Parameter]:
     return takes
 
 
-def build_for(net: str, data: Data, how: Scheme) -> nn.Module:
+def build_for(net: str, data: Data, scheme: Scheme) -> nn.Module:
     """The network for the data's shape, classes and pixel width, as far as its builder takes them."""
     takes = builder_arguments(net)
-    given = {"how": how, "classes": len(data.classes), "shape": data.shape, "bits": data.bits}
+    given = {"how": scheme, "classes": len(data.classes), "shape": data.shape, "bits": data.bits}
     return zoo.build(net, **{key: value for key, value in given.items() if key in takes})
 
 
