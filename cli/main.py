@@ -23,7 +23,8 @@ _COMMANDS = {
     "demo": "The whole path on bundled digits: train, export, generate, simulate, synthesise, report.",
     "train": "Train a network of the zoo, quantization-aware; writes a run folder.",
     "export": "Export a trained run to a network file (ONNX, integers only).",
-    "import-qonnx": "Turn a QONNX model (Brevitas and others) into a network file.",
+    "import": "Turn a quantized model (TensorFlow Lite, ONNX QDQ or QLinear, QONNX) into a network file.",
+    "import-qonnx": "The same, under its older name.",
     "info": "Show a network file: layers, engines, bits, operations, memory, bounds, moduli.",
     "run": "Run a network file in the bit-exact reference.",
     "verilog": "Generate Verilog, memory files and interface.json from a network file.",
@@ -37,6 +38,11 @@ _COMMANDS = {
 }
 
 
+def _module(name: str) -> str:
+    """Where a subcommand is: `import` is a word of Python's own."""
+    return {"import": "import_file", "import-qonnx": "import_file"}.get(name, name.replace("-", "_"))
+
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -44,7 +50,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        return importlib.import_module(f"fermatnet.cli.{cmd_name.replace('-', '_')}").command
+        return importlib.import_module(f"fermatnet.cli.{_module(cmd_name)}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

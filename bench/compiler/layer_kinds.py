@@ -45,6 +45,7 @@ def _levels(rng: np.random.Generator, count: int, top: int, signed: bool) -> np.
 
 
 def piece_index(rng: np.random.Generator, channels: int, n: int) -> Threshold:
+    """Piece indices of the image: the layer before a piecewise one."""
     return Threshold(
         "act",
         ("image",),
@@ -54,6 +55,7 @@ def piece_index(rng: np.random.Generator, channels: int, n: int) -> Threshold:
 
 
 def piecewise(seed, shape, out, kernel, fold, *, m=4, n=5, stride=1, top=(40, 100), group=1):
+    """A piecewise convolution with M weight and N activation levels up to ``top``."""
     rng = np.random.default_rng(seed)
     levels = _levels(rng, m, top[0], True), _levels(rng, n, top[1], False) if top[1] else np.arange(n + 1)
     codes = rng.integers(0, m + 1, (out, shape[0] // group, kernel, kernel), dtype=np.uint8)
@@ -64,6 +66,7 @@ def piecewise(seed, shape, out, kernel, fold, *, m=4, n=5, stride=1, top=(40, 10
 
 
 def integer(seed, shape, out, kernel, fold, *, stride=1, group=1, engine="direct", reach=127):
+    """An 8-bit integer convolution with weights up to ``reach``."""
     rng = np.random.default_rng(seed)
     weight = rng.integers(-reach, reach + 1, (out, shape[0] // group, kernel, kernel))
     conv = Conv("op", ("image",), weight, 8, (stride,) * 2, (kernel // 2,) * 4, (1, 1), group, engine)
@@ -71,6 +74,7 @@ def integer(seed, shape, out, kernel, fold, *, stride=1, group=1, engine="direct
 
 
 def dense(seed, shape, out, fold):
+    """A dense layer."""
     rng = np.random.default_rng(seed)
     size = int(np.prod(shape))
     return {
@@ -99,6 +103,7 @@ def _scaled(
 
 
 def threshold(seed, channels, n, bits, lanes):
+    """Thresholds over signed values of ``bits`` bits."""
     rng = np.random.default_rng(seed)
     top = 1 << bits - 1
     limits = np.sort(rng.integers(-top, top, (channels, n)), axis=1)
@@ -113,6 +118,7 @@ def threshold(seed, channels, n, bits, lanes):
 
 
 def affine(seed, channels, bits, lanes):
+    """A multiplier, offset and shift a channel over values of ``bits`` bits."""
     rng = np.random.default_rng(seed)
     scale = Affine(
         "op", ("wide",), rng.integers(1, 64, channels), rng.integers(-2000, 2000, channels), 6, -2048, 2047
@@ -121,6 +127,7 @@ def affine(seed, channels, bits, lanes):
 
 
 def added(seed, channels, bits, lanes):
+    """A sum of two tensors, one of them two bits narrower."""
     rng = np.random.default_rng(seed)
     return {
         "nodes": (
@@ -134,16 +141,20 @@ def added(seed, channels, bits, lanes):
 
 
 def pool(shape, lanes, node):
+    """A pooling ``node`` of the image."""
     return {"nodes": (node,), "shape": shape, "fold": Fold(lanes, lanes), "lanes": (lanes,)}
 
 
 def block(*part):
+    """A block that no node stands for: its class and arguments."""
     return {"nodes": (), "shape": (1, 1, 1), "part": part}
 
 
 def window(*arguments, **geometry):
+    """A sliding window."""
     return block(partial(SlidingWindow, *arguments, **geometry))
 
 
 def beat(bits: int, lanes: int) -> data.ArrayLayout:
+    """The layout of one beat."""
     return data.ArrayLayout(unsigned(bits), lanes)

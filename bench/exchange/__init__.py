@@ -1,1 +1,1 @@
-"""The import of network files judged by files with one thing changed."""
+"""Files of other tools, small and made on the spot, and their mutants."""

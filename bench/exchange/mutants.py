@@ -10,31 +10,30 @@ have caught is counted as wrong.
 import argparse
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 
 from fermatnet.bench.exchange.graphs import GRAPHS, graph
-from fermatnet.bench.exchange.mutations import MUTATIONS
+from fermatnet.bench.exchange.mutations import changed
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.compare import compare
 from fermatnet.model.exchange.qonnx.importer import translated
 from fermatnet.model.exchange.source_file import read
 
-__all__ = ["main", "mutants", "verdict"]
+__all__ = ["main", "mutants", "report", "verdict"]
 
 
 def mutants(count: int, seed: int) -> Iterator[tuple[str, onnx.ModelProto]]:
     """``count`` models, each with a line that says what was changed."""
-    rng = np.random.default_rng(seed)
-    names, chances = list(GRAPHS), [chance for chance, _ in MUTATIONS]
+    rng, names = np.random.default_rng(seed), list(GRAPHS)
     for k in range(count):
         name = names[k % len(names)]
         model = graph(name, int(rng.integers(1 << 30)))
-        change = MUTATIONS[int(rng.choice(len(chances), p=chances))][1]
-        yield f"{name}, {change(model, rng)}", model
+        yield f"{name}, {changed(model, rng)}", model
 
 
 def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
@@ -58,7 +57,18 @@ def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Mutated QONNX files through the import.")
+    """The command; its status is 1 where a mutant was translated into another function."""
+    return report("QONNX", mutants, verdict, arguments)
+
+
+def report(
+    format_name: str,
+    mutants: Callable[[int, int], Iterable[tuple[str, Any]]],
+    verdict: Callable[[Any, Path], tuple[str, str]],
+    arguments: list[str] | None,
+) -> int:
+    """Judges mutants as the command line asks, prints the tally, and returns 1 where one was wrong."""
+    parser = argparse.ArgumentParser(description=f"Mutated {format_name} files through the import.")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", action="store_true", help="print every mutant and its verdict")

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["MUTATIONS"]
+__all__ = ["MUTATIONS", "changed"]
 
 Random = np.random.Generator
 _DOMAINS = (
@@ -67,6 +67,8 @@ _FLAGS = [0, 1, 2, -1]
 
 
 def _attributes(node: onnx.NodeProto, model: onnx.ModelProto) -> list[str]:
+    if node.domain == "com.microsoft":
+        return ["alpha", "axis", "channels_last", "transA", "transB"]
     if node.domain:
         return ["signed", "narrow", "rounding_mode"]
     version = next(item.version for item in model.opset_import if item.domain == "")
@@ -250,3 +252,9 @@ MUTATIONS: list[tuple[float, Callable[[onnx.ModelProto, Random], str]]] = [
     (0.03, _declared),
     (0.04, _order),
 ]
+
+
+def changed(model: onnx.ModelProto, rng: Random) -> str:
+    """Changes one thing in ``model``, and says what."""
+    chances = [chance for chance, _ in MUTATIONS]
+    return MUTATIONS[int(rng.choice(len(chances), p=chances))][1](model, rng)

@@ -33,6 +33,7 @@ def _plan(w: np.ndarray, bits: int, size: int, pad: tuple[int, int, int, int], n
 
 
 def built_engine(bits: int, k: int, channels: int, image: int, spectra: str = "") -> Convolver:
+    """The Fermat engine of a k x k layer of equal channels in and out; ``image`` 0: four tiles."""
     n, top, pad = 16 if k <= (7 if bits == 8 else 5) else 32, 1 << (bits - 1), (k // 2,) * 4
     w, size = _weights(bits, k, channels), image or 2 * (n - k + 1)
     plan = _plan(w, bits, size, pad, n)

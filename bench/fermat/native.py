@@ -75,6 +75,7 @@ def from_words(words: np.ndarray) -> np.ndarray:
 
 
 def verilog_of(component: wiring.Component) -> str:
+    """The generated Verilog of a block named ``block``."""
     os.environ["AMARANTH_USE_YOSYS"] = "builtin"
     return verilog.convert(component, name="block", emit_src=False)
 

@@ -15,7 +15,7 @@ __all__ = ["attributes", "count_inputs", "label", "misfit", "operator"]
 
 def label(node: onnx.NodeProto) -> str:
     """A node's name for a message; without one, the name of what it writes."""
-    return f"QONNX node {(node.name or (node.output[0] if node.output else ''))!r}"
+    return f"ONNX node {(node.name or (node.output[0] if node.output else ''))!r}"
 
 
 def misfit(node: onnx.NodeProto, reason: str) -> InputError:

@@ -11,7 +11,7 @@ from fermatnet.model.exchange.source_file import Source
 from fermatnet.model.network import Network, run
 from fermatnet.model.network.summary import summary
 
-__all__ = ["Progress", "compare", "images"]
+__all__ = ["Progress", "compare", "count_images", "images"]
 
 _WORK = 400_000_000  # multiply-accumulates that the comparison may take, about seconds
 _MOMENT = 100_000_000  # multiply-accumulates from which progress is told
@@ -31,9 +31,11 @@ class _Output(Protocol):
     def remainder(self) -> np.ndarray: ...
 
 
-def images(shape: tuple[int, ...], lo: int, hi: int, count: int, seed: int = 0) -> np.ndarray:
-    """uint8 (count, C, H, W): all smallest, all largest, both checkerboards, random extremes, a constant,
-    then random ones."""
+def images(
+    shape: tuple[int, ...], lo: int, hi: int, count: int, seed: int = 0, dtype: str = "uint8"
+) -> np.ndarray:
+    """(count, C, H, W) of ``dtype``: all smallest, all largest, both checkerboards, random extremes, a
+    constant, then random ones."""
     rng = np.random.default_rng(seed)
     board = np.indices(shape).sum(axis=0) % 2 == 0
     made = [
@@ -46,10 +48,10 @@ def images(shape: tuple[int, ...], lo: int, hi: int, count: int, seed: int = 0) 
     ]
     while len(made) < count:
         made.append(rng.integers(lo, hi + 1, shape))
-    return np.stack(made[:count]).astype(np.uint8)
+    return np.stack(made[:count]).astype(dtype)
 
 
-def _count(network: Network) -> int:
+def count_images(network: Network) -> int:
     """Images to compare: by the network's cost, not by the clock, so that the same file is judged alike
     everywhere."""
     work = max(summary(network)["macs"], 1)
@@ -78,7 +80,7 @@ def compare(
     count : of the images, by default as many as take seconds; ``seed`` of the random ones.
     progress : told the share done, 0 to 1, where it takes longer than a moment.
     """
-    pixels = images(network.input_shape, *network.input_range, count or _count(network), seed)
+    pixels = images(network.input_shape, *network.input_range, count or count_images(network), seed)
     work = summary(network)["macs"] * len(pixels)
     tell = progress if progress and work > _MOMENT else None
     ours = run(

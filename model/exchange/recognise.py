@@ -2,8 +2,12 @@
 file."""
 
 from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path
 
-__all__ = ["OWN", "foreign", "unlike_qonnx"]
+from fermatnet.model.errors import InputError
+
+__all__ = ["OWN", "Kind", "foreign", "kind_of", "unlike_qonnx"]
 
 OWN = "it is a network file of fermatnet already: give it to `fermatnet info`, `run` or `verilog`"
 
@@ -12,7 +16,7 @@ _MAGIC = (  # first bytes at an offset, what the file is, what to do
         4,
         b"TFL3",
         "a TensorFlow Lite model",
-        "this command reads QONNX: export the network with Brevitas or QKeras",
+        "give it to `fermatnet import`",
     ),
     (
         0,
@@ -46,6 +50,45 @@ _MAGIC = (  # first bytes at an offset, what the file is, what to do
 _QDQ = {"QuantizeLinear", "DequantizeLinear"}
 _QOPERATOR = {"QLinearConv", "QLinearMatMul", "QLinearAdd", "QGemm", "ConvInteger", "MatMulInteger"}
 _QONNX = {"Quant", "IntQuant", "BipolarQuant"}
+
+
+class Kind(Enum):
+    """A format that can be imported, in words."""
+
+    TFLITE = "a TensorFlow Lite model"
+    QONNX = "QONNX"
+    QUANTIZED = "ONNX of QuantizeLinear and QLinear operators"
+    FLOAT = "a float ONNX model"
+
+
+def kind_of(path: str | Path) -> Kind:
+    """The format of a file by its content; what is not ONNX at all is left to QONNX's reader to refuse."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    if head[4:8] == b"TFL3":
+        return Kind.TFLITE
+    names = _operators(path)
+    if names & _QONNX or not names:
+        return Kind.QONNX
+    return Kind.QUANTIZED if names & (_QDQ | _QOPERATOR) else Kind.FLOAT
+
+
+def _operators(path: Path) -> set[str]:
+    """The operators in an ONNX file, none where it is not one."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model(str(path), load_external_data=False)
+    except (DecodeError, ValueError, OSError):
+        return set()
+    nodes = [*model.graph.node, *(node for function in model.functions for node in function.node)]
+    own = any(node.domain == "fermatnet" for node in nodes)  # named by the reader of QONNX
+    return set() if own else {node.op_type for node in nodes}
 
 
 def foreign(data: bytes) -> str | None:
@@ -87,7 +130,7 @@ def unlike_qonnx(operators: Iterable[tuple[str, str]]) -> str | None:
             "as Brevitas' export_qonnx writes it"
         )
     return (
-        "it looks like a float ONNX model without a quantizer: quantize it first (Brevitas, then "
-        "export_qonnx; "
-        "or fermatnet.model.nn.convert for a torch model)"
+        "it looks like a float ONNX model without a quantizer: quantize it first (`fermatnet import "
+        "--calibrate samples.npy`; Brevitas, then export_qonnx; or fermatnet.model.nn.convert for a torch "
+        "model)"
     )

@@ -129,9 +129,12 @@ def _opsets(path: Path, model: onnx.ModelProto) -> dict[str, int]:
     return found
 
 
-def read(path: str | Path) -> Source:
-    """The model in an ONNX file with one input and one output. Raises InputError, one line, for anything
-    else."""
+_FLOATS = ("FLOAT", "DOUBLE")
+
+
+def read(path: str | Path, types: tuple[str, ...] = _FLOATS) -> Source:
+    """The model in an ONNX file with one input, of one of ``types``, and one output. Raises InputError, one
+    line, for anything else."""
     path = Path(path)
     model = _parsed(path)
     if any(node.domain == "fermatnet" for node in model.graph.node):
@@ -155,18 +158,18 @@ def read(path: str | Path) -> Source:
             f"a network for the hardware has one input and one output, not {len(inputs)} and "
             f"{len(model.graph.output)}"
         )
-    return Source(path, model, opsets, inputs[0].name, model.graph.output[0].name, _dims(path, inputs[0]))
+    return Source(
+        path, model, opsets, inputs[0].name, model.graph.output[0].name, _dims(path, inputs[0], types)
+    )
 
 
-def _dims(path: Path, item: onnx.ValueInfoProto) -> tuple[int, ...]:
+def _dims(path: Path, item: onnx.ValueInfoProto, types: tuple[str, ...]) -> tuple[int, ...]:
     kind = item.type.tensor_type
-    if kind.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE):
-        name = (
-            onnx.TensorProto.DataType.Name(kind.elem_type)
-            if kind.elem_type in onnx.TensorProto.DataType.values()
-            else "?"
-        )
-        raise InputError(f"{path}: its input {item.name!r} is {name}: QONNX takes floats (FLOAT)")
+    known = kind.elem_type in onnx.TensorProto.DataType.values()
+    name = onnx.TensorProto.DataType.Name(kind.elem_type) if known else "?"
+    if name not in types:
+        takes = "QONNX takes floats (FLOAT)" if types == _FLOATS else f"{', '.join(types)} are read"
+        raise InputError(f"{path}: its input {item.name!r} is {name}: {takes}")
     if not item.type.tensor_type.HasField("shape"):
         return ()
     return tuple(int(size.dim_value) for size in kind.shape.dim)

@@ -119,9 +119,11 @@ class Engine:
         form, which it bounds the memory of, always). InputError for a wrong dtype, shape or range. Two
         callers at once wait for each other.
         """
-        images = self._checked(images)
-        if self.plan is None:
+        if self.plan is None and isinstance(
+            images, np.ndarray
+        ):  # which takes every input that a network may have, and checks it
             return run_reference(self.net, images, batch=batch, progress=progress)
+        images = self._checked(images)
         results = np.empty((len(images), self.results), np.int64)
         each = len(images) if progress is None else batch
         for first in range(0, len(images), each):

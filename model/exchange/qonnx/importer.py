@@ -67,6 +67,7 @@ def imported(
     input_scale: float | None = None,
     input_offset: float = 0.0,
     progress: Progress | None = None,
+    count: int | None = None,
 ) -> Imported:
     """The network of a QONNX model, and what a user should know about it.
 
@@ -80,6 +81,7 @@ def imported(
         pixel by 255 or 256 where the model's first quantizer was made for those and for no others.
     progress : told the share of the comparison that is done, 0 to 1, and a word, where it takes longer than a
     moment.
+    count : of the images compared; None: as many as take seconds, 0: none.
 
     Raises
     ------
@@ -89,8 +91,10 @@ def imported(
     """
     source = read(path)
     made = translated(source, shape, value_range, input_scale, input_offset)
+    if count == 0:
+        return Imported(made.network, (*made.notes, "not compared with the source, as asked"))
     compared = compare(
-        made.network, made.tensor, made.output, source, made.scale, input_offset, progress=progress
+        made.network, made.tensor, made.output, source, made.scale, input_offset, count, progress=progress
     )
     return Imported(made.network, (*made.notes, compared))
 

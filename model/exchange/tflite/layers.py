@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.emit import joined_sum, requantized
+from fermatnet.model.exchange.emit import requantized
+from fermatnet.model.exchange.pairs import joined_sum
 from fermatnet.model.exchange.requantize.sources import (
     fixed_point,
     half_away_division,
@@ -62,14 +63,16 @@ class Layers:
         try:
             self.put(operation.outputs[0], self._table[operation.kind](operation))
         except InputError as error:
-            raise InputError(
-                f"layer {operation.name!r}: {error}" if operation.name not in str(error) else str(error)
-            ) from error
+            named = str(error).startswith(f"layer {operation.name!r}")
+            raise InputError(str(error) if named else f"layer {operation.name!r}: {error}") from error
 
     # operators
 
     def _conv(self, operation: Operation) -> str:
-        tensor, source = self.operands.constant(operation, 1, "int8"), self.operands.read(operation.inputs[0])
+        tensor, source = (
+            self.operands.constant(operation, 1, "int8", 4),
+            self.operands.read(operation.inputs[0]),
+        )
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64).transpose(0, 3, 1, 2)  # (O, kh, kw, I) -> (O, I, kh, kw)
         channels = self.builder.channels(source)
@@ -79,7 +82,10 @@ class Layers:
         return self._convolution(operation, weight, scales, source, channels // weight.shape[1])
 
     def _depthwise(self, operation: Operation) -> str:
-        tensor, source = self.operands.constant(operation, 1, "int8"), self.operands.read(operation.inputs[0])
+        tensor, source = (
+            self.operands.constant(operation, 1, "int8", 4),
+            self.operands.read(operation.inputs[0]),
+        )
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64).transpose(3, 0, 1, 2)  # (1, kh, kw, O) -> (O, 1, kh, kw)
         channels = self.builder.channels(source)
@@ -109,7 +115,10 @@ class Layers:
         return self.operands.weighted(operation, node, weight, scales, twice=True)
 
     def _dense(self, operation: Operation) -> str:
-        tensor, source = self.operands.constant(operation, 1, "int8"), self.operands.read(operation.inputs[0])
+        tensor, source = (
+            self.operands.constant(operation, 1, "int8", 2),
+            self.operands.read(operation.inputs[0]),
+        )
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64)
         channels, height, width = self.builder.types[source].shape
@@ -128,6 +137,8 @@ class Layers:
 
     def _add(self, operation: Operation) -> str:
         tensors = [self.model.tensors[t] for t in operation.inputs]
+        if len(tensors) != 2:
+            raise InputError(f"ADD of {len(tensors)} operands is not read")
         if tensors[0].shape != tensors[1].shape:
             raise InputError(
                 f"shapes {tensors[0].shape} and {tensors[1].shape} are added only where they are equal"

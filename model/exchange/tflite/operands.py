@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.emit import TwoRoundings, channel_ranges, requantized
+from fermatnet.model.exchange.emit import TwoRoundings, channel_ranges, check_sums, requantized
 from fermatnet.model.exchange.requantize.sources import (
     double_rounding,
     fixed_point,
@@ -48,10 +48,14 @@ class Operands:
             raise InputError(f"reads {self.model.tensors[tensor].name!r}, which no earlier layer writes")
         return self.names[tensor]
 
-    def constant(self, operation: Operation, place: int, dtype: str) -> Tensor:
+    def constant(self, operation: Operation, place: int, dtype: str, rank: int = 0) -> Tensor:
+        if place >= len(operation.inputs):
+            raise InputError(f"{operation.kind} of {len(operation.inputs)} operands is not read")
         tensor = self.model.tensors[operation.inputs[place]]
         if tensor.data is None or tensor.dtype != dtype:
             raise InputError(f"its operand {tensor.name!r} must be a constant of {dtype}")
+        if rank and tensor.data.ndim != rank:
+            raise InputError(f"its weights have shape {tensor.shape}, {rank} dimensions are read")
         return tensor
 
     def bias(self, operation: Operation, outputs: int) -> np.ndarray:
@@ -59,6 +63,8 @@ class Operands:
             return np.zeros(outputs, np.int64)
         data = self.constant(operation, 2, "int32").data
         assert data is not None
+        if data.size != outputs:
+            raise InputError(f"its bias has {data.size} numbers for {outputs} outputs")
         return data.astype(np.int64)
 
     def clip(self, operation: Operation, out: Tensor) -> tuple[int, int]:
@@ -113,6 +119,7 @@ class Operands:
             given.hi,
             getattr(node, "pad_value", 0) if any(getattr(node, "pad", ())) else given.lo,
         )
+        check_sums(ranges, constant)
         pair = TwoRoundings(q[:, 0], -exponent[:, 0]) if twice and (exponent <= 0).all() else None
         return requantized(
             self.builder,
@@ -130,6 +137,8 @@ class Operands:
         options = operation.options
         stride = options["StrideH"], options["StrideW"]
         dilation = options.get("DilationHFactor", 1), options.get("DilationWFactor", 1)
+        if min(*kernel, *stride, *dilation) < 1:
+            raise InputError(f"window {kernel}, stride {stride} and dilation {dilation} must be positive")
         if options["Padding"] not in PADDINGS:
             raise InputError(f"padding number {options['Padding']} is not read")
         pad: Four = (0, 0, 0, 0)

@@ -21,6 +21,7 @@ MODULI: tuple[tuple[int, ...], ...] = (
 
 
 def modulus(moduli: tuple[int, ...]) -> int:
+    """Product of the moduli of a system."""
     return math.prod((1 << BITS[t]) + 1 for t in moduli)
 
 

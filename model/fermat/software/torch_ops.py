@@ -43,6 +43,7 @@ def as_array(name: str, t: Any) -> np.ndarray:
 
 
 def padding_pair(padding: Any, w: Any, stride: Any) -> Any:
+    """Padding (rows, columns) of a number, a pair, "valid" or "same"."""
     if padding == "valid":
         return 0
     if padding == "same":

@@ -37,6 +37,7 @@ def unstrided(
     profile: dict[str, float] | None,
     options: dict[str, object],
 ) -> None:
+    """One group of stride 1, x (n, C, H, W) with weights (O, C, kh, kw), written into ``out``."""
     plan = plan_for(x.shape, weights, x_range, padding, **options)
     if profile is not None:
         profile.setdefault("plans", []).append(plan)  # type: ignore[arg-type, attr-defined]

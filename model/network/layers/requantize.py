@@ -97,8 +97,21 @@ class Requantize(Node):
         ends = np.stack([multiplier * x.lo + offset, multiplier * x.hi + offset])
         require(abs(ends).max() < WIDE, "its products pass 62 bits")
         reach = self._form((ends >> self.shift).astype(object), (slice(None),))
-        low, high = int(reach.min()) - int((self.by < 0).any()), int(reach.max()) + int((self.by > 0).any())
+        met = self._corrected(x.lo, x.hi)
+        low, high = min(int(reach.min()), *met), max(int(reach.max()), *met)
         return TensorType(x.shape, low, high)
+
+    def _corrected(self, lo: int, hi: int) -> list[int]:
+        """Results at the corrected accumulators of lo..hi; one of the others where there is none."""
+        rows, columns = np.nonzero((self.by != 0) & (self.at >= lo) & (self.at <= hi))
+        at, by = self.at[rows, columns].astype(object), self.by[rows, columns]
+        if not len(at):
+            return [int(self._form(self._first(np.array([lo], object), (slice(0, 1),)), (slice(0, 1),))[0])]
+        return [int(y) for y in self._form(self._first(at, (rows,)), (rows,)) + by]
+
+    def _first(self, x: np.ndarray, where: tuple[Any, ...]) -> np.ndarray:
+        """The first rounding."""
+        return (x * self.multiplier[where] + self.offset[where]) >> self.shift
 
     def _form(self, v: np.ndarray, where: tuple[Any, ...]) -> np.ndarray:
         """The second rounding, the zero point and the clip of the first one's result; ``where`` spreads a

@@ -61,7 +61,7 @@ def test_constants_that_cannot_be(change, words, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda g: g.node[-1].input.pop(0), "QONNX node 'y'"),
+        (lambda g: g.node[-1].input.pop(0), "ONNX node 'y'"),
         (
             lambda g: setattr(next(n for n in g.node if n.name == "r1"), "op_type", "MatMul"),
             "'r1': its inputs, shapes or attributes are not those of a MatMul",

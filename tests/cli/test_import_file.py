@@ -1,4 +1,4 @@
-"""``fermatnet import-qonnx``: a file comes out, bad input is one line and status 2."""
+"""``fermatnet import``: a file comes out, bad input is one line and status 2."""
 
 import numpy as np
 import onnx
@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
-from fermatnet.cli.import_qonnx import command
+from fermatnet.cli.import_file import command
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import load, run
 
@@ -89,6 +89,7 @@ def test_the_comparison_is_said_and_pixels_may_be_scaled(tmp_path):
 
 @pytest.mark.parametrize("text", ["x", "1/0", "nan", "inf", "1e999", "1/x"])
 def test_scales_that_are_no_numbers(text, tmp_path):
+    model(tmp_path / "a.onnx")
     got = CliRunner().invoke(
         command, [str(tmp_path / "a.onnx"), "--out", str(tmp_path / "net.onnx"), "--input-scale", text]
     )

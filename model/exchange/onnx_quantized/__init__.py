@@ -1,0 +1,7 @@
+"""ONNX of QuantizeLinear/DequantizeLinear (QDQ, QCDQ) and of QLinear operators into network files: `read`
+gives the network, `compared` what onnxruntime itself says to it."""
+
+from fermatnet.model.exchange.onnx_quantized.judge import compared
+from fermatnet.model.exchange.onnx_quantized.reader import Reading, read
+
+__all__ = ["Reading", "compared", "read"]
