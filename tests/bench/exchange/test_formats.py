@@ -15,7 +15,7 @@ from fermatnet.bench.exchange import onnx_mutants, tflite_mutants
 from fermatnet.bench.exchange.quantized_files import quantized
 from fermatnet.bench.exchange.tflite_files import residual_parts
 from fermatnet.model.exchange.onnx_quantized import products
-from fermatnet.model.exchange.tflite import layers
+from fermatnet.model.exchange.tflite import operands
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -31,7 +31,7 @@ def test_a_dropped_check_of_sums_is_seen(tmp_path, monkeypatch):
     parts = residual_parts(0)
     parts[0][15].data = np.full(5, 2**31 - 1, np.int32)
     assert tflite_mutants.verdict(parts, tmp_path)[0] == "refused"
-    monkeypatch.setattr(layers, "check_sums", lambda ranges, constant: None)
+    monkeypatch.setattr(operands, "check_sums", lambda ranges, constant: None)
     assert tflite_mutants.verdict(parts, tmp_path)[0] == "wrong"
 
 
