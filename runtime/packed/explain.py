@@ -44,10 +44,9 @@ def _operation(plan: Plan, operation: Operation) -> str:
     parts = [source]
     if operation.nodes:
         parts.append("then " + ", ".join(f"{type(node).__name__} {node.name}" for node in operation.nodes))
-    written: list[str] = []
-    for name in () if operation.external else operation.values:
-        if operation.fresh or name != operation.name:
-            written += [_stored(stored) for stored, _ in plan.writes.get(name, ())]
+    names = [] if operation.external else operation.values
+    names = [name for name in names if operation.fresh or name != operation.name]
+    written = [_stored(stored) for name in names for stored, _ in plan.writes.get(name, ())]
     if written:
         parts.append("writes " + ", ".join(written))
     return "; ".join(parts)

@@ -7,6 +7,7 @@ sums once, averages half away from zero) and onnxruntime's integer kernels (floa
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def fixed_point(scale: float) -> tuple[int, int]:
     return (q // 2, exponent + 1) if q == 1 << 31 else (q, exponent)
 
 
-def single_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+def single_rounding(x: np.ndarray, q: Any, exponent: Any) -> np.ndarray:
     """``(x q + 2^(s-1)) >> s`` with s = 31 - exponent: LiteRT's dense layers. |x| < 2^31;
     broadcasts."""
     shift = 31 - np.asarray(exponent, np.int64)
