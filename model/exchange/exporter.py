@@ -198,16 +198,18 @@ class Exporter(Builder):
             )
         shift = e + x.exponent - f
         up = max(4, int(shift.max()))
-        wide = np.broadcast_to(multiplier.numpy(), (channels,)) << (up - shift)
+        # in python integers: channels whose scales lie far apart may pass 64 bits before they are refused
+        wide = np.broadcast_to(multiplier.numpy(), (channels,)).astype(object) << (up - shift)
         # common factors of two leave: an arithmetic shift of a sum with zeros below loses nothing
-        o = np.broadcast_to(offset.numpy(), (channels,)) << (up - 4)
+        o = np.broadcast_to(offset.numpy(), (channels,)).astype(object) << (up - 4)
         while up > 0 and not (wide & 1).any() and not (o & 1).any():
             wide, o, up = wide >> 1, o >> 1, up - 1
-        if up > 40 or (np.abs(wide) >= 1 << 17).any():
+        if up > 62 or (np.abs(wide) >= 1 << 31).any() or (np.abs(o) >= 1 << 62).any():
             raise InputError(
-                f"layer {name!r}: its multipliers do not fit 17 bits with a shift of at most 40 (channel "
+                f"layer {name!r}: its multipliers do not fit 31 bits with a shift of at most 62 (channel "
                 "scales too far apart)"
             )
+        wide, o = wide.astype(np.int64), o.astype(np.int64)
         made = self.append(Affine(_short(name), (x.name,), wide, o, up, module.lo, module.top))
         return replace(x, name=made, exponent=np.full(channels, f))
 
