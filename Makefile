@@ -11,13 +11,14 @@ PACKAGES := hw model runtime sim synth cli bench report
 PY     := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint types unit clean help
+.PHONY: demo test lint types unit docs docs-serve clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   train, export, generate, simulate and synthesise the digits network; report in demo/report.html"
 	@echo "make test   style, types and all tests"
 	@echo "make lint / make types / make unit   one part of make test"
+	@echo "make docs   this project's pages as a site in build/site (make docs-serve: with a server that follows changes)"
 	@echo "make clean  remove the environment and all results"
 
 $(PY):
@@ -38,6 +39,11 @@ $(VENV)/.test: pyproject.toml | $(PY)
 	@$(PY) -m pip install -q -e ".[dev]"
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.docs: pyproject.toml | $(PY)
+	@echo "== installing what the pages need"
+	@$(PY) -m pip install -q -e ".[docs]"
+	@touch $@
+
 demo: $(VENV)/.demo
 	@$(VENV)/bin/fermatnet demo --out demo --force
 
@@ -55,6 +61,16 @@ types: $(VENV)/.test
 unit: $(VENV)/.test
 	@echo "== tests (pytest, $(JOBS) workers)"
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadgroup --durations=15
+
+# strict: a broken link, or a public name that is not documented, fails
+docs: $(VENV)/.docs
+	@$(PY) docs/tools/architecture.py docs/architecture.svg
+	@$(PY) docs/tools/notebook.py docs/tutorial.md docs/tutorial.ipynb
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict  # not --quiet: it hides warnings from --strict
+	@echo "build/site/index.html"
+
+docs-serve: $(VENV)/.docs
+	@$(PY) -m mkdocs serve
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

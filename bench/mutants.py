@@ -307,6 +307,7 @@ def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command; its status is 1 where a mutant was translated into another function."""
     return report("QONNX", mutants, verdict, arguments)
 
 

@@ -1,11 +1,14 @@
 """``fermatnet sim``."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
 
-from fermatnet.cli.arrays import array_file, load_array
+from fermatnet.cli.arrays import load_samples, results_file
 from fermatnet.cli.console import line, share
 from fermatnet.cli.kinds import SEED, InputDirectory, InputFile, OutputFile
 from fermatnet.cli.phases import phases
@@ -21,7 +24,8 @@ from fermatnet.model.outputs import apart
     required=True,
     type=InputFile(),
     metavar="X.npy",
-    help="Images, uint8, shape (n, C, H, W).",
+    help="Images (n, C, H, W) or vectors (n, K), of the network's input type; .npz for several inputs, one "
+    "array a name.",
 )
 @click.option(
     "--output",
@@ -29,7 +33,7 @@ from fermatnet.model.outputs import apart
     required=True,
     type=OutputFile(),
     metavar="Y.npy",
-    help="Where the simulated outputs go: int64, shape (n, K).",
+    help="Where the simulated outputs go: int64, shape (n, K); .npz for several outputs, one array a name.",
 )
 @click.option(
     "--simulator", type=click.Choice(["verilator", "icarus"]), default="verilator", show_default=True
@@ -76,6 +80,7 @@ def command(
     from fermatnet.model.network import load, run
     from fermatnet.model.network.reference import check_images
     from fermatnet.sim.network import compare, simulate
+    from fermatnet.sim.several import simulate_several
     from fermatnet.sim.tools import find
 
     if loads and directory is None:
@@ -83,41 +88,64 @@ def command(
     find(simulator)
     if directory is not None:
         read_interface(Path(directory), "network")  # refused before anything begins
-    net, images = load(network), load_array(source)
-    check_images(net, images)
-    expected = load_array(expect) if expect else run(net, images)
+    net, images = load(network), load_samples(source)
+    count = len(next(iter(check_images(net, images).values())))
+    expected = by_name(net, load_samples(expect) if expect else run(net, images))
+    several = len(net.inputs) + len(net.outputs) > 2
+    given = by_name(net, images, [one.name for one in net.inputs])
+    if several and loads:
+        raise InputError("--load: a reloadable design has one input and one output")
     words: list[int] = []
     if loads:
         from fermatnet.hw.compiler.generate import load_burst
 
         words = load_burst(net, str(directory))
-    with array_file(target) as store, tempfile.TemporaryDirectory() as scratch:
+    with results_file(target, net.outputs) as store, tempfile.TemporaryDirectory() as scratch:
         if directory is None:
             from fermatnet.hw.compiler.generate import generate
 
             directory = str(Path(scratch) / "verilog")
             with phases("verilog") as phase:
                 generate(net, directory, progress=phase)
+        waves_file, latency = None if waves is None else Path(waves), ""
         with share("simulation") as progress:
-            waves_file = None if waves is None else Path(waves)
-            result = simulate(
-                Path(directory),
-                images,
-                stalls=stalls,
-                simulator=simulator,
-                waves=waves_file,
-                progress=progress,
-                load=words,
-            )
-        store(result.outputs)
-    difference = compare(result, expected)
-    if difference:
-        line(str(difference))
-        return 1
+            if several:
+                many = simulate_several(
+                    Path(directory), given, stalls=stalls, simulator=simulator, waves=waves_file
+                )
+                results, cycles, seconds = many.outputs, many.cycles_per_image, many.seconds
+            else:
+                result = simulate(
+                    Path(directory),
+                    given[net.input_name],
+                    stalls=stalls,
+                    simulator=simulator,
+                    waves=waves_file,
+                    progress=progress,
+                    load=words,
+                )
+                results, cycles = {net.output: result.outputs}, result.cycles_per_image
+                seconds, latency = result.seconds, f", first output after {result.first_latency}"
+        store(results)
+    for name, values in results.items():
+        difference = compare(values, expected[name])
+        if difference:
+            line(f"output {name!r}: {difference}" if several else str(difference))
+            return 1
+    sizes = " and ".join(str(values.shape[1]) for values in results.values())
     line(
-        f"{len(images)} images, {expected.shape[1]} outputs each: equal to the "
-        f"{'expected' if expect else 'reference'}. "
-        f"{result.cycles_per_image:.1f} cycles an image, first output after {result.first_latency}; "
-        f"{result.seconds:.1f} s"
+        f"{count} images, {sizes} outputs each: equal to the {'expected' if expect else 'reference'}. "
+        f"{cycles:.1f} cycles an image{latency}; {seconds:.1f} s"
     )
     return 0
+
+
+def by_name(
+    net: Any, arrays: np.ndarray | dict[str, np.ndarray], names: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
+    """Arrays by the names of the network's outputs (or of ``names``); InputError where some are missing."""
+    wanted = list(names or net.outputs)
+    found = {wanted[0]: arrays} if isinstance(arrays, np.ndarray) else arrays
+    if sorted(found) != sorted(wanted):
+        raise InputError(f"one array a name is needed: {', '.join(wanted)}, not {', '.join(found)}")
+    return found

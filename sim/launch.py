@@ -18,6 +18,7 @@ __all__ = ["main"]
 
 
 def main(path: str) -> int:
+    """Runs the request in a JSON file: builds a simulator or runs a bench; status 1 where that fails."""
     request: dict[str, Any] = json.loads(Path(path).read_text())
     runner = get_runner(request["simulator"])
     action = runner.build if request["action"] == "build" else runner.test

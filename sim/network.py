@@ -93,7 +93,7 @@ def compare(result: SimulationResult | NDArray[Any], expected: NDArray[Any]) -> 
 
 def simulate(
     directory: Path,
-    images: NDArray[np.uint8],
+    images: NDArray[np.integer],
     *,
     stalls: int | None = None,
     simulator: str = "verilator",
@@ -109,8 +109,8 @@ def simulate(
     ----------
     directory : path
         What ``fermatnet verilog`` wrote; left untouched.
-    images : uint8 (n, C, H, W)
-        Inside the input range of the network.
+    images : (n, *dims) or (n, C, H, W)
+        Of the network's input type (uint8, int8, uint16 or int16), inside its range.
     stalls : int or None
         Seed of random stalls on both sides; None for none, which is what the cycle counts of the interface
         mean.
@@ -132,6 +132,8 @@ def simulate(
     """
     directory = Path(directory)
     interface = read_interface(directory, "network")
+    if "inputs" in interface:
+        raise InputError(f"{directory} has several inputs or outputs: give them by name, in .npz files")
     if len(load) and "reload" not in interface:
         raise InputError(
             f"{directory} holds a design whose weights cannot be loaded: generate it with --reloadable"

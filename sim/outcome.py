@@ -22,6 +22,7 @@ def check_memories(log: Path) -> None:
 
 
 def check_results(results: Path, log: Path) -> None:
+    """Raises SimulationError, with the first error of the log, unless every test of the bench has passed."""
     from cocotb_tools.check_results import get_results
 
     try:

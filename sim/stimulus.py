@@ -8,30 +8,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fermatnet.model.errors import InputError
+from fermatnet.model.network.inputs import Input
 from fermatnet.sim import packing
 
 __all__ = ["checked_images", "write_stimulus"]
 
 
-def checked_images(images: NDArray[np.uint8], port: dict[str, Any]) -> NDArray[np.uint8]:
-    """uint8 images (n, C, H, W) that the input ``port`` of an interface takes, or InputError."""
+def checked_images(images: NDArray[np.integer], port: dict[str, Any]) -> NDArray[np.integer]:
+    """Samples (n, C, H, W) of the type, shape and range that the input ``port`` of an interface states, from
+    samples (n, *dims) or (n, C, H, W); InputError for anything else. A port that states no type takes uint8.
+    """
     images = np.asarray(images)
-    shape = tuple(port["shape"])
-    if images.dtype != np.uint8:
-        raise InputError(f"images must be uint8, not {images.dtype}")
-    if images.ndim != 4 or images.shape[1:] != shape or len(images) == 0:
-        raise InputError(
-            f"images must have shape (n, {', '.join(map(str, shape))}) with n at least 1, not {images.shape}"
-        )
-    low, high = port.get("range", (0, 255))
-    if images.min() < low or images.max() > high:
-        raise InputError(f"images must lie in {low}..{high}, not {images.min()}..{images.max()}")
-    return images
+    shape, (low, high) = tuple(port["shape"]), port.get("range", (0, 255))
+    Input("", tuple(port.get("dims", shape)), low, high, port.get("dtype", "uint8")).checked(images)
+    return images.reshape(len(images), *shape)
 
 
 def write_stimulus(
-    scratch: Path, interface: dict[str, Any], images: NDArray[np.uint8], stalls: int | None, loads: int
+    scratch: Path, interface: dict[str, Any], images: NDArray[np.integer], stalls: int | None, loads: int
 ) -> dict[str, int]:
     """Writes ``stimulus.hex``, a beat a line, and ``settings.json``, which it returns; ``loads``: words of a
     load before the first image."""

@@ -24,7 +24,7 @@ class Stalls:
     """Draws whether to stall in the next cycle; the share of stalled cycles itself changes about every 64
     cycles."""
 
-    def __init__(self, seed: int | None, side: str):
+    def __init__(self, seed: int | str | None, side: str):
         self.random = None if seed is None else random.Random(f"{seed} {side}")
         self.share = SHARES[1]
 
@@ -41,7 +41,14 @@ class Source:
     word is taken."""
 
     def __init__(
-        self, clk: Any, valid: Any, ready: Any, payload: Any, *, last: Any = None, stalls: int | None = None
+        self,
+        clk: Any,
+        valid: Any,
+        ready: Any,
+        payload: Any,
+        *,
+        last: Any = None,
+        stalls: int | str | None = None,
     ):
         self.edge, self.valid, self.ready, self.payload, self.last = (
             RisingEdge(clk),
@@ -84,7 +91,14 @@ class Sink:
     """Receives words, and checks that an offered word stays offered, unchanged, until it is taken."""
 
     def __init__(
-        self, clk: Any, valid: Any, ready: Any, payload: Any, *, last: Any = None, stalls: int | None = None
+        self,
+        clk: Any,
+        valid: Any,
+        ready: Any,
+        payload: Any,
+        *,
+        last: Any = None,
+        stalls: int | str | None = None,
     ):
         self.edge, self.valid, self.ready, self.payload, self.last = (
             RisingEdge(clk),

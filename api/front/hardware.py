@@ -34,6 +34,12 @@ def synthesize(directory: str | Path, device: str, *, liberty: str | Path | None
     """Synthesise a generated design with yosys; place and route it where nextpnr knows the device. Needs
     ``fermatnet[synth]``.
 
+    Parameters
+    ----------
+    directory : of `generate`; it is left untouched
+    device : its name, "ecp5-85k" say; `fermatnet synth --help` lists them
+    liberty : cell library, needed for ``device="asic"`` and for nothing else
+
     Returns ``luts``, ``ffs``, ``brams``, ``dsps`` in all and by layer, ``fmax_mhz``, ``images_per_second``,
     ``critical_path``;
     for ``device="asic"`` gates and area of the cell library ``liberty``. Raises InputError.

@@ -48,12 +48,24 @@ class Network(_Network):
         return _run(self, images, batch=batch, progress=progress)
 
     def save(self, path: str | Path) -> None:
-        """Write the network file (ONNX); it appears whole or not at all. Raises InputError where the path
-        cannot be written."""
+        """Write the network file (ONNX); it appears whole or not at all.
+
+        Parameters
+        ----------
+        path : of the file; one that exists is replaced
+
+        Raises InputError where the path cannot be written.
+        """
         _save(self, path)
 
 
 def load(path: str | Path) -> Network:
-    """Read and check a network file. Raises InputError, naming the layer, on anything that is wrong with
-    it."""
+    """Read and check a network file.
+
+    Parameters
+    ----------
+    path : of a file that `Network.save` or the command line wrote
+
+    Raises InputError, naming the layer, on anything that is wrong with it.
+    """
     return Network.of(_load(path))

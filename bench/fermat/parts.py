@@ -34,7 +34,8 @@ from fermatnet.hw.fermat.weight_source import WeightReader
 from fermatnet.hw.layers.windowed import WindowedArray
 from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.verilog import emit
-from fermatnet.hw.stream.window import SlidingWindow, ring_rows
+from fermatnet.hw.stream.window import SlidingWindow
+from fermatnet.hw.stream.window_plan import ring_rows
 from fermatnet.model.fermat.cost import block_rams
 from fermatnet.synth.flow import cells
 

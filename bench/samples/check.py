@@ -24,6 +24,7 @@ __all__ = ["Outcome", "check", "check_seed", "onnxruntime_run", "random_folds", 
 IMAGES, CALM = 5, 3  # the first three without stalls: the distance between two of them is the period
 
 Simulate = Callable[..., Any]
+Draw = Callable[[int], tuple[Network, Choices]]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def check(
     design = plan(
         net, folds=random_folds(net, choices, most_cycles), device="ice40-hx8k", external=external or "none"
     )
-    images = np.random.default_rng(seed).integers(0, 256, (IMAGES, *net.input_shape)).astype(np.uint8)
+    lo, hi = net.input_range
+    images = np.random.default_rng(seed).integers(lo, hi + 1, (IMAGES, *net.input_shape))
+    images = images.astype(net.input_dtype)
     expected = run(net, images)
     branches = any(len(net.consumers(name)) > 1 for name in (net.input_name, *layers))
     queues = sum(max(edge.before, edge.after) > CUT for edge in design.schedule.edges.values())
@@ -123,21 +126,28 @@ def check(
     return Outcome(**found, problem=problem, latency_exact=result.latency == design.latency)
 
 
-def check_seed(seed: int, most_cycles: int, simulate: Simulate = simulate_top) -> tuple[Outcome, list[int]]:
+def check_seed(
+    seed: int, most_cycles: int, simulate: Simulate = simulate_top, draw: Draw = drawn
+) -> tuple[Outcome, list[int]]:
     """The network of a seed; its outcome and the choices that make it and its folds again."""
-    net, choices = drawn(seed)
+    net, choices = draw(seed)
     return check(net, choices, seed, most_cycles, simulate), choices.taken
 
 
 def shrunk(
-    row: list[int], seed: int, most_cycles: int, simulate: Simulate = simulate_top, tries: int = 60
+    row: list[int],
+    seed: int,
+    most_cycles: int,
+    simulate: Simulate = simulate_top,
+    tries: int = 60,
+    make: Callable[[Choices, int], Network] = build,
 ) -> tuple[Outcome, list[int]]:
     """A smaller network that still fails, and its choices."""
 
     def outcome(given: list[int]) -> tuple[Outcome, list[int]] | None:
         choices = Choices(given=given)
         try:
-            net = build(choices, seed)
+            net = make(choices, seed)
         except InputError:
             return None  # no network file may hold this
         return check(net, choices, seed, most_cycles, simulate), choices.taken

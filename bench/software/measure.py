@@ -56,6 +56,7 @@ def race(
 
 
 def median(values: list[float]) -> float:
+    """The middle value, in the unit of the values."""
     return statistics.median(values)
 
 

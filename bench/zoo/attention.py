@@ -27,6 +27,7 @@ NETWORKS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> str:
+    """The command: trains what its options name and returns the table as text."""
     parser = arguments("AW-convolution against plain and SE", training=2500, test=3000, epochs=4)
     parser.add_argument(
         "--networks",

@@ -161,6 +161,7 @@ class _Comparison:
 
 
 def main(argv: Sequence[str] | None = None) -> str:
+    """The command: trains what its options name and returns the table as text."""
     parser = arguments(
         "Data-free quantization: AutoReCon against the human-designed generator",
         training=12000,

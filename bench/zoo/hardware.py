@@ -132,6 +132,7 @@ def check(name: str, out: Path, images: int, cycles: int, seed: int, side: int, 
 
 
 def main(argv: Sequence[str] | None = None) -> str:
+    """The command: trains what its options name and returns the table as text."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

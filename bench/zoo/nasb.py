@@ -194,6 +194,7 @@ class _Comparison:
 
 
 def main(argv: Sequence[str] | None = None) -> str:
+    """The command: trains what its options name and returns the table as text."""
     parser = arguments("NASB: searched cells against Bi-Real Net", training=6000, test=4000, epochs=3)
     parser.add_argument("--depth", type=int, default=10)
     parser.add_argument("--width", type=int, default=16)

@@ -40,6 +40,7 @@ def _selectivity(network: nn.Module, data: Data) -> dict[str, float]:
 
 
 def main(argv: Sequence[str] | None = None) -> str:
+    """The command: trains what its options name and returns the table as text."""
     given = arguments(
         "REAF against plain and group convolution", training=2500, test=3000, epochs=4
     ).parse_args(argv)

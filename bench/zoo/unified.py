@@ -24,6 +24,7 @@ NETWORKS = (
 
 
 def main(argv: Sequence[str] | None = None) -> str:
+    """The command: trains what its options name and returns the table as text."""
     parser = arguments("UA-ResNet against Bi-Real ResNet", training=6000, test=4000, epochs=4)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     given = parser.parse_args(argv)

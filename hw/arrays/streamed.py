@@ -15,7 +15,7 @@ __all__ = ["Streamed", "WithPlatform"]
 
 
 class WithPlatform(Elaboratable):
-    """A component elaborated for a platform of its own."""
+    """A component elaborated for a platform of its own; its latency and rate are the component's."""
 
     def __init__(self, component: wiring.Component, platform: Any):
         self.component, self.platform = component, platform

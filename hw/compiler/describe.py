@@ -23,12 +23,15 @@ def interface(
     """What a user or a test bench has to know about the generated files."""
     net, instances = design.net, design.instances()
 
-    def port(prefix: str, tensor: str) -> dict[str, Any]:
+    prefixes = design.streams()
+
+    def port(tensor: str) -> dict[str, Any]:
         shape, lanes = shape_of(net.types[tensor]), design.paces[tensor].lanes
         bits = field_bits(shape)
         return {
-            "port": prefix,
-            "tdata_bits": design.options.tdata_bits(prefix, bits * lanes),
+            "name": tensor,
+            "port": prefixes[tensor],
+            "tdata_bits": design.options.tdata_bits(prefixes[tensor][:6], bits * lanes),
             "lanes": lanes,
             "element_bits": bits,
             "element_signed": shape.signed,
@@ -38,6 +41,9 @@ def interface(
             "beats_per_image": beats_of(net.types[tensor], lanes),
         }
 
+    seen = (design.source or net).inputs  # the shapes that their owner gave
+    inputs = [port(one.name) | {"dtype": one.dtype, "dims": list(one.dims)} for one in seen]
+    outputs = [port(name) for name in net.outputs]
     layers = []
     for node in net.nodes:
         layer, fold = design.layers[node.name], design.folds[node.name]
@@ -72,8 +78,9 @@ def interface(
             "core": f"{top}.core",
             "waivers": f"{top}.vlt",
         },
-        "input": port("s_axis", net.input_name),
-        "output": port("m_axis", net.output),
+        "input": inputs[0],
+        "output": outputs[0],
+        **({"inputs": inputs, "outputs": outputs} if len(inputs) + len(outputs) > 2 else {}),
         "stream": _stream(design),
         "latency_cycles": design.latency,
         "latency_bound_cycles": design.latency_bound,
@@ -109,7 +116,7 @@ def interface(
 def _stream(design: Design) -> dict[str, Any]:
     """The options of the streams, what becomes of an image of the wrong length, and the ports that tell of
     it."""
-    options, source, early = design.options, design.source_edge(), design.schedule.early
+    options, source, early = design.options, design.sources()[0], max(design.schedule.early.values())
     found: dict[str, Any] = {
         "tlast": options.tlast,
         "frame_buffer": options.frame_buffer,

@@ -12,10 +12,13 @@ from fermatnet.hw.compiler.worst_case import Bounds
 from fermatnet.hw.layers import Fold, Layer, StreamRate, beats_of, shape_of
 from fermatnet.hw.stream.edge import ImageSink, ImageSource
 from fermatnet.hw.stream.options import StreamOptions
+from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import Node
 
 __all__ = ["Design"]
+
+_OWN = r"(source|sink)([0-9]*|[0-9]*_fork)|verdict.*|loader"  # instances of the top level itself
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,13 @@ class Design:
     bounds: Bounds | None = None
     options: StreamOptions = field(default_factory=StreamOptions)
 
+    def __post_init__(self) -> None:
+        if self.options.frame_buffer and len(self.net.inputs) > 1:
+            raise InputError(
+                "a frame buffer drops a bad image of one input only, and the other inputs' images would meet "
+                "the wrong ones: leave frame_buffer away with several inputs"
+            )
+
     @property
     def cycles_per_image(self) -> int:
         return self.schedule.period
@@ -52,45 +62,51 @@ class Design:
     @property
     def _edge_latency(self) -> int:
         """What the edge adds to the schedule, which has the one cycle of `AxiStreamIn` in it."""
-        return self.source_edge().latency - SOURCE_LATENCY + self.sink_edge().latency
+        return self.sources()[0].latency - SOURCE_LATENCY + self.sinks()[0].latency
 
     @property
     def reloadable(self) -> bool:
         return self.source is not None
 
-    def source_edge(self) -> ImageSource:
-        """What stands between ``s_axis`` and the first layers, new at each call."""
-        image, lanes = self.net.types[self.net.input_name], self.paces[self.net.input_name].lanes
+    def sources(self) -> list[ImageSource]:
+        """What stands between each input's stream and the first layers, new at each call."""
+        return [self._source(one.name) for one in self.net.inputs]
+
+    def sinks(self) -> list[ImageSink]:
+        """What stands between each output and its stream, new at each call."""
+        return [self._sink(name) for name in self.net.outputs]
+
+    def _source(self, name: str) -> ImageSource:
+        image, lanes = self.net.types[name], self.paces[name].lanes
         filling = min(max(image.lo, 0), image.hi)
         return ImageSource(
             shape_of(image),
             lanes=lanes,
             beats=beats_of(image, lanes),
             options=self.options,
-            verdicts=self._verdicts(),
+            verdicts=self.verdicts(),
             filling=filling,
         )
 
-    def sink_edge(self) -> ImageSink:
-        """What stands between the last layer and ``m_axis``, new at each call."""
-        result, lanes = self.net.types[self.net.output], self.paces[self.net.output].lanes
+    def _sink(self, name: str) -> ImageSink:
+        result, lanes = self.net.types[name], self.paces[name].lanes
         return ImageSink(
             shape_of(result),
             lanes=lanes,
             beats=beats_of(result, lanes),
             options=self.options,
-            early=self.schedule.early,
+            early=self.schedule.early[name],
         )
 
-    def _verdicts(self) -> int:
+    def verdicts(self) -> int:
         """Images between their last input beat and their last result at one time in the steady state.
 
         With so many places the queue of verdicts never makes an image later than the schedule: it is one more
         monotone block.
         """
-        entered, left = (
-            int(self.schedule.times[name][-1]) for name in (self.net.input_name, self.net.output)
-        )
+        times = self.schedule.times
+        entered = min(int(times[one.name][-1]) for one in self.net.inputs)
+        left = max(int(times[name][-1]) for name in self.net.outputs)
         between = max(0, left - entered) + 4  # registers of the edges and of the queue
         return between // self.schedule.period + 2
 
@@ -100,11 +116,11 @@ class Design:
         edges = [self.schedule.edges[node.name, k] for k in range(len(node.inputs))]
         shapes = [
             shape_of(net.types[name])
-            if name == net.input_name
+            if net.is_input(name)
             else self.components[name].o.payload.shape().elem_shape
             for name in node.inputs
         ]
-        readers = max(1, len(net.consumers(node.name)) + (node.name == net.output))
+        readers = max(1, len(net.consumers(node.name)) + (node.name in net.outputs))
         return Stage(
             self.components[node.name],
             edges,
@@ -118,11 +134,29 @@ class Design:
         names: dict[str, str] = {}
         for name in self.layers:
             base = re.sub(r"\W", "_", name)
-            if not base or base[0].isdigit() or base in ("source", "sink", "source_fork", "loader"):
+            if not base or base[0].isdigit() or re.fullmatch(_OWN, base):
                 base = f"layer_{base}"
-            instance, copy = base, 1
-            while instance in names.values():
-                copy += 1
-                instance = f"{base}_{copy}"
-            names[name] = instance
+            names[name] = _unlike(base, names)
         return names
+
+    def streams(self) -> dict[str, str]:
+        """Prefix of each input's and output's ports: ``s_axis``, ``m_axis``, where there is one; else with
+        the tensor's name."""
+        prefixes: dict[str, str] = {}
+        for side, tensors in (
+            ("s_axis", [one.name for one in self.net.inputs]),
+            ("m_axis", self.net.outputs),
+        ):
+            for name in tensors:
+                word = re.sub(r"\W", "_", name)
+                prefixes[name] = side if len(tensors) == 1 else _unlike(f"{side}_{word}", prefixes)
+        return prefixes
+
+
+def _unlike(base: str, taken: dict[str, str]) -> str:
+    """``base``, with a number where it is taken."""
+    name, copy = base, 1
+    while name in taken.values():
+        copy += 1
+        name = f"{base}_{copy}"
+    return name

@@ -82,15 +82,30 @@ def generate(
 ) -> dict[str, Any]:
     """Writes NAME.v, its memories NAME_*.hex, NAME.core, NAME.vlt and interface.json; returns the interface.
 
-    ``name`` is the top module's and begins the name of every module and memory file, so that designs of
-    different names live in one project.
-    With weights from outside also ``NAME_w_<instance>.hex``, what each weight port has to bring over and
-    over; with ``reloadable`` also ``NAME_load.hex``, the burst that loads these weights. ``tlast``,
-    ``frame_buffer``, ``tdata_width`` and ``tkeep`` are those of `fermatnet.hw.stream.options.StreamOptions`.
-    With ``resources`` the interface says what each layer is predicted to take on ``device``
-    (`fermatnet.hw.resources.layers`; seconds for a large network); with ``luts`` it says so too, and the
-    prediction is within them, where the device's family is predicted and the design is not reloadable (else a
-    formula decides). ``progress`` is told each step. The folder appears whole or not at all. Raises
+    Parameters
+    ----------
+    net : of `fermatnet.load`, or of an export or import
+    out_dir : folder to write; it appears whole or not at all
+    fps, cycles, luts : at most one goal: images a second at ``clock_mhz``, cycles an image, or LUTs; without
+    one the fastest design predicted to take half the device
+    clock_mhz : clock that the design is meant for
+    device : its name; its family decides how layers are built and priced
+    force : replace a folder that is not empty
+    folds : parallelism of layers by name, in the place of a goal
+    external : layers whose weights come through ports, or "auto": those that do not fit the device
+    reloadable : add a port that loads other weights at run time
+    resources : say in the interface what each layer is predicted to take (seconds for a large network)
+    name : of the top module; begins the name of every module and memory file, so that designs of different
+    names live in one project
+    tlast, frame_buffer, tdata_width, tkeep : those of `fermatnet.hw.stream.options.StreamOptions`
+    progress : told each step
+
+    With weights from outside there is also ``NAME_w_<instance>.hex``, what each weight port has to bring over
+    and over; with ``reloadable`` also ``NAME_load.hex``, the burst that loads them. With ``luts`` the
+    prediction is within them where the device's family is predicted and the design is not reloadable, else a
+    formula decides. The same network and options give the same bytes.
+
+    The interface says ``cycles_per_image`` and ``latency_cycles``, the ports, and a line a layer. Raises
     InputError, before anything is written, for goals that cannot be met (with the nearest that can), folds
     that do not divide, layers that cannot be generated and unknown devices.
     """

@@ -8,8 +8,9 @@ from typing import Any
 from fermatnet.hw.stream.length_check import COUNT_BITS
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
+from fermatnet.model.network.inputs import DTYPES
 
-__all__ = ["edge_ports", "read_interface"]
+__all__ = ["edge_ports", "read_interface", "stream_ports"]
 
 _DESIGN = {"format": int, "name": str, "top": str, "files": {"verilog": [str], "memories": [str]}}
 _PORT = {
@@ -32,6 +33,8 @@ _BLOCK = {"options": dict, "ports": [{"name": str}], "latency_cycles": int | Non
 _OPTIONAL = {
     "value_bits": range(1, 65),
     "range": [int, int],
+    "dtype": str,
+    "dims": [SIZE],
     "clock_mhz": float,
     "layers": [dict],
     "external": [{"layer": str, "port": str, "file": str, "tdata_bits": SIZE, "width": SIZE, "words": SIZE}],
@@ -68,12 +71,18 @@ def read_interface(directory: Path, kind: str = "design") -> dict[str, Any]:
             raise InputError(f"{directory} holds the {found} {interface['name']!r}, a {kind} is wanted")
         _need_known(interface, _KINDS[kind], path)
     for side in ("input", "output") if kind == "network" else ():
-        _need_port(interface[side], path, side)
+        for port in stream_ports(interface, side):
+            _need_port(port, path, side)
     feeds = [feed["file"] for feed in interface.get("external", ())]
     for name in (*interface["files"]["verilog"], *interface["files"]["memories"], *feeds):
         if Path(name).name != name or not (Path(directory) / name).is_file():
             raise InputError(f"{directory} is incomplete: {name} is missing")
     return interface
+
+
+def stream_ports(interface: dict[str, Any], side: str) -> list[dict[str, Any]]:
+    """Descriptions of a network's streams of one ``side``, "input" or "output", in order."""
+    return interface.get(f"{side}s") or [interface[side]]
 
 
 def edge_ports(interface: dict[str, Any]) -> list[tuple[str, str, int]]:
@@ -82,12 +91,15 @@ def edge_ports(interface: dict[str, Any]) -> list[tuple[str, str, int]]:
     stream, ports = interface.get("stream", {}), []
     if stream.get("tkeep"):
         ports += [
-            ("input", "s_axis_tkeep", interface["input"]["tdata_bits"] // 8),
-            ("output", "m_axis_tkeep", interface["output"]["tdata_bits"] // 8),
+            (side, f"{port.get('port', default)}_tkeep", port["tdata_bits"] // 8)
+            for side, default in (("input", "s_axis"), ("output", "m_axis"))
+            for port in stream_ports(interface, side)
         ]
     if stream.get("tlast") == "check":
         ports += [
-            ("output", "m_axis_tuser", 1),
+            ("output", f"{port.get('port', 'm_axis')}_tuser", 1) for port in stream_ports(interface, "output")
+        ]
+        ports += [
             ("output", "error", 1),
             ("output", "error_count", COUNT_BITS),
         ]
@@ -107,7 +119,14 @@ def _need_known(found: Any, shape: dict[str, Any], path: Path, at: str = "") -> 
 
 
 def _need_port(port: dict[str, Any], path: Path, side: str) -> None:
-    _need_known(port, _PORT, path, f"{side}.")
+    _need_known(port, _PORT | ({"name": str} if "name" in port else {}), path, f"{side}.")
+    if port.get("dtype", "int8") not in DTYPES or prod(port.get("dims", port["shape"])) != prod(
+        port["shape"]
+    ):
+        raise InputError(
+            f"{path} is damaged: {side} of shape {port['shape']} cannot hold {port['dtype']} "
+            f"of shape {port.get('dims', port['shape'])}"
+        )
     if (
         port["tdata_bits"] % 8
         or port["lanes"] * port["element_bits"] > port["tdata_bits"]

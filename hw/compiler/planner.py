@@ -64,6 +64,8 @@ def plan(
     the device's block memories; "none". ``reloadable``: built for any weights within ``bounds`` (by default
     those of `fermatnet.hw.compiler.worst_case`).
     """
+    if reloadable:
+        _check_ends(net)
     capacity = find_device(device)
     bounds = (bounds or bounds_of(net)) if reloadable else bounds
     wide = envelope(net, bounds or {}) if reloadable else net
@@ -82,6 +84,17 @@ def plan(
     }
     made = _with_depths(made, depths or {})
     return Design(wide, layers, chosen, paces, made, components, outside, net if reloadable else None, bounds)
+
+
+def _check_ends(net: Network) -> None:
+    """InputError for a reloadable design of several streams: new weights come between two images, and
+    streams are not at the same one."""
+    for names, what in (([one.name for one in net.inputs], "inputs"), (net.outputs, "outputs")):
+        if len(names) > 1:
+            raise InputError(
+                f"the network has {len(names)} {what} ({', '.join(names)}): a reloadable design has one "
+                "stream in and one out; leave reloadable away"
+            )
 
 
 def _folds(

@@ -24,6 +24,7 @@ from fermatnet.hw.compiler.edges import Edge, converter
 from fermatnet.hw.layers import Fold, Layer, StreamRate, beats_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.types import TensorType
 
 __all__ = ["CUT", "Schedule", "depth_needed", "lanes_plan", "make"]
 
@@ -41,8 +42,8 @@ class Schedule:
     Where a tensor has several readers, a branch just deep enough for the steady state (a queue, or the two
     places that cut ``ready``) can be full while the pipeline fills, and holds the others back; then the first
     result comes later, after ``latency_bound`` cycles at the most.
-    ``early``: beats of an image's results that do not need its last input beat, and so may leave before it
-    comes.
+    ``early``: by output, beats of an image's results that do not need the last beat of every input, and so
+    may leave before it comes.
     Latencies are those at the last layer's output. Queues by edge, rows of each ring (where not the least),
     and when each tensor's beats move in one image of the steady state.
     """
@@ -50,7 +51,7 @@ class Schedule:
     period: int
     latency: int
     latency_bound: int
-    early: int
+    early: dict[str, int]
     edges: dict[tuple[str, int], Edge]
     rows: dict[str, int]
     times: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
@@ -67,28 +68,26 @@ def lanes_plan(
     net: Network, layers: dict[str, Layer], folds: dict[str, Fold], period: int
 ) -> tuple[list[Edge], dict[str, StreamRate]]:
     """Lanes of every edge and pace of every tensor."""
-    image = net.types[net.input_name]
-    source = _source_lanes(net, layers, folds, period)
-    paces = {net.input_name: StreamRate(source, 1)}
+    paces = {one.name: StreamRate(_source_lanes(one.type, period), 1) for one in net.inputs}
     edges = []
     for node in net.nodes:
         layer = layers[node.name]
         taken, paces[node.name] = layer.pace(folds[node.name], [paces[name] for name in node.inputs], period)
         for index, (name, lanes) in enumerate(zip(node.inputs, taken, strict=True)):
-            tensor = net.types[name] if name != net.input_name else image
             # A block with a window moves its whole reader by the ready of its output: that ready comes from a
             # register.
             cut = (
                 name in layers and layers[name].windowed(folds[name]) and not layer.windowed(folds[node.name])
             )
             edges.append(
-                Edge(name, node.name, index, paces[name].lanes, lanes, tensor.bits, CUT if cut else 0)
+                Edge(
+                    name, node.name, index, paces[name].lanes, lanes, net.types[name].bits, CUT if cut else 0
+                )
             )
     return edges, paces
 
 
-def _source_lanes(net: Network, layers: dict[str, Layer], folds: dict[str, Fold], period: int) -> int:
-    image = net.types[net.input_name]
+def _source_lanes(image: TensorType, period: int) -> int:
     for lanes in range(1, image.shape[0] + 1):
         if image.shape[0] % lanes == 0 and beats_of(image, lanes) <= period:
             return lanes
@@ -127,32 +126,41 @@ def make(
     }
     for _ in range(64):
         wanted, needs = _backward(net, models, plan, paces, period)
-        first = wanted[net.input_name]
+        first = {one.name: wanted[one.name] for one in net.inputs}
         images, times, seen = _steady(net, models, plan, first, period)
         changed = _grow_rings(net, models, rows, needs, seen, (images - 1) * period)
         if not changed:
             changed = _grow_queues(net, models, plan, times, seen)
         if not changed:
             first_image |= {
-                name: model for name, model in models.items() if isinstance(model, timing.Windows)
+                name: model
+                for name, model in models.items()
+                if isinstance(model, timing.Windows | timing.Repeats)
             }
-            eager, _ = _forward(net, first_image, plan, np.arange(len(first), dtype=np.int64))
+            at_once = {name: np.arange(len(times), dtype=np.int64) for name, times in first.items()}
+            eager, _ = _forward(net, first_image, plan, at_once)
             latency = int(eager[net.output][0])
-            bound = int(times[net.output][0] - first[0])
+            bound = int(times[net.output][0] - min(times[0] for times in first.values()))
             # a view would keep all images
             steady = {name: value[-(len(value) // images) :].copy() for name, value in times.items()}
-            early = _early(net, first_image, plan, len(first))
+            early = _early(net, first_image, plan, at_once)
             return Schedule(period, latency, max(latency, bound), early, plan, rows, steady)
     raise InputError(f"no schedule of {period} cycles was found: the queues keep growing")
 
 
-def _early(net: Network, models: dict[str, Any], plan: dict[tuple[str, int], Edge], beats: int) -> int:
-    """Results of the first image that come although its last input beat never does."""
-    never = 1 << 40
-    offered = np.arange(beats, dtype=np.int64)
-    offered[-1] = never
-    times, _ = _forward(net, models, plan, offered)
-    return int((times[net.output] < never).sum())
+def _early(
+    net: Network,
+    models: dict[str, Any],
+    plan: dict[tuple[str, int], Edge],
+    at_once: dict[str, np.ndarray],
+) -> dict[str, int]:
+    """Results of the first image that come although the last beat of an input never does, by output."""
+    never, early = 1 << 40, dict.fromkeys(net.outputs, 0)
+    for name, beats in at_once.items():
+        times, _ = _forward(net, models, plan, at_once | {name: np.append(beats[:-1], never)})
+        for output in early:
+            early[output] = max(early[output], int((times[output] < never).sum()))
+    return early
 
 
 def _inputs(net: Network, plan: dict[tuple[str, int], Edge], node: Any) -> list[Edge]:
@@ -163,8 +171,9 @@ def _backward(net, models, plan, paces, period):
     """Latest times: by tensor at its producer, and by edge at its consumer."""
     wanted: dict[str, np.ndarray] = {}
     needs: dict[tuple[str, int], np.ndarray] = {}
-    count = beats_of(net.types[net.output], paces[net.output].lanes)
-    wanted[net.output] = np.arange(count, dtype=np.int64)
+    for name in net.outputs:
+        count = beats_of(net.types[name], paces[name].lanes)
+        wanted[name] = np.arange(count, dtype=np.int64)
     for node in reversed(net.nodes):
         latest = models[node.name].backward(timing.latest(wanted[node.name], period), period)
         for edge, times in zip(
@@ -178,14 +187,15 @@ def _backward(net, models, plan, paces, period):
             times = timing.latest(times - before, period)
             known = wanted.get(edge.producer)
             wanted[edge.producer] = times if known is None else np.minimum(known, times)
-    wanted[net.input_name] = timing.latest(wanted[net.input_name] - SOURCE_LATENCY, period)
+    for one in net.inputs:
+        wanted[one.name] = timing.latest(wanted[one.name] - SOURCE_LATENCY, period)
     return wanted, needs
 
 
 def _forward(net, models, plan, offered):
     """Earliest times of every tensor's beats, and by edge what waits where: [(offered, taken) before,
     (offered, taken) after]."""
-    times = {net.input_name: offered + SOURCE_LATENCY}
+    times = {name: beats + SOURCE_LATENCY for name, beats in offered.items()}
     seen: dict[tuple[str, int], list[list[np.ndarray]]] = {}
     for node in net.nodes:
         arrivals = []
@@ -208,9 +218,11 @@ def _steady(net, models, plan, first, period):
     """Forward until the last three images leave exactly one period apart (or the rings turn out too small for
     that)."""
     for images in IMAGES:
-        times, seen = _forward(net, models, plan, np.concatenate([first + k * period for k in range(images)]))
-        last = times[net.output].reshape(images, -1)
-        if (np.diff(last[-3:], axis=0) == period).all():
+        starts = np.arange(images)[:, None] * period
+        offered = {name: (beats + starts).reshape(-1) for name, beats in first.items()}
+        times, seen = _forward(net, models, plan, offered)
+        last = [times[name].reshape(images, -1)[-3:] for name in net.outputs]
+        if all((np.diff(ends, axis=0) == period).all() for ends in last):
             break
     return images, times, seen
 
@@ -220,7 +232,7 @@ def _grow_rings(net, models, rows, needs, seen, ahead) -> bool:
     changed = False
     for node in net.nodes:
         model = models[node.name]
-        if not isinstance(model, timing.Windows):
+        if not isinstance(model, timing.Windows | timing.Repeats):
             continue
         needed = needs[node.name, 0]
         taken = seen[node.name, 0][1][1][-len(needed) :] - ahead
@@ -257,7 +269,7 @@ def _held_back(net, models, plan, times, edge, offered, taken):
     if edge.lanes_from != edge.lanes_to:
         return offered
     name, registers = edge.producer, 0
-    while name != net.input_name and len(net.consumers(name)) == 1 and isinstance(models[name], timing.Chain):
+    while not net.is_input(name) and len(net.consumers(name)) == 1 and isinstance(models[name], timing.Chain):
         if models[name].gap > 1:
             break  # it keeps fewer beats than its latency has cycles
         above = plan[name, 0]

@@ -18,7 +18,7 @@ __all__ = ["Stage"]
 
 class Stage(wiring.Component):
     """One layer in place: for each input a queue and a width conversion where the schedule wants them, the
-    block, and a fork.
+    block, and a fork. When each beat passes is what the design's schedule says (`fermatnet.hw.timing`).
 
     Members: i0, i1, ... : In(stream) with the lanes of the producer; o0, o1, ... : Out(stream), one for each
     reader;

@@ -82,7 +82,7 @@ class Jobs:
 
     def _job(self, tile_start: int, *, first: bool, new_band: bool) -> None:
         t = self.timing
-        start = self.products[-1] + t.job if self.products else 0
+        start = self.products[-1] + t.job if self.products else tile_start  # times may lie before cycle 0
         if first:
             start = max(start, tile_start + t.point + t.full + 1)
         if len(self.products) >= t.sums_banks:

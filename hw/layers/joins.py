@@ -28,7 +28,7 @@ class AddLayer(Layer):
 
 
 class ConcatLayer(Layer):
-    """Channel concatenation."""
+    """Concatenation of channels, rows or columns."""
 
     def pace(self, fold, incoming, period):
         common = divisors(gcd(*(t.shape[0] for t in self.inputs)))
@@ -40,7 +40,12 @@ class ConcatLayer(Layer):
         return [lanes] * len(incoming), StreamRate(lanes, 1)
 
     def block(self, at: Placement) -> Block:
-        lanes, channels = at.lanes[0], [t.shape[0] for t in self.inputs]
-        shapes = [shape_of(t) for t in self.inputs]
-        concat = Concat(shapes, channels, lanes=lanes, shape=shape_of(self.output))
-        return Block(concat, timing.Gather(tuple(count // lanes for count in channels)))
+        lanes, shapes = at.lanes[0], [shape_of(t) for t in self.inputs]
+        values = [self._turn(t.shape) for t in self.inputs]
+        concat = Concat(shapes, values, lanes=lanes, shape=shape_of(self.output))
+        return Block(concat, timing.Gather(tuple(count // lanes for count in values)))
+
+    def _turn(self, shape: tuple[int, int, int]) -> int:
+        """Values of one input before it is the next one's turn: of a pixel, an image, a row."""
+        channels, height, width = shape
+        return channels * (1, width * height, width)[self.node.axis - 1]

@@ -14,7 +14,17 @@ from fermatnet.hw.layers.elementwise import (
 from fermatnet.hw.layers.joins import AddLayer, ConcatLayer
 from fermatnet.hw.layers.layer import Layer
 from fermatnet.hw.layers.piecewise import PiecewiseConvLayer
-from fermatnet.hw.layers.pooling import ArgMaxLayer, MaxPoolLayer, SumPoolLayer
+from fermatnet.hw.layers.pooling import ArgMaxLayer, MaxPoolLayer
+from fermatnet.hw.layers.product import AddConstantLayer, MultiplyLayer
+from fermatnet.hw.layers.rearrange import (
+    DepthToSpaceLayer,
+    PadLayer,
+    SelectChannelsLayer,
+    SliceLayer,
+    UpsampleLayer,
+)
+from fermatnet.hw.layers.sorting import TopKLayer
+from fermatnet.hw.layers.window_sum import SumLayer
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, nodes
 from fermatnet.model.network.nodes import Node
@@ -31,10 +41,18 @@ _KINDS: dict[type[Node], type[Layer]] = {
     nodes.Conv: ConvLayer,
     nodes.PiecewiseConv: PiecewiseConvLayer,
     nodes.MaxPool: MaxPoolLayer,
-    nodes.SumPool: SumPoolLayer,
+    nodes.SumPool: SumLayer,
     nodes.Add: AddLayer,
     nodes.Concat: ConcatLayer,
     nodes.ArgMax: ArgMaxLayer,
+    nodes.TopK: TopKLayer,
+    nodes.Multiply: MultiplyLayer,
+    nodes.AddConstant: AddConstantLayer,
+    nodes.Pad: PadLayer,
+    nodes.Slice: SliceLayer,
+    nodes.Upsample: UpsampleLayer,
+    nodes.SelectChannels: SelectChannelsLayer,
+    nodes.DepthToSpace: DepthToSpaceLayer,
 }
 
 

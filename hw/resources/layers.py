@@ -69,9 +69,11 @@ def _key(design: Any, node: Any) -> Any:
 
 
 def _edge(design: Any) -> list[wiring.Component]:
-    net, source, sink = design.net, design.source_edge(), design.sink_edge()
-    readers = len(net.consumers(net.input_name))
-    return [source, sink, *([Fork(source.o.payload.shape(), readers)] if readers > 1 else [])]
+    sources, parts = design.sources(), list[wiring.Component]()
+    for one, source in zip(design.net.inputs, sources, strict=True):
+        readers = len(design.net.consumers(one.name))
+        parts += [Fork(source.o.payload.shape(), readers)] if readers > 1 else []
+    return [*sources, *design.sinks(), *parts]
 
 
 def total(found: dict[str, Resources]) -> Resources:

@@ -76,7 +76,8 @@ class Concat(wiring.Component):
     shapes : list of Shape
         Of one lane of each stream.
     channels : list of int
-        Of each stream; ``lanes`` divides them all.
+        Values of each stream before it is the next one's turn (of a pixel; of a row or an image, to join rows
+        or images); ``lanes`` divides them all.
     lanes : int
     shape : Shape
         Of one lane of the output.

@@ -11,18 +11,22 @@ the proof in `fermatnet.hw.compiler.schedule`.
 """
 
 from fermatnet.hw.timing.beats import Chain, Collect, Repack, Runs, Select, Serialise
-from fermatnet.hw.timing.joins import Gather, Join
+from fermatnet.hw.timing.frames import Frames, Repeats
+from fermatnet.hw.timing.joins import Broadcast, Gather, Join
 from fermatnet.hw.timing.spacing import FAR, earliest, latest
 from fermatnet.hw.timing.tiles import Tiles
 from fermatnet.hw.timing.windows import Windows
 
 __all__ = [
     "FAR",
+    "Broadcast",
     "Chain",
     "Collect",
+    "Frames",
     "Gather",
     "Join",
     "Repack",
+    "Repeats",
     "Runs",
     "Select",
     "Serialise",

@@ -7,21 +7,44 @@ import numpy as np
 
 from fermatnet.hw.timing.spacing import FAR, earliest, latest
 
-__all__ = ["Gather", "Join"]
+__all__ = ["Broadcast", "Gather", "Join"]
 
 
 @dataclass(frozen=True)
 class Join:
-    """Residual add: one register on each side, the sum leaves one cycle after the later beat."""
+    """Residual add, product: one register on each side; the result leaves ``latency`` cycles after the later
+    beat, of which all but the first are registers behind the join."""
+
+    latency: int = 1
 
     def forward(self, first: np.ndarray, second: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         out = earliest(np.maximum(first, second) + 1)
         before = np.concatenate([[-FAR], out[:-1]])
-        return [np.maximum(first, before), np.maximum(second, before)], out
+        return [np.maximum(first, before), np.maximum(second, before)], out + self.latency - 1
 
     def backward(self, wanted: np.ndarray, period: int) -> list[np.ndarray]:
-        inputs = latest(wanted - 1, period)
+        inputs = latest(wanted - self.latency, period)
         return [inputs, inputs]
+
+
+@dataclass(frozen=True)
+class Broadcast:
+    """A stream of images meets one of single pixels, whose ``chunks`` beats come with those of the first of
+    an image's ``pixels``; out ``latency`` cycles later."""
+
+    pixels: int
+    chunks: int
+    latency: int
+
+    def forward(self, first: np.ndarray, second: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        ready = first.reshape(-1, self.pixels, self.chunks).copy()
+        ready[:, 0] = np.maximum(ready[:, 0], second.reshape(-1, self.chunks))
+        taken = earliest(ready.reshape(-1))
+        return [taken, taken.reshape(ready.shape)[:, 0].reshape(-1)], taken + self.latency
+
+    def backward(self, wanted: np.ndarray, period: int) -> list[np.ndarray]:
+        inputs = latest(wanted - self.latency, period)
+        return [inputs, inputs[: self.chunks]]
 
 
 @dataclass(frozen=True)

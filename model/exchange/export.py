@@ -321,6 +321,8 @@ def export(
 
     Parameters
     ----------
+    model : the quantized twin, of `fermatnet.model.nn.convert.convert` or of the zoo
+    name : stands in the file
     shape, value_range : the raw image (C, H, W) and the inclusive range of its pixels; None: all pixels of
     the bits that the model was
         converted for.

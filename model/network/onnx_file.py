@@ -24,7 +24,15 @@ def sha256(net: Network) -> str:
 
 
 def save(net: Network, path: str | Path) -> None:
-    """Writes the network file; under its final name only when it is whole."""
+    """Writes the network file; under its final name only when it is whole.
+
+    Parameters
+    ----------
+    net : to be written
+    path : of the file (ONNX); one that exists is replaced
+
+    Raises InputError where the path cannot be written.
+    """
     with atomic_file(path) as temporary:
         temporary.write_bytes(to_model(net).SerializeToString(deterministic=True))
 
@@ -88,8 +96,14 @@ def _checked_meta(model: ModelProto, path: Path) -> dict[str, str]:
 
 
 def load(path: str | Path) -> Network:
-    """Reads and checks a network file; InputError with one line on anything that is wrong, naming the
-    layer."""
+    """Reads and checks a network file.
+
+    Parameters
+    ----------
+    path : an ONNX file that `save` wrote, of this version or an older one
+
+    Raises InputError with one line on anything that is wrong, naming the layer; nothing is half-loaded.
+    """
     path = Path(path)
     model = _parse(path)
     try:

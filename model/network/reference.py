@@ -1,6 +1,7 @@
 """The bit-exact numpy reference: runs a network layer by layer as the hardware will, in int64."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -60,13 +61,18 @@ def _chunk(images: Samples, start: int, batch: int) -> Samples:
 
 def run(
     net: Network, images: Samples, *, batch: int = 64, progress: Callable[[int], None] | None = None
-) -> np.ndarray | dict[str, np.ndarray]:
-    """Exact outputs int64 (n, K) of samples (n, *dims) of the network's input type; K counts C*H*W of the
-    output tensor.
+) -> Any:
+    """Exact outputs int64 (n, K) of the bit-exact reference; K counts C*H*W of the output tensor.
 
-    With several inputs ``images`` is one array a name; with several outputs so is the result, in the
-    network's order.
-    Memory is bounded by ``batch``; ``progress`` is called with the number of images done.
+    Parameters
+    ----------
+    net : of `load`, or of an export or import
+    images : (n, *dims) of the network's input type; one array a name where several come in
+    batch : images at a time, bounds the memory
+    progress : called with the number of images done
+
+    Where several tensors leave, the result is one array a name, in the network's order. Raises InputError for
+    images of another type, shape or range.
     """
     count = len(next(iter(check_images(net, images).values())))
     parts: dict[str, list[np.ndarray]] = {name: [] for name in net.outputs}

@@ -60,6 +60,8 @@ def convert(
 
     Parameters
     ----------
+    model : any ``nn.Module`` that ``torch.fx`` traces
+    how : of `fermatnet.model.nn.scheme.scheme`
     shape : of one image (C, H, W);  bits : of its pixels, 1 to 8
     mean, std : the normalisation the model was trained with, a channel, of pixels in 0..1; None: it took
     pixels / 2^bits

@@ -181,8 +181,18 @@ class Scheme:
 def scheme(
     name: str = "pa", *, weights: int | None = None, activations: int | None = None, edge_bits: int = 8
 ) -> Scheme:
-    """The scheme of that method; counts default to the method's own. Impossible counts are an InputError
-    here, not later."""
+    """How the layers of a network are quantized.
+
+    Parameters
+    ----------
+    name : of the method: "pa" (piecewise approximation), "int8", "int16", "sign", "float", or one of those
+    that they are compared with
+    weights : pieces M of "pa", otherwise bases or bits, as the method counts them; None: its own
+    activations : pieces N of "pa", otherwise bases or bits
+    edge_bits : of the first and last layer's integers
+
+    Impossible counts and unknown names raise InputError here, not later.
+    """
     known = methods()
     if name not in known:
         raise InputError(f"no quantization scheme is called {name!r}; there are {', '.join(sorted(known))}")

@@ -96,6 +96,7 @@ def refuse_tracing(x: Any, module: nn.Module, reason: str) -> None:
 
 
 def check_bits(bits: int) -> int:
+    """The bits themselves, 1 to 8 or 32; else InputError."""
     if bits != 32 and not 1 <= bits <= 8:
         raise InputError(f"bits must be 1 to 8, or 32 for full precision, not {bits}")
     return bits

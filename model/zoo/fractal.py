@@ -19,6 +19,7 @@ MAX_COLUMNS = 8
 
 
 def check_columns(columns: int) -> int:
+    """The number of columns itself, 1 to ``MAX_COLUMNS``; else InputError."""
     if not 1 <= columns <= MAX_COLUMNS:
         raise InputError(f"a fractal block has 1 to {MAX_COLUMNS} columns, not {columns}")
     return columns

@@ -33,6 +33,7 @@ ConvFactory = Callable[..., nn.Module]
 
 
 def plain_convolution(channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> nn.Module:
+    """An ordinary convolution that keeps the size at stride 1, without bias."""
     return nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False)
 
 

@@ -128,7 +128,7 @@ def test_bad_input(design, images):
     interface = json.loads((design / "interface.json").read_text())
     interface["input"]["range"] = [0, 16]
     (design / "interface.json").write_text(json.dumps(interface))
-    with pytest.raises(InputError, match=r"must lie in 0\.\.16, not 0\.\.255"):
+    with pytest.raises(InputError, match=r"must lie within 0\.\.16, not 0\.\.255"):
         simulate(design, images)
     (design / "weights.hex").unlink()
     with pytest.raises(InputError, match=r"weights\.hex is missing"):

@@ -19,8 +19,8 @@ GATES = {
 
 
 class CounterCell(wiring.Component):
-    """One counter: a Verilog module of its own when Verilog is made, the plain weighted sum in Amaranth's
-    simulator.
+    """One counter, combinational: a Verilog module of its own when Verilog is made, the plain weighted sum in
+    Amaranth's simulator.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ def _slots(counter: Counter) -> list[list[tuple[str, str, str]]]:
 
 
 def verilog(counter: Counter, gates: tuple[str, ...]) -> str:
+    """The module of one counter: CCU2C cells with computed INIT words, or its plain sum under a simulator."""
     lines = header(counter, gates)
     if not counter.positions:
         return "\n".join([*lines, f"    assign o = {weighted_sum(counter)};", "endmodule", ""])

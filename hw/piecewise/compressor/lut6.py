@@ -13,6 +13,7 @@ def _majority(names: list[str]) -> str:
 
 
 def verilog(counter: Counter, gates: tuple[str, ...]) -> str:
+    """The module of one counter: plain additions that yosys maps to its tables and one carry chain."""
     lines, columns = header(counter, gates), input_names(counter)
     if not counter.positions:
         if counter.bits == (6,):  # a sum would become a chain; as truth tables it is one table an output

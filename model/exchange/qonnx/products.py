@@ -134,6 +134,7 @@ def conv(g: Graph, node: onnx.NodeProto, given: dict[str, Any]) -> Value:
 
 
 def biased(x: Value, column: np.ndarray) -> Value:
+    """The value with a constant a channel, float64 (C, 1, 1), added."""
     return x.then(Step(lambda y: y + column, np.ones((1, 1, 1)), column))
 
 

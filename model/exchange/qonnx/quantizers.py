@@ -40,12 +40,14 @@ _ROUNDINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def bounds(bits: int, signed: bool, narrow: bool) -> tuple[int, int]:
+    """Least and greatest integer of so many bits, as QONNX's ``Quant`` has them."""
     if signed:
         return -(1 << bits - 1) + int(narrow), (1 << bits - 1) - 1
     return 0, (1 << bits) - 1 - int(narrow)
 
 
 def rounding(node: onnx.NodeProto, given: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
+    """The node's rounding as a function of float64 arrays; InputError for a mode that is not known."""
     mode = given["rounding_mode"].decode("ascii", "replace").upper()
     if mode not in _ROUNDINGS:
         raise InputError(
@@ -156,6 +158,7 @@ def _fits(node: onnx.NodeProto, raw: np.ndarray, *others: np.ndarray) -> None:
 
 
 def one(g: Graph, node: onnx.NodeProto, value: np.ndarray, what: str) -> float:
+    """The single number in a constant of a node; InputError about ``what`` where there are several."""
     column = g.column(node, g.input(node), value, what)
     if column.size != 1:
         raise InputError(f"{label(node)}: an activation needs one {what}")

@@ -19,6 +19,7 @@ def _steps(x: Tensor, bits: int) -> Tensor:
 
 
 def checked_bits(count: int, what: str) -> int:
+    """The count itself, 1 to 16; else InputError about ``what``."""
     if not 1 <= count <= 16:
         raise InputError(f"{what} takes 1 to 16 bits, not {count}")
     return count

@@ -32,6 +32,7 @@ __all__ = [
 
 
 def maps(site: Site) -> str:
+    """Empty where maps (n, C, H, W) come in, else what is wrong."""
     return (
         ""
         if len(site.before) == 4
@@ -40,6 +41,7 @@ def maps(site: Site) -> str:
 
 
 def vectors(site: Site) -> str:
+    """Empty where vectors (n, C) come in, else what is wrong."""
     if len(site.before) == 2:
         return ""
     return f"it takes vectors (n, C), here {site.before}: put nn.Flatten() before it"
@@ -53,17 +55,20 @@ def same_amount(site: Site) -> tuple[int, int] | None:
 
 
 def padding(value: Any, site: Site) -> bool:
+    """Whether a padding is a number, "valid", or a "same" that is symmetric."""
     return value == "valid" or (
         same_amount(site) is not None if value == "same" else sizes.holds(value, site)
     )
 
 
 def number_padding(site: Site) -> None:
+    """Writes a padding that is a word as numbers."""
     if isinstance(site.module.padding, str):
         site.module.padding = (0, 0) if site.module.padding == "valid" else same_amount(site)
 
 
 def batch_norm(site: Site) -> str:
+    """Empty for a batch norm that keeps running statistics, else what is wrong."""
     if site.module.running_mean is None or site.module.running_var is None:
         return (
             "it keeps no running statistics, so that its result depends on the batch: "
@@ -73,6 +78,7 @@ def batch_norm(site: Site) -> str:
 
 
 def vector_norm(site: Site) -> str:
+    """Empty for a norm of vectors that a dense layer, or a map of one pixel, gives, else what is wrong."""
     node, wrong = site.node.args[0], vectors(site) or batch_norm(site)
     while not wrong and isinstance(node, fx.Node) and node.args:
         before = node.args[0]
@@ -102,10 +108,12 @@ def no_gaps(value: Any, site: Site) -> bool:
 
 
 def floor_mode(site: Site) -> None:
+    """Turns ceil_mode off, where it changes nothing."""
     site.module.ceil_mode = False
 
 
 def whole_windows(site: Site) -> str:
+    """Empty where the windows fill the map, else what is wrong."""
     if wrong := maps(site):
         return wrong
     module, map_size = site.module, site.before[2:]
@@ -119,10 +127,12 @@ def whole_windows(site: Site) -> str:
 
 
 def own_stride(value: Any, site: Site) -> bool:
+    """Whether the windows lie side by side, or there is one only."""
     return pair(value) == pair(site.module.kernel_size) or pair(site.module.kernel_size) == site.before[2:]
 
 
 def divides(value: Any, site: Site) -> bool:
+    """Whether an adaptive pool's places divide the map."""
     if len(site.before) != 4:
         return False
     wanted = [side if w is None else w for w, side in zip(pair(value), site.before[2:], strict=True)]
@@ -149,6 +159,7 @@ def as_window(kind: type[nn.Module]) -> Callable[[Site], None]:
 
 
 def flattens(site: Site) -> str:
+    """Empty where whole images are flattened to (n, C*H*W), else what is wrong."""
     before, after = site.before, site.after
     count = 1
     for side in before[1:]:
@@ -178,6 +189,7 @@ def pads_a_convolution(site: Site) -> str:
 
 
 def fold_padding(site: Site) -> None:
+    """Adds the zeros around a map to the padding of the convolutions that read it."""
     left, _, top, _ = padding_of(site.module.padding)
     for user in list(site.node.users):
         layer = site.layer(user)
@@ -194,5 +206,6 @@ def padding_of(value: Any) -> tuple[int, int, int, int]:
 
 
 def symmetric(value: Any, site: Site) -> bool:
+    """Whether as many zeros come before as after, in both directions."""
     sides = padding_of(value)
     return len(sides) == 4 and min(sides) >= 0 and sides[0] == sides[1] and sides[2] == sides[3]

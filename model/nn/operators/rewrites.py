@@ -47,23 +47,28 @@ def made(kind: type[nn.Module], *names: str) -> Callable[[Site], nn.Module]:
 
 
 def dropout(kind: type[nn.Module]) -> Callable[[Site], nn.Module]:
+    """The dropout of that kind where the call trains, else nothing."""
     return lambda site: kind(site.given["p"]) if site.node.meta.get("trains") else nn.Identity()
 
 
 def clamp(site: Site) -> nn.Module:
+    """A rectifier, with an upper end where the call has one."""
     top = site.given.get("max", site.given.get("max_val"))
     return nn.ReLU() if top is None else nn.Hardtanh(0.0, float(top))
 
 
 def zeros(site: Site) -> nn.Module:
+    """Zeros around a map."""
     return nn.ZeroPad2d(tuple(site.given["pad"]))  # type: ignore[arg-type]
 
 
 def is_rectified(value: Any, site: Site) -> bool:
+    """Whether the argument is a rectifier's output that nobody else reads."""
     return isinstance(value, fx.Node) and rectifies(value, site) and len(value.users) == 1
 
 
 def rectifies(node: fx.Node, site: Site) -> bool:
+    """Whether a node is a rectifier, as a layer, function or method."""
     if node.op == "call_module":
         return isinstance(site.layer(node), nn.ReLU)
     return node.op in ("call_function", "call_method") and node.target in RELUS
@@ -90,6 +95,7 @@ def saturate(site: Site) -> None:
 
 
 def same_shapes(site: Site) -> str:
+    """Empty where the two tensors have one shape, else what is wrong."""
     read = [
         site.shapes.get(site.given[name], ())
         for name in ("self", "other")
@@ -103,20 +109,24 @@ def same_shapes(site: Site) -> str:
 
 
 def add(site: Site) -> None:
+    """A sum in its plainest form."""
     site.node.op, site.node.target = "call_function", torch.add
     site.node.args, site.node.kwargs = (site.given["self"], site.given["other"]), {}
 
 
 def channels(value: Any, site: Site) -> bool:
+    """Whether the dimension is that of the channels."""
     return isinstance(value, int) and value in (1, 1 - len(site.after))
 
 
 def cat(site: Site) -> None:
+    """A concatenation along the channels in its plainest form."""
     site.node.op, site.node.target = "call_function", torch.cat
     site.node.args, site.node.kwargs = (list(site.given["tensors"]), 1), {}
 
 
 def flatten(site: Site) -> None:
+    """Flattened images in their plainest form."""
     site.node.op, site.node.target, site.node.args, site.node.kwargs = (
         "call_function",
         torch.flatten,
@@ -142,10 +152,12 @@ def whole_images(site: Site) -> str:
 
 
 def map_average(site: Site) -> str:
+    """Empty where maps (n, C, H, W) come in, else what is wrong."""
     return "" if len(site.before) == 4 else f"it takes maps (n, C, H, W), here {site.before}"
 
 
 def both_sides(value: Any, site: Site) -> bool:
+    """Whether the dimensions are height and width, both."""
     dimensions = value if isinstance(value, list | tuple) else (value,)
     return (
         len(site.before) == 4

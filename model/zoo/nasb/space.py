@@ -209,6 +209,7 @@ def check_genotype(genotype: Genotype, cells: int, steps: int) -> Genotype:
 
 
 def genotype_to_json(genotype: Genotype) -> str:
+    """A genotype as one line of JSON, which `genotype_from_json` reads."""
     return json.dumps([[[list(pair) for pair in node] for node in cell] for cell in genotype])
 
 

@@ -142,9 +142,10 @@ def test_two_images_a_period_apart_are_not_yet_steady(monkeypatch):
     """Three images whose last two happen to leave a period apart: more are unrolled, until three do."""
 
     def forward(net, models, plan, offered):
-        images = len(offered)
+        images = len(offered["image"])
         return {"out": np.cumsum([0, 71, 64] + [64] * (images - 3))[:images]}, {}
 
     monkeypatch.setattr(schedule, "_forward", forward)
-    images, times, _ = schedule._steady(SimpleNamespace(output="out"), {}, {}, np.zeros(1, np.int64), 64)
+    first = {"image": np.zeros(1, np.int64)}
+    images, times, _ = schedule._steady(SimpleNamespace(outputs=("out",)), {}, {}, first, 64)
     assert images == 6 and (np.diff(times["out"][-3:]) == 64).all()

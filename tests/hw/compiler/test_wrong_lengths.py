@@ -107,7 +107,7 @@ def test_results_that_need_not_wait_are_those_of_the_schedule():
     ):
         (words,) = beats_of_images(top, images_for(top.design.net, 1))
         result = run_packets(top, [([(word, 0) for word in words[:-1]], False)])
-        early.append(top.design.schedule.early)
+        early.append(top.sink.early)
         assert len(result.beats[0]) == early[-1]
     assert min(early) == 0 < max(early)
 
@@ -116,7 +116,7 @@ def test_results_that_need_not_wait_are_those_of_the_schedule():
 @pytest.mark.parametrize("net", [two_layers, vector])
 def test_dropped_whole_where_no_result_has_left(net, seed):
     top = made(net())
-    assert top.design.schedule.early == 0
+    assert top.sink.early == 0
     assert check(top, seed).marked == 0
 
 
@@ -124,8 +124,8 @@ def test_dropped_whole_where_no_result_has_left(net, seed):
 @pytest.mark.parametrize("net", [pixels, convolution, corners])
 def test_marked_where_results_have_begun_to_leave(net, seed):
     top = made(net())
-    assert 0 < top.design.schedule.early
-    assert (top.design.schedule.early == top.sink.beats) == (net is corners)
+    assert 0 < top.sink.early
+    assert (top.sink.early == top.sink.beats) == (net is corners)
     result = check(top, seed)
     assert result.marked > 0
     begun = 0  # once marked, all that follows of the image is

@@ -1,11 +1,11 @@
-"""The examples of the how-to pages run, whole, as a reader would run them."""
+"""The example of the page about a new layer runs, whole, as a reader would run it."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-HOW_TO = Path(__file__).parent.parent / "docs" / "how-to"
+HOW_TO = Path(__file__).parent.parent.parent / "docs" / "how-to"
 
 
 def test_own_layer(tmp_path):
