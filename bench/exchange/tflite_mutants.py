@@ -143,6 +143,7 @@ def verdict(parts: Parts, folder: Path) -> tuple[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The command line: ``--count``, ``--seed``, ``--show``; 1 where a mutant was wrong."""
     return report("TensorFlow Lite", mutants, verdict, arguments)
 
 
