@@ -2,8 +2,8 @@
 kernels compute.
 
 Each function maps int64 accumulators ``x`` to int64 values *before* clipping. Which kernel rounds how was
-checked against the kernels themselves: LiteRT's reference kernels (convolutions round twice, dense layers and
-sums once, averages half away from zero) and onnxruntime's integer kernels (float32, ties to even).
+checked against the kernels themselves: LiteRT's reference kernels (convolutions and sums round twice, dense
+layers once, averages half away from zero) and onnxruntime's integer kernels (float32, ties to even).
 """
 
 import math
@@ -24,15 +24,14 @@ def fixed_point(scale: float) -> tuple[int, int]:
 
 
 def single_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.ndarray:
-    """``(x q + 2^(s-1)) >> s`` with s = 31 - exponent: LiteRT's dense layers and sums. |x| < 2^31;
-    broadcasts."""
+    """``(x q + 2^(s-1)) >> s`` with s = 31 - exponent: LiteRT's dense layers. |x| < 2^31; broadcasts."""
     shift = 31 - np.asarray(exponent, np.int64)
     return (x * q + (np.int64(1) << (shift - 1))) >> shift
 
 
 def double_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.ndarray:
     """Rounding doubling high multiply by q, then a rounding shift, half away from zero: LiteRT's
-    convolutions. |x| < 2^31."""
+    convolutions and sums. |x| < 2^31."""
     exponent = np.asarray(exponent, np.int64)
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
     high = ((x << left) * q + (1 << 30)) >> 31  # half up; gemmlowp's truncating form is the same number

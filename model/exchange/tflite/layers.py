@@ -266,10 +266,10 @@ class Layers:
         for tensor, name in zip(tensors, names, strict=True):
             kind = self.builder.types[name]
             values = np.arange(kind.lo, kind.hi + 1, dtype=np.int64) - tensor.one_zero
-            terms.append(single_rounding(values << 20, *map(np.int64, fixed_point(tensor.one_scale / twice))))
+            terms.append(double_rounding(values << 20, *map(np.int64, fixed_point(tensor.one_scale / twice))))
         total = terms[0][:, None] + terms[1][None, :]
         result = (
-            single_rounding(total, *map(np.int64, fixed_point(twice / ((1 << 20) * out.one_scale))))
+            double_rounding(total, *map(np.int64, fixed_point(twice / ((1 << 20) * out.one_scale))))
             + out.one_zero
         )
         clip = self._clip(operation, out)
