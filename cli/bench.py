@@ -30,7 +30,7 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals",
     ),
     "runtime": (
-        ("runtime", "runtime_c"),
+        ("runtime.packed", "runtime.generated_c"),
         "Packed CPU engine and generated C: speed beside torch, onnxruntime and larq, sizes, equality",
     ),
     "accuracy": (("training.accuracy",), "Accuracy of piecewise approximation and its rivals"),
@@ -58,7 +58,17 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     help="Folder of trained networks, where the benchmark trains: those that it lacks are trained into it.",
 )
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds, where the benchmark draws.")
+@click.option(
+    "--count", type=click.IntRange(1), help="How many random networks, where the benchmark draws them."
+)
 @click.option("--only", metavar="NAME", help="A part of the benchmark by name, where it has such.")
+@click.option(
+    "--liberty",
+    "liberty_file",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Cell library, where the benchmark counts gates.",
+)
 @click.option(
     "--results",
     "results_file",
@@ -72,13 +82,8 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
 def command(
     name: str | None,
     target: str | None,
-    quick: bool,
-    data: str | None,
-    models: str | None,
-    seeds: int | None,
-    only: str | None,
     results_file: str | None,
-    larq: str | None,
+    **options: Any,
 ) -> None:
     """Run the benchmark NAME; without a name, list them.
 
@@ -99,8 +104,7 @@ def command(
         if path is not None:
             check_file(path)
     try:
-        wanted = {"quick": quick or None, "results": results_file, "data": data, "models": models}
-        _run(paths, {**wanted, "seeds": seeds, "only": only, "larq": larq})
+        _run(paths, {**options, "quick": options["quick"] or None, "results": results_file})
     except KeyboardInterrupt:
         if results_file is not None and Path(results_file).exists():
             raise Interrupted("the same command goes on with the rows that are in --results") from None

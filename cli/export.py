@@ -28,7 +28,7 @@ def command(run: str, out: str, engine: str | None) -> None:
     with phases("export") as phase:
         phase("loading torch")
         from fermatnet.model.network import save
-        from fermatnet.model.train.run import export_run
+        from fermatnet.model.train.finished import export_run
 
         phase("turning the trained network into integers")
         net = export_run(run, engine=engine)

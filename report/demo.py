@@ -15,7 +15,8 @@ from fermatnet.model.network import Network, load, run, save
 from fermatnet.model.network.summary import summary
 from fermatnet.model.nn.integer import integer_logits
 from fermatnet.model.train.data import Data, digits
-from fermatnet.model.train.run import export_run, load_run, train
+from fermatnet.model.train.finished import export_run, load_run
+from fermatnet.model.train.run import train
 from fermatnet.report import evidence, page
 from fermatnet.report.oracle import onnxruntime_outputs
 from fermatnet.report.progress import Steps

@@ -3,11 +3,11 @@
 from html import escape
 from typing import Any
 
+from fermatnet.report.palette import ENGINES, INK, MUTED, SOFT
+
 __all__ = ["draw"]
 
 WIDTH, HEIGHT, GAP, COLUMN = 250, 40, 20, 272
-
-_COLOURS = {"fermat": "#d9822b", "and-popcount": "#2f6fb2", "int": "#7d5ba6", "": "#9aa5b1"}
 
 
 def _place(layers: list[dict[str, Any]], source: str) -> dict[str, tuple[int, int]]:
@@ -40,7 +40,7 @@ def _box(x: int, y: int, title: str, detail: str, colour: str) -> str:
         'stroke-width="1.4"/>'
         f'<rect x="{x}" y="{y}" width="5" height="{HEIGHT}" rx="2" fill="{colour}"/>'
         f'<text x="{x + 14}" y="{y + 16}" font-weight="600">{escape(title)}</text>'
-        f'<text x="{x + 14}" y="{y + 31}" fill="#52606d" font-size="10.5">{escape(detail)}</text></g>'
+        f'<text x="{x + 14}" y="{y + 31}" fill="{SOFT}" font-size="10.5">{escape(detail)}</text></g>'
     )
 
 
@@ -52,7 +52,7 @@ def _wire(start: tuple[int, int], end: tuple[int, int]) -> str:
         path = f"M{x0} {y0 + 6}H{x1}V{y1 - 5}"
     else:  # joins: down first, then left
         path = f"M{x0} {y0}V{y1 - 10}H{x1 + 12}V{y1 - 5}"
-    return f'<path d="{path}" fill="none" stroke="#7b8794" stroke-width="1.3" marker-end="url(#tip)"/>'
+    return f'<path d="{path}" fill="none" stroke="{MUTED}" stroke-width="1.3" marker-end="url(#tip)"/>'
 
 
 def draw(summary: dict[str, Any], name: str = "network") -> str:
@@ -67,9 +67,9 @@ def draw(summary: dict[str, Any], name: str = "network") -> str:
         for read in layer["inputs"]:
             (x0, y0), (x1, y1) = spots[read], spots[layer["name"]]
             parts.append(_wire((x0 + WIDTH // 2, y0 + HEIGHT), (x1 + WIDTH // 2, y1)))
-    parts.append(_box(*spots[source], source, summary["input"].split(" ", 1)[1], _COLOURS[""]))
+    parts.append(_box(*spots[source], source, summary["input"].split(" ", 1)[1], ENGINES[""]))
     for layer in layers:
-        colour = _COLOURS[next((key for key in _COLOURS if key and layer["engine"].startswith(key)), "")]
+        colour = ENGINES[next((key for key in ENGINES if key and layer["engine"].startswith(key)), "")]
         kind = (
             f"{layer['bits']}-bit "
             f"{'index' if layer['index'] else 'signed' if layer['signed'] else 'unsigned'}"
@@ -83,11 +83,11 @@ def draw(summary: dict[str, Any], name: str = "network") -> str:
     tip = (
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="6" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto">'
-        '<path d="M0 0L8 4L0 8z" fill="#7b8794"/></marker></defs>'
+        f'<path d="M0 0L8 4L0 8z" fill="{MUTED}"/></marker></defs>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" '
         f'aria-label="drawing of {escape(name)}" font-family="system-ui, sans-serif" font-size="12" '
-        f'fill="#1f2933">{tip}{"".join(parts)}</svg>'
+        f'fill="{INK}">{tip}{"".join(parts)}</svg>'
     )

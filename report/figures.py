@@ -10,10 +10,9 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-__all__ = ["confusion", "curves", "histograms", "resources"]
+from fermatnet.report.palette import BAD, BLUE, GREEN, GRID, INK, MUTED, ORANGE, PURPLE
 
-INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-BLUE, ORANGE, GREEN, PURPLE = "#2f6fb2", "#d9822b", "#3f8f5b", "#7d5ba6"
+__all__ = ["confusion", "curves", "histograms", "resources"]
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -115,7 +114,7 @@ def confusion(counts: list[list[int]]) -> str:
             for x, count in enumerate(row):
                 if count:
                     style: dict[str, Any] = (
-                        {"color": "white"} if 2 * count > top else {"color": "#b42318", "weight": "bold"}
+                        {"color": "white"} if 2 * count > top else {"color": BAD, "weight": "bold"}
                     )
                     axes.text(x, y, str(count), ha="center", va="center", fontsize=8, **style)
         axes.set_xticks(range(len(counts)))

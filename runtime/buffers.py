@@ -231,7 +231,8 @@ def plan(steps: Sequence[Step], buffers: Sequence[Buffer], *, seed: int = 0, sev
         spans = _spans(steps, order, home)
         placed = _pack(sizes, spans, bound)
         offsets = {name: placed[home[name]] for name in sizes if home[name] in placed}
-        shared = tuple((name, old) for name in sizes for old in [_old(steps, home, name)] if old)
+        taken = ((name, _old(steps, home, name)) for name in sizes)
+        shared = tuple((name, old) for name, old in taken if old)
         candidate = Plan(order, offsets, _height(placed, sizes), bound, shared)
         if best is None or candidate.size < best.size:
             best = candidate

@@ -42,9 +42,8 @@ def quantize(
     InputError, before anything is trained, for everything that the hardware would compute differently or not
     at all.
     """
-    made, changes = convert(
-        model, how, tuple(input_shape), images=calibration, mean=mean, std=std, bits=bits, **more
-    )
+    shape: Any = tuple(input_shape)  # convert checks it
+    made, changes = convert(model, how, shape, images=calibration, mean=mean, std=std, bits=bits, **more)
     made.changes, made.input_shape = changes, tuple(input_shape)  # type: ignore[assignment]
     return made
 

@@ -2,44 +2,36 @@
 forms.
 
 ``fermatnet bench array`` prints four tables and writes them as JSON. The cell library for the gate comparison
-is a path in ``FERMATNET_LIBERTY``, or the one of Debian's qflow-tech-osu018 where that is installed. With
-``--json FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``FERMATNET_QUICK=1``
-takes the popcounts with goals, and one set of levels.
+is the one of ``--liberty FILE``, or that of Debian's qflow-tech-osu018 where it is installed. With ``--json
+FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``--quick`` takes the popcounts
+with goals, and one set of levels.
 """
 
-import hashlib
 import json
-import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from amaranth.hdl import unsigned
-from amaranth.lib import wiring
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from fermatnet.bench.compiler.array_synthesis import gates, kept, mapped_cells
 from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
 from fermatnet.hw.piecewise.compressor.popcount import Popcount
 from fermatnet.hw.piecewise.dot import Dot
 from fermatnet.hw.piecewise.forms import Form, Group, choose_form, forms_of
-from fermatnet.hw.rtl import verilog
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.piecewise.pieces import check_levels
-from fermatnet.synth import asic, liberty, tools
+from fermatnet.synth import liberty
 
 __all__ = ["gate_rows", "layer_rows", "popcount_rows", "run", "xnor_rows"]
 
-QUICK = bool(os.environ.get("FERMATNET_QUICK"))
 LIBERTY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
-COMMANDS = {"xc7": "synth_xilinx -family xc7 -noiopad -noclkbuf -nodsp", "ecp5": "synth_ecp5 -nodsp"}
 GOALS = {("xc7", 72): 1.25, ("xc7", 256): 1.28, ("ecp5", 64): 3.0}
 LEVELS = {
     "M=4 N=5, small integers": ([-5, -2, 0, 2, 5], [0, 1, 2, 3, 4, 5]),
@@ -48,83 +40,18 @@ LEVELS = {
 }
 
 
-class _Kept:
-    """Results by a hash of what was mapped, in a file of lines when there is one."""
-
-    def __init__(self) -> None:
-        self.path: Path | None = None
-        self.known: dict[str, Any] = {}
-
-    def open(self, path: Path | None) -> None:
-        self.path = path
-        lines = path.read_text().splitlines() if path is not None and path.exists() else []
-        self.known = dict(json.loads(line) for line in lines)
-
-    def get(self, what: str, made: verilog.Emitted, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        key = hashlib.sha256((what + made.verilog + repr(made.memories)).encode()).hexdigest()
-        if key not in self.known:
-            self.known[key] = measure()
-            if self.path is not None:
-                with self.path.open("a") as file:
-                    file.write(json.dumps([key, self.known[key]]) + "\n")
-        return self.known[key]
-
-
-_kept = _Kept()
-
-
-def _map(component: wiring.Component, family: str) -> dict[str, Any]:
-    """LUTs (xc7: LUT1 to LUT6, each once; ecp5: LUT4 + 2 a CCU2C), carry cells, flip-flops and block memories
-    after synthesis."""
-    with tempfile.TemporaryDirectory(prefix="fermatnet-array-") as scratch:
-        folder = Path(scratch)
-        made = verilog.emit(component, "block", folder)
-
-        def measure() -> dict[str, Any]:
-            # splitnets: abc9 can stop at nets of several bits, see fermatnet.synth.mapping
-            command = f"{COMMANDS[family]} -top block"
-            script = (
-                f"read_verilog -defer block.v; {command} -run begin:map_luts; splitnets; {command} -run "
-                "map_luts:; tee -q -o cells.json stat -json"
-            )
-            tools.run(tools.find("yosys"), ["-q", "-p", script], folder, "yosys.out")
-            return json.loads((folder / "cells.json").read_text())["design"]["num_cells_by_type"]
-
-        cells: dict[str, int] = _kept.get(COMMANDS[family], made, measure)
-    carry = cells.get("CARRY4", 0) + cells.get("CCU2C", 0)
-    luts = sum(cells.get(f"LUT{n}", 0) for n in range(1, 7)) + 2 * cells.get("CCU2C", 0)
-    ffs = sum(n for kind, n in cells.items() if kind.startswith(("FD", "TRELLIS_FF")))
-    brams = sum(n for kind, n in cells.items() if kind.startswith(("RAMB", "DP16", "PDPW")))
-    return {"luts": luts, "carry_cells": carry, "ffs": ffs, "brams": brams}
-
-
-def _gates(component: wiring.Component, path: Path, library: liberty.Library) -> dict[str, Any]:
-    """Gates, area, power at 100 MHz and longest path in a cell library."""
-    with tempfile.TemporaryDirectory(prefix="fermatnet-array-") as scratch:
-        folder = Path(scratch)
-        made = verilog.emit(component, "block", folder)
-
-        def measure() -> dict[str, Any]:
-            shutil.copyfile(path, folder / asic.LIBRARY)
-            mapped = asic.map_cells(folder, ["block.v"], "block")
-            return asic.estimate(mapped["modules"], "block", library, 100.0) | {
-                "delay_ns": asic.delay_ns(mapped["flat"], library)
-            }
-
-        return _kept.get(str(path), made, measure)
-
-
-def popcount_rows() -> list[dict[str, Any]]:
-    """LUTs an AND of the stand-alone popcount, beside plain additions and the goals."""
+def popcount_rows(quick: bool = False) -> list[dict[str, Any]]:
+    """LUTs an AND of the stand-alone popcount, beside plain additions and the goals; ``quick``: these widths
+    only."""
     rows = []
     for family, target, width in track(
-        [("xc7", t, n) for n in ((72,) if QUICK else (32, 72, 256)) for t in ("lut6", "generic")]
-        + [("ecp5", t, n) for n in ((64,) if QUICK else (32, 64)) for t in ("ecp5", "generic")],
+        [("xc7", t, n) for n in ((72,) if quick else (32, 72, 256)) for t in ("lut6", "generic")]
+        + [("ecp5", t, n) for n in ((64,) if quick else (32, 64)) for t in ("ecp5", "generic")],
         "popcounts",
         transient=True,
     ):
         block = Popcount(width, target=target)
-        found = _map(block, family)
+        found = mapped_cells(block, family)
         plan = block.tree.plan
         # A carry leaves a 7-series chain through one more position: the table there can hold nothing else.
         blocked = sum(c.outputs > c.carries > 0 for _, c in plan.steps) if plan and family == "xc7" else 0
@@ -168,10 +95,10 @@ def xnor_rows(library_path: Path | None) -> list[dict[str, Any]]:
             row: dict[str, Any] = {
                 "circuit": what,
                 "gate": gate.upper(),
-                "luts": _map(blocks["lut6"], "xc7")["luts"],
+                "luts": mapped_cells(blocks["lut6"], "xc7")["luts"],
             }
             if library is not None and library_path is not None:
-                row |= _gates(blocks["asic"], library_path, library)
+                row |= gates(blocks["asic"], library_path, library)
             rows.append(row)
     return rows
 
@@ -212,7 +139,7 @@ def gate_rows(library_path: Path | None) -> list[dict[str, Any]]:
     return rows
 
 
-def layer_rows(simd: int = 16, pe: int = 2) -> list[dict[str, Any]]:
+def layer_rows(quick: bool = False, simd: int = 16, pe: int = 2) -> list[dict[str, Any]]:
     """One layer (8 outputs, 144 inputs, folded pe x simd) in every exact form, synthesised for xc7 without
     DSPs.
 
@@ -222,13 +149,15 @@ def layer_rows(simd: int = 16, pe: int = 2) -> list[dict[str, Any]]:
     rows = []
     rng = np.random.default_rng(0)
     for name, (levels_w, levels_a) in track(
-        list(LEVELS.items())[: 1 if QUICK else None], "layers", transient=True
+        list(LEVELS.items())[: 1 if quick else None], "layers", transient=True
     ):
         codes, w, a = check_levels(rng.integers(0, len(levels_w), (8, 144)), levels_w, levels_a)
         chosen = choose_form(w, a, simd, pe, "lut6").kind
         forms = forms_of(w, a)
         for form in forms:
-            found = _map(PiecewiseArray(codes, w, a, pe=pe, simd=simd, target="lut6", form=form), "xc7")
+            found = mapped_cells(
+                PiecewiseArray(codes, w, a, pe=pe, simd=simd, target="lut6", form=form), "xc7"
+            )
             rows.append(
                 {
                     "levels": name,
@@ -242,7 +171,7 @@ def layer_rows(simd: int = 16, pe: int = 2) -> list[dict[str, Any]]:
                 }
             )
         plain = IntegerArray(w[codes], [], unsigned(int(a[-1]).bit_length()), pe=pe, simd=simd)
-        found = _map(plain, "xc7")
+        found = mapped_cells(plain, "xc7")
         rows.append(
             {
                 "levels": name,
@@ -272,17 +201,18 @@ def _print(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def run(json_path: str | Path | None = None) -> dict[str, list[dict[str, Any]]]:
+def run(
+    json_path: str | Path | None = None, *, quick: bool = False, liberty_file: str | Path | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """Measure everything, print the tables, write JSON when a path is given; returns the rows by table."""
-    named = os.environ.get("FERMATNET_LIBERTY")
-    library = Path(named) if named else LIBERTY if LIBERTY.is_file() else None
+    library = Path(liberty_file) if liberty_file else LIBERTY if LIBERTY.is_file() else None
     console = Console(width=None if sys.stdout.isatty() else 150)
-    _kept.open(None if json_path is None else Path(json_path).with_suffix(".jsonl"))
+    kept.open(None if json_path is None else Path(json_path).with_suffix(".jsonl"))
     makers = {
-        "popcount": popcount_rows,
+        "popcount": lambda: popcount_rows(quick),
         "xnor": lambda: xnor_rows(library),
         "gates": lambda: gate_rows(library),
-        "layers": layer_rows,
+        "layers": lambda: layer_rows(quick),
     }
     results = {}
     titles = {
@@ -295,7 +225,7 @@ def run(json_path: str | Path | None = None) -> dict[str, list[dict[str, Any]]]:
         results[name] = make()
         _print(console, titles[name], results[name])
     if library is None:
-        console.print("no cell library: set FERMATNET_LIBERTY to a Liberty file for the gate columns")
+        console.print("no cell library: give --liberty FILE for the gate columns")
     if json_path is not None:
         with atomic_file(json_path) as path:
             path.write_text(json.dumps(results, indent=2) + "\n")

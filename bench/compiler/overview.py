@@ -2,20 +2,19 @@
 predicted resources, random networks in RTL.
 
     fermatnet bench compile --json compile.json                     tables on the screen, rows as JSON
-    FERMATNET_PARTS=speed,stage fermatnet bench compile             only these tables
-    FERMATNET_RESULTS=DIR FERMATNET_RANDOM_NETWORKS=2000 fermatnet bench compile
+    fermatnet bench compile --only speed,stage                      only these tables
+    fermatnet bench compile --results FILE.jsonl --count 2000
 
-The last keeps finished rows in DIR and goes on where it stopped.
+The last keeps finished rows in FILE.jsonl and goes on where it stopped; ``--count`` is the number of random
+networks (default 100; one takes about a second). Rows are found again as long as the generator's sources are
+the same.
 
 Predicted resources are synthesised anew for Verilog that has changed (ten minutes);
 ``fermatnet bench resources`` is their table by layer.
-``FERMATNET_RANDOM_NETWORKS`` is the number of random networks (default 100; one takes about a second). Rows
-are found again as long as the generator's sources are the same.
 """
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -120,16 +119,16 @@ def random_rows(log: ResultLog, count: int) -> Rows:
     ]
 
 
-def _models(log: ResultLog) -> Rows:
+def _models(log: ResultLog, count: int) -> Rows:
     """Random torch models through convert, two training steps and export."""
-    from fermatnet.bench.samples import models as random_models  # with torch, which no other part needs
+    from fermatnet.bench.samples import model_check, models  # with torch, which no other part needs
 
-    count = int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100"))
-    front = Path(random_models.__file__).parents[2] / "model"
-    files = [*sorted((front / "nn").glob("*.py")), front / "exchange/export.py", Path(random_models.__file__)]
+    front = Path(models.__file__).parents[2] / "model"
+    files = [*sorted((front / "nn").glob("*.py")), *sorted((front / "exchange").glob("export*.py"))]
+    files += [Path(models.__file__), Path(model_check.__file__)]
     sources = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
     rows = [
-        log.row(f"model/{seed}/{sources}", lambda seed=seed: random_models.check_model(seed).row())  # type: ignore[misc]
+        log.row(f"model/{seed}/{sources}", lambda seed=seed: model_check.check_model(seed).row())  # type: ignore[misc]
         for seed in track(range(count), description="random torch models")
     ]
     refused = sum(row["problem"].startswith("refused") for row in rows)
@@ -145,10 +144,10 @@ def _models(log: ResultLog) -> Rows:
     ]
 
 
-def _weights(log: ResultLog) -> Rows:
+def _weights(log: ResultLog, count: int) -> Rows:
     """Weights from streams, and weights loaded anew between images (a damaged load first), in random
     networks."""
-    count, sources = int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100")), _sources()
+    sources = _sources()
     rows: Rows = []
     for name, checks in (("streamed", check_streamed), ("reloaded", check_reloaded)):
         outcomes = [
@@ -185,7 +184,7 @@ def _resources(log: ResultLog) -> Rows:
     ]
 
 
-PARTS: dict[str, tuple[str, Callable[[ResultLog], Rows]]] = {
+PARTS: dict[str, tuple[str, Callable[..., Rows]]] = {
     "scale": ("Large networks to Verilog (goal: PA-ResNet18 in 120 s and 4 GB)", _scale),
     "elaboration": ("Cost of a layer: CPU seconds to plan and emit", _elaboration),
     "speed": ("Simulation on Verilator (goal: Python's share below a third)", _speed),
@@ -204,9 +203,11 @@ PARTS: dict[str, tuple[str, Callable[[ResultLog], Rows]]] = {
     ),
     "random": (
         "Random networks: reference == onnxruntime == RTL under stalls",
-        lambda log: random_rows(log, int(os.environ.get("FERMATNET_RANDOM_NETWORKS", "100"))),
+        random_rows,
     ),
 }
+
+RANDOM = ("models", "weights", "random")  # they also take a number of networks
 
 
 def _print(console: Console, title: str, rows: Rows) -> None:
@@ -227,22 +228,31 @@ def _print(console: Console, title: str, rows: Rows) -> None:
     console.print(table)
 
 
-def run(json_path: str | Path | None = None) -> dict[str, Rows]:
-    """Measure everything, print the tables, write JSON when a path is given; returns the rows by table."""
+def run(
+    json_path: str | Path | None = None,
+    *,
+    only: str | None = None,
+    count: int = 100,
+    results: str | Path | None = None,
+) -> dict[str, Rows]:
+    """Measure everything, print the tables, write JSON when a path is given; returns the rows by table.
+
+    ``only``: parts by name, with commas between them; ``count``: random networks; ``results``: JSONL file
+    that keeps finished rows. InputError for a part that there is not.
+    """
     console = Console()
-    wanted = os.environ.get("FERMATNET_PARTS", ",".join(PARTS)).split(",")
+    wanted = list(PARTS) if only is None else only.split(",")
     unknown = [part for part in wanted if part not in PARTS]
     if unknown:
         raise InputError(f"the compile bench has no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    kept = os.environ.get("FERMATNET_RESULTS")
-    log = ResultLog(Path(kept) / "compile.jsonl" if kept else None)
-    results = {}
+    log = ResultLog(results)
+    tables = {}
     for part in wanted:
         title, measure = PARTS[part]
         console.print(f"{part} ...")
-        results[part] = measure(log)
-        _print(console, title, results[part])
+        tables[part] = measure(log, count) if part in RANDOM else measure(log)
+        _print(console, title, tables[part])
     if json_path is not None:
         with atomic_file(json_path) as path:
-            path.write_text(json.dumps(results, indent=2) + "\n")
-    return results
+            path.write_text(json.dumps(tables, indent=2) + "\n")
+    return tables

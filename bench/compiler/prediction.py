@@ -97,14 +97,14 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         draw: [row for row in judged if row.get("draw", 0) == draw]
         for draw in sorted({row.get("draw", 0) for row in judged})
     }
+    several = draws if len(draws) > 1 else {}
     return {
         "device": judged[0]["device"],
         "layers": len(judged),
         **{f"mean_{kind}_error": _mean(judged, kind) for kind in ("lut", "ff")},
         **{
             f"draw_{draw}_{kind}_error": _mean(rows, kind)
-            for draw, rows in draws.items()
-            if len(draws) > 1
+            for draw, rows in several.items()
             for kind in ("lut", "ff")
         },
         "worst_lut_error": max(row["lut_error"] for row in judged),

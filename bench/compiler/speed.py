@@ -21,7 +21,8 @@ __all__ = ["SPEED", "residual_stage", "speed_row", "stage_row"]
 
 def _digits() -> Network:
     """The network of the demo, trained as there (half a minute)."""
-    from fermatnet.model.train.run import export_run, train
+    from fermatnet.model.train.finished import export_run
+    from fermatnet.model.train.run import train
 
     with tempfile.TemporaryDirectory(prefix="fermatnet-compile-") as scratch:
         train("digits", "digits", Path(scratch) / "run", seed=0)

@@ -13,6 +13,11 @@ import torch
 from fermatnet.bench.door.check import Outcome, check
 
 
+def _extras(outcomes: list[Outcome]) -> Counter[str]:
+    """How often each thing was done to a model."""
+    return Counter(filter(None, ", ".join(outcome.extras for outcome in outcomes).split(", ")))
+
+
 @click.command()
 @click.option("--count", default=150, help="models")
 @click.option("--seed", default=0, help="of the first; the others follow")
@@ -43,13 +48,7 @@ def main(count: int, seed: int, file: Path | None) -> None:
     for reason, times in Counter(outcome.reason for outcome in outcomes if outcome.refused).most_common():
         print(f"| {reason} | {times} |")
     print("| done to the model | models | accepted |\n|---|---|---|")
-    done = Counter(extra for outcome in outcomes for extra in filter(None, outcome.extras.split(", ")))
-    passed = Counter(
-        extra
-        for outcome in outcomes
-        if not outcome.refused
-        for extra in filter(None, outcome.extras.split(", "))
-    )
+    done, passed = (_extras(some) for some in (outcomes, [o for o in outcomes if not o.refused]))
     for extra, times in done.most_common():
         print(f"| {extra} | {times} | {passed[extra]} |")
     for outcome in problems:

@@ -9,13 +9,15 @@ import functools
 import logging
 import tempfile
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import onnx
 
+from fermatnet.bench.exchange.mutants import report
+from fermatnet.bench.exchange.mutations import changed
 from fermatnet.bench.exchange.quantized_files import SHAPES, quantized
-from fermatnet.bench.mutants import changed, report
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange import onnx_quantized
 
@@ -40,7 +42,7 @@ def _base(net: str, form: str, signed: bool) -> bytes:
 def mutants(count: int, seed: int) -> Iterator[tuple[str, onnx.ModelProto]]:
     """``count`` models, each with a line that says what was changed."""
     rng = np.random.default_rng(seed)
-    bases = [(net, form, signed) for net in SHAPES for form in _FORMS for signed in (True, False)]
+    bases = list(product(SHAPES, _FORMS, (True, False)))
     for k in range(count):
         base = bases[k % len(bases)]
         model = onnx.load_model_from_string(_base(*base))
@@ -65,7 +67,7 @@ def verdict(model: onnx.ModelProto, folder: Path) -> tuple[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line: ``--count``, ``--seed``, ``--show``; 1 where a mutant was wrong."""
+    """The command; its status is 1 where a mutant was translated into another function."""
     return report("quantized ONNX", mutants, verdict, arguments)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from fermatnet.bench.exchange.mutants import report
 from fermatnet.bench.exchange.tflite_files import Op, Tensor, residual_parts, write
-from fermatnet.bench.mutants import report
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange import integers, tflite
 
@@ -143,7 +143,7 @@ def verdict(parts: Parts, folder: Path) -> tuple[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line: ``--count``, ``--seed``, ``--show``; 1 where a mutant was wrong."""
+    """The command; its status is 1 where a mutant was translated into another function."""
     return report("TensorFlow Lite", mutants, verdict, arguments)
 
 

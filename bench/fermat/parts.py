@@ -15,14 +15,12 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from rich.console import Console
 
 from fermatnet.bench.fermat.stream import ZEROS
-from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.streamed import WithPlatform
 from fermatnet.hw.fermat.adder import Adder
 from fermatnet.hw.fermat.convolver import Convolver
@@ -31,26 +29,12 @@ from fermatnet.hw.fermat.raster_buffer import RasterBuffer
 from fermatnet.hw.fermat.residue import Reconstruct, WideEncoder
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d
 from fermatnet.hw.fermat.weight_source import WeightReader
-from fermatnet.hw.layers.windowed import WindowedArray
 from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.verilog import emit
-from fermatnet.hw.stream.window import SlidingWindow
-from fermatnet.hw.stream.window_plan import ring_rows
 from fermatnet.model.fermat.cost import block_rams
 from fermatnet.synth.flow import cells
 
-__all__ = [
-    "DEVICE",
-    "Direct",
-    "Parts",
-    "direct_engine",
-    "direct_memories",
-    "direct_parts",
-    "fermat_memories",
-    "fermat_parts",
-    "whole",
-    "whole_direct",
-]
+__all__ = ["DEVICE", "Bare", "Part", "Parts", "fermat_memories", "fermat_parts", "whole"]
 
 DEVICE = "xc7"
 RESOURCES = ("dsps", "luts", "ffs", "brams")
@@ -229,90 +213,6 @@ def fermat_memories(engine: Convolver) -> list[tuple[int, int]]:
         if engine.reader is None:
             found.append(((path.b + 1) * p, jobs * path.job))
     return found
-
-
-@dataclass(frozen=True)
-class Direct:
-    """A direct engine: window and array, ``pe`` outputs by ``simd`` channels a cycle."""
-
-    pe: int
-    simd: int
-    cycles: int
-
-    @property
-    def products(self) -> int:
-        return self.pe * self.simd
-
-
-def direct_engine(outputs: int, channels: int, k: int, out: int, cycles: int) -> Direct:
-    """The smallest array that is no more than two per cent slower than ``cycles`` an image; or the fastest
-    there is."""
-    options = [
-        Direct(pe, simd, out * out * (outputs // pe) * (channels // simd) * k * k)
-        for pe in range(1, outputs + 1)
-        if outputs % pe == 0
-        for simd in range(1, channels + 1)
-        if channels % simd == 0
-    ]
-    fast = [d for d in options if d.cycles <= 1.02 * cycles]
-    return (
-        min(fast, key=lambda d: (d.products, abs(d.simd - 16), d.cycles))
-        if fast
-        else min(options, key=lambda d: d.cycles)
-    )
-
-
-def _window(w: np.ndarray, bits: int, size: int, d: Direct) -> SlidingWindow:
-    outputs, channels, k, _ = w.shape
-    return SlidingWindow(
-        signed(bits),
-        channels,
-        size,
-        size,
-        kernel=(k, k),
-        pad=(k // 2,) * 4,
-        lanes=d.simd,
-        repeats=outputs // d.pe,
-    )
-
-
-def _array(w: np.ndarray, bits: int, d: Direct) -> IntegerArray:
-    matrix = w.transpose(0, 2, 3, 1).reshape(len(w), -1)
-    return IntegerArray(matrix, np.zeros(0, np.int64), signed(bits), pe=d.pe, simd=d.simd)
-
-
-def _bare_array(w: np.ndarray, bits: int, d: Direct) -> Bare:
-    array = _array(w, bits, d)
-    return Bare(array, array.weight_width)
-
-
-def direct_parts(d: Direct, w: np.ndarray, bits: int, size: int) -> list[Part]:
-    """Window and array of a layer with the weights ``w`` (or with fewer channels, for one with more)."""
-    k, channels = w.shape[2], w.shape[1]
-    return [
-        (
-            1,
-            f"window {bits} bits, k {k}, image {size}, {channels} channels by {d.simd}",
-            partial(_window, w, bits, size, d),
-        ),
-        (
-            1,
-            f"array {bits} bits, {d.pe}x{d.simd}, k {k}, {channels} channels",
-            partial(_bare_array, w, bits, d),
-        ),
-    ]
-
-
-def direct_memories(d: Direct, w: np.ndarray, bits: int, size: int) -> list[tuple[int, int]]:
-    """Ring of rows and weights."""
-    channels, k = w.shape[1], w.shape[2]
-    rows = ring_rows(size, (k, k), (1, 1), (k // 2,) * 4, (1, 1), size)
-    return [(bits * d.simd, rows * size * channels // d.simd), (bits * d.products, w.size // d.products)]
-
-
-def whole_direct(w: np.ndarray, bits: int, size: int, d: Direct) -> WindowedArray:
-    """A complete direct engine with its memories."""
-    return WindowedArray(_window(w, bits, size, d), _array(w, bits, d))
 
 
 def whole(parts: Parts, name: str, build: Callable[[], wiring.Component]) -> dict[str, Any]:

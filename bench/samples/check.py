@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.bench.samples.networks import Choices, build, drawn, shrink
+from fermatnet.bench.samples.networks import Choices, build, drawn
 from fermatnet.bench.samples.rtl import simulate_top
+from fermatnet.bench.samples.shrink import shrink
 from fermatnet.hw.compiler.generate import weight_words
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.schedule import CUT

@@ -10,7 +10,7 @@ from fermatnet.bench.software.baselines import Layer, rivals
 from fermatnet.bench.software.measure import median, race, ratio
 from fermatnet.bench.software.report import LAYERS, Result, console, layer_name, ms, times_faster
 from fermatnet.model.fermat.software.convolution import clear_cache, convolve, processors
-from fermatnet.model.fermat.software.plan import Costs, fermat_stages
+from fermatnet.model.fermat.software.pricing import Costs, fermat_stages
 
 __all__ = ["growth", "threads"]
 

@@ -11,7 +11,9 @@ from fermatnet.bench.software.report import LAYERS, Result, console, layer_name
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software.convolution import clear_cache, convolve
 from fermatnet.model.fermat.software.counts import direct_count, plan_count, thesis_count, unified
-from fermatnet.model.fermat.software.plan import Costs, choose, modulus_name
+from fermatnet.model.fermat.software.moduli import modulus_name
+from fermatnet.model.fermat.software.plan import choose
+from fermatnet.model.fermat.software.pricing import Costs
 
 __all__ = ["mismatches", "operations"]
 

@@ -11,7 +11,7 @@ from fermatnet.bench.software.baselines import Layer
 from fermatnet.bench.software.measure import median, race
 from fermatnet.bench.software.report import Result, console, ms
 from fermatnet.model.fermat.software.convolution import clear_cache, convolve
-from fermatnet.model.fermat.software.plan import Costs
+from fermatnet.model.fermat.software.pricing import Costs
 
 __all__ = ["losing"]
 

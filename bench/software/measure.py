@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.model.fermat.software.codegen import lengths
+from fermatnet.model.fermat.software.codegen import BITS, lengths
 from fermatnet.model.fermat.software.convolution import clear_cache, convolve
-from fermatnet.model.fermat.software.plan import (
-    BITS,
+from fermatnet.model.fermat.software.pricing import (
     COSTS,
     LANES,
     PACKED,
@@ -92,7 +91,7 @@ def _stages(
 
 
 def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 7) -> Costs:
-    """Measures the constants of `software_plan.Costs` on this machine, one thread: some seconds for each
+    """Measures the constants of `model.fermat.software.pricing.Costs` here, on one thread: some seconds a
     modulus.
 
     Transforms are timed at every length, with spectra that the second cache holds; the product at two depths,

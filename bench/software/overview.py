@@ -31,7 +31,7 @@ from fermatnet.bench.software.runtime import runtime
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software.build import library
 from fermatnet.model.fermat.software.convolution import explain
-from fermatnet.model.fermat.software.plan import Costs
+from fermatnet.model.fermat.software.pricing import Costs
 
 __all__ = ["SECTIONS", "run"]
 

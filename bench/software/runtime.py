@@ -10,7 +10,7 @@ from fermatnet.bench.software.measure import median, race, ratio
 from fermatnet.bench.software.report import LAYERS, Result, console, layer_name, ms, times_faster
 from fermatnet.model.fermat.software.convolution import clear_cache
 from fermatnet.model.fermat.software.counts import direct_count
-from fermatnet.model.fermat.software.plan import Costs
+from fermatnet.model.fermat.software.pricing import Costs
 
 __all__ = ["runtime"]
 

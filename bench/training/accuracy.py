@@ -4,7 +4,7 @@ line by line.
 Every task is one training run; its result is appended to a JSONL file at once, so that a stopped bench goes
 on where it was. The tasks' order is by worth: all methods with one seed before any with two.
 
-    FERMATNET_DATA=DIR fermatnet bench accuracy --json accuracy.json
+    fermatnet bench accuracy --data DIR --json accuracy.json
     python -m fermatnet.bench.training.accuracy --only pa-4-5/0 --results RESULTS.jsonl
 
 DIR holds mnist/ and fashion-mnist/.
@@ -12,7 +12,6 @@ DIR holds mnist/ and fashion-mnist/.
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -101,13 +100,9 @@ def tasks(seeds: Iterable[int] = (0, 1, 2)) -> list[Task]:
 
 
 def _folder(name: str, data: str | None) -> str:
-    root = data or os.environ.get("FERMATNET_DATA", "")
-    if not root:
-        raise InputError(
-            "the accuracy bench needs data: set FERMATNET_DATA to a folder that holds mnist/ and "
-            "fashion-mnist/"
-        )
-    return f"{name}:{Path(root) / name}"
+    if not data:
+        raise InputError("the accuracy bench needs data: --data DIR with mnist/ and fashion-mnist/")
+    return f"{name}:{Path(data) / name}"
 
 
 def _perform(task: Task, work: Path, data: str | None, progress: bool) -> dict[str, Any]:

@@ -150,16 +150,11 @@ class _Comparison:
         )
         cost = summarise(net, data.shape)
         units = sum((cell_cost(cell)["total"] for cell in genotype), Fraction(0))
-        luts = sum(
-            hardware_cost()(
-                operation,
-                channels,
-                *SearchNet(given.depth, 2, **self.options).map_sizes(*data.shape[1:])[level],
-            )
-            for cell, nodes in zip(genotype, net.plan, strict=True)
-            for pairs, (channels, level) in zip(cell, nodes[1:], strict=True)
-            for _, operation in pairs
-        )
+        sizes = SearchNet(given.depth, 2, **self.options).map_sizes(*data.shape[1:])
+        price, luts = hardware_cost(), 0.0
+        for cell, nodes in zip(genotype, net.plan, strict=True):
+            for pairs, (channels, level) in zip(cell, nodes[1:], strict=True):
+                luts += sum(price(operation, channels, *sizes[level]) for _, operation in pairs)
         return figures | {
             "pretrained": full["accuracy"],
             "units": float(units),

@@ -12,7 +12,7 @@ from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.rtl.words import whole_bytes
 from fermatnet.hw.stream.axi import field_bits
 from fermatnet.hw.stream.length_check import COUNT_BITS
-from fermatnet.model.network.onnx_file import sha256
+from fermatnet.model.network.file.store import sha256
 
 __all__ = ["add_resources", "interface"]
 

@@ -32,7 +32,7 @@ class _Output(Protocol):
 
 
 def images(
-    shape: tuple[int, int, int], lo: int, hi: int, count: int, seed: int = 0, dtype: str = "uint8"
+    shape: tuple[int, ...], lo: int, hi: int, count: int, seed: int = 0, dtype: str = "uint8"
 ) -> np.ndarray:
     """(count, C, H, W) of ``dtype``: all smallest, all largest, both checkerboards, random extremes, a
     constant, then random ones."""

@@ -7,10 +7,9 @@ arrays never imports it.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fermatnet.model.fermat.software.autograd import Conv2dFermat, conv2d_carried
     from fermatnet.model.fermat.software.torch_ops import (
-        Conv2dFermat,
         conv2d,
-        conv2d_carried,
         conv2d_input_grad,
         conv2d_weight_grad,
         explain,
@@ -21,7 +20,7 @@ __all__ = ["Conv2dFermat", "conv2d", "conv2d_carried", "conv2d_input_grad", "con
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        from fermatnet.model.fermat.software import torch_ops as software_torch
+        from fermatnet.model.fermat.software import autograd, torch_ops
 
-        return getattr(software_torch, name)
+        return getattr(autograd if name in ("Conv2dFermat", "conv2d_carried") else torch_ops, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,10 +7,9 @@ strided layer costs no more products than its taps need. A dilated kernel is a l
 
 Each transform of Ny x Nx points then yields ``(Ny-k+1) x (Nx-k+1)`` outputs by overlap-save. Costs are
 counted in 8x8-bit multiplications: a product modulo 2^b+1 is ``((b+1)/8)^2`` of them, an addition of a
-butterfly `ADDITION` * (b+1)/8.
+butterfly `fermatnet.model.fermat.candidates.ADDITION` * (b+1)/8.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, prod
 
@@ -18,34 +17,11 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range
+from fermatnet.model.fermat.candidates import lengths_for, no_length, system_name, systems_for, transform_cost
 from fermatnet.model.fermat.cost import Layer, spectra_areas
-from fermatnet.model.fermat.residue import check_widths, modulus
+from fermatnet.model.fermat.residue import modulus
 
-__all__ = ["SYSTEMS", "Geometry", "Plan", "choose", "longest", "phases", "polyphase", "sizes"]
-
-SYSTEMS: tuple[tuple[int, ...], ...] = (
-    (8,),
-    (16,),
-    (32,),
-    (64,),
-    (4, 8),
-    (4, 16),
-    (8, 16),
-    (4, 8, 16),
-    (4, 32),
-    (8, 32),
-    (4, 8, 32),
-    (16, 32),
-    (8, 16, 32),
-)
-"""Systems the choice is made from: widths of Fermat numbers F_2 .. F_6."""
-
-ADDITION = 0.25
-"""A modular addition against a multiplication of the same width squared: about 20 LUT a byte against 80 for
-an 8x8 product."""
-
-LONGEST = 128
-"""Longest transform the choice considers; longer ones can be forced."""
+__all__ = ["Geometry", "Plan", "choose", "phases", "polyphase", "sizes"]
 
 PRODUCTS = 4
 """Parallel products for which spectra are stored or computed, when their number is not known."""
@@ -133,12 +109,6 @@ class Plan:
         return prod(self.lengths) / prod(self.tile) * len(self.widths)
 
 
-def longest(b: int) -> int:
-    """Longest power-of-two transform modulo 2^b+1: roots 2 and, where 4 divides b, sqrt(2)."""
-    order = 4 * b if b % 4 == 0 else 2 * b
-    return order & -order
-
-
 def phases(geometry: Geometry) -> list[tuple[int, int]]:
     """Image phases (row, column) that at least one tap of the kernel reads."""
     found = []
@@ -190,17 +160,19 @@ def choose(
     geometry = Geometry(height, width, (kh, kw), stride, pad, dilation)
     if spectra not in ("auto", "stored", "computed"):
         raise InputError(f"spectra must be 'auto', 'stored' or 'computed', not {spectra!r}")
-    systems = _systems(low, high, moduli)
+    systems = systems_for(low, high, moduli)
     best = None
     for widths in systems:
-        for lengths in _lengths(widths, geometry, length):
+        for lengths in lengths_for(widths, geometry.phase_kernel, length):
             tile = lengths[0] - geometry.phase_kernel[0] + 1, lengths[1] - geometry.phase_kernel[1] + 1
             tiles = ceil(geometry.out[0] / tile[0]), ceil(geometry.out[1] / tile[1])
-            cost = _cost(widths, lengths, tiles, in_channels * len(phases(geometry)), out_channels, group)
+            cost = transform_cost(
+                widths, lengths, tiles, in_channels * len(phases(geometry)), out_channels, group
+            )
             if best is None or cost < best[0]:
                 best = cost, widths, lengths, tile, tiles
     if best is None:
-        raise _no_length(systems, geometry, length)
+        raise no_length(systems, max(geometry.phase_kernel), length)
     cost, widths, lengths, tile, tiles = best
     count = len(phases(geometry))
     bits = out_channels * in_channels * count * prod(lengths) * sum(b + 1 for b in widths)
@@ -208,7 +180,7 @@ def choose(
     kept, why = _spectra(spectra, bits, memory_bits, layer, products)
     direct = prod(geometry.out) * out_channels * in_channels * kh * kw
     reasons = (
-        f"outputs in [{low}, {high}] need {(high - low + 1).bit_length()} bits; moduli {_names(widths)}"
+        f"outputs in [{low}, {high}] need {(high - low + 1).bit_length()} bits; moduli {system_name(widths)}"
         f"{' (forced)' if moduli else ''} tell {modulus(widths)} values apart; {lengths[0]}x{lengths[1]} "
         "points"
         f"{' (forced)' if length else ''} yield {tile[0]}x{tile[1]} outputs in {tiles[0]}x{tiles[1]} tiles"
@@ -219,88 +191,6 @@ def choose(
     return Plan(
         widths, lengths, geometry.phase_kernel, tile, tiles, count, low, high, kept, bits, cost, reasons
     )
-
-
-def _names(widths: tuple[int, ...]) -> str:
-    return "{" + ", ".join(f"2^{b}+1" for b in widths) + "}"
-
-
-def _systems(low: int, high: int, moduli: tuple[int, ...]) -> list[tuple[int, ...]]:
-    fitting = [widths for widths in SYSTEMS if modulus(widths) > high - low]
-    if not moduli:
-        if not fitting:
-            raise InputError(
-                f"outputs in [{low}, {high}] exceed every known system of moduli, the largest is "
-                f"{_names(SYSTEMS[-1])}"
-            )
-        return fitting
-    widths = check_widths(moduli)
-    if modulus(widths) <= high - low:
-        would = min(fitting, key=modulus, default=None)
-        advice = f"{_names(would)} would do" if would else "no known system would do"
-        raise InputError(
-            f"outputs in [{low}, {high}] exceed the {modulus(widths)} values of the moduli "
-            f"{_names(widths)}; {advice}"
-        )
-    return [widths]
-
-
-def _lengths(widths: tuple[int, ...], geometry: Geometry, forced: int) -> Iterator[tuple[int, int]]:
-    limit = min(longest(b) for b in widths)
-    if forced:
-        if (
-            forced >= 2
-            and forced & (forced - 1) == 0
-            and forced <= limit
-            and forced >= max(geometry.phase_kernel)
-        ):
-            yield forced, forced
-        return
-    options = [n for n in (4, 8, 16, 32, 64, 128, 256) if n <= min(limit, LONGEST)]
-    for ny in options:
-        for nx in options:
-            if ny >= geometry.phase_kernel[0] and nx >= geometry.phase_kernel[1]:
-                yield ny, nx
-
-
-def _no_length(systems: list[tuple[int, ...]], geometry: Geometry, forced: int) -> InputError:
-    kernel = max(geometry.phase_kernel)
-    limit = max(min(longest(b) for b in widths) for widths in systems)
-    if forced and forced < kernel:
-        return InputError(f"kernel of {kernel} taps is longer than the transform of {forced} points")
-    if forced:
-        return InputError(
-            f"no root of order {forced} modulo {_names(systems[0])}: the length must be a power of two that "
-            f"divides {limit}"
-            if len(systems) == 1
-            else f"no modulus that holds the outputs has a root of order {forced}: the length must be a "
-            f"power of two up to {limit}"
-        )
-    return InputError(
-        f"kernel of {kernel} taps is longer than the longest transform of {min(limit, LONGEST)} points"
-    )
-
-
-def _cost(
-    widths: tuple[int, ...],
-    lengths: tuple[int, int],
-    tiles: tuple[int, int],
-    channels: int,
-    outputs: int,
-    group: int,
-) -> float:
-    points = prod(lengths)
-    stages = (points - 1).bit_length()
-    total = 0.0
-    for b in widths:
-        size = (b + 1) / 8
-        products = channels * outputs * size * size
-        # a butterfly of two points is two additions; the accumulation is one a product
-        additions = (
-            channels * group + outputs
-        ) * stages * ADDITION * size + channels * outputs * ADDITION * size
-        total += points * (products + additions)
-    return total * prod(tiles)
 
 
 def sizes(

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from fermatnet.model.network.file.store import load, save
 from fermatnet.model.network.graph import Network
-from fermatnet.model.network.onnx_file import load, save
 
 if TYPE_CHECKING:
     from fermatnet.model.network.reference import activations, run

@@ -115,7 +115,7 @@ class Network:
 
     def consumers(self, name: str) -> list[Node]:
         """Nodes that read a tensor, in order; a node that reads it twice stands twice."""
-        return [node for node in self.nodes for read in node.inputs if read == name]
+        return [node for node in self.nodes for _ in range(node.inputs.count(name))]
 
     def node(self, name: str) -> Node:
         for node in self.nodes:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.network.onnx_body import Body
+from fermatnet.model.network.file.body import Body
 from fermatnet.model.network.types import TensorType
 
 __all__ = ["Context", "Node", "Op", "Weights"]
@@ -22,7 +22,8 @@ __all__ = ["Context", "Node", "Op", "Weights"]
 class Context(Protocol):
     """What a layer may ask of the network that it stands in."""
 
-    types: dict[str, TensorType]
+    @property
+    def types(self) -> dict[str, TensorType]: ...
 
     def is_index(self, name: str) -> bool: ...
     def is_input(self, name: str) -> bool: ...

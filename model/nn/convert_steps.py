@@ -63,9 +63,7 @@ def fold_biases(source: nn.Module, graph: fx.Graph) -> None:
     as it is."""
     steps = [node for node in graph.nodes if node.op == "call_module"]
     uses = [str(node.target) for node in steps]
-    owners = [
-        id(value) for module in source.modules() for value in module._parameters.values() if value is not None
-    ]
+    owners = [id(value) for module in source.modules() for value in module._parameters.values()]
     for node in steps:
         layer: Any = source.get_submodule(str(node.target))
         users = list(node.users)

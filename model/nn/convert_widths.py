@@ -8,16 +8,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from fermatnet.model.nn.layers import (
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    FixedBias,
-    FixedNorm,
-    Linear,
-    Rescale,
-    SumPool,
-)
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
+from fermatnet.model.nn.layers import AvgPool2d, Conv2d, Linear, SumPool
 from fermatnet.model.nn.uniform import UniformActivation
 
 __all__ = ["insert_after", "wide"]

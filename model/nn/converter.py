@@ -11,19 +11,12 @@ from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases
 from fermatnet.model.nn.convert_widths import insert_after, wide
 from fermatnet.model.nn.door.report import Change, Report
 from fermatnet.model.nn.door.ties import SharedParameters
-from fermatnet.model.nn.layers import (
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    FixedBias,
-    FixedNorm,
-    Linear,
-    PixelScale,
-    SumPool,
-)
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm
+from fermatnet.model.nn.layers import AvgPool2d, Linear, PixelScale, SumPool
 from fermatnet.model.nn.operators.rules import pair
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
+from fermatnet.model.nn.twins import Scaled, weighted_twin
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 
 __all__ = ["Change", "Converter"]
@@ -41,7 +34,7 @@ class Converter:
         source: nn.Module,
         graph: fx.Graph,
         shapes: dict[fx.Node, tuple[int, ...]],
-        how: Scheme,
+        scheme: Scheme,
         bits: int,
         biased: bool,
         report: Report,
@@ -58,7 +51,7 @@ class Converter:
             self._give_bias()
         fold_biases(source, graph)
         self.root = fx.GraphModule(source, graph)
-        self.how, self.bits = how, bits
+        self.scheme, self.bits = scheme, bits
         self.weighted = [node for node in graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)]
         if not self.weighted:
             raise InputError(
@@ -120,9 +113,9 @@ class Converter:
         for node in list(self.graph.nodes):
             if node.op == "call_module":
                 self._module(node, self.layer(node))
-        if self.how.method.exportable:
+        if self.scheme.method.exportable:
             for source, readers in wide(self.root, self.graph):
-                made = insert_after(self.graph, self.root, source, self.how.rescale(bits=8), readers)
+                made = insert_after(self.graph, self.root, source, self.scheme.rescale(bits=8), readers)
                 self.changes.note(
                     str(made.target),
                     "",
@@ -157,7 +150,7 @@ class Converter:
         shape = tuple(module.weight.shape)
         if edge or depthwise:
             quantizer: nn.Module | None = (
-                None if self.how.full_precision else UniformWeight(self.how.edge_bits or 8)
+                None if self.scheme.full_precision else UniformWeight(self.scheme.edge_bits or 8)
             )
             why = (
                 "first layer"
@@ -167,26 +160,8 @@ class Converter:
                 else "depthwise: few operations"
             )
         else:
-            quantizer, why = self.how.weight(shape), "inner layer"
-        made: Any
-        if isinstance(module, nn.Linear):
-            made = Linear(
-                module.in_features, module.out_features, bias=module.bias is not None, quantizer=quantizer
-            )
-        else:
-            made = Conv2d(
-                module.in_channels,
-                module.out_channels,
-                module.kernel_size,
-                module.stride,
-                module.padding,
-                module.dilation,
-                module.groups,
-                module.bias is not None,
-                quantizer=quantizer,
-                input_bits=self.bits if node is self.weighted[0] else 8,
-            )
-        made.load_state_dict(module.state_dict(), strict=False)
+            quantizer, why = self.scheme.weight(shape), "inner layer"
+        made: Any = weighted_twin(module, quantizer, self.bits if node is self.weighted[0] else 8)
         self.shared.take(made, module)
         bias = self._own_bias(node, made)
         unscaled = any(
@@ -194,9 +169,9 @@ class Converter:
             for node_user in node.users
         )
         # channels that meet in one tensor need units that are near each other
-        if unscaled and bias is None and self.how.name.startswith("int"):
+        if unscaled and bias is None and self.scheme.method.fixed_point:
             made, why = (
-                _Scaled(made, self.how.rescale(bits=10)),
+                Scaled(made, self.scheme.rescale(bits=10)),
                 f"{why}; rescaled before it joins other channels",
             )
         self.put(node, made, type(module).__name__, why)
@@ -215,18 +190,18 @@ class Converter:
         """The bias as a layer of its own, where hardware has no other place for it: not a dense layer's, not
         thresholds."""
         rectified = self.rectified(node)
-        integer = self.how.name.startswith("int")
+        integer = self.scheme.method.fixed_point
         # a rectified dense layer's goes with its rectifier: a multiplier a channel lets calibration give
         # every channel its own step
         dense = isinstance(made, Linear) and not (
             rectified if integer else isinstance(made.quantizer, PiecewiseWeight)
         )
-        if made.bias is None or not self.how.method.exportable or dense or (rectified and not integer):
+        if made.bias is None or not self.scheme.method.exportable or dense or (rectified and not integer):
             return None
         feeds = any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in node.users)
         bias = FixedBias(
             len(made.bias),
-            bits=(self.how.activations or 8) if rectified else 8 if feeds else 10,
+            bits=(self.scheme.activations or 8) if rectified else 8 if feeds else 10,
             signed=not rectified,
         )
         bias.bias = made.bias  # the parameter itself: tied and frozen as it was
@@ -237,23 +212,25 @@ class Converter:
     def _norm(self, node: fx.Node, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
         users = list(node.users)
         rectified = self.rectified(node)
-        integer = self.how.name.startswith("int")
+        integer = self.scheme.method.fixed_point
         made: BatchNorm
         if rectified and not integer:
             made, why = BatchNorm(module.num_features), "feeds an activation: folds into its thresholds"
         elif rectified:
             made, why = (
-                FixedNorm(module.num_features, bits=self.how.activations or 8, fraction=None, signed=False),
+                FixedNorm(
+                    module.num_features, bits=self.scheme.activations or 8, fraction=None, signed=False
+                ),
                 "with its rectifier, integers",
             )
             made.ceiling = self.ceiling(users[0])
         elif any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in users):
             made = FixedNorm(
-                module.num_features, bits=8, fraction=None, full_precision=not self.how.method.exportable
+                module.num_features, bits=8, fraction=None, full_precision=not self.scheme.method.exportable
             )
             why = "feeds a convolution: 8-bit integers"
         else:
-            made = self.how.fixed_norm(module.num_features, bits=10, fraction=None)  # type: ignore[assignment]
+            made = self.scheme.fixed_norm(module.num_features, bits=10, fraction=None)  # type: ignore[assignment]
             why = "feeds a sum: fixed point"
         made.eps, made.momentum = module.eps, module.momentum
         made.load_state_dict(module.state_dict(), strict=False)
@@ -261,13 +238,15 @@ class Converter:
         self.put(node, made, type(module).__name__, why)
 
     def _activation(self, node: fx.Node, was: str) -> None:
-        integer, ceiling = self.how.name.startswith("int"), self.ceiling(node)
+        integer, ceiling = self.scheme.method.fixed_point, self.ceiling(node)
         before = self.layer(node.args[0])
         if isinstance(before, FixedNorm | FixedBias) and before.lo == 0 and before.ceiling == ceiling:
             self.put(node, nn.Identity(), was, "done by the fixed-point layer before it")
             return
         made: nn.Module = (
-            UniformActivation(self.how.activations or 8, signed=False) if integer else self.how.activation()
+            UniformActivation(self.scheme.activations or 8, signed=False)
+            if integer
+            else self.scheme.activation()
         )
         why = "activation" if not isinstance(made, nn.ReLU) else "left: full-precision activations"
         if ceiling is not None:
@@ -285,10 +264,10 @@ class Converter:
         area = kernel[0] * kernel[1]
         divisor = module.divisor_override or area
         if kernel == place:
-            made: nn.Module = _Scaled(SumPool(), self.how.rescale(1.0 / divisor))
+            made: nn.Module = Scaled(SumPool(), self.scheme.rescale(1.0 / divisor))
         elif divisor != area or area & (area - 1):
-            made = _Scaled(
-                SumPool(kernel[0] if kernel[0] == kernel[1] else kernel), self.how.rescale(1.0 / divisor)
+            made = Scaled(
+                SumPool(kernel[0] if kernel[0] == kernel[1] else kernel), self.scheme.rescale(1.0 / divisor)
             )
         else:
             self.put(node, AvgPool2d(kernel, kernel), type(module).__name__, "exact in evaluation")
@@ -296,7 +275,3 @@ class Converter:
         self.put(
             node, made, type(module).__name__, f"sum over {kernel[0]}x{kernel[1]}, the factor in fixed point"
         )
-
-
-class _Scaled(nn.Sequential):
-    """A layer and the fixed-point factor after it."""

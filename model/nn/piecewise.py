@@ -32,83 +32,16 @@ from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn import kernels
+from fermatnet.model.nn.levels import LEVEL_LIMIT, activation_step, fixed_levels, weight_endpoints
 from fermatnet.model.nn.rounding import straight_through
 
 __all__ = [
-    "WEIGHT_ENDPOINTS",
     "PiecewiseActivation",
     "PiecewiseWeight",
-    "fixed_levels",
     "piecewise_activation",
     "piecewise_weight",
-    "weight_endpoints",
     "weight_pieces",
 ]
-
-LEVEL_LIMIT = 127
-# In units of std(W). M = 8 is table 3.1; the others minimise the squared error on a unit Gaussian.
-WEIGHT_ENDPOINTS = {2: (0.61,), 4: (0.40, 1.25), 6: (0.30, 0.91, 1.66), 8: (0.25, 0.50, 1.00, 1.50)}
-# d of v_i = (i - 1/2) d, beta_i = i d
-ACTIVATION_STEP = {1: 1.0, 2: 0.80, 3: 0.65, 4: 0.54, 5: 0.455, 6: 0.40, 7: 0.355}
-
-
-def weight_endpoints(m: int) -> tuple[float, ...]:
-    """The M end-points k_i in units of std(W), ascending and symmetric; for M outside the table uniform steps
-    up to 2 std."""
-    if m < 2 or m % 2:
-        raise InputError(f"M, the number of weight pieces, must be even and at least 2, not {m}")
-    half = WEIGHT_ENDPOINTS.get(m) or tuple(2.0 * (i + 0.5) / (m // 2) for i in range(m // 2))
-    return tuple(-k for k in reversed(half)) + half
-
-
-def activation_step(n: int) -> float:
-    """The step d that minimises the squared error of N uniform pieces on a rectified unit Gaussian (fitted
-    between the known ones)."""
-    if n < 1 or n > 126:
-        raise InputError(f"N, the number of activation pieces, must be 1 to 126, not {n}")
-    return ACTIVATION_STEP.get(n) or 3.3 / (n + 2.3)
-
-
-def _ascending(levels: Tensor) -> Tensor:
-    """Integers made strictly ascending from at least 1 on, changing as little as possible from the left."""
-    ramp = torch.arange(1, levels.numel() + 1, dtype=levels.dtype, device=levels.device)
-    return torch.cummax((levels - ramp).clamp(min=0), 0).values + ramp
-
-
-def fixed_levels(levels: Tensor, zero: int, limit: int = LEVEL_LIMIT) -> tuple[Tensor, Tensor]:
-    """(integers, exponent k): levels ~ integers * 2^-k, |integer| <= limit, strictly ascending.
-
-    levels: (L,) ascending, level number ``zero`` stands for zero: the first one of activations, the middle
-    one of weights.
-    k (0-d, float) is the largest that keeps them in range.
-    """
-    # a handful of numbers: plain arithmetic costs a tenth of as many small operators
-    if levels.device.type == "cpu":
-        return _fixed_levels(levels.tolist(), zero, limit, levels)
-    positive, negative = levels[zero + 1 :], -levels[:zero].flip(0)
-    room = limit - max(positive.numel(), negative.numel())
-    top = levels.detach().abs().max().clamp(min=1e-30)
-    exponent = (torch.frexp(room / top).exponent - 1).to(levels.dtype)
-    unit = torch.exp2(exponent)
-    integers = torch.cat(
-        [
-            -_ascending((negative * unit).round()).flip(0),
-            levels.new_zeros(1),
-            _ascending((positive * unit).round()),
-        ]
-    )
-    return integers, exponent
-
-
-def _fixed_levels(levels: list[float], zero: int, limit: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    room = limit - max(len(levels) - 1 - zero, zero)
-    exponent = math.frexp(room / max(1e-30, *map(abs, levels)))[1] - 1
-    integers = [0] * len(levels)
-    for i in range(zero + 1, len(levels)):
-        integers[i] = max(round(math.ldexp(levels[i], exponent)), integers[i - 1] + 1)
-    for i in range(zero - 1, -1, -1):
-        integers[i] = min(round(math.ldexp(levels[i], exponent)), integers[i + 1] - 1)
-    return like.new_tensor(integers), like.new_tensor(float(exponent))
 
 
 def weight_pieces(w: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,54 +6,18 @@ else. The first and the last layer are 8-bit integer in every quantized scheme (
 methods are compared on what they do to the layers between.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, Linear, Rescale
-from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
-from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedNorm, Rescale
+from fermatnet.model.nn.layers import Conv2d, Linear
+from fermatnet.model.nn.method import Method
+from fermatnet.model.nn.methods import method, methods
+from fermatnet.model.nn.uniform import UniformWeight
 
 __all__ = ["Method", "Scheme", "method", "methods", "scheme"]
-
-
-@dataclass(frozen=True)
-class Method:
-    """One quantization method.
-
-    weight(count, shape): quantizer of an inner layer's weights of that shape, or None; activation(count):
-    module or None for a rectifier;
-    weights, activations: default counts (pieces, bases or bits; 0 = full precision); exportable: the hardware
-    can do it;
-    branches: the method replicates a residual branch once a base (Group-Net).
-    """
-
-    name: str
-    help: str
-    weight: Callable[[int, tuple[int, ...]], nn.Module | None]
-    activation: Callable[[int], nn.Module | None]
-    weights: int
-    activations: int
-    exportable: bool = False
-    branches: bool = False
-
-
-_methods: dict[str, Method] = {}
-
-
-def method(entry: Method) -> None:
-    """Add a method; its name is then good for :func:`scheme`."""
-    _methods[entry.name] = entry
-
-
-def methods() -> dict[str, Method]:
-    """All methods by name, the rivals of :mod:`fermatnet.model.nn.baselines` included."""
-    from fermatnet.model.nn import baselines, sign  # noqa: F401  (they register)
-
-    return dict(_methods)
 
 
 @dataclass(frozen=True)
@@ -147,7 +111,7 @@ class Scheme:
 
     def norm_activation(self, channels: int) -> nn.Sequential:
         """Batch norm and the activation that feeds the next inner layer."""
-        if self.name.startswith("int"):
+        if self.method.fixed_point:
             return nn.Sequential(
                 FixedNorm(channels, bits=self.activations, fraction=None, signed=False), nn.Identity()
             )
@@ -212,37 +176,3 @@ def scheme(
     if made.activations:
         entry.activation(made.activations)
     return made
-
-
-def _none(*_: Any) -> None:
-    return None
-
-
-def _pieces(m: int, shape: tuple[int, ...]) -> nn.Module:
-    return PiecewiseWeight(m)
-
-
-method(Method("float", "full precision", _none, _none, 0, 0))
-method(
-    Method(
-        "pa",
-        "piecewise approximation, M weight and N activation pieces (thesis chapter 3)",
-        _pieces,
-        PiecewiseActivation,
-        4,
-        5,
-        True,
-    )
-)
-for _bits in (8, 16):
-    method(
-        Method(
-            f"int{_bits}",
-            f"{_bits}-bit integers with learned power-of-two steps, for the Fermat engine",
-            lambda bits, shape: UniformWeight(bits),
-            lambda bits: UniformActivation(bits, signed=False),
-            _bits,
-            8,
-            True,
-        )
-    )

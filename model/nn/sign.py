@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
-from fermatnet.model.nn.scheme import Method, method
 
 __all__ = ["SignIndex", "SignWeight"]
 
@@ -68,16 +67,3 @@ class SignIndex(PiecewiseActivation):
 
     def forward(self, x: Tensor) -> Tensor:
         return _Step.apply(x).float()
-
-
-method(
-    Method(
-        "sign",
-        "one-bit weights and activations with a border of -1 (chapters 4 and 5)",
-        lambda count, shape: SignWeight(),
-        lambda count: SignIndex(),
-        1,
-        1,
-        True,
-    )
-)

@@ -15,17 +15,10 @@ from torch import fx, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import (
-    BatchNorm,
-    Conv2d,
-    FixedBias,
-    FixedNorm,
-    Linear,
-    PixelScale,
-    Rescale,
-    SumPool,
-)
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
+from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale, SumPool
 from fermatnet.model.nn.operators import known_kind
+from fermatnet.model.nn.operators.rules import pair
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.uniform import UniformActivation
 
@@ -122,10 +115,6 @@ def trace(model: nn.Module) -> fx.Graph:
         ) from error
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
 def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
     if isinstance(module, nn.AdaptiveAvgPool2d):
         if module.output_size not in (1, (1, 1)):
@@ -134,10 +123,10 @@ def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
                 "exported"
             )
         return visitor.sumpool(name, (0, 0), True, x)
-    kernel = _pair(module.kernel_size)
+    kernel = pair(module.kernel_size)
     if (
-        _pair(module.stride) != kernel
-        or _pair(module.padding) != (0, 0)
+        pair(module.stride) != kernel
+        or pair(module.padding) != (0, 0)
         or module.ceil_mode
         or module.divisor_override not in (None, 1)
     ):
@@ -168,7 +157,7 @@ def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
     if isinstance(module, nn.AdaptiveAvgPool2d | nn.AvgPool2d):
         return _average(visitor, name, module, x)
     if isinstance(module, SumPool):
-        return visitor.sumpool(name, _pair(module.kernel), False, x)
+        return visitor.sumpool(name, pair(module.kernel), False, x)
     if isinstance(module, nn.Flatten):
         return visitor.flatten(name, x)
     if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):

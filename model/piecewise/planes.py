@@ -84,7 +84,7 @@ def _search(values: tuple[int, ...], only_powers: bool) -> Planes:
     wanted = sorted(set(values))
     if wanted == [0]:
         return Planes((), tuple(() for _ in values))
-    differences = {a - b for a in wanted for b in wanted if a != b}
+    differences = {a - b for a, b in itertools.permutations(wanted, 2)}
     top = max(abs(value) for value in wanted).bit_length()
     powers = {sign << exponent for exponent in range(top + 1) for sign in (1, -1)}
     useful = sorted(powers if only_powers else differences | powers, key=lambda c: (abs(c), c))

@@ -142,7 +142,8 @@ def read_class_folders(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str,
         next((folder / name for name in ("test", "val") if (folder / name).is_dir()), None),
     )
     sides = [(train, False), (test, True)] if train.is_dir() and test is not None else [(folder, False)]
-    classes = sorted({child.name for side, _ in sides for child in side.iterdir() if child.is_dir()})  # type: ignore[union-attr]
+    folders = [child for side, _ in sides for child in side.iterdir()]  # type: ignore[union-attr]
+    classes = sorted({child.name for child in folders if child.is_dir()})
     if len(classes) < 2:
         raise InputError(f"{folder} has {len(classes)} class folders; at least two are needed")
     images: list[np.ndarray] = []

@@ -83,27 +83,27 @@ class Phase:
         name: str,
         model: nn.Module,
         batches: Batches,
-        how: Options,
+        options: Options,
         *,
         epochs: int,
         rate: float,
         teacher: nn.Module | None = None,
         wrap: Callable[[nn.Module], nn.Module] | None = None,
     ):
-        self.name, self.model, self.batches, self.how, self.epochs, self.rate, self.teacher = (
+        self.name, self.model, self.batches, self.options, self.epochs, self.rate, self.teacher = (
             name,
             model,
             batches,
-            how,
+            options,
             epochs,
             rate,
             teacher,
         )
         self.epoch = 0
-        self.device = torch.device(how.device)
+        self.device = torch.device(options.device)
         self._prepare()
-        self.optimizer = make_optimizer(model, how, rate)
-        self.average = deepcopy(model).requires_grad_(False) if how.ema else None
+        self.optimizer = make_optimizer(model, options, rate)
+        self.average = deepcopy(model).requires_grad_(False) if options.ema else None
         self.parallel = wrap(model) if wrap else model
 
     @torch.no_grad()
@@ -145,12 +145,12 @@ class Phase:
         return self.average if self.average is not None else self.model
 
     def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.how.precision == "bfloat16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"):
             outputs = self.parallel(images)
         outputs = outputs.float()
-        loss = functional.cross_entropy(outputs, labels, label_smoothing=self.how.smoothing)
-        if self.teacher is not None and self.how.distill:
-            t = self.how.temperature
+        loss = functional.cross_entropy(outputs, labels, label_smoothing=self.options.smoothing)
+        if self.teacher is not None and self.options.distill:
+            t = self.options.temperature
             with torch.no_grad():
                 wanted = functional.log_softmax(self.teacher(images).float() / t, 1)
             follow = (
@@ -160,7 +160,7 @@ class Phase:
                 * t
                 * t
             )
-            loss = (1 - self.how.distill) * loss + self.how.distill * follow
+            loss = (1 - self.options.distill) * loss + self.options.distill * follow
         return loss, outputs
 
     def run_epoch(self, tick: Callable[[int], None] | None = None) -> dict[str, float]:
@@ -168,12 +168,12 @@ class Phase:
         second."""
         started, seen, right, total = time.perf_counter(), 0, 0.0, 0.0
         # whatever a layer draws depends on the epoch alone
-        torch.manual_seed((self.how.seed * 1000003 + self.epoch) & 0x7FFFFFFF)
+        torch.manual_seed((self.options.seed * 1000003 + self.epoch) & 0x7FFFFFFF)
         self.parallel.train()
         steps = self.epochs * len(self.batches)
         factor = 0.0
         for number, (images, labels) in enumerate(self.batches.epoch(self.epoch)):
-            factor = learning_rate(self.how, self.epoch * len(self.batches) + number, steps)
+            factor = learning_rate(self.options, self.epoch * len(self.batches) + number, steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = group["base"] * factor
             images, labels = images.to(self.device), labels.to(self.device)
@@ -213,6 +213,6 @@ class Phase:
             self.average.state_dict().values(), self.model.state_dict().values(), strict=True
         ):
             if mine.is_floating_point():
-                mine.lerp_(new, 1 - self.how.ema)
+                mine.lerp_(new, 1 - self.options.ema)
             else:
                 mine.copy_(new)

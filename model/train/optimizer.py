@@ -13,7 +13,7 @@ __all__ = ["learning_rate", "make_optimizer"]
 _LEVELS = ("v", "beta", "log2_step", "alpha", "basis", "clip", "shift")
 
 
-def make_optimizer(model: nn.Module, how: Options, rate: float) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, options: Options, rate: float) -> torch.optim.Optimizer:
     """Weights with decay; norms, biases and quantizers' parameters without; ``base`` of a group is its rate
     before the schedule."""
     decayed: list[nn.Parameter] = []
@@ -27,31 +27,31 @@ def make_optimizer(model: nn.Module, how: Options, rate: float) -> torch.optim.O
         else:
             (decayed if parameter.dim() > 1 else plain).append(parameter)
     groups = [
-        {"params": decayed, "weight_decay": how.weight_decay, "base": rate},
+        {"params": decayed, "weight_decay": options.weight_decay, "base": rate},
         {"params": plain, "weight_decay": 0.0, "base": rate},
-        {"params": levels, "weight_decay": 0.0, "base": rate * how.level_lr},
+        {"params": levels, "weight_decay": 0.0, "base": rate * options.level_lr},
     ]
     groups = [group for group in groups if group["params"]]
-    if how.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=how.momentum, nesterov=how.momentum > 0)
-    kind = torch.optim.AdamW if how.optimizer == "adamw" else torch.optim.Adam
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=options.momentum, nesterov=options.momentum > 0)
+    kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
     return kind(groups, lr=rate)
 
 
-def learning_rate(how: Options, step: int, steps: int) -> float:
+def learning_rate(options: Options, step: int, steps: int) -> float:
     """Factor on the base rate at ``step`` of ``steps``: linear warm-up, then the schedule."""
     at = step / max(1, steps)
-    if how.schedule == "one-cycle":  # Smith's: up for 30 %, down to almost nothing
-        rise = max(how.warmup, 0.3)
+    if options.schedule == "one-cycle":  # Smith's: up for 30 %, down to almost nothing
+        rise = max(options.warmup, 0.3)
         return (
             0.04 + 0.96 * (1 - math.cos(math.pi * at / rise)) / 2
             if at < rise
             else (1 + math.cos(math.pi * (at - rise) / (1 - rise))) / 2
         )
-    if at < how.warmup:
-        return (step + 1) / max(1.0, how.warmup * steps)
-    if how.schedule == "cosine":
-        return (1 + math.cos(math.pi * (at - how.warmup) / (1 - how.warmup))) / 2
-    if how.schedule == "step":
-        return how.step_factor ** sum(at >= mark for mark in how.milestones)
+    if at < options.warmup:
+        return (step + 1) / max(1.0, options.warmup * steps)
+    if options.schedule == "cosine":
+        return (1 + math.cos(math.pi * (at - options.warmup) / (1 - options.warmup))) / 2
+    if options.schedule == "step":
+        return options.step_factor ** sum(at >= mark for mark in options.milestones)
     return 1.0

@@ -1,16 +1,10 @@
-"""A training run from start to summary, and what is done with a finished one.
+"""A training run from start to summary.
 
 ``train`` is what ``fermatnet train`` calls: the full-precision twin first, then the quantized network from
 its weights. Started by ``torchrun`` the same call runs data-parallel (gloo on CPU, nccl on GPU) and the first
 process writes the same folder.
 """
 
-import inspect
-import os
-import re
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,96 +12,21 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.export import export, versions
-from fermatnet.model.json_shape import SIZE, validate
-from fermatnet.model.network import Network
-from fermatnet.model.nn.scheme import Scheme, scheme
+from fermatnet.model.exchange.export import versions
+from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.train.batches import Batches
-from fermatnet.model.train.data import Data, load
+from fermatnet.model.train.config import FORMAT, check_same, read_config
+from fermatnet.model.train.data import load
+from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.loop import Phase, accuracy
-from fermatnet.model.train.options import SHAPES, Options, options
+from fermatnet.model.train.options import Options, options
+from fermatnet.model.train.phases import PlannedPhase, phases, settled
+from fermatnet.model.train.processes import need_device, parallel, process_group, world_size
+from fermatnet.model.train.start import build_for, builder_arguments, carry_over
 
-__all__ = ["build_for", "carry_over", "export_run", "load_run", "train"]
-
-FORMAT = 1
-_CONFIG = {
-    "format": int,
-    "net": str,
-    "data": str,
-    "data_sha256": str,
-    "scheme": str,
-    "shape": [SIZE, SIZE, SIZE],
-    "value_range": [int, int],
-    "classes": [str],
-    "test_images": int,
-    "options": dict,
-}
-
-
-def _config(folder: RunFolder) -> dict[str, Any]:
-    config = folder.read_json("config.json", _CONFIG)
-    validate(
-        config["options"],
-        {key: SHAPES[key] for key in config["options"] if key in SHAPES},
-        folder.path / "config.json",
-        "options.",
-    )
-    return config
-
-
-def _parameters(net: str) -> Mapping[str, inspect.Parameter]:
-    """What a network's builder takes; InputError when there is no such network or it takes no scheme."""
-    entry, _ = zoo.entry(net)
-    takes = inspect.signature(entry.builder).parameters
-    if "how" not in takes:
-        raise InputError(f"{net} is not trained by this front end: its builder takes no quantization scheme")
-    return takes
-
-
-def build_for(net: str, data: Data, how: Scheme) -> nn.Module:
-    """The network for the data's shape, classes and pixel width, as far as its builder takes them."""
-    takes = _parameters(net)
-    given = {"how": how, "classes": len(data.classes), "shape": data.shape, "bits": data.bits}
-    return zoo.build(net, **{key: value for key, value in given.items() if key in takes})
-
-
-def carry_over(model: nn.Module, weights: dict[str, Any]) -> None:
-    """Start from another scheme's weights: everything but the quantizers' own parameters must be there."""
-    own = model.state_dict()
-    given = {key: value for key, value in weights.items() if key in own}
-    generator = torch.Generator().manual_seed(0)
-    # a method of several branches: each starts near the twin's only one
-    for key in own.keys() - given.keys():
-        source = weights.get(re.sub(r"\bbranches\.\d+\.", "branches.0.", key))
-        if source is not None and source.dim() > 1:
-            given[key] = source + 0.3 * source.std() * torch.randn(source.shape, generator=generator)
-        elif source is not None:
-            given[key] = source
-    missing, unexpected = model.load_state_dict(given, strict=False)
-    lacking = [
-        key
-        for key in missing
-        if key.rpartition(".")[2] in ("weight", "bias", "running_mean", "running_var")
-        and "quantizer" not in key
-    ]
-    if lacking or unexpected:
-        raise InputError(f"the full-precision twin has no {(lacking or unexpected)[0]}")
-
-
-def _need_device(name: str) -> None:
-    try:
-        torch.empty(1, device=name)
-    except (AssertionError, RuntimeError) as error:  # which of them depends on the kind of device
-        reason = str(error).splitlines()[0].strip().rstrip(".")
-        raise InputError(f"device {name!r} cannot be used here: {reason}") from error
-
-
-def _world() -> tuple[int, int]:
-    """(rank, processes), as torchrun says."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+__all__ = ["train"]
 
 
 class _Run:
@@ -116,25 +35,19 @@ class _Run:
         net: str,
         data: str,
         out: str | Path,
-        how: Options,
+        given: Options,
         progress: bool,
         twin: str | Path | None = None,
     ):
-        self.net, self.data_name, self.how = net, data, how
+        self.net, self.data_name = net, data
         self.folder = RunFolder(out)
-        self.rank, self.world = _world()
+        self.rank, self.world = world_size()
         self.first = self.rank == 0
         self.progress = progress and self.first
         self.created = False
         self.entries: list[dict[str, Any]] = []
-        self.scheme = scheme(
-            how.scheme, weights=how.weights, activations=how.activations, edge_bits=how.edge_bits
-        )
         self.twin = str(Path(twin).resolve()) if twin else None
-        if self.twin:
-            self.how = how = replace(how, float_epochs=0)
-        elif self.scheme.full_precision and not how.float_epochs:
-            self.how = how = replace(how, float_epochs=how.epochs)
+        self.options, self.scheme = settled(given, self.twin)
 
     def config(self) -> dict[str, Any]:
         return {
@@ -150,25 +63,18 @@ class _Run:
             "training_images": len(self.data.train),
             "test_images": len(self.data.test),
             "processes": self.world,
-            "options": self.how.plain(),
+            "options": self.options.plain(),
             "versions": versions(),
         }
 
-    def phases(self) -> list[tuple[str, Scheme, int, float]]:
-        found = (
-            [("float", scheme("float"), self.how.float_epochs, self.how.float_lr)]
-            if self.how.float_epochs
-            else []
-        )
-        if self.how.epochs and (self.twin or not self.scheme.full_precision):
-            found.append(("quantized", self.scheme, self.how.epochs, self.how.lr))
-        return found
+    def phases(self) -> list[PlannedPhase]:
+        return phases(self.options, self.scheme, self.twin)
 
     def run(self, resume: bool) -> dict[str, Any]:
         self._check(resume)  # before the folder is made
         self.data = load(self.data_name)
-        if self.how.threads:
-            torch.set_num_threads(self.how.threads)
+        if self.options.threads:
+            torch.set_num_threads(self.options.threads)
         state = self._open(resume)
         try:
             return self._train(state)
@@ -178,23 +84,23 @@ class _Run:
             raise
 
     def _check(self, resume: bool) -> None:
-        _parameters(self.net)
+        builder_arguments(self.net)
         if self.first and not (resume and self.folder.path.exists()):
             self.folder.check_new()
-        _need_device(self.how.device)
+        need_device(self.options.device)
 
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
         train, validation = (
-            self.data.train.split(self.how.validation, self.how.seed)
-            if self.how.validation
+            self.data.train.split(self.options.validation, self.options.seed)
+            if self.options.validation
             else (self.data.train, None)
         )
         self.batches = Batches(
             train,
-            self.how.batch,
-            self.how.seed,
-            pad=self.how.pad,
-            flip=self.how.flip,
+            self.options.batch,
+            self.options.seed,
+            pad=self.options.pad,
+            flip=self.options.flip,
             rank=self.rank,
             world=self.world,
         )
@@ -213,8 +119,8 @@ class _Run:
             disable=not self.progress,
         )
         with bar:
-            for number, (name, how, epochs, rate) in enumerate(self.phases()):
-                model = self._network(how, twin)
+            for number, (name, scheme, epochs, rate) in enumerate(self.phases()):
+                model = self._network(scheme, twin)
                 if state and state["phase"] > number:
                     model.load_state_dict(self.folder.load(f"{name}.pt")["model"])
                 else:
@@ -235,20 +141,7 @@ class _Run:
                 self.created = True
                 self.folder.write_json("config.json", config)
             return None
-        old = _config(self.folder)
-        for key in ("format", "net", "data_sha256", "twin", "options"):
-            if old.get(key) != config[key]:
-                mine, theirs = config[key], old.get(key)
-                if key == "options":
-                    usual = Options().plain()  # an option newer than the run had its usual value
-                    differ = [name for name in mine if mine[name] != (theirs or {}).get(name, usual[name])]
-                    if not differ:
-                        continue
-                    raise InputError(
-                        f"{self.folder.path} was trained with other options ({', '.join(differ)}): resume "
-                        "with the same ones"
-                    )
-                raise InputError(f"{self.folder.path} is a run of another {key}: {theirs}, not {mine}")
+        check_same(self.folder, read_config(self.folder), config)
         if not self.folder.has("checkpoint.pt"):
             return None
         state = self.folder.load("checkpoint.pt")
@@ -264,9 +157,9 @@ class _Run:
             self.folder.set_metrics(kept)
         return state
 
-    def _network(self, how: Scheme, twin: nn.Module | None) -> nn.Module:
-        torch.manual_seed(self.how.seed)
-        model = build_for(self.net, self.data, how).to(self.how.device)
+    def _network(self, scheme: Scheme, twin: nn.Module | None) -> nn.Module:
+        torch.manual_seed(self.options.seed)
+        model = build_for(self.net, self.data, scheme).to(self.options.device)
         if twin is not None:
             carry_over(model, twin.state_dict())
         return model
@@ -286,11 +179,11 @@ class _Run:
             name,
             model,
             self.batches,
-            self.how,
+            self.options,
             epochs=epochs,
             rate=rate,
             teacher=twin.eval() if twin else None,
-            wrap=self._wrap(),
+            wrap=parallel(self.world),
         )
         if state:
             phase.restore(state["state"])
@@ -319,11 +212,8 @@ class _Run:
             self.folder.save(f"{name}.pt", {"model": result.state_dict()})
         return result
 
-    def _wrap(self) -> Callable[[nn.Module], nn.Module] | None:
-        return (lambda model: nn.parallel.DistributedDataParallel(model)) if self.world > 1 else None
-
     def _tensorboard(self) -> Any:
-        if not (self.how.tensorboard and self.first):
+        if not (self.options.tensorboard and self.first):
             return None
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -337,7 +227,7 @@ class _Run:
             "net": self.net,
             "data": self.data_name,
             "scheme": self.scheme.describe(),
-            "seed": self.how.seed,
+            "seed": self.options.seed,
             "out": str(self.folder.path),
             "test_images": len(self.data.test),
             **results,
@@ -379,90 +269,5 @@ def train(
     The summary that is also written: test accuracy of the twin and of the quantized network, seconds, ...
     """
     run = _Run(net, data, out, options(net, data, given), progress, twin)
-    with _processes(run.world, run.how.device):
+    with process_group(run.world, run.options.device):
         return run.run(resume)
-
-
-def _processes(world: int, device: str) -> Any:
-    if world == 1:
-        return nullcontext()
-
-    class Group:
-        def __enter__(self) -> None:
-            torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
-
-        def __exit__(self, *_: Any) -> None:
-            torch.distributed.destroy_process_group()
-
-    return Group()
-
-
-def load_run(path: str | Path, phase: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
-    """(network in evaluation mode, config) of a finished run; ``phase`` "float" gives its full-precision
-    twin."""
-    folder = RunFolder(path)
-    config = _config(folder)
-    run = _Run(
-        config["net"],
-        config["data"],
-        path,
-        options(config["net"], config["data"], config["options"]),
-        False,
-        config.get("twin"),
-    )
-    names = [name for name, *_ in run.phases()]
-    wanted = phase or names[-1]
-    if wanted not in names:
-        raise InputError(f"{path} has no phase {wanted!r}; it has {', '.join(names)}")
-    how = scheme("float") if wanted == "float" else run.scheme
-    run.data = _Shape(config)  # type: ignore[assignment]
-    model = build_for(config["net"], run.data, how)
-    try:
-        model.load_state_dict(folder.load(f"{wanted}.pt")["model"])
-    except (RuntimeError, KeyError) as error:
-        raise InputError(
-            f"{path}/{wanted}.pt is of another network: {str(error).splitlines()[-1].strip()}"
-        ) from error
-    return model.eval(), config
-
-
-class _Shape:
-    """What a network needs to know of its data, from a run's config: the data itself need not be there."""
-
-    def __init__(self, config: dict[str, Any]):
-        self.shape, self.classes, self.value_range = (
-            tuple(config["shape"]),
-            config["classes"],
-            tuple(config["value_range"]),
-        )
-        self.bits = int(self.value_range[1]).bit_length()
-
-
-def export_run(path: str | Path, *, engine: str | None = None) -> Network:
-    """The network file of a finished run, with its provenance."""
-    model, config = load_run(path)
-    summary = RunFolder(path).read_json(
-        "summary.json", {"final": str, "test_accuracy": float, "accuracy": dict}
-    )
-    if summary["final"] == "float":
-        raise InputError(f"{path} is a full-precision run: only a quantized network can be exported")
-    meta = {
-        "run": Path(path).name,
-        "data": config["data"].partition(":")[0],
-        "data_sha256": config["data_sha256"],
-        "scheme": config["scheme"],
-        "seed": config["options"]["seed"],
-        "epochs": config["options"]["epochs"],
-        "classes": config["classes"],
-        "test_images": config["test_images"],
-        "test_accuracy": repr(summary["test_accuracy"]),
-        "float_accuracy": repr(summary["accuracy"].get("float", "")),
-    }
-    return export(
-        model,
-        tuple(config["shape"]),
-        tuple(config["value_range"]),
-        name=config["net"],  # type: ignore[arg-type]
-        engine=engine or config["options"]["engine"],
-        meta=meta,
-    )

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm, exact_affine
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedNorm, exact_affine
+from fermatnet.model.nn.layers import Conv2d
 from fermatnet.model.nn.uniform import UniformWeight
 from fermatnet.model.zoo.generator import NOISE
 

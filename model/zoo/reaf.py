@@ -81,7 +81,8 @@ class REAFConv2d(nn.Conv2d):
             bias=bias,
         )
         self.channels_in, self.groups_in, self.merged = channels_in, groups_in, merged
-        index = [group * size + c for combination in chosen for group in combination for c in range(size)]
+        groups = [group for combination in chosen for group in combination]
+        index = [group * size + c for group in groups for c in range(size)]
         self.register_buffer("index", torch.tensor(index), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,21 +1,18 @@
 """The C generator: a network file becomes a folder of portable C99 that computes the reference's integers."""
 
-import json
 import re
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
-from fermatnet.runtime.c.budget import check_budget, describe
-from fermatnet.runtime.c.source import Source, make_source
-from fermatnet.runtime.c.vectors import text as vectors_text
+from fermatnet.runtime.c.budget import check_budget
+from fermatnet.runtime.c.folder import write_folder
+from fermatnet.runtime.c.source import make_source
 
-__all__ = ["KERNELS", "generate", "write_folder", "write_sources"]
+__all__ = ["generate"]
 
-KERNELS = ("fermatnet_bits.h", "fermatnet_integers.h", "fermatnet_vector.h", "fermatnet_window.h")
 
 _KEYWORDS = frozenset(
     (
@@ -103,8 +100,9 @@ def generate(
     web : also NAME.html, a page to draw on that runs the network as WebAssembly (needs the package ziglang).
     force : replace a folder that is not empty.
 
-    Raises ------ InputError One line: a name that is no C identifier, a budget exceeded (with the layer that
-    takes most), a folder in use."""
+    Raises InputError in one line: a name that is no C identifier, a budget exceeded (with the layer that
+    takes most), a folder in use.
+    """
     _check_name(name)
     if vectors < 1:
         raise InputError(f"at least one vector is needed, not {vectors}")
@@ -118,29 +116,3 @@ def generate(
         if web:
             (folder / f"{name}.html").write_text(page(source), encoding="utf-8")
         return write_folder(source, folder, checksums, vectors)
-
-
-def write_sources(source: Source, folder: Path) -> None:
-    """NAME.h, NAME.c and the kernels: all that an application needs."""
-    (folder / f"{source.name}.h").write_text(source.header)
-    (folder / f"{source.name}.c").write_text(source.code)
-    for kernel in KERNELS:
-        (folder / kernel).write_text((files("fermatnet.runtime.c") / "kernels" / kernel).read_text())
-
-
-def write_folder(source: Source, folder: Path, checksums: bool = False, vectors: int = 8) -> dict[str, Any]:
-    """The files of a source in a folder that exists; returns what memory.json says."""
-    name = source.name
-    write_sources(source, folder)
-    (folder / f"{name}_vectors.h").write_text(vectors_text(source.program, name, vectors, checksums))
-    package = files("fermatnet.runtime.c")
-    number = "PRId32" if source.out_type == "int32_t" else "PRId64"
-    check = "check_layers.c.txt" if checksums else "check.c.txt"
-    for template, target in (("run.c.txt", "run.c"), (check, "check.c"), ("Makefile.txt", "Makefile")):
-        text = (package / "templates" / template).read_text()
-        for word, value in (("NAME", name), ("UPPER", name.upper()), ("FORMAT", number)):
-            text = re.sub(rf"(?<![A-Z]){word}(?=_|\.|:|\b)", value, text)
-        (folder / target).write_text(text)
-    memory = describe(source)
-    (folder / "memory.json").write_text(json.dumps(memory, indent=1) + "\n")
-    return memory

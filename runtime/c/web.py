@@ -13,7 +13,7 @@ from pathlib import Path
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
-from fermatnet.runtime.c.generate import write_sources
+from fermatnet.runtime.c.folder import write_sources
 from fermatnet.runtime.c.source import Source
 
 __all__ = ["check_page", "page", "wasm"]

@@ -42,12 +42,9 @@ def _operation(plan: Plan, operation: Operation) -> str:
     parts = [source]
     if operation.nodes:
         parts.append("then " + ", ".join(f"{type(node).__name__} {node.name}" for node in operation.nodes))
-    written = [
-        _stored(stored)
-        for name in operation.values
-        for stored, _ in plan.writes.get(name, ())
-        if not operation.external and (operation.fresh or name != operation.name)
-    ]
+    names = [] if operation.external else operation.values
+    names = [name for name in names if operation.fresh or name != operation.name]
+    written = [_stored(stored) for name in names for stored, _ in plan.writes.get(name, ())]
     if written:
         parts.append("writes " + ", ".join(written))
     return "; ".join(parts)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.software.convolution import convolve
-from fermatnet.model.fermat.software.plan import choose, output_interval
+from fermatnet.model.fermat.software.plan import choose
 from fermatnet.runtime.packed.program import Kind
 from fermatnet.runtime.packed.storage import Stored
 from fermatnet.runtime.packed.weighted import Weighted
@@ -44,7 +45,7 @@ def fermat_seconds(layer: Weighted) -> float:
     (sy, sx), (kh, kw), (outputs, *out) = layer.stride, layer.kernel, layer.result.shape
     shape = (1, layer.inputs * sy * sx, outputs, -(-kh // sy), -(-kw // sx), *out)
     try:
-        seconds = choose(shape, *output_interval(layer.weight, *layer.values)).seconds
+        seconds = choose(shape, *output_range(layer.weight, *layer.values)).seconds
     except InputError:
         return float("inf")
     return (

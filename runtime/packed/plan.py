@@ -153,12 +153,8 @@ def _store(plan: Plan) -> None:
 def _load_image(plan: Plan, image: Stored) -> None:
     """An operation that loads the image, where it is wanted in another form than it comes in."""
     net = plan.net
-    wanted = [
-        place
-        for place in places_of(net)[net.input_name]
-        for stored in plan.stored.values()
-        if stored.name == place.tensor and stored is not image
-    ]
+    others = {stored.name for stored in plan.stored.values() if stored is not image}
+    wanted = any(place.tensor in others for place in places_of(net)[net.input_name])
     if not wanted or any(operation.name == net.input_name for operation in plan.operations):
         return
     plan.operations.insert(0, Operation(net.input_name, net.input_name, None))
@@ -173,18 +169,14 @@ def _assign(plan: Plan, image: Stored) -> None:
     places = places_of(plan.net)
     by_name: dict[str, list[Stored]] = {}
     for stored in plan.stored.values():
-        by_name.setdefault(stored.name, []).append(stored)
+        if stored is not image and not stored.storage.own:
+            by_name.setdefault(stored.name, []).append(stored)
     for number, operation in enumerate(plan.operations):
         for name in operation.values:
             if operation.external or name in plan.writes or (name == operation.name and not operation.fresh):
                 continue  # written by another operation
-            found = [
-                (stored, place)
-                for place in places[name]
-                for stored in by_name.get(place.tensor, ())
-                if stored is not image and not stored.storage.own
-            ]
-            plan.writes[name] = found
-            for stored, _ in found:
+            written = [(stored, place) for place in places[name] for stored in by_name.get(place.tensor, ())]
+            plan.writes[name] = written
+            for stored, _ in written:
                 stored.first = min(stored.first, number)
                 stored.last = max(stored.last, number)

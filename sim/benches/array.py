@@ -43,12 +43,13 @@ async def array(dut: Any) -> None:
     )
 
     index_bits, result_bits = len(dut.i__payload) // simd, len(dut.o__payload) // pe
-    beats = [
-        sum(int(value) << (index_bits * lane) for lane, value in enumerate(window[first : first + simd]))
-        for window in windows
-        for _ in range(outputs // pe)
-        for first in range(0, inputs, simd)
-    ]
+    beats = []
+    for window in windows:
+        once = [
+            sum(int(value) << (index_bits * lane) for lane, value in enumerate(window[first : first + simd]))
+            for first in range(0, inputs, simd)
+        ]
+        beats += once * (outputs // pe)
     expected = [
         sum(
             (int(value) % (1 << result_bits)) << (result_bits * lane)

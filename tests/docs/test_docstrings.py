@@ -57,12 +57,8 @@ def undocumented(path: Path) -> list[str]:
 
 
 def modules() -> list[Path]:
-    return [
-        path
-        for folder in set(FOLDERS.values())
-        for path in (ROOT / folder).rglob("*.py")
-        if path.stat().st_size
-    ]
+    paths = [path for folder in set(FOLDERS.values()) for path in (ROOT / folder).rglob("*.py")]
+    return [path for path in paths if path.stat().st_size]
 
 
 def test_every_public_name_has_a_docstring():

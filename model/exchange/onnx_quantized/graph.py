@@ -65,7 +65,8 @@ class Graph:
     def __init__(self, source: Source):
         self.source = source
         self.values = ask.constants(source.model)
-        self.producer = {name: node for node in source.model.graph.node for name in node.output if name}
+        self.producer = {name: node for node in source.model.graph.node for name in node.output}
+        self.producer.pop("", None)  # an output left out
         self.tensors: dict[str, Tensor] = {}
         self.used: set[int] = set()
         self.floats: list[str] = []

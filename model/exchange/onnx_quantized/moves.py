@@ -143,7 +143,7 @@ def average(
 
     def rounding(values: np.ndarray) -> np.ndarray:
         if exact:
-            return float32_scale(values, factor)
+            return float32_scale(values, np.asarray(factor))
         mean = values * unit / area
         for step in tail:
             mean = step(mean)

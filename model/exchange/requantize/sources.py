@@ -7,6 +7,7 @@ layers once, averages half away from zero) and onnxruntime's integer kernels (fl
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -23,13 +24,13 @@ def fixed_point(scale: float) -> tuple[int, int]:
     return (q // 2, exponent + 1) if q == 1 << 31 else (q, exponent)
 
 
-def single_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+def single_rounding(x: np.ndarray, q: Any, exponent: Any) -> np.ndarray:
     """``(x q + 2^(s-1)) >> s`` with s = 31 - exponent: LiteRT's dense layers. |x| < 2^31; broadcasts."""
     shift = 31 - np.asarray(exponent, np.int64)
     return (x * q + (np.int64(1) << (shift - 1))) >> shift
 
 
-def double_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+def double_rounding(x: np.ndarray, q: Any, exponent: Any) -> np.ndarray:
     """Rounding doubling high multiply by q, then a rounding shift, half away from zero: LiteRT's
     convolutions and sums. |x| < 2^31."""
     exponent = np.asarray(exponent, np.int64)

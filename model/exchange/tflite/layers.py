@@ -7,35 +7,19 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.emit import TwoRoundings, channel_ranges, check_sums, requantized
+from fermatnet.model.exchange.emit import requantized
 from fermatnet.model.exchange.pairs import joined_sum
 from fermatnet.model.exchange.requantize.sources import (
     double_rounding,
     fixed_point,
     half_away_division,
-    single_rounding,
 )
-from fermatnet.model.exchange.tflite.file import Model, Operation, Tensor
-from fermatnet.model.exchange.tflite.operators import ACTIVATIONS, PADDINGS
+from fermatnet.model.exchange.tflite.file import Model, Operation
+from fermatnet.model.exchange.tflite.operands import INT8, Operands, stored_bits
 from fermatnet.model.network.builder import Builder
 from fermatnet.model.network.nodes import Concat, Conv, Dense, MaxPool, Pad, SumPool, Upsample
 
 __all__ = ["Layers"]
-
-INT8 = (-128, 127)
-Four = tuple[int, int, int, int]
-
-
-def _same(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """TensorFlow's "same" padding before and after: as many outputs as strides begin, the odd pixel after."""
-    extent = dilation * (kernel - 1) + 1
-    total = max((-(-size // stride) - 1) * stride + extent - size, 0)
-    return total // 2, total - total // 2
-
-
-def _stored_bits(weight: np.ndarray) -> int:
-    """8 where the symmetric range of an int8 weight holds it, else 16 (-128 occurs in some files)."""
-    return 8 if np.abs(weight).max() <= 127 else 16
 
 
 class Layers:
@@ -43,7 +27,7 @@ class Layers:
 
     def __init__(self, model: Model, builder: Builder):
         self.model, self.builder = model, builder
-        self.names: dict[int, str] = {}
+        self.operands = Operands(model, builder)
         self._table: dict[str, Callable[[Operation], str]] = {
             "CONV_2D": self._conv,
             "DEPTHWISE_CONV_2D": self._depthwise,
@@ -58,7 +42,7 @@ class Layers:
         }
 
     def put(self, tensor: int, name: str) -> None:
-        self.names[tensor] = name
+        self.operands.names[tensor] = name
 
     def add(self, operation: Operation) -> None:
         """Append the layers of one operation; InputError that names it when it cannot be read."""
@@ -82,129 +66,26 @@ class Layers:
             named = str(error).startswith(f"layer {operation.name!r}")
             raise InputError(str(error) if named else f"layer {operation.name!r}: {error}") from error
 
-    # what the operators have in common
-
-    def _read(self, tensor: int) -> str:
-        if tensor not in self.names:
-            raise InputError(f"reads {self.model.tensors[tensor].name!r}, which no earlier layer writes")
-        return self.names[tensor]
-
-    def _constant(self, operation: Operation, place: int, dtype: str, rank: int = 0) -> Tensor:
-        if place >= len(operation.inputs):
-            raise InputError(f"{operation.kind} of {len(operation.inputs)} operands is not read")
-        tensor = self.model.tensors[operation.inputs[place]]
-        if tensor.data is None or tensor.dtype != dtype:
-            raise InputError(f"its operand {tensor.name!r} must be a constant of {dtype}")
-        if rank and tensor.data.ndim != rank:
-            raise InputError(f"its weights have shape {tensor.shape}, {rank} dimensions are read")
-        return tensor
-
-    def _bias(self, operation: Operation, outputs: int) -> np.ndarray:
-        if len(operation.inputs) < 3 or operation.inputs[2] < 0:
-            return np.zeros(outputs, np.int64)
-        data = self._constant(operation, 2, "int32").data
-        assert data is not None
-        if data.size != outputs:
-            raise InputError(f"its bias has {data.size} numbers for {outputs} outputs")
-        return data.astype(np.int64)
-
-    def _clip(self, operation: Operation, out: Tensor) -> tuple[int, int]:
-        """Lowest and highest integer after the fused activation, as LiteRT computes them."""
-        kind = ACTIVATIONS.get(operation.options.get("FusedActivationFunction", 0))
-        zero, scale = out.one_zero, np.float32(out.one_scale)
-
-        def level(value: float) -> int:
-            quotient = float(np.float32(value) / scale)
-            return zero + int(np.floor(abs(quotient) + 0.5) * np.sign(quotient))
-
-        if kind == "none":
-            return INT8
-        if kind == "relu":
-            return max(-128, level(0)), 127
-        if kind == "relu6":
-            return max(-128, level(0)), min(127, level(6))
-        if kind == "relu_n1_to_1":
-            return max(-128, level(-1)), min(127, level(1))
-        raise InputError(
-            f"a fused activation number {operation.options['FusedActivationFunction']} is not read"
-        )
-
-    def _scales(self, operation: Operation, weight: Tensor, axis: int, outputs: int) -> np.ndarray:
-        """Effective scale of every output channel, in float64 as the converter's own arithmetic."""
-        if len(weight.scale) not in (1, outputs) or (len(weight.scale) > 1 and weight.axis != axis):
-            raise InputError(
-                f"its weights have {len(weight.scale)} scales along axis {weight.axis}, not one an output"
-            )
-        if weight.zero.any():
-            raise InputError("its weights have a zero point, which int8 models of this format never have")
-        source, out = self.model.tensors[operation.inputs[0]], self.model.tensors[operation.outputs[0]]
-        per = np.broadcast_to(weight.scale, (outputs,)).astype(np.float64)
-        return source.one_scale * per / out.one_scale
-
-    def _weighted(
-        self, operation: Operation, node: Any, weight: np.ndarray, scales: np.ndarray, twice: bool
-    ) -> str:
-        """Append ``node`` (accumulators of raw inputs) and its requantisation with bias, zero points and
-        activation."""
-        source, out = self.model.tensors[operation.inputs[0]], self.model.tensors[operation.outputs[0]]
-        accumulators = self.builder.append(node)
-        pairs = [fixed_point(float(scale)) for scale in scales]
-        q, exponent = (np.array(column, np.int64)[:, None] for column in zip(*pairs, strict=True))
-        rounding = double_rounding if twice else single_rounding
-        flat = weight.reshape(len(weight), -1).astype(np.int64)
-        constant = self._bias(operation, len(weight)) - source.one_zero * flat.sum(axis=1)
-        given = self.builder.types[self._read(operation.inputs[0])]
-        ranges = channel_ranges(
-            weight,
-            given.lo,
-            given.hi,
-            getattr(node, "pad_value", 0) if any(getattr(node, "pad", ())) else given.lo,
-        )
-        check_sums(ranges, constant)
-        pair = TwoRoundings(q[:, 0], -exponent[:, 0]) if twice and (exponent <= 0).all() else None
-        return requantized(
-            self.builder,
-            f"{node.name}_requantized",
-            accumulators,
-            lambda x: rounding(x, q, exponent),
-            ranges,
-            constant,
-            out.one_zero,
-            self._clip(operation, out),
-            pair,
-        )
-
-    def _window(self, operation: Operation, kernel: tuple[int, int], source: str) -> dict[str, Any]:
-        options = operation.options
-        stride = options["StrideH"], options["StrideW"]
-        dilation = options.get("DilationHFactor", 1), options.get("DilationWFactor", 1)
-        if min(*kernel, *stride, *dilation) < 1:
-            raise InputError(f"window {kernel}, stride {stride} and dilation {dilation} must be positive")
-        if options["Padding"] not in PADDINGS:
-            raise InputError(f"padding number {options['Padding']} is not read")
-        pad: Four = (0, 0, 0, 0)
-        if PADDINGS[options["Padding"]] == "same":
-            _, height, width = self.builder.types[source].shape
-            (top, bottom), (left, right) = (
-                _same(*line) for line in zip((height, width), kernel, stride, dilation, strict=True)
-            )
-            pad = (top, left, bottom, right)
-        return {"stride": stride, "pad": pad, "dilation": dilation}
-
     # operators
 
     def _conv(self, operation: Operation) -> str:
-        tensor, source = self._constant(operation, 1, "int8", 4), self._read(operation.inputs[0])
+        tensor, source = (
+            self.operands.constant(operation, 1, "int8", 4),
+            self.operands.read(operation.inputs[0]),
+        )
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64).transpose(0, 3, 1, 2)  # (O, kh, kw, I) -> (O, I, kh, kw)
         channels = self.builder.channels(source)
         if channels % weight.shape[1]:
             raise InputError(f"weights for {weight.shape[1]} channels, the input has {channels}")
-        scales = self._scales(operation, tensor, 0, len(weight))
+        scales = self.operands.scales(operation, tensor, 0, len(weight))
         return self._convolution(operation, weight, scales, source, channels // weight.shape[1])
 
     def _depthwise(self, operation: Operation) -> str:
-        tensor, source = self._constant(operation, 1, "int8", 4), self._read(operation.inputs[0])
+        tensor, source = (
+            self.operands.constant(operation, 1, "int8", 4),
+            self.operands.read(operation.inputs[0]),
+        )
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64).transpose(3, 0, 1, 2)  # (1, kh, kw, O) -> (O, 1, kh, kw)
         channels = self.builder.channels(source)
@@ -214,27 +95,30 @@ class Layers:
                 f"{operation.options['DepthMultiplier']}"
             )
         return self._convolution(
-            operation, weight, self._scales(operation, tensor, 3, len(weight)), source, channels
+            operation, weight, self.operands.scales(operation, tensor, 3, len(weight)), source, channels
         )
 
     def _convolution(
         self, operation: Operation, weight: np.ndarray, scales: np.ndarray, source: str, groups: int
     ) -> str:
-        window = self._window(operation, weight.shape[2:], source)
+        window = self.operands.window(operation, weight.shape[2:], source)
         zero = self.model.tensors[operation.inputs[0]].one_zero
         node = Conv(
             f"layer{len(self.builder.nodes)}",
             (source,),
             weight,
-            _stored_bits(weight),
+            stored_bits(weight),
             **window,
             group=groups,
             pad_value=zero if any(window["pad"]) else 0,
         )
-        return self._weighted(operation, node, weight, scales, twice=True)
+        return self.operands.weighted(operation, node, weight, scales, twice=True)
 
     def _dense(self, operation: Operation) -> str:
-        tensor, source = self._constant(operation, 1, "int8", 2), self._read(operation.inputs[0])
+        tensor, source = (
+            self.operands.constant(operation, 1, "int8", 2),
+            self.operands.read(operation.inputs[0]),
+        )
         assert tensor.data is not None
         weight = tensor.data.astype(np.int64)
         channels, height, width = self.builder.types[source].shape
@@ -246,9 +130,9 @@ class Layers:
             raise InputError("a dense layer over more than one vector is not read")
         # flattened as (H, W, C) in the source and as (C, H, W) here
         moved = weight.reshape(-1, height, width, channels).transpose(0, 3, 1, 2).reshape(weight.shape)
-        node = Dense(f"layer{len(self.builder.nodes)}", (source,), moved, weight_bits=_stored_bits(weight))
-        return self._weighted(
-            operation, node, moved, self._scales(operation, tensor, 0, len(weight)), twice=False
+        node = Dense(f"layer{len(self.builder.nodes)}", (source,), moved, weight_bits=stored_bits(weight))
+        return self.operands.weighted(
+            operation, node, moved, self.operands.scales(operation, tensor, 0, len(weight)), twice=False
         )
 
     def _add(self, operation: Operation) -> str:
@@ -261,7 +145,7 @@ class Layers:
             )
         out = self.model.tensors[operation.outputs[0]]
         twice = 2 * max(tensor.one_scale for tensor in tensors)
-        names = [self._read(t) for t in operation.inputs]
+        names = [self.operands.read(t) for t in operation.inputs]
         terms = []
         for tensor, name in zip(tensors, names, strict=True):
             kind = self.builder.types[name]
@@ -272,32 +156,18 @@ class Layers:
             double_rounding(total, *map(np.int64, fixed_point(twice / ((1 << 20) * out.one_scale))))
             + out.one_zero
         )
-        clip = self._clip(operation, out)
+        clip = self.operands.clip(operation, out)
         scales = (tensors[0].one_scale / out.one_scale, tensors[1].one_scale / out.one_scale)
         name = f"layer{len(self.builder.nodes)}"
         return joined_sum(self.builder, name, (names[0], names[1]), scales, np.clip(result, *clip), clip)
 
-    def _same_quantization(self, operation: Operation) -> Tensor:
-        out = self.model.tensors[operation.outputs[0]]
-        for number in operation.inputs:
-            tensor = self.model.tensors[number]
-            if tensor.dtype == "int8" and (tensor.one_scale, tensor.one_zero) != (
-                out.one_scale,
-                out.one_zero,
-            ):
-                raise InputError(
-                    f"{operation.kind} must keep scale and zero point, {tensor.name!r} has others than its "
-                    "output"
-                )
-        return out
-
     def _pool(self, operation: Operation) -> tuple[str, tuple[int, int], dict[str, Any]]:
-        source = self._read(operation.inputs[0])
+        source = self.operands.read(operation.inputs[0])
         kernel = operation.options["FilterHeight"], operation.options["FilterWidth"]
-        return source, kernel, self._window(operation, kernel, source)
+        return source, kernel, self.operands.window(operation, kernel, source)
 
     def _average(self, operation: Operation) -> str:
-        out = self._same_quantization(operation)
+        out = self.operands.same_quantization(operation)
         source, kernel, window = self._pool(operation)
         if any(window["pad"]):
             raise InputError(
@@ -320,12 +190,12 @@ class Layers:
             ranges,
             none,
             0,
-            self._clip(operation, out),
+            self.operands.clip(operation, out),
         )
 
     def _maximum(self, operation: Operation) -> str:
-        out = self._same_quantization(operation)
-        if self._clip(operation, out) != INT8:
+        out = self.operands.same_quantization(operation)
+        if self.operands.clip(operation, out) != INT8:
             raise InputError("a maximum with a fused activation is not read")
         source, kernel, window = self._pool(operation)
         return self.builder.append(
@@ -333,7 +203,7 @@ class Layers:
         )
 
     def _concat(self, operation: Operation) -> str:
-        out = self._same_quantization(operation)
+        out = self.operands.same_quantization(operation)
         axes = {4: {1: 2, 2: 3, 3: 1}, 2: {1: 1}}.get(len(out.shape), {})
         axis = operation.options["Axis"] % max(len(out.shape), 1)
         if axis not in axes:
@@ -341,13 +211,17 @@ class Layers:
                 f"a concatenation along axis {operation.options['Axis']} of {out.shape} is not read"
             )
         return self.builder.append(
-            Concat(f"layer{len(self.builder.nodes)}", tuple(map(self._read, operation.inputs)), axes[axis])
+            Concat(
+                f"layer{len(self.builder.nodes)}",
+                tuple(map(self.operands.read, operation.inputs)),
+                axes[axis],
+            )
         )
 
     def _reshape(self, operation: Operation) -> str:
         """Only flattening, and what changes no order."""
-        self._same_quantization(operation)
-        source, out = self._read(operation.inputs[0]), self.model.tensors[operation.outputs[0]]
+        self.operands.same_quantization(operation)
+        source, out = self.operands.read(operation.inputs[0]), self.model.tensors[operation.outputs[0]]
         given = self.model.tensors[operation.inputs[0]].shape
         flat = len(out.shape) == 2 and out.shape == (1, prod(given))
         squeezed = [d for d in given if d != 1] == [d for d in out.shape if d != 1] and len(given) == len(
@@ -360,7 +234,7 @@ class Layers:
         return source
 
     def _pad(self, operation: Operation) -> str:
-        self._same_quantization(operation)
+        self.operands.same_quantization(operation)
         amounts = self.model.tensors[operation.inputs[1]]
         if (
             amounts.data is None
@@ -373,12 +247,12 @@ class Layers:
         zero = self.model.tensors[operation.inputs[0]].one_zero
         name = f"layer{len(self.builder.nodes)}"
         return self.builder.append(
-            Pad(name, (self._read(operation.inputs[0]),), (top, left, bottom, right), zero)
+            Pad(name, (self.operands.read(operation.inputs[0]),), (top, left, bottom, right), zero)
         )
 
     def _resize(self, operation: Operation) -> str:
-        out = self._same_quantization(operation)
-        source = self._read(operation.inputs[0])
+        out = self.operands.same_quantization(operation)
+        source = self.operands.read(operation.inputs[0])
         _, height, width = self.builder.types[source].shape
         if out.shape[1] % height or out.shape[2] % width:
             raise InputError(

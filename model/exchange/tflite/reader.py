@@ -85,7 +85,7 @@ def _network(model: Model) -> Network:
     layers.put(first, "image")
     for operation in operations:
         layers.add(operation)
-    if last not in layers.names:
+    if last not in layers.operands.names:
         raise InputError(f"its output {end.name!r} is written by no layer")
     meta = {
         "source": "tflite",
@@ -97,5 +97,5 @@ def _network(model: Model) -> Network:
         "output_zero": str(end.one_zero),
         **({"taken_off": "; ".join(taken)} if taken else {}),
     }
-    output = layers.names[last]
+    output = layers.operands.names[last]
     return Network(builder.needed(output), dims, (-128, 127), output=output, meta=meta, input_dtype="int8")

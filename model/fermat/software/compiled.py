@@ -12,7 +12,8 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software import build as software_build
 from fermatnet.model.fermat.software.checks import DTYPES
-from fermatnet.model.fermat.software.plan import MEMBER, PACKED, PACKED_WEIGHT, RESULT, SHALLOW, SoftwarePlan
+from fermatnet.model.fermat.software.plan import SoftwarePlan
+from fermatnet.model.fermat.software.pricing import MEMBER, PACKED, PACKED_WEIGHT, RESULT, SHALLOW
 from fermatnet.model.fermat.software.weights import Spectrum, Weights, address, constants, spaced
 
 __all__ = ["forget_scratch", "run"]

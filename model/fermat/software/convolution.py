@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.software import build as software_build
 from fermatnet.model.fermat.software import compiled as software_compiled
-from fermatnet.model.fermat.software import generic as software_generic
 from fermatnet.model.fermat.software.checks import check_convolution, input_range
 from fermatnet.model.fermat.software.direct import direct, loop_bits
 from fermatnet.model.fermat.software.phases import space_to_depth, taps_to_depth
-from fermatnet.model.fermat.software.plan import SoftwarePlan, choose, output_interval
+from fermatnet.model.fermat.software.plan import choose
+from fermatnet.model.fermat.software.unstrided import unstrided
 from fermatnet.model.fermat.software.weights import WeightCache, Weights
 
-__all__ = ["DEFAULT_MEMORY", "clear_cache", "convolve", "explain", "plan_for", "processors", "spectra_cache"]
+__all__ = ["DEFAULT_MEMORY", "clear_cache", "convolve", "explain", "processors", "spectra_cache"]
 
 DEFAULT_MEMORY = 1 << 30
 # taps a side; longer kernels are cut into blocks, because a transform of 64 points would hardly have outputs
@@ -44,20 +45,6 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def plan_for(
-    x_shape: tuple[int, ...],
-    weights: Weights,
-    x_range: tuple[int, int],
-    padding: tuple[int, int],
-    **options: object,
-) -> SoftwarePlan:
-    """The plan of one unstrided group: x (n, C, H, W) with weights (O, C, kh, kw)."""
-    n, channels, height, width = x_shape
-    outputs, _, kh, kw = weights.w.shape
-    out = (height + 2 * padding[0] - kh + 1, width + 2 * padding[1] - kw + 1)
-    return choose((n, channels, outputs, kh, kw, *out), *weights.interval(*x_range), **options)  # type: ignore[arg-type]
-
-
 def _engine(backend: str) -> str:
     """Which of "compiled" and "numpy" runs."""
     if backend not in ("auto", "compiled", "numpy"):
@@ -65,33 +52,6 @@ def _engine(backend: str) -> str:
     if backend == "compiled" and not software_build.available():
         raise InputError(f"the compiled backend cannot be built here: {software_build.why_not()}")
     return "compiled" if backend != "numpy" and software_build.available() else "numpy"
-
-
-def _unstrided(
-    x: np.ndarray,
-    weights: Weights,
-    padding: tuple[int, int],
-    x_range: tuple[int, int],
-    out: np.ndarray,
-    backend: str,
-    memory: int,
-    threads: int,
-    profile: dict[str, float] | None,
-    options: dict[str, object],
-) -> None:
-    plan = plan_for(x.shape, weights, x_range, padding, **options)
-    if profile is not None:
-        profile.setdefault("plans", []).append(plan)  # type: ignore[arg-type, attr-defined]
-    if plan.method == "direct" and backend == "compiled":
-        out[...] = direct(
-            x, weights.w, padding, threads, loop_bits(x_range, max(plan.high, -plan.low), weights.w)
-        )
-    elif backend == "compiled":
-        software_compiled.run(x, weights, padding, plan, out, memory, threads, profile)
-    else:
-        if plan.method == "direct":
-            plan = plan_for(x.shape, weights, x_range, padding, **{**options, "method": "fermat"})
-        out[...] = software_generic.convolve(x, weights.w, padding, plan, memory)
 
 
 def explain(
@@ -115,7 +75,7 @@ def explain(
     if groups > 1:
         lines.append(f"{groups} groups, each:")
     part = w[: w.shape[0] // groups]
-    interval = output_interval(part, *(x_range or input_range(x)))
+    interval = output_range(part, *(x_range or input_range(x)))
     plan = choose(
         (n, part.shape[1], part.shape[0], *part.shape[2:], *out_size),
         *interval,
@@ -213,7 +173,7 @@ def convolve(
     out = np.empty((x.shape[0], w.shape[0], *out_size), np.int32 if narrow else np.int64)
     for g, part in enumerate(parts):
         target = out[:, g * each_out : (g + 1) * each_out]
-        _unstrided(
+        unstrided(
             x[:, g * each_in : (g + 1) * each_in],
             part,
             pads,
@@ -244,7 +204,7 @@ def _grouped_loops(
     """All groups at once by direct loops, where the plan of a group says loops (depthwise layers); None where
     it does not."""
     outputs, channels, kh, kw = w.shape
-    interval = output_interval(w, *x_range)
+    interval = output_range(w, *x_range)
     out = (x.shape[2] + 2 * padding[0] - kh + 1, x.shape[3] + 2 * padding[1] - kw + 1)
     plan = choose((x.shape[0], channels, outputs // groups, kh, kw, *out), *interval, **options)
     if plan.method != "direct":

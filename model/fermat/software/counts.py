@@ -6,8 +6,9 @@ runs it; lane operations, padding of vectors left out. Shifts by a constant and 
 subtract) take the place of the diminished-1 end-around carry.
 """
 
-from fermatnet.model.fermat.software.codegen import LANE_BITS, LAST, SMALL, transform
-from fermatnet.model.fermat.software.plan import BITS, PASSES, SoftwarePlan
+from fermatnet.model.fermat.software.codegen import BITS, LANE_BITS, LAST, SMALL, transform
+from fermatnet.model.fermat.software.moduli import PASSES
+from fermatnet.model.fermat.software.plan import SoftwarePlan
 
 __all__ = ["direct_count", "plan_count", "thesis_count", "unified"]
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.model.fermat.software.plan import BITS, RESULT, SoftwarePlan
+from fermatnet.model.fermat.software.codegen import BITS
+from fermatnet.model.fermat.software.plan import SoftwarePlan
+from fermatnet.model.fermat.software.pricing import RESULT
 
 __all__ = ["balance", "convolve", "transform"]
 

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.software.build import library
-from fermatnet.model.fermat.software.plan import BITS, PACKED_WEIGHT, SoftwarePlan, output_interval
+from fermatnet.model.fermat.software.codegen import BITS
+from fermatnet.model.fermat.software.plan import SoftwarePlan
+from fermatnet.model.fermat.software.pricing import PACKED_WEIGHT
 
 __all__ = ["Spectrum", "WeightCache", "Weights", "address", "aligned", "constants", "spaced"]
 
@@ -122,9 +125,9 @@ class Weights:
         self._intervals: dict[tuple[int, int], tuple[int, int]] = {}
 
     def interval(self, low: int, high: int) -> tuple[int, int]:
-        """Where results lie for inputs in [low, high], see `output_interval`."""
+        """Where results lie for inputs in [low, high], see `output_range`."""
         if (low, high) not in self._intervals:
-            self._intervals[low, high] = output_interval(self.w, low, high)
+            self._intervals[low, high] = output_range(self.w, low, high)
         return self._intervals[low, high]
 
     def equals(self, w: np.ndarray) -> bool:

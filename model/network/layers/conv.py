@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fermatnet.model.network.engine import conv_choice, conv_plan
+from fermatnet.model.network.file.body import WINDOW, Body
 from fermatnet.model.network.layers.windows import padded, read_window, window_attributes, windows
 from fermatnet.model.network.node import Context, Node, Op, Weights
-from fermatnet.model.network.onnx_body import WINDOW, Body
 from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import bounded, check_weight, require, weighted_range, window_type
 
@@ -113,7 +113,12 @@ class Conv(Node):
             return self._direct(x)
         from fermatnet.model.fermat.convolution import convolve2d  # only where a transform engine runs
 
-        window = {"stride": self.stride, "pad": self.pad, "dilation": self.dilation, "group": self.group}
+        window: dict[str, Any] = {
+            "stride": self.stride,
+            "pad": self.pad,
+            "dilation": self.dilation,
+            "group": self.group,
+        }
         return convolve2d(x, self.weight.astype(np.int64), plan, **window)
 
     def _direct(self, x: np.ndarray) -> np.ndarray:
@@ -143,7 +148,7 @@ class Conv(Node):
         inputs: tuple[str, ...],
         op: str,
         attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Any],  # numpy arrays
     ) -> "Conv":
         bits, window = int(op.partition("Int")[2]), read_window(attributes)
         if op.startswith("ConvPad"):

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fermatnet.model.network.file.body import Body
 from fermatnet.model.network.node import Context, Node, Op
-from fermatnet.model.network.onnx_body import Body
 from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import LIMIT, bounded, check_array, require
 

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from fermatnet.model.network.file.body import Body
 from fermatnet.model.network.node import Context, Node, Op
-from fermatnet.model.network.onnx_body import Body
 from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import LIMIT, check_array, require
 

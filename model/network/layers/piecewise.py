@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fermatnet.model.network.file.body import WINDOW, Body
 from fermatnet.model.network.layers.windows import read_window, window_attributes
 from fermatnet.model.network.node import Context, Node, Op, Weights
-from fermatnet.model.network.onnx_body import WINDOW, Body
 from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import (
     bounded,
@@ -67,7 +67,12 @@ class PiecewiseConv(Node):
         return bounded(window_type(self, x, self.codes), lo, hi)
 
     def compute(self, net: Context, *xs: np.ndarray) -> np.ndarray:
-        window = {"stride": self.stride, "pad": self.pad, "dilation": self.dilation, "group": self.group}
+        window: dict[str, Any] = {
+            "stride": self.stride,
+            "pad": self.pad,
+            "dilation": self.dilation,
+            "group": self.group,
+        }
         return convolve2d(xs[0].astype(np.uint8), self.codes, self.levels_w, self.levels_a, **window)
 
     def attributes(self, net: Context) -> dict[str, Any]:
@@ -80,7 +85,7 @@ class PiecewiseConv(Node):
         inputs: tuple[str, ...],
         op: str,
         attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Any],  # numpy arrays
     ) -> "PiecewiseConv":
         return cls(name, inputs, **arrays, **read_window(attributes))
 

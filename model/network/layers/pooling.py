@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 from onnx import TensorProto
 
+from fermatnet.model.network.file.body import Body
 from fermatnet.model.network.layers.windows import padded, windows
 from fermatnet.model.network.node import Context, Node, Op
-from fermatnet.model.network.onnx_body import Body
 from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import bounded, check_pair, conv_shape, require
 
@@ -71,7 +71,7 @@ class MaxPool(Node):
         inputs: tuple[str, ...],
         op: str,
         attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Any],  # numpy arrays
     ) -> "MaxPool":
         kernel, stride, pad = (tuple(attributes[key]) for key in _POOL)
         return cls(name, inputs, kernel, stride, pad, **arrays)
@@ -173,7 +173,7 @@ class SumPool(Node):
         inputs: tuple[str, ...],
         op: str,
         attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Any],  # numpy arrays
     ) -> "SumPool":
         if op == "SumPool":
             return cls(name, inputs, (attributes["blocks"][3], attributes["blocks"][5]), **arrays)

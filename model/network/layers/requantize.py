@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from fermatnet.model.network.file.body import Body
 from fermatnet.model.network.node import Context, Node, Op
-from fermatnet.model.network.onnx_body import Body
 from fermatnet.model.network.types import TensorType
 from fermatnet.model.network.validate import LIMIT, WIDE, check_array, require
 
@@ -151,11 +151,11 @@ class Requantize(Node):
         inputs: tuple[str, ...],
         op: str,
         attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
+        arrays: dict[str, Any],  # numpy arrays
     ) -> "Requantize":
         divisors = [attributes["first_divisor"], *arrays["divisor"].tolist()]
         require(all(d >= 1 and not d & (d - 1) for d in divisors), "divisors must be powers of two")
         second = np.array([d.bit_length() - 1 for d in divisors[1:]], np.int64)
-        kept = {key: arrays[key] for key in ("multiplier", "offset", "at", "by")}
+        kept: dict[str, Any] = {key: arrays[key] for key in ("multiplier", "offset", "at", "by")}
         clip = {key: attributes[key] for key in ("zero", "lo", "hi")}
         return cls(name, inputs, shift=divisors[0].bit_length() - 1, second=second, **kept, **clip)

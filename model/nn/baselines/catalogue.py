@@ -1,4 +1,4 @@
-"""The rivals under their names. Importing this module registers them."""
+"""The baselines under their names."""
 
 from torch import nn
 
@@ -8,7 +8,9 @@ from fermatnet.model.nn.baselines.bits import DorefaActivation, DorefaWeight, Pa
 from fermatnet.model.nn.baselines.learned import LearnedActivation, LearnedWeight
 from fermatnet.model.nn.baselines.signs import SignActivation, SignWeight
 from fermatnet.model.nn.baselines.ternary import TernaryWeight, TrainedTernaryWeight
-from fermatnet.model.nn.scheme import Method, method
+from fermatnet.model.nn.method import Method
+
+__all__ = ["BASELINES"]
 
 
 def _one(count: int, name: str) -> None:
@@ -34,9 +36,9 @@ def _ternary(kind: type[nn.Module]):  # type: ignore[no-untyped-def]
     return make
 
 
-method(Method("bwn", "binary weights, full-precision activations", _sign, lambda n: None, 1, 0))
-method(Method("xnor", "XNOR-Net: binary weights and activations", _sign, SignActivation, 1, 1))
-method(
+BASELINES = (
+    Method("bwn", "binary weights, full-precision activations", _sign, lambda n: None, 1, 0),
+    Method("xnor", "XNOR-Net: binary weights and activations", _sign, SignActivation, 1, 1),
     Method(
         "bireal",
         "Bi-Real Net: binary with the polynomial gradient",
@@ -44,10 +46,8 @@ method(
         lambda n: SignActivation(n, polynomial=True),
         1,
         1,
-    )
-)
-method(Method("abc", "ABC-Net: M weight and N activation bases of +-1", _abc, AbcActivation, 5, 5))
-method(
+    ),
+    Method("abc", "ABC-Net: M weight and N activation bases of +-1", _abc, AbcActivation, 5, 5),
     Method(
         "groupnet",
         "Group-Net: K binary branches in place of each residual branch",
@@ -56,14 +56,10 @@ method(
         5,
         5,
         branches=True,
-    )
-)
-method(
+    ),
     Method(
         "twn", "ternary weights, full-precision activations", _ternary(TernaryWeight), lambda n: None, 2, 0
-    )
-)
-method(
+    ),
     Method(
         "ttq",
         "trained ternary weights, full-precision activations",
@@ -71,9 +67,7 @@ method(
         lambda n: None,
         2,
         0,
-    )
-)
-method(
+    ),
     Method(
         "dorefa",
         "DoReFa-Net: k-bit weights and activations",
@@ -81,9 +75,7 @@ method(
         DorefaActivation,
         2,
         2,
-    )
-)
-method(
+    ),
     Method(
         "pact",
         "PACT activations with SAWB weights",
@@ -91,8 +83,6 @@ method(
         PactActivation,
         2,
         2,
-    )
-)
-method(
-    Method("lq", "LQ-Nets: learned bases", lambda bits, shape: LearnedWeight(bits), LearnedActivation, 2, 2)
+    ),
+    Method("lq", "LQ-Nets: learned bases", lambda bits, shape: LearnedWeight(bits), LearnedActivation, 2, 2),
 )

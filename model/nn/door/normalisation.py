@@ -9,7 +9,8 @@ from torch import fx, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.door.report import Report
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedBias, Linear, PixelScale
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias
+from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale
 
 __all__ = ["fold_normalisation"]
 

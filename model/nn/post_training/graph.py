@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import FixedBias, FixedNorm, Rescale
+from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 from fermatnet.model.nn.walk import walk
 
@@ -225,4 +225,4 @@ def _shared(model: nn.Module) -> set[nn.Module]:
         for tensor in (*module._parameters.values(), *module._buffers.values()):
             if tensor is not None:
                 owners.setdefault(id(tensor), set()).add(module)
-    return {module for together in owners.values() if len(together) > 1 for module in together}
+    return set().union(*(together for together in owners.values() if len(together) > 1))

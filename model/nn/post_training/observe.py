@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fermatnet.model.nn.layers import Conv2d, FixedBias, FixedNorm, Linear, Rescale
+from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
+from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.uniform import UniformActivation
 
 __all__ = ["BATCH", "observe", "quantizers", "real_arithmetic"]

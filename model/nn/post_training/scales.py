@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fermatnet.model.nn.layers import FixedBias, FixedNorm, Rescale
+from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.post_training.graph import Groups
 from fermatnet.model.nn.post_training.ranges import FRACTIONS, best_exponent, best_steps
 from fermatnet.model.nn.rounding import round_half_up

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fermatnet.model.nn.layers import Conv2d, FixedBias, FixedNorm, Linear
+from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm
+from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.post_training.graph import Groups, one_step
 from fermatnet.model.nn.post_training.observe import BATCH, real_arithmetic
 from fermatnet.model.nn.post_training.ranges import best_exponent, best_steps

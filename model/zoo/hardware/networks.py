@@ -13,57 +13,15 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import Conv2d, PixelScale, Rescale, SumPool
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.zoo.fractal import check_columns
+from fermatnet.model.zoo.hardware.blocks import BITS, FRACTION, Down, Mean, StagedNetwork, Unit
 from fermatnet.model.zoo.hardware.layers import MeanWindow, convolution, reaf_hardware
 from fermatnet.model.zoo.nasb.network import cells_of
 from fermatnet.model.zoo.nasb.space import IDENTITY, OPERATIONS, ZERO, CellGenotype, Genotype, check_genotype
 from fermatnet.model.zoo.reaf import template
 
 __all__ = ["HardwareNASBNet", "HardwareREAFNet", "HardwareUAResNet"]
-
-FRACTION = 5
-BITS = 10
-
-
-class _Unit(nn.Module):
-    """norm, activation, convolution, norm in fixed point, and for ``residual`` the input on top."""
-
-    def __init__(
-        self,
-        how: Scheme,
-        channels_in: int,
-        channels_out: int,
-        kernel: int = 3,
-        *,
-        stride: int = 1,
-        dilation: int = 1,
-        residual: bool = False,
-    ) -> None:
-        super().__init__()
-        self.act = how.norm_activation(channels_in)
-        self.conv = convolution(how, channels_in, channels_out, kernel, stride=stride, dilation=dilation)
-        self.norm = how.fixed_norm(channels_out, bits=BITS, fraction=FRACTION)
-        self.residual = residual
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.conv(self.act(x)))
-        return y + x if self.residual else y
-
-
-class _Mean(nn.Module):
-    """Mean of several fixed-point tensors, back in 12 bits."""
-
-    def __init__(self, how: Scheme, count: int) -> None:
-        super().__init__()
-        self.scale = Rescale(1 / count, bits=12, fraction=FRACTION, full_precision=not how.method.exportable)
-
-    def forward(self, tensors: Sequence[Tensor]) -> Tensor:
-        total = tensors[0]
-        for tensor in tensors[1:]:
-            total = total + tensor
-        return self.scale(total)
 
 
 class _Fractal(nn.Module):
@@ -72,10 +30,10 @@ class _Fractal(nn.Module):
     def __init__(self, how: Scheme, columns: int, width: int, residual: bool) -> None:
         super().__init__()
         self.columns = columns
-        self.unit = _Unit(how, width, width, residual=residual)
+        self.unit = Unit(how, width, width, residual=residual)
         if columns > 1:
             self.first = _Fractal(how, columns - 1, width, residual)
-            self.join = _Mean(how, columns - 1) if columns > 2 else None
+            self.join = Mean(how, columns - 1) if columns > 2 else None
             self.second = _Fractal(how, columns - 1, width, residual)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -90,61 +48,13 @@ class _Block(nn.Module):
     def __init__(self, how: Scheme, columns: int, width: int, residual: bool) -> None:
         super().__init__()
         self.fractal = _Fractal(how, columns, width, residual)
-        self.join = _Mean(how, columns)
+        self.join = Mean(how, columns)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.join(self.fractal(x))
 
 
-class _Down(nn.Module):
-    """2x2 mean in 8 bits, 1x1 convolution with 8-bit weights, norm in fixed point."""
-
-    def __init__(self, how: Scheme, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.sum = SumPool(2)
-        self.scale = how.rescale(0.25, bits=8)
-        self.conv = Conv2d(channels_in, channels_out, 1, bias=False, quantizer=how.edge_weight(channels_out))
-        self.norm = how.fixed_norm(channels_out, bits=BITS, fraction=FRACTION)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.conv(self.scale(self.sum(x))))
-
-
-class _Network(nn.Module):
-    """8-bit stem, body, norm and activation of the scheme are in the subclasses' bodies; sum over the map,
-    8-bit dense layer."""
-
-    def __init__(
-        self,
-        how: Scheme,
-        body: Sequence[nn.Module],
-        channels: int,
-        width: int,
-        classes: int,
-        shape: tuple[int, int, int],
-        bits: int,
-        stride: int,
-    ) -> None:
-        super().__init__()
-        if min(shape) < 1 or classes < 2 or width < 1:
-            raise InputError(
-                f"shape {'x'.join(map(str, shape))}, {classes} classes and width {width} make no network"
-            )
-        self.pixels = PixelScale(bits)
-        self.conv0 = how.stem(shape[0], width, 3, stride=stride, bits=bits)
-        self.norm0 = how.fixed_norm(width, bits=BITS, fraction=FRACTION)
-        self.body = nn.Sequential(*body)
-        self.sum = SumPool()
-        self.scale = how.rescale(bits=8)
-        self.flatten = nn.Flatten()
-        self.dense = how.dense(channels, classes)
-
-    def forward(self, image: Tensor) -> Tensor:
-        x = self.body(self.norm0(self.conv0(self.pixels(image))))
-        return self.dense(self.flatten(self.scale(self.sum(x))))
-
-
-class HardwareUAResNet(_Network):
+class HardwareUAResNet(StagedNetwork):
     """UA-ResNet (chapter 5): blocks a stage of ``columns`` columns, widths w, 2w, ...; ``residual`` False:
     A-ResNet.
 
@@ -171,7 +81,7 @@ class HardwareUAResNet(_Network):
         channels = width
         for stage, count in enumerate(blocks):
             if stage:
-                body.append(_Down(how, channels, width << stage))
+                body.append(Down(how, channels, width << stage))
                 channels = width << stage
             body += [_Block(how, columns, channels, residual) for _ in range(count)]
         super().__init__(how, body, channels, width, classes, shape, bits, stride)
@@ -188,7 +98,7 @@ class _Cell(nn.Module):
         self.adapters = nn.ModuleDict()
         for node, pairs in enumerate(genotype, start=1):
             (before, low), (channels, level) = nodes[node - 1], nodes[node]
-            self.backbone.append(_Unit(how, before, channels, stride=1 << (level - low)))
+            self.backbone.append(Unit(how, before, channels, stride=1 << (level - low)))
             made = nn.ModuleList()
             for source, operation in pairs:
                 made.append(_operation(how, operation, channels))
@@ -196,7 +106,7 @@ class _Cell(nn.Module):
                     key = f"{source}-{step}"
                     if key not in self.adapters:
                         width = {at: size for size, at in nodes}
-                        self.adapters[key] = _Down(
+                        self.adapters[key] = Down(
                             how,
                             nodes[source][0] if step == nodes[source][1] + 1 else width[step - 1],
                             width[step],
@@ -229,10 +139,10 @@ def _operation(how: Scheme, index: int, channels: int) -> nn.Module:
     if operation.pool:
         pool = nn.MaxPool2d(3, 1, 1) if operation.pool == "max" else MeanWindow(channels)
         return nn.Sequential(pool, how.fixed_norm(channels, bits=BITS, fraction=FRACTION))
-    return _Unit(how, channels, channels, operation.kernel, dilation=operation.dilation)
+    return Unit(how, channels, channels, operation.kernel, dilation=operation.dilation)
 
 
-class HardwareNASBNet(_Network):
+class HardwareNASBNet(StagedNetwork):
     """A ResNet of found cells (chapter 4): ``blocks`` of two convolutions a stage, cut into cells of
     ``steps``.
 
@@ -279,7 +189,7 @@ class _REAFBlock(nn.Module):
         return self.norm(self.conv3(self.act3(y))) + x
 
 
-class HardwareREAFNet(_Network):
+class HardwareREAFNet(StagedNetwork):
     """REAF bottlenecks (chapter 6): ``channels`` -> inner -> middle -> ``channels``, all doubled at every
     stage."""
 
@@ -301,7 +211,7 @@ class HardwareREAFNet(_Network):
         channels = width
         for stage, count in enumerate(blocks):
             if stage:
-                body.append(_Down(how, channels, width << stage))
+                body.append(Down(how, channels, width << stage))
                 channels = width << stage
             body += [_REAFBlock(how, channels, inner << stage, middle << stage, scheme) for _ in range(count)]
         super().__init__(how, body, channels, width, classes, shape, bits, stride)

@@ -83,12 +83,8 @@ class Cell(nn.Module):
         super().__init__()
         self.genotype, self.branches = genotype, branches
         self.levels = [level for _, level in nodes]
-        wanted = {
-            (source, nodes[node][1])
-            for node, pairs in enumerate(genotype, start=1)
-            for source, _ in pairs
-            if nodes[source][1] < nodes[node][1]
-        }
+        edges = [(source, node) for node, pairs in enumerate(genotype, start=1) for source, _ in pairs]
+        wanted = {(source, nodes[node][1]) for source, node in edges if nodes[source][1] < nodes[node][1]}
         options: dict[str, Any] = {"relu": relu, "padding_value": padding_value}
         self.adapters = nn.ModuleList(Adapters(nodes, wanted) for _ in range(branches))
         self.backbone = nn.ModuleList()

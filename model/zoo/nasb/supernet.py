@@ -3,6 +3,7 @@ them."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class SearchCell(nn.Module):
         super().__init__()
         self.nodes = list(nodes)
         count = len(nodes)
-        wanted = {(i, nodes[j][1]) for j in range(1, count) for i in range(j) if nodes[i][1] < nodes[j][1]}
+        wanted = {(i, nodes[j][1]) for i, j in combinations(range(count), 2) if nodes[i][1] < nodes[j][1]}
         self.adapters = Adapters(nodes, wanted)
         self.backbone = nn.ModuleList(
             OperationUnit(

@@ -7,7 +7,7 @@ import pytest
 
 from fermatnet.bench.compiler import overview as compile_bench
 from fermatnet.bench.compiler import prediction
-from fermatnet.bench.compiler.array import _Kept
+from fermatnet.bench.compiler.array_synthesis import _Kept
 from fermatnet.bench.compiler.prediction_layers import cases
 from fermatnet.hw.rtl.verilog import Emitted
 from fermatnet.model.result_log import ResultLog

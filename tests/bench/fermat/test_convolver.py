@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from fermatnet.bench.fermat import convolver as fermat_convolver
 from fermatnet.bench.fermat import growth as fermat_growth
 from fermatnet.bench.fermat import layers as fermat_layers
-from fermatnet.bench.fermat.parts import Parts, direct_engine, direct_memories, fermat_memories, fermat_parts
+from fermatnet.bench.fermat.direct import direct_engine, direct_memories
+from fermatnet.bench.fermat.engines import compare
+from fermatnet.bench.fermat.parts import Parts, fermat_memories, fermat_parts
+from fermatnet.bench.fermat.pictures import draw
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.model.fermat.plan import choose
 
@@ -70,7 +72,7 @@ def test_direct_engine(cycles):
 def test_rows_and_pictures(tmp_path):
     """Every row is made, and the ratios at equal cycles follow from it; both pictures are written."""
     parts = Priced(Console())
-    rows = [fermat_convolver.compare(parts, *row) for row in ((16, 7, 16, 0), (8, 3, 16, 8))]
+    rows = [compare(parts, *row) for row in ((16, 7, 16, 0), (8, 3, 16, 8))]
     for row in rows:
         assert row["equal ratio"] == pytest.approx(
             row["direct"]["dsps"] / row["fermat"]["dsps"] * row["direct cycles"] / row["cycles"]
@@ -79,7 +81,7 @@ def test_rows_and_pictures(tmp_path):
     grown = fermat_growth.growth(parts)
     assert fermat_growth.slope(grown["channels"], "channels", "cycles") == pytest.approx(2)
     assert fermat_growth.slope(grown["N"], "N", "spectra bits") == pytest.approx(2)
-    for path in (fermat_convolver.draw(rows, tmp_path), fermat_growth.draw(grown, tmp_path)):
+    for path in (draw(rows, tmp_path), fermat_growth.draw(grown, tmp_path)):
         assert path.stat().st_size > 10_000
 
 

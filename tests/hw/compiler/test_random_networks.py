@@ -6,8 +6,9 @@ from collections import Counter
 import pytest
 
 from fermatnet.bench.samples.check import check_seed, shrunk
-from fermatnet.bench.samples.networks import Choices, build, drawn, shrink
+from fermatnet.bench.samples.networks import Choices, build, drawn
 from fermatnet.bench.samples.rtl import simulate_top
+from fermatnet.bench.samples.shrink import shrink
 
 NETWORKS, CHUNK, MOST_CYCLES = 210, 15, 160
 

@@ -1,7 +1,7 @@
 """Resource prediction of whole blocks: by hand, multipliers and counters, one block against yosys, the
 formula that folds are chosen by."""
 
-import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,14 +30,20 @@ def test_registers_and_tables_by_hand():
 
 
 @pytest.mark.parametrize("family", ["xc7", "ecp5"])
-def test_multipliers_and_counters(family):
+def test_multipliers(family):
     weight = np.array([[-100, 50, 7, 90]] * 6)
-    guess = predict(DepthwiseArray(weight, unsigned(8), lanes=3), family)
-    assert guess.dsps == 3
-    assert (
-        predict(Popcount(72, target={"xc7": "lut6", "ecp5": "ecp5"}[family]), family).luts
-        == Popcount(72, target={"xc7": "lut6", "ecp5": "ecp5"}[family]).tree.plan.cost
-    )
+    assert predict(DepthwiseArray(weight, unsigned(8), lanes=3), family).dsps == 3
+
+
+@pytest.mark.parametrize(
+    ("family", "target", "device"), [("xc7", "lut6", "xc7"), ("ecp5", "ecp5", "ecp5-85k")]
+)
+def test_a_popcount_takes_what_yosys_maps_it_to(family, target, device, tmp_path):
+    from fermatnet.synth.flow import cells
+
+    block = Popcount(40, target=target)
+    verilog.emit(block, "block", tmp_path)
+    assert predict(block, family).luts == cells(tmp_path / "block.v", "block", device)["luts"]
 
 
 def test_against_yosys(tmp_path):
@@ -56,16 +62,20 @@ def test_unknown_family():
         predict(Fifo(unsigned(3), 4), "ice40")
 
 
-def test_cost_of_folds_is_quick_and_grows_with_parallelism():
-    started, many = time.process_time(), 0
+def test_cost_of_folds_grows_with_the_rows_at_once():
+    """Of two folds with as many columns at once, the one with more rows at once costs more."""
+    pairs = 0
     for seed in range(6):
         net = random_network(seed)
         for node in net.nodes:
             layer = layer_of(net, node)
-            costs = [layer.cost(fold) for fold in layer.folds()]
-            many += len(costs)
-            assert min(costs) > 0 and layer.cost(layer.folds()[-1]) >= layer.cost(layer.folds()[0]) * 0.5
-    assert time.process_time() - started < 10, many
+            costs = {(fold.simd, fold.pe): layer.cost(fold) for fold in layer.folds()}
+            assert min(costs.values()) > 0
+            for (simd, pe), (next_simd, next_pe) in pairwise(sorted(costs)):
+                if simd == next_simd:
+                    pairs += 1
+                    assert costs[simd, pe] < costs[next_simd, next_pe], (seed, node.name, simd, pe, next_pe)
+    assert pairs > 100
 
 
 def test_cases_are_disjoint_and_many():

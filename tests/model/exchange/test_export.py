@@ -11,8 +11,9 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export
 from fermatnet.model.network import load, run, save
 from fermatnet.model.network.nodes import Affine, Conv, Dense, PiecewiseConv, Threshold
+from fermatnet.model.nn.fixed_point import BatchNorm
 from fermatnet.model.nn.integer import integer_logits, integer_values
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, PixelScale
+from fermatnet.model.nn.layers import Conv2d, PixelScale
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight

@@ -4,9 +4,8 @@ import itertools
 import logging
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 pytest.importorskip("onnxruntime", reason="the judge, and the quantizer that writes the files")
 
@@ -15,6 +14,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.importer import Options, imported
 from fermatnet.model.exchange.recognise import Kind, kind_of
 from fermatnet.model.network import load, run, save
+from tests.model.exchange.onnx_by_hand import File, equal
 
 CELLS = list(itertools.product(SHAPES, ("QDQ", "QOperator"), (False, True), (True, False), (False, True)))
 SAMPLES = 12
@@ -94,51 +94,6 @@ def test_samples_to_calibrate_with_must_fit(tmp_path, samples, words):
 def test_only_a_float_network_is_calibrated(tmp_path):
     with pytest.raises(InputError, match="is not a float ONNX model: leave out the samples"):
         imported(quantized(tmp_path / "m.onnx", "mlp"), Options(calibrate=np.zeros((4, 24))))
-
-
-class File:
-    """A QDQ graph by hand: input "x" (1, *dims) quantized to int8 "q0"."""
-
-    def __init__(self, *dims, scale=0.0517, zero=3, dtype=np.int8):
-        self.nodes, self.constants, self.count = [], {}, 0
-        self.dims, self.dtype = dims, dtype
-        self.last = self.quantize("x", scale, zero)
-
-    def constant(self, value, dtype=np.float32):
-        name = f"k{len(self.constants)}"
-        self.constants[name] = np.asarray(value, dtype)
-        return name
-
-    def op(self, kind, *inputs, domain="", **attributes):
-        self.count += 1
-        name = f"t{self.count}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], name, domain=domain, **attributes))
-        return name
-
-    def quantize(self, x, scale, zero=0, dtype=None):
-        return self.op("QuantizeLinear", x, self.constant(scale), self.constant(zero, dtype or self.dtype))
-
-    def real(self, q, scale, zero=0, dtype=None):
-        return self.op("DequantizeLinear", q, self.constant(scale), self.constant(zero, dtype or self.dtype))
-
-    def weight(self, integers, scale, zero=0):
-        return self.real(self.constant(integers, np.int8), scale, zero, np.int8)
-
-    def save(self, path, output, batch=1):
-        constants = [numpy_helper.from_array(value, name) for name, value in self.constants.items()]
-        entry = helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *self.dims])
-        leaving = onnx.ValueInfoProto(name=output)
-        leaving.type.tensor_type.elem_type = TensorProto.FLOAT
-        graph = helper.make_graph(self.nodes, "g", [entry], [leaving], constants)
-        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
-        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
-        return path
-
-
-def equal(path, count=30):
-    made = imported(path, Options(compare=count))
-    assert made.notes[-1].startswith(f"compared {count} samples with onnxruntime"), made.notes
-    return made
 
 
 CURVES = {
@@ -261,65 +216,3 @@ def test_means_in_floats_may_miss_a_step_and_are_counted(tmp_path, kind):
         y = f.op("GlobalAveragePool", f.op("Relu", x))
     f.save(tmp_path / "m.onnx", f.quantize(y, 0.0517, 0))
     equal(tmp_path / "m.onnx", 60)
-
-
-def conv(f, attributes=None, **weights):
-    weight = f.weight(np.arange(-9, 9).reshape(2, 1, 3, 3), weights.get("scale", 0.02))
-    return f.op("Conv", f.real(f.last, 0.0517, 3), weight, **(attributes or {}))
-
-
-REFUSED = {
-    "an attribute of another operator": (lambda f: conv(f, {"alpha": 1.0}), "has no attribute 'alpha'"),
-    "an unknown padding": (lambda f: conv(f, {"auto_pad": "AROUND"}), "auto_pad"),
-    "another domain": (
-        lambda f: f.op("Relu", f.real(f.last, 0.0517, 3), domain="com.microsoft"),
-        "Relu of domain 'com.microsoft' is not read",
-    ),
-    "an unknown operator": (lambda f: f.op("Sin", f.real(f.last, 0.0517, 3)), "Sin"),
-    "float weights": (
-        lambda f: f.op("Conv", f.real(f.last, 0.0517, 3), f.constant(np.ones((2, 1, 3, 3)))),
-        "must be quantized constants",
-    ),
-    "a constant image": (
-        lambda f: f.op("Add", f.real(f.last, 0.0517, 3), f.constant(np.ones((1, 5, 5)))),
-        "one a channel is",
-    ),
-    "a constant that enlarges": (
-        lambda f: f.op("Add", f.real(f.last, 0.0517, 3), f.constant(np.ones((3, 1, 1)))),
-        "one a channel is",
-    ),
-    "an average over padding": (
-        lambda f: f.op("AveragePool", f.real(f.last, 0.0517, 3), kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
-        "average over padding",
-    ),
-    "a scale that is not positive": (lambda f: f.real(f.last, -0.0517, 3), "must be positive"),
-    "another type": (lambda f: f.real(f.last, 0.0517, 3, np.uint8), "uint8"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_is_not_read_is_refused_by_name(tmp_path, case):
-    make, words = REFUSED[case]
-    f = File(1, 5, 5)
-    f.save(tmp_path / "m.onnx", f.quantize(make(f), 0.0627, 4))
-    with pytest.raises(InputError, match=words) as error:
-        imported(tmp_path / "m.onnx")
-    assert "\n" not in str(error.value)
-
-
-def test_what_nothing_reads_is_refused(tmp_path):
-    f = File(1, 5, 5)
-    last = f.quantize(f.op("Relu", f.real(f.last, 0.0517, 3)), 0.0627, 4)
-    f.op("Abs", f.real(f.last, 0.0517, 3))
-    f.save(tmp_path / "m.onnx", last)
-    with pytest.raises(InputError, match="reads or gives what no quantizer takes"):
-        imported(tmp_path / "m.onnx")
-
-
-def test_a_wrong_rounding_is_caught(tmp_path, monkeypatch):
-    from fermatnet.model.exchange.onnx_quantized import products
-
-    right = products.float32_scale
-    monkeypatch.setattr(products, "float32_scale", lambda x, scale: right(x + 90, scale))
-    with pytest.raises(InputError, match=r"differs from onnxruntime in \d+ of \d+ outputs"):
-        imported(quantized(tmp_path / "m.onnx", "one_d"))

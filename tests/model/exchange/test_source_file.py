@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.qonnx.importer import import_qonnx
 from fermatnet.model.network import run, save
-from tests.model.exchange.qonnx_files import act, conv, mean, write
+from tests.model.exchange.qonnx.files import act, conv, mean, write
 
 SHAPE = (1, 8, 8, 8)
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range, symmetric_bound
+from fermatnet.model.fermat.candidates import SYSTEMS, longest
 from fermatnet.model.fermat.convolution import convolve2d
-from fermatnet.model.fermat.plan import SYSTEMS, choose, longest
+from fermatnet.model.fermat.plan import choose
 
 from .direct import direct
 

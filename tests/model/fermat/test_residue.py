@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.plan import SYSTEMS
+from fermatnet.model.fermat.candidates import SYSTEMS
 from fermatnet.model.fermat.residue import check_widths, halving, mixed_radix_digits, modulus, reconstruct
 
 

@@ -11,8 +11,9 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export
 from fermatnet.model.network import run
 from fermatnet.model.nn.convert import convert
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedNorm
 from fermatnet.model.nn.integer import integer_logits
-from fermatnet.model.nn.layers import BatchNorm, Conv2d, FixedNorm
+from fermatnet.model.nn.layers import Conv2d
 from fermatnet.model.nn.measure import reestimate_norms
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import scheme

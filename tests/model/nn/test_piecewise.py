@@ -6,14 +6,12 @@ import torch
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn import kernels
+from fermatnet.model.nn.levels import activation_step, fixed_levels, weight_endpoints
 from fermatnet.model.nn.piecewise import (
     PiecewiseActivation,
     PiecewiseWeight,
-    activation_step,
-    fixed_levels,
     piecewise_activation,
     piecewise_weight,
-    weight_endpoints,
 )
 
 

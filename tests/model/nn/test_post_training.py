@@ -9,8 +9,9 @@ from torch import nn
 from fermatnet.model.exchange.export import export
 from fermatnet.model.network import run
 from fermatnet.model.nn.convert import convert
+from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.integer import integer_logits
-from fermatnet.model.nn.layers import Conv2d, FixedBias, FixedNorm, Linear, Rescale
+from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.measure import ENOUGH, keeps_statistics, reestimate_norms
 from fermatnet.model.nn.post_training.graph import groups
 from fermatnet.model.nn.post_training.observe import observe, quantizers, real_arithmetic

@@ -7,15 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from fermatnet.bench.samples.models import (
-    AVERAGES,
-    FLATTENS,
-    POOLS,
-    RECTIFIERS,
-    Step,
-    check_model,
-    random_model,
-)
+from fermatnet.bench.samples.model_check import check_model
+from fermatnet.bench.samples.models import AVERAGES, FLATTENS, POOLS, RECTIFIERS, Step, random_model
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.scheme import scheme
 
@@ -73,9 +66,9 @@ def test_the_models_hold_everything():
 
 
 def test_a_difference_is_found(monkeypatch):
-    from fermatnet.bench.samples import models as random_models
+    from fermatnet.bench.samples import model_check
 
     monkeypatch.setattr(
-        random_models, "run", lambda net, images: random_models.load and images[:, 0, 0, :5].astype("int64")
+        model_check, "run", lambda net, images: model_check.load and images[:, 0, 0, :5].astype("int64")
     )
     assert check_model(1).problem == "integer mode differs from reference"

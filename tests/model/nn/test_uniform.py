@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import BatchNorm, FixedNorm, Rescale, exact_affine
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedNorm, Rescale, exact_affine
 from fermatnet.model.nn.rounding import power_of_two, uniform
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight, fitting_step, integer_range
 

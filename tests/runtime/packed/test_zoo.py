@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not nets.forms(), reason="no C++ compiler")
     ],
 )
 def test_zoo(name, shape, pieces):
-    from fermatnet.bench.runtime_networks import binary, quantized
+    from fermatnet.bench.runtime.networks import binary, quantized
 
     net = quantized(name, shape, *pieces)
     for network in (net, binary(net)) if pieces == (2, 1) else (net,):
@@ -35,7 +35,7 @@ def test_zoo(name, shape, pieces):
 
 def test_int8():
     """Nothing piecewise: byte products, signed and unsigned."""
-    from fermatnet.bench.runtime_networks import _settled
+    from fermatnet.bench.runtime.networks import _settled
     from fermatnet.model import zoo
     from fermatnet.model.exchange.export import export
     from fermatnet.model.nn.scheme import scheme

@@ -1,8 +1,6 @@
 """The software convolution against direct sums: forward, every backend, every set of moduli, the ends of the
 ranges, bad input."""
 
-from math import isqrt
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,32 +10,10 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.software import build as software_build
 from fermatnet.model.fermat.software import compiled as software_compiled
 from fermatnet.model.fermat.software import convolution as software_convolution
-from fermatnet.model.fermat.software import plan as software_plan
 from fermatnet.model.fermat.software.convolution import convolve
+from tests.model.fermat.software.sums import BACKENDS, sums
 
-BACKENDS = ["numpy", *(["compiled"] if software_build.available() else [])]
 LIMITS = {np.int8: (-128, 127), np.uint8: (0, 255), np.int16: (-32768, 32767)}
-
-
-def sums(x, w, stride=(1, 1), padding=(0, 0), groups=1):
-    """(2.1) as written, in int64: one shifted product after the other."""
-    x = np.pad(x.astype(np.int64), ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2))
-    kh, kw = w.shape[2:]
-    oh, ow = (x.shape[2] - kh) // stride[0] + 1, (x.shape[3] - kw) // stride[1] + 1
-    out = np.zeros((x.shape[0], w.shape[0], oh, ow), np.int64)
-    each_in, each_out = x.shape[1] // groups, w.shape[0] // groups
-    for g in range(groups):
-        for u in range(kh):
-            for v in range(kw):
-                part = x[
-                    :,
-                    g * each_in : (g + 1) * each_in,
-                    u : u + stride[0] * oh : stride[0],
-                    v : v + stride[1] * ow : stride[1],
-                ][:, :, :oh, :ow]
-                taps = w[g * each_out : (g + 1) * each_out, :, u, v].astype(np.int64)
-                out[:, g * each_out : (g + 1) * each_out] += np.einsum("ncyx,oc->noyx", part, taps)
-    return out
 
 
 @st.composite
@@ -95,54 +71,6 @@ def test_equals_direct_sums(backend, layer, method, threads, memory, shallow):
         software_compiled.SHALLOW = usual
     assert got.dtype == np.int64
     np.testing.assert_array_equal(got, sums(*layer))
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("length", [4, 8, 16, 32, 64])
-@pytest.mark.parametrize("moduli", software_plan.MODULI)
-@pytest.mark.parametrize("shallow", [0, 16])
-def test_each_system_and_length_at_the_edge_of_its_range(backend, moduli, length, shallow, monkeypatch):
-    monkeypatch.setattr(software_compiled, "SHALLOW", shallow)
-    if length > 4 * software_plan.BITS[min(moduli)]:
-        with pytest.raises(InputError, match="fits a 3x3 kernel at length"):
-            convolve(
-                np.ones((1, 1, 5, 5), np.int8),
-                np.ones((1, 1, 3, 3), np.int8),
-                moduli=moduli,
-                length=length,
-                backend=backend,
-            )
-        return
-    reach = software_plan.modulus(moduli) // 2 - 1
-    random = np.random.default_rng(length)
-    # results from one end of what this system holds to the other: 18 products of the largest entries, the
-    # signs aligned in some outputs
-    size = min(isqrt(reach // 18), 2**31 - 1) if reach > 18 * 2**30 else min(reach // 18, 32767)
-    top = max(1, reach // (18 * size))
-    x = random.choice(np.array([-size, 0, size]), (3, 2, 9, 13))
-    x[0], x[1] = size, -size
-    w = random.choice(np.array([-top, top]), (3, 2, 3, 3))
-    w[0], w[1] = top, -top
-    bounds = (int(x.min()), int(x.max()))
-    got = convolve(x, w, 1, 1, moduli=moduli, length=length, backend=backend, method="fermat", x_range=bounds)
-    np.testing.assert_array_equal(got, sums(x, w, (1, 1), (1, 1)))
-    assert got.max() == -got.min() == 18 * size * top > 0.93 * reach
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("channels", [1, 3, 16])
-def test_one_wide_modulus_for_few_channels(backend, channels):
-    random = np.random.default_rng(channels)
-    x = random.integers(-(2**15), 2**15, (3, channels, 19, 22)).astype(np.int16)
-    w = random.integers(-(2**15), 2**15, (20, channels, 11, 5)).astype(np.int16)
-    x[0], w[:2] = -(2**15), -(2**15)
-    for length in (16, 32, 64):
-        got = convolve(x, w, 1, (5, 2), moduli=(48,), length=length, backend=backend)
-        np.testing.assert_array_equal(got, sums(x, w, (1, 1), (5, 2)))
-    plan = software_plan.choose((16, 3, 96, 11, 11, 22, 22), -(2**38), 2**38, method="fermat")
-    assert plan.moduli == (48,) and "modulo 2^48+1: exact up to 140737488355327" in plan.explain()
-    with pytest.raises(InputError, match=r"2\^48\+1 is there for up to 16 channels, not 17"):
-        software_plan.choose((16, 17, 96, 11, 11, 22, 22), -(2**38), 2**38, moduli=(48,))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -256,21 +184,6 @@ def test_cache_keeps_within_its_limit():
         cache.limit = before
 
 
-def test_never_wraps_at_the_bound_of_a_system():
-    # 128 * 256 = 2**15 is one too much for F_4 = 65537, 128 * 255 fits: the plan must step up exactly there
-    w = np.full((1, 1, 1, 1), 128, np.int64)
-    for top, moduli in ((255, (4,)), (256, (3, 4))):
-        x, profile = np.full((1, 1, 4, 4), top, np.int64), {}
-        got = convolve(x, w, x_range=(0, top), method="fermat", profile=profile)
-        assert (got == 128 * top).all()
-        reach = software_plan.modulus(profile["plans"][0].moduli) // 2
-        assert 128 * top < reach and (moduli != (4,) or 128 * top < 32768)
-    with pytest.raises(
-        InputError, match=r"results up to 32768 do not fit F_4 \(at most 32767\): F_3, F_4 would do"
-    ):
-        convolve(np.full((1, 1, 4, 4), 256), w, x_range=(0, 256), method="fermat", moduli=(4,))
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_sums_beyond_float64_where_its_convolution_and_fft_err_and_ours_cannot(backend):
     random = np.random.default_rng(9)
@@ -352,24 +265,6 @@ def test_bad_input_is_one_clear_line(call, message):
     with pytest.raises(InputError, match=message) as caught:
         call(x, w)
     assert "\n" not in str(caught.value)
-
-
-def test_explains_itself():
-    x, w = np.full((4, 8, 20, 20), 3, np.int8), np.full((16, 8, 5, 5), -2, np.int8)
-    text = software_convolution.explain(x, w, 1, 2, method="fermat")
-    assert (
-        "every result lies in [-1200, 0]" in text
-        and "modulo F_4 = 2^16+1" in text
-        and "overlap-save" in text
-        and "rejected" in text
-    )
-    assert "phases" in software_convolution.explain(x, w, 2, 2)
-
-
-def test_a_plan_whose_weight_spectra_cannot_be_kept_pays_for_them():
-    stages = software_plan.fermat_stages(software_plan.COSTS, (5,), (64, 64), 4, 96, 256, (7, 7))
-    assert stages["weights"] > stages["product"]
-    assert software_plan.choose((4, 96, 256, 7, 7, 58, 58), -(2**26), 2**26).points != (64, 64)
 
 
 def test_without_a_compiler_numpy_takes_over(monkeypatch):

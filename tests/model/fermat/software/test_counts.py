@@ -9,15 +9,12 @@ from fermatnet.model.fermat.software import codegen as software_codegen
 from fermatnet.model.fermat.software import counts as software_counts
 from fermatnet.model.fermat.software import plan as software_plan
 
+CASES = [(b, lane, n) for b, lane in ((8, 32), (16, 32), (32, 64)) for n in software_codegen.lengths(b)]
+
 
 @pytest.mark.parametrize(
     ("b", "lane", "length"),
-    [
-        (b, lane, n)
-        for b, lane in ((8, 32), (16, 32), (32, 64))
-        for n in software_codegen.lengths(b)
-        if n <= 2 * b
-    ],
+    [case for case in CASES if case[2] <= 2 * case[0]],
 )
 @pytest.mark.parametrize("direction", ["forward", "inverse"])
 def test_additions_of_a_radix_2_transform(b, lane, length, direction):

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.exchange import export as exporting
 from fermatnet.model.exchange.export import export
+from fermatnet.model.exchange.exporter import Exporter
 from fermatnet.model.network import run
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.operators import calls, row_of
@@ -87,14 +87,14 @@ def test_the_report_and_the_file_say_what_was_compared():
 
 def test_a_file_that_differs_in_one_weight_is_refused(monkeypatch):
     model, _ = convert(Skip(), scheme("int8"), SHAPE, images=IMAGES)
-    dense = exporting._Exporter.linear
+    dense = Exporter.linear
 
     def off_by_one(self, name, module, x):
         made = dense(self, name, module, x)
         self.nodes[-1].weight.flat[0] += 1
         return made
 
-    monkeypatch.setattr(exporting._Exporter, "linear", off_by_one)
+    monkeypatch.setattr(Exporter, "linear", off_by_one)
     with pytest.raises(InputError, match="the exported network differs from the model in evaluation on"):
         export(model, SHAPE)
 

@@ -28,12 +28,8 @@ def test_every_named_argument_exists():
     for kind, row in MODULES.items():
         assert set(row.arguments) <= set(module_arguments(kind)), kind
     for call in CALLS:
-        known = {
-            name
-            for target in call.targets
-            for signature in signatures(target, call.schemas)
-            for name in signature.parameters
-        }
+        found = [signature for target in call.targets for signature in signatures(target, call.schemas)]
+        known = {name for signature in found for name in signature.parameters}
         assert (
             set(call.arguments) - {"input", "self", "start_dim", "end_dim", "shape", "size", "dim", "inplace"}
             <= known

@@ -74,7 +74,8 @@ def test_bireal_net_is_one_point_of_the_space(depth):
     with torch.no_grad():
         for a, b in zip(ours, convolutions, strict=True):
             a.weight.copy_(b.weight)
-        down = [block.down for stage in bireal.stages for block in stage if block.down is not None]
+        down = [block.down for stage in bireal.stages for block in stage]
+        down = [block for block in down if block is not None]
         adapters = [path for cell in nasb.cells for path in cell.adapters[0].paths.values()]
         assert len(adapters) == len(down) == 3
         for a, b in zip(adapters, down, strict=True):

@@ -1,0 +1,1 @@
+"""Networks on processors: generated C and the packed engine, beside their rivals."""

@@ -1,0 +1,1 @@
+"""The network file: one ONNX model, its functions and their bodies, saved and loaded."""

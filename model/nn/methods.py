@@ -1,0 +1,65 @@
+"""All quantization methods by name: the project's own, and the baselines they are compared with."""
+
+from typing import Any
+
+from fermatnet.model.nn.baselines.catalogue import BASELINES
+from fermatnet.model.nn.method import Method
+from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
+from fermatnet.model.nn.sign import SignIndex, SignWeight
+from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
+
+__all__ = ["method", "methods"]
+
+
+def _none(*_: Any) -> None:
+    return None
+
+
+def _integers(bits: int) -> Method:
+    return Method(
+        f"int{bits}",
+        f"{bits}-bit integers with learned power-of-two steps, for the Fermat engine",
+        lambda bits, shape: UniformWeight(bits),
+        lambda bits: UniformActivation(bits, signed=False),
+        bits,
+        8,
+        exportable=True,
+        fixed_point=True,
+    )
+
+
+_OWN = (
+    Method("float", "full precision", _none, _none, 0, 0),
+    Method(
+        "pa",
+        "piecewise approximation, M weight and N activation pieces (thesis chapter 3)",
+        lambda m, shape: PiecewiseWeight(m),
+        PiecewiseActivation,
+        4,
+        5,
+        exportable=True,
+    ),
+    _integers(8),
+    _integers(16),
+    Method(
+        "sign",
+        "one-bit weights and activations with a border of -1 (chapters 4 and 5)",
+        lambda count, shape: SignWeight(),
+        lambda count: SignIndex(),
+        1,
+        1,
+        exportable=True,
+    ),
+)
+
+_methods = {entry.name: entry for entry in (*_OWN, *BASELINES)}
+
+
+def method(entry: Method) -> None:
+    """Add a method; its name is then good for :func:`fermatnet.model.nn.scheme.scheme`."""
+    _methods[entry.name] = entry
+
+
+def methods() -> dict[str, Method]:
+    """All methods by name."""
+    return dict(_methods)

@@ -1,0 +1,103 @@
+"""What the networks of the thesis have in common when their layers come from a quantization scheme."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.nn.fixed_point import Rescale
+from fermatnet.model.nn.layers import Conv2d, PixelScale, SumPool
+from fermatnet.model.nn.scheme import Scheme
+from fermatnet.model.zoo.hardware.layers import convolution
+
+__all__ = ["BITS", "FRACTION", "Down", "Mean", "StagedNetwork", "Unit"]
+
+FRACTION = 5
+BITS = 10
+
+
+class Unit(nn.Module):
+    """norm, activation, convolution, norm in fixed point, and for ``residual`` the input on top."""
+
+    def __init__(
+        self,
+        how: Scheme,
+        channels_in: int,
+        channels_out: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.act = how.norm_activation(channels_in)
+        self.conv = convolution(how, channels_in, channels_out, kernel, stride=stride, dilation=dilation)
+        self.norm = how.fixed_norm(channels_out, bits=BITS, fraction=FRACTION)
+        self.residual = residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.conv(self.act(x)))
+        return y + x if self.residual else y
+
+
+class Mean(nn.Module):
+    """Mean of several fixed-point tensors, back in 12 bits."""
+
+    def __init__(self, how: Scheme, count: int) -> None:
+        super().__init__()
+        self.scale = Rescale(1 / count, bits=12, fraction=FRACTION, full_precision=not how.method.exportable)
+
+    def forward(self, tensors: Sequence[Tensor]) -> Tensor:
+        total = tensors[0]
+        for tensor in tensors[1:]:
+            total = total + tensor
+        return self.scale(total)
+
+
+class Down(nn.Module):
+    """2x2 mean in 8 bits, 1x1 convolution with 8-bit weights, norm in fixed point."""
+
+    def __init__(self, how: Scheme, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.sum = SumPool(2)
+        self.scale = how.rescale(0.25, bits=8)
+        self.conv = Conv2d(channels_in, channels_out, 1, bias=False, quantizer=how.edge_weight(channels_out))
+        self.norm = how.fixed_norm(channels_out, bits=BITS, fraction=FRACTION)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(self.scale(self.sum(x))))
+
+
+class StagedNetwork(nn.Module):
+    """8-bit stem, body, norm and activation of the scheme are in the subclasses' bodies; sum over the map,
+    8-bit dense layer."""
+
+    def __init__(
+        self,
+        how: Scheme,
+        body: Sequence[nn.Module],
+        channels: int,
+        width: int,
+        classes: int,
+        shape: tuple[int, int, int],
+        bits: int,
+        stride: int,
+    ) -> None:
+        super().__init__()
+        if min(shape) < 1 or classes < 2 or width < 1:
+            raise InputError(
+                f"shape {'x'.join(map(str, shape))}, {classes} classes and width {width} make no network"
+            )
+        self.pixels = PixelScale(bits)
+        self.conv0 = how.stem(shape[0], width, 3, stride=stride, bits=bits)
+        self.norm0 = how.fixed_norm(width, bits=BITS, fraction=FRACTION)
+        self.body = nn.Sequential(*body)
+        self.sum = SumPool()
+        self.scale = how.rescale(bits=8)
+        self.flatten = nn.Flatten()
+        self.dense = how.dense(channels, classes)
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.body(self.norm0(self.conv0(self.pixels(image))))
+        return self.dense(self.flatten(self.scale(self.sum(x))))

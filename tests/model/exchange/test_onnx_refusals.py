@@ -1,0 +1,71 @@
+"""What the import of quantized ONNX refuses, by name."""
+
+import numpy as np
+import pytest
+
+from fermatnet.bench.exchange.quantized_files import quantized
+from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.importer import imported
+from tests.model.exchange.onnx_by_hand import File
+
+
+def conv(f, attributes=None, **weights):
+    weight = f.weight(np.arange(-9, 9).reshape(2, 1, 3, 3), weights.get("scale", 0.02))
+    return f.op("Conv", f.real(f.last, 0.0517, 3), weight, **(attributes or {}))
+
+
+REFUSED = {
+    "an attribute of another operator": (lambda f: conv(f, {"alpha": 1.0}), "has no attribute 'alpha'"),
+    "an unknown padding": (lambda f: conv(f, {"auto_pad": "AROUND"}), "auto_pad"),
+    "another domain": (
+        lambda f: f.op("Relu", f.real(f.last, 0.0517, 3), domain="com.microsoft"),
+        "Relu of domain 'com.microsoft' is not read",
+    ),
+    "an unknown operator": (lambda f: f.op("Sin", f.real(f.last, 0.0517, 3)), "Sin"),
+    "float weights": (
+        lambda f: f.op("Conv", f.real(f.last, 0.0517, 3), f.constant(np.ones((2, 1, 3, 3)))),
+        "must be quantized constants",
+    ),
+    "a constant image": (
+        lambda f: f.op("Add", f.real(f.last, 0.0517, 3), f.constant(np.ones((1, 5, 5)))),
+        "one a channel is",
+    ),
+    "a constant that enlarges": (
+        lambda f: f.op("Add", f.real(f.last, 0.0517, 3), f.constant(np.ones((3, 1, 1)))),
+        "one a channel is",
+    ),
+    "an average over padding": (
+        lambda f: f.op("AveragePool", f.real(f.last, 0.0517, 3), kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        "average over padding",
+    ),
+    "a scale that is not positive": (lambda f: f.real(f.last, -0.0517, 3), "must be positive"),
+    "another type": (lambda f: f.real(f.last, 0.0517, 3, np.uint8), "uint8"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_read_is_refused_by_name(tmp_path, case):
+    make, words = REFUSED[case]
+    f = File(1, 5, 5)
+    f.save(tmp_path / "m.onnx", f.quantize(make(f), 0.0627, 4))
+    with pytest.raises(InputError, match=words) as error:
+        imported(tmp_path / "m.onnx")
+    assert "\n" not in str(error.value)
+
+
+def test_what_nothing_reads_is_refused(tmp_path):
+    f = File(1, 5, 5)
+    last = f.quantize(f.op("Relu", f.real(f.last, 0.0517, 3)), 0.0627, 4)
+    f.op("Abs", f.real(f.last, 0.0517, 3))
+    f.save(tmp_path / "m.onnx", last)
+    with pytest.raises(InputError, match="reads or gives what no quantizer takes"):
+        imported(tmp_path / "m.onnx")
+
+
+def test_a_wrong_rounding_is_caught(tmp_path, monkeypatch):
+    from fermatnet.model.exchange.onnx_quantized import products
+
+    right = products.float32_scale
+    monkeypatch.setattr(products, "float32_scale", lambda x, scale: right(x + 90, scale))
+    with pytest.raises(InputError, match=r"differs from onnxruntime in \d+ of \d+ outputs"):
+        imported(quantized(tmp_path / "m.onnx", "one_d"))
