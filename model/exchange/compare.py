@@ -80,14 +80,15 @@ def compare(
     count : of the images, by default as many as take seconds; ``seed`` of the random ones.
     progress : told the share done, 0 to 1, where it takes longer than a moment.
     """
-    pixels = images(network.input_shape, *network.input_range, count or count_images(network), seed)
+    (lo, hi), many = network.input_range, count or count_images(network)
+    pixels = images(network.inputs[0].shape, lo, hi, many, seed, network.input_dtype)
     work = summary(network)["macs"] * len(pixels)
     tell = progress if progress and work > _MOMENT else None
     ours = run(
         network,
         pixels,
         batch=1 if tell else 64,
-        progress=tell and (lambda done: tell(0.6 * done / len(pixels), "the network")),
+        progress=(lambda done: tell(0.6 * done / len(pixels), "the network")) if tell else None,
     )
     x = pixels * float(scale) + offset
     exact = _integers(Executor(source.model, tensor), source, x, output, ours, tell)

@@ -181,6 +181,5 @@ def _network(source: Source, graph: Graph, output: Output, value_range: tuple[in
         meta["input_scale"] = repr(float(own.scale[0]))
     if own.chain:
         meta["input_offset"] = repr(float(own.chain[0].offset.ravel()[0]))
-    return Network(
-        graph.build.nodes, graph.build.types["image"].shape, value_range, output=output.name, meta=meta
-    )
+    shape = own.shape if len(own.shape) == 1 else graph.build.types["image"].shape
+    return Network(graph.build.nodes, shape, value_range, output=output.name, meta=meta)

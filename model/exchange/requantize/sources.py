@@ -2,8 +2,8 @@
 kernels compute.
 
 Each function maps int64 accumulators ``x`` to int64 values *before* clipping. Which kernel rounds how was
-checked against the kernels themselves: LiteRT's reference kernels (convolutions round twice, dense layers and
-sums once, averages half away from zero) and onnxruntime's integer kernels (float32, ties to even).
+checked against the kernels themselves: LiteRT's reference kernels (convolutions and sums round twice, dense
+layers once, averages half away from zero) and onnxruntime's integer kernels (float32, ties to even).
 """
 
 import math
@@ -25,13 +25,12 @@ def fixed_point(scale: float) -> tuple[int, int]:
 
 
 def single_rounding(x: np.ndarray, q: Any, exponent: Any) -> np.ndarray:
-    """``(x q + 2^(s-1)) >> s`` with s = 31 - exponent: LiteRT's dense layers. |x| < 2^31;
-    broadcasts."""
+    """``(x q + 2^(s-1)) >> s`` with s = 31 - exponent: LiteRT's dense layers. |x| < 2^31; broadcasts."""
     shift = 31 - np.asarray(exponent, np.int64)
     return (x * q + (np.int64(1) << (shift - 1))) >> shift
 
 
-def double_rounding(x: np.ndarray, q: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+def double_rounding(x: np.ndarray, q: Any, exponent: Any) -> np.ndarray:
     """Rounding doubling high multiply by q, then a rounding shift, half away from zero: LiteRT's
     convolutions and sums. |x| < 2^31."""
     exponent = np.asarray(exponent, np.int64)

@@ -42,6 +42,33 @@ def test_fused_activations_and_random_scales_equal_litert(tmp_path, activation, 
     assert "all 200 outputs equal" in made.notes[-1]
 
 
+def test_sums_round_twice(tmp_path):
+    """Scales of a published network with which one rounding gives other integers for some pairs."""
+    pytest.importorskip("ai_edge_litert", reason="the judge of TensorFlow Lite files")
+    from fermatnet.bench.exchange.tflite_files import Op, Tensor, write
+    from fermatnet.model.exchange.requantize.sources import double_rounding, fixed_point, single_rounding
+    from fermatnet.model.exchange.tflite import run_source
+
+    a, b = np.meshgrid(*[np.arange(-128, 128)] * 2, indexing="ij")
+    scales = [float(np.float32(s)) for s in (0.039393551647663116, 0.10419496148824692, 0.050945673137903214)]
+    shape = (1, 256, 256, 1)
+    tensors = [
+        Tensor("a", shape, scales[0], -128),
+        Tensor("b", shape, scales[1], 4, data=b.reshape(shape).astype(np.int8)),
+        Tensor("y", shape, scales[2], -128),
+    ]
+    path = write(tmp_path / "m", tensors, [Op("ADD", [0, 1], [2], {}, "AddOptions")], [0], [2])
+    got = run_source(path, a.reshape(shape).astype(np.int8), "y").reshape(256, 256)
+    wrong = {}
+    for rounding in (single_rounding, double_rounding):
+        twice = 2 * max(scales[:2])
+        values = ((a + 128) << 20, (b - 4) << 20)
+        terms = [rounding(v, *fixed_point(s / twice)) for v, s in zip(values, scales[:2], strict=True)]
+        total = rounding(terms[0] + terms[1], *fixed_point(twice / ((1 << 20) * scales[2])))
+        wrong[rounding.__name__] = int((np.clip(total - 128, -128, 127) != got).sum())
+    assert wrong == {"single_rounding": 2, "double_rounding": 0}
+
+
 def test_a_wrong_import_is_caught(file, monkeypatch):
     pytest.importorskip("ai_edge_litert", reason="the judge of TensorFlow Lite files")
     from fermatnet.model.exchange.tflite import layers
