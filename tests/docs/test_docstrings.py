@@ -16,6 +16,7 @@ FOLDERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptoo
 # the front door, and the names that are kept for those who use them: parameters that the docstring may leave
 # out because the name says all
 CALLED = {
+    "fermatnet.Engine": {"kernel"},  # a kernel is forced by the tests only
     "fermatnet.quantize": {"self"},
     "fermatnet.scheme": set(),
     "fermatnet.export": set(),
