@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +58,11 @@ class _Build:
 @dataclass(frozen=True)
 class _Done:
     project: Project
-    mapped: Mapped
-    placed: Placed
+    mapped: Mapped | None = None
+    placed: Placed | None = None
+
+
+Finish = Callable[[Path, dict[str, Any]], None]
 
 
 def build(
@@ -74,6 +77,7 @@ def build(
     force: bool = False,
     progress: Progress | None = None,
     detail: Progress | None = None,
+    finish: Finish | None = None,
 ) -> dict[str, Any]:
     """Builds ``net`` for ``board`` into the folder ``out``; returns what ``board.json`` there says.
 
@@ -96,6 +100,8 @@ def build(
         Weights can be loaded over the link.
     progress, detail : callable or None
         As in `fermatnet.synth.flow.synthesise`.
+    finish : callable or None
+        Adds to the folder, given it and what ``board.json`` says, before it appears.
 
     The same network and options give the same bytes. Raises InputError when the board cannot hold the
     network, when the clock cannot be met, and for what the link cannot serve.
@@ -106,11 +112,12 @@ def build(
     with _scratch() as scratch, atomic_directory(out, force=force) as folder:
         job = _Build(net, board, goal, baud or board.baud, scratch, say, detail)
         if not board.bitstream:
-            return _without_tools(job, folder, clock_mhz)
+            return _without_tools(job, folder, clock_mhz, finish)
         done = _fitted(job, clock_mhz)
         say("packing the bitstream")
+        assert done.mapped is not None
         shutil.copyfile(pack(board, done.mapped.netlist.directory), folder / board.bitstream)
-        return _write(job, folder, done.project, done.mapped, done.placed)
+        return _write(job, folder, done, finish)
 
 
 @contextmanager
@@ -196,7 +203,9 @@ def _timed(job: _Build, project: Project, mapped: Mapped, clock_mhz: float | Non
     return None
 
 
-def _without_tools(job: _Build, folder: Path, clock_mhz: float | None) -> dict[str, Any]:
+def _without_tools(
+    job: _Build, folder: Path, clock_mhz: float | None, finish: Finish | None
+) -> dict[str, Any]:
     """A board without open place and route: constraints and a script for the vendor's tool."""
     setting = job.setting(clock_mhz or CLOCKS[job.kind])
     luts = None if job.goal.cycles is not None else next(budgets(job.board))
@@ -205,16 +214,17 @@ def _without_tools(job: _Build, folder: Path, clock_mhz: float | None) -> dict[s
     )
     project = make_top(job.scratch / "verilog", interface, job.board, setting, job.baud)
     (folder / "vivado.tcl").write_text(vivado_script(job.board, project))
-    return _write(job, folder, project, None, None)
+    return _write(job, folder, _Done(project), finish)
 
 
-def _write(
-    job: _Build, folder: Path, project: Project, mapped: Mapped | None, placed: Placed | None
-) -> dict[str, Any]:
+def _write(job: _Build, folder: Path, done: _Done, finish: Finish | None) -> dict[str, Any]:
+    project = done.project
     shutil.copytree(project.folder, folder / "verilog")
     name, text = constraints(job.board)
     (folder / "verilog" / name).write_text(text)
-    description = describe(job.board, project, job.baud, name, mapped, placed)
+    description = describe(job.board, project, job.baud, name, done.mapped, done.placed)
     (folder / "board.json").write_text(json.dumps(description, indent=2) + "\n")
     (folder / "host.py").write_text(host_script(description))
+    if finish is not None:
+        finish(folder, description)
     return description

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from fermatnet.model.errors import InputError
-from fermatnet.sim import cache
+from fermatnet.sim import cache, verilator
 from fermatnet.sim.outcome import first_error
 from fermatnet.sim.tools import find
 
@@ -29,6 +29,9 @@ _ARGUMENTS = (
     "unique",
     "-O3",
     "-fno-merge-cond-motion",
+    # the wheel was built where no compiler was asked how it includes a precompiled header
+    "-MAKEFLAGS",
+    "CFG_CXXFLAGS_PCH_I=-include",
 )
 
 
@@ -41,11 +44,16 @@ def compiled(sources: Mapping[str, str], top: str, *, reset_on: int | None = Non
     """
     tool = find("verilator")
     harness = (resources.files("fermatnet.boards.simulated") / "harness.cpp").read_text()
-    flags = "-std=c++20 -O2" + (f" -DRESET_ON={reset_on}" if reset_on is not None else "")
+    flags = "-std=c++20" + (f" -DRESET_ON={reset_on}" if reset_on is not None else "")
     parts = ["board 1", tool.version, top, flags, *_ARGUMENTS, harness]
     parts += [part for name in sorted(sources) for part in (name, sources[name])]
 
+    runtime = cache.key(["board runtime 1", tool.version, *_ARGUMENTS])
+
     def make(folder: Path) -> None:
+        made = folder / "obj_dir"
+        made.mkdir()
+        verilator.reuse_runtime(cache.directory() / runtime, made)
         for name, text in {**sources, "harness.cpp": harness}.items():
             (folder / name).write_text(text)
         command = ["verilator", *_ARGUMENTS, "-CFLAGS", flags, "--top-module", top, "-o", PROGRAM]
@@ -57,5 +65,6 @@ def compiled(sources: Mapping[str, str], top: str, *, reset_on: int | None = Non
             )
         if done.returncode:
             raise InputError(f"verilator cannot compile {top}: {first_error(log)}")
+        cache.stored(runtime, lambda kept: verilator.copy_runtime(made, kept))
 
     return cache.stored(cache.key(parts), make) / "obj_dir" / PROGRAM
