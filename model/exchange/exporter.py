@@ -15,6 +15,7 @@ from fermatnet.model.network.nodes import (
     Lookup,
     MaxPool,
     PiecewiseConv,
+    Slice,
     SumPool,
     TensorType,
     Threshold,
@@ -206,7 +207,11 @@ class Exporter(Values):
             raise InputError(
                 f"layer {name!r}: an average over {area} values is not exact; sum, and rescale in fixed point"
             )
-        pad = (*window.padding, *window.padding)
+        pad, (height, width) = (*window.padding, *window.padding), self.types[x.name].shape[1:]
+        rest = (height % size[0], width % size[1])
+        if window.stride in (None, size) and not any(pad) and any(rest):  # disjoint windows fill the map
+            cut = Slice(f"{short(name)}_filled", (x.name,), (0, 0), (height - rest[0], width - rest[1]))
+            x = replace(x, name=self.append(cut))
         made = self.append(SumPool(short(name), (x.name,), window.kernel, window.stride, pad))
         return replace(x, name=made, exponent=x.exponent + (area.bit_length() - 1 if average else 0))
 

@@ -21,6 +21,8 @@ _CURVE_BITS = 8  # of the integers that a table is of, and of those in it
 def curve(c: Any, node: fx.Node, module: nn.Module) -> None:
     """An activation that is no rectifier: pieces of its values, or a table of integers."""
     was, method = type(module).__name__, c.scheme.method
+    if hasattr(module, "inplace"):
+        module.inplace = False  # what it reads is read again
     if not method.exportable:
         rounding = c.scheme.activation()
         plain = isinstance(rounding, nn.ReLU)

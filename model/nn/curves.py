@@ -115,7 +115,8 @@ class Curve(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.full_precision or self.training:
             return self.after(self.function(self._taken(x)))  # which rounds nothing either in full precision
-        self.after.ready(self.function(self._taken(x)))
+        if bool(torch.isnan(self.after.log2_step)):
+            self.after.calibrate(self.function(self._taken(x)))
         table, first = self.table()
         place = torch.round(x.double() * 2.0 ** self.unit()).long() - first
         return (table[place].double() * 2.0 ** -self.after.exponent()).float()

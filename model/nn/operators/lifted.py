@@ -63,6 +63,7 @@ def conv(site: Site) -> None:
         old.bias is not None,
         old.padding_mode,
     )
+    made._reversed_padding_repeated_twice = [*old._reversed_padding_repeated_twice, 0, 0]
     made.weight = _shared(site, old.weight, old.weight.unsqueeze(2))
     made.bias = old.bias
     _put(site, "rows", made)
@@ -71,6 +72,9 @@ def conv(site: Site) -> None:
 
 def _amount(module: Any) -> tuple[int, int, int, int]:
     """(left, right, top, bottom) of a convolution's padding, however it is written."""
+    if module.padding_mode != "zeros":  # what torch's own forward pads by, whatever ``padding`` says now
+        left, right, top, bottom = module._reversed_padding_repeated_twice
+        return left, right, top, bottom
     if module.padding == "valid":
         return 0, 0, 0, 0
     if module.padding == "same":
