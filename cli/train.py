@@ -37,7 +37,7 @@ _HELP = {
     "tensorboard": "Write a TensorBoard log into the run folder.",
 }
 _LISTS = ("milestones",)
-_DATA = "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or images:DIR."
+_DATA = "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, images:DIR or arrays:FILE.npz."
 
 
 def _kind(name: str, kind: Any) -> Any:
@@ -103,8 +103,14 @@ def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
                 "the same command with --resume goes on after the last finished epoch"
             ) from None
         raise
-    for phase_name, accuracy in summary["accuracy"].items():
-        line(f"{phase_name:10} {100 * accuracy:.2f} % of {summary['test_images']} test images")
+    for phase_name, score in summary["accuracy"].items():
+        count = summary["test_images"]
+        if summary["metric"] == "r2":
+            error = summary["rmse"].get(phase_name)
+            words = "" if error is None else f", root mean square error {error:.4g}"
+            line(f"{phase_name:10} R2 {score:.4f}{words}, of {count} test samples")
+        else:
+            line(f"{phase_name:10} {100 * score:.2f} % of {count} test images")
     line(f"run folder: {out}")
 
 

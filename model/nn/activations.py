@@ -6,7 +6,7 @@ from typing import Any
 from torch import fx, nn
 
 from fermatnet.model.nn.convert_widths import insert_after
-from fermatnet.model.nn.curves import Curve
+from fermatnet.model.nn.curves import Curve, Real
 from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.layers import AvgPool2d, Constant, SumPool
 from fermatnet.model.nn.operators.rules import pair
@@ -26,7 +26,7 @@ def curve(c: Any, node: fx.Node, module: nn.Module) -> None:
     if not method.exportable:
         rounding = c.scheme.activation()
         plain = isinstance(rounding, nn.ReLU)
-        c.put(node, module if plain else nn.Sequential(module, rounding), was, "activation")
+        c.put(node, Real(module) if plain else nn.Sequential(Real(module), rounding), was, "activation")
         c.activations[str(node.target)] = module
     elif c.in_pieces(module):
         pieces: Any = c.scheme.activation()

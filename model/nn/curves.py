@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fermatnet.model.nn.uniform import UniformActivation
 
-__all__ = ["Curve", "ceiling_of", "is_curve", "is_rectifier", "rises_from_zero"]
+__all__ = ["Curve", "Real", "ceiling_of", "is_curve", "is_rectifier", "rises_from_zero"]
 
 _CURVES = (
     nn.Hardtanh,  # and ReLU6
@@ -68,6 +68,22 @@ def rises_from_zero(function: nn.Module) -> bool:
     return isinstance(function, _RISING)
 
 
+class Real(nn.Module):
+    """A function of one number in real arithmetic, in whatever type comes in."""
+
+    def __init__(self, function: nn.Module):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(_taken(self.function, x))
+
+
+def _taken(function: nn.Module, x: Tensor) -> Tensor:
+    """``x`` in the type of the function's parameters, which some functions ask for."""
+    return next((x.to(value.dtype) for value in function.parameters()), x)
+
+
 class Curve(nn.Module):
     """Any function of one number, as a table of at most 2^``bits`` entries.
 
@@ -114,16 +130,14 @@ class Curve(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.full_precision or self.training:
-            return self.after(self.function(self._taken(x)))  # which rounds nothing either in full precision
+            return self.after(
+                self.function(_taken(self.function, x))
+            )  # which rounds nothing either in full precision
         if bool(torch.isnan(self.after.log2_step)):
-            self.after.calibrate(self.function(self._taken(x)))
+            self.after.calibrate(self.function(_taken(self.function, x)))
         table, first = self.table()
         place = torch.round(x.double() * 2.0 ** self.unit()).long() - first
         return (table[place].double() * 2.0 ** -self.after.exponent()).float()
-
-    def _taken(self, x: Tensor) -> Tensor:
-        """``x`` in the type of the function's parameters, which some functions ask for."""
-        return next((x.to(value.dtype) for value in self.function.parameters()), x)
 
     def extra_repr(self) -> str:
         return f"bits={self.after.bits}"

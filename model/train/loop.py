@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.batches import Batches
 from fermatnet.model.train.data import Part
 from fermatnet.model.train.optimizer import learning_rate, make_optimizer
 from fermatnet.model.train.options import Options
+from fermatnet.model.train.targets import Targets
 
 __all__ = ["Diverged", "Phase", "accuracy", "logits"]
 
@@ -36,9 +36,10 @@ def logits(model: nn.Module, part: Part, batch: int = 500) -> Tensor:
     )
 
 
-def accuracy(model: nn.Module, part: Part) -> float:
-    """Share of images whose largest output is at the label."""
-    return float((logits(model, part).argmax(1) == torch.from_numpy(part.labels)).double().mean())
+def accuracy(model: nn.Module, part: Part, targets: Targets | None = None) -> float:
+    """Share of images whose largest output is at the label; the score of other ``targets``."""
+    targets = targets or Targets.of(part.labels, 1)
+    return targets.score(logits(model, part), torch.from_numpy(part.labels))
 
 
 def _culprit(model: nn.Module, images: Tensor) -> str:
@@ -75,7 +76,7 @@ class Phase:
     the run exactly the same.
 
     teacher: network to distil from, or None. wrap: what makes the module data-parallel (identity in one
-    process).
+    process). targets: what the labels are; None: classes.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class Phase:
         rate: float,
         teacher: nn.Module | None = None,
         wrap: Callable[[nn.Module], nn.Module] | None = None,
+        targets: Targets | None = None,
     ):
+        self.targets = targets or Targets.of(batches.labels, int(batches.labels.max()) + 1)
         self.name, self.model, self.batches, self.options, self.epochs, self.rate, self.teacher = (
             name,
             model,
@@ -148,18 +151,11 @@ class Phase:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"):
             outputs = self.parallel(images)
         outputs = outputs.float()
-        loss = functional.cross_entropy(outputs, labels, label_smoothing=self.options.smoothing)
+        loss = self.targets.loss(outputs, labels, self.options.smoothing)
         if self.teacher is not None and self.options.distill:
-            t = self.options.temperature
             with torch.no_grad():
-                wanted = functional.log_softmax(self.teacher(images).float() / t, 1)
-            follow = (
-                functional.kl_div(
-                    functional.log_softmax(outputs / t, 1), wanted, reduction="batchmean", log_target=True
-                )
-                * t
-                * t
-            )
+                wanted = self.teacher(images).float()
+            follow = self.targets.follow(outputs, wanted, self.options.temperature)
             loss = (1 - self.options.distill) * loss + self.options.distill * follow
         return loss, outputs
 
@@ -193,7 +189,7 @@ class Phase:
                 self._average()
             seen += len(labels)
             total += value * len(labels)
-            right += float((outputs.detach().argmax(1) == labels).sum())
+            right += self.targets.right(outputs.detach(), labels)
             if tick:
                 tick(number + 1)
         self.epoch += 1

@@ -20,7 +20,7 @@ from fermatnet.model.train.config import FORMAT, check_same, read_config
 from fermatnet.model.train.data import load
 from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.folder import RunFolder
-from fermatnet.model.train.loop import Phase, accuracy
+from fermatnet.model.train.loop import Phase, accuracy, logits
 from fermatnet.model.train.options import Options, options
 from fermatnet.model.train.phases import PlannedPhase, phases, settled
 from fermatnet.model.train.processes import need_device, parallel, process_group, world_size
@@ -59,6 +59,7 @@ class _Run:
             "shape": list(self.data.shape),
             "value_range": list(self.data.value_range),
             "classes": list(self.data.classes),
+            "targets": self.data.targets.plain(),
             "twin": self.twin,
             "training_images": len(self.data.train),
             "test_images": len(self.data.test),
@@ -109,7 +110,7 @@ class _Run:
         twin: nn.Module | None = None
         if self.twin:
             twin, _ = load_run(self.twin, "float")
-            results["accuracy"]["float"] = accuracy(twin, self.data.test)
+            results["accuracy"]["float"] = accuracy(twin, self.data.test, self.data.targets)
         bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -126,7 +127,11 @@ class _Run:
                 else:
                     model = self._phase(number, name, model, epochs, rate, twin, state, bar)
                     state = None
-                results["accuracy"][name] = accuracy(model, self.data.test)
+                results["accuracy"][name] = accuracy(model, self.data.test, self.data.targets)
+                if self.data.real:
+                    labels = torch.from_numpy(self.data.test.labels)
+                    error = self.data.targets.error(logits(model, self.data.test), labels)
+                    results.setdefault("rmse", {})[name] = error
                 results["seconds"][name] = round(
                     sum(e["seconds"] for e in self.entries if e["phase"] == name), 3
                 )
@@ -184,6 +189,7 @@ class _Run:
             rate=rate,
             teacher=twin.eval() if twin else None,
             wrap=parallel(self.world),
+            targets=self.data.targets,
         )
         if state:
             phase.restore(state["state"])
@@ -193,7 +199,7 @@ class _Run:
             entry: dict[str, Any] = {"phase": name, "epoch": phase.epoch + 1, **phase.run_epoch()}
             if self.first:
                 if self.validation is not None:
-                    entry["validation"] = accuracy(phase.result(), self.validation)
+                    entry["validation"] = accuracy(phase.result(), self.validation, self.data.targets)
                 self.entries.append(entry)
                 self.folder.set_metrics(self.entries)
                 self.folder.save("checkpoint.pt", {"phase": number, "state": phase.state()})
@@ -203,7 +209,7 @@ class _Run:
             bar.update(
                 task,
                 completed=phase.epoch,
-                note=f"loss {entry['loss']:.4f}  accuracy {entry['accuracy']:.4f}",
+                note=f"loss {entry['loss']:.4f}  {self.data.targets.metric} {entry['accuracy']:.4f}",
             )
         if writer:
             writer.close()
@@ -230,6 +236,7 @@ class _Run:
             "seed": self.options.seed,
             "out": str(self.folder.path),
             "test_images": len(self.data.test),
+            "metric": self.data.targets.metric,
             **results,
             "final": last,
             "test_accuracy": results["accuracy"][last],

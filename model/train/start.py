@@ -10,6 +10,7 @@ from torch import nn
 
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.train.data import Data
 
@@ -28,8 +29,14 @@ def builder_arguments(net: str) -> Mapping[str, inspect.Parameter]:
 def build_for(net: str, data: Data, scheme: Scheme) -> nn.Module:
     """The network for the data's shape, classes and pixel width, as far as its builder takes them."""
     takes = builder_arguments(net)
-    given = {"how": scheme, "classes": len(data.classes), "shape": data.shape, "bits": data.bits}
-    return zoo.build(net, **{key: value for key, value in given.items() if key in takes})
+    given = {"how": scheme, "classes": data.targets.outputs, "shape": data.shape, "bits": data.bits}
+    made = zoo.build(net, **{key: value for key, value in given.items() if key in takes})
+    if data.signed:
+        pixels = getattr(made, "pixels", None)
+        if not isinstance(pixels, PixelScale) or hasattr(made, "act"):
+            raise InputError(f"{net} takes no samples below 0: shift them first, x - x.min()")
+        pixels.signed = True
+    return made
 
 
 def carry_over(model: nn.Module, weights: dict[str, Any]) -> None:
