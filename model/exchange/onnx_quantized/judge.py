@@ -11,7 +11,7 @@ from fermatnet.model.exchange.onnx_quantized.executor import Judge, saturates
 from fermatnet.model.exchange.onnx_quantized.reader import Reading
 from fermatnet.model.network.reference import activations
 
-__all__ = ["compared"]
+__all__ = ["compared", "outputs"]
 
 _FEW = 0.01  # share of a tensor that may fall on the other side of a step
 _NEAR = 1e-2  # how near a whole number float32 sums must be, in the network's unit
@@ -31,12 +31,7 @@ def compared(reading: Reading, count: int | None = None, progress: Progress | No
             f"{reading.source.path}: onnxruntime cannot judge it on this processor, whose integer kernels "
             "saturate (no VNNI): import on another one, or without comparing"
         )
-    judge = _judge(reading, (reading.last,))
-
-    def source(samples: np.ndarray) -> np.ndarray:
-        made = judge(samples)[-1].reshape(len(samples), -1)
-        return made.astype(np.int64) if reading.unit is None else _whole(made, reading)
-
+    source = _source(reading)
     explained = _explained(reading) if reading.floats else None
     return integers.compare(
         reading.network,
@@ -47,6 +42,22 @@ def compared(reading: Reading, count: int | None = None, progress: Progress | No
         progress=progress,
         explained=explained,
     )
+
+
+def outputs(reading: Reading, samples: np.ndarray) -> np.ndarray:
+    """int64 (n, K) of onnxruntime for samples (n, *dims) as the network takes them, in the network's order.
+    Raises InputError where onnxruntime is missing or cannot run the file."""
+    return _source(reading)(samples)
+
+
+def _source(reading: Reading) -> Callable[[np.ndarray], np.ndarray]:
+    judge = _judge(reading, (reading.last,))
+
+    def source(samples: np.ndarray) -> np.ndarray:
+        made = judge(samples)[-1].reshape(len(samples), -1)
+        return made.astype(np.int64) if reading.unit is None else _whole(made, reading)
+
+    return source
 
 
 def _judge(reading: Reading, wanted: tuple[str, ...]) -> Judge:
