@@ -45,7 +45,10 @@ ZOO: dict[str, dict[str, Any]] = {
 }
 """Options of the import, by file."""
 RTL = ("tfc_1w1a", "TFC_1W1A", "TFC_2W2A", "kwsmlp_w3a3")
-_NEAR = 1e-3  # how near a whole number of units the source's reals must be
+_NEAR = 1e-3  # how near a whole number of units the source's reals must be,
+_SINGLE = (
+    2.0**-22
+)  # or relatively: the file holds scales in float32, which Brevitas works out anew in float64
 
 
 def brevitas_model(name: str) -> tuple[torch.nn.Module, torch.Tensor, float]:
@@ -71,7 +74,8 @@ def _integers(real: np.ndarray, made: Translation) -> np.ndarray:
     """Real outputs in the network's unit; the lowest number where they are no whole number of it."""
     exact = real.reshape(len(real), -1) / made.output.scale - made.output.remainder
     whole = np.rint(exact)
-    return np.where(np.abs(exact - whole) <= _NEAR, whole, np.iinfo(np.int32).min).astype(np.int64)
+    near = np.minimum(np.maximum(_NEAR, _SINGLE * np.abs(exact)), 0.25)
+    return np.where(np.abs(exact - whole) <= near, whole, np.iinfo(np.int32).min).astype(np.int64)
 
 
 def _row(
