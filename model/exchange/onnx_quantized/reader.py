@@ -14,7 +14,7 @@ from fermatnet.model.exchange.onnx_quantized.graph import Graph, Quantization, T
 from fermatnet.model.exchange.onnx_quantized.groups import grouped
 from fermatnet.model.exchange.onnx_quantized.linear import LINEAR, emitted
 from fermatnet.model.exchange.onnx_quantized.moves import MOVES, moved
-from fermatnet.model.exchange.onnx_quantized.outputs import Ending, ending
+from fermatnet.model.exchange.onnx_quantized.outputs import Ending, ending, only_ends
 from fermatnet.model.exchange.onnx_quantized.written import written
 from fermatnet.model.exchange.source_file import Source
 from fermatnet.model.exchange.source_file import read as read_source
@@ -105,7 +105,7 @@ class _Reader:
                 raise InputError(f"{label(node)}: QuantizeLinear with saturate = 0 is not read")
             if node.input[0] in self.source.inputs:
                 self._enter(node.input[0], node.output[0], out)
-            else:
+            elif not only_ends(g, node):
                 g.tensors[node.output[0]] = grouped(g, node, out)
         elif node.op_type in LINEAR:
             g.tensors[node.output[0]] = emitted(g, node)
