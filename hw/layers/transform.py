@@ -10,7 +10,7 @@ from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.fermat.convolver_plan import ConvolverPlan, inverse_count
 from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, beats_of, divisors
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.plan import Plan
+from fermatnet.model.fermat.plan import Geometry, Plan
 from fermatnet.model.network import Network
 
 __all__ = ["FermatConvLayer"]
@@ -24,6 +24,11 @@ class FermatConvLayer(Layer):
     def __init__(self, net: Network, node: Any, chosen: Plan, target: str = "generic"):
         super().__init__(net, node, target)
         vars(self).update(plan=chosen, _plans={})
+
+    @property
+    def geometry(self) -> Geometry:
+        node, (_, height, width) = self.node, self.inputs[0].shape
+        return Geometry(height, width, node.weight.shape[2:], node.stride, node.pad, node.dilation)
 
     plan: Plan
     _plans: dict[Fold, ConvolverPlan]  # known ones: each takes a simulation of its jobs
@@ -60,17 +65,13 @@ class FermatConvLayer(Layer):
 
     def engine(self, fold: Fold) -> dict[str, Any]:
         """Arguments of the engine's plan, and of the engine."""
-        node, (_, height, width) = self.node, self.inputs[0].shape
+        node = self.node
         lanes_in, lanes_out = self._lanes(fold)
         return {
             "weight": node.weight,
             "lo": self.inputs[0].lo,
             "hi": self.inputs[0].hi,
-            "height": height,
-            "width": width,
-            "stride": node.stride,
-            "pad": node.pad,
-            "dilation": node.dilation,
+            "geometry": self.geometry,
             "group": node.group,
             "plan": self.plan,
             "lanes_in": lanes_in,
