@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 from fermatnet.hw.piecewise.compressor.counters import family
 from fermatnet.hw.resources.contents import Store
 from fermatnet.hw.resources.walk import Walk
+from fermatnet.hw.rtl.copies import COPY_MODULE
 from fermatnet.hw.rtl.platform import Platform
 from fermatnet.hw.rtl.rom import KEPT_FROM, ROM_MODULE, Rom
 
@@ -77,6 +78,8 @@ class Stores(Walk):
             rom = self.platform.roms[int(cell.parameters["INDEX"])]
             self.made.stores.append(Store(rom.depth, rom.width, tuple(rom.words), True))
             self._equal_columns(index, rom)
+        elif cell.type == COPY_MODULE:
+            self.made.registers += 1
         elif name in COUNTERS:
             self.made.counters += COUNTERS[name].cost
         else:
