@@ -8,6 +8,7 @@ from fermatnet.hw.resources.cells import Instance, Memory, Netlist, ReadPort, Wr
 from fermatnet.hw.resources.contents import Contents, Store
 from fermatnet.hw.resources.platform import Inside
 from fermatnet.hw.resources.signals import Signals
+from fermatnet.hw.rtl.copies import COPY_MODULE
 from fermatnet.hw.rtl.rom import KEPT_FROM, ROM_MODULE, Rom
 
 __all__ = ["Stores"]
@@ -38,6 +39,8 @@ class Stores:
             rom = self._platform.roms[cell.index]
             self._made.stores.append(Store(rom.depth, rom.width, tuple(rom.words), True))
             self._equal_columns(index, rom)
+        elif cell.type == COPY_MODULE:
+            self._made.registers += 1
         elif name in COUNTERS:
             self._made.counters += COUNTERS[name].cost
         else:
