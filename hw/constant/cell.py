@@ -1,4 +1,4 @@
-"""A counter of a heap whose inputs may be inverted or constant: both are taken into the counter's own tables."""
+"""A counter of a heap whose inputs may be inverted or constant: its own tables take both in."""
 
 import re
 from collections.abc import Sequence
