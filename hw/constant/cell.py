@@ -12,7 +12,7 @@ from fermatnet.hw.rtl.platform import platform_of
 __all__ = ["WIRE", "place", "slots", "variant"]
 
 WIRE, TABLE = "wire", "table"
-_INPUT = re.compile(r"\bx(\d+)\[(\d+)\]")
+_INPUT = re.compile(r"\bx(\d+)\b")
 
 
 def slots(counter: Counter) -> list[list[str]]:
@@ -31,20 +31,22 @@ def slots(counter: Counter) -> list[list[str]]:
 def variant(counter: Counter, inverted: int, ones: int) -> tuple[str, str]:
     """Name and Verilog of a counter some of whose inputs are inverted or the constant 1: sets of inputs by
     bits, column after column."""
+    if not inverted and not ones:
+        return counter.name, verilog(counter, ())
     name = f"{counter.name}_i{inverted:x}_k{ones:x}"
-    places = [(column, k) for column, count in enumerate(counter.bits) for k in range(count)]
-
-    def replaced(match: re.Match[str]) -> str:
-        at = places.index((int(match[1]), int(match[2])))
-        if ones >> at & 1:
-            return "1'b1"
-        return f"{{~{match[0]}}}" if inverted >> at & 1 else match[0]  # in braces: one bit wide
-
-    head, *body = verilog(counter, ()).replace(counter.name, name).splitlines(keepends=True)
-    start = [head] if head.startswith("(*") else []
-    lines = body if start else [head, *body]
-    ports, *rest = lines
-    return name, "".join([*start, ports, *(_INPUT.sub(replaced, line) for line in rest)])
+    lines = verilog(counter, ()).replace(counter.name, name).splitlines(keepends=True)
+    head = next(at for at, line in enumerate(lines) if line.startswith("module "))
+    met, at = [], 0
+    for column, count in enumerate(counter.bits):
+        bits = []
+        for k in range(count):
+            own = f"~x{column}[{k}]" if inverted >> at & 1 else f"x{column}[{k}]"
+            bits.insert(0, "1'b1" if ones >> at & 1 else own)
+            at += 1
+        if count:
+            met.append(f"    wire [{count - 1}:0] y{column} = {{{', '.join(bits)}}};\n")
+    body = [_INPUT.sub(r"y\1", line) for line in lines[head + 1 :]]
+    return name, "".join([*lines[: head + 1], *met, *body])
 
 
 def place(

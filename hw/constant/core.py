@@ -12,6 +12,8 @@ from fermatnet.hw.piecewise.compressor.search import Plan
 
 __all__ = ["MatrixCore"]
 
+PATIENCE = 2  # levels that a bare wire waits for a bit that needs no inverter
+
 
 class _Bit:
     """A bit of a heap in the making: bit ``place`` of ``net``; ``kind`` "", "inverted" or "one"."""
@@ -116,11 +118,15 @@ class MatrixCore:
     @staticmethod
     def _take(columns: list[list[_Bit]], column: int, places: list[str]) -> list[_Bit]:
         """Bits of a column for the inputs of a counter: to bare wires those that are not inverted."""
-        taken = {}
+        taken, pool = {}, columns[column]
         for at, kind in sorted(enumerate(places), key=lambda entry: entry[1] != WIRE):
-            pool = columns[column]
-            late = [(bit.level, (bit.kind == "inverted") == (kind == WIRE), k) for k, bit in enumerate(pool)]
-            taken[at] = pool.pop(min(late)[-1])
+            late = [bit.level for bit in pool]
+            if kind == WIRE:  # a plain bit, though it come a little later
+                late = [bit.level + PATIENCE * (bit.kind == "inverted") for bit in pool]
+            ranked = [
+                (level, (pool[k].kind == "inverted") == (kind == WIRE), k) for k, level in enumerate(late)
+            ]
+            taken[at] = pool.pop(min(ranked)[-1])
         return [taken[at] for at in range(len(places))]
 
     def _counter(self, counter: Counter, taken: list[list[_Bit]]) -> Net:
