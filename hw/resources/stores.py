@@ -15,7 +15,8 @@ __all__ = ["Stores"]
 
 # bits of a read-only memory that yosys makes of tables rather than of a block
 TABLES = {"xc7": 64 * 129, "ecp5": 16 * 128}
-_GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$")
+# gates of pairs, or inverted and constant inputs
+_GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$|_i[0-9a-f]+_k[0-9a-f]+$")
 COUNTERS = {counter.name: counter for target in ("lut6", "ecp5", "asic") for counter in counters_of(target)}
 
 
