@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Targets"]
+__all__ = ["Targets", "targets_of"]
+
+
+def targets_of(data: Any) -> "Targets":
+    """What the targets of a dataset are; of an image tree, classes."""
+    found = getattr(data, "targets", None)
+    return found if isinstance(found, Targets) else Targets(len(data.classes))
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Targets:
         return bool(self.mean)
 
     @property
+    def plain_classes(self) -> bool:
+        """Whether a sample has one class."""
+        return not self.real and not self.shape
+
+    @property
     def metric(self) -> str:
         """What `score` is: the share of right classes, or the coefficient of determination."""
         return "r2" if self.real else "accuracy"
@@ -51,7 +62,7 @@ class Targets:
         return places if self.real else self.classes * places
 
     def _shaped(self, outputs: Tensor) -> Tensor:
-        if not self.real and not self.shape:
+        if self.plain_classes:
             return outputs
         return outputs.reshape(len(outputs), *(() if self.real else (self.classes,)), *self.shape)
 
@@ -78,13 +89,13 @@ class Targets:
         )
         return found * temperature**2
 
-    def right(self, outputs: Tensor, labels: Tensor) -> float:
-        """Of a batch: how many samples' worth of classes are right; of values, the number of samples less
-        their normalised square error."""
+    def right(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Of a batch, a number: how many samples' worth of classes are right; of values, the number of
+        samples less their normalised square error."""
         outputs = self._shaped(outputs)
         if self.real:
-            return len(labels) * (1.0 - float((outputs - self._normal(labels)).square().mean()))
-        return len(labels) * float((outputs.argmax(1) == labels).double().mean())
+            return len(labels) * (1.0 - (outputs - self._normal(labels)).square().mean())
+        return len(labels) * (outputs.argmax(1) == labels).float().mean()
 
     def score(self, outputs: Tensor, labels: Tensor) -> float:
         """The share of right classes; of values R^2, the share of their variance that is explained, all

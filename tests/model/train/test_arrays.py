@@ -103,7 +103,7 @@ def test_a_network_learns_and_is_exported(kind, tmp_path):
     else:
         net, scheme = "tfc", "int8"
     where = write(tmp_path, **changes)
-    options = {"epochs": 8, "float_epochs": 8, "batch": 16, "scheme": scheme, "validation": 0.1}
+    options = {"epochs": 4, "float_epochs": 4, "batch": 8, "scheme": scheme, "validation": 0.1}
     summary = train(net, where, tmp_path / "run", progress=False, **options)
     assert summary["metric"] == ("r2" if kind == "values" else "accuracy")
     assert summary["test_accuracy"] > 0.5
