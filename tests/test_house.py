@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("hw.rtl", "hw.compiler.devices"),  # the table of devices leans on nothing
     ("hw.stream",),
     ("hw.timing", "hw.piecewise", "hw.fermat"),
-    ("hw.arrays", "hw.resources"),
+    ("hw.arrays", "hw.constant", "hw.resources"),
     ("hw.layers", "hw.ip"),
     ("hw.compiler",),
     ("hw",),

@@ -8,13 +8,15 @@ from fermatnet.hw.resources.cells import Instance, Memory, Netlist, ReadPort, Wr
 from fermatnet.hw.resources.contents import Contents, Store
 from fermatnet.hw.resources.platform import Inside
 from fermatnet.hw.resources.signals import Signals
+from fermatnet.hw.rtl.copies import COPY_MODULE
 from fermatnet.hw.rtl.rom import KEPT_FROM, ROM_MODULE, Rom
 
 __all__ = ["Stores"]
 
 # bits of a read-only memory that yosys makes of tables rather than of a block
 TABLES = {"xc7": 64 * 129, "ecp5": 16 * 128}
-_GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$")
+# gates of pairs, or inverted and constant inputs
+_GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$|_i[0-9a-f]+_k[0-9a-f]+$")
 COUNTERS = {counter.name: counter for target in ("lut6", "ecp5", "asic") for counter in counters_of(target)}
 
 
@@ -38,6 +40,8 @@ class Stores:
             rom = self._platform.roms[cell.index]
             self._made.stores.append(Store(rom.depth, rom.width, tuple(rom.words), True))
             self._equal_columns(index, rom)
+        elif cell.type == COPY_MODULE:
+            self._made.registers += 1
         elif name in COUNTERS:
             self._made.counters += COUNTERS[name].cost
         else:
