@@ -113,7 +113,7 @@ class OutputDirectory(_Name):
 
 def device_choice() -> click.Choice:
     """The devices that designs are made for."""
-    from fermatnet.hw.compiler.devices import DEVICES
+    from fermatnet.hw.devices import DEVICES
 
     return click.Choice(list(DEVICES))
 

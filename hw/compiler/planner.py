@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from fermatnet.hw.compiler import folding, schedule
 from fermatnet.hw.compiler.design import Design
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.edges import Edge
 from fermatnet.hw.compiler.schedule import Schedule
 from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.layers import Block, Fold, Layer, Placement, StreamRate, beats_of, layer_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network

@@ -11,9 +11,10 @@ from fermatnet.hw.fermat.image_buffer import ImageBufferPlan
 from fermatnet.hw.fermat.modulus_path import ModulusPathPlan
 from fermatnet.hw.fermat.raster_buffer import RasterBufferPlan
 from fermatnet.hw.fermat.residue import ReconstructPlan
-from fermatnet.hw.fermat.schedule import Timing, steady
 from fermatnet.hw.fermat.weight_source import ComputedWeightsPlan, StoredWeightsPlan, WeightReaderPlan
 from fermatnet.hw.rtl.words import range_shape
+from fermatnet.hw.timing.jobs import Timing
+from fermatnet.hw.timing.tiles import steady
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.plan import Geometry, Plan, choose, phases
