@@ -109,6 +109,9 @@ class MatrixVectorLayer(Layer):
     def windowed(self, fold):
         return self.needs_window(fold)
 
+    def queued(self, fold):
+        return True
+
     def window(self, fold: Fold) -> dict[str, Any]:
         """Arguments of the window's plan, and of the window."""
         channels, height, width = self.map

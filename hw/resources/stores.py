@@ -9,7 +9,7 @@ from amaranth.hdl._nir import Instance as InstanceCell
 from amaranth.hdl._nir import Memory, Netlist, SyncReadPort
 from amaranth.lib import wiring
 
-from fermatnet.hw.piecewise.compressor.counters import family
+from fermatnet.hw.piecewise.compressor.counters import by_name
 from fermatnet.hw.resources.contents import Store
 from fermatnet.hw.resources.walk import Walk
 from fermatnet.hw.rtl.copies import COPY_MODULE
@@ -21,7 +21,6 @@ __all__ = ["Inside", "Keeping", "Stores"]
 # bits of a read-only memory that yosys makes of tables rather than of a block
 TABLES = {"xc7": 64 * 129, "ecp5": 16 * 128}
 _GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$")
-COUNTERS = {counter.name: counter for target in ("lut6", "ecp5", "asic") for counter in family(target)}
 
 
 class Inside(Platform):
@@ -80,8 +79,8 @@ class Stores(Walk):
             self._equal_columns(index, rom)
         elif cell.type == COPY_MODULE:
             self.made.registers += 1
-        elif name in COUNTERS:
-            self.made.counters += COUNTERS[name].cost
+        elif counter := by_name(name):
+            self.made.counters += counter.cost
         else:
             self.made.inside.append(self.platform.shared[cell.type])
         for port, value in cell.ports_i.items():
