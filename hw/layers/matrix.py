@@ -152,7 +152,7 @@ class MatrixBlock(Block):
         plan = layer.window_plan(fold)
         self.ring_bits = plan.ring_bits
         results = layer.outputs // fold.pe  # a pixel, each from one window
-        self.model = timing.Windows.of(plan, results, plan.beats, 2 + self.array.latency)
+        self.model = timing.Windows.of(plan, results, plan.beats, plan.READ + self.array.latency)
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
         array = Streamed(self.array) if streamed else self.array
