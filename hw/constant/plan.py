@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fermatnet.hw.constant.graph import AdderGraph, Term, Word, combined, extremes
+from fermatnet.hw.constant.graph import AdderGraph, Term, Word, combined, extremes, positions
 from fermatnet.hw.constant.heap import BitHeap, heap_of
 from fermatnet.hw.constant.sharing import share
 from fermatnet.hw.piecewise.compressor.search import Plan, depth
@@ -42,6 +42,9 @@ class MatrixPlan:
         """Tables, by the counters and the positions of the carry chains."""
         if self.plans:
             return self.graph.adders + sum(plan.cost for plan in self.plans)
+        if self.target == "ecp5":  # two positions a cell, and one to read a carry
+            words = self.graph.words
+            return sum(2 * (positions(word, words) // 2 + 1) for word in self.graph.sums)
         biased = [hi.bit_length() for (_, hi), bias in zip(self.ranges, self.bias, strict=True) if bias]
         return self.graph.adders + sum(biased)
 

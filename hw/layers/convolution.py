@@ -61,6 +61,9 @@ class ConvLayer(MatrixVectorLayer):
         shape = shape_of(self.inputs[0])
         return IntegerArray(self.matrix, none, shape, pe=fold.pe, simd=fold.simd, contents=held)
 
+    def unrolled(self):
+        return self.constants(self.matrix, np.zeros(0, np.int64))
+
     @classmethod
     def widest(cls, node, bounds):
         top = (1 << node.weight_bits - 1) - 1

@@ -34,6 +34,9 @@ class DenseLayer(MatrixVectorLayer):
         shape = shape_of(self.inputs[0])
         return IntegerArray(self.matrix, self.node.bias, shape, pe=fold.pe, simd=fold.simd, contents=held)
 
+    def unrolled(self):
+        return self.constants(self.matrix, self.node.bias)
+
     @classmethod
     def bounds(cls, node):
         return {"bias": room(node.bias) if node.bias.size else 0}
