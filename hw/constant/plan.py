@@ -14,7 +14,10 @@ from fermatnet.hw.constant.sharing import share
 from fermatnet.hw.piecewise.compressor.search import Plan, depth
 from fermatnet.hw.rtl.words import range_shape
 
-__all__ = ["MatrixPlan", "plan_matrix"]
+__all__ = ["LEVEL_NS", "MatrixPlan", "plan_matrix", "stages_for"]
+
+# Nanoseconds of one adder or counter with the wires before it: 7-series and ECP5 of the slowest grades
+LEVEL_NS = {"lut6": 1.6, "ecp5": 2.6, "generic": 2.6, "asic": 0.5}
 
 # Tables that a bit costs an output: a heap's counters, or its share of an adder
 PRICES = {"lut6": 0.645, "asic": 1.0, "ecp5": 1.1, "generic": 1.1}
@@ -96,6 +99,11 @@ def plan_matrix(
             return MatrixPlan(target, graph, whole, ranges, tuple(made), tuple(found))
         graph = share(matrix, low, high, **{**options, "offset": False})
     return MatrixPlan(target, _summed(graph), whole, ranges)
+
+
+def stages_for(plan: MatrixPlan, clock_mhz: float) -> int:
+    """Register stages, at least one, with which no stage is longer than a cycle by `LEVEL_NS`."""
+    return max(1, -(-int(plan.depth * LEVEL_NS[plan.target] * clock_mhz) // 1000))
 
 
 def _summed(graph: AdderGraph) -> AdderGraph:
