@@ -95,7 +95,8 @@ def plan(
     period = schedule.least_period(wide, layers, chosen, edges, paces)
     if cycles is not None and period > cycles:
         raise InputError(f"{cycles} cycles an image cannot be met: {period} is the nearest")
-    blocks = _blocks(wide, layers, chosen, edges, paces)
+    asked = () if isinstance(external, str) else external
+    blocks = _blocks(wide, layers, chosen, edges, paces, asked)
     models = {name: block.model for name, block in blocks.items()}
     made = schedule.make(wide, models, edges, paces, period)
     outside = _external(layers, blocks, made, external, capacity.brams * capacity.bram_bits)
@@ -147,14 +148,20 @@ def _blocks(
     folds: dict[str, Fold],
     edges: list[Edge],
     paces: dict[str, StreamRate],
+    streamed: Collection[str],
 ) -> dict[str, Block]:
-    """The plan of every block in its place."""
+    """The plan of every block in its place; those of ``streamed`` take their weights from a stream."""
     lanes = {
         node.name: tuple(edge.lanes_to for edge in edges if edge.consumer == node.name) for node in net.nodes
     }
     return {
         node.name: layers[node.name].block(
-            Placement(folds[node.name], lanes[node.name], tuple(paces[name] for name in node.inputs))
+            Placement(
+                folds[node.name],
+                lanes[node.name],
+                tuple(paces[name] for name in node.inputs),
+                node.name in streamed,
+            )
         )
         for node in net.nodes
     }
@@ -177,6 +184,7 @@ def _external(
 ) -> tuple[str, ...]:
     """Layers whose weights go outside, in order."""
     bits = {name: blocks[name].weight_bits for name, layer in layers.items() if layer.streamable()}
+    bits = {name: count for name, count in bits.items() if count}  # constants are in no memory
     if external == "none":
         return ()
     if external != "auto":

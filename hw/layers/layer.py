@@ -62,12 +62,13 @@ class StreamRate:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a layer's block stands in a design: its fold, the lanes it takes at each input, and how these
-    inputs travel before they are brought to those lanes."""
+    """Where a layer's block stands in a design: its fold, the lanes it takes at each input, how these inputs
+    travel before they are brought to those lanes, and whether its weights are to come from a stream."""
 
     fold: Fold
     lanes: tuple[int, ...]
     incoming: tuple[StreamRate, ...] = ()
+    streamed: bool = False
 
 
 class Block:
