@@ -34,6 +34,8 @@ _COMMANDS = {
     "synth": "Synthesise generated Verilog with yosys and nextpnr; resources by layer, Fmax.",
     "ip": "Generate one stand-alone block: adder, butterfly, transform, popcount, array, ...",
     "zoo": "List the architectures, or show one with its complexity.",
+    "search": "Search an architecture: nasb (chapter 4) or autorecon (chapter 8).",
+    "sweep": "Train every combination that a TOML file names; goes on where it was stopped.",
     "bench": "Run a benchmark; prints a table, writes JSON.",
 }
 

@@ -34,6 +34,7 @@ from fermatnet.model.train.results import Results, progress_bars, write
 from fermatnet.model.train.scores import scores
 from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.train.start import build_for, builder_arguments, carry_over
+from fermatnet.model.train.teacher import as_teacher
 from fermatnet.model.zoo.catalogue import check_scheme
 
 __all__ = ["train"]
@@ -197,7 +198,7 @@ class _Run:
             self.options,
             epochs=epochs,
             rate=rate,
-            teacher=twin.eval() if twin else None,
+            teacher=as_teacher(twin) if twin else None,
             wrap=parallel(self.world, self.device),
             device=self.device,
         )
