@@ -64,6 +64,10 @@ def _nasb(out: str, resume: bool, **given: Any) -> None:
 
     The genotype in OUT/result.json is an option of nasb-resnet: --option genotype=...
     """
+    from fermatnet.model.train.data import check_name
+
+    kind, _, folder = given["data"].partition(":")
+    check_name(f"images:{folder}" if kind == "imagenet" else given["data"])
     with phases("search") as phase:
         phase("loading torch")
         from fermatnet.search.nasb import search_nasb

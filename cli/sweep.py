@@ -5,7 +5,6 @@ from typing import Any
 import click
 
 from fermatnet.cli.console import line
-from fermatnet.cli.phases import phases
 
 
 def _shown(entry: dict[str, Any]) -> None:
@@ -29,9 +28,7 @@ def command(file: str, jobs: int, backend: str, scheduler: str | None) -> int:
 
     Finished rows are kept in results.jsonl; the same command goes on with a sweep that was stopped.
     """
-    with phases("sweep") as phase:
-        phase("loading torch")
-        from fermatnet.search.sweep import read_sweep, run_sweep
+    from fermatnet.search.sweep import read_sweep, run_sweep
 
     sweep = read_sweep(file)
     rows = run_sweep(sweep, backend=backend, jobs=jobs, scheduler=scheduler, progress=_shown)
