@@ -18,6 +18,7 @@ from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope
 from fermatnet.hw.layers import Block, Fold, Layer, Placement, StreamRate, beats_of, layer_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.engine import settled
 
 __all__ = ["layers_for", "least_beats", "plan"]
 
@@ -28,13 +29,14 @@ Layers = dict[str, Layer]
 Depths = Mapping[tuple[str, int], tuple[int, int]]
 
 
-def layers_for(net: Network, device: str, real: Network | None = None) -> Layers:
+def layers_for(net: Network, device: str, real: Network | None = None, cycles: int | None = None) -> Layers:
     """Plans of all layers by name, for the tables of ``device``; ``real`` holds the weights of the memories,
-    where ``net`` is its envelope."""
+    where ``net`` is its envelope. ``cycles``: an image's, at which the engines of integer convolutions are
+    compared where the network leaves them open (`fermatnet.model.network.engine.conv_choice`)."""
     target = _TREES.get(find_device(device).family, "generic")
     held = [None] * len(net.nodes) if real is None else real.nodes
     return {
-        node.name: layer_of(net, node, target, contents)
+        node.name: layer_of(net, node if cycles is None else settled(net, node, cycles), target, contents)
         for node, contents in zip(net.nodes, held, strict=True)
     }
 
@@ -60,6 +62,9 @@ def plan(
     takes half of the device), lanes, rings, queues. ``depths`` overrides the queues of edges (for tests that
     show what smaller ones cost).
 
+    Where the network leaves the engine of an integer convolution open, the cheaper one at the period is
+    taken; ``folds`` given by hand are those of the engines without a goal.
+
     ``external``: layers whose weights stream in from outside; "auto": the largest ones, as many as do not fit
     the device's block memories; "none". ``reloadable``: built for any weights within ``bounds`` (by default
     those of `fermatnet.hw.compiler.worst_case`).
@@ -69,8 +74,12 @@ def plan(
     capacity = find_device(device)
     bounds = (bounds or bounds_of(net)) if reloadable else bounds
     wide = envelope(net, bounds or {}) if reloadable else net
-    layers = layers_for(wide, device, net if reloadable else None)
+    real = net if reloadable else None
+    layers = layers_for(wide, device, real, cycles)
     chosen, target = _folds(wide, layers, cycles, luts, folds, capacity.luts / 2)
+    if cycles is None and folds is None:  # the period is known now: engines are compared at it, too
+        layers = layers_for(wide, device, real, target)
+        chosen = folding.fold_for_cycles(layers, target, least_beats(wide))
     edges, paces = schedule.lanes_plan(wide, layers, chosen, target)
     period = schedule.least_period(wide, layers, chosen, edges, paces)
     if cycles is not None and period > cycles:

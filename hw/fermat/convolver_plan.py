@@ -51,11 +51,8 @@ class ConvolverPlan:
     weight : int array (O, I/group, kh, kw)
     lo, hi : int
         Range of the input elements.
-    height, width : int
-        Of the input image.
-    stride : (int, int)
-    pad : (top, left, bottom, right)
-    dilation : (int, int)
+    geometry : Geometry
+        Of the layer: image, kernel, stride, padding, dilation.
     group : int
     plan : Plan or None
         From `fermatnet.model.fermat.plan.choose` for this layer; None: chosen here.
@@ -83,12 +80,8 @@ class ConvolverPlan:
         weight: np.ndarray,
         lo: int,
         hi: int,
-        height: int,
-        width: int,
+        geometry: Geometry,
         *,
-        stride: tuple[int, int] = (1, 1),
-        pad: tuple[int, int, int, int] = (0, 0, 0, 0),
-        dilation: tuple[int, int] = (1, 1),
         group: int = 1,
         plan: Plan | None = None,
         lanes_in: int = 1,
@@ -96,24 +89,17 @@ class ConvolverPlan:
         products: int = 1,
         name: str = "convolver",
         product_form: str = "schoolbook",
-        adder_latency: int = 2,
     ):
-        weight = np.asarray(weight, np.int64)
+        weight, g = np.asarray(weight, np.int64), geometry
+        if weight.shape[2:] != tuple(g.kernel):
+            raise InputError(f"the geometry's kernel is {g.kernel}, that of the weights {weight.shape[2:]}")
         low, high = output_range(weight, lo, hi, group)
         self.outputs, self.channels = weight.shape[0], weight.shape[1] * group
-        self.geometry = Geometry(height, width, weight.shape[2:], stride, pad, dilation)
+        self.geometry = g
         self.plan = plan or choose(
-            weight, lo, hi, stride, pad, dilation, group, height, width, products=products
+            weight, lo, hi, g.stride, g.pad, g.dilation, group, g.height, g.width, products=products
         )
-        self.weight, self.lo, self.hi, self.height, self.width, self.group = (
-            weight,
-            lo,
-            hi,
-            height,
-            width,
-            group,
-        )
-        self.stride, self.pad, self.dilation = tuple(stride), tuple(pad), tuple(dilation)
+        self.weight, self.lo, self.hi, self.group = weight, lo, hi, group
         self.lanes_in, self.lanes_out, self.products, self.name = lanes_in, lanes_out, products, name
         self._check(low, high)
         self.shape = range_shape(lo, hi)
@@ -124,7 +110,7 @@ class ConvolverPlan:
                 f"{products} products and {lanes_out} output lanes do not go together; products "
                 f"{products_allowed(self.outputs, group, planes // group, lanes_out)} do"
             )
-        self.product_form, self.adder_latency, self.range = product_form, adder_latency, (low, high)
+        self.product_form, self.range = product_form, (low, high)
         self.planes = planes
         self.images = self.image_buffer(ImageBufferPlan)
         self.reader = None if self.plan.spectra == "stored" else self.weight_reader(WeightReaderPlan)
@@ -149,8 +135,7 @@ class ConvolverPlan:
         """Spectra of one modulus: from a memory, or computed from what the reader reads."""
         if self.reader is None:
             return stored(b, self.weight, self.geometry, self.plan, self.products, self.name)
-        lengths, latency = self.plan.lengths, self.adder_latency
-        return computed(b, self.reader.bits, lengths, self.products, adder_latency=latency)
+        return computed(b, self.reader.bits, self.plan.lengths, self.products)
 
     def modulus_path(self, b: int, kind: Any, source: Any = None, banks: tuple[int, int] = (2, 2)) -> Any:
         return kind(
@@ -162,7 +147,6 @@ class ConvolverPlan:
             self.outputs,
             source or self.weight_source(b, StoredWeightsPlan, ComputedWeightsPlan),
             self.inverses,
-            adder_latency=self.adder_latency,
             product_form=self.product_form,
             banks=banks,
         )
@@ -246,8 +230,8 @@ class ConvolverPlan:
     def _timing(self) -> Timing:
         images, path = self.images, self.paths[0]
         return Timing(
-            row_beats=self.width * self.channels // self.lanes_in,
-            rows=self.height,
+            row_beats=self.geometry.width * self.channels // self.lanes_in,
+            rows=self.geometry.height,
             ring=images.rows,
             need=images.need,
             free=images.free,

@@ -219,7 +219,7 @@ OTHERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("info", "fifo"), "not a regular file"),
     (("info", "loop"), "loop"),
     (("info", ""), "folder"),
-    (("info", "net.onnx", "--cycles", "9"), "goes with --resources"),
+    (("info", "net.onnx", "--cycles", "0"), "x>=1"),
     ((*VERILOG, "--fps", "3", "--cycles", "4"), "at most one"),
     ((*VERILOG, "--luts", "3", "--cycles", "4"), "at most one"),
     (("verilog", "net.onnx", "--out", ".", "--force"), "working folder"),

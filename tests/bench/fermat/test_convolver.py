@@ -14,7 +14,7 @@ from fermatnet.bench.fermat.engines import compare
 from fermatnet.bench.fermat.parts import Parts, fermat_memories, fermat_parts
 from fermatnet.bench.fermat.pictures import draw
 from fermatnet.hw.fermat.convolver import Convolver
-from fermatnet.model.fermat.plan import choose
+from fermatnet.model.fermat.plan import Geometry, choose
 
 
 class Priced(Parts):
@@ -48,7 +48,7 @@ def test_engine_is_all_there():
     w = np.random.default_rng(0).integers(-8, 8, (4, 2, 3, 3))
     for spectra, weight_transforms in (("stored", 0), ("computed", 4)):
         plan = choose(w, 0, 7, height=12, width=12, moduli=(8, 16), length=8, spectra=spectra)
-        engine = Convolver(w, 0, 7, 12, 12, plan=plan, products=4)
+        engine = Convolver(w, 0, 7, Geometry(12, 12, (3, 3)), plan=plan, products=4)
         counts = {name: count for count, name, _ in fermat_parts(engine, engine)}
         assert counts["product 8"] == counts["product 16"] == counts["sum 16"] == 4
         assert (
