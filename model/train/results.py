@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fermatnet.model.errors import InputError
 from fermatnet.model.train.folder import RunFolder
 
-__all__ = ["Results", "progress_bars", "write"]
+__all__ = ["Results", "progress_bars", "tensorboard", "write"]
 
 
 def peak_memory_mb() -> float:
@@ -65,6 +66,15 @@ def progress_bars(shown: bool) -> Progress:
         TextColumn("{task.fields[note]}"),
         disable=not shown,
     )
+
+
+def tensorboard(folder: RunFolder) -> Any:
+    """The writer of a TensorBoard log in the run folder."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("the TensorBoard log needs tensorboard: pip install tensorboard") from error
+    return SummaryWriter(str(folder.path / "tensorboard"))
 
 
 def write(folder: RunFolder, summary: dict[str, Any]) -> None:

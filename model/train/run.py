@@ -22,6 +22,7 @@ from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import Options, options
 from fermatnet.model.train.phases import PlannedPhase, own_form, phases, settled
 from fermatnet.model.train.processes import (
+    agree,
     local_device,
     need_device,
     parallel,
@@ -30,7 +31,7 @@ from fermatnet.model.train.processes import (
     world_size,
 )
 from fermatnet.model.train.recipe import with_recipe
-from fermatnet.model.train.results import Results, progress_bars, write
+from fermatnet.model.train.results import Results, progress_bars, tensorboard, write
 from fermatnet.model.train.scores import scores
 from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.train.start import build_for, builder_arguments, carry_over
@@ -144,7 +145,8 @@ class _Run:
 
     def _open(self, resume: bool) -> dict[str, Any] | None:
         config = self.config()
-        if not resume or not self.folder.path.exists():
+        # the first process decides: another may see the folder that it is just making
+        if agree(not resume or not self.folder.path.exists(), self.world, self.device):
             if self.first:
                 self.folder.create()
                 self.created = True
@@ -204,7 +206,7 @@ class _Run:
         )
         if state:
             phase.restore(state["state"])
-        writer = self._tensorboard()
+        writer = tensorboard(self.folder) if self.options.tensorboard and self.first else None
         task = bar.add_task(f"{name:9s}", total=epochs, completed=phase.epoch, note="")
         while phase.epoch < epochs:
             entry: dict[str, Any] = {
@@ -237,15 +239,6 @@ class _Run:
         share(phase.model, self.world)
         if self.first:
             self.folder.save("checkpoint.pt", {"phase": number, "state": phase.state()})
-
-    def _tensorboard(self) -> Any:
-        if not (self.options.tensorboard and self.first):
-            return None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise InputError("the TensorBoard log needs tensorboard: pip install tensorboard") from error
-        return SummaryWriter(str(self.folder.path / "tensorboard"))
 
     def _close(self, results: Results) -> dict[str, Any]:
         facts = {

@@ -90,7 +90,7 @@ def test_accumulation_gives_the_same_step():
     whole = after_one_step()
     torch.testing.assert_close(after_one_step(accumulate=3), whole)
     torch.testing.assert_close(after_one_step(accumulate=7), whole)
-    assert not torch.allclose(after_one_step(batch=48), whole)
+    assert not torch.allclose(after_one_step(smoothing=0.3), whole)
 
 
 def test_decay_on_all_parameters():
