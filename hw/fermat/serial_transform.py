@@ -1,8 +1,10 @@
 """One-dimensional Fermat number transform, one point a cycle: log2 N stages of one butterfly and one rotator
 each."""
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.fermat.butterfly import Butterfly
@@ -11,7 +13,7 @@ from fermatnet.hw.fermat.number import Number, shifted
 from fermatnet.hw.fermat.shift import Rotator, Sqrt2
 from fermatnet.model.fermat.transform import Root, root_of_order
 
-__all__ = ["FlagDelay", "SerialStage", "SerialTransform", "serial_latency"]
+__all__ = ["FlagDelay", "SerialStage", "SerialTransform", "points_shape", "serial_latency"]
 
 
 def twiddle_latency(root: Root, span: int, adder_latency: int) -> int:
@@ -26,6 +28,15 @@ def serial_latency(b: int, n: int, adder_latency: int) -> int:
     root = root_of_order(b, n)
     spans = [n >> (stage + 1) for stage in range(root.log2)]
     return sum(span + adder_latency + twiddle_latency(root, span, adder_latency) for span in spans)
+
+
+def points_shape(b: int, lanes: int | None) -> Any:
+    """What travels in a cycle: a number, or ``lanes`` of them side by side."""
+    return Number(b) if lanes is None else data.ArrayLayout(Number(b), lanes)
+
+
+def _each(points: Any, lanes: int | None) -> list[Any]:
+    return [points] if lanes is None else [points[lane] for lane in range(lanes)]
 
 
 class FlagDelay(wiring.Component):
@@ -109,29 +120,32 @@ class SerialStage(wiring.Component):
 
     The delays feed forward, so the butterfly may be pipelined at any span. Runs of ``valid`` are whole
     blocks; gaps between runs may have any length. Latency: ``latency`` cycles. Throughput: one point a cycle.
+    ``lanes`` transforms side by side share the counters and the delay memories.
 
     Members
     -------
-    valid, i : In(1), In(Number(b)); o_valid, o : Out(1), Out(Number(b)).
+    valid, i : In(1), In(points); o_valid, o : Out(1), Out(points), as `points_shape`.
     """
 
-    def __init__(self, root: Root, span: int, inverse: bool, adder_latency: int, form: str):
-        self.root, self.span, self.inverse, self.adder_latency, self.form = (
-            root,
-            span,
-            inverse,
-            adder_latency,
-            form,
-        )
+    def __init__(
+        self,
+        root: Root,
+        span: int,
+        inverse: bool,
+        adder_latency: int,
+        form: str,
+        lanes: int | None = None,
+    ):
+        self.root, self.span, self.inverse, self.lanes = root, span, inverse, lanes
+        self.adder_latency, self.form = adder_latency, form
         self.turn_latency = twiddle_latency(root, span, adder_latency)
         self.latency = span + adder_latency + self.turn_latency
-        layout = Number(root.b)
+        layout = points_shape(root.b, lanes)
         super().__init__({"valid": In(1), "i": In(layout), "o_valid": Out(1), "o": Out(layout)})
 
     def elaborate(self, platform):
         m = Module()
-        layout, span, late = Number(self.root.b), self.span, self.turn_latency
-        m.submodules.butterfly = bf = Butterfly(self.root.b, latency=self.adder_latency, form=self.form)
+        layout, span, late = self.o.shape(), self.span, self.turn_latency
         m.submodules.first = first = Delay(layout, span)
         m.submodules.second = second = Delay(layout, span)
         m.submodules.valid = valid = FlagDelay(self.latency)
@@ -141,29 +155,49 @@ class SerialStage(wiring.Component):
         with m.Else():
             m.d.sync += phase.eq(0)
         paired = self.valid & phase[-1]
-        m.submodules.mode = mode = FlagDelay(bf.latency + late)
-        m.d.comb += [valid.i.eq(self.valid), self.o_valid.eq(valid.o), mode.i.eq(paired), bf.en.eq(1)]
-        source, total, difference = self.i, bf.s, bf.d
-        if span > 1:
-            m.submodules.twiddle = t = Twiddle(
-                self.root, span, -1 if self.inverse else 1, self.adder_latency, self.form
-            )
+        m.submodules.mode = mode = FlagDelay(self.adder_latency + late)
+        m.d.comb += [valid.i.eq(self.valid), self.o_valid.eq(valid.o), mode.i.eq(paired)]
+        source, total, difference = Signal(layout), Signal(layout), Signal(layout)
+        m.d.comb += source.eq(self.i)
+        butterflies = self._butterflies(m, first.o, source)
+        sums, differences = Cat(bf.s for bf in butterflies), Cat(bf.d for bf in butterflies)
         if span > 1 and self.inverse:
-            m.d.comb += [t.x.eq(self.i), t.turn.eq(paired), t.j.eq(phase)]
-            source = t.o
+            m.d.comb += source.eq(Cat(self._twiddles(m, _each(self.i, self.lanes), paired, phase)))
         elif span > 1:
             m.submodules.straight = straight = Delay(layout, late)
-            m.submodules.index = index = Delay(len(t.j), bf.latency)
-            m.d.comb += [index.i.eq(phase), t.x.eq(bf.d), t.turn.eq(1), t.j.eq(index.o), straight.i.eq(bf.s)]
-            total, difference = straight.o, t.o
+            m.submodules.index = index = Delay(len(phase) - 1, self.adder_latency)
+            m.d.comb += [index.i.eq(phase), straight.i.eq(sums)]
+            sums = Value.cast(straight.o)
+            differences = Cat(self._twiddles(m, [bf.d for bf in butterflies], Const(1, 1), index.o))
         m.d.comb += [
+            total.as_value().eq(sums),
+            difference.as_value().eq(differences),
             first.i.eq(source),
-            bf.x.eq(first.o),
-            bf.y.eq(source),
             second.i.eq(difference),
             self.o.as_value().eq(Mux(mode.o, total.as_value(), second.o.as_value())),
         ]
         return m
+
+    def _butterflies(self, m: Module, first: Any, second: Any) -> list[Butterfly]:
+        """One a lane, of points ``span`` apart."""
+        found = []
+        for lane, (x, y) in enumerate(zip(_each(first, self.lanes), _each(second, self.lanes), strict=True)):
+            block = Butterfly(self.root.b, latency=self.adder_latency, form=self.form)
+            m.submodules[f"butterfly{lane}"] = block
+            m.d.comb += [block.en.eq(1), block.x.eq(x), block.y.eq(y)]
+            found.append(block)
+        return found
+
+    def _twiddles(self, m: Module, points: list[Any], turn: Any, j: Any) -> list[Value]:
+        """The points of all lanes times the twiddle of place ``j``, where ``turn`` is high."""
+        found = []
+        for lane, point in enumerate(points):
+            sign = -1 if self.inverse else 1
+            block = Twiddle(self.root, self.span, sign, self.adder_latency, self.form)
+            m.submodules[f"twiddle{lane}"] = block
+            m.d.comb += [block.x.eq(point), block.turn.eq(turn), block.j.eq(j)]
+            found.append(Value.cast(block.o))
+        return found
 
 
 class SerialTransform(wiring.Component):
@@ -179,19 +213,30 @@ class SerialTransform(wiring.Component):
     b, n : modulus width and length; n a power of two that divides 4b.
     inverse : bool
     adder_latency, form : of every `Adder`.
+    lanes : transforms side by side with one control; None: one, whose points are no array.
 
     Members
     -------
-    valid, i : In(1), In(Number(b))
+    valid, i : In(1), In(points)
         Runs of whole transforms, gaps of any length between them.
-    o_valid, o : Out(1), Out(Number(b))
+    o_valid, o : Out(1), Out(points), as `points_shape`.
     """
 
-    def __init__(self, b: int, n: int, *, inverse: bool = False, adder_latency: int = 2, form: str = "chain"):
+    def __init__(
+        self,
+        b: int,
+        n: int,
+        *,
+        inverse: bool = False,
+        adder_latency: int = 2,
+        form: str = "chain",
+        lanes: int | None = None,
+    ):
         self.root = root_of_order(b, n)
         self.b, self.n, self.inverse, self.adder_latency, self.form = b, n, inverse, adder_latency, form
+        self.lanes = lanes
         self.latency = serial_latency(b, n, adder_latency)
-        layout = Number(b)
+        layout = points_shape(b, lanes)
         super().__init__({"valid": In(1), "i": In(layout), "o_valid": Out(1), "o": Out(layout)})
 
     def elaborate(self, platform):
@@ -200,7 +245,7 @@ class SerialTransform(wiring.Component):
         spans = [self.n >> (stage + 1) for stage in range(self.root.log2)]
         for at, span in enumerate(reversed(spans) if self.inverse else spans):
             m.submodules[f"stage{at}"] = stage = SerialStage(
-                self.root, span, self.inverse, self.adder_latency, self.form
+                self.root, span, self.inverse, self.adder_latency, self.form, self.lanes
             )
             m.d.comb += [stage.valid.eq(valid), stage.i.eq(point)]
             valid, point = stage.o_valid, stage.o
