@@ -43,6 +43,8 @@ class Keeping(Inside):
     shared_modules = True
 
     def memory_block(self, rom: Rom) -> Module:
+        if not rom.minimal:
+            return rom.block(self)  # wires around a narrower one, which comes here again
         m = Module()
         self.roms.append(rom)
         m.submodules.rom = Instance(
