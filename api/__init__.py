@@ -11,6 +11,8 @@
     fn.generate(net, "hw", cycles=4000)                    # Verilog, memories, interface.json
     fn.simulate("hw", images)                              # cocotb and Verilator
     fn.synthesize("hw", device="ecp5-85k")                 # yosys and nextpnr
+    with fn.Board("DIR", "/dev/ttyUSB0") as board:         # what `fermatnet board` built, on a board
+        board.run(images)
 
 Every name is imported when it is first used, so ``import fermatnet`` needs neither torch nor a simulator. Bad
 input raises `InputError` with one line that says what to write instead.
@@ -21,6 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fermatnet.boards.host.board import Board
     from fermatnet.front.hardware import generate, simulate, synthesize
     from fermatnet.front.network import Network, load
     from fermatnet.front.training import export, quantize, scheme
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from fermatnet.runtime.packed.engine import Engine
 
 __all__ = [
+    "Board",
     "Engine",
     "InputError",
     "Network",
@@ -41,6 +45,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Board": "fermatnet.boards.host.board",
     "Engine": "fermatnet.runtime.packed.engine",
     "InputError": "fermatnet.model.errors",
     "Network": "fermatnet.front.network",

@@ -32,6 +32,8 @@ _COMMANDS = {
     "load": "Make the burst that loads a network's weights into a reloadable design.",
     "sim": "Simulate a network's Verilog with cocotb and check it against the reference.",
     "synth": "Synthesise generated Verilog with yosys and nextpnr; resources by layer, Fmax.",
+    "board": "Build a bitstream for a board: the network, a UART link, the clock; --list shows the boards.",
+    "host": "Send images to a board over its serial port, or to its simulation.",
     "ip": "Generate one stand-alone block: adder, butterfly, transform, popcount, array, ...",
     "zoo": "List the architectures, or show one with its complexity.",
     "bench": "Run a benchmark; prints a table, writes JSON.",

@@ -25,6 +25,13 @@ WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
         "brams": {"SB_RAM40_4K": 1, "SB_RAM40_4KNR": 1, "SB_RAM40_4KNW": 1, "SB_RAM40_4KNRNW": 1},
         "dsps": {"SB_MAC16": 1},
     },
+    "gowin": {
+        # an ALU cell takes the look-up table of its place; a shadow RAM those of a slice
+        "luts": {**{f"LUT{inputs}": 1 for inputs in range(1, 5)}, "ALU": 1, "RAM16SDP4": 6, "RAM16SDP2": 6},
+        "ffs": {},  # every DFF*, see below
+        "brams": {name: 1 for name in ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9")},
+        "dsps": {"MULT9X9": 0.5, "MULT18X18": 1, "MULT36X36": 4},
+    },
     "xc7": {
         "luts": {
             **{f"LUT{inputs}": 1 for inputs in range(1, 7)},
@@ -61,6 +68,10 @@ WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
 }
 
 
+FLIP_FLOPS = {"ice40": "SB_DFF", "gowin": "DFF"}
+"""How the names of flip-flops begin, in families that have one for each kind of reset and enable."""
+
+
 def total(modules: Mapping[str, Mapping[str, int]], top: str) -> Counter[str]:
     """Cells of ``top`` and of everything under it, by type; ``modules`` holds each module's cells, submodules
     among them."""
@@ -88,8 +99,8 @@ def resources(cells: Mapping[str, int], family: str) -> dict[str, Any]:
     for resource in RESOURCES:
         weights = WEIGHTS[family][resource]
         number = sum(weights.get(kind, 0) * many for kind, many in cells.items())
-        if family == "ice40" and resource == "ffs":
-            number = sum(many for kind, many in cells.items() if kind.startswith("SB_DFF"))
+        if resource == "ffs" and family in FLIP_FLOPS:
+            number = sum(many for kind, many in cells.items() if kind.startswith(FLIP_FLOPS[family]))
         counts[resource] = whole(number)
     return counts
 

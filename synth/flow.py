@@ -16,7 +16,7 @@ from fermatnet.synth.mapping import Netlist, map_design
 from fermatnet.synth.place import Placed, place
 from fermatnet.synth.watch import Progress
 
-__all__ = ["block", "cells", "synthesise"]
+__all__ = ["block", "cells", "layers", "synthesise"]
 
 
 def synthesise(
@@ -168,12 +168,12 @@ def _fpga(
     say = progress or (lambda words: None)
     top, sources, prefix = interface["top"], list(interface["files"]["verilog"]), ""
     into, out = (interface.get(side, {}).get("tdata_bits", 0) for side in ("input", "output"))
-    if target.family == "ice40" and placing and into and into + out + 8 > target.pins:
+    if target.family in ("ice40", "gowin") and placing and into and into + out + 8 > target.pins:
         (folder / "frame.v").write_text(pins.frame(top, into, out, edge_ports(interface)))
         sources, prefix = [*sources, "frame.v"], "core."
     say(f"yosys: mapping {top} to {target.name} (the first call of a WebAssembly build takes a minute more)")
     netlist = map_design(folder, sources, pins.FRAME if prefix else top, target, apart=top, detail=detail)
-    report = _layers(netlist, target, prefix)
+    report = layers(netlist, target, prefix)
     report["versions"], report["seconds"] = {"yosys": netlist.version}, {"yosys": round(netlist.seconds, 2)}
     if target.luts:
         report["capacity"] = {resource: getattr(target, resource) for resource in count.RESOURCES}
@@ -206,17 +206,19 @@ def _plain(value: Any, prefix: str) -> Any:
     return value.removeprefix(prefix) if isinstance(value, str) else value
 
 
-def _layers(netlist: Netlist, target: Device, prefix: str) -> dict[str, Any]:
+def layers(netlist: Netlist, target: Device, prefix: str = "") -> dict[str, Any]:
+    """Resources of a netlist, and as ``layers`` those of each instance under its top, named without
+    ``prefix``; the rest is ``(top)``."""
     whole = count.resources(count.total(netlist.modules, netlist.top), target.family)
-    rest, layers = dict(whole), []
+    rest, found = dict(whole), []
     for instance, module in netlist.instances.items():
         part = count.resources(count.total(netlist.modules, module), target.family)
-        layers.append({"instance": instance.removeprefix(prefix), **part})
+        found.append({"instance": instance.removeprefix(prefix), **part})
         rest = {resource: count.whole(rest[resource] - part[resource]) for resource in rest}
-    layers.sort(key=lambda layer: str(layer["instance"]))
+    found.sort(key=lambda layer: str(layer["instance"]))
     if any(rest.values()):
-        layers.append({"instance": "(top)", **rest})
-    return {**whole, "layers": layers}
+        found.append({"instance": "(top)", **rest})
+    return {**whole, "layers": found}
 
 
 def _asic(

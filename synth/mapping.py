@@ -11,10 +11,12 @@ from fermatnet.synth.watch import Progress, passes
 
 __all__ = ["Netlist", "map_design"]
 
-COMMANDS = {"ecp5": "synth_ecp5", "ice40": "synth_ice40", "xc7": "synth_xilinx"}
+COMMANDS = {"ecp5": "synth_ecp5", "ice40": "synth_ice40", "xc7": "synth_xilinx", "gowin": "synth_gowin"}
 NETLIST = "netlist.json"
 # Cells that generated Verilog instantiates by name must be known before the hierarchy is checked.
 LIBRARIES = {"ecp5": ["read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v"]}
+# synth_gowin itself would put pads at the ports of every module that is kept whole.
+PADS = {"gowin": "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O -toutpad TBUF ~OEN:I:O"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def map_design(
         f"{command} -run begin:map_luts",
         "splitnets",  # abc9 can give two wires one name (yosys issue 4349) unless they are single bits
         f"{command} -run map_luts:",
+        *([f"select {top}", PADS[device.family], "select -clear"] if device.family in PADS else []),
         f"write_json {NETLIST}",
         "tee -q -o cells.json stat -json",
     ]

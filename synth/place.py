@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +39,7 @@ def place(
     device: Device,
     clock_mhz: float,
     *,
+    pinned: Sequence[str] = (),
     progress: Progress | None = None,
     detail: Progress | None = None,
 ) -> Placed:
@@ -46,18 +48,11 @@ def place(
     Ports go to pins of nextpnr's choice where the package has enough of them; else an ECP5 design is built
     out of context (no pins, no pads), which changes nothing between registers. For iCE40, which has no such
     mode, see `fermatnet.synth.pins`.
+    ``pinned``: nextpnr's options for ports whose pins are known, and for what it is to write.
     ``progress`` is told that it packs, places and routes, ``detail`` how far it is.
     """
     tool = tools.find(f"nextpnr-{device.family}")
-    context = "pins" if netlist.port_bits <= device.pins else "out of context"
-    options = ["--lpf-allow-unconstrained" if device.family == "ecp5" else "--pcf-allow-unconstrained"]
-    if context != "pins":
-        if device.family != "ecp5":
-            raise InputError(
-                f"the design has {netlist.port_bits} port bits, {device.name} in {device.package} has "
-                f"{device.pins} pins"
-            )
-        options.append("--out-of-context")
+    context, options = ("board", list(pinned)) if pinned else _unpinned(netlist, device)
     fixed = [
         *device.place,
         "--json",
@@ -88,6 +83,20 @@ def place(
         seconds,
         seed,
     )
+
+
+def _unpinned(netlist: Netlist, device: Device) -> tuple[str, list[str]]:
+    """What becomes of ports that belong to no pin, and nextpnr's options for it."""
+    allow = {"ecp5": ["--lpf-allow-unconstrained"], "ice40": ["--pcf-allow-unconstrained"]}
+    options = allow.get(device.family, [])
+    if netlist.port_bits <= device.pins:
+        return "pins", options
+    if device.family != "ecp5":
+        raise InputError(
+            f"the design has {netlist.port_bits} port bits, {device.name} in {device.package} has "
+            f"{device.pins} pins"
+        )
+    return "out of context", [*options, "--out-of-context"]
 
 
 def _routed(

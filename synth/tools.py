@@ -47,8 +47,10 @@ def find(name: str) -> Tool:
 @functools.cache
 def _find(name: str, path: str) -> Tool:
     package, module, _ = WHEELS[name]
-    wheel = importlib.metadata.version(package) if importlib.util.find_spec(module) is not None else ""
-    program = shutil.which(name, path=path)
+    there = importlib.util.find_spec(module.split(".")[0]) is not None
+    wheel = importlib.metadata.version(package) if there else ""
+    # a packer of bitstreams has to know the database of the very nextpnr beside it
+    program = shutil.which(name, path=path) if name in OLDEST else None
     if program is not None:
         version = _native_version(program)
         if _numbers(version) >= max(OLDEST[name], _numbers(wheel)):

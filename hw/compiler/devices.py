@@ -5,7 +5,7 @@ One table for all: `fermatnet.hw.compiler.planner` folds for a device, `fermatne
 its family, `fermatnet.synth` maps, places and routes for it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fermatnet.model.errors import InputError
 
@@ -16,13 +16,14 @@ ICE40_HX = "Lattice FPGA-DS-02029 (iCE40 LP/HX family data sheet), table 1.1; EB
 ICE40_UP = (
     "Lattice FPGA-DS-02008 (iCE40 UltraPlus family data sheet), table 2.1; EBR of 4 kbit, 16x16 multipliers"
 )
+GOWIN = "Gowin DS117 (GW1NR) and DS226 (GW2AR), tables 1-1; block RAM of 18 kbit, 18x18 multipliers"
 ARTIX = "AMD DS180 (7 series overview); block RAM of 36 kbit, DSP48E1"
 ZYNQ = "AMD DS190 (Zynq-7000 overview); block RAM of 36 kbit, DSP48E1"
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device: its yosys ``family`` (ecp5, ice40, xc7 or asic) and what it holds.
+    """A device: its yosys ``family`` (ecp5, ice40, gowin, xc7 or asic) and what it holds.
 
     ``luts`` (of ``lut_inputs`` inputs), ``ffs``, ``brams`` (of ``bram_bits``), ``dsps``: capacity, more than
     any design takes where there is no limit; ``pins``: inputs and outputs of ``package``; ``map``: yosys' own
@@ -45,6 +46,15 @@ class Device:
     place: tuple[str, ...] = ()
     source: str = ""
 
+    def packaged(self, package: str | None, speed: str | None = None) -> "Device":
+        """The same chip in another package, or of another speed grade, in nextpnr's words; None: as it is."""
+        place = list(self.place)
+        for option, value in (("--package", package), ("--speed", speed)):
+            if value is not None and option in place:
+                place[place.index(option) + 1] = value
+        grade = self.speed if speed is None or self.family != "ecp5" else f"{speed} (6 is the slowest)"
+        return replace(self, package=package or self.package, speed=grade, place=tuple(place))
+
 
 def _ecp5(name: str, luts: int, brams: int, dsps: int, package: str, pins: int) -> Device:
     place = (f"--{name.removeprefix('ecp5-')}", "--package", package, "--speed", "6")
@@ -65,6 +75,13 @@ def _xc7(name: str, luts: int, ffs: int, brams: int, dsps: int, source: str) -> 
     return Device(name, "xc7", luts, ffs, brams, dsps, 36864, 6, map=options, source=source)
 
 
+def _gowin(name: str, luts: int, ffs: int, brams: int, dsps: int, pins: int, part: str, kind: str) -> Device:
+    options = ("-family", "gw2a" if kind.startswith("GW2A") else "gw1n", "-noiopads")
+    place = ("--device", part, "--vopt", f"family={kind}")
+    speed = part[-5:]
+    return Device(name, "gowin", luts, ffs, brams, dsps, 18432, 4, pins, "QN88", speed, options, place, GOWIN)
+
+
 DEVICES = {
     entry.name: entry
     for entry in (
@@ -75,6 +92,8 @@ DEVICES = {
         _ice40("ice40-hx1k", 1280, 16, 0, "tq144", 95, ICE40_HX),
         _ice40("ice40-hx8k", 7680, 32, 0, "ct256", 206, ICE40_HX),
         _ice40("ice40-up5k", 5280, 30, 8, "sg48", 39, ICE40_UP),
+        _gowin("gw1nr-9", 8640, 6480, 26, 20, 71, "GW1NR-LV9QN88PC6/I5", "GW1N-9C"),
+        _gowin("gw2ar-18", 20736, 15552, 46, 48, 66, "GW2AR-LV18QN88C8/I7", "GW2A-18C"),
         _xc7("xc7", 63400, 126800, 135, 240, ARTIX),  # the size of an XC7A100T
         _xc7("xc7a35t", 20800, 41600, 50, 90, ARTIX),
         _xc7("xc7a100t", 63400, 126800, 135, 240, ARTIX),

@@ -58,7 +58,7 @@ class Lanes:
 class Dot(wiring.Component):
     """``o = sum over lanes of level_w * level_a + offset``, modulo 2^width.
 
-    Latency: ``pipeline`` cycles while ``en`` is high. Throughput: one sum a cycle.
+    Latency: ``pipeline`` cycles; the registers load in every cycle. Throughput: one sum a cycle.
 
     Parameters
     ----------
@@ -88,8 +88,6 @@ class Dot(wiring.Component):
         Weights: plane after plane, or table codes lane after lane.
     v : In(simd * activation planes) or In(simd * index bits)
         Activations: plane after plane, or indices lane after lane.
-    en : In(1)
-        Clock enable (only with ``pipeline`` > 0).
     o : Out(width)
     """
 
@@ -113,18 +111,19 @@ class Dot(wiring.Component):
             part = -(-self.depth // (pipeline + 1))
             inside = min(pipeline - 1, max(0, -(-first // part) - 1))
         self.trees = [
-            Compressor(heap.pairs, heap.bits, heap.width, target=target, pipeline=inside)
+            Compressor(heap.pairs, heap.bits, heap.width, target=target, pipeline=inside, enable=False)
             for heap in lanes.trees
         ]
         self.joint: Compressor | None = None
         if lanes.joint is not None:
             rest = pipeline - inside - self.between
-            self.joint = Compressor(lanes.joint.pairs, lanes.joint.bits, width, target=target, pipeline=rest)
+            self.joint = Compressor(
+                lanes.joint.pairs, lanes.joint.bits, width, target=target, pipeline=rest, enable=False
+            )
         index_bits = (len(form.products[0]) - 1).bit_length() if form.kind == "table" else 0
         self.code_bits, self.index_bits = form.weight_bits, index_bits
         v_width = simd * (index_bits if form.activation_planes is None else form.activation_planes.count)
-        enable = {"en": In(1)} if pipeline else {}
-        super().__init__({"t": In(simd * form.weight_bits), "v": In(v_width), **enable, "o": Out(width)})
+        super().__init__({"t": In(simd * form.weight_bits), "v": In(v_width), "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
         if platform_of(platform).shared_modules:
@@ -132,8 +131,6 @@ class Dot(wiring.Component):
         m = Module()
         for g, (group, tree) in enumerate(zip(self.lanes.groups, self.trees, strict=True)):
             m.submodules[f"group{g}"] = tree
-            if self.pipeline and tree.pipeline:
-                m.d.comb += tree.en.eq(self.en)
             ts, vs = [], []
             for column in group.pairs:
                 for lane in range(self.simd):
@@ -145,16 +142,13 @@ class Dot(wiring.Component):
                 m.d.comb += tree.x.eq(self._products(m, group.bits))
         sums: list[Value] = [tree.o for tree in self.trees]
         if self.between:
-            held = [Signal(tree.width, name=f"sum{g}") for g, tree in enumerate(self.trees)]
-            with m.If(self.en):
-                m.d.sync += [register.eq(value) for register, value in zip(held, sums, strict=True)]
+            held = [Signal(tree.width, name=f"sum{g}", reset_less=True) for g, tree in enumerate(self.trees)]
+            m.d.sync += [register.eq(value) for register, value in zip(held, sums, strict=True)]
             sums = list(held)
         if self.joint is None:
             m.d.comb += self.o.eq(sums[0] if sums else 0)
             return m
         m.submodules.joint = self.joint
-        if self.joint.pipeline:
-            m.d.comb += self.joint.en.eq(self.en)
         m.d.comb += self.joint.x.eq(
             Cat(sums[g][k] ^ int(inverted) for column in self.lanes.wiring for g, k, inverted in column)
         )
@@ -183,7 +177,7 @@ class Dot(wiring.Component):
         )
         ports = {f"i_{port}": getattr(self, port) for port in ("t", "v") if len(getattr(self, port))}
         if self.pipeline and self.lanes.groups:
-            ports |= {"i_clk": ClockSignal(), "i_rst": ResetSignal(), "i_en": self.en}
+            ports |= {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
         m.submodules.dot = Instance(name, o_o=self.o, **ports)
         return m
 

@@ -63,6 +63,8 @@ class Compressor(wiring.Component):
         "lut6", "ecp5", "asic", or "generic": plain additions, the synthesiser decides.
     pipeline : int
         Register stages.
+    enable : bool
+        Whether the registers have a clock enable; without one they load in every cycle.
 
     Attributes
     ----------
@@ -79,7 +81,7 @@ class Compressor(wiring.Component):
     x : In(total bits)
         The plain bits, column after column.
     en : In(1)
-        Clock enable of all registers (only with ``pipeline`` > 0).
+        Clock enable of all registers (only with ``pipeline`` > 0 and ``enable``).
     o : Out(width)
     """
 
@@ -91,6 +93,7 @@ class Compressor(wiring.Component):
         *,
         target: str = "generic",
         pipeline: int = 0,
+        enable: bool = True,
     ):
         if target not in TARGETS:
             raise InputError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
@@ -109,12 +112,13 @@ class Compressor(wiring.Component):
         self.plan, self.depth = heap.plan(target), heap.depth(target)
         ports = {"a": In(self.total_pairs), "b": In(self.total_pairs)} if self.total_pairs else {}
         ports |= {"x": In(self.total_bits)} if self.total_bits else {}
-        ports |= {"en": In(1)} if pipeline else {}
+        ports |= {"en": In(1)} if pipeline and enable else {}
+        self.enable = enable
         super().__init__({**ports, "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        work = Tree(m, self.en if self.pipeline else None)
+        work = Tree(m, self.en if self.pipeline and self.enable else Const(1))
         pairs: list[list[tuple[Value, Value, str]]] = [[] for _ in range(self.width)]
         bits: list[list[Term]] = [[] for _ in range(self.width)]
         at = 0

@@ -1,0 +1,1 @@
+"""The clock of a design from a board's oscillator: settings of the family's PLL, and the PLL itself."""
