@@ -10,7 +10,7 @@ from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
 from fermatnet.cli.kinds import SEED, OutputDirectory, device_choice
 from fermatnet.cli.phases import phases
-from fermatnet.hw.compiler.devices import DEVICES
+from fermatnet.hw.devices import DEVICES
 from fermatnet.model.errors import InputError
 from fermatnet.report.progress import STEPS, check_folder
 

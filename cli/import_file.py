@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from fractions import Fraction
+from math import prod
 
 import click
 
@@ -104,9 +105,13 @@ def command(
         made = imported(model, options, progress)
     net = made.network
     save(net, out)
+    inputs = [f"{one.dtype} {'x'.join(map(str, one.dims))}" for one in net.inputs]
+    named = [f"{one.name!r} {text}" for one, text in zip(net.inputs, inputs, strict=True)]
+    outputs = [f"{name!r} of {prod(net.types[name].shape)}" for name in net.outputs]
     line(
-        f"{model} ({made.format}) -> {out}: {len(net.nodes)} layers, input {net.input_dtype} "
-        f"{'x'.join(map(str, net.input_dims))}, {net.classes} outputs"
+        f"{model} ({made.format}) -> {out}: {len(net.nodes)} layers, "
+        + (f"input {inputs[0]}, " if len(named) == 1 else f"inputs {', '.join(named)}; ")
+        + (f"{net.classes} outputs" if len(outputs) == 1 else f"outputs {', '.join(outputs)}")
     )
     for note in made.notes:
         line(note)

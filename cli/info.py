@@ -43,7 +43,8 @@ def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
     "--cycles",
     type=click.IntRange(min=1),
     metavar="C",
-    help="With --resources: at most this many cycles an image.",
+    help="At most this many cycles an image: engines are compared at it, and with --resources the network is "
+    "folded for it.",
 )
 @click.option(
     "--device",
@@ -61,11 +62,9 @@ def command(network: str, as_json: bool, resources: bool, cycles: int | None, de
     from fermatnet.model.network import load
     from fermatnet.model.network.summary import summary
 
-    if cycles is not None and not resources:
-        raise click.UsageError("--cycles goes with --resources")
     net = load(network)
-    info: dict[str, Any] = summary(net)
     design = _design(net, cycles, device) if resources else None
+    info: dict[str, Any] = summary(net, design["cycles_per_image"] if design is not None else cycles)
     if design is not None:
         info["design"] = design
     if as_json:

@@ -54,6 +54,12 @@ from fermatnet.model.outputs import apart
     help="First load NETWORK's weights into the design in --verilog (made with --reloadable).",
 )
 @click.option(
+    "--layers",
+    "watched",
+    is_flag=True,
+    help="Also compare every layer's stream with the reference, and name the first that differs.",
+)
+@click.option(
     "--expect",
     type=InputFile(),
     metavar="Y.npy",
@@ -68,6 +74,7 @@ def command(
     waves: str | None,
     directory: str | None,
     loads: bool,
+    watched: bool,
     expect: str | None,
 ) -> int:
     """Simulate NETWORK's Verilog through its AXI4-Stream ports and compare every output with the bit-exact
@@ -80,7 +87,9 @@ def command(
     from fermatnet.model.network import load, run
     from fermatnet.model.network.reference import check_images
     from fermatnet.sim.network import compare, simulate
+    from fermatnet.sim.runner import SimulationError
     from fermatnet.sim.several import simulate_several
+    from fermatnet.sim.taps import first_difference
     from fermatnet.sim.tools import find
 
     if loads and directory is None:
@@ -107,31 +116,52 @@ def command(
             directory = str(Path(scratch) / "verilog")
             with phases("verilog") as phase:
                 generate(net, directory, progress=phase)
-        waves_file, latency = None if waves is None else Path(waves), ""
-        with share("simulation") as progress:
-            if several:
-                many = simulate_several(
-                    Path(directory), given, stalls=stalls, simulator=simulator, waves=waves_file
-                )
-                results, cycles, seconds = many.outputs, many.cycles_per_image, many.seconds
-            else:
-                result = simulate(
-                    Path(directory),
-                    given[net.input_name],
-                    stalls=stalls,
-                    simulator=simulator,
-                    waves=waves_file,
-                    progress=progress,
-                    load=words,
-                )
-                results, cycles = {net.output: result.outputs}, result.cycles_per_image
-                seconds, latency = result.seconds, f", first output after {result.first_latency}"
+        waves_file, latency, odd = None if waves is None else Path(waves), "", None
+        streams = Path(scratch) / "layers" if watched else None
+        if streams:
+            streams.mkdir()
+        try:
+            with share("simulation") as progress:
+                if several:
+                    many = simulate_several(
+                        Path(directory),
+                        given,
+                        stalls=stalls,
+                        simulator=simulator,
+                        waves=waves_file,
+                        layers=streams,
+                    )
+                    results, cycles, seconds = many.outputs, many.cycles_per_image, many.seconds
+                else:
+                    result = simulate(
+                        Path(directory),
+                        given[net.input_name],
+                        stalls=stalls,
+                        simulator=simulator,
+                        waves=waves_file,
+                        progress=progress,
+                        load=words,
+                        layers=streams,
+                    )
+                    results, cycles = {net.output: result.outputs}, result.cycles_per_image
+                    seconds, latency = result.seconds, f", first output after {result.first_latency}"
+        except SimulationError as error:
+            found = first_difference(net, images, Path(directory), streams) if streams else None
+            raise SimulationError(f"{error}; {found}" if found else str(error)) from error
+        if streams:
+            odd = first_difference(net, images, Path(directory), streams)
         store(results)
+    if odd:
+        line(odd)
     for name, values in results.items():
         difference = compare(values, expected[name])
         if difference:
             line(f"output {name!r}: {difference}" if several else str(difference))
             return 1
+    if odd:
+        return 1
+    if watched:
+        line(f"{len(net.nodes)} layers: every stream is the reference's")
     sizes = " and ".join(str(values.shape[1]) for values in results.values())
     line(
         f"{count} images, {sizes} outputs each: equal to the {'expected' if expect else 'reference'}. "

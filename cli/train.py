@@ -10,11 +10,11 @@ import click
 
 from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
-from fermatnet.cli.kinds import FiniteRange, OutputDirectory
+from fermatnet.cli.kinds import FiniteRange, OutputDirectory, own_options
 from fermatnet.cli.phases import phases
 from fermatnet.model.errors import InputError
 from fermatnet.model.outputs import check_directory
-from fermatnet.model.train.options import Options
+from fermatnet.model.train.options import Options, defaults
 from fermatnet.model.train.ranges import CHOICES, RANGES, check_device, check_scheme
 from fermatnet.model.zoo import catalogue
 
@@ -35,12 +35,47 @@ _HELP = {
     "threads": "CPU threads; 0 leaves it to torch.",
     "device": "cpu, cuda, cuda:1, ...",
     "tensorboard": "Write a TensorBoard log into the run folder.",
+    "nesterov": "Nesterov momentum (sgd).",
+    "decay": "What decays: weights, or all parameters (norms and biases too).",
+    "warmup": "Share of the steps in which the rate rises.",
+    "warmup_epochs": "The same in epochs; 0: --warmup counts.",
+    "warmup_from": "Share of the rate that the warm-up begins with.",
+    "milestones": "Steps of schedule step: epochs (60,120,160) or shares of them (0.3,0.6,0.8).",
+    "power": "Of the polynomial schedule.",
+    "batch": "Images a step, of all processes together.",
+    "accumulate": "Parts of a batch that are computed one after the other.",
+    "checkpoint_steps": "A checkpoint every so many steps; 0: after every epoch.",
+    "channels_last": "Tensors with the channels innermost (faster on GPUs and with bfloat16).",
+    "compile": "Compile the network with torch.compile.",
+    "size": "images:DIR of any sizes: side of the square crop (imagenet: 224).",
+    "resize": "Shorter edge before the centre crop; 0: 256/224 of the size.",
+    "crop": "Of training images: centre, scale (random edge and place) or resized (random part).",
+    "jitter": "Random brightness, contrast and saturation, up to this share.",
+    "lighting": "Standard deviation of the PCA colour noise (0.1 for ImageNet).",
+    "workers": "Processes that decode images (usual: one fewer than the CPUs, at most 8).",
+    "corrupt": "Files that are no image: refuse, or skip and count.",
 }
-_LISTS = ("milestones",)
-_DATA = "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR or images:DIR."
+_DATA = (
+    "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, images:DIR, imagenet:DIR or "
+    "arrays:FILE.npz."
+)
+
+
+class _Numbers(click.ParamType):
+    """Numbers joined by commas."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 60,120,160", param, ctx)
 
 
 def _kind(name: str, kind: Any) -> Any:
+    if name == "milestones":
+        return _Numbers()
     if name in CHOICES:
         return click.Choice(CHOICES[name])
     if name in RANGES:
@@ -61,8 +96,14 @@ def _flag(name: str, kind: Any, default: Any) -> click.Option:
 
 def _check(net: str, data: str, out: str, resume: bool, given: dict[str, Any]) -> None:
     """All that can be refused without torch and without reading the data."""
-    catalogue.check(net, trained=True)
-    check_scheme(given["scheme"] or Options().scheme, given["weights"], given["activations"])
+    catalogue.check(net)
+    if given["recipe"] is not None:
+        from fermatnet.model.train.recipe import with_recipe
+
+        given = given | with_recipe(given["recipe"], {k: v for k, v in given.items() if k != "recipe"})
+    scheme = given["scheme"] or defaults(net, data).scheme
+    check_scheme(scheme, given["weights"], given["activations"])
+    catalogue.check_scheme(net, scheme)
     if given["device"] is not None:
         check_device(given["device"])
     if given["edge_bits"] == 1:
@@ -73,7 +114,8 @@ def _check(net: str, data: str, out: str, resume: bool, given: dict[str, Any]) -
         _check_folder(out, resume)
     from fermatnet.model.train.data import check_name
 
-    check_name(data)
+    kind, _, folder = data.partition(":")  # imagenet:DIR is a tree of class folders, as images:DIR
+    check_name(f"images:{folder}" if kind == "imagenet" else data)
 
 
 def _check_folder(out: str, resume: bool) -> None:
@@ -99,12 +141,19 @@ def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
         summary = train(net, data, out, resume=resume, **given)
     except KeyboardInterrupt:
         if (Path(out) / "config.json").is_file():
-            raise Interrupted(
-                "the same command with --resume goes on after the last finished epoch"
-            ) from None
+            raise Interrupted("the same command with --resume goes on after the last checkpoint") from None
         raise
     for phase_name, accuracy in summary["accuracy"].items():
-        line(f"{phase_name:10} {100 * accuracy:.2f} % of {summary['test_images']} test images")
+        if summary["metric"] == "r2":
+            error = summary["rmse"][phase_name]
+            line(f"{phase_name:10} R2 {accuracy:.4f}, root mean square error {error:.4g} on the test samples")
+            continue
+        among = summary.get("top5", {}).get(phase_name)
+        more = "" if among is None else f", Top-5 {100 * among:.2f} %"
+        line(f"{phase_name:10} {100 * accuracy:.2f} % of {summary['test_images']} test images{more}")
+    lost = summary.get("corrupt", {}).get("count", 0)
+    if lost:
+        line(f"left out: {lost} files that are no images; their names are in {out}/summary.json")
     line(f"run folder: {out}")
 
 
@@ -121,10 +170,20 @@ command = click.Command(
             metavar="RUN",
             help="Run folder: config, metrics, checkpoint, weights, curves.",
         ),
+        click.Option(["--resume"], is_flag=True, help="Go on from the last checkpoint of the run in RUN."),
         click.Option(
-            ["--resume"], is_flag=True, help="Go on after the last finished epoch of the run in RUN."
+            ["--recipe"],
+            metavar="NAME",
+            help="Settings of a chapter (chapter6-cifar100, ...) or FILE.toml; options beside it win.",
         ),
-        *(_flag(item.name, item.type, item.default) for item in fields(Options) if item.name not in _LISTS),
+        click.Option(
+            ["--option", "network"],
+            multiple=True,
+            callback=own_options,
+            metavar="NAME=VALUE",
+            help="Of the network's own builder, such as width=8 or form=maxpool; may be repeated.",
+        ),
+        *(_flag(item.name, item.type, item.default) for item in fields(Options)),
     ],
     help="""Train NET of the zoo, quantization-aware.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fermatnet.hw.compiler.interface import edge_ports, read_interface
 from fermatnet.model.errors import InputError
-from fermatnet.sim import bulk, packing, runner, weight_drivers
+from fermatnet.sim import bulk, packing, runner, taps, weight_drivers
 from fermatnet.sim.stimulus import checked_images, write_stimulus
 
 __all__ = ["Mismatch", "SimulationResult", "compare", "simulate"]
@@ -101,6 +101,7 @@ def simulate(
     progress: Progress | None = None,
     driver: str = "harness",
     load: Sequence[int] = (),
+    layers: Path | None = None,
 ) -> SimulationResult:
     """Streams ``images`` through the generated network in ``directory`` and returns its outputs and cycle
     counts.
@@ -126,6 +127,9 @@ def simulate(
     load : sequence of int
         For a reloadable design, the burst (`fermatnet.hw.compiler.generate.load_burst`) that it takes before
         the first image; none: it keeps its weights.
+    layers : path or None
+        A folder that takes every layer's stream, for `fermatnet.sim.taps.first_difference`; also of a run
+        that fails.
 
     Raises InputError for images that do not fit, and SimulationError when the design deadlocks, breaks a rule
     of the protocol, or gives too many beats.
@@ -148,7 +152,8 @@ def simulate(
     report = progress or (lambda share, words: None)
     started = time.monotonic()
     report(0.0, f"compiling for {simulator}")
-    built = _build(directory, interface, simulator, waves.suffix if waves is not None else "", driver)
+    suffix = waves.suffix if waves is not None else ""
+    built = _build(directory, interface, simulator, suffix, driver, layers is not None)
     compiled = time.monotonic()
     with runner.working_directory() as scratch:
         for name in interface["files"]["memories"]:
@@ -165,7 +170,8 @@ def simulate(
             if progress
             else None
         )
-        _run(built, driver, scratch, stalls or 0, waves, poll)
+        with taps.kept(scratch, layers):
+            _run(built, driver, scratch, stalls or 0, waves, poll)
         outcome = json.loads((scratch / "outcome.json").read_text())
         result = _read_response(
             scratch, interface, len(images), outcome, (compiled - started, time.monotonic() - compiled)
@@ -202,9 +208,11 @@ def _run(
 
 
 def _build(
-    directory: Path, interface: dict[str, Any], simulator: str, waves: str, driver: str
+    directory: Path, interface: dict[str, Any], simulator: str, waves: str, driver: str, watched: bool
 ) -> runner.Built:
     sources = {name: (directory / name).read_text() for name in interface["files"]["verilog"]}
+    if watched:
+        sources = taps.tapped(sources, interface)
     top = interface["top"]
     if weight_drivers.needed(interface):
         sources, top = sources | weight_drivers.sources(interface), weight_drivers.TOP
@@ -260,7 +268,7 @@ def _read_response(
     beats = np.frombuffer(bytes.fromhex("".join(row[0] for row in rows)), np.uint8).reshape(-1, width)[
         :, ::-1
     ]
-    used = out["lanes"] * -(-out["element_bits"] // 8)
+    used = out["lanes"] * packing.field_bits(out["element_bits"]) // 8
     if beats[:, used:].any():
         raise runner.SimulationError(
             f"m_axis_tdata: the bytes from {used} on, which fill up the beat, are not 0"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fermatnet.hw.compiler.interface import edge_ports, read_interface, stream_ports
 from fermatnet.model.errors import InputError
-from fermatnet.sim import packing, runner, weight_drivers
+from fermatnet.sim import packing, runner, taps, weight_drivers
 from fermatnet.sim.stimulus import checked_images
 
 __all__ = ["SeveralResult", "simulate_several"]
@@ -38,6 +38,7 @@ def simulate_several(
     stalls: int | None = None,
     simulator: str = "verilator",
     waves: Path | None = None,
+    layers: Path | None = None,
 ) -> SeveralResult:
     """Streams one array a name through the generated network in ``directory``, driven by Python beat by beat.
 
@@ -54,8 +55,9 @@ def simulate_several(
     given, count = _checked(images, inputs)
     waves = None if waves is None else Path(waves)
     ports = [f"{p['port']}_{part}" for p in (*inputs, *outputs) for part in _PARTS]
+    sources = {name: (directory / name).read_text() for name in interface["files"]["verilog"]}
     built = runner.build(
-        {name: (directory / name).read_text() for name in interface["files"]["verilog"]},
+        sources if layers is None else taps.tapped(sources, interface),
         interface["top"],
         simulator=simulator,
         visible=["clk", "rst", *ports, *(name for _, name, _ in edge_ports(interface))],
@@ -77,7 +79,8 @@ def simulate_several(
             "limit": patience * (interface["cycles_per_image"] + interface["latency_cycles"]) + 4096,
         }
         (scratch / "settings.json").write_text(json.dumps(settings))
-        runner.run(built, "fermatnet.sim.drive_several", scratch, seed=stalls or 0, waves=waves)
+        with taps.kept(scratch, layers):
+            runner.run(built, "fermatnet.sim.drive_several", scratch, seed=stalls or 0, waves=waves)
         response = json.loads((scratch / "response.json").read_text())
     results = {port["name"]: _values(port, response["ports"][port["port"]], count) for port in outputs}
     ends = {port["name"]: _ends(port, response["ports"][port["port"]]) for port in outputs}

@@ -27,7 +27,8 @@ from fermatnet.synth.wheels import yosys
 __all__ = ["Block", "Named", "Proof", "constant", "residue", "valid_number"]
 
 SCRIPT = (
-    "read_verilog block.v; hierarchy -top block; proc; setattr -unset keep_hierarchy c:*; flatten; "
+    "read_verilog block.v; hierarchy -top block; proc; setattr -unset keep_hierarchy c:*; "
+    "setattr -mod -unset keep_hierarchy *; flatten; "
     "memory_map; setundef -zero; "
     "async2sync; dffunmap; opt_clean; write_smt2 -stbv block.smt2"
 )

@@ -13,9 +13,10 @@ FOLDERS = SETTINGS["tool"]["setuptools"]["package-dir"]
 # which packages each may import (and itself): arrows point one way
 ALLOWED = {
     "api": {"front", "synth", "sim", "hw", "runtime", "model"},
-    "cli": {"report", "synth", "sim", "bench", "hw", "runtime", "model"},
+    "cli": {"report", "search", "synth", "sim", "bench", "hw", "runtime", "model"},
     "report": {"synth", "sim", "hw", "model"},
-    "bench": {"synth", "sim", "hw", "runtime", "model"},
+    "bench": {"search", "synth", "sim", "hw", "runtime", "model"},
+    "search": {"synth", "sim", "hw", "runtime", "model"},
     "synth": {"hw", "model"},
     "sim": {"hw", "model"},
     "hw": {"model"},

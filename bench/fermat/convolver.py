@@ -57,8 +57,8 @@ def check_sums(parts: Parts) -> list[dict[str, Any]]:
     """Both engines of a small layer mapped whole, beside the sums of their parts."""
     bits, k, channels = 8, 3, 4
     engine = built_engine(bits, k, channels, 0, "stored")
-    d = direct_engine(channels, channels, k, engine.height, engine.cycles)
-    title = f"INT{bits}, k {k}, {channels} channels, image {engine.height}"
+    d = direct_engine(channels, channels, k, engine.geometry.height, engine.cycles)
+    title = f"INT{bits}, k {k}, {channels} channels, image {engine.geometry.height}"
     rows = []
     for name, build, pieces, memories in (
         (
@@ -69,9 +69,9 @@ def check_sums(parts: Parts) -> list[dict[str, Any]]:
         ),
         (
             "direct",
-            lambda: whole_direct(engine.weight, bits, engine.height, d),
-            direct_parts(d, engine.weight, bits, engine.height),
-            direct_memories(d, engine.weight, bits, engine.height),
+            lambda: whole_direct(engine.weight, bits, engine.geometry.height, d),
+            direct_parts(d, engine.weight, bits, engine.geometry.height),
+            direct_memories(d, engine.weight, bits, engine.geometry.height),
         ),
     ):
         rows.append(

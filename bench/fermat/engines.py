@@ -8,7 +8,7 @@ from fermatnet.bench.fermat.direct import direct_engine, direct_memories, direct
 from fermatnet.bench.fermat.parts import Parts, fermat_memories, fermat_parts
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.model.fermat.cost import Area
-from fermatnet.model.fermat.plan import Plan, choose
+from fermatnet.model.fermat.plan import Geometry, Plan, choose
 
 __all__ = ["PRODUCTS", "built_engine", "compare"]
 
@@ -41,14 +41,14 @@ def built_engine(bits: int, k: int, channels: int, image: int, spectra: str = ""
         plan = choose(
             w, -top, top - 1, pad=pad, height=size, width=size, moduli=plan.widths, length=n, spectra=spectra
         )
-    return Convolver(w, -top, top - 1, size, size, pad=pad, plan=plan, products=PRODUCTS)
+    return Convolver(w, -top, top - 1, Geometry(size, size, (k, k), pad=pad), plan=plan, products=PRODUCTS)
 
 
 def compare(parts: Parts, bits: int, k: int, channels: int, image: int = 0) -> dict[str, Any]:
     """One row: both engines for one layer."""
     engine = built_engine(bits, k, channels, image)
     small = engine if channels <= FEW else built_engine(bits, k, FEW, image, engine.plan.spectra)
-    size, w, few = engine.height, engine.weight, small.weight
+    size, w, few = engine.geometry.height, engine.weight, small.weight
     d = direct_engine(channels, channels, k, size, engine.cycles)
     fermat = parts.total(fermat_parts(engine, small), fermat_memories(engine))
     direct = parts.total(direct_parts(d, few, bits, size), direct_memories(d, w, bits, size))

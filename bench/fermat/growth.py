@@ -13,7 +13,7 @@ from rich.table import Table
 
 from fermatnet.bench.fermat.parts import Parts, fermat_memories, fermat_parts
 from fermatnet.hw.fermat.convolver import Convolver
-from fermatnet.model.fermat.plan import choose
+from fermatnet.model.fermat.plan import Geometry, choose
 
 __all__ = ["CURVES", "draw", "growth", "slope", "table"]
 
@@ -49,7 +49,7 @@ def _engine(n: int, channels: int, size: int) -> Convolver:
     w = np.random.default_rng(0).integers(-8, 8, (channels, channels, KERNEL, KERNEL))
     pad = (KERNEL // 2,) * 4
     plan = choose(w, 0, 7, pad=pad, height=size, width=size, moduli=WIDTHS, length=n, spectra="computed")
-    return Convolver(w, 0, 7, size, size, pad=pad, plan=plan, products=PRODUCTS)
+    return Convolver(w, 0, 7, Geometry(size, size, w.shape[2:], pad=pad), plan=plan, products=PRODUCTS)
 
 
 def _row(parts: Parts | None, n: int, channels: int, size: int) -> dict[str, float]:

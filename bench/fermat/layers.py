@@ -16,7 +16,7 @@ import numpy as np
 from fermatnet.bench.fermat.stream import play
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.model.fermat.convolution import convolve2d
-from fermatnet.model.fermat.plan import Plan, choose
+from fermatnet.model.fermat.plan import Geometry, Plan, choose
 
 __all__ = ["LAYERS", "TILES", "direct", "layer", "reference", "tile", "tiles", "variant"]
 
@@ -104,7 +104,7 @@ def tile(index: int, bits: int, products: int, spectra: str = "stored", plain: b
     x, w, n, pad = layer(index, bits)
     plan = plan_of(index, bits, w, n, pad, False, spectra)
     top = 1 << (bits - 1)
-    block = Convolver(w, -top, top - 1, n, n, pad=pad, plan=plan, products=products)
+    block = Convolver(w, -top, top - 1, Geometry(n, n, w.shape[2:], pad=pad), plan=plan, products=products)
     want = direct(x, w, pad)
     start = time.perf_counter()
     beats, expected = x.transpose(0, 2, 3, 1).reshape(-1, 1), want.transpose(0, 2, 3, 1).reshape(-1, 1)
@@ -144,7 +144,13 @@ def variant(spectra: str = "computed", product_form: str = "karatsuba", products
     pad = (1, 1, 1, 1)
     plan = choose(w, -32768, 32767, pad=pad, height=13, width=11, moduli=(16, 32), length=8, spectra=spectra)
     block = Convolver(
-        w, -32768, 32767, 13, 11, pad=pad, plan=plan, products=products, product_form=product_form
+        w,
+        -32768,
+        32767,
+        Geometry(13, 11, (3, 3), pad=pad),
+        plan=plan,
+        products=products,
+        product_form=product_form,
     )
     beats, expected = (
         x.transpose(0, 2, 3, 1).reshape(-1, 1),

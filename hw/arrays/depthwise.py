@@ -1,29 +1,32 @@
 """Depthwise multiply-accumulate: each channel has its own window and its own kernel, ``lanes`` channels side
 by side."""
 
+from typing import Any
+
 import numpy as np
-from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Array, Const, Module, Shape, Signal, Value
+from amaranth.lib import data
 from numpy.typing import ArrayLike
 
+from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
-from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
 __all__ = ["DepthwiseArray"]
 
 
-class DepthwiseArray(wiring.Component):
+class DepthwiseArray(FreeRunning):
     """``y[c] = sum_t w[c, t] x[c, t]`` over the T taps of a window, ``lanes`` channels a beat.
 
     For each output pixel and each chunk of ``lanes`` channels, the input brings the T taps in order (ky, kx):
     a :class:`SlidingWindow` with ``groups = channels / lanes``. With ``levels`` the input is a piece index
     and x its level.
 
-    Latency: T + 2 cycles from the first tap of a chunk to its result. Throughput: one beat a cycle,
-    ``cycles`` = C / lanes * T for one pixel.
+    The pipeline never stops: see `fermatnet.hw.arrays.free_running`.
+
+    Latency: T + 2 cycles, and those of the queue, from the first tap of a chunk to its result. Throughput:
+    one beat a cycle, ``cycles`` = C / lanes * T for one pixel.
 
     Parameters
     ----------
@@ -71,60 +74,40 @@ class DepthwiseArray(wiring.Component):
         )
         self.acc_shape = range_shape(int(low), int(high))
         self.product_shape = range_shape(min(0, int(ends.min())), max(0, int(ends.max())))
-        self.latency, self.cycles = self.taps + 2, self.channels // lanes * self.taps
         self.weight_width = lanes * self.weight_shape.width  # bits of a word of the weight memory, one a beat
         if contents is not None:
             self.weight = np.asarray(contents, np.int64)
-        super().__init__(
-            {
-                "i": In(stream.Signature(data.ArrayLayout(self.x_shape, lanes))),
-                "o": Out(stream.Signature(data.ArrayLayout(self.acc_shape, lanes))),
-            }
-        )
+        i_layout, o_layout = data.ArrayLayout(self.x_shape, lanes), data.ArrayLayout(self.acc_shape, lanes)
+        self._stream(i_layout, o_layout, self.channels // lanes * self.taps, self.taps, 3)
 
     def words(self) -> list[int]:
         """Weight memory: chunk after chunk of channels, tap after tap."""
         chunks = self.weight.reshape(-1, self.lanes, self.taps).transpose(0, 2, 1).reshape(-1, self.lanes)
         return pack_words([[(w, self.weight_shape.width) for w in row] for row in chunks])
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        take = Signal()
-        valids, enables = elastic(m, self.i.valid, take, 2)
-        address, tap = Signal(range(max(2, self.cycles))), Signal(range(max(2, self.taps)))
-        first, last = tap == 0, tap == self.taps - 1
-        with m.If(enables[0] & self.i.valid):
-            m.d.sync += [
-                address.eq(Mux(address == self.cycles - 1, 0, address + 1)),
-                tap.eq(Mux(last, 0, tap + 1)),
-            ]
-        m.submodules.weights = rom = Rom(self.lanes * self.weight_shape.width, self.words(), "weights")
-        m.d.comb += [self.i.ready.eq(enables[0]), rom.addr.eq(address), rom.en.eq(enables[0])]
-        x = Signal(data.ArrayLayout(self.value_shape, self.lanes))
-        flags = [Signal(2, name=f"flags{k}") for k in range(2)]  # first, last
-        with m.If(enables[0]):
-            m.d.sync += flags[0].eq(first | (last << 1))
-            m.d.sync += [x[k].eq(self._value(self.i.payload[k])) for k in range(self.lanes)]
-        with m.If(enables[1]):
-            m.d.sync += flags[1].eq(flags[0])
-        move = Signal()
-        m.d.comb += [take.eq(~flags[1][1] | ~self.o.valid | self.o.ready), move.eq(valids[1] & take)]
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
-        with m.If(move & flags[1][1]):
-            m.d.sync += self.o.valid.eq(1)
-        weights = data.ArrayLayout(self.weight_shape, self.lanes)(rom.data)
-        for k in range(self.lanes):
-            product = Signal(self.product_shape, name=f"product{k}")
+    def sums(self, m: Module, platform: Any, walk: Beats, enter: Value, groups: list[int]) -> tuple:
+        layout = data.ArrayLayout(self.weight_shape, self.lanes)
+        m.submodules.weights = rom = Rom(layout.size, self.words(), "weights")
+        m.d.comb += [rom.addr.eq(walk.address), rom.en.eq(1)]
+        came = Signal(self.i.payload.shape(), reset_less=True)
+        x = Signal(data.ArrayLayout(self.value_shape, self.lanes), reset_less=True)
+        weights = Signal(layout, reset_less=True)
+        m.d.sync += [came.eq(self.i.payload), weights.eq(rom.data)]
+        m.d.sync += [x[k].eq(self._value(came[k])) for k in range(self.lanes)]
+        flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
+        results = []
+        for k, group in enumerate(groups):
+            product = Signal(self.product_shape, name=f"product{k}", reset_less=True)
             acc, total = Signal(self.acc_shape, name=f"acc{k}"), Signal(self.acc_shape, name=f"total{k}")
-            with m.If(enables[1]):
-                m.d.sync += product.eq(weights[k] * x[k])
-            m.d.comb += total.eq(product + Mux(flags[1][0], 0, acc))
-            with m.If(move):
-                m.d.sync += acc.eq(total)
-                with m.If(flags[1][1]):
-                    m.d.sync += self.o.payload[k].eq(total)
-        return m
+            m.d.sync += product.eq(weights[k] * x[k])
+            m.d.comb += total.eq(product + acc)
+            if self.taps > 1:
+                with m.If(flags.done[group]):
+                    m.d.sync += acc.eq(0)
+                with m.Elif(flags.valid[group]):
+                    m.d.sync += acc.eq(total)
+            results.append(total)
+        return results, flags.done
 
     def _value(self, x):
         if self.levels is None:

@@ -2,28 +2,25 @@
 the levels allow."""
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib import data
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.arrays.integer import BeatCounter, Folding
+from fermatnet.hw.arrays.folding import Folding
+from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
 from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.piecewise.dot import Dot, Lanes
 from fermatnet.hw.piecewise.forms import choose_form
+from fermatnet.hw.rtl.clock import DEFAULT_MHZ, Clock
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.pieces import accumulator_range, check_levels
 
-__all__ = ["STAGE", "PiecewiseArray"]
-
-# Counters (adders for generic) between registers: about 7 ns on an ECP5 of the slowest grade, where a counter
-# takes 1.4 ns.
-STAGE = {"generic": 3, "lut6": 5, "ecp5": 5, "asic": 8}
+__all__ = ["PiecewiseArray"]
 
 
-class PiecewiseArray(wiring.Component):
+class PiecewiseArray(FreeRunning):
     """``y = sum_ij a_i b_j popcount(T_i AND V_j)`` for every output pixel, ``pe`` outputs by ``simd`` inputs
     a beat.
 
@@ -35,8 +32,10 @@ class PiecewiseArray(wiring.Component):
     memory and trees: the memory's own delay and the trees' first counters do not add up, and the planes of a
     beat are worked out before it.
 
-    Latency: K/simd + 3 + pipeline cycles from the first beat of an output to its result. Throughput: one beat
-    a cycle.
+    The pipeline never stops: see `fermatnet.hw.arrays.free_running`.
+
+    Latency: K/simd + 2 + pipeline cycles, and those of the queue, from the first beat of an output to its
+    result. Throughput: one beat a cycle.
 
     Parameters
     ----------
@@ -49,8 +48,9 @@ class PiecewiseArray(wiring.Component):
     target : str
         "generic", "lut6", "ecp5" or "asic": what the compressor trees are made for.
     pipeline : int or None
-        Register stages inside the trees; None: as many as keep `STAGE` counters (or adders) between
-        registers.
+        Register stages inside the trees; None: as many as the clock asks for.
+    clock_mhz : float
+        The clock that the trees are cut for.
     form : str
         "auto", "planes", "powers" (only power-of-two coefficients), "one-hot" (the M x N planes) or "table".
     contents : (O, K) uint8 or None
@@ -83,6 +83,7 @@ class PiecewiseArray(wiring.Component):
         simd: int,
         target: str = "generic",
         pipeline: int | None = None,
+        clock_mhz: float = DEFAULT_MHZ,
         form: str = "auto",
         contents: np.ndarray | None = None,
     ):
@@ -99,21 +100,15 @@ class PiecewiseArray(wiring.Component):
         self.index_bits = (self.levels_a.size - 1).bit_length()
         self.acc_shape = range_shape(*accumulator_range(self.codes, self.levels_w, self.levels_a))
         self.form = choose_form(self.levels_w, self.levels_a, simd, pe, target, form)
-        if pipeline is None:
-            pipeline = max(
-                0, -(-sum(Lanes(self.form, simd, self.acc_shape.width).depths(target)) // STAGE[target]) - 1
-            )
-        self.pipeline = pipeline
-        self.latency, self.cycles = self.folding.beats + 3 + pipeline, self.folding.cycles
+        self.clock = Clock(clock_mhz, target)
+        lanes = Lanes(self.form, simd, self.acc_shape.width)
+        self.budget = self.clock.budget if pipeline is None else lanes.budget(target, pipeline)
+        self.pipeline = sum(lanes.stages(target, self.budget)) if pipeline is None else pipeline
         self.weight_width = max(1, pe * simd * self.form.weight_bits)
         if contents is not None:
             self.codes = contents
-        super().__init__(
-            {
-                "i": In(stream.Signature(data.ArrayLayout(self.index_bits, simd))),
-                "o": Out(stream.Signature(data.ArrayLayout(self.acc_shape, pe))),
-            }
-        )
+        i_layout, o_layout = data.ArrayLayout(self.index_bits, simd), data.ArrayLayout(self.acc_shape, pe)
+        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, self.pipeline + 3)
 
     def words(self) -> list[int]:
         """Weight memory, one word a beat: for each output each plane's ``simd`` bits, or each lane's code."""
@@ -125,71 +120,51 @@ class PiecewiseArray(wiring.Component):
         octets = np.packbits(bits.reshape(self.cycles, -1).astype(np.uint8), axis=1, bitorder="little")
         return [int.from_bytes(row.tobytes(), "little") for row in octets]
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        # enables: memory stage, trees, accumulators may, accumulators do
-        read, sums, take, move = Signal(), Signal(), Signal(), Signal()
-        walk = BeatCounter(m, self.folding, read & self.i.valid)
+    def sums(self, m: Module, platform, walk: Beats, enter: Value, groups: list[int]) -> tuple:
         m.submodules.weights = rom = Rom(
             max(1, self.pe * self.simd * self.form.weight_bits), self.words(), "weights"
         )
-        m.d.comb += [self.i.ready.eq(read), rom.addr.eq(walk.address), rom.en.eq(read)]
-        index, here = Signal.like(self.i.payload), Signal(3)  # here, there: valid, first, last
-        with m.If(read):
-            m.d.sync += [index.eq(self.i.payload), here.eq(Cat(self.i.valid, walk.first, walk.last))]
-        there = here
-        for stage in range(self.pipeline + 2):
-            held = Signal(3, name=f"stage{stage}")
-            with m.If(sums):
-                m.d.sync += held.eq(there)
-            there = held
-        valid, first, last = there[0], there[1], there[2]
-        m.d.comb += [
-            read.eq(~here[0] | sums),
-            sums.eq(~valid | take),
-            take.eq(~last | ~self.o.valid | self.o.ready),
-            move.eq(valid & take),
-        ]
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
-        with m.If(move & last):
-            m.d.sync += self.o.valid.eq(1)
+        index = Signal(self.i.payload.shape(), reset_less=True)
+        m.d.comb += [rom.addr.eq(walk.address), rom.en.eq(1)]
+        m.d.sync += index.eq(self.i.payload)
         planes = self._activations(m, index)
-        v, t = (
-            Signal(len(planes), name="held_v", reset_less=True),
-            Signal(len(rom.data), name="held_t", reset_less=True),
-        )
-        with m.If(sums):
-            m.d.sync += [v.eq(planes), t.eq(rom.data)]
-        for n in range(self.pe):
+        v = Signal(len(planes), name="held_v", reset_less=True)
+        t = Signal(len(rom.data), name="held_t", reset_less=True)
+        m.d.sync += [v.eq(planes), t.eq(rom.data)]
+        flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
+        results = []
+        for n, group in enumerate(groups):
             m.submodules[f"dot{n}"] = dot = Dot(
-                self.form, self.simd, self.acc_shape.width, target=self.target, pipeline=self.pipeline
+                self.form,
+                self.simd,
+                self.acc_shape.width,
+                target=self.target,
+                pipeline=self.pipeline,
+                budget=self.budget,
             )
             m.d.comb += [dot.t.eq(t.word_select(n, len(dot.t)) if len(dot.t) else 0), dot.v.eq(v)]
-            if self.pipeline:
-                m.d.comb += dot.en.eq(sums)
             partial = Signal(self.acc_shape.width, name=f"partial{n}", reset_less=True)
-            with m.If(sums):
-                m.d.sync += partial.eq(dot.o)
-            self._accumulate(m, n, partial, -dot.offset * self.folding.beats, first, move, last)
-        return m
+            m.d.sync += partial.eq(dot.o)
+            # what takes off the constants of all its beats
+            start = -dot.offset * self.folding.beats
+            results.append(self._accumulate(m, n, partial, start, flags.valid[group], flags.done[group]))
+        return results, flags.done
 
-    def _accumulate(self, m: Module, n: int, partial: Signal, start: int, first, move, last) -> None:
-        """Running sum of output n, begun at ``start``, which takes off the constants of all its beats; all
-        modulo 2^width."""
+    def _accumulate(self, m: Module, n: int, partial: Signal, start: int, valid: Value, done: Value) -> Value:
+        """Running sum of output n, modulo 2^width; with its last beat the register goes back to ``start``."""
         width = self.acc_shape.width
         begin = Const(start % (1 << width), width)
-        before: Value = begin
-        if self.folding.beats > 1:
-            acc = Signal(width, name=f"acc{n}")
-            before = Mux(first, begin, acc)
         result = Signal(width, name=f"result{n}")
-        m.d.comb += result.eq(partial + before)
-        with m.If(move):
-            if self.folding.beats > 1:
-                m.d.sync += acc.eq(result)
-            with m.If(last):
-                m.d.sync += self.o.payload[n].eq(result)
+        if self.folding.beats == 1:
+            m.d.comb += result.eq(partial + begin)
+            return result
+        acc = Signal(width, name=f"acc{n}", init=begin.value)
+        m.d.comb += result.eq(partial + acc)
+        with m.If(done):
+            m.d.sync += acc.eq(begin)
+        with m.Elif(valid):
+            m.d.sync += acc.eq(result)
+        return result
 
     def _activations(self, m: Module, index) -> Value:
         """Activation planes of the beat in the memory stage, shared by all outputs; the indices themselves

@@ -11,9 +11,10 @@ from fermatnet.hw.fermat.image_buffer import ImageBufferPlan
 from fermatnet.hw.fermat.modulus_path import ModulusPathPlan
 from fermatnet.hw.fermat.raster_buffer import RasterBufferPlan
 from fermatnet.hw.fermat.residue import ReconstructPlan
-from fermatnet.hw.fermat.schedule import Timing, steady
 from fermatnet.hw.fermat.weight_source import ComputedWeightsPlan, StoredWeightsPlan, WeightReaderPlan
 from fermatnet.hw.rtl.words import range_shape
+from fermatnet.hw.timing.jobs import Timing
+from fermatnet.hw.timing.tiles import least_memories, steady
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.plan import Geometry, Plan, choose, phases
@@ -51,11 +52,8 @@ class ConvolverPlan:
     weight : int array (O, I/group, kh, kw)
     lo, hi : int
         Range of the input elements.
-    height, width : int
-        Of the input image.
-    stride : (int, int)
-    pad : (top, left, bottom, right)
-    dilation : (int, int)
+    geometry : Geometry
+        Of the layer: image, kernel, stride, padding, dilation.
     group : int
     plan : Plan or None
         From `fermatnet.model.fermat.plan.choose` for this layer; None: chosen here.
@@ -67,6 +65,10 @@ class ConvolverPlan:
         Stem of the memory files.
     product_form : "schoolbook" or "karatsuba"
         Of the multipliers (32 bits: 4 or 3 DSP blocks).
+    even : bool
+        Neighbours keep an even pace: rows of the next band enter while one is read, and a band leaves slowly
+        while the next is made. Without it memories are the least that keep the throughput, and both ends
+        move in bursts.
 
     Attributes
     ----------
@@ -83,12 +85,8 @@ class ConvolverPlan:
         weight: np.ndarray,
         lo: int,
         hi: int,
-        height: int,
-        width: int,
+        geometry: Geometry,
         *,
-        stride: tuple[int, int] = (1, 1),
-        pad: tuple[int, int, int, int] = (0, 0, 0, 0),
-        dilation: tuple[int, int] = (1, 1),
         group: int = 1,
         plan: Plan | None = None,
         lanes_in: int = 1,
@@ -96,24 +94,18 @@ class ConvolverPlan:
         products: int = 1,
         name: str = "convolver",
         product_form: str = "schoolbook",
-        adder_latency: int = 2,
+        even: bool = False,
     ):
-        weight = np.asarray(weight, np.int64)
+        weight, g = np.asarray(weight, np.int64), geometry
+        if weight.shape[2:] != tuple(g.kernel):
+            raise InputError(f"the geometry's kernel is {g.kernel}, that of the weights {weight.shape[2:]}")
         low, high = output_range(weight, lo, hi, group)
         self.outputs, self.channels = weight.shape[0], weight.shape[1] * group
-        self.geometry = Geometry(height, width, weight.shape[2:], stride, pad, dilation)
+        self.geometry = g
         self.plan = plan or choose(
-            weight, lo, hi, stride, pad, dilation, group, height, width, products=products
+            weight, lo, hi, g.stride, g.pad, g.dilation, group, g.height, g.width, products=products
         )
-        self.weight, self.lo, self.hi, self.height, self.width, self.group = (
-            weight,
-            lo,
-            hi,
-            height,
-            width,
-            group,
-        )
-        self.stride, self.pad, self.dilation = tuple(stride), tuple(pad), tuple(dilation)
+        self.weight, self.lo, self.hi, self.group = weight, lo, hi, group
         self.lanes_in, self.lanes_out, self.products, self.name = lanes_in, lanes_out, products, name
         self._check(low, high)
         self.shape = range_shape(lo, hi)
@@ -124,7 +116,7 @@ class ConvolverPlan:
                 f"{products} products and {lanes_out} output lanes do not go together; products "
                 f"{products_allowed(self.outputs, group, planes // group, lanes_out)} do"
             )
-        self.product_form, self.adder_latency, self.range = product_form, adder_latency, (low, high)
+        self.product_form, self.range, self.even = product_form, (low, high), even
         self.planes = planes
         self.images = self.image_buffer(ImageBufferPlan)
         self.reader = None if self.plan.spectra == "stored" else self.weight_reader(WeightReaderPlan)
@@ -133,14 +125,17 @@ class ConvolverPlan:
         self.bits = self.reconstructs[0].bits
         self.jobs = self.outputs // products
         self.out_after = max(path.out_after for path in self.paths)
-        self.spectra_banks, self.sums_banks, self.band_banks = self._banks()
-        self.raster = self.raster_buffer(RasterBufferPlan)
-        self.timing = self._timing()
+        begun = ImageBufferPlan.DELAY + min(path.begun_after for path in self.paths)
+        self.released_after = max(0, max(path.source.ahead for path in self.paths) - begun)
+        self.timing = least_memories(self._timing(self._most_banks()), even)
         self.latency, self.cycles = steady(self.timing)
+        self.spectra_banks, self.sums_banks = self.timing.spectra_banks, self.timing.sums_banks
+        self.images = self.image_buffer(ImageBufferPlan, self.timing.ring)
+        self.raster = self.raster_buffer(RasterBufferPlan, self.timing.band_banks)
 
-    def image_buffer(self, kind: Any) -> Any:
+    def image_buffer(self, kind: Any, rows: int | None = None) -> Any:
         """The image buffer, or (by ``kind``) its plan; so are the next ones."""
-        return kind(self.shape, self.channels, self.geometry, self.plan, self.lanes_in)
+        return kind(self.shape, self.channels, self.geometry, self.plan, self.lanes_in, rows=rows)
 
     def weight_reader(self, kind: Any) -> Any:
         return kind(self.weight, self.geometry, self.plan, self.products, self.name)
@@ -149,8 +144,7 @@ class ConvolverPlan:
         """Spectra of one modulus: from a memory, or computed from what the reader reads."""
         if self.reader is None:
             return stored(b, self.weight, self.geometry, self.plan, self.products, self.name)
-        lengths, latency = self.plan.lengths, self.adder_latency
-        return computed(b, self.reader.bits, lengths, self.products, adder_latency=latency)
+        return computed(b, self.reader.bits, self.plan.lengths, self.products)
 
     def modulus_path(self, b: int, kind: Any, source: Any = None, banks: tuple[int, int] = (2, 2)) -> Any:
         return kind(
@@ -162,7 +156,6 @@ class ConvolverPlan:
             self.outputs,
             source or self.weight_source(b, StoredWeightsPlan, ComputedWeightsPlan),
             self.inverses,
-            adder_latency=self.adder_latency,
             product_form=self.product_form,
             banks=banks,
         )
@@ -170,9 +163,16 @@ class ConvolverPlan:
     def reconstruct(self, kind: Any) -> Any:
         return kind(self.plan.widths, *self.range)
 
-    def raster_buffer(self, kind: Any) -> Any:
-        shape, banks = signed(self.bits), self.band_banks
-        return kind(shape, self.outputs, self.geometry, self.plan, self.inverses, self.lanes_out, banks=banks)
+    def raster_buffer(self, kind: Any, banks: int = 1) -> Any:
+        return kind(
+            signed(self.bits),
+            self.outputs,
+            self.geometry,
+            self.plan,
+            self.inverses,
+            self.lanes_out,
+            banks=banks,
+        )
 
     def _check(self, low: int, high: int) -> None:
         plan, expected = (
@@ -209,18 +209,18 @@ class ConvolverPlan:
             if not isinstance(value, int) or value < 1 or total % value:
                 raise InputError(f"{what} must divide {total}, not {value!r}")
 
-    def _banks(self) -> tuple[int, int, int]:
-        """Tiles of spectra, jobs of sums and bands of rows to hold so that products hardly ever wait: time
-        held over time between two."""
+    def _most_banks(self) -> tuple[int, int, int]:
+        """Tiles of spectra, jobs of sums and bands of rows with which products hardly ever wait: time held
+        over time between two."""
         path, plan = self.paths[0], self.plan
         period, drain = self.jobs * path.job, path.kept * path.points
         tile = (
             ImageBufferPlan.DELAY
-            + max(p.full_after for p in self.paths)
+            + max(p.begun_after for p in self.paths)
             + 1
             + period
             - path.job
-            + max(p.done_after for p in self.paths)
+            + self.released_after
             + 1
         )
         sums = max(p.sums_after for p in self.paths) + 1 + drain
@@ -243,11 +243,11 @@ class ConvolverPlan:
             max(2, ceil(band / band_period - 0.1)),
         )
 
-    def _timing(self) -> Timing:
-        images, path = self.images, self.paths[0]
+    def _timing(self, banks: tuple[int, int, int]) -> Timing:
+        images, path, raster = self.images, self.paths[0], self.raster_buffer(RasterBufferPlan)
         return Timing(
-            row_beats=self.width * self.channels // self.lanes_in,
-            rows=self.height,
+            row_beats=self.geometry.width * self.channels // self.lanes_in,
+            rows=self.geometry.height,
             ring=images.rows,
             need=images.need,
             free=images.free,
@@ -256,13 +256,13 @@ class ConvolverPlan:
             jobs=self.jobs,
             job=path.job,
             drain=path.kept * path.points,
-            band_beats=self.raster.band_beats,
-            spectra_banks=self.spectra_banks,
-            sums_banks=self.sums_banks,
-            band_banks=self.band_banks,
+            band_beats=raster.band_beats,
+            spectra_banks=banks[0],
+            sums_banks=banks[1],
+            band_banks=banks[2],
             point=ImageBufferPlan.DELAY,
-            full=max(p.full_after for p in self.paths),
-            done=max(p.done_after for p in self.paths),
+            begun=max(p.begun_after for p in self.paths),
+            released=self.released_after,
             sums=max(p.sums_after for p in self.paths),
             result=self.out_after + self.reconstructs[0].latency,
         )

@@ -7,7 +7,7 @@ import numpy as np
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.ip.block import Block, Option
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.plan import choose
+from fermatnet.model.fermat.plan import Geometry, choose
 
 __all__ = ["CONVOLVER", "build_convolver"]
 
@@ -96,10 +96,7 @@ def build_convolver(
         weight,
         lo,
         hi,
-        height,
-        width,
-        stride=steps,
-        pad=border,
+        Geometry(height, width, (kernel, kernel), steps, border),
         group=group,
         plan=plan,
         lanes_in=lanes_in,

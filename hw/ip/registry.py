@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
-from fermatnet.hw.ip import fermat, piecewise
+from fermatnet.hw.ip import fermat, matrix, piecewise
 from fermatnet.hw.ip.block import Block
 from fermatnet.hw.rtl import verilog
 from fermatnet.model.errors import InputError
@@ -18,7 +18,7 @@ __all__ = ["blocks", "generate", "ports"]
 
 def blocks() -> dict[str, Block]:
     """Every block by name, from the engines' own lists."""
-    return {**fermat.BLOCKS, **piecewise.BLOCKS}
+    return {**fermat.BLOCKS, **piecewise.BLOCKS, **matrix.BLOCKS}
 
 
 def _ports(component: wiring.Component) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 # amaranth: UnusedElaboratable=no
 """Convolutions on the Fermat engine."""
 
+from dataclasses import replace
 from typing import Any
 
 from amaranth.lib import wiring
@@ -10,8 +11,10 @@ from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.fermat.convolver_plan import ConvolverPlan, inverse_count
 from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, beats_of, divisors
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.plan import Plan
+from fermatnet.model.fermat.cost import cheaper_spectra, transform_area
+from fermatnet.model.fermat.plan import Geometry, Plan
 from fermatnet.model.network import Network
+from fermatnet.model.network.engine import layer_sizes
 
 __all__ = ["FermatConvLayer"]
 
@@ -24,6 +27,11 @@ class FermatConvLayer(Layer):
     def __init__(self, net: Network, node: Any, chosen: Plan, target: str = "generic"):
         super().__init__(net, node, target)
         vars(self).update(plan=chosen, _plans={})
+
+    @property
+    def geometry(self) -> Geometry:
+        node, (_, height, width) = self.node, self.inputs[0].shape
+        return Geometry(height, width, node.weight.shape[2:], node.stride, node.pad, node.dilation)
 
     plan: Plan
     _plans: dict[Fold, ConvolverPlan]  # known ones: each takes a simulation of its jobs
@@ -58,25 +66,27 @@ class FermatConvLayer(Layer):
         fitting = [k for k in divisors(outputs) if inverse_count(fold.pe, planes, k)]
         return lanes_in, next((k for k in fitting if 2 * beats_of(self.output, k) <= work), fitting[-1])
 
+    def _plan_at(self, fold: Fold) -> Plan:
+        """The plan with spectra stored or computed, as is cheaper for the fold's products."""
+        sizes = layer_sizes(self.net, self.node, self.plan)
+        return replace(self.plan, spectra=cheaper_spectra(sizes, fold.pe))
+
     def engine(self, fold: Fold) -> dict[str, Any]:
         """Arguments of the engine's plan, and of the engine."""
-        node, (_, height, width) = self.node, self.inputs[0].shape
+        node = self.node
         lanes_in, lanes_out = self._lanes(fold)
         return {
             "weight": node.weight,
             "lo": self.inputs[0].lo,
             "hi": self.inputs[0].hi,
-            "height": height,
-            "width": width,
-            "stride": node.stride,
-            "pad": node.pad,
-            "dilation": node.dilation,
+            "geometry": self.geometry,
             "group": node.group,
-            "plan": self.plan,
+            "plan": self._plan_at(fold),
             "lanes_in": lanes_in,
             "lanes_out": lanes_out,
             "products": fold.pe,
             "name": "spectra",
+            "even": True,
         }
 
     def engine_plan(self, fold: Fold) -> ConvolverPlan:
@@ -92,7 +102,9 @@ class FermatConvLayer(Layer):
         return self.engine_plan(fold).cycles
 
     def cost(self, fold):
-        return sum(60.0 * b + fold.pe * b * b for b in self.plan.widths) * 4
+        sizes = layer_sizes(self.net, self.node, self.plan)
+        area = transform_area(sizes, fold.pe, cheaper_spectra(sizes, fold.pe))
+        return area.luts + 264.0 * area.dsps
 
     def pace(self, fold, incoming, period):
         lanes_in, lanes_out = self._lanes(fold)

@@ -2,6 +2,8 @@
 """One output's dot product over ``simd`` inputs: pairs or table bits into compressor trees, group sums times
 their odd numbers."""
 
+import math
+
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -12,6 +14,9 @@ from fermatnet.hw.rtl.platform import Platform, platform_of
 from fermatnet.model.piecewise.planes import digits
 
 __all__ = ["Dot", "Lanes"]
+
+LONGEST = 1000.0
+"""Nanoseconds that no path is longer than."""
 
 
 class Lanes:
@@ -54,11 +59,32 @@ class Lanes:
             target
         ) if self.joint else 0
 
+    def stages(self, target: str, budget: float) -> tuple[int, int, int]:
+        """Register stages inside the trees, between them and the joint one, and in that, with ``budget``
+        nanoseconds between two of them."""
+        inside = max((tree.stages(target, budget) for tree in self.trees), default=0)
+        if self.joint is None:
+            return inside, 0, 0
+        return inside, 1, self.joint.stages(target, budget)
+
+    def budget(self, target: str, pipeline: int) -> float:
+        """Least nanoseconds between registers with which ``pipeline`` stages are enough; none: infinite."""
+        low, high = 0.0, 1.0
+        if pipeline == 0:
+            return math.inf
+        while sum(self.stages(target, high)) > pipeline and high < LONGEST:
+            low, high = high, 2 * high
+        while high - low > 0.05:
+            middle = (low + high) / 2
+            enough = sum(self.stages(target, middle)) <= pipeline
+            low, high = (low, middle) if enough else (middle, high)
+        return high
+
 
 class Dot(wiring.Component):
     """``o = sum over lanes of level_w * level_a + offset``, modulo 2^width.
 
-    Latency: ``pipeline`` cycles while ``en`` is high. Throughput: one sum a cycle.
+    Latency: ``pipeline`` cycles; the registers load in every cycle. Throughput: one sum a cycle.
 
     Parameters
     ----------
@@ -70,8 +96,11 @@ class Dot(wiring.Component):
         Bits of the sum.
     target : str
         What the trees are made for.
-    pipeline : int
-        Register stages inside.
+    pipeline : int or None
+        Register stages inside; None: as many as ``budget`` asks for.
+    budget : float
+        Nanoseconds between registers (`fermatnet.hw.rtl.clock.Clock.budget`); infinite: as few as
+        ``pipeline`` stages make it.
 
     Attributes
     ----------
@@ -88,43 +117,42 @@ class Dot(wiring.Component):
         Weights: plane after plane, or table codes lane after lane.
     v : In(simd * activation planes) or In(simd * index bits)
         Activations: plane after plane, or indices lane after lane.
-    en : In(1)
-        Clock enable (only with ``pipeline`` > 0).
     o : Out(width)
     """
 
-    def __init__(self, form: Form, simd: int, width: int, *, target: str = "generic", pipeline: int = 0):
-        self.form, self.simd, self.width, self.target, self.pipeline, self.latency = (
-            form,
-            simd,
-            width,
-            target,
-            pipeline,
-            pipeline,
-        )
+    def __init__(
+        self,
+        form: Form,
+        simd: int,
+        width: int,
+        *,
+        target: str = "generic",
+        pipeline: int | None = 0,
+        budget: float = math.inf,
+    ):
+        self.form, self.simd, self.width, self.target = form, simd, width, target
         self.lanes = lanes = Lanes(form, simd, width)
-        self.offset = lanes.offset
-        first, second = lanes.depths(target)
-        self.depth = first + second
-        # one register stage stands between the two tiers
-        self.between = int(lanes.joint is not None and pipeline > 0)
-        inside = pipeline
-        if self.between:
-            part = -(-self.depth // (pipeline + 1))
-            inside = min(pipeline - 1, max(0, -(-first // part) - 1))
+        self.offset, self.depth = lanes.offset, sum(lanes.depths(target))
+        if budget == math.inf:
+            budget = lanes.budget(target, pipeline or 0)
+        self.budget = budget
+        inside, between, behind = lanes.stages(target, budget) if budget < math.inf else (0, 0, 0)
+        spare = 0 if pipeline is None else pipeline - inside - between - behind
+        # registers between the two tiers, where the bits are fewest
+        self.between = between
+        self.pipeline = self.latency = inside + between + behind + spare
+        parts = {"target": target, "budget": budget, "enable": False}
         self.trees = [
-            Compressor(heap.pairs, heap.bits, heap.width, target=target, pipeline=inside)
+            Compressor(heap.pairs, heap.bits, heap.width, pipeline=inside + spare, **parts)
             for heap in lanes.trees
         ]
         self.joint: Compressor | None = None
         if lanes.joint is not None:
-            rest = pipeline - inside - self.between
-            self.joint = Compressor(lanes.joint.pairs, lanes.joint.bits, width, target=target, pipeline=rest)
+            self.joint = Compressor(lanes.joint.pairs, lanes.joint.bits, width, pipeline=behind, **parts)
         index_bits = (len(form.products[0]) - 1).bit_length() if form.kind == "table" else 0
         self.code_bits, self.index_bits = form.weight_bits, index_bits
         v_width = simd * (index_bits if form.activation_planes is None else form.activation_planes.count)
-        enable = {"en": In(1)} if pipeline else {}
-        super().__init__({"t": In(simd * form.weight_bits), "v": In(v_width), **enable, "o": Out(width)})
+        super().__init__({"t": In(simd * form.weight_bits), "v": In(v_width), "o": Out(width)})
 
     def elaborate(self, platform) -> Module:
         if platform_of(platform).shared_modules:
@@ -132,8 +160,6 @@ class Dot(wiring.Component):
         m = Module()
         for g, (group, tree) in enumerate(zip(self.lanes.groups, self.trees, strict=True)):
             m.submodules[f"group{g}"] = tree
-            if self.pipeline and tree.pipeline:
-                m.d.comb += tree.en.eq(self.en)
             ts, vs = [], []
             for column in group.pairs:
                 for lane in range(self.simd):
@@ -145,16 +171,13 @@ class Dot(wiring.Component):
                 m.d.comb += tree.x.eq(self._products(m, group.bits))
         sums: list[Value] = [tree.o for tree in self.trees]
         if self.between:
-            held = [Signal(tree.width, name=f"sum{g}") for g, tree in enumerate(self.trees)]
-            with m.If(self.en):
-                m.d.sync += [register.eq(value) for register, value in zip(held, sums, strict=True)]
+            held = [Signal(tree.width, name=f"sum{g}", reset_less=True) for g, tree in enumerate(self.trees)]
+            m.d.sync += [register.eq(value) for register, value in zip(held, sums, strict=True)]
             sums = list(held)
         if self.joint is None:
             m.d.comb += self.o.eq(sums[0] if sums else 0)
             return m
         m.submodules.joint = self.joint
-        if self.joint.pipeline:
-            m.d.comb += self.joint.en.eq(self.en)
         m.d.comb += self.joint.x.eq(
             Cat(sums[g][k] ^ int(inverted) for column in self.lanes.wiring for g, k, inverted in column)
         )
@@ -174,16 +197,24 @@ class Dot(wiring.Component):
                 self.width,
                 self.target,
                 self.pipeline,
+                self.budget,
             )
         )
         name = platform.shared_module(
             "fermatnet_dot",
             key,
-            Dot(self.form, self.simd, self.width, target=self.target, pipeline=self.pipeline),
+            Dot(
+                self.form,
+                self.simd,
+                self.width,
+                target=self.target,
+                pipeline=self.pipeline,
+                budget=self.budget,
+            ),
         )
         ports = {f"i_{port}": getattr(self, port) for port in ("t", "v") if len(getattr(self, port))}
         if self.pipeline and self.lanes.groups:
-            ports |= {"i_clk": ClockSignal(), "i_rst": ResetSignal(), "i_en": self.en}
+            ports |= {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
         m.submodules.dot = Instance(name, o_o=self.o, **ports)
         return m
 

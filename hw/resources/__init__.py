@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from amaranth.lib import wiring
 
-from fermatnet.hw.compiler.devices import device as find_device
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.resources.contents import Contents
 from fermatnet.hw.resources.mapping import wide_tables
 from fermatnet.hw.resources.memory import kept
-from fermatnet.hw.resources.netlist import elaborated
+from fermatnet.hw.resources.reader import elaborated
 from fermatnet.model.errors import InputError
 
 __all__ = ["LOGIC", "Resources", "family_of", "is_predicted", "predict"]

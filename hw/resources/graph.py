@@ -92,13 +92,28 @@ class Graph:
         return self.disj(self.conj(a, b), self.conj(c, self.disj(a, b)))
 
     def all_of(self, literals: Iterable[int]) -> int:
+        """Whether all are 1."""
         result = 1
         for literal in literals:
             result = self.conj(result, literal)
         return result
 
     def any_of(self, literals: Iterable[int]) -> int:
+        """Whether at least one is 1."""
         return self.all_of(literal ^ 1 for literal in literals) ^ 1
+
+    def odd_of(self, literals: Iterable[int]) -> int:
+        """Whether an odd number of them is 1."""
+        result = 0
+        for literal in literals:
+            result = self.differ(result, literal)
+        return result
+
+    def select(self, address: Iterable[int], entries: list[int]) -> int:
+        """Entry of a list at an address, lowest bit first, with as many entries as there are addresses."""
+        for literal in address:
+            entries = [self.choose(literal, entries[k + 1], entries[k]) for k in range(0, len(entries), 2)]
+        return entries[0]
 
     def cover(self, roots: Iterable[int], k: int) -> int:
         """Tables of at most ``k`` inputs that make all ``roots``. Inverters are not counted (nor are they by
@@ -122,6 +137,7 @@ class Graph:
         return len(met)
 
     def live(self, wanted: set[int]) -> set[int]:
+        """Nodes that the wanted ones are made of, and they themselves."""
         live, stack = set(), list(wanted)
         while stack:
             node = stack.pop()

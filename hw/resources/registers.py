@@ -1,85 +1,89 @@
 """Registers as yosys keeps them: with an enable where they hold by default, once where they are equal, inside
 a multiplier that reads them."""
 
-from typing import Any
-
-from amaranth.hdl._nir import AssignmentList, FlipFlop, Matches, Operator, PriorityMatch
-
-from fermatnet.hw.resources.walk import Walk
+from fermatnet.hw.resources.cells import (
+    Assigned,
+    Assignment,
+    Cell,
+    Match,
+    Netlist,
+    Priority,
+    Register,
+    bit_of,
+    cell_of,
+)
+from fermatnet.hw.resources.contents import Contents
+from fermatnet.hw.resources.multipliers import Multipliers
+from fermatnet.hw.resources.signals import Signals
 
 __all__ = ["Registers"]
 
 
-class Registers(Walk):
-    """Register bits."""
+class Registers:
+    """Counts the registers of a netlist in ``made``, bit by bit."""
 
-    def _register(self, net: Any, cell: FlipFlop, bit: int) -> int:
-        """Holding by default becomes an enable, a constant under the reset pin costs nothing; equal registers
-        are one."""
-        result = self.graph.leaf()
-        self.literals[net] = result
-        self.pending.add(net)
-        below = cell.data[bit]
-        source = self.cells[below.cell] if below > 1 else None
-        enable, value = self._enable(net, below, source)
-        unread, key = net in self.pending, (enable, value, cell.init >> bit & 1)
-        self.pending.discard(net)
-        if unread and key in self.known:
-            self.literals[net] = self.known[key]
-            return self.known[key]
-        if unread and value <= 1 and value == (cell.init >> bit & 1):
-            self.literals[net] = value
-            return value
-        self.known[key] = result
-        self.made.roots += [enable, value]
-        if value in self.multiplied:  # the multiplier's own register
-            self.absorbing.add(result)
-        else:
-            self.made.registers += not self._only(net, "*")
-            if self._only(net, "+"):
-                self.adding.add(result)
+    def __init__(self, netlist: Netlist, signals: Signals, made: Contents, multipliers: Multipliers):
+        self._netlist, self._signals, self._made, self._graph = netlist, signals, made, made.graph
+        self._multipliers = multipliers
+        self._known: dict[tuple[int, int, int], int] = {}  # by enable, input and initial value
+
+    def bit(self, net: int, cell: Register) -> int:
+        """Literal of a register's bit. Holding by default becomes an enable, a constant under the reset pin
+        costs nothing; equal registers are one."""
+        result, init = self._graph.leaf(), cell.init >> bit_of(net) & 1
+        self._signals.begin(net, result)
+        enable, value = self._enable(net, cell.data[bit_of(net)])
+        if self._signals.is_unread(net):
+            if (enable, value, init) in self._known:
+                return self._known[enable, value, init]
+            if value == init:
+                return value
+        self._known[enable, value, init] = result
+        self._made.roots += [enable, value]
+        self._count(net, value, result)
         return result
 
-    def _enable(self, net: Any, below: Any, source: Any) -> tuple[int, int]:
-        """Enable (1: always) and input of a register bit."""
-        if not isinstance(source, AssignmentList):
-            return 1, self.literal(below)
-        assignments = [
-            one for one in source.assignments if one.start <= below.bit < one.start + len(one.value)
-        ]
-        steps = [(one.cond, one.value[below.bit - one.start]) for one in assignments]
-        if steps and steps[-1][1] <= 1 and self._is_reset(steps[-1][0]):
-            steps.pop()
+    def _count(self, net: int, value: int, result: int) -> None:
+        multipliers = self._multipliers
+        if value in multipliers.products:
+            multipliers.registered.add(result)
+            return
+        self._made.registers += not multipliers.feeds_only(net, "*")
+        if multipliers.feeds_only(net, "+"):
+            multipliers.addends.add(result)
+
+    def _enable(self, net: int, data: int) -> tuple[int, int]:
+        """Enable (1: always) and input of the register bit ``net`` that takes ``data``."""
+        literal, graph = self._signals.literal, self._graph
+        source = self._netlist.cells[cell_of(data)] if data > 1 else None
+        if not isinstance(source, Assigned):
+            return 1, literal(data)
+        default, bit = source.default[bit_of(data)], bit_of(data)
+        steps = [(one.condition, one.value[bit - one.start]) for one in self._assigning(source, bit)]
         enable = 1
-        if source.default[below.bit] == net and steps:
-            enable = self.graph.any_of([self.literal(cond) for cond, _ in steps])
-            value, steps = self.literal(steps[0][1]), steps[1:]
+        if default == net and steps:
+            enable = graph.any_of([literal(condition) for condition, _ in steps])
+            value, steps = literal(steps[0][1]), steps[1:]
         else:
-            value = self.literal(source.default[below.bit])
-        for cond, one in steps:
-            value = self.graph.choose(self.literal(cond), self.literal(one), value)
+            value = literal(default)
+        for condition, one in steps:
+            value = graph.choose(literal(condition), literal(one), value)
         return enable, value
 
-    def _only(self, net: Any, operator: str) -> bool:
-        """Whether a register feeds multipliers (sums) only: on xc7 it is then theirs."""
-        users = self.users.get(net, ())
-        return (
-            self.family == "xc7"
-            and bool(users)
-            and all(
-                (isinstance(user, Operator) and user.operator == operator)
-                or (isinstance(user, AssignmentList) and net in user.default)
-                for user in users
-            )
-        )
+    def _assigning(self, source: Assigned, bit: int) -> list[Assignment]:
+        """Assignments to a bit; the last one, if it is the reset to a constant, is the register's own."""
+        steps = [one for one in source.assignments if one.holds(bit)]
+        if steps and steps[-1].value[bit - steps[-1].start] <= 1 and self._is_reset(steps[-1].condition):
+            steps.pop()
+        return steps
 
-    def _is_reset(self, cond: Any) -> bool:
+    def _is_reset(self, net: int) -> bool:
         """Whether a condition is the reset port, matched against 1."""
-        if cond <= 1:
+        if net <= 1:
             return False
-        if cond.cell == 0:
-            return cond.bit in self.reset
-        cell = self.cells[cond.cell]
-        if isinstance(cell, PriorityMatch):
-            return cell.en == 1 and len(cell.inputs) == 1 and self._is_reset(cell.inputs[0])
-        return isinstance(cell, Matches) and len(cell.value) == 1 and self._is_reset(cell.value[0])
+        if cell_of(net) == 0:
+            return net in self._netlist.resets
+        cell: Cell = self._netlist.cells[cell_of(net)]
+        if isinstance(cell, Priority):
+            return cell.enable == 1 and len(cell.inputs) == 1 and self._is_reset(cell.inputs[0])
+        return isinstance(cell, Match) and len(cell.value) == 1 and self._is_reset(cell.value[0])

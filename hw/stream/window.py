@@ -1,13 +1,39 @@
 """Sliding windows over a raster stream, from a ring of rows in RAM."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from dataclasses import dataclass
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.stream.credits import Credits, places_needed
+from fermatnet.hw.stream.loop_nest import LoopNest
+from fermatnet.hw.stream.result_queue import ResultQueue
+from fermatnet.hw.stream.scout import Scout, Written
 from fermatnet.hw.stream.window_plan import WindowPlan
 
 __all__ = ["SlidingWindow"]
+
+PLACES = places_needed(1, WindowPlan.READ)
+"""Of the queue behind the reader."""
+
+
+@dataclass(frozen=True)
+class _Track:
+    """Where the reader is along one side of the image: ``at`` which row (column), outside 0 to size - 1 in
+    the padding, the ``first`` one of its window, and ``place``: what the row (column and chunk) adds to the
+    address."""
+
+    at: Signal
+    first: Signal
+    place: Signal
+
+
+def _clipped(value, low, high):
+    """``value`` moved into low to high."""
+    return Mux(value < low, low, Mux(value > high, high, value))
 
 
 class SlidingWindow(WindowPlan, wiring.Component):
@@ -17,14 +43,16 @@ class SlidingWindow(WindowPlan, wiring.Component):
     For each output pixel, in raster order: for each group of channels, ``repeats`` times, the window in the
     order (ky, kx, channel chunk), one beat of ``lanes`` channels per cycle. Beats outside the image carry
     ``pad_value``.
-    A window starts once its last pixel is in memory; the writer waits only when the ring is full, so writing
-    an image overlaps reading it and the one before. Rows are given back when the last window of an output row
-    has been read.
+    A window starts once its last pixel is in memory: a scout walks ahead of the reader and counts complete
+    windows. The writer waits only when the ring is full, so writing an image overlaps reading it and the one
+    before. Rows are given back when the last window of an output row has been read. The reader runs freely
+    behind credits into a small queue: the taker's ready moves only the queue.
 
     A 1x1 window without stride and padding only needs two pixels of memory: the map is then treated as one
     column.
 
-    Latency: 2 cycles from the beat that completes a window to the first beat of that window.
+    Latency: `WindowPlan.latency` cycles from the beat that completes a window to the first beat of that
+    window: `WindowPlan.LAG` until it is read, `WindowPlan.READ` from there.
     Throughput: one beat per cycle, ``cycles`` = rows * columns * repeats * beats of a window, back to back
     between images, where the writer keeps up.
 
@@ -45,150 +73,116 @@ class SlidingWindow(WindowPlan, wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        row_words = self.width * self.chunks
-        depth = self.rows * row_words
-        bits = self.shape.width * self.lanes
-        m.submodules.ring = ring = Memory(shape=bits, depth=depth, init=[], attrs={"ram_style": "auto"})
-        write, read = ring.write_port(), ring.read_port()
-        released = Signal(signed(self.height.bit_length() + 2))  # rows given back in this cycle
-        image_done = Signal()
-        done_rows, done_columns = self._writer(m, write, released, image_done, row_words, depth)
-
-        # Reader: one address per cycle while the output register is free.
-        advance, go, inside, address = Signal(), Signal(), Signal(), Signal(range(max(2, depth)))
-        m.d.comb += advance.eq(self.o.ready | ~self.o.valid)
-        self._reader(
-            m, advance, go, inside, address, released, image_done, done_rows, done_columns, row_words
+        layout = self.o.payload.shape()
+        m.submodules.ring = ring = Memory(
+            shape=layout.size, depth=self._depth, init=[], attrs={"ram_style": "auto"}
         )
-        inside_read = Signal()
-        m.d.comb += [read.addr.eq(address), read.en.eq(advance)]
-        with m.If(advance):
-            m.d.sync += [self.o.valid.eq(go), inside_read.eq(inside)]
-        outside = sum(
-            (self.pad_value & ((1 << self.shape.width) - 1)) << (k * self.shape.width)
-            for k in range(self.lanes)
-        )
-        m.d.comb += self.o.payload.as_value().eq(
-            Mux(inside_read, read.data, outside) if any(self.pad) else read.data
-        )
+        read = ring.read_port()
+        m.submodules.queue = queue = ResultQueue(layout, PLACES)
+        m.submodules.credits = credits = Credits(PLACES)
+        wiring.connect(m, queue.o, wiring.flipped(self.o))
+        step, released = Signal(), Signal(range(self.height + 1))
+        found = Scout(m, self, self._writer(m, ring.write_port(), released))
+        m.d.comb += [step.eq(found.some & credits.room), credits.reserve.eq(step)]
+        m.d.comb += credits.leave.eq(self.o.valid & self.o.ready)
+        inside, address = self._reader(m, step, found, released)
+        # step, address, memory, register, queue: a cycle each
+        stages = [Signal(2, name=f"stage{k}") for k in range(3)]  # is there a beat, is it inside
+        word = Signal(layout.size, reset_less=True)
+        m.d.sync += [read.addr.eq(address), stages[0].eq(Cat(step, inside))]
+        m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
+        payload = Mux(stages[1][1], read.data, self._outside()) if any(self.pad) else read.data
+        m.d.sync += word.eq(payload)
+        m.d.comb += [queue.put.eq(stages[2][0].replicate(queue.copies)), queue.result.eq(word)]
         return m
 
-    def _writer(self, m, write, released, image_done, row_words, depth):
-        """Fills the ring; returns rows complete of the image being read (negative while it has none to read),
-        and pixels complete in the row being written."""
-        address = Signal(range(max(2, depth)))
+    @property
+    def _row_words(self):
+        """Words of the ring that hold a row."""
+        return self.width * self.chunks
+
+    @property
+    def _depth(self):
+        """Words of the ring."""
+        return self.rows * self._row_words
+
+    def _outside(self):
+        """A beat outside the image: ``pad_value`` in every lane."""
+        lane = self.pad_value & ((1 << self.shape.width) - 1)
+        return sum(lane << (k * self.shape.width) for k in range(self.lanes))
+
+    def _writer(self, m, write, released):
+        """Fills the ring; returns how far it is, as `Written`."""
+        address = Signal(range(max(2, self._depth)))
         held = Signal(signed((self.rows + self.height).bit_length() + 2))  # rows begun and not given back
-        done_rows = Signal(signed((2 * self.height + self.rows).bit_length() + 2))
-        done_columns = Signal(range(self.width + 1))
-        chunk, column = Signal(range(max(2, self.chunks))), Signal(range(max(2, self.width)))
-        last_chunk, last_column = chunk == self.chunks - 1, column == self.width - 1
-        accept, row_end = Signal(), Signal()
+        following = Signal.like(held)
+        columns = Signal(range(self.width + 1))
+        accept, row_end, room = Signal(), Signal(), Signal(init=1)
+        nest = LoopNest(m, accept, [("column_in", self.width), ("chunk_in", self.chunks)])
         m.d.comb += [
-            self.i.ready.eq(held < self.rows),
+            self.i.ready.eq(room),
             accept.eq(self.i.valid & self.i.ready),
-            row_end.eq(accept & last_chunk & last_column),
+            row_end.eq(nest.end["column_in"]),
             write.addr.eq(address),
             write.data.eq(self.i.payload.as_value()),
             write.en.eq(accept),
+            following.eq(held + row_end - released),
         ]
         with m.If(accept):
-            m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
-            m.d.sync += chunk.eq(Mux(last_chunk, 0, chunk + 1))
-            with m.If(last_chunk):
-                m.d.sync += [
-                    column.eq(Mux(last_column, 0, column + 1)),
-                    done_columns.eq(Mux(last_column, 0, done_columns + 1)),
-                ]
-        m.d.sync += held.eq(held + row_end - released)
-        m.d.sync += done_rows.eq(done_rows + row_end - Mux(image_done, self.height, 0))
-        return done_rows, done_columns
+            m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
+        with m.If(nest.end["chunk_in"]):
+            m.d.sync += columns.eq(Mux(row_end, 0, columns + 1))
+        m.d.sync += [held.eq(following), room.eq(following < self.rows)]
+        return Written(row_end, columns)
 
-    def _reader(
-        self, m, advance, go, inside, address, released, image_done, done_rows, done_columns, row_words
-    ):
+    def _reader(self, m, step, found, released):
+        """Reads the next beat of a complete window with ``step``: whether it lies inside the image, and its
+        address in the ring; gives rows back."""
         kh, kw = self.kernel
-        group_chunks = self.chunks // self.groups
-        # Loop nest, outermost first; each level counts and knows its last turn.
-        sizes = [
+        levels = [
             ("y", self.rows_out),
             ("x", self.columns_out),
             ("group", self.groups),
             ("repeat", self.repeats),
             ("ky", kh),
             ("kx", kw),
-            ("chunk", group_chunks),
+            ("chunk", self.chunks // self.groups),
         ]
-        step = Signal()
-        m.d.comb += step.eq(advance & go)
-        last, end = {}, {}
-        inner = step
-        for name, size in reversed(sizes):
-            counter = Signal(range(max(2, size)), name=name)
-            last[name] = Signal(name=f"last_{name}")
-            m.d.comb += last[name].eq(1 if size == 1 else counter == size - 1)
-            end[name] = Signal(name=f"end_{name}")  # this level's loop ends in this cycle
-            m.d.comb += end[name].eq(inner & last[name])
-            if size > 1:
-                with m.If(inner):
-                    m.d.sync += counter.eq(Mux(last[name], 0, counter + 1))
-            inner = end[name]
-        row, row_first, image_row = self._rows(m, end, row_words)
-        column, column_first, word = self._columns(m, step, last, end, group_chunks)
-        in_row = (row >= 0) & (row < self.height)
-        in_column = (column >= 0) & (column < self.width)
-        m.d.comb += inside.eq(in_row & in_column)
-        m.d.comb += address.eq(image_row + word)
-        # The last pixel of the window that lies in the image must be complete before the window starts.
-        reach_y, reach_x = self.dilation[0] * (kh - 1), self.dilation[1] * (kw - 1)
-        need_row, need_column = row_first + reach_y, column_first + reach_x
-        need_row_clipped = Signal(range(max(2, self.height)))
-        need_column_clipped = Signal(range(max(2, self.width)))
-        m.d.comb += need_row_clipped.eq(Mux(need_row >= self.height, self.height - 1, need_row))
-        m.d.comb += need_column_clipped.eq(Mux(need_column >= self.width, self.width - 1, need_column))
-        ready = (done_rows > need_row_clipped) | (
-            (done_rows == need_row_clipped) & (done_columns > need_column_clipped)
-        )
-        running = Signal()
-        with m.If(step):
-            m.d.sync += running.eq(~end["group"])
-        m.d.comb += go.eq(running | ready)
-        # Give rows back.
-        clip = Signal(range(self.height + 1))
-        following = Signal(range(self.height + 1))
-        next_first = row_first + self.stride[0]
-        m.d.comb += clip.eq(Mux(row_first < 0, 0, Mux(row_first > self.height, self.height, row_first)))
-        m.d.comb += following.eq(
-            Mux(
-                last["y"],
-                self.height,
-                Mux(next_first < 0, 0, Mux(next_first > self.height, self.height, next_first)),
-            )
-        )
-        m.d.comb += released.eq(Mux(end["x"], following - clip, 0))
-        m.d.comb += image_done.eq(end["y"])
+        nest = LoopNest(m, step, levels)
+        m.d.comb += found.used.eq(nest.end["group"])
+        row, column = self._rows(m, nest), self._columns(m, nest, step)
+        in_row = (row.at >= 0) & (row.at < self.height)
+        in_column = (column.at >= 0) & (column.at < self.width)
+        self._give_back(m, nest, row, released)
+        return in_row & in_column, row.place + column.place
 
-    def _rows(self, m, end, row_words):
-        """Row read, first row of the window, and the ring address of the row read."""
-        kh, ring = self.kernel[0], self.rows
+    def _give_back(self, m, nest, row, released):
+        """Two cycles behind the end of a row of windows the rows that the next one does not read, behind the
+        end of the image all that are left."""
+        first, last, ended = Signal.like(row.first), Signal(), Signal()
+        m.d.sync += [first.eq(row.first), last.eq(nest.last["y"]), ended.eq(nest.end["x"])]
+        clip, following = Signal(range(self.height + 1)), Signal(range(self.height + 1))
+        m.d.comb += clip.eq(_clipped(first, 0, self.height))
+        m.d.comb += following.eq(Mux(last, self.height, _clipped(first + self.stride[0], 0, self.height)))
+        m.d.sync += released.eq(Mux(ended, following - clip, 0))
+
+    def _rows(self, m, nest):
+        """Row read; its ``place`` is the ring address of the row."""
+        kh, depth = self.kernel[0], self._depth
         span = self.height + self.pad[0] + self.pad[2] + self.dilation[0] * kh + self.stride[0]
-        shape = signed(span.bit_length() + 1)
+        shape, places = signed(span.bit_length() + 1), range(max(2, depth))
         row, row_first = Signal(shape, init=-self.pad[0]), Signal(shape, init=-self.pad[0])
-        start = (-self.pad[0]) % ring * row_words
-        place, place_first = (
-            Signal(range(max(2, ring * row_words)), init=start),
-            Signal(range(max(2, ring * row_words)), init=start),
-        )
+        start = (-self.pad[0]) % self.rows * self._row_words
+        place, place_first = Signal(places, init=start), Signal(places, init=start)
 
         def moved(base, rows):
-            far = (rows % ring) * row_words
-            if not far:
-                return base
-            return Mux(base >= ring * row_words - far, base - (ring * row_words - far), base + far)
+            far = (rows % self.rows) * self._row_words
+            return Mux(base >= depth - far, base - (depth - far), base + far) if far else base
 
         # rows from the last windows to the next image's first ones
         wrap = self.height - (self.rows_out - 1) * self.stride[0]
-        next_row, next_place = Signal(shape), Signal(range(max(2, ring * row_words)))
-        last_y = end["y"]
+        next_row, next_place = Signal(shape), Signal(places)
+        end, last_y = nest.end, nest.end["y"]
         m.d.comb += next_row.eq(Mux(last_y, -self.pad[0], row_first + self.stride[0]))
         m.d.comb += next_place.eq(Mux(last_y, moved(place_first, wrap), moved(place_first, self.stride[0])))
         with m.If(end["x"]):
@@ -203,11 +197,11 @@ class SlidingWindow(WindowPlan, wiring.Component):
                 m.d.sync += [row.eq(row_first), place.eq(place_first)]
             with m.Elif(end["kx"]):
                 m.d.sync += [row.eq(row + self.dilation[0]), place.eq(moved(place, self.dilation[0]))]
-        return row, row_first, place
+        return _Track(row, row_first, place)
 
-    def _columns(self, m, step, last, end, group_chunks):
-        """Column read, first column of the window, and the word in the row of the beat read."""
-        chunks, left = self.chunks, self.pad[1]
+    def _columns(self, m, nest, step):
+        """Column read; its ``place`` is the word, in the row, of the beat."""
+        chunks, left, group_chunks = self.chunks, self.pad[1], self.chunks // self.groups
         span = self.width + left + self.pad[3] + self.dilation[1] * self.kernel[1] + self.stride[1]
         shape, words = signed(span.bit_length() + 1), signed((span * chunks).bit_length() + 1)
         column, column_first = Signal(shape, init=-left), Signal(shape, init=-left)
@@ -215,6 +209,7 @@ class SlidingWindow(WindowPlan, wiring.Component):
         word, word_first = Signal(words, init=-left * chunks), Signal(words, init=-left * chunks)
         pixel_word = Signal(words, init=-left * chunks)
         next_column, next_word = Signal(shape), Signal(words)
+        end = nest.end
         m.d.comb += next_column.eq(Mux(end["x"], -left, column_first + self.stride[1]))
         m.d.comb += next_word.eq(Mux(end["x"], -left * chunks, pixel_word + self.stride[1] * chunks))
         with m.If(end["group"]):
@@ -235,4 +230,4 @@ class SlidingWindow(WindowPlan, wiring.Component):
             ]
         with m.Elif(step):
             m.d.sync += word.eq(word + 1)
-        return column, column_first, word
+        return _Track(column, column_first, word)

@@ -9,17 +9,34 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.compare import Progress, count_images, images
 from fermatnet.model.network import Network, run
 
-__all__ = ["compare", "samples_of"]
+__all__ = ["Samples", "compare", "part_of", "results_of", "samples_of"]
 
-Runner = Callable[[np.ndarray], np.ndarray]
+Samples = np.ndarray | dict[str, np.ndarray]
+Runner = Callable[[Samples], np.ndarray]
 _CHUNK = 4  # samples between two signs of progress
 
 
-def samples_of(network: Network, count: int, seed: int = 0) -> np.ndarray:
-    """(count, *dims) of the network's own input type: extremes, boards and constants, then random ones."""
-    (one,) = network.inputs
-    flat = images(one.shape, one.lo, one.hi, count, seed, one.dtype)
-    return flat.reshape(count, *one.dims)
+def samples_of(network: Network, count: int, seed: int = 0) -> Samples:
+    """(count, *dims) of the network's own input type: extremes, boards and constants, then random ones; an
+    array a name where it has several inputs."""
+    made = {}
+    for place, one in enumerate(network.inputs):
+        flat = images(one.shape, one.lo, one.hi, count, seed + place, one.dtype)
+        made[one.name] = flat.reshape(count, *one.dims)
+    return made if len(made) > 1 else made[network.input_name]
+
+
+def part_of(samples: Samples, part: slice) -> Samples:
+    """Some of the samples."""
+    if isinstance(samples, np.ndarray):
+        return samples[part]
+    return {name: values[part] for name, values in samples.items()}
+
+
+def results_of(network: Network, samples: Samples) -> np.ndarray:
+    """int64 (n, K): all outputs of the network, one after the other."""
+    made = run(network, samples)
+    return np.asarray(made) if isinstance(made, np.ndarray) else np.concatenate(list(made.values()), axis=1)
 
 
 def compare(
@@ -31,19 +48,20 @@ def compare(
     count: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
-    explained: Callable[[np.ndarray], bool] | None = None,
+    explained: Callable[[Samples], bool] | None = None,
 ) -> str:
     """What was compared, in one line. Raises InputError where an output differs.
 
     Parameters
     ----------
     network : the import.
-    source : int64 (n, K) of the source's own executor for samples (n, *dims) of the network's input type.
+    source : int64 (n, K) of the source's own executor for samples as `samples_of` makes them; several outputs
+        one after the other.
     judge : that executor's name.
     count : of the samples, by default as many as take seconds; 0 compares nothing.
     seed : of the random ones.
     progress : told the share done, 0 to 1, and a word.
-    explained : whether the difference in a sample (1, *dims) comes from float32 arithmetic of the source;
+    explained : whether the difference in one sample comes from float32 arithmetic of the source;
         such samples are counted instead of refused.
     """
     count = count_images(network) if count is None else count
@@ -52,8 +70,8 @@ def compare(
     samples = samples_of(network, count, seed)
     ours, theirs = [], []
     for start in range(0, count, _CHUNK):
-        chunk = samples[start : start + _CHUNK]
-        ours.append(run(network, chunk))
+        chunk = part_of(samples, slice(start, start + _CHUNK))
+        ours.append(results_of(network, chunk))
         theirs.append(source(chunk))
         if progress:
             progress(min(start + _CHUNK, count) / count, judge)
@@ -62,7 +80,7 @@ def compare(
         raise InputError(f"{path}: {judge} give {want.shape[1]} outputs a sample, the network {got.shape[1]}")
     wrong = np.argwhere(got != want)
     odd = np.unique(wrong[:, 0])
-    if explained and len(odd) and all(explained(samples[k : k + 1]) for k in odd):
+    if explained and len(odd) and all(explained(part_of(samples, slice(k, k + 1))) for k in odd):
         return (
             f"compared {count} samples with {judge}: equal but for {len(odd)}, in which float32 arithmetic "
             "of the source falls on the other side of a step"

@@ -45,7 +45,7 @@ class Operator:
 
 
 _WINDOW = {"auto_pad": READ, "kernel_shape": READ, "pads": READ, "strides": READ}
-_NO_DILATION = Only(((), (1, 1)), "write the pooling without dilation")
+_NO_DILATION = Only(((), (1,), (1, 1)), "write the pooling without dilation")
 _ONE, _OFF = Only((1.0,), "fold the factor into the weights"), Only((0,))
 _ARITHMETIC = Operator((7, 13, 14), ("a", "a"))
 _RELU = Operator((6, 13, 14), ("x",))

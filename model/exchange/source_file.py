@@ -32,16 +32,30 @@ class Source:
     path : of the file.
     model : the ONNX model, local functions written out.
     opsets : version by canonical domain.
-    input, output : names of the only input and the only output.
-    dims : declared sizes of the input, 0 where one is left open.
+    inputs : declared sizes by the input's name, in order, 0 where one is left open.
+    outputs : names, in order.
     """
 
     path: Path
     model: onnx.ModelProto
     opsets: dict[str, int]
-    input: str
-    output: str
-    dims: tuple[int, ...]
+    inputs: dict[str, tuple[int, ...]]
+    outputs: tuple[str, ...]
+
+    @property
+    def input(self) -> str:
+        """Name of the first input."""
+        return next(iter(self.inputs))
+
+    @property
+    def output(self) -> str:
+        """Name of the first output."""
+        return self.outputs[0]
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Sizes of the first input."""
+        return self.inputs[self.input]
 
 
 def _parsed(path: Path) -> onnx.ModelProto:
@@ -132,9 +146,9 @@ def _opsets(path: Path, model: onnx.ModelProto) -> dict[str, int]:
 _FLOATS = ("FLOAT", "DOUBLE")
 
 
-def read(path: str | Path, types: tuple[str, ...] = _FLOATS) -> Source:
-    """The model in an ONNX file with one input, of one of ``types``, and one output. Raises InputError, one
-    line, for anything else."""
+def read(path: str | Path, types: tuple[str, ...] = _FLOATS, several: bool = False) -> Source:
+    """The model in an ONNX file with one input, of one of ``types``, and one output (or ``several`` of each).
+    Raises InputError, one line, for anything else."""
     path = Path(path)
     model = _parsed(path)
     if any(node.domain == "fermatnet" for node in model.graph.node):
@@ -153,14 +167,15 @@ def read(path: str | Path, types: tuple[str, ...] = _FLOATS) -> Source:
     opsets = _opsets(path, model)
     constants = {item.name for item in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in constants]
-    if len(inputs) != 1 or len(model.graph.output) != 1:
+    outputs = tuple(item.name for item in model.graph.output)
+    if not several and (len(inputs) != 1 or len(outputs) != 1):
         raise InputError(
-            f"a network for the hardware has one input and one output, not {len(inputs)} and "
-            f"{len(model.graph.output)}"
+            f"a network for the hardware has one input and one output, not {len(inputs)} and {len(outputs)}"
         )
-    return Source(
-        path, model, opsets, inputs[0].name, model.graph.output[0].name, _dims(path, inputs[0], types)
-    )
+    names = [item.name for item in inputs]
+    if not inputs or not outputs or len({*names}) < len(names) or len({*outputs}) < len(outputs):
+        raise InputError(f"{path}: its inputs {names} and outputs {[*outputs]} must have names of their own")
+    return Source(path, model, opsets, {item.name: _dims(path, item, types) for item in inputs}, outputs)
 
 
 def _dims(path: Path, item: onnx.ValueInfoProto, types: tuple[str, ...]) -> tuple[int, ...]:

@@ -15,9 +15,12 @@ __all__ = [
     "Area",
     "Layer",
     "Match",
+    "at_goal",
     "block_rams",
+    "cheaper_spectra",
     "direct_area",
     "matches",
+    "prices",
     "spectra_areas",
     "transform_area",
 ]
@@ -157,16 +160,23 @@ def spectra_areas(layer: Layer, products: int) -> tuple[Area, Area]:
     return stored, computed
 
 
-def transform_area(layer: Layer, products: int, spectra: str) -> Area:
-    """Of the transform engine with ``products`` parallel products and ``spectra`` "stored" or "computed"."""
+def cheaper_spectra(layer: Layer, products: int) -> str:
+    """ "stored" or "computed": what takes the smaller share of a device for so many parallel products."""
+    stored, computed = spectra_areas(layer, products)
+    return "stored" if stored.worth <= computed.worth else "computed"
+
+
+def transform_area(layer: Layer, products: int, spectra: str, *, even: bool = False) -> Area:
+    """Of the transform engine with ``products`` parallel products and ``spectra`` "stored" or "computed";
+    with room for the next band's rows and a second band out where its neighbours keep an ``even`` pace."""
     points, planes = prod(layer.lengths), layer.channels * layer.phases
     inverses = inverse_transforms(products, planes // layer.group)
-    rows = layer.stride * (2 * layer.lengths[0] - layer.phase_kernel[0] + 1)
+    rows = layer.stride * (layer.lengths[0] + even * (layer.lengths[0] - layer.phase_kernel[0] + 1))
     band = (layer.lengths[0] - layer.phase_kernel[0] + 1) * layer.out[1] * layer.outputs
     area = (
         Area(luts=BUFFER_LUTS)
         + _ram(layer.input_bits, rows * layer.width * layer.channels)
-        + _ram(layer.sum_bits, 2 * band)
+        + _ram(layer.sum_bits, (1 + even) * band)
     )
     area += Area(luts=RECONSTRUCT_LUTS * layer.sum_bits * (len(layer.widths) - 1)) * inverses
     area += spectra_areas(layer, products)[spectra == "computed"]
@@ -174,7 +184,7 @@ def transform_area(layer: Layer, products: int, spectra: str) -> Area:
         dsps, luts = PRODUCT.get(b, (ceil((b + 1) / 17) ** 2, 0.22 * b * b))
         area += _transform(b, layer.lengths) * (1 + inverses) + Area(luts=ENCODER_LUTS)
         area += Area(dsps, luts + SUM_LUTS * (b + 1)) * products
-        area += _ram(b + 1, 2 * planes * points) + _ram((b + 1) * products, points) * 2
+        area += _ram(b + 1, planes * points) + _ram((b + 1) * products, points) * 2
     return area
 
 
@@ -228,3 +238,40 @@ def matches(layer: Layer, spectra: str) -> list[Match]:
             macs = max(1, ceil(layer.macs / cycles))
             found.append(Match(products, cycles, area, macs, direct_area(layer, macs)))
     return [match for match in found if match.transform.fits] or found
+
+
+def at_goal(layer: Layer, cycles: int) -> Match:
+    """Both engines where an image may take ``cycles``: each with the fewest parallel products that keep to
+    it, of those that divide its channels; the transform's spectra stored or computed, whichever is cheaper.
+
+    An engine that cannot keep to it is given with all its products; ``cycles`` of the match are the goal.
+    """
+    per, channels = layer.outputs // layer.group, layer.channels // layer.group
+    products = min((p for p in _divisors(per) if layer.cycles(p) <= cycles), default=per)
+    arrays = (outputs * inputs for outputs in _divisors(per) for inputs in _divisors(channels))
+    macs = min((n for n in arrays if layer.macs <= n * cycles), default=per * channels)
+    transform = transform_area(layer, products, cheaper_spectra(layer, products), even=True)
+    return Match(products, cycles, transform, macs, direct_area(layer, macs))
+
+
+TABLE_PRODUCT = 1.2
+"""Lookup tables of a product made of them, a pair of bits."""
+
+
+def prices(layer: Layer, match: Match) -> tuple[float, float]:
+    """What both engines of a match are worth, (transform, direct), in lookup tables: a product that tables
+    make for less than a DSP block's share of the device is priced as if they made it, because DSP blocks that
+    no other layer needs cost nothing."""
+
+    def saved(first: int, second: int) -> float:
+        return max(0.0, LUTS / DSPS - TABLE_PRODUCT * first * second)
+
+    narrow = sum(saved(b, b) for b in layer.widths if PRODUCT.get(b, (0, 0))[0] == 1)
+    return (
+        match.transform.worth - match.products * narrow,
+        match.direct.worth - match.macs * saved(layer.input_bits, layer.weight_bits),
+    )
+
+
+def _divisors(number: int) -> list[int]:
+    return [d for d in range(1, number + 1) if number % d == 0]

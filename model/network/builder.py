@@ -15,13 +15,14 @@ class Builder:
     Attributes
     ----------
     nodes : in topological order.
-    types : shape (C, H, W) and inclusive integer range of every tensor, the input is called ``image``.
+    types : shape (C, H, W) and inclusive integer range of every tensor; the input is called ``image`` unless
+        ``name`` says otherwise, and others are added here.
     indices : names of the tensors that hold piece indices rather than integers.
     """
 
-    def __init__(self, shape: tuple[int, int, int], value_range: tuple[int, int]):
+    def __init__(self, shape: tuple[int, int, int], value_range: tuple[int, int], name: str = "image"):
         self.nodes: list[Node] = []
-        self.types = {"image": TensorType(shape, *value_range)}
+        self.types = {name: TensorType(shape, *value_range)}
         self.indices: set[str] = set()
 
     def append(self, node: Node) -> str:
@@ -40,9 +41,10 @@ class Builder:
         self.nodes.append(node)
         return node.name
 
-    def needed(self, name: str) -> list[Node]:
-        """The nodes that the tensor ``name`` is computed from, in order."""
-        return needed(self.nodes, name)
+    def needed(self, *names: str) -> list[Node]:
+        """The nodes that the tensors ``names`` are computed from, in order."""
+        kept = {node.name for name in names for node in needed(self.nodes, name)}
+        return [node for node in self.nodes if node.name in kept]
 
     def channels(self, name: str) -> int:
         return self.types[name].shape[0]

@@ -121,7 +121,7 @@ class Node:
         """What the layer stores."""
         return Weights()
 
-    def describe_engine(self, net: Context) -> tuple[str, str]:
+    def describe_engine(self, net: Context, cycles: int | None = None) -> tuple[str, str]:
         """Engine in words, and the reasons for it where there was a choice."""
         return "", ""
 

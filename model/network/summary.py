@@ -11,19 +11,21 @@ from fermatnet.model.network.node import Node
 __all__ = ["engine_name", "summary"]
 
 
-def engine_name(net: Network, node: Node) -> tuple[str, str]:
-    """Engine of a layer in words and, for an integer convolution, the reasons for its engine and plan."""
-    return node.describe_engine(net)
+def engine_name(net: Network, node: Node, cycles: int | None = None) -> tuple[str, str]:
+    """Engine of a layer in words and, for an integer convolution, the reasons for its engine and plan, at
+    ``cycles`` an image where they are given."""
+    return node.describe_engine(net, cycles)
 
 
-def summary(net: Network) -> dict[str, Any]:
+def summary(net: Network, cycles: int | None = None) -> dict[str, Any]:
     """One entry a layer and the totals; ``macs`` counts multiply-accumulates an image, binary ones M*N times
-    in ``and_popcounts``."""
+    in ``and_popcounts``. ``cycles`` an image: the goal at which the engines of integer convolutions are
+    compared."""
     layers = []
     for node in net.nodes:
         kind = net.types[node.name]
         stored = node.weights()
-        engine, reasons = engine_name(net, node)
+        engine, reasons = engine_name(net, node, cycles)
         macs = stored.count * prod(kind.shape[1:])  # a dense layer's map is one pixel
         layers.append(
             {

@@ -62,11 +62,19 @@ class Batches:
         """Batches an epoch; a last incomplete one is left out (the order differs from epoch to epoch)."""
         return len(self.labels) // self.size
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def sample(self, count: int) -> Tensor:
+        """The first images as they are, for quantizers to measure."""
+        return torch.from_numpy(self.images[:count].copy())
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches ``start``, ``start`` + 1, ... of an epoch."""
         rng = np.random.default_rng((self.seed, number))
         order = rng.permutation(len(self.labels))
-        for start in range(0, len(self) * self.size, self.size):
-            chosen = order[start : start + self.size]
+        for place in range(0, len(self) * self.size, self.size):
+            chosen = order[place : place + self.size]
+            # batches before the start are made too: their draws come out of the same generator
             images = augment(self.images[chosen], rng, self.pad, self.flip)
+            if place < start * self.size:
+                continue
             mine = slice(self.rank, None, self.world)
             yield torch.from_numpy(images[mine]), torch.from_numpy(self.labels[chosen][mine])

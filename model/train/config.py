@@ -5,7 +5,7 @@ from typing import Any
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.train.folder import RunFolder
-from fermatnet.model.train.options import SHAPES, Options
+from fermatnet.model.train.options import FREE, SHAPES, Options
 
 __all__ = ["FORMAT", "check_same", "read_config"]
 
@@ -43,7 +43,9 @@ def check_same(folder: RunFolder, old: dict[str, Any], new: dict[str, Any]) -> N
             raise InputError(f"{folder.path} is a run of another {key}: {old.get(key)}, not {new[key]}")
     usual = Options().plain()  # an option newer than the run had its usual value
     theirs, mine = old.get("options") or {}, new["options"]
-    differ = [name for name in mine if mine[name] != theirs.get(name, usual[name])]
+    differ = [name for name in mine if mine[name] != theirs.get(name, usual[name]) and name not in FREE]
+    if (old.get("network") or {}) != new.get("network", {}):
+        differ.append("network options")
     if differ:
         raise InputError(
             f"{folder.path} was trained with other options ({', '.join(differ)}): resume with the same ones"

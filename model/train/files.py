@@ -9,9 +9,9 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["find", "read_cifar", "read_class_folders", "read_idx", "read_image"]
+__all__ = ["SUFFIXES", "find", "read_cifar", "read_class_folders", "read_idx", "read_image"]
 
-_SUFFIXES = (".png", ".ppm", ".pgm", ".bmp", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".ppm", ".pgm", ".bmp", ".jpg", ".jpeg")
 
 
 def find(folder: Path, *stems: str) -> Path:
@@ -151,7 +151,7 @@ def read_class_folders(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str,
     split: list[bool] = []
     for side, is_test in sides:
         for label, name in enumerate(classes):
-            found = sorted(path for path in (side / name).glob("*") if path.suffix.lower() in _SUFFIXES)  # type: ignore[operator]
+            found = sorted(path for path in (side / name).glob("*") if path.suffix.lower() in SUFFIXES)  # type: ignore[operator]
             if not found:
                 raise InputError(f"{side / name} has no images")  # type: ignore[operator]
             for path in found:
@@ -159,7 +159,7 @@ def read_class_folders(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str,
                 if images and image.shape != images[0].shape:
                     raise InputError(
                         f"{path} is {'x'.join(map(str, image.shape))}, the images before it are "
-                        f"{'x'.join(map(str, images[0].shape))}"
+                        f"{'x'.join(map(str, images[0].shape))}: --size N takes images of any size"
                     )
                 images.append(image)
                 labels.append(label)

@@ -12,8 +12,9 @@ from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.train.config import read_config
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.options import options
-from fermatnet.model.train.phases import phases, settled
+from fermatnet.model.train.phases import OwnScheme, own_form, phases, settled
 from fermatnet.model.train.start import build_for
+from fermatnet.model.train.targets import Targets
 
 __all__ = ["export_run", "load_run"]
 
@@ -23,13 +24,20 @@ def load_run(path: str | Path, phase: str | None = None) -> tuple[nn.Module, dic
     twin."""
     folder = RunFolder(path)
     config = read_config(folder)
-    given, quantized = settled(options(config["net"], config["data"], config["options"]), config.get("twin"))
+    given = options(config["net"], config["data"], config["options"])
+    given, quantized = settled(given, config.get("twin"), config["net"])
     names = [name for name, *_ in phases(given, quantized, config.get("twin"))]
     wanted = phase or names[-1]
     if wanted not in names:
         raise InputError(f"{path} has no phase {wanted!r}; it has {', '.join(names)}")
     wanted_scheme = scheme("float") if wanted == "float" else quantized
-    model = build_for(config["net"], _Shape(config), wanted_scheme)  # type: ignore[arg-type]
+    model = build_for(
+        config["net"],
+        _Shape(config),  # type: ignore[arg-type]
+        wanted_scheme,
+        own=own_form(config["net"], given),
+        network=config.get("network"),
+    )
     try:
         model.load_state_dict(folder.load(f"{wanted}.pt")["model"])
     except (RuntimeError, KeyError) as error:
@@ -48,7 +56,12 @@ class _Shape:
             config["classes"],
             tuple(config["value_range"]),
         )
-        self.bits = int(self.value_range[1]).bit_length()
+        low, high = map(int, self.value_range)
+        self.signed = low < 0
+        self.bits = max((-low - 1).bit_length(), high.bit_length()) + 1 if self.signed else high.bit_length()
+        kept = config.get("targets") or {"classes": len(self.classes), "shape": [], "mean": [], "std": []}
+        parts = {key: tuple(kept[key]) for key in ("shape", "mean", "std")}
+        self.targets = Targets(int(kept["classes"]), **parts)
 
 
 def export_run(path: str | Path, *, engine: str | None = None) -> Network:
@@ -59,6 +72,11 @@ def export_run(path: str | Path, *, engine: str | None = None) -> Network:
     )
     if summary["final"] == "float":
         raise InputError(f"{path} is a full-precision run: only a quantized network can be exported")
+    if config["scheme"] == OwnScheme("thesis", 1, 1).describe():
+        raise InputError(
+            f"{path} is a run of the thesis's own form, whose norms and shortcuts are real-valued: train "
+            "with --scheme sign, where the network takes schemes, to export it"
+        )
     meta = {
         "run": Path(path).name,
         "data": config["data"].partition(":")[0],
@@ -69,6 +87,7 @@ def export_run(path: str | Path, *, engine: str | None = None) -> Network:
         "classes": config["classes"],
         "test_images": config["test_images"],
         "test_accuracy": repr(summary["test_accuracy"]),
+        **({"targets": config["targets"]} if config.get("targets", {}).get("metric") == "r2" else {}),
         "float_accuracy": repr(summary["accuracy"].get("float", "")),
     }
     return export(

@@ -2,94 +2,52 @@
 when numbers go bad."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.batches import Batches
-from fermatnet.model.train.data import Part
+from fermatnet.model.train.diverged import Diverged, culprit
+from fermatnet.model.train.images.loader import StreamBatches
 from fermatnet.model.train.optimizer import learning_rate, make_optimizer
 from fermatnet.model.train.options import Options
+from fermatnet.model.train.scores import accuracy, logits
+from fermatnet.model.train.targets import Targets
 
 __all__ = ["Diverged", "Phase", "accuracy", "logits"]
 
-
-class Diverged(InputError):
-    """Training has left the finite numbers; the message names epoch, batch and layer."""
-
-
-@torch.no_grad()
-def logits(model: nn.Module, part: Part, batch: int = 500) -> Tensor:
-    """Outputs (n, classes) in evaluation mode."""
-    model.eval()
-    device = next(model.parameters()).device
-    return torch.cat(
-        [
-            model(torch.from_numpy(part.images[i : i + batch].copy()).to(device)).float().cpu()
-            for i in range(0, len(part), batch)
-        ]
-    )
-
-
-def accuracy(model: nn.Module, part: Part) -> float:
-    """Share of images whose largest output is at the label."""
-    return float((logits(model, part).argmax(1) == torch.from_numpy(part.labels)).double().mean())
-
-
-def _culprit(model: nn.Module, images: Tensor) -> str:
-    """The first layer whose output is not finite, or the first parameter that is not."""
-    for name, parameter in model.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
-            return f"parameter {name} is not finite"
-    found: list[str] = []
-    hooks = []
-    for name, module in model.named_modules():
-        if not list(module.children()):
-
-            def hook(_: nn.Module, __: Any, output: Any, name: str = name) -> None:
-                if isinstance(output, Tensor) and not found and not bool(torch.isfinite(output).all()):
-                    found.append(name)
-
-            hooks.append(module.register_forward_hook(hook))
-    try:
-        with torch.no_grad():
-            model(images)
-    finally:
-        for handle in hooks:
-            handle.remove()
-    if found:
-        return f"the output of layer {found[0]} is not finite"
-    for name, parameter in model.named_parameters():
-        if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
-            return f"the gradient of {name} is not finite"
-    return "the loss is not finite though every layer's output is"
+_SUMS = {"seen": 0.0, "loss": 0.0, "right": 0.0, "seconds": 0.0, "waited": 0.0}
 
 
 class Phase:
-    """One network on its way through its epochs. ``state()`` after an epoch and ``restore`` make the rest of
+    """One network on its way through its epochs. ``state()`` after any step and ``restore`` make the rest of
     the run exactly the same.
 
     teacher: network to distil from, or None. wrap: what makes the module data-parallel (identity in one
-    process).
+    process). device: where it runs, by default the options' (a process of several has its own GPU).
+    targets: what the labels are; None: classes.
     """
 
     def __init__(
         self,
         name: str,
         model: nn.Module,
-        batches: Batches,
+        batches: Batches | StreamBatches,
         options: Options,
         *,
         epochs: int,
         rate: float,
         teacher: nn.Module | None = None,
         wrap: Callable[[nn.Module], nn.Module] | None = None,
+        device: str | None = None,
+        targets: Targets | None = None,
     ):
+        self.targets = targets or Targets(0)
         self.name, self.model, self.batches, self.options, self.epochs, self.rate, self.teacher = (
             name,
             model,
@@ -99,17 +57,26 @@ class Phase:
             rate,
             teacher,
         )
-        self.epoch = 0
-        self.device = torch.device(options.device)
+        self.epoch = self.step = 0
+        self.sums = dict(_SUMS)
+        self.device = torch.device(device or options.device)
+        self.layout = torch.channels_last if options.channels_last else torch.contiguous_format
+        if options.channels_last:
+            model.to(memory_format=torch.channels_last)
         self._prepare()
         self.optimizer = make_optimizer(model, options, rate)
         self.average = deepcopy(model).requires_grad_(False) if options.ema else None
         self.parallel = wrap(model) if wrap else model
+        if options.compile:
+            self.parallel = torch.compile(self.parallel)  # type: ignore[assignment]
+
+    def _placed(self, images: Tensor) -> Tensor:
+        return images.to(self.device, non_blocking=True).contiguous(memory_format=self.layout)
 
     @torch.no_grad()
     def _prepare(self) -> None:
         """Let quantizers that measure their first batch do it, on the same batch in every process."""
-        sample = torch.from_numpy(self.batches.images[: self.batches.size].copy()).to(self.device)
+        sample = self._placed(self.batches.sample(self.batches.size // self.options.accumulate))
         self.model.train()
         kept = {
             key: value.clone()
@@ -123,6 +90,8 @@ class Phase:
         """Plain tensors and numbers only."""
         return {
             "epoch": self.epoch,
+            "step": self.step,
+            "sums": dict(self.sums),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else {},
@@ -138,7 +107,8 @@ class Phase:
             raise InputError(
                 f"the checkpoint is of another network: {str(error).splitlines()[-1].strip()}"
             ) from error
-        self.epoch = int(state["epoch"])
+        self.epoch, self.step = int(state["epoch"]), int(state.get("step", 0))
+        self.sums = _SUMS | state.get("sums", {})
 
     def result(self) -> nn.Module:
         """The network this phase has made: averaged weights where averaging is on."""
@@ -148,62 +118,103 @@ class Phase:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"):
             outputs = self.parallel(images)
         outputs = outputs.float()
-        loss = functional.cross_entropy(outputs, labels, label_smoothing=self.options.smoothing)
+        loss = self.targets.loss(outputs, labels, self.options.smoothing)
         if self.teacher is not None and self.options.distill:
-            t = self.options.temperature
             with torch.no_grad():
-                wanted = functional.log_softmax(self.teacher(images).float() / t, 1)
-            follow = (
-                functional.kl_div(
-                    functional.log_softmax(outputs / t, 1), wanted, reduction="batchmean", log_target=True
-                )
-                * t
-                * t
-            )
+                wanted = self.teacher(images).float()
+            follow = self.targets.follow(outputs, wanted, self.options.temperature)
             loss = (1 - self.options.distill) * loss + self.options.distill * follow
         return loss, outputs
 
-    def run_epoch(self, tick: Callable[[int], None] | None = None) -> dict[str, float]:
-        """Train one epoch; returns loss, accuracy (on the augmented batches), rate, seconds, images a
-        second."""
-        started, seen, right, total = time.perf_counter(), 0, 0.0, 0.0
-        # whatever a layer draws depends on the epoch alone
-        torch.manual_seed((self.options.seed * 1000003 + self.epoch) & 0x7FFFFFFF)
+    def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """(loss, hits) of a batch, its gradients summed up over ``accumulate`` parts of it."""
+        parts = min(self.options.accumulate, len(labels))
+        total, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        self.optimizer.zero_grad(set_to_none=True)
+        for number, (x, y) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
+            last = number == len(images.chunk(parts)) - 1
+            # processes average their gradients once a step
+            alone = last or not hasattr(self.parallel, "no_sync")
+            with nullcontext() if alone else self.parallel.no_sync():
+                loss, outputs = self._loss(x, y)
+                share = len(y) / len(labels)
+                (loss if parts == 1 else loss * share).backward()
+            total += loss.detach() * share
+            hits += self.targets.right(outputs.detach(), y)
+        return total, hits
+
+    def _step(self, images: Tensor, labels: Tensor, factor: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+        # whatever a layer draws depends on the step alone
+        seed = (self.options.seed * 1000003 + self.epoch) * 1000003 + self.step
+        torch.manual_seed(seed & 0x7FFFFFFFFFFF)
+        images, labels = self._placed(images), labels.to(self.device, non_blocking=True)
+        loss, hits = self._gradients(images, labels)
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        value, size, right = torch.stack(
+            [loss, norm.to(loss), hits.to(loss)]
+        ).tolist()  # one wait for the GPU
+        if not (value < float("inf") and size < float("inf")):
+            where = f"{self.name}, epoch {self.epoch + 1}, batch {self.step + 1}"
+            raise Diverged(f"{where}: {culprit(self.model, images)}")
+        self.optimizer.step()
+        if self.average is not None:
+            self._average()
+        self.step += 1
+        self.sums["seen"] += len(labels)
+        self.sums["loss"] += value * len(labels)
+        self.sums["right"] += right
+
+    def _timed(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The epoch's batches that are left; what the loop waits for them is added up."""
+        source = iter(self.batches.epoch(self.epoch, self.step))
+        while True:
+            started = time.perf_counter()
+            batch = next(source, None)
+            self.sums["waited"] += time.perf_counter() - started
+            if batch is None:
+                return
+            yield batch
+
+    def run_epoch(
+        self, tick: Callable[[int], None] | None = None, save: Callable[[], None] | None = None
+    ) -> dict[str, float]:
+        """Train one epoch, or what is left of it after `restore`; ``save`` is called every
+        ``checkpoint_steps`` steps.
+
+        Returns loss, accuracy (on the augmented batches), rate, seconds, images a second of this process, and
+        the share of the time in which the step waited for its batch.
+        """
         self.parallel.train()
         steps = self.epochs * len(self.batches)
         factor = 0.0
-        for number, (images, labels) in enumerate(self.batches.epoch(self.epoch)):
-            factor = learning_rate(self.options, self.epoch * len(self.batches) + number, steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = group["base"] * factor
-            images, labels = images.to(self.device), labels.to(self.device)
-            loss, outputs = self._loss(images, labels)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            value = float(loss.detach())
-            norm = float(
-                torch.nn.utils.get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
-            )
-            if not (value < float("inf") and norm < float("inf")):
-                raise Diverged(
-                    f"{self.name}, epoch {self.epoch + 1}, batch {number + 1}: {_culprit(self.model, images)}"
-                )
-            self.optimizer.step()
-            if self.average is not None:
-                self._average()
-            seen += len(labels)
-            total += value * len(labels)
-            right += float((outputs.detach().argmax(1) == labels).sum())
+        started = time.perf_counter() - self.sums["seconds"]
+        for images, labels in self._timed():
+            at = self.epoch * len(self.batches) + self.step
+            factor = learning_rate(self.options, at, steps, self.epochs)
+            self._step(images, labels, factor)
+            self.sums["seconds"] = time.perf_counter() - started
             if tick:
-                tick(number + 1)
-        self.epoch += 1
-        seconds = time.perf_counter() - started
+                tick(self.step)
+            every = self.options.checkpoint_steps
+            if save and every and self.step % every == 0 and self.step < len(self.batches):
+                save()
+                self.parallel.train()
+        return self._close_epoch(factor, time.perf_counter() - started)
+
+    def _close_epoch(self, factor: float, seconds: float) -> dict[str, float]:
+        sums, self.sums = self.sums, dict(_SUMS)
+        self.epoch, self.step = self.epoch + 1, 0
+        seen = max(1.0, sums["seen"])
         return {
-            "loss": total / seen,
-            "accuracy": right / seen,
+            "loss": sums["loss"] / seen,
+            "accuracy": sums["right"] / seen,
             "lr": self.rate * factor,
             "seconds": seconds,
             "images_per_second": seen / seconds,
+            "waiting": sums["waited"] / seconds,
         }
 
     @torch.no_grad()

@@ -4,9 +4,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_type_hints
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.train.ranges import check, check_device
+from fermatnet.model.train.ranges import OWN_FORM, check, check_device
+from fermatnet.model.zoo.catalogue import form
 
-__all__ = ["SHAPES", "Options", "defaults", "options"]
+__all__ = ["FREE", "SHAPES", "Options", "defaults", "options"]
 
 
 @dataclass(frozen=True)
@@ -14,11 +15,20 @@ class Options:
     """One run: first the full-precision twin (``float_epochs``), then the quantized network from its weights
     (``epochs``).
 
-    distill: share of the loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged
-    weights (0: off);
+    scheme: of `fermatnet.model.nn.scheme`, or "thesis": the network's own one-bit form. distill: share of the
+    loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged weights (0: off);
     validation: share of the training data set aside for the curves; level_lr: learning rate of end-points,
-    levels and steps relative to ``lr``; warmup: share of the steps; pad, flip: augmentation; threads: 0 =
-    torch's own choice.
+    levels and steps relative to ``lr``; threads: 0 = torch's own choice.
+
+    Schedule: warmup: share of the steps, or ``warmup_epochs``, linear from ``warmup_from`` of the rate;
+    milestones: shares of the epochs where all are at most 1, else epochs; power: of the polynomial schedule.
+    batch: images a step, of all processes and of all ``accumulate`` parts together; decay: on "weights" only
+    or on "all" parameters, norms and biases too. checkpoint_steps: a checkpoint every so many steps, 0: every
+    epoch.
+
+    Augmentation: pad, flip; of image trees crop, jitter, lighting
+    (`fermatnet.model.train.images.transforms`), read by ``workers`` processes (None: one fewer than the CPUs,
+    at most 8); corrupt: files that are no image end the run or are left out.
     """
 
     scheme: str = "pa"
@@ -51,6 +61,22 @@ class Options:
     precision: str = "float32"
     device: str = "cpu"
     tensorboard: bool = False
+    nesterov: bool = True
+    decay: str = "weights"
+    warmup_epochs: float = 0.0
+    warmup_from: float = 0.0
+    power: float = 1.0
+    accumulate: int = 1
+    checkpoint_steps: int = 0
+    channels_last: bool = False
+    compile: bool = False
+    size: int = 0
+    resize: int = 0
+    crop: str = "resized"
+    jitter: float = 0.0
+    lighting: float = 0.0
+    workers: int | None = None
+    corrupt: str = "refuse"
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -58,8 +84,9 @@ class Options:
         check_device(self.device)
         if self.epochs + self.float_epochs == 0:
             raise InputError("epochs must be at least 1")
-        if not all(0 <= mark <= 1 for mark in self.milestones):
-            raise InputError(f"milestones are shares of the epochs, 0 to 1, not {self.milestones}")
+        if not all(0 <= mark < 1e6 for mark in self.milestones):
+            given = ", ".join(map(str, self.milestones))
+            raise InputError(f"milestones are epochs, or shares of them from 0 to 1, not {given}")
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -67,7 +94,15 @@ class Options:
             key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
         }
 
+    def marks(self, epochs: int) -> tuple[float, ...]:
+        """The milestones as shares of ``epochs``."""
+        if all(mark <= 1 for mark in self.milestones):
+            return self.milestones
+        return tuple(mark / epochs for mark in self.milestones)
 
+
+FREE = ("workers", "checkpoint_steps", "tensorboard")
+"""Options that change nothing of the result: a run may go on with others."""
 # what each option is in JSON, for `fermatnet.model.json_shape`
 SHAPES = {name: [float] if name == "milestones" else kind for name, kind in get_type_hints(Options).items()}
 
@@ -75,6 +110,7 @@ _DIGITS = Options(
     epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5
 )
 _DENSE = Options(epochs=40, float_epochs=20, batch=100, pad=2, validation=0.05)
+_ARRAYS = Options(epochs=40, float_epochs=20, batch=64, validation=0.05)  # nothing is known of the samples
 _CIFAR = Options(
     epochs=200,
     float_epochs=200,
@@ -88,11 +124,35 @@ _CIFAR = Options(
     flip=True,
     validation=0.05,
     level_lr=0.01,
-)  # the schedule of chapters 6 and 7
+)  # near that of chapters 6 and 7, whose own is recipe chapter6-cifar100
+_IMAGENET = Options(
+    epochs=90,
+    float_epochs=90,
+    batch=256,
+    optimizer="sgd",
+    float_lr=0.1,
+    lr=0.01,
+    weight_decay=1e-4,
+    schedule="step",
+    milestones=(30.0, 60.0),
+    step_factor=0.1,
+    warmup=0.0,
+    flip=True,
+    level_lr=0.01,
+)
+
+
+def _scheme(net: str) -> str:
+    """What a network is usually trained with."""
+    return {"real": "float", "binary": OWN_FORM}.get(form(net), "pa")
 
 
 def defaults(net: str, data: str) -> Options:
     """Good options for a network on a dataset."""
+    return replace(_of_data(data), scheme=_scheme(net))
+
+
+def _of_data(data: str) -> Options:
     kind = data.partition(":")[0]
     if kind == "digits":
         return _DIGITS
@@ -100,6 +160,10 @@ def defaults(net: str, data: str) -> Options:
         return _DENSE
     if kind == "fashion-mnist":
         return replace(_DENSE, pad=2, flip=True, epochs=10, float_epochs=10, batch=128)
+    if kind == "arrays":
+        return _ARRAYS
+    if kind == "imagenet":
+        return _IMAGENET
     return _CIFAR if kind in ("cifar10", "cifar100") else replace(_CIFAR, pad=0)
 
 

@@ -1,4 +1,4 @@
-"""Data-parallel runs: the processes that torchrun has started, and the device."""
+"""Data-parallel runs: the processes that torchrun has started, and the device of each."""
 
 import os
 from collections.abc import Callable
@@ -6,11 +6,20 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["need_device", "parallel", "process_group", "world_size"]
+__all__ = [
+    "add_up",
+    "agree",
+    "local_device",
+    "need_device",
+    "parallel",
+    "process_group",
+    "share",
+    "world_size",
+]
 
 
 def need_device(name: str) -> None:
@@ -25,6 +34,24 @@ def need_device(name: str) -> None:
 def world_size() -> tuple[int, int]:
     """(rank, processes), as torchrun says."""
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def local_device(name: str, world: int) -> str:
+    """The device of this process: ``cuda`` under torchrun is the GPU of its LOCAL_RANK, made the current one.
+
+    A device with a number is refused for several processes: they would all crowd on it.
+    """
+    kind, _, number = name.partition(":")
+    if world == 1 or kind not in ("cuda", "xpu"):
+        return name
+    if number:
+        raise InputError(f"{world} processes cannot share device {name}: give --device {kind}")
+    own = int(os.environ.get("LOCAL_RANK", 0))
+    module = getattr(torch, kind)
+    if own >= module.device_count():
+        raise InputError(f"process {own} of this machine finds only {module.device_count()} {kind} devices")
+    module.set_device(own)
+    return f"{kind}:{own}"
 
 
 def process_group(world: int, device: str) -> Any:
@@ -42,6 +69,35 @@ def process_group(world: int, device: str) -> Any:
     return Group()
 
 
-def parallel(processes: int) -> Callable[[nn.Module], nn.Module] | None:
+def parallel(processes: int, device: str = "cpu") -> Callable[[nn.Module], nn.Module] | None:
     """What a network is wrapped in, so that the gradients of all processes are averaged; None for one."""
-    return nn.parallel.DistributedDataParallel if processes > 1 else None
+    if processes == 1:
+        return None
+    devices = [torch.device(device)] if device.startswith(("cuda", "xpu")) else None
+    return lambda module: nn.parallel.DistributedDataParallel(module, device_ids=devices)
+
+
+def agree(decided: bool, world: int, device: str) -> bool:
+    """What the first process has decided, in all of them."""
+    if world == 1:
+        return decided
+    flag = torch.tensor([int(decided)], device=device)
+    torch.distributed.broadcast(flag, 0)
+    return bool(flag.item())
+
+
+def add_up(counts: Tensor, world: int, device: torch.device) -> Tensor:
+    """The sum of ``counts`` over the processes, on the CPU."""
+    if world == 1:
+        return counts
+    total = counts.to(device)
+    torch.distributed.all_reduce(total)
+    return total.cpu()
+
+
+def share(module: nn.Module, world: int) -> None:
+    """The first process's parameters and buffers in all processes: each has had running statistics of its
+    own."""
+    if world > 1:
+        for tensor in module.state_dict().values():
+            torch.distributed.broadcast(tensor, 0)

@@ -12,7 +12,7 @@ from typing import Any
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["CHOICES", "RANGES", "SCHEMES", "check", "check_device", "check_scheme"]
+__all__ = ["CHOICES", "OWN_FORM", "RANGES", "SCHEMES", "check", "check_device", "check_scheme"]
 
 Range = tuple[float, float, bool]
 
@@ -38,13 +38,26 @@ RANGES: dict[str, Range] = {
     "validation": (0, 0.8999, False),
     "seed": (0, (1 << 32) - 1, False),
     "threads": (0, 1024, False),
+    "warmup_epochs": (0, 1_000_000, False),
+    "warmup_from": (0, 1, False),
+    "power": (0, 100, True),
+    "accumulate": (1, 1 << 16, False),
+    "checkpoint_steps": (0, 1 << 30, False),
+    "size": (0, 4096, False),
+    "resize": (0, 8192, False),
+    "jitter": (0, 1, False),
+    "lighting": (0, 10, False),
+    "workers": (0, 1024, False),
 }
 
 CHOICES = {
     "engine": ("auto", "fermat", "direct"),
     "optimizer": ("sgd", "adam", "adamw"),
-    "schedule": ("constant", "step", "cosine", "one-cycle"),
+    "schedule": ("constant", "step", "cosine", "polynomial", "one-cycle"),
     "precision": ("float32", "bfloat16"),
+    "decay": ("weights", "all"),
+    "crop": ("centre", "scale", "resized"),
+    "corrupt": ("refuse", "skip"),
 }
 
 _ANY = range(0, 127)
@@ -66,6 +79,9 @@ SCHEMES: dict[str, tuple[Iterable[int], Iterable[int]]] = {
     "pact": ((0, 2, 3, 4), range(17)),
     "lq": (range(5), range(5)),
 }
+
+OWN_FORM = "thesis"
+"""In place of a scheme: the network as the thesis has it, one bit with real-valued norms and shortcuts."""
 
 _DEVICE = re.compile(r"(cpu|mps|xpu|(cuda|xpu)(:\d+)?)")
 
@@ -99,8 +115,13 @@ def check_device(name: str) -> None:
 
 def check_scheme(name: str, weights: int | None = None, activations: int | None = None) -> None:
     """InputError unless there is a scheme ``name`` that takes these counts (None: its own)."""
+    if name == OWN_FORM:
+        if weights is not None or activations is not None:
+            raise InputError(f"scheme {OWN_FORM} has one bit everywhere: leave weights and activations out")
+        return
     if name not in SCHEMES:
-        raise InputError(f"no quantization scheme is called {name!r}; there are {', '.join(sorted(SCHEMES))}")
+        names = ", ".join(sorted({*SCHEMES, OWN_FORM}))
+        raise InputError(f"no quantization scheme is called {name!r}; there are {names}")
     for what, count, allowed in zip(
         ("weights", "activations"), (weights, activations), SCHEMES[name], strict=True
     ):

@@ -9,22 +9,35 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from torch import nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import versions
 from fermatnet.model.nn.scheme import Scheme
-from fermatnet.model.train.batches import Batches
 from fermatnet.model.train.config import FORMAT, check_same, read_config
-from fermatnet.model.train.data import load
 from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.folder import RunFolder
-from fermatnet.model.train.loop import Phase, accuracy
+from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import Options, options
-from fermatnet.model.train.phases import PlannedPhase, phases, settled
-from fermatnet.model.train.processes import need_device, parallel, process_group, world_size
+from fermatnet.model.train.phases import PlannedPhase, own_form, phases, settled
+from fermatnet.model.train.processes import (
+    agree,
+    local_device,
+    need_device,
+    parallel,
+    process_group,
+    share,
+    world_size,
+)
+from fermatnet.model.train.recipe import with_recipe
+from fermatnet.model.train.results import Results, progress_bars, tensorboard, write
+from fermatnet.model.train.scores import scores
+from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.train.start import build_for, builder_arguments, carry_over
+from fermatnet.model.train.targets import targets_of
+from fermatnet.model.train.teacher import as_teacher
+from fermatnet.model.zoo.catalogue import check_scheme
 
 __all__ = ["train"]
 
@@ -38,8 +51,10 @@ class _Run:
         given: Options,
         progress: bool,
         twin: str | Path | None = None,
+        network: dict[str, Any] | None = None,
+        recipe: str | None = None,
     ):
-        self.net, self.data_name = net, data
+        self.net, self.data_name, self.network, self.recipe = net, data, network or {}, recipe
         self.folder = RunFolder(out)
         self.rank, self.world = world_size()
         self.first = self.rank == 0
@@ -47,18 +62,24 @@ class _Run:
         self.created = False
         self.entries: list[dict[str, Any]] = []
         self.twin = str(Path(twin).resolve()) if twin else None
-        self.options, self.scheme = settled(given, self.twin)
+        check_scheme(net, given.scheme)
+        self.own = own_form(net, given)
+        self.options, self.scheme = settled(given, self.twin, net)
+        self.device = given.device
 
     def config(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "net": self.net,
+            "network": self.network,
+            "recipe": self.recipe,
             "data": self.data_name,
             "data_sha256": self.data.sha256,
             "scheme": self.scheme.describe(),
             "shape": list(self.data.shape),
             "value_range": list(self.data.value_range),
             "classes": list(self.data.classes),
+            "targets": targets_of(self.data).plain(),
             "twin": self.twin,
             "training_images": len(self.data.train),
             "test_images": len(self.data.test),
@@ -72,7 +93,8 @@ class _Run:
 
     def run(self, resume: bool) -> dict[str, Any]:
         self._check(resume)  # before the folder is made
-        self.data = load(self.data_name)
+        self.data = open_source(self.data_name, self.options)
+        self.metric = targets_of(self.data).metric
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
         state = self._open(resume)
@@ -87,38 +109,27 @@ class _Run:
         builder_arguments(self.net)
         if self.first and not (resume and self.folder.path.exists()):
             self.folder.check_new()
-        need_device(self.options.device)
+        self.device = local_device(self.options.device, self.world)
+        need_device(self.device)
+        if self.options.batch < 2 * self.world * self.options.accumulate:
+            raise InputError(
+                f"a batch of {self.options.batch} leaves {self.world} processes fewer than 2 images a part"
+            )
 
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
-        train, validation = (
+        train, self.validation = (
             self.data.train.split(self.options.validation, self.options.seed)
             if self.options.validation
             else (self.data.train, None)
         )
-        self.batches = Batches(
-            train,
-            self.options.batch,
-            self.options.seed,
-            pad=self.options.pad,
-            flip=self.options.flip,
-            rank=self.rank,
-            world=self.world,
-        )
-        self.validation = validation
-        results: dict[str, Any] = {"accuracy": {}, "seconds": {}}
+        self.batches = make_batches(train, self.options, self.rank, self.world)
+        self.statistics = pixel_statistics(self.data) if self.own else None
+        results = Results()
         twin: nn.Module | None = None
         if self.twin:
-            twin, _ = load_run(self.twin, "float")
-            results["accuracy"]["float"] = accuracy(twin, self.data.test)
-        bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            disable=not self.progress,
-        )
-        with bar:
+            twin = load_run(self.twin, "float")[0].to(self.device)
+            results.add("float", self._scores(twin, self.data.test))
+        with progress_bars(self.progress) as bar:
             for number, (name, scheme, epochs, rate) in enumerate(self.phases()):
                 model = self._network(scheme, twin)
                 if state and state["phase"] > number:
@@ -126,16 +137,19 @@ class _Run:
                 else:
                     model = self._phase(number, name, model, epochs, rate, twin, state, bar)
                     state = None
-                results["accuracy"][name] = accuracy(model, self.data.test)
-                results["seconds"][name] = round(
-                    sum(e["seconds"] for e in self.entries if e["phase"] == name), 3
-                )
+                taken = sum(e["seconds"] for e in self.entries if e["phase"] == name)
+                results.add(name, self._scores(model, self.data.test), taken)
                 twin = model if name == "float" else twin
         return self._close(results)
 
+    def _scores(self, model: nn.Module, part: Any) -> dict[str, float]:
+        share(model, self.world)
+        return scores(model, part, self.rank, self.world, targets_of(self.data))
+
     def _open(self, resume: bool) -> dict[str, Any] | None:
         config = self.config()
-        if not resume or not self.folder.path.exists():
+        # the first process decides: another may see the folder that it is just making
+        if agree(not resume or not self.folder.path.exists(), self.world, self.device):
             if self.first:
                 self.folder.create()
                 self.created = True
@@ -159,7 +173,14 @@ class _Run:
 
     def _network(self, scheme: Scheme, twin: nn.Module | None) -> nn.Module:
         torch.manual_seed(self.options.seed)
-        model = build_for(self.net, self.data, scheme).to(self.options.device)
+        model = build_for(
+            self.net,
+            self.data,
+            scheme,
+            own=self.own,
+            network=self.network,
+            statistics=self.statistics,
+        ).to(self.device)
         if twin is not None:
             carry_over(model, twin.state_dict())
         return model
@@ -182,62 +203,60 @@ class _Run:
             self.options,
             epochs=epochs,
             rate=rate,
-            teacher=twin.eval() if twin else None,
-            wrap=parallel(self.world),
+            teacher=as_teacher(twin) if twin else None,
+            wrap=parallel(self.world, self.device),
+            device=self.device,
+            targets=targets_of(self.data),
         )
         if state:
             phase.restore(state["state"])
-        writer = self._tensorboard()
+        writer = tensorboard(self.folder) if self.options.tensorboard and self.first else None
         task = bar.add_task(f"{name:9s}", total=epochs, completed=phase.epoch, note="")
         while phase.epoch < epochs:
-            entry: dict[str, Any] = {"phase": name, "epoch": phase.epoch + 1, **phase.run_epoch()}
+            entry: dict[str, Any] = {
+                "phase": name,
+                "epoch": phase.epoch + 1,
+                **phase.run_epoch(save=lambda: self._keep(number, phase)),
+            }
+            if self.validation is not None:
+                found = self._scores(phase.result(), self.validation)
+                entry |= {"validation": found["top1"]} | ({"top5": found["top5"]} if "top5" in found else {})
+            self.entries.append(entry)
             if self.first:
-                if self.validation is not None:
-                    entry["validation"] = accuracy(phase.result(), self.validation)
-                self.entries.append(entry)
                 self.folder.set_metrics(self.entries)
-                self.folder.save("checkpoint.pt", {"phase": number, "state": phase.state()})
-                for key in ("loss", "accuracy", "validation", "lr") if writer else ():
-                    if key in entry:
-                        writer.add_scalar(f"{name}/{key}", entry[key], entry["epoch"])  # type: ignore[union-attr]
-            bar.update(
-                task,
-                completed=phase.epoch,
-                note=f"loss {entry['loss']:.4f}  accuracy {entry['accuracy']:.4f}",
-            )
+            self._keep(number, phase)
+            for key in ("loss", "accuracy", "validation", "top5", "lr") if writer else ():
+                if key in entry:
+                    writer.add_scalar(f"{name}/{key}", entry[key], entry["epoch"])
+            note = f"loss {entry['loss']:.4f}  {self.metric} {entry['accuracy']:.4f}"
+            bar.update(task, completed=phase.epoch, note=note)
         if writer:
             writer.close()
         result = phase.result().requires_grad_(True)
+        share(result, self.world)
         if self.first:
             self.folder.save(f"{name}.pt", {"model": result.state_dict()})
         return result
 
-    def _tensorboard(self) -> Any:
-        if not (self.options.tensorboard and self.first):
-            return None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise InputError("the TensorBoard log needs tensorboard: pip install tensorboard") from error
-        return SummaryWriter(str(self.folder.path / "tensorboard"))
+    def _keep(self, number: int, phase: Phase) -> None:
+        """The checkpoint as the run now is; every process knows of the first one's buffers from here on."""
+        share(phase.model, self.world)
+        if self.first:
+            self.folder.save("checkpoint.pt", {"phase": number, "state": phase.state()})
 
-    def _close(self, results: dict[str, Any]) -> dict[str, Any]:
-        last = next(reversed(results["accuracy"]))
-        summary = {
+    def _close(self, results: Results) -> dict[str, Any]:
+        facts = {
             "net": self.net,
             "data": self.data_name,
             "scheme": self.scheme.describe(),
             "seed": self.options.seed,
             "out": str(self.folder.path),
             "test_images": len(self.data.test),
-            **results,
-            "final": last,
-            "test_accuracy": results["accuracy"][last],
+            "metric": self.metric,
         }
-        summary["seconds"]["total"] = round(sum(summary["seconds"].values()), 3)
+        summary = results.summary(facts, self.entries, getattr(self.data, "corrupt", None))
         if self.first:
-            self.folder.write_json("summary.json", summary)
-            self.folder.draw_curves()
+            write(self.folder, summary)
         return summary
 
 
@@ -249,25 +268,31 @@ def train(
     resume: bool = False,
     progress: bool = True,
     twin: str | Path | None = None,
+    network: dict[str, Any] | None = None,
+    recipe: str | None = None,
     **given: Any,
 ) -> dict[str, Any]:
     """Train ``net`` on ``data`` into the run folder ``out``.
 
     Parameters
     ----------
-    net : name in the zoo;  data : see :func:`fermatnet.model.train.data.load`
-    resume : go on after the last finished epoch of the run in ``out``, or begin one where ``out`` is not
-    there;
-        on CPU the weights come out as if it had never stopped
+    net : name in the zoo;  data : see :func:`fermatnet.model.train.source.open_source`
+    resume : go on from the last checkpoint of the run in ``out``, or begin one where ``out`` is not there;
+        on CPU, with as many processes as before, the weights come out as if it had never stopped
     twin : run folder whose full-precision network is the start and the teacher, instead of training one
     (``float_epochs`` is then 0)
-    given : :class:`fermatnet.model.train.options.Options`; None and missing ones take the defaults for this
-    network and data
+    network : options of the network's own builder, such as ``{"width": 8}``
+    recipe : name or file of a recipe (:mod:`fermatnet.model.train.recipe`); what is given beside it wins
+    given : :class:`fermatnet.model.train.options.Options`; None and missing ones take the recipe's values,
+        then the defaults for this network and data
 
     Returns
     -------
-    The summary that is also written: test accuracy of the twin and of the quantized network, seconds, ...
+    The summary that is also written: Top-1 and Top-5 of the twin and of the quantized network, seconds, ...
     """
-    run = _Run(net, data, out, options(net, data, given), progress, twin)
+    if recipe is not None:
+        given = with_recipe(recipe, given)
+    run = _Run(net, data, out, options(net, data, given), progress, twin, network, recipe)
+    run.device = local_device(run.options.device, run.world)
     with process_group(run.world, run.options.device):
         return run.run(resume)

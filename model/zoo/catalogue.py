@@ -9,29 +9,35 @@ from dataclasses import dataclass
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["NAMES", "Name", "check"]
+__all__ = ["NAMES", "OWN_FORMS", "Name", "check", "check_scheme", "form"]
 
 
 @dataclass(frozen=True)
 class Name:
-    """One line of ``help``, the ``pattern`` of a family's names, and whether ``fermatnet train`` can train
-    it.
+    """One line of ``help``, the ``pattern`` of a family's names, and what there is to train.
+
+    form: "scheme", layers from a quantization scheme; "binary", the thesis's one-bit network, pretrained with
+    real weights; "real", full precision only.
     """
 
     help: str
     pattern: str | None = None
-    trainable: bool = False
+    form: str = "real"
 
+
+OWN_FORMS = re.compile(r"(ua|a|nasb|reaf)-resnet")
+"""Names that with a scheme are built for the hardware and with "thesis" as the thesis has them."""
 
 NAMES = {
     "a-densenet51-48": Name(
         "UA-DenseNet without its residuals (ablation of table 5.6)",
         r"a-densenet(?P<depth>\d+)-(?P<growth>\d+)",
+        form="binary",
     ),
     "a-resnet21-50": Name(
         "UA-ResNet without its shortcuts (ablation of table 5.6)",
         r"a-resnet(?P<depth>\d+)-(?P<width>\d+)",
-        trainable=True,
+        form="scheme",
     ),
     "aa-wideresnet28-10": Name(
         "attention-augmented Wide-ResNet",
@@ -56,48 +62,53 @@ NAMES = {
     "binary-resnet18": Name(
         "ResNet binarized as it is, shortcuts around blocks only (table 5.1)",
         r"binary-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+        form="binary",
     ),
     "binarydensenet51-32": Name(
         "binary dense network (depth, growth)",
         r"binarydensenet(?P<depth>\d+)-(?P<growth>\d+)",
+        form="binary",
     ),
     "bireal-resnet18": Name(
         "Bi-Real ResNet: a shortcut around every binary convolution",
         r"bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+        form="binary",
     ),
     "cbam-mobilenet": Name("MobileNet with CBAM; option form = full, maxpool, spatial"),
     "cbam-resnet50": Name(
         "ResNet with CBAM; option form = full, maxpool, spatial",
         r"cbam-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
     ),
-    "cnv": Name("six 3x3 convolutions and three dense layers for CIFAR-10 (CNV)", trainable=True),
-    "densenet121": Name("DenseNet121; full precision unless `how` says otherwise", trainable=True),
+    "cnv": Name("six 3x3 convolutions and three dense layers for CIFAR-10 (CNV)", form="scheme"),
+    "densenet121": Name("DenseNet121; full precision unless `how` says otherwise", form="scheme"),
     "digits": Name(
         "INT8 stem, piecewise convolutions with one residual block; 8x8 digits (the demonstration)",
-        trainable=True,
+        form="scheme",
     ),
     "enhanced-binarydensenet51-32": Name(
         "BinaryDenseNet with twice the layers at half the growth (table 5.1)",
         r"enhanced-binarydensenet(?P<depth>\d+)-(?P<growth>\d+)",
+        form="binary",
     ),
     "enhanced-bireal-resnet18": Name(
         "Bi-Real ResNet with block shortcuts as well (table 5.1)",
         r"enhanced-bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
+        form="binary",
     ),
-    "lfc": Name("fully connected 1024-1024-1024 for MNIST (LFC)", trainable=True),
-    "mobilenetv1": Name("MobileNet v1; full precision unless `how` says otherwise", trainable=True),
+    "lfc": Name("fully connected 1024-1024-1024 for MNIST (LFC)", form="scheme"),
+    "mobilenetv1": Name("MobileNet v1; full precision unless `how` says otherwise", form="scheme"),
     "mobilenetv2": Name("MobileNetV2"),
     "nasb-resnet18": Name(
         "NASB ResNet; options variant, genotype",
         r"nasb-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
-        trainable=True,
+        form="scheme",
     ),
-    "pa-densenet121": Name("DenseNet121; piecewise-approximated, M = 4, N = 5", trainable=True),
-    "pa-mobilenetv1": Name("MobileNet v1; piecewise-approximated, M = 4, N = 5", trainable=True),
+    "pa-densenet121": Name("DenseNet121; piecewise-approximated, M = 4, N = 5", form="scheme"),
+    "pa-mobilenetv1": Name("MobileNet v1; piecewise-approximated, M = 4, N = 5", form="scheme"),
     "pa-resnet18": Name(
         "ResNet 18, 34, 50 of chapter 3; piecewise-approximated, M = 4, N = 5",
         r"pa-resnet(?P<depth>\d+)",
-        trainable=True,
+        form="scheme",
     ),
     "plain-resnet50": Name(
         "full-precision ResNet, the baseline of chapters 6 and 7",
@@ -106,7 +117,7 @@ NAMES = {
     "reaf-resnet50": Name(
         "ResNet with REAF convolutions; reaf-resnet50-8-4-70-88-70: template 8-4-70, C=88, C'=70",
         r"reaf-resnet(?P<depth>\d+)(?:-(?P<scheme>\d+-\d+-\d+))?(?:-(?P<inner>\d+))?(?:-(?P<middle>\d+))?",
-        trainable=True,
+        form="scheme",
     ),
     "reafplus-mobilenetv2": Name("MobileNetV2 with REAF+ on the projections"),
     "reafplus-resnext50": Name(
@@ -116,42 +127,64 @@ NAMES = {
     "resnet18": Name(
         "ResNet 18, 34, 50 of chapter 3; full precision unless `how` says otherwise",
         r"resnet(?P<depth>\d+)",
-        trainable=True,
+        form="scheme",
     ),
     "resnext50": Name("ResNeXt 32x4d; options groups, inner", r"resnext(?P<depth>\d+)"),
     "se-mobilenet": Name("MobileNet with squeeze-and-excitation"),
     "se-resnet50": Name("ResNet with squeeze-and-excitation", r"se-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
-    "sfc": Name("fully connected 256-256-256 for MNIST (SFC)", trainable=True),
+    "sfc": Name("fully connected 256-256-256 for MNIST (SFC)", form="scheme"),
     "small-resnet": Name(
         "pre-activation residual network 16-32-64 of 77k weights for 28x28 or 32x32 images",
-        trainable=True,
+        form="scheme",
     ),
-    "tfc": Name("fully connected 64-64-64 for MNIST (TFC)", trainable=True),
+    "tfc": Name("fully connected 64-64-64 for MNIST (TFC)", form="scheme"),
     "ua-densenet51-53": Name(
         "unified architecture: dense, fractal and residual (depth, growth)",
         r"ua-densenet(?P<depth>\d+)-(?P<growth>\d+)",
+        form="binary",
     ),
     "ua-resnet37-41": Name(
         "unified architecture: residual fractal blocks (depth, base width)",
         r"ua-resnet(?P<depth>\d+)-(?P<width>\d+)",
-        trainable=True,
+        form="scheme",
     ),
 }
 
 
-def check(name: str, *, trained: bool = False) -> None:
-    """InputError that lists near names unless ``name`` is an architecture, and with ``trained`` one that can
-    be trained.
-    """
-    found = NAMES.get(name) or next(
+def _found(name: str) -> Name | None:
+    return NAMES.get(name) or next(
         (it for it in NAMES.values() if it.pattern and re.fullmatch(it.pattern, name)), None
     )
-    if found is None:
+
+
+def form(name: str) -> str:
+    """ "scheme", "binary" or "real" (`Name.form`); "real" for a name that is not in the table."""
+    found = _found(name)
+    return "real" if found is None else found.form
+
+
+def check(name: str) -> None:
+    """InputError that lists near names unless ``name`` is an architecture."""
+    if _found(name) is None:
         near = difflib.get_close_matches(name, NAMES, 3, 0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(NAMES)}"
         raise InputError(f"no architecture is called {name!r}; {hint}")
-    if trained and not found.trainable:
-        names = ", ".join(key for key, it in NAMES.items() if it.trainable)
+
+
+def check_scheme(name: str, scheme: str) -> None:
+    """InputError unless ``fermatnet train`` can train ``name`` with a scheme of that name."""
+    check(name)
+    kind = form(name)
+    if kind == "real" and scheme != "float":
         raise InputError(
-            f"{name} is not trained by this front end: its builder takes no quantization scheme; take {names}"
+            f"{name} is trained in full precision, its layers take no scheme {scheme}: leave --scheme out"
+        )
+    if kind == "binary" and scheme not in ("float", "thesis"):
+        raise InputError(
+            f"{name} has one-bit layers of its own, not those of scheme {scheme}: leave --scheme out, or "
+            "take --scheme float"
+        )
+    if kind == "scheme" and scheme == "thesis" and not OWN_FORMS.match(name):
+        raise InputError(
+            f"{name} has no form of its own beside its schemes: take pa, int8, float or another scheme"
         )

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from fermatnet.hw.fermat.convolver import Convolver
-from fermatnet.model.fermat.plan import choose
+from fermatnet.model.fermat.plan import Geometry, choose
 from fermatnet.synth.formal import Named, Proof
 from fermatnet.synth.proofs.control import Control, GappyJobs
 from fermatnet.synth.proofs.image import EarlyTiles, ImageRing, StuckPointer, TooReady, Unwaiting
@@ -103,9 +103,8 @@ def engine(name: str, kind: type[Convolver] = Convolver) -> Convolver:
         weight,
         0,
         1,
-        height,
-        width,
-        **shape,
+        Geometry(height, width, weight.shape[2:], **{k: v for k, v in shape.items() if k != "group"}),
+        group=shape.get("group", 1),
         plan=plan,
         products=layer.get("products", 1),
         lanes_in=lanes_in,
@@ -116,7 +115,7 @@ def engine(name: str, kind: type[Convolver] = Convolver) -> Convolver:
 def layer_control() -> Control:
     """The control of a layer of 64 channels, 28 x 28, 3 x 3, INT8, with eight parallel products."""
     weight = np.random.default_rng(0).integers(-128, 128, (64, 64, 3, 3))
-    return Control(Convolver(weight, 0, 255, 28, 28, pad=(1, 1, 1, 1), products=8))
+    return Control(Convolver(weight, 0, 255, Geometry(28, 28, (3, 3), pad=(1, 1, 1, 1)), products=8))
 
 
 def parts(name: str) -> dict[str, Callable[[], Harness]]:
@@ -198,7 +197,7 @@ def _mutated() -> Iterator[tuple[str, Callable[[], Harness], str]]:
     yield (
         surplus.format("spectra"),
         lambda: Control(engine(plain), (1, 0)),
-        "a tile starts only where a bank of spectra is free",
+        "a tile starts only where the last job on the tile in its bank has begun",
     )
     yield (
         surplus.format("sums"),

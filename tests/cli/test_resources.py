@@ -45,7 +45,6 @@ def test_info_and_verilog_say_the_same(file, tmp_path):
     "words, say",
     [
         (("--resources", "--device", "ice40-hx8k"), "predicted for the families xc7 and ecp5"),
-        (("--cycles", "900"), "goes with --resources"),
         (("--resources", "--cycles", "3"), "cannot be met"),
     ],
 )

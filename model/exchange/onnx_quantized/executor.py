@@ -1,5 +1,7 @@
 """onnxruntime on the source file itself: the judge of an import."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
@@ -18,8 +20,7 @@ class Judge:
     Parameters
     ----------
     model : the file's model
-    entry : its first quantized tensor, which becomes the input; dims without the batch
-    dtype : of the entry
+    entries : its first quantized tensors, which become the inputs: dims without the batch, and type, by name
     wanted : tensors that come out, in order
     batch : how many samples the file takes at once
     optimised : with onnxruntime's integer kernels; else every node by itself
@@ -28,34 +29,36 @@ class Judge:
     def __init__(
         self,
         model: onnx.ModelProto,
-        entry: str,
-        dims: tuple[int, ...],
-        dtype: str,
+        entries: Mapping[str, tuple[tuple[int, ...], str]],
         wanted: tuple[str, ...],
         batch: int,
         optimised: bool = True,
     ):
         copy = onnx.ModelProto()
         copy.CopyFrom(model)
-        kept = [node for node in copy.graph.node if entry not in node.output]
+        kept = [node for node in copy.graph.node if not set(entries) & set(node.output)]
         del copy.graph.node[:], copy.graph.input[:], copy.graph.output[:]
         copy.graph.node.extend(kept)
-        copy.graph.input.append(helper.make_tensor_value_info(entry, _STORED[dtype], [batch, *dims]))
+        copy.graph.input.extend(
+            helper.make_tensor_value_info(name, _STORED[dtype], [batch, *dims])
+            for name, (dims, dtype) in entries.items()
+        )
         copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
-        self._entry, self._wanted, self._batch = entry, list(wanted), batch
+        self._wanted, self._batch = list(wanted), batch
         self._session = ask.session(copy, optimised)
 
-    def __call__(self, samples: np.ndarray) -> list[np.ndarray]:
-        """Each wanted tensor, (n, ...) in its own type, for samples (n, *dims)."""
+    def __call__(self, samples: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Each wanted tensor, (n, ...) in its own type, for samples (n, *dims) of every entry."""
         parts = []
-        for start in range(0, len(samples), self._batch):
-            chunk = samples[start : start + self._batch]
-            full = np.concatenate([chunk, np.repeat(chunk[-1:], self._batch - len(chunk), axis=0)])
+        count = len(next(iter(samples.values())))
+        for start in range(0, count, self._batch):
+            places = np.minimum(np.arange(start, start + self._batch), count - 1)  # the last one fills up
+            full = {name: values[places] for name, values in samples.items()}
             try:
-                made = self._session.run(self._wanted, {self._entry: full})
+                made = self._session.run(self._wanted, full)
             except Exception as error:  # onnxruntime raises a class of its own for every status
                 raise InputError(f"onnxruntime cannot run it: {str(error).splitlines()[0][:200]}") from error
-            parts.append([value[: len(chunk)] for value in made])
+            parts.append([value[: count - start] for value in made])
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
 

@@ -7,11 +7,13 @@ import numpy as np
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange import integers
 from fermatnet.model.exchange.compare import Progress
+from fermatnet.model.exchange.integers import Samples
 from fermatnet.model.exchange.onnx_quantized.executor import Judge, saturates
+from fermatnet.model.exchange.onnx_quantized.outputs import Ending
 from fermatnet.model.exchange.onnx_quantized.reader import Reading
 from fermatnet.model.network.reference import activations
 
-__all__ = ["compared"]
+__all__ = ["compared", "outputs"]
 
 _FEW = 0.01  # share of a tensor that may fall on the other side of a step
 _NEAR = 1e-2  # how near a whole number float32 sums must be, in the network's unit
@@ -31,12 +33,7 @@ def compared(reading: Reading, count: int | None = None, progress: Progress | No
             f"{reading.source.path}: onnxruntime cannot judge it on this processor, whose integer kernels "
             "saturate (no VNNI): import on another one, or without comparing"
         )
-    judge = _judge(reading, (reading.last,))
-
-    def source(samples: np.ndarray) -> np.ndarray:
-        made = judge(samples)[-1].reshape(len(samples), -1)
-        return made.astype(np.int64) if reading.unit is None else _whole(made, reading)
-
+    source = _source(reading)
     explained = _explained(reading) if reading.floats else None
     return integers.compare(
         reading.network,
@@ -49,24 +46,49 @@ def compared(reading: Reading, count: int | None = None, progress: Progress | No
     )
 
 
+def outputs(reading: Reading, samples: Samples) -> np.ndarray:
+    """int64 (n, K) of onnxruntime for samples as `integers.samples_of` makes them, in the network's order,
+    several outputs one after the other. Raises InputError where onnxruntime is missing or cannot run the
+    file."""
+    return _source(reading)(samples)
+
+
+def _source(reading: Reading) -> Callable[[Samples], np.ndarray]:
+    judge = _judge(reading, tuple(end.name for end in reading.ends))
+
+    def source(samples: Samples) -> np.ndarray:
+        parts = []
+        for made, end in zip(judge(_by_entry(reading, samples)), reading.ends, strict=True):
+            flat = made.reshape(len(made), -1)
+            parts.append(flat.astype(np.int64) if end.unit is None else _whole(flat, end))
+        return np.concatenate(parts, axis=1)
+
+    return source
+
+
+def _by_entry(reading: Reading, samples: Samples) -> dict[str, np.ndarray]:
+    if isinstance(samples, np.ndarray):
+        samples = {reading.network.input_name: samples}
+    return {reading.entries[name]: values for name, values in samples.items()}
+
+
 def _judge(reading: Reading, wanted: tuple[str, ...]) -> Judge:
-    one = reading.network.inputs[0]
-    batch = max(reading.source.dims[0], 1)
-    return Judge(reading.source.model, reading.entry, one.dims, one.dtype, wanted, batch)
+    entries = {reading.entries[one.name]: (one.dims, one.dtype) for one in reading.network.inputs}
+    return Judge(reading.source.model, entries, wanted, max(reading.source.dims[0], 1))
 
 
-def _whole(made: np.ndarray, reading: Reading) -> np.ndarray:
+def _whole(made: np.ndarray, end: Ending) -> np.ndarray:
     """Real sums in the network's unit; the lowest number where they are not whole, so that they differ."""
-    assert reading.unit is not None
-    spread = reading.remainder.reshape(-1)
+    assert end.unit is not None
+    spread = end.remainder.reshape(-1)
     if len(spread) > 1:
         spread = np.repeat(spread, made.shape[1] // len(spread))
-    exact = made.astype(np.float64) / reading.unit - spread
+    exact = made.astype(np.float64) / end.unit - spread
     near = np.abs(exact - np.rint(exact)) <= np.maximum(_NEAR, 1e-5 * np.abs(exact))
     return np.where(near, np.rint(exact), np.iinfo(np.int32).min).astype(np.int64)
 
 
-def _explained(reading: Reading) -> Callable[[np.ndarray], bool]:
+def _explained(reading: Reading) -> Callable[[Samples], bool]:
     """Whether a sample's difference begins in float32 arithmetic: by 1, in few places.
 
     All quantized tensors are asked for, which leaves onnxruntime other groups to fuse: where that makes the
@@ -77,9 +99,9 @@ def _explained(reading: Reading) -> Callable[[np.ndarray], bool]:
     names = sorted(own, key=lambda name: order[own[name]])
     judge = _judge(reading, tuple(names))
 
-    def explained(sample: np.ndarray) -> bool:
+    def explained(sample: Samples) -> bool:
         ours = {name: value for name, value in activations(reading.network, sample) if name in own.values()}
-        for name, theirs in zip(names, judge(sample), strict=True):
+        for name, theirs in zip(names, judge(_by_entry(reading, sample)), strict=True):
             difference = np.abs(ours[own[name]].reshape(-1) - theirs.reshape(-1).astype(np.int64))
             if difference.any():
                 few = max(2, difference.size * (1 if name in reading.means else _FEW))

@@ -10,6 +10,7 @@ import onnx
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label, misfit
+from fermatnet.model.exchange.borders import banded
 from fermatnet.model.exchange.emit import requantized
 from fermatnet.model.exchange.onnx_quantized.graph import Graph, Quantization, Tensor
 from fermatnet.model.exchange.onnx_quantized.products import Step, rowed
@@ -22,6 +23,7 @@ __all__ = ["AVERAGES", "MOVES", "average", "moved"]
 
 MOVES = frozenset({"Dropout", "Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Unsqueeze"})
 AVERAGES = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean"})
+_WINDOWED = ("AveragePool", "QLinearAveragePool")
 Pair = tuple[int, int]
 
 
@@ -123,37 +125,46 @@ def average(
     ``exact``: by onnxruntime's integer kernel of global averages, ``rint(float32(sum - n z_x) (s_x / (s_y
     n)))`` in float32; else the mean itself, rounded half to even.
     """
-    given, name = g.take(node), g.fresh()
-    _, height, width = g.type(x).shape
-    size: Pair = (height, width)
-    stride: Pair | None = None
-    dims: tuple[int, ...] | None = None
-    if node.op_type in ("AveragePool", "QLinearAveragePool"):
-        size, stride, pad = _window(g, node, given, x)
-        if any(pad):
-            raise InputError(
-                f"{label(node)}: an average over padding is not read: pad 0, or pad the map before"
-            )
-    else:
-        dims = _kept_dims(g, node, given, x)
-    source = SumPool(name, (x.name,), size, None if stride in (None, size) else stride)
-    sums, area = g.builder.append(source), prod(size)
-    kind, unit = g.builder.types[sums], float(np.float32(x.quantization.scale))
-    factor = np.float32(x.quantization.scale) / (np.float32(out.scale) * np.float32(area))
+    given = g.take(node)
+    zero, unit, channels = x.quantization.zero, np.float32(x.quantization.scale), g.type(x).shape[0]
+    pool, full = _sum_pool(g, node, given, x)
+    dims = None if node.op_type in _WINDOWED else _kept_dims(g, node, given, x)
 
-    def rounding(values: np.ndarray) -> np.ndarray:
-        if exact:
-            return float32_scale(values, np.asarray(factor))
-        mean = values * unit / area
-        for step in tail:
-            mean = step(mean)
-        return np.rint(settled(mean / out.scale)).astype(np.int64)
+    def divided(name: str, sums: str, count: int) -> str:
+        kind, factor = g.builder.types[sums], unit / (np.float32(out.scale) * np.float32(count))
 
-    channels = kind.shape[0]
-    constant = np.full(channels, -area * x.quantization.zero, np.int64)
-    ranges = np.full(channels, kind.lo), np.full(channels, kind.hi)
-    made = requantized(g.builder, f"{name}_mean", sums, rounding, ranges, constant, out.zero, out.clip)
+        def rounding(values: np.ndarray) -> np.ndarray:
+            if exact:
+                return float32_scale(values, np.asarray(factor))
+            mean = values * float(unit) / count
+            for step in tail:
+                mean = step(mean)
+            return np.rint(settled(mean / out.scale)).astype(np.int64)
+
+        constant = np.full(channels, -prod(pool.kernel) * zero, np.int64)  # what is padded is zero too
+        ranges = np.full(channels, kind.lo), np.full(channels, kind.hi)
+        return requantized(g.builder, name, sums, rounding, ranges, constant, out.zero, out.clip)
+
+    made = banded(g.builder, pool, divided, full)
     return Tensor(made, dims or _dims(g, x, made), out)
+
+
+def _sum_pool(g: Graph, node: onnx.NodeProto, given: dict[str, Any], x: Tensor) -> tuple[SumPool, int | None]:
+    """The sums of an average, padded with the zero point; and by what all are divided, None where padding
+    does not count."""
+    _, height, width = g.type(x).shape
+    if node.op_type not in _WINDOWED:
+        return SumPool(g.fresh(), (x.name,), (height, width)), height * width
+    size, stride, pad = _window(g, node, given, x)
+    counted = bool(given.get("count_include_pad", 0))
+    if counted and given.get("ceil_mode", 0) and any(pad):
+        raise InputError(
+            f"{label(node)}: an average that rounds its size up and counts its padding is not read: leave "
+            "count_include_pad out, or pad the map before"
+        )
+    disjoint = stride == size and not any(pad)
+    pool = SumPool(g.fresh(), (x.name,), size, None if disjoint else stride, pad, x.quantization.zero)
+    return pool, prod(size) if counted else None
 
 
 def _kept_dims(g: Graph, node: onnx.NodeProto, given: dict[str, Any], x: Tensor) -> tuple[int, ...]:

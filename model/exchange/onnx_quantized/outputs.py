@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label
@@ -11,7 +12,7 @@ from fermatnet.model.exchange.onnx_quantized.groups import product_of, trace
 from fermatnet.model.exchange.onnx_quantized.products import dims_of, raw
 from fermatnet.model.network.nodes import Affine
 
-__all__ = ["Ending", "ending"]
+__all__ = ["Ending", "ending", "only_ends"]
 
 _TAILS = (
     "Softmax",
@@ -21,6 +22,7 @@ _TAILS = (
     "QLinearSigmoid",
     "ArgMax",
     "DequantizeLinear",
+    "QuantizeLinear",
 )
 _SHAPES = ("Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 
@@ -37,6 +39,18 @@ class Ending:
     remainder: np.ndarray
     nodes: frozenset[int]
     taken: str
+
+
+def only_ends(g: Graph, node: onnx.NodeProto) -> bool:
+    """Whether a QuantizeLinear does no more than quantize a Softmax whose output leaves the file."""
+    maker, nodes = g.producer.get(node.input[0]), g.source.model.graph.node
+    if maker is None or maker.op_type not in ("Softmax", "LogSoftmax"):
+        return False
+    readers = [item for item in nodes if node.output[0] in item.input]
+    ends = {name for item in readers for name in item.output} or {node.output[0]}
+    if not all(item.op_type == "DequantizeLinear" for item in readers) or not ends <= {*g.source.outputs}:
+        return False
+    return not any(ends & {*item.input} for item in nodes if item not in readers)
 
 
 def ending(g: Graph, name: str) -> Ending:

@@ -14,11 +14,13 @@ from fermatnet.model.exchange.onnx_quantized.graph import Graph, Quantization, T
 from fermatnet.model.exchange.onnx_quantized.groups import grouped
 from fermatnet.model.exchange.onnx_quantized.linear import LINEAR, emitted
 from fermatnet.model.exchange.onnx_quantized.moves import MOVES, moved
-from fermatnet.model.exchange.onnx_quantized.outputs import Ending, ending
+from fermatnet.model.exchange.onnx_quantized.outputs import Ending, ending, only_ends
+from fermatnet.model.exchange.onnx_quantized.written import written
 from fermatnet.model.exchange.source_file import Source
 from fermatnet.model.exchange.source_file import read as read_source
 from fermatnet.model.network import Network
 from fermatnet.model.network.builder import Builder
+from fermatnet.model.network.inputs import Input
 from fermatnet.model.network.nodes import Affine
 
 __all__ = ["Reading", "read"]
@@ -34,9 +36,8 @@ class Reading:
     ----------
     network : the import.
     source : the file.
-    entry : the file's first quantized tensor, the network's input.
-    last : the tensor of the file that the network gives; where ``unit`` is None its integers, else real
-        numbers, ``unit`` times (integer + ``remainder`` of its output).
+    entries : the file's first quantized tensor by the network's input.
+    ends : what the network's outputs are in the file, in order.
     tensors : the network's tensor by the file's quantized tensor.
     floats : quantized tensors that onnxruntime computes in float32; ``means``: the averages of them, whose
         sums often lie on a step.
@@ -44,10 +45,8 @@ class Reading:
 
     network: Network
     source: Source
-    entry: str
-    last: str
-    unit: float | None
-    remainder: np.ndarray
+    entries: dict[str, str]
+    ends: tuple[Ending, ...]
     tensors: dict[str, str]
     floats: tuple[str, ...]
     means: tuple[str, ...]
@@ -59,10 +58,11 @@ def read(path: str | Path) -> Reading:
     ``taken_off``.
 
     Input: the integers of the first QuantizeLinear's output, (n, *dims) as the file has them; output: those
-    of the file's last quantized tensor. Raises InputError in one line that names the node: operators,
-    attributes, types and shapes that are not read.
+    of the file's last quantized tensor. Several inputs and outputs have the file's names, and the metadata
+    hold the scales of all but the first under ``input_scale.NAME`` and so on. Raises InputError in one line
+    that names the node: operators, attributes, types and shapes that are not read.
     """
-    source = read_source(path, _TYPES)
+    source = read_source(path, _TYPES, several=True)
     try:
         return _Reader(source).reading()
     except InputError as error:
@@ -73,30 +73,26 @@ class _Reader:
     def __init__(self, source: Source):
         self.source = source
         self.g = Graph(source)
-        self.entry = ""
+        self.entries: dict[str, str] = {}  # the quantized tensor by the file's input
 
     def reading(self) -> Reading:
-        g = self.g
-        self._integer_input()
-        for node in self.source.model.graph.node:
+        g, source = self.g, self.source
+        if len({dims[:1] for dims in source.inputs.values()}) > 1:
+            raise InputError(f"its inputs have different batches: {source.inputs}")
+        for name in source.inputs:
+            self._integer_input(name)
+        for node in source.model.graph.node:
             if not all(not name or name in g.values for name in node.output):
                 self._node(node)
-        if not self.entry:
-            raise InputError(f"its input {self.source.input!r} is quantized by no QuantizeLinear")
-        end = ending(g, self.source.output)
-        self._all_used(end)
-        network = self._network(end)
-        names = {tensor: found.name for tensor, found in g.tensors.items()}
+        for name in source.inputs:
+            if name not in self.entries:
+                raise InputError(f"its input {name!r} is quantized by no QuantizeLinear")
+        ends = [ending(g, name) for name in source.outputs]
+        self._all_used(ends)
+        made = written(g, self.entries, ends)
+        tensors = {tensor: made.names.get(found.name, found.name) for tensor, found in g.tensors.items()}
         return Reading(
-            network,
-            self.source,
-            self.entry,
-            end.name,
-            end.unit,
-            end.remainder,
-            names,
-            tuple(g.floats),
-            tuple(g.means),
+            made.network, source, made.entries, tuple(ends), tensors, tuple(g.floats), tuple(g.means)
         )
 
     def _node(self, node: onnx.NodeProto) -> None:
@@ -107,9 +103,9 @@ class _Reader:
             out = g.quantization(node, 1, 2)
             if given.get("saturate", 1) != 1:
                 raise InputError(f"{label(node)}: QuantizeLinear with saturate = 0 is not read")
-            if node.input[0] == self.source.input:
-                self._enter(node.output[0], out)
-            else:
+            if node.input[0] in self.source.inputs:
+                self._enter(node.input[0], node.output[0], out)
+            elif not only_ends(g, node):
                 g.tensors[node.output[0]] = grouped(g, node, out)
         elif node.op_type in LINEAR:
             g.tensors[node.output[0]] = emitted(g, node)
@@ -153,57 +149,40 @@ class _Reader:
         name = g.builder.append(Affine(g.fresh(), (x.name,), ones, none, 0, low, high))
         return replace(x, name=name)
 
-    def _integer_input(self) -> None:
+    def _integer_input(self, name: str) -> None:
         """An input that is quantized already: its first reader tells scale and zero point."""
-        g, name = self.g, self.source.input
+        g = self.g
         kind = next(item for item in self.source.model.graph.input if item.name == name)
         if kind.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
             return
         reader = next((node for node in self.source.model.graph.node if name in node.input), None)
         if reader is None or (reader.op_type != "DequantizeLinear" and reader.op_type not in LINEAR):
             raise InputError(f"its input {name!r} must be read by a DequantizeLinear or a QLinear operator")
-        self._enter(name, g.quantization(reader, 1, 2))
+        at = list(reader.input).index(name)
+        self._enter(name, name, g.quantization(reader, at + 1, at + 2))
 
-    def _enter(self, name: str, quantization: Quantization) -> None:
-        dims = self.source.dims[1:]
-        if self.entry:
-            raise InputError("its input is quantized twice, in two ways: quantize it once")
+    def _enter(self, name: str, tensor: str, quantization: Quantization) -> None:
+        """The file's input ``name``, whose integers are ``tensor``."""
+        dims, several = self.source.inputs[name][1:], len(self.source.inputs) > 1
+        if name in self.entries:
+            raise InputError(f"its input {name!r} is quantized twice, in two ways: quantize it once")
         if not dims or min(dims) < 1 or len(dims) > 3:
             raise InputError(
-                f"its input has shape {list(self.source.dims)}: fix all sizes but the batch, for vectors "
-                "(batch, n), rows (batch, c, n) or images (batch, C, H, W)"
+                f"its input {name!r} has shape {list(self.source.inputs[name])}: fix all sizes but the "
+                "batch, for vectors (batch, n), rows (batch, c, n) or images (batch, C, H, W)"
             )
-        shape = {1: (dims[0], 1, 1), 2: (dims[0], 1, dims[-1])}.get(len(dims), dims)
-        self.g.builder = Builder(shape, quantization.clip)  # type: ignore[arg-type]
-        self.g.tensors[name], self.entry = Tensor("image", tuple(dims), quantization), name
+        own = name if several else "image"
+        one = Input(own, dims, *quantization.clip, quantization.dtype)
+        if self.g.builder is None:
+            self.g.builder = Builder(one.shape, quantization.clip, own)
+        elif own in self.g.builder.types:
+            raise InputError(f"its input {name!r} has a layer's name: call it otherwise")
+        self.g.builder.types[own] = one.type
+        self.g.tensors[tensor], self.entries[name] = Tensor(own, tuple(dims), quantization), tensor
 
-    def _all_used(self, end: Ending) -> None:
+    def _all_used(self, ends: list[Ending]) -> None:
+        taken = frozenset().union(*(end.nodes for end in ends))
         for node in self.source.model.graph.node:
             constant = all(not name or name in self.g.values for name in node.output)
-            if not constant and id(node) not in self.g.used and id(node) not in end.nodes:
+            if not constant and id(node) not in self.g.used and id(node) not in taken:
                 raise InputError(f"{label(node)}: {node.op_type} reads or gives what no quantizer takes")
-
-    def _network(self, end: Ending) -> Network:
-        entry = self.g.tensors[self.entry]
-        if not self.g.builder.nodes or end.tensor.name == "image":
-            raise InputError("it has no layer between its input and its output")
-        given, made = entry.quantization, end.tensor.quantization
-        meta = {
-            "source": "onnx",
-            "source_input": self.entry,
-            "source_output": end.name,
-            "input_scale": repr(given.scale),
-            "input_zero": str(given.zero),
-            "output_scale": repr(end.unit if end.unit is not None else made.scale),
-            "output_zero": str(0 if end.unit is not None else made.zero),
-            **({"taken_off": end.taken} if end.taken else {}),
-        }
-        name = end.tensor.name
-        return Network(
-            self.g.builder.needed(name),
-            entry.dims,
-            given.clip,
-            output=name,
-            meta=meta,
-            input_dtype=given.dtype,
-        )

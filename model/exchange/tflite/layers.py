@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.borders import banded
 from fermatnet.model.exchange.emit import requantized
 from fermatnet.model.exchange.pairs import joined_sum
 from fermatnet.model.exchange.requantize.sources import (
@@ -169,29 +170,21 @@ class Layers:
     def _average(self, operation: Operation) -> str:
         out = self.operands.same_quantization(operation)
         source, kernel, window = self._pool(operation)
-        if any(window["pad"]):
-            raise InputError(
-                "an average whose windows reach over the border counts less there, which is not read; use "
-                "VALID padding"
+        stride = None if window["stride"] == kernel and not any(window["pad"]) else window["stride"]
+        pool = SumPool(f"layer{len(self.builder.nodes)}", (source,), kernel, stride, window["pad"])
+        clip = self.operands.clip(operation, out)
+
+        def divided(name: str, sums: str, count: int) -> str:
+            kind, channels = self.builder.types[sums], self.builder.channels(sums)
+            ranges, none = (
+                (np.full(channels, end) for end in (kind.lo, kind.hi)),
+                np.zeros(channels, np.int64),
             )
-        name = f"layer{len(self.builder.nodes)}"
-        sums = self.builder.append(
-            SumPool(name, (source,), kernel, None if window["stride"] == kernel else window["stride"])
-        )
-        area, channels = prod(kernel), self.builder.channels(sums)
-        kind = self.builder.types[sums]
-        ranges = np.full(channels, kind.lo), np.full(channels, kind.hi)
-        none = np.zeros(channels, np.int64)
-        return requantized(
-            self.builder,
-            f"{name}_mean",
-            sums,
-            lambda x: half_away_division(x, area),
-            ranges,
-            none,
-            0,
-            self.operands.clip(operation, out),
-        )
+            return requantized(
+                self.builder, name, sums, lambda x: half_away_division(x, count), tuple(ranges), none, 0, clip
+            )
+
+        return banded(self.builder, pool, divided)
 
     def _maximum(self, operation: Operation) -> str:
         out = self.operands.same_quantization(operation)

@@ -162,8 +162,8 @@ class Conv(Node):
     def weights(self) -> Weights:
         return Weights(self.weight.size, self.weight.size * self.weight_bits)
 
-    def describe_engine(self, net: Context) -> tuple[str, str]:
-        choice = conv_choice(net, self)
+    def describe_engine(self, net: Context, cycles: int | None = None) -> tuple[str, str]:
+        choice = conv_choice(net, self, cycles)
         if choice.plan is None:
             return f"int{self.weight_bits}", choice.reasons
         return "fermat " + "*".join(f"F(2^{b}+1)" for b in choice.plan.widths), choice.reasons

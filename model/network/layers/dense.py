@@ -82,5 +82,5 @@ class Dense(Node):
     def weights(self) -> Weights:
         return Weights(self.weight.size, self.weight.size * self.weight_bits)
 
-    def describe_engine(self, net: Context) -> tuple[str, str]:
+    def describe_engine(self, net: Context, cycles: int | None = None) -> tuple[str, str]:
         return f"int{self.weight_bits}", ""

@@ -93,5 +93,5 @@ class PiecewiseConv(Node):
         pieces_w, pieces_a = len(self.levels_w) - 1, len(self.levels_a) - 1
         return Weights(self.codes.size, self.codes.size * pieces_w.bit_length(), pieces_w * pieces_a)
 
-    def describe_engine(self, net: Context) -> tuple[str, str]:
+    def describe_engine(self, net: Context, cycles: int | None = None) -> tuple[str, str]:
         return f"and-popcount {len(self.levels_w) - 1}x{len(self.levels_a) - 1}", ""

@@ -7,7 +7,7 @@ from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.fermat.convolver_plan import products_allowed
 from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.plan import choose
+from fermatnet.model.fermat.plan import Geometry, choose
 
 from .streaming import stream
 
@@ -105,8 +105,8 @@ def build(case, seed=0, n=3):
         w,
         lo,
         hi,
-        *case["size"],
-        **how,
+        Geometry(*case["size"], case["k"], full["stride"], full["pad"], full["dilation"]),
+        group=full["group"],
         plan=plan,
         products=case.get("products", 1),
         lanes_in=lanes_in,
@@ -156,7 +156,7 @@ def test_products_allowed():
     assert products_allowed(16, 1, 1, 1) == [1, 2, 4, 8, 16]
     assert products_allowed(6, 1, 1, 2) == [1, 2, 6]
     for p in products_allowed(6, 1, 1, 2):
-        Convolver(np.ones((6, 1, 3, 3), int), 0, 1, 5, 5, lanes_out=2, products=p)
+        Convolver(np.ones((6, 1, 3, 3), int), 0, 1, Geometry(5, 5, (3, 3)), lanes_out=2, products=p)
 
 
 W = np.ones((4, 2, 3, 3), np.int64)
@@ -168,10 +168,11 @@ W = np.ones((4, 2, 3, 3), np.int64)
         ({"products": 3}, "products must divide 4"),
         ({"lanes_in": 3}, "lanes_in must divide 2"),
         ({"lanes_out": 0}, "lanes_out must divide 4"),
+        ({"geometry": Geometry(9, 9, (3, 5))}, r"kernel is \(3, 5\), that of the weights \(3, 3\)"),
         ({"plan": choose(W, 0, 255, height=99, width=12)}, "another layer"),
         ({"plan": choose(np.zeros_like(W), 0, 1, height=9, width=9, moduli=(4,))}, "exceed the 17 values"),
     ],
 )
 def test_bad_input(options, words):
     with pytest.raises(InputError, match=words):
-        Convolver(W, 0, 255, 9, 9, **options)
+        Convolver(W, 0, 255, **{"geometry": Geometry(9, 9, (3, 3)), **options})

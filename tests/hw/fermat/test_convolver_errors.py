@@ -9,7 +9,7 @@ import pytest
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.ip import registry as ip
 from fermatnet.model.errors import InputError
-from fermatnet.model.fermat.plan import choose
+from fermatnet.model.fermat.plan import Geometry, choose
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ PLAN = choose(W, 0, 15, height=8, width=8, moduli=(16,), length=8)
 )
 def test_plan_changed_by_hand(change, message):
     with pytest.raises(InputError, match=message):
-        Convolver(W, 0, 15, 8, 8, plan=replace(PLAN, **change))
+        Convolver(W, 0, 15, Geometry(8, 8, (3, 3)), plan=replace(PLAN, **change))

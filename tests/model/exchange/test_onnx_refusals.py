@@ -34,9 +34,17 @@ REFUSED = {
         lambda f: f.op("Add", f.real(f.last, 0.0517, 3), f.constant(np.ones((3, 1, 1)))),
         "one a channel is",
     ),
-    "an average over padding": (
-        lambda f: f.op("AveragePool", f.real(f.last, 0.0517, 3), kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
-        "average over padding",
+    "an average that rounds up over padding that counts": (
+        lambda f: f.op(
+            "AveragePool",
+            f.real(f.last, 0.0517, 3),
+            kernel_shape=[3, 3],
+            strides=[2, 2],
+            pads=[1, 1, 0, 0],
+            ceil_mode=1,
+            count_include_pad=1,
+        ),
+        "rounds its size up and counts its padding",
     ),
     "a scale that is not positive": (lambda f: f.real(f.last, -0.0517, 3), "must be positive"),
     "another type": (lambda f: f.real(f.last, 0.0517, 3, np.uint8), "uint8"),

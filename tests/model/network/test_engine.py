@@ -10,15 +10,17 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.cost import (
     Area,
     Layer,
+    at_goal,
     block_rams,
     direct_area,
     matches,
+    prices,
     spectra_areas,
     transform_area,
 )
 from fermatnet.model.fermat.plan import choose
 from fermatnet.model.network import Network
-from fermatnet.model.network.engine import conv_choice, conv_plan
+from fermatnet.model.network.engine import conv_choice, conv_plan, settled
 from fermatnet.model.network.nodes import Conv
 from fermatnet.model.network.summary import summary
 
@@ -112,6 +114,43 @@ def test_equal_throughput():
         assert match.macs * match.cycles >= LAYER.macs > (match.macs - 1) * match.cycles
         assert match.cycles == 4 * (16 // match.products) * 16 * 1024
         assert match.transform.dsps == 5 * match.products and match.direct.dsps == match.macs
+
+
+@pytest.mark.parametrize("cycles", [140_000, 262_144, 5_000_000])
+def test_at_goal(cycles):
+    """Each engine has the fewest products that keep to the goal, of those that can be folded."""
+    match = at_goal(LAYER, cycles)
+    allowed = [(p, a) for p in (1, 2, 4, 8, 16) for a in (1, 2, 4, 8, 16)]
+    assert match.products == min(p for p, _ in allowed if LAYER.cycles(p) <= cycles)
+    assert match.macs == min(p * a for p, a in allowed if LAYER.macs / (p * a) <= cycles)
+    assert match.cycles == cycles and prices(LAYER, match) == (match.transform.worth, match.direct.worth)
+
+
+def test_narrow_products_are_priced_as_tables():
+    """A product of 5 by 8 bits is never worth a DSP block; one of 16 by 16 always is."""
+    narrow = replace(LAYER, input_bits=5, weight_bits=8)
+    match = at_goal(narrow, 262_144)
+    assert prices(narrow, match)[1] == pytest.approx(
+        match.direct.luts + match.macs * 48 + (match.direct.brams * 63400 / 270)
+    )
+
+
+def test_engine_at_a_goal():
+    """One layer takes the direct engine where an image has many cycles and the transform where it has few; no
+    engine is taken that cannot keep up, and a forced one stays."""
+    network = replace(net(16, 16, 11, 44, 16), input_range=(-32768, 32767), input_dtype="int16")
+    (node,) = network.nodes
+    engines = [settled(network, node, cycles).engine for cycles in (10_000, 100_000, 262_144, 100_000_000)]
+    assert engines == ["direct", "fermat", "fermat", "direct"]
+    assert "the transform takes 65536 cycles an image with all 16 products, 10000 are asked for" in (
+        conv_choice(network, node, 10_000).reasons
+    )
+    assert "a direct one takes 234256 cycles an image with all 256 products" in (
+        conv_choice(network, node, 100_000).reasons
+    )
+    assert " at 262144 cycles an image " in conv_choice(network, node, 262_144).reasons
+    assert settled(network, replace(node, engine="fermat"), 10_000).engine == "fermat"
+    assert summary(network, 262_144)["layers"][0]["engine"].startswith("fermat")
 
 
 def test_growth():

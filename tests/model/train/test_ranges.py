@@ -72,5 +72,5 @@ def test_devices(name, good):
     assert accepts(check_device, name) == good
 
 
-def test_milestones_are_shares():
-    assert not accepts(Options, milestones=(math.nan,)) and not accepts(Options, milestones=(2.0,))
+def test_milestones_are_shares_or_epochs():
+    assert not accepts(Options, milestones=(math.nan,)) and accepts(Options, milestones=(60.0, 120.0))

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.resources.netlist import elaborated
+from fermatnet.hw.resources.reader import elaborated
 
 
 class Block(wiring.Component):

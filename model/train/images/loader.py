@@ -1,0 +1,149 @@
+"""Batches of an indexed image tree, decoded by worker processes while the step before is computed.
+
+What an image looks like depends on (seed, epoch, image) alone, and which batch it is in on (seed, epoch), so
+neither the number of workers nor that of processes changes either; a run goes on in the middle of an epoch by
+starting at a later batch. Memory: workers x 2 batches of uint8 pixels, however large the tree is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.train.images.transforms import Recipe, decode
+from fermatnet.model.train.images.tree import Index
+
+__all__ = ["Corrupt", "StreamBatches", "StreamPart"]
+
+_AHEAD = 2
+"""Batches a worker may be in front."""
+
+
+class Corrupt:
+    """What is done with files that are no image: ``refuse`` ends the run at the first, ``skip`` leaves them
+    out of their batches; each is counted once and its name kept."""
+
+    def __init__(self, rule: str = "refuse"):
+        self.rule = rule
+        self.names: dict[str, str] = {}
+
+    def add(self, found: Sequence[tuple[str, str]]) -> None:
+        for name, words in found:
+            if self.rule == "refuse":
+                raise InputError(f"{words}; --corrupt skip leaves such files out and counts them")
+            self.names[name] = words
+
+
+class _Decoder(Dataset):  # type: ignore[type-arg]
+    """``[numbers]`` -> (images, labels, what could not be read). Nothing is raised in a worker."""
+
+    def __init__(self, index: Index, recipe: Recipe, seed: tuple[int, int] | None):
+        self.index, self.recipe, self.seed = index, recipe, seed
+
+    def __getitem__(self, numbers: np.ndarray) -> tuple[Tensor, Tensor, list[tuple[str, str]]]:
+        images, labels, lost = [], [], []
+        for number in numbers:
+            path = self.index.path(number)
+            rng = None if self.seed is None else np.random.default_rng((*self.seed, int(number)))
+            try:
+                images.append(decode(path, self.recipe, rng))
+                labels.append(int(self.index.labels[number]))
+            except InputError as error:
+                lost.append((str(path.relative_to(self.index.folder)), str(error)))
+        side = self.recipe.size
+        stacked = np.stack(images) if images else np.empty((0, 3, side, side), np.uint8)
+        return torch.from_numpy(stacked), torch.tensor(labels, dtype=torch.int64), lost
+
+
+def _same(item: Any) -> Any:
+    return item
+
+
+def _decoded(
+    decoder: _Decoder, lists: list[np.ndarray], workers: int, corrupt: Corrupt
+) -> Iterator[tuple[Tensor, Tensor]]:
+    loader = DataLoader(
+        decoder,
+        batch_size=None,
+        sampler=lists,  # type: ignore[arg-type]
+        num_workers=min(workers, max(1, len(lists))) if workers else 0,
+        collate_fn=_same,
+        prefetch_factor=_AHEAD if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+    for images, labels, lost in loader:
+        corrupt.add(lost)
+        yield images, labels
+
+
+class StreamPart:
+    """A training or test part that is read when it is needed. ``len``, ``labels`` and ``split`` as
+    `fermatnet.model.train.data.Part` has them."""
+
+    def __init__(self, index: Index, recipe: Recipe, workers: int, corrupt: Corrupt):
+        self.index, self.recipe, self.workers, self.corrupt = index, recipe, workers, corrupt
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.index.labels
+
+    def split(self, fraction: float, seed: int) -> tuple["StreamPart", "StreamPart"]:
+        rest, taken = self.index.split(fraction, seed)
+        return (
+            StreamPart(rest, self.recipe, self.workers, self.corrupt),
+            StreamPart(taken, self.recipe, self.workers, self.corrupt),
+        )
+
+    def chunks(self, size: int, rank: int = 0, world: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """(images, labels) of every world-th image, centre crops, in order."""
+        mine = np.arange(rank, len(self), world)
+        lists = [mine[start : start + size] for start in range(0, len(mine), size)]
+        decoder = _Decoder(self.index, replace(self.recipe, crop="centre"), None)
+        return _decoded(decoder, lists, self.workers, self.corrupt)
+
+    def sample(self, count: int) -> Tensor:
+        """``count`` images evenly spaced over the part, in the middle crop; those that can be read."""
+        chosen = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))
+        decoder = _Decoder(self.index, replace(self.recipe, crop="centre"), None)
+        found = list(
+            _decoded(
+                decoder, list(np.array_split(chosen, max(1, len(chosen) // 16))), self.workers, self.corrupt
+            )
+        )
+        return torch.cat([images for images, _ in found])
+
+
+class StreamBatches:
+    """Epochs over a streamed part, the interface of `fermatnet.model.train.batches.Batches`: ``rank`` of
+    ``world`` processes decodes every world-th image of each batch and no other."""
+
+    def __init__(self, part: StreamPart, size: int, seed: int, *, rank: int = 0, world: int = 1):
+        self.part, self.seed, self.rank, self.world = part, seed, rank, world
+        self.size = min(size, len(part))
+
+    def __len__(self) -> int:
+        """Batches an epoch; a last incomplete one is left out."""
+        return len(self.part) // self.size
+
+    def sample(self, count: int) -> Tensor:
+        """Images for quantizers to measure, the same in every process."""
+        return self.part.sample(count)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches ``start``, ``start`` + 1, ... of an epoch."""
+        order = np.random.default_rng((self.seed, number)).permutation(len(self.part))
+        places = range(start * self.size, len(self) * self.size, self.size)
+        lists = [order[place : place + self.size][self.rank :: self.world] for place in places]
+        decoder = _Decoder(self.part.index, self.part.recipe, (self.seed, number))
+        for images, labels in _decoded(decoder, lists, self.part.workers, self.part.corrupt):
+            if not len(labels):
+                raise InputError(f"epoch {number + 1}: no image of a batch can be read; look at the data")
+            yield images, labels

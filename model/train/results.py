@@ -1,0 +1,88 @@
+"""The one results file of a run, summary.json: what was reached, how long it took and what the machine had to
+give."""
+
+import resource
+import sys
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fermatnet.model.errors import InputError
+from fermatnet.model.train.folder import RunFolder
+
+__all__ = ["Results", "progress_bars", "tensorboard", "write"]
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in units of 1e6 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+
+
+class Results:
+    """Figures by phase, collected while a run goes on."""
+
+    def __init__(self) -> None:
+        self.accuracy: dict[str, float] = {}
+        self.top5: dict[str, float] = {}
+        self.rmse: dict[str, float] = {}
+        self.seconds: dict[str, float] = {}
+
+    def add(self, phase: str, found: dict[str, float], seconds: float | None = None) -> None:
+        """What `fermatnet.model.train.scores.scores` found of a phase's network on the test part."""
+        self.accuracy[phase] = found["top1"]
+        if "top5" in found:
+            self.top5[phase] = found["top5"]
+        if "rmse" in found:
+            self.rmse[phase] = found["rmse"]
+        if seconds is not None:
+            self.seconds[phase] = round(seconds, 3)
+
+    def summary(self, facts: dict[str, Any], entries: list[dict[str, Any]], corrupt: Any) -> dict[str, Any]:
+        """The document: ``facts`` of the run first; ``waiting`` is the share of the training time that steps
+        waited for their images."""
+        last = next(reversed(self.accuracy))
+        seconds = {**self.seconds, "total": round(sum(self.seconds.values()), 3)}
+        found: dict[str, Any] = {**facts, "accuracy": self.accuracy}
+        if self.top5:
+            found["top5"] = self.top5
+        if self.rmse:
+            found["rmse"] = self.rmse
+        found |= {"seconds": seconds, "final": last, "test_accuracy": self.accuracy[last]}
+        trained = sum(entry["seconds"] for entry in entries)
+        waited = sum(entry["seconds"] * entry.get("waiting", 0.0) for entry in entries)
+        found["waiting"] = round(waited / trained, 4) if trained else 0.0
+        found["peak_memory_mb"] = round(peak_memory_mb(), 1)
+        if torch.cuda.is_available():
+            found["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+        if corrupt is not None:
+            found["corrupt"] = {"count": len(corrupt.names), "files": sorted(corrupt.names)[:1000]}
+        return found
+
+
+def progress_bars(shown: bool) -> Progress:
+    """A bar a phase, with its last loss and accuracy as the field ``note``."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        disable=not shown,
+    )
+
+
+def tensorboard(folder: RunFolder) -> Any:
+    """A writer of TensorBoard's log in the run folder; InputError where the package is missing."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("the TensorBoard log needs tensorboard: pip install tensorboard") from error
+    return SummaryWriter(str(folder.path / "tensorboard"))
+
+
+def write(folder: RunFolder, summary: dict[str, Any]) -> None:
+    """summary.json and curves.png."""
+    folder.write_json("summary.json", summary)
+    folder.draw_curves()
