@@ -128,12 +128,12 @@ def _row(name: str, images: int, faults: int, seed: int, folder: Path) -> dict[s
         loaded, wrong, lost = net, 0, 0
         for k in range(faults):
             kind = FAULTS[k % len(FAULTS)]
-            if rng.random() < 0.1 or k == 0:
-                loaded = other if loaded is net else net
-                board.load(words[id(loaded)])
-            at = rng.randrange(images - 4)
-            strike(board, port, kind, words[id(other if loaded is net else net)], rng)
             try:
+                if rng.random() < 0.1 or k == 0:
+                    loaded = other if loaded is net else net
+                    board.load(words[id(loaded)])
+                at = rng.randrange(images - 4)
+                strike(board, port, kind, words[id(other if loaded is net else net)], rng)
                 got = board.run(samples[at : at + 3])
                 wrong += int(not np.array_equal(got, wanted[id(loaded)][at : at + 3]))
             except LinkError:
