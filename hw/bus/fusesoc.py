@@ -77,8 +77,8 @@ def _lines(values: np.ndarray, port: dict[str, Any]) -> str:
 
 def test_bench(name: str, interface: dict[str, Any], stimulus: str, expected: str) -> str:
     """A test bench that streams the stimulus, compares every beat, and ends with status 1 at the first wrong
-    one (by Icarus' ``$finish_and_return``; as Verilog-2005, because in SystemVerilog blocks that nothing wakes
-    stay unknown)."""
+    one (by Icarus' ``$finish_and_return``; as Verilog-2005, because in SystemVerilog a block that nothing
+    wakes stays unknown)."""
     image, result = interface["input"], interface["output"]
     counts = [VECTORS * port["beats_per_image"] for port in (image, result)]
     idle = {f"s_axi_{part}" for part in BUS}
