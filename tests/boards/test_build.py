@@ -76,8 +76,8 @@ def test_a_clock_that_is_not_met_is_lowered(monkeypatch, net, tmp_path):
 
 
 def test_a_design_that_is_too_large_is_folded_more(monkeypatch, net, tmp_path):
-    tools = Tools(monkeypatch, [9000, 3000], [60.0])
-    flow.build(net, find_board("icebreaker"), tmp_path / "out")
+    tools = Tools(monkeypatch, [25000, 3000], [80.0])
+    flow.build(net, find_board("tangnano20k"), tmp_path / "out")
     assert len(tools.mapped) == 2 and len(tools.placed) == 1 and tools.mapped[1] >= tools.mapped[0]
 
 
@@ -89,7 +89,7 @@ def test_a_network_that_cannot_fit_is_refused(monkeypatch, net, tmp_path):
     )
     with pytest.raises(InputError, match=words):
         flow.build(net, find_board("icebreaker"), tmp_path / "out")
-    assert len(tools.mapped) > 1 and not tools.placed and not (tmp_path / "out").exists()
+    assert tools.mapped and not tools.placed and not (tmp_path / "out").exists()
 
 
 def test_without_tools(net, tmp_path):
