@@ -60,7 +60,7 @@ def _maps(draw: random.Random) -> list[Callable[[Tensor], Any]]:
     pad = tuple(draw.choice([0, 1, 2, -1]) for _ in range(4))
     more = draw.choice([1, 2])
     mode = draw.choice(["constant", "reflect", "replicate", "circular"])
-    factor = draw.choice([2.0, 2, 3, 1.5, (1, 2)])
+    factor: Any = draw.choice([2.0, 2, 3, 1.5, (1, 2)])
     way = draw.choice(["nearest", "nearest-exact", "nearest", "bilinear"])
     return [
         lambda x: functional.pad(x, pad),
