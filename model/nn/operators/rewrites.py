@@ -272,7 +272,7 @@ def both_sides(value: Any, site: Site) -> bool:
 def mean(site: Site) -> None:
     """The mean over the map: a pooling layer, and flatten where the map's dimensions go."""
     node, name = site.node, f"{site.node.name}_layer"
-    site.source.add_module(name, nn.AvgPool2d(canonical(site.before)[1:])  # type: ignore[arg-type])
+    site.source.add_module(name, nn.AvgPool2d(canonical(site.before)[1:]))  # type: ignore[arg-type]
     if len(site.after) == len(site.before):
         node.op, node.target, node.args, node.kwargs = "call_module", name, (site.read,), {}
         return
