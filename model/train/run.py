@@ -210,7 +210,7 @@ class _Run:
         )
         if state:
             phase.restore(state["state"])
-        writer = tensorboard(self.folder) if self.options.tensorboard and self.first else None
+        writer: Any = tensorboard(self.folder) if self.options.tensorboard and self.first else None
         task = bar.add_task(f"{name:9s}", total=epochs, completed=phase.epoch, note="")
         while phase.epoch < epochs:
             entry: dict[str, Any] = {
