@@ -12,10 +12,11 @@ FOLDERS = SETTINGS["tool"]["setuptools"]["package-dir"]
 
 # which packages each may import (and itself): arrows point one way
 ALLOWED = {
-    "api": {"front", "synth", "sim", "hw", "runtime", "model"},
-    "cli": {"report", "synth", "sim", "bench", "hw", "runtime", "model"},
+    "api": {"front", "boards", "synth", "sim", "hw", "runtime", "model"},
+    "cli": {"report", "boards", "synth", "sim", "bench", "hw", "runtime", "model"},
     "report": {"synth", "sim", "hw", "model"},
     "bench": {"synth", "sim", "hw", "runtime", "model"},
+    "boards": {"synth", "sim", "hw", "model"},
     "synth": {"hw", "model"},
     "sim": {"hw", "model"},
     "hw": {"model"},

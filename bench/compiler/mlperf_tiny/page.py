@@ -7,4 +7,5 @@ __all__ = ["page"]
 
 
 def page(rows: Sequence[dict[str, Any]]) -> str:
+    """The page as Markdown; empty as yet."""
     return ""

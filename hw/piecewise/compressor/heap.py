@@ -28,6 +28,7 @@ class Heap:
 
     @property
     def terms(self) -> int:
+        """Bits and pairs of bits that are left to be added."""
         return sum(map(len, self.pairs[: self.width])) + sum(self.bits[: self.width])
 
     def _heights(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -38,6 +38,7 @@ class MaskedWeight(nn.Module):
 
     @torch.no_grad()
     def integers(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """Integers and exponent of the weights, 0 where the mask is."""
         values, exponent = self.base.integers(w[self.mask])  # type: ignore[operator]
         return torch.zeros(w.shape, dtype=torch.int64).masked_scatter(self.mask, values), exponent
 
