@@ -7,7 +7,7 @@ JOBS   ?= 2
 # Named exactly: an open range may take a build with gigabytes of GPU packages. A GPU user sets TORCH to the build wanted.
 TORCH  ?= torch==2.13.0
 # mypy sees the folders under their import names through links
-PACKAGES := hw model runtime sim synth boards cli bench report
+PACKAGES := hw model runtime sim synth search boards cli bench report
 PY     := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

@@ -75,7 +75,9 @@ class MatrixCore:
                 value = (~value).as_unsigned()[: graph.words[term.word].width]
             shifted = value << term.shift
             result = result - shifted if term.sign < 0 and not graph.offset else result + shifted
-        o = Signal(signed(word.width) if word.signed else unsigned(word.width), name=name)
+        # kept: else yosys adds chains of adders up at once, in more tables than carry chains take
+        kept = {} if graph.offset else {"keep": 1}
+        o = Signal(signed(word.width) if word.signed else unsigned(word.width), name=name, attrs=kept)
         self.m.d.comb += o.eq(result)
         return Net(o, level, stage)
 

@@ -9,16 +9,13 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
 from fermatnet.hw.constant.core import MatrixCore
-from fermatnet.hw.constant.plan import plan_matrix
+from fermatnet.hw.constant.plan import plan_matrix, stages_for
 from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.rtl.words import range_shape, shape_range
 from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
-__all__ = ["LEVEL_NS", "ConstantMatrix"]
-
-# Nanoseconds of one adder or counter with the wires before it: 7-series and ECP5 of the slowest grades
-LEVEL_NS = {"lut6": 1.6, "ecp5": 2.6, "generic": 2.6, "asic": 0.5}
+__all__ = ["ConstantMatrix"]
 
 
 class ConstantMatrix(wiring.Component):
@@ -40,7 +37,7 @@ class ConstantMatrix(wiring.Component):
     stages : int or None
         Register stages, at least 1, the last one at the output; None: as many as ``clock_mhz`` takes.
     clock_mhz : float
-        Clock to aim at, by `LEVEL_NS`.
+        Clock to aim at, by `fermatnet.hw.constant.plan.LEVEL_NS`.
     x_range : (low, high) or None
         Inclusive range of every input value, where it is narrower than its shape.
 
@@ -91,9 +88,7 @@ class ConstantMatrix(wiring.Component):
         self.plan = plan_matrix(self.weight, self.bias.tolist(), [low] * inputs, [high] * inputs, target)
         lows, highs = zip(*self.plan.ranges, strict=True)
         self.acc_shape = range_shape(min(0, *lows), max(0, *highs))
-        if stages is None:
-            stages = max(1, -(-int(self.plan.depth * LEVEL_NS[target] * clock_mhz) // 1000))
-        self.stages = self.latency = stages
+        self.stages = self.latency = stages_for(self.plan, clock_mhz) if stages is None else stages
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.x_shape, inputs))),

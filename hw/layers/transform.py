@@ -87,6 +87,7 @@ class FermatConvLayer(Layer):
             "lanes_out": lanes_out,
             "products": fold.pe,
             "name": "spectra",
+            "even": True,
         }
 
     def engine_plan(self, fold: Fold) -> ConvolverPlan:

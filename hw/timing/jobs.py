@@ -1,7 +1,9 @@
 """When each part of the Fermat convolver works, without simulating gates.
 
 The convolver is a chain of jobs of fixed length (rows in, tiles, products, inverse transforms, bands out)
-that wait only for each other's memories. Job starts therefore obey recurrences in (max, +).
+that wait only for each other's memories. A tile's spectra are read one word a cycle behind their writing,
+and written one word a cycle behind the last reading of those they replace. Job starts therefore obey
+recurrences in (max, +).
 """
 
 from collections.abc import Sequence
@@ -17,8 +19,8 @@ class Timing:
     row_beats: a row in; rows: rows of an image; ring: rows kept; need, free: rows each band waits for and
     gives back;
     tiles: tiles in a band; frame: a tile read and transformed; jobs: product jobs a tile; job: their length;
-    drain: length of an inverse job; band_beats: beats of each band out. Delays: first point (``point``),
-    spectra written (``full``), read for the last time (``done``), sums complete (``sums``), inverse result
+    drain: length of an inverse job; band_beats: beats of each band out. Delays: first point (``point``), its
+    spectrum written (``begun``), a bank given back (``released``), sums complete (``sums``), inverse result
     (``result``).
     """
 
@@ -37,8 +39,8 @@ class Timing:
     sums_banks: int
     band_banks: int
     point: int
-    full: int
-    done: int
+    begun: int
+    released: int
     sums: int
     result: int
 
@@ -71,8 +73,9 @@ class Jobs:
     def _tile(self, ready: int) -> int:
         t, number = self.timing, len(self.tiles)
         start = max(self.tiles[-1] + t.frame, ready) if self.tiles else ready
-        if number >= t.spectra_banks:  # a bank is free one cycle after its last read
-            start = max(start, self.products[(number - t.spectra_banks + 1) * t.jobs - 1] + t.done + 1)
+        if number >= t.spectra_banks:  # new words follow the reads of the last job of the tile before
+            last = (number - t.spectra_banks + 1) * t.jobs - 1
+            start = max(start, self.products[last] + t.released + 1)
         self.tiles.append(start)
         return start
 
@@ -80,7 +83,7 @@ class Jobs:
         t = self.timing
         start = self.products[-1] + t.job if self.products else tile_start  # times may lie before cycle 0
         if first:
-            start = max(start, tile_start + t.point + t.full + 1)
+            start = max(start, tile_start + t.point + t.begun + 1)
         if len(self.products) >= t.sums_banks:
             start = max(start, self.drains[-t.sums_banks] + t.drain)
         self.products.append(start)

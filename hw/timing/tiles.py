@@ -3,7 +3,7 @@ unstalled steady state."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from fermatnet.hw.timing.jobs import Jobs, Timing
 from fermatnet.hw.timing.spacing import FAR, earliest
 
-__all__ = ["Tiles", "steady"]
+__all__ = ["Tiles", "least_memories", "steady"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,3 +167,20 @@ def steady(timing: Timing, limit: int = 64) -> tuple[int, int]:
             last = gaps[images // 2 :]
             return latency, -(-sum(last) // len(last))
         images *= 2
+
+
+def least_memories(timing: Timing, even: bool) -> Timing:
+    """The schedule with the fewest banks, and rows of the ring, that keep its cycles.
+
+    ``even``: the ring and two bands of rows stay as they are, for neighbours that do not move in bursts.
+    """
+    longest = steady(timing)[1]
+    ranges = {"spectra_banks": range(1, timing.spectra_banks)}
+    if not even:
+        least, most = max(1, *timing.need), timing.ring
+        ranges["ring"] = range(least, most, max(1, (most - least) // 8))
+    ranges["band_banks"] = range(2 if even else 1, timing.band_banks)
+    for name, smaller in ranges.items():
+        fitting = (replace(timing, **{name: count}) for count in smaller)
+        timing = next((fewer for fewer in fitting if steady(fewer)[1] <= longest), timing)
+    return timing

@@ -167,16 +167,17 @@ def cheaper_spectra(layer: Layer, products: int) -> str:
     return "stored" if stored.worth <= computed.worth else "computed"
 
 
-def transform_area(layer: Layer, products: int, spectra: str) -> Area:
-    """Of the transform engine with ``products`` parallel products and ``spectra`` "stored" or "computed"."""
+def transform_area(layer: Layer, products: int, spectra: str, *, even: bool = False) -> Area:
+    """Of the transform engine with ``products`` parallel products and ``spectra`` "stored" or "computed";
+    with room for the next band's rows and a second band out where its neighbours keep an ``even`` pace."""
     points, planes = prod(layer.lengths), layer.channels * layer.phases
     inverses = inverse_transforms(products, planes // layer.group)
-    rows = layer.stride * (2 * layer.lengths[0] - layer.phase_kernel[0] + 1)
+    rows = layer.stride * (layer.lengths[0] + even * (layer.lengths[0] - layer.phase_kernel[0] + 1))
     band = (layer.lengths[0] - layer.phase_kernel[0] + 1) * layer.out[1] * layer.outputs
     area = (
         Area(luts=BUFFER_LUTS)
         + _ram(layer.input_bits, rows * layer.width * layer.channels)
-        + _ram(layer.sum_bits, 2 * band)
+        + _ram(layer.sum_bits, (1 + even) * band)
     )
     area += Area(luts=RECONSTRUCT_LUTS * layer.sum_bits * (len(layer.widths) - 1)) * inverses
     area += spectra_areas(layer, products)[spectra == "computed"]
@@ -184,7 +185,7 @@ def transform_area(layer: Layer, products: int, spectra: str) -> Area:
         dsps, luts = PRODUCT.get(b, (ceil((b + 1) / 17) ** 2, 0.22 * b * b))
         area += _transform(b, layer.lengths) * (1 + inverses) + Area(luts=ENCODER_LUTS)
         area += Area(dsps, luts + SUM_LUTS * (b + 1)) * products
-        area += _ram(b + 1, 2 * planes * points) + _ram((b + 1) * products, points) * 2
+        area += _ram(b + 1, planes * points) + _ram((b + 1) * products, points) * 2
     return area
 
 
@@ -250,7 +251,7 @@ def at_goal(layer: Layer, cycles: int) -> Match:
     products = min((p for p in _divisors(per) if layer.cycles(p) <= cycles), default=per)
     arrays = (outputs * inputs for outputs in _divisors(per) for inputs in _divisors(channels))
     macs = min((n for n in arrays if layer.macs <= n * cycles), default=per * channels)
-    transform = transform_area(layer, products, cheaper_spectra(layer, products))
+    transform = transform_area(layer, products, cheaper_spectra(layer, products), even=True)
     return Match(products, cycles, transform, macs, direct_area(layer, macs))
 
 

@@ -197,7 +197,7 @@ def _mutated() -> Iterator[tuple[str, Callable[[], Harness], str]]:
     yield (
         surplus.format("spectra"),
         lambda: Control(engine(plain), (1, 0)),
-        "a tile starts only where a bank of spectra is free",
+        "a tile starts only where the last job on the tile in its bank has begun",
     )
     yield (
         surplus.format("sums"),

@@ -128,9 +128,10 @@ class SearchNet(nn.Module):
     def expected_cost(self, cost: Cost, sizes: Sequence[tuple[int, int]]) -> Tensor:
         """Sum over edges of ``sum_j p_j cost_j``, differentiable; ``sizes``: the map (height, width) at each
         level."""
-        total = torch.zeros(())
+        total = torch.zeros((), device=next(self.edges()).alpha.device)
         for _, _, _, (channels, level), edge in self.searched():
             price = torch.tensor([cost(index, channels, *sizes[level]) for index in range(len(OPERATIONS))])
+            price = price.to(edge.alpha.device)
             total = total + (functional.softmax(edge.alpha, 0) * price).sum()
         return total
 
