@@ -98,6 +98,7 @@ class Phase:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Continues from a saved state; InputError where it belongs to another run."""
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
