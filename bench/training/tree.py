@@ -36,7 +36,9 @@ from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.run import train
 out, stop = sys.argv[1], int(sys.argv[2])
 given = json.loads(sys.argv[3])
-step, rank, total = Phase._step, os.environ.get("RANK", "0"), [0]
+step, rank = Phase._step, os.environ.get("RANK", "0")
+with open(f"{out}.pid.{rank}", "w") as kept:
+    kept.write(str(os.getpid()))
 def told(self, images, labels, factor):
     before = dict(self.sums)
     at = self.epoch * len(self.batches) + self.step
@@ -100,9 +102,12 @@ def _finish(process: subprocess.Popen) -> float:
     return time.perf_counter() - started
 
 
-def _kill(process: subprocess.Popen) -> None:
+def _kill(process: subprocess.Popen, out: Path) -> None:
     assert process.stdout is not None and process.stdout.readline() == "here\n"
-    os.killpg(process.pid, signal.SIGKILL)  # torchrun and its processes, all at once
+    process.send_signal(signal.SIGSTOP)  # torchrun: it would begin to tidy up
+    for path in out.parent.glob(f"{out.name}.pid.*"):  # its processes have sessions of their own
+        os.kill(int(path.read_text()), signal.SIGKILL)
+    process.kill()
     process.wait()
 
 
@@ -175,7 +180,7 @@ def run(
     steps = images // batch
     stop = epochs * steps - min(10, steps - 2)
     _finish(_start(out / "whole", 0, 2, given))
-    _kill(_start(out / "cut", stop, 2, given))
+    _kill(_start(out / "cut", stop, 2, given), out / "cut")
     for name in out.glob("cut.steps.*"):
         shutil.copy(name, out / name.name.replace("cut", "one"))
     shutil.copytree(out / "cut", out / "one")
