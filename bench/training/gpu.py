@@ -98,7 +98,7 @@ def _until(seconds: float, steps: int) -> Callable[[], None]:
     def undo() -> None:
         Phase._step = step  # type: ignore[method-assign]
 
-    Phase._step = counted  # type: ignore[method-assign]
+    Phase._step = counted  # type: ignore[method-assign, assignment]
     return undo
 
 

@@ -68,7 +68,7 @@ def make_tree(root: Path, images: int, classes: int, corrupt: int, seed: int = 0
             folder = root / side / f"n{label:03}"
             folder.mkdir(parents=True, exist_ok=True)
             small = rng.normal(colours[label], 40, (8, 8, 3)).clip(0, 255).astype(np.uint8)
-            size = tuple(int(edge) for edge in rng.integers(60, 500, 2))
+            size = (int(rng.integers(60, 500)), int(rng.integers(60, 500)))
             picture = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
             if number % 50 == 7:
                 picture = picture.convert("L")

@@ -19,18 +19,21 @@ from fermatnet.model.nn.layers import AvgPool2d, Conv2d, Linear, SumPool
 __all__ = ["as_teacher"]
 
 
+_SIZES = ("kernel_size", "stride", "padding", "dilation", "groups")
+
+
 def _norm(old: nn.BatchNorm2d) -> nn.Module:
     """torch's own batch norm with these statistics, for vectors too."""
     new = nn.BatchNorm2d(old.num_features, eps=old.eps)
     new.load_state_dict({key: value for key, value in old.state_dict().items() if key in new.state_dict()})
-    new._check_input_dim = lambda x: None  # type: ignore[method-assign]
+    new._check_input_dim = lambda input: None  # type: ignore[method-assign]
     return new
 
 
 def _convolution(old: Conv2d) -> nn.Module:
     """torch's own convolution: full precision leaves nothing to quantize but weights that are masked away."""
-    sizes: Any = (old.kernel_size, old.stride, old.padding, old.dilation, old.groups)
-    new = nn.Conv2d(old.in_channels, old.out_channels, *sizes, bias=old.bias is not None)
+    sizes: dict[str, Any] = {key: getattr(old, key) for key in _SIZES}
+    new = nn.Conv2d(old.in_channels, old.out_channels, bias=old.bias is not None, **sizes)
     with torch.no_grad():
         new.weight.copy_(old.quantized())
         if old.bias is not None and new.bias is not None:
