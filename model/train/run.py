@@ -117,6 +117,7 @@ class _Run:
             )
 
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
+        self.validation: Any
         train, self.validation = (
             self.data.train.split(self.options.validation, self.options.seed)
             if self.options.validation
