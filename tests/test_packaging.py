@@ -16,7 +16,7 @@ ALLOWED = {
     "cli": {"report", "boards", "search", "synth", "sim", "bench", "hw", "runtime", "model"},
     "report": {"boards", "synth", "sim", "hw", "model"},
     "bench": {"boards", "search", "synth", "sim", "hw", "runtime", "model"},
-    "boards": {"search", "synth", "sim", "hw", "model"},
+    "boards": {"synth", "sim", "hw", "model"},
     "search": {"synth", "sim", "hw", "runtime", "model"},
     "synth": {"hw", "model"},
     "sim": {"hw", "model"},

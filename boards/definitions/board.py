@@ -63,6 +63,7 @@ class Board:
 
     @property
     def family(self) -> str:
+        """Family of the device, as `fermatnet.hw.devices` calls it."""
         return find_device(self.device).family
 
     @property

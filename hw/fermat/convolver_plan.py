@@ -138,6 +138,7 @@ class ConvolverPlan:
         return kind(self.shape, self.channels, self.geometry, self.plan, self.lanes_in, rows=rows)
 
     def weight_reader(self, kind: Any) -> Any:
+        """The reader of stored spectra, as ``kind`` (the plan or the component)."""
         return kind(self.weight, self.geometry, self.plan, self.products, self.name)
 
     def weight_source(self, b: int, stored: Any, computed: Any) -> Any:
@@ -147,6 +148,7 @@ class ConvolverPlan:
         return computed(b, self.reader.bits, self.plan.lengths, self.products)
 
     def modulus_path(self, b: int, kind: Any, source: Any = None, banks: tuple[int, int] = (2, 2)) -> Any:
+        """The path of one modulus, 2^b + 1, as ``kind`` (the plan or the component)."""
         return kind(
             b,
             self.shape,
@@ -161,9 +163,12 @@ class ConvolverPlan:
         )
 
     def reconstruct(self, kind: Any) -> Any:
+        """The reconstruction from residues, as ``kind`` (the plan or the component)."""
         return kind(self.plan.widths, *self.range)
 
     def raster_buffer(self, kind: Any, banks: int = 1) -> Any:
+        """The buffer of bands that puts results into raster order, as ``kind`` (the plan or the
+        component)."""
         return kind(
             signed(self.bits),
             self.outputs,

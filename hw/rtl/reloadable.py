@@ -68,10 +68,12 @@ class Layout:
 
     @property
     def length(self) -> int:
+        """Words of 32 bits that hold the contents of all memories."""
         return sum(len(words) * _pieces(width) for _, width, words in self.memories)
 
     @property
     def signature(self) -> int:
+        """CRC-32 of names, widths and depths: what a load must have been made for."""
         return zlib.crc32(repr([(name, width, len(words)) for name, width, words in self.memories]).encode())
 
 
