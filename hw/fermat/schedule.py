@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 __all__ = ["Jobs", "Timing", "least_memories", "run", "steady"]
 
@@ -152,6 +153,7 @@ def least_memories(timing: Timing, even: bool) -> Timing:
         ranges["ring"] = range(least, most, max(1, (most - least) // 8))
     ranges["band_banks"] = range(2 if even else 1, timing.band_banks)
     for name, smaller in ranges.items():
-        fitting = (replace(timing, **{name: count}) for count in smaller)
+        changes: list[dict[str, Any]] = [{name: count} for count in smaller]
+        fitting = (replace(timing, **change) for change in changes)
         timing = next((fewer for fewer in fitting if steady(fewer)[1] <= longest), timing)
     return timing
