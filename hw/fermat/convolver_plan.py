@@ -11,9 +11,10 @@ from fermatnet.hw.fermat.image_buffer import ImageBufferPlan
 from fermatnet.hw.fermat.modulus_path import ModulusPathPlan
 from fermatnet.hw.fermat.raster_buffer import RasterBufferPlan
 from fermatnet.hw.fermat.residue import ReconstructPlan
-from fermatnet.hw.fermat.schedule import Timing, least_memories, steady
 from fermatnet.hw.fermat.weight_source import ComputedWeightsPlan, StoredWeightsPlan, WeightReaderPlan
 from fermatnet.hw.rtl.words import range_shape
+from fermatnet.hw.timing.jobs import Timing
+from fermatnet.hw.timing.tiles import least_memories, steady
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.plan import Geometry, Plan, choose, phases
@@ -137,6 +138,7 @@ class ConvolverPlan:
         return kind(self.shape, self.channels, self.geometry, self.plan, self.lanes_in, rows=rows)
 
     def weight_reader(self, kind: Any) -> Any:
+        """The reader of stored spectra, as ``kind`` (the plan or the component)."""
         return kind(self.weight, self.geometry, self.plan, self.products, self.name)
 
     def weight_source(self, b: int, stored: Any, computed: Any) -> Any:
@@ -146,6 +148,7 @@ class ConvolverPlan:
         return computed(b, self.reader.bits, self.plan.lengths, self.products)
 
     def modulus_path(self, b: int, kind: Any, source: Any = None, banks: tuple[int, int] = (2, 2)) -> Any:
+        """The path of one modulus, 2^b + 1, as ``kind`` (the plan or the component)."""
         return kind(
             b,
             self.shape,
@@ -160,9 +163,12 @@ class ConvolverPlan:
         )
 
     def reconstruct(self, kind: Any) -> Any:
+        """The reconstruction from residues, as ``kind`` (the plan or the component)."""
         return kind(self.plan.widths, *self.range)
 
     def raster_buffer(self, kind: Any, banks: int = 1) -> Any:
+        """The buffer of bands that puts results into raster order, as ``kind`` (the plan or the
+        component)."""
         return kind(
             signed(self.bits),
             self.outputs,

@@ -53,6 +53,7 @@ class Area:
 
     @property
     def fits(self) -> bool:
+        """Whether a large FPGA holds it."""
         return self.luts <= LUTS and self.dsps <= DSPS and self.brams <= BRAMS
 
     def __str__(self) -> str:

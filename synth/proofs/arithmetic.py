@@ -45,6 +45,7 @@ __all__ = ["arithmetic_proofs", "check", "mutants", "run", "stream_mutants", "st
 
 
 def addition(kind: type[Adder], function: Callable[..., str], b: int, form: str, latency: int) -> Proof:
+    """Proof that an adder or subtractor of ``form`` is ``function`` modulo 2^b + 1."""
     return two_operands(kind(b, latency=latency, form=form), b, latency, {"o": function})
 
 
@@ -155,6 +156,7 @@ class AllShifts(wiring.Component):
 
 
 def constant_shifts(b: int) -> Proof:
+    """Proof that the constant shifts by 0 to 2b - 1 equal the variable one."""
     block = Block(AllShifts(b))
     bits = (2 * b - 1).bit_length()
     assumptions = [
@@ -184,6 +186,7 @@ class Sqrt2WithParts(wiring.Component):
 
 
 def square_root(b: int) -> Proof:
+    """Proof that the multiplication by the square root of two is the difference of its parts."""
     block, width = Block(Sqrt2WithParts(b)), b + 3
     o, high, low = (block.port(name, 0) for name in ("o", "high", "low"))
     expected = difference_modulo(residue(high, b, width), residue(low, b, width), b, width)

@@ -1,19 +1,15 @@
-"""When each part of the convolver works: the exact cycle counts of its unstalled steady state, without
-simulating gates.
+"""When each part of the Fermat convolver works, without simulating gates.
 
 The convolver is a chain of jobs of fixed length (rows in, tiles, products, inverse transforms, bands out)
 that wait only for each other's memories. A tile's spectra are read one word a cycle behind their writing,
 and written one word a cycle behind the last reading of those they replace. Job starts therefore obey
-recurrences in (max, +); here they are iterated until they repeat.
+recurrences in (max, +).
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any
+from dataclasses import dataclass
 
-__all__ = ["Jobs", "Timing", "least_memories", "run", "steady"]
+__all__ = ["Jobs", "Timing"]
 
 
 @dataclass(frozen=True)
@@ -97,63 +93,3 @@ class Jobs:
         if new_band and len(self.band_ends) >= t.band_banks:
             drain = max(drain, self.band_ends[-t.band_banks] + 1)
         self.drains.append(drain)
-
-
-def run(timing: Timing, images: int) -> tuple[int, list[int]]:
-    """(latency of the first output beat, cycle of each image's last output beat), the first input beat being
-    accepted in cycle 0."""
-    t, jobs = timing, Jobs(timing)
-    row_ends: list[int] = []  # cycle in which a row's last beat is accepted
-    freed: list[tuple[int, int]] = [(0, 0)]  # rows given back in all, first cycle in which that is seen
-    first_out, image_ends = -1, []
-    for _ in range(images):
-        for need, free, beats in zip(t.need, t.free, t.band_beats, strict=True):
-            kept_from = freed[-1][0]
-            _accept_rows(t, row_ends, freed, kept_from + need)
-            seen, begin = jobs.band(row_ends[kept_from + need - 1] + 1 if need else 0, beats)
-            freed.append((kept_from + free, seen))
-            if first_out < 0:
-                first_out = begin + 1
-        image_ends.append(jobs.band_ends[-1] + 1)
-    return first_out, image_ends
-
-
-def _accept_rows(t: Timing, row_ends: list[int], freed: list[tuple[int, int]], count: int) -> None:
-    while len(row_ends) < count:
-        row = len(row_ends)
-        start = row_ends[-1] + 1 if row_ends else 0
-        if row >= t.ring:
-            start = max(start, freed[bisect_left(freed, (row - t.ring + 1, 0))][1])
-        row_ends.append(start + t.row_beats - 1)
-
-
-def steady(timing: Timing, limit: int = 64) -> tuple[int, int]:
-    """(latency, cycles an image) once image ends are evenly spaced; the mean of the last images if they never
-    are."""
-    images = 8
-    while True:
-        latency, ends = run(timing, images)
-        gaps = [b - a for a, b in pairwise(ends)]
-        if len(set(gaps[-4:])) == 1 or images >= limit:
-            return latency, gaps[-1] if len(set(gaps[-4:])) == 1 else -(
-                -sum(gaps[images // 2 :]) // len(gaps[images // 2 :])
-            )
-        images *= 2
-
-
-def least_memories(timing: Timing, even: bool) -> Timing:
-    """The schedule with the fewest banks, and rows of the ring, that keep its cycles.
-
-    ``even``: the ring and two bands of rows stay as they are, for neighbours that do not move in bursts.
-    """
-    longest = steady(timing)[1]
-    ranges = {"spectra_banks": range(1, timing.spectra_banks)}
-    if not even:
-        least, most = max(1, *timing.need), timing.ring
-        ranges["ring"] = range(least, most, max(1, (most - least) // 8))
-    ranges["band_banks"] = range(2 if even else 1, timing.band_banks)
-    for name, smaller in ranges.items():
-        changes: list[dict[str, Any]] = [{name: count} for count in smaller]
-        fitting = (replace(timing, **change) for change in changes)
-        timing = next((fewer for fewer in fitting if steady(fewer)[1] <= longest), timing)
-    return timing

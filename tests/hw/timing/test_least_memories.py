@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fermatnet.hw.fermat.convolver_plan import ConvolverPlan
-from fermatnet.hw.fermat.schedule import steady
+from fermatnet.hw.timing.tiles import steady
 from fermatnet.model.fermat.plan import Geometry, choose
 
 LAYERS = {
