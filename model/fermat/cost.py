@@ -226,7 +226,7 @@ def direct_area(layer: Layer, macs: int) -> Area:
 WINDOW_LUTS = 190
 """Of the sliding window, beside one for each bit that it reads at once."""
 
-MAC_LUTS = 0.93
+MAC_LUTS = 0.57
 """Of a multiply-accumulate unit beside its DSP block, a bit of the product: the tree of adders."""
 
 
