@@ -1,6 +1,5 @@
 """``fermatnet train``: the options of a run are the fields of `fermatnet.model.train.options.Options`."""
 
-import json
 import os
 import re
 from dataclasses import fields
@@ -11,7 +10,7 @@ import click
 
 from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
-from fermatnet.cli.kinds import FiniteRange, OutputDirectory
+from fermatnet.cli.kinds import FiniteRange, OutputDirectory, own_options
 from fermatnet.cli.phases import phases
 from fermatnet.model.errors import InputError
 from fermatnet.model.outputs import check_directory
@@ -72,20 +71,6 @@ class _Numbers(click.ParamType):
             return tuple(float(part) for part in value.split(","))
         except ValueError:
             self.fail(f"{value!r} is not a list of numbers such as 60,120,160", param, ctx)
-
-
-def _own_options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
-    """``width=8 form=maxpool`` as the builder takes them: JSON where it is JSON, else a word."""
-    found: dict[str, Any] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or not key.isidentifier():
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE, such as width=8")
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
-    return found
 
 
 def _kind(name: str, kind: Any) -> Any:
@@ -194,7 +179,7 @@ command = click.Command(
         click.Option(
             ["--option", "network"],
             multiple=True,
-            callback=_own_options,
+            callback=own_options,
             metavar="NAME=VALUE",
             help="Of the network's own builder, such as width=8 or form=maxpool; may be repeated.",
         ),

@@ -88,6 +88,7 @@ class Data:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of an image."""
         return tuple(self.train.images.shape[1:])  # type: ignore[return-value]
 
     @property

@@ -22,6 +22,7 @@ from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import Options, options
 from fermatnet.model.train.phases import PlannedPhase, own_form, phases, settled
 from fermatnet.model.train.processes import (
+    agree,
     local_device,
     need_device,
     parallel,
@@ -35,6 +36,7 @@ from fermatnet.model.train.scores import scores
 from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.train.start import build_for, builder_arguments, carry_over
 from fermatnet.model.train.targets import targets_of
+from fermatnet.model.train.teacher import as_teacher
 from fermatnet.model.zoo.catalogue import check_scheme
 
 __all__ = ["train"]
@@ -115,6 +117,7 @@ class _Run:
             )
 
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
+        self.validation: Any
         train, self.validation = (
             self.data.train.split(self.options.validation, self.options.seed)
             if self.options.validation
@@ -146,7 +149,8 @@ class _Run:
 
     def _open(self, resume: bool) -> dict[str, Any] | None:
         config = self.config()
-        if not resume or not self.folder.path.exists():
+        # the first process decides: another may see the folder that it is just making
+        if agree(not resume or not self.folder.path.exists(), self.world, self.device):
             if self.first:
                 self.folder.create()
                 self.created = True
@@ -200,7 +204,7 @@ class _Run:
             self.options,
             epochs=epochs,
             rate=rate,
-            teacher=twin.eval() if twin else None,
+            teacher=as_teacher(twin) if twin else None,
             wrap=parallel(self.world, self.device),
             device=self.device,
             targets=targets_of(self.data),
