@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from fermatnet.hw.compiler import folding, schedule
 from fermatnet.hw.compiler.design import Design
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.edges import Edge
 from fermatnet.hw.compiler.schedule import Schedule
 from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.layers import Block, Fold, Layer, Placement, StreamRate, beats_of, layer_of
+from fermatnet.hw.rtl.clock import DEFAULT_MHZ
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.engine import settled
@@ -29,15 +30,24 @@ Layers = dict[str, Layer]
 Depths = Mapping[tuple[str, int], tuple[int, int]]
 
 
-def layers_for(net: Network, device: str, real: Network | None = None, cycles: int | None = None) -> Layers:
-    """Plans of all layers by name, for the tables of ``device``; ``real`` holds the weights of the memories,
-    where ``net`` is its envelope. ``cycles``: an image's, at which the engines of integer convolutions are
-    compared where the network leaves them open (`fermatnet.model.network.engine.conv_choice`)."""
+def layers_for(
+    net: Network,
+    device: str,
+    real: Network | None = None,
+    cycles: int | None = None,
+    *,
+    clock_mhz: float = DEFAULT_MHZ,
+) -> Layers:
+    """Plans of all layers by name, for the tables of ``device`` and a clock; ``real`` holds the weights of
+    the memories, where ``net`` is its envelope. ``cycles``: an image's, at which the engines of integer
+    convolutions are compared where the network leaves them open
+    (`fermatnet.model.network.engine.conv_choice`)."""
     target = _TREES.get(find_device(device).family, "generic")
     held = [None] * len(net.nodes) if real is None else real.nodes
+    chosen = [node if cycles is None else settled(net, node, cycles) for node in net.nodes]
     return {
-        node.name: layer_of(net, node if cycles is None else settled(net, node, cycles), target, contents)
-        for node, contents in zip(net.nodes, held, strict=True)
+        node.name: layer_of(net, node, target, contents, clock_mhz)
+        for node, contents in zip(chosen, held, strict=True)
     }
 
 
@@ -57,6 +67,7 @@ def plan(
     external: Collection[str] | str = "auto",
     reloadable: bool = False,
     bounds: Bounds | None = None,
+    clock_mhz: float = DEFAULT_MHZ,
 ) -> Design:
     """Every choice for a network: folds (for ``cycles`` an image, for ``luts``, by hand, or the fastest that
     takes half of the device), lanes, rings, queues. ``depths`` overrides the queues of edges (for tests that
@@ -67,7 +78,7 @@ def plan(
 
     ``external``: layers whose weights stream in from outside; "auto": the largest ones, as many as do not fit
     the device's block memories; "none". ``reloadable``: built for any weights within ``bounds`` (by default
-    those of `fermatnet.hw.compiler.worst_case`).
+    those of `fermatnet.hw.compiler.worst_case`). ``clock_mhz``: the clock that blocks are pipelined for.
     """
     if reloadable:
         _check_ends(net)
@@ -75,10 +86,10 @@ def plan(
     bounds = (bounds or bounds_of(net)) if reloadable else bounds
     wide = envelope(net, bounds or {}) if reloadable else net
     real = net if reloadable else None
-    layers = layers_for(wide, device, real, cycles)
+    layers = layers_for(wide, device, real, cycles, clock_mhz=clock_mhz)
     chosen, target = _folds(wide, layers, cycles, luts, folds, capacity.luts / 2)
     if cycles is None and folds is None:  # the period is known now: engines are compared at it, too
-        layers = layers_for(wide, device, real, target)
+        layers = layers_for(wide, device, real, target, clock_mhz=clock_mhz)
         chosen = folding.fold_for_cycles(layers, target, least_beats(wide))
     edges, paces = schedule.lanes_plan(wide, layers, chosen, target)
     period = schedule.least_period(wide, layers, chosen, edges, paces)

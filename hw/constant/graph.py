@@ -40,6 +40,7 @@ class Word:
 
     @property
     def signed(self) -> bool:
+        """Whether the stored word can be negative."""
         return self.low < self.base
 
     @property

@@ -27,6 +27,7 @@ class BitHeap:
 
     @property
     def width(self) -> int:
+        """Columns of the heap."""
         return len(self.columns)
 
     def ones(self, column: int) -> int:

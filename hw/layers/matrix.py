@@ -141,6 +141,9 @@ class MatrixVectorLayer(Layer):
     def windowed(self, fold):
         return self.needs_window(fold)
 
+    def queued(self, fold):
+        return True
+
     def window(self, fold: Fold) -> dict[str, Any]:
         """Arguments of the window's plan, and of the window."""
         channels, height, width = self.map
@@ -183,7 +186,7 @@ class MatrixBlock(Block):
         plan = layer.window_plan(fold)
         self.ring_bits = plan.ring_bits
         results = layer.outputs // fold.pe  # a pixel, each from one window
-        self.model = timing.Windows.of(plan, results, beats, 2 + self.array.latency)
+        self.model = timing.Windows.of(plan, results, beats, plan.READ + self.array.latency)
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
         array = Streamed(self.array) if streamed else self.array

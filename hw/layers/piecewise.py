@@ -52,6 +52,7 @@ class PiecewiseConvLayer(ConvLayer):
             pe=fold.pe,
             simd=fold.simd,
             target=self.target,
+            clock_mhz=self.clock_mhz,
             contents=held,
         )
 

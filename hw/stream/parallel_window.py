@@ -1,12 +1,15 @@
 """Sliding windows that come whole: all taps of a window in one beat."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.stream.credits import Credits
 from fermatnet.hw.stream.loop_nest import LoopNest
-from fermatnet.hw.stream.window import SlidingWindow, _GivenBack
+from fermatnet.hw.stream.result_queue import ResultQueue
+from fermatnet.hw.stream.scout import Scout
+from fermatnet.hw.stream.window import PLACES, SlidingWindow
 from fermatnet.hw.stream.window_plan import WindowPlan
 from fermatnet.model.errors import InputError
 
@@ -20,7 +23,7 @@ class ParallelWindow(SlidingWindow):
     The ring of rows has a read port for each tap, so a window a cycle comes with any stride, padding and
     dilation, and padding takes no cycles.
 
-    Latency: 2 cycles from the pixel that completes a window to the window. Throughput: one window a cycle,
+    Latency: `WindowPlan.latency` cycles from the pixel that completes a window to the window. Throughput: one window a cycle,
     each ``repeats`` times, back to back between images, where the writer keeps up.
 
     Parameters are those of `WindowPlan`, with ``lanes`` = ``channels`` and one group.
@@ -47,49 +50,46 @@ class ParallelWindow(SlidingWindow):
         m = Module()
         bits = self.shape.width * self.channels
         m.submodules.ring = ring = Memory(shape=bits, depth=self._depth, init=[], attrs={"ram_style": "auto"})
-        released = Signal(signed(self.height.bit_length() + 2))
-        given_back = _GivenBack(released, Signal())
-        written = self._writer(m, ring.write_port(), given_back)
-        advance, go = Signal(), Signal()
-        m.d.comb += advance.eq(self.o.ready | ~self.o.valid)
-        with m.If(advance):
-            m.d.sync += self.o.valid.eq(go)
         reads = [ring.read_port() for _ in range(self.taps)]
-        inside = [Signal(name=f"inside{tap}") for tap in range(self.taps)]
-        places = self._tracks(m, advance, go, written, given_back)
-        for tap, (read, (address, within)) in enumerate(zip(reads, places, strict=True)):
-            m.d.comb += [read.addr.eq(address), read.en.eq(advance)]
-            with m.If(advance):
-                m.d.sync += inside[tap].eq(within)
-        values = [
-            Mux(within, read.data, self._outside()) if any(self.pad) else read.data
-            for read, within in zip(reads, inside, strict=True)
-        ]
-        m.d.comb += self.o.payload.as_value().eq(Cat(value[:bits] for value in values))
+        m.submodules.queue = queue = ResultQueue(self.o.payload.shape(), PLACES)
+        m.submodules.credits = credits = Credits(PLACES)
+        wiring.connect(m, queue.o, wiring.flipped(self.o))
+        step, released = Signal(), Signal(range(self.height + 1))
+        found = Scout(m, self, self._writer(m, ring.write_port(), released))
+        m.d.comb += [step.eq(found.some & credits.room), credits.reserve.eq(step)]
+        m.d.comb += credits.leave.eq(self.o.valid & self.o.ready)
+        inside, addresses = self._reader(m, step, found, released)
+        # step, addresses, memory, register, queue: a cycle each
+        there = [Signal(name=f"there{k}") for k in range(3)]
+        m.d.sync += [there[0].eq(step), there[1].eq(there[0]), there[2].eq(there[1])]
+        words = []
+        for tap, read in enumerate(reads):
+            within = [Signal(name=f"within{tap}_{k}", reset_less=True) for k in range(2)]
+            word = Signal(bits, name=f"word{tap}", reset_less=True)
+            m.d.sync += [read.addr.eq(addresses[tap]), within[0].eq(inside[tap]), within[1].eq(within[0])]
+            m.d.sync += word.eq(Mux(within[1], read.data, self._outside()) if any(self.pad) else read.data)
+            words.append(word)
+        m.d.comb += [queue.put.eq(there[2].replicate(queue.copies)), queue.result.eq(Cat(words))]
         return m
 
-    def _tracks(self, m, advance, go, written, given_back):
-        """Says when the next window goes, gives rows back; for each tap its address and whether it lies in
-        the image."""
-        step, running = Signal(), Signal()
-        m.d.comb += step.eq(advance & go)
+    def _reader(self, m, step, found, released):
+        """Reads a window with ``step``: for each tap whether it lies inside the image, and its address in the
+        ring; gives rows back."""
         sizes = [("y", self.rows_out), ("x", self.columns_out), ("group", 1), ("repeat", self.repeats)]
         nest = LoopNest(m, step, [*sizes, ("ky", 1), ("kx", 1), ("chunk", 1)])
+        m.d.comb += found.used.eq(nest.end["group"])
         row, column = self._rows(m, nest), self._columns(m, nest, step)
-        with m.If(step):
-            m.d.sync += running.eq(~nest.end["group"])
-        m.d.comb += go.eq(running | self._is_complete(m, row, column, written))
-        self._give_back(m, nest, row, given_back)
-        columns = []
-        for kx in range(self.kernel[1]):
-            at = column.at + kx * self.dilation[1]
-            columns.append((column.place + kx * self.dilation[1], (at >= 0) & (at < self.width)))
-        found = []
+        self._give_back(m, nest, row, released)
+        inside, addresses = [], []
         for ky in range(self.kernel[0]):
-            at, place = row.at + ky * self.dilation[0], self._further(row.place, ky * self.dilation[0])
-            within = (at >= 0) & (at < self.height)
-            found += [(place + word, within & own) for word, own in columns]
-        return found
+            down = ky * self.dilation[0]
+            place = self._further(row.place, down)
+            in_rows = (row.at + down >= 0) & (row.at + down < self.height)
+            for kx in range(self.kernel[1]):
+                at = column.at + kx * self.dilation[1]
+                inside.append(in_rows & (at >= 0) & (at < self.width))
+                addresses.append(place + column.place + kx * self.dilation[1])
+        return inside, addresses
 
     def _further(self, place, rows):
         """The ring address some rows further down."""
