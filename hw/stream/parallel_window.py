@@ -23,8 +23,8 @@ class ParallelWindow(SlidingWindow):
     The ring of rows has a read port for each tap, so a window a cycle comes with any stride, padding and
     dilation, and padding takes no cycles.
 
-    Latency: `WindowPlan.latency` cycles from the pixel that completes a window to the window. Throughput: one window a cycle,
-    each ``repeats`` times, back to back between images, where the writer keeps up.
+    Latency: `WindowPlan.latency` cycles from the pixel that completes a window to the window. Throughput: one
+    window a cycle, each ``repeats`` times, back to back between images, where the writer keeps up.
 
     Parameters are those of `WindowPlan`, with ``lanes`` = ``channels`` and one group.
 
