@@ -68,6 +68,7 @@ def constant(c: Any, node: fx.Node, module: Constant) -> None:
 
 
 def average(c: Any, node: fx.Node, module: nn.AvgPool2d) -> None:
+    """An average pooling as a sum of windows, and what its divisor leaves to rescale."""
     kernel, place = pair(module.kernel_size), c.shapes[node.args[0]][2:]  # type: ignore[index]
     stride, padding = pair(module.stride), pair(module.padding)
     area = kernel[0] * kernel[1]

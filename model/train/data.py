@@ -98,10 +98,12 @@ class Data:
 
     @property
     def targets(self) -> Targets:
+        """What the labels are: classes, or values with their mean and spread."""
         return Targets.of(self.train.labels, len(self.classes))
 
     @property
     def signed(self) -> bool:
+        """Whether pixels can be negative."""
         return self.value_range[0] < 0
 
     @property

@@ -119,7 +119,8 @@ def silent_methods(paths: list[Path], known: dict[str, list[ast.ClassDef]]) -> l
 def test_every_public_method_says_what_it_does():
     paths = sorted(modules())
     held = [path for path in paths if not str(path.relative_to(ROOT)).startswith(UNHELD)]
-    assert not silent_methods(held, classes(paths))
+    silent = silent_methods(held, classes(paths))
+    assert not silent, silent
 
 
 def test_a_silent_method_is_noticed(tmp_path):
