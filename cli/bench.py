@@ -44,7 +44,7 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         "Bitstreams of the boards: resources, clock, images a second, same bytes twice",
     ),
     "link": (
-        ("boards.link",),
+        ("boards.link", "boards.netlist"),
         "A simulated board under thousands of faults of its line: no wrong result, always back",
     ),
     "zoo": (("zoo.tables",), "Comparisons of chapters 4 to 8"),

@@ -20,6 +20,7 @@ import numpy as np
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.bench.samples.weights import reshuffled
 from fermatnet.boards.build import build
+from fermatnet.boards.clock.settings import best
 from fermatnet.boards.definitions.catalogue import find_board
 from fermatnet.boards.host.board import Board
 from fermatnet.boards.host.port import SerialPort
@@ -46,7 +47,7 @@ class FaultyPort(SerialPort):
     rng = random.Random(0)
 
     def write(self, data: bytes) -> None:
-        kind, at = self.fault, self.rng.randrange(1, len(data))
+        kind, at = self.fault, self.rng.randrange(len(data))
         if kind in ("flip", "lose", "double", "garbage", "cut", "crc"):
             self.fault = ""
         data = {
@@ -92,7 +93,9 @@ def _half_load(board: Board, words: Sequence[int], rng: random.Random) -> None:
 
 def prepared(net: Network, name: str, folder: Path, *, cycles: int | None = 4000) -> dict[str, Any]:
     """The folder of a board for simulation, weights reloadable, at a bit of `DIVISOR` cycles."""
-    board, clock = find_board(name), 24.0
+    board = find_board(name)
+    kind = board.device if board.family == "gowin" else board.family
+    clock = best(kind, board.clock_mhz, 30.0, BAUD).mhz
     return build(
         net,
         board,

@@ -11,10 +11,11 @@ from torch.nn import functional
 __all__ = ["drawn_move"]
 
 
-def _shuffle(groups: int) -> Callable[[Tensor], Tensor]:
+def _shuffle(groups: int, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
     def shuffle(x: Tensor) -> Tensor:
-        n, c, *rest = x.shape
-        return x.view(n, groups, c // groups, *rest).transpose(1, 2).contiguous().view(n, c, *rest)
+        n, rest = x.size(0), shape[1:]
+        apart = x.view(n, groups, shape[0] // groups, *rest).transpose(1, 2)
+        return apart.contiguous().view(n, shape[0], *rest)
 
     return shuffle
 
@@ -59,7 +60,7 @@ def _maps(draw: random.Random) -> list[Callable[[Tensor], Any]]:
     pad = tuple(draw.choice([0, 1, 2, -1]) for _ in range(4))
     more = draw.choice([1, 2])
     mode = draw.choice(["constant", "reflect", "replicate", "circular"])
-    factor = draw.choice([2.0, 2, 3, 1.5, (1, 2)])
+    factor: Any = draw.choice([2.0, 2, 3, 1.5, (1, 2)])
     way = draw.choice(["nearest", "nearest-exact", "nearest", "bilinear"])
     return [
         lambda x: functional.pad(x, pad),
@@ -81,7 +82,7 @@ def drawn_move(draw: random.Random, shape: tuple[int, ...]) -> Callable[[Tensor]
     """A step for tensors (n, *shape); torch may not take it."""
     ways = [*_constants(draw), *_along(draw, shape), _parts]
     if len(shape) > 1:
-        ways += [_shuffle(2), _shuffle(shape[0]), lambda x: functional.pad(x, (1, 0))]
+        ways += [_shuffle(2, shape), _shuffle(shape[0], shape), lambda x: functional.pad(x, (1, 0))]
     if len(shape) == 2:
         ways += [lambda x: x.unsqueeze(2).squeeze(2), lambda x: functional.interpolate(x, scale_factor=2)]
     if len(shape) == 3:

@@ -98,7 +98,7 @@ def _until(seconds: float, steps: int) -> Callable[[], None]:
     def undo() -> None:
         Phase._step = step  # type: ignore[method-assign]
 
-    Phase._step = counted  # type: ignore[method-assign]
+    Phase._step = counted  # type: ignore[method-assign, assignment]
     return undo
 
 
@@ -127,6 +127,8 @@ def run(
     fast: dict[str, Any] = {"device": device, "validation": 0.05, "seed": 0, "checkpoint_steps": 0}
     if device.startswith("cuda"):
         fast |= {"precision": "bfloat16", "channels_last": True, "batch": 512}
+    if steps:
+        fast |= {"batch": 16}
     epochs = {"epochs": 60, "float_epochs": 30, "schedule": "cosine", "warmup": 0.05}
     cnv = {"net": "cnv", "data": cifar10, "weights": 4, "activations": 5, **epochs}
     plain = {"recipe": "chapter7-cifar100", "data": cifar100}

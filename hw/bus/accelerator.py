@@ -43,7 +43,7 @@ def bus_ports(interface: dict[str, Any]) -> dict[str, Any]:
     }
     ports |= {"m_axis_tkeep": Out(out // 8)} if tkeep else {}
     ports |= {"m_axis_tuser": Out(1)} if interface["stream"]["tlast"] == "check" else {}
-    return ports | {f"s_axi_{name}": member for name, member in BUS.items()} | {"interrupt": Out(1)}
+    return ports | {f"s_axi_{name}": member for name, member in BUS.items()} | {"irq": Out(1)}
 
 
 class Accelerator(wiring.Component):
@@ -77,8 +77,8 @@ class Accelerator(wiring.Component):
         )
         self.aresetn.attrs["X_INTERFACE_INFO"] = "xilinx.com:signal:reset:1.0 aresetn RST"
         self.aresetn.attrs["X_INTERFACE_PARAMETER"] = "POLARITY ACTIVE_LOW"
-        self.interrupt.attrs["X_INTERFACE_INFO"] = "xilinx.com:signal:interrupt:1.0 interrupt INTERRUPT"
-        self.interrupt.attrs["X_INTERFACE_PARAMETER"] = "SENSITIVITY LEVEL_HIGH"
+        self.irq.attrs["X_INTERFACE_INFO"] = "xilinx.com:signal:interrupt:1.0 irq INTERRUPT"
+        self.irq.attrs["X_INTERFACE_PARAMETER"] = "SENSITIVITY LEVEL_HIGH"
         for side in ("s_axis", "m_axis"):
             for part in _STREAM:
                 if hasattr(self, f"{side}_{part}"):
@@ -108,7 +108,7 @@ class Accelerator(wiring.Component):
             outer, inner = getattr(self, f"s_axi_{name}"), getattr(registers, name)
             m.d.comb += inner.eq(outer) if member.flow is In else outer.eq(inner)
         m.d.comb += [
-            self.interrupt.eq(registers.interrupt),
+            self.irq.eq(registers.interrupt),
             registers.entered.eq(self.s_axis_tvalid & self.s_axis_tready & self.s_axis_tlast),
             registers.left.eq(self.m_axis_tvalid & self.m_axis_tready & self.m_axis_tlast),
         ]

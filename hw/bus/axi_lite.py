@@ -123,8 +123,9 @@ class Registers(wiring.Component):
         with m.If(has_address & has_data & ~self.bvalid & ~waits):
             m.d.sync += [has_address.eq(0), has_data.eq(0), self.bvalid.eq(1)]
             m.d.sync += self.bresp.eq(Mux(good | (strobes == 0), OKAY, SLVERR))
-            for k in known:
-                m.d.comb += written[k].eq((word == 4 * k) & (strobes == 0xF))
+            # one value for all bits: a bit that nothing drives would be an x to some simulators
+            bits = [(word == 4 * k) & (strobes == 0xF) & (k in known) for k in range(len(REGISTERS))]
+            m.d.comb += written.eq(Cat(bits))
 
     def _counters(self, m, values, hit, data):
         images_in, images_out, cycles, high = Signal(32), Signal(32), Signal(64), Signal(32)

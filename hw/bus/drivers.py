@@ -135,13 +135,13 @@ FILES = {files}
 
 class Fermatnet(LiteXModule):
     """``sink`` takes images, ``source`` gives results (``last`` on an image's last beat); ``bus`` has the
-    registers; ``interrupt``."""
+    registers; ``irq`` is the interrupt."""
 
     def __init__(self, platform=None):
         self.sink = stream.Endpoint([("data", {image_bits})])
         self.source = stream.Endpoint([("data", {result_bits})])
         self.bus = AXILiteInterface(data_width=32, address_width=32)
-        self.interrupt = Signal()
+        self.irq = Signal()
         bus = self.bus
         self.specials += Instance(
             "{name}",
@@ -164,7 +164,7 @@ class Fermatnet(LiteXModule):
             o_s_axi_arready=bus.ar.ready,
             o_s_axi_rdata=bus.r.data, o_s_axi_rresp=bus.r.resp, o_s_axi_rvalid=bus.r.valid,
             i_s_axi_rready=bus.r.ready,
-            o_interrupt=self.interrupt,
+            o_irq=self.irq,
         )
         if platform is not None:
             here = os.path.dirname(os.path.abspath(__file__))

@@ -101,14 +101,14 @@ def _buses(parent: ET.Element, ports: dict[str, Any]) -> None:
     for name, kind, logical, role in (
         ("aclk", _CLOCK, "CLK", "slave"),
         ("aresetn", _RESET, "RST", "slave"),
-        ("interrupt", _INTERRUPT, "INTERRUPT", "master"),
+        ("irq", _INTERRUPT, "INTERRUPT", "master"),
     ):
         bus = _bus(parent, name, _rtl(kind), {logical: name})
         _add(bus, role)
         values = {
             "aclk": {"ASSOCIATED_BUSIF": "s_axis:m_axis:s_axi", "ASSOCIATED_RESET": "aresetn"},
             "aresetn": {"POLARITY": "ACTIVE_LOW"},
-            "interrupt": {"SENSITIVITY": "LEVEL_HIGH"},
+            "irq": {"SENSITIVITY": "LEVEL_HIGH"},
         }[name]
         parameters = _add(bus, "parameters")
         for key, value in values.items():

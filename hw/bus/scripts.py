@@ -53,9 +53,9 @@ def quartus(name: str, interface: dict[str, Any], sources: list[str], memories: 
         lines += _interface(side, "axi4stream", kind, interface)
     lines += _interface("s_axi", "axi4lite", "end", interface)
     lines += [
-        "add_interface interrupt interrupt end",
-        "set_interface_property interrupt associatedClock aclk",
-        "add_interface_port interrupt interrupt irq Output 1",
+        "add_interface irq interrupt end",
+        "set_interface_property irq associatedClock aclk",
+        "add_interface_port irq irq irq Output 1",
     ]
     return "\n".join(lines) + "\n"
 

@@ -69,7 +69,7 @@ class ConstantAffine(wiring.Component):
         low, high = x_range
         count, whole = self.channels, np.asarray(offset, np.int64).tolist()
         self.plan = plan_matrix(np.diag(factors), whole, [low] * count, [high] * count, target)
-        self.stages = stages_for(self.plan, clock_mhz)
+        self.stages = stages_for([self.plan], clock_mhz)
         self.latency = self.stages + 1
         self.x_shape, self.o_shape = Shape.cast(x_shape), range_shape(self.lo, self.hi)
         super().__init__(

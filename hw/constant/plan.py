@@ -67,7 +67,12 @@ class MatrixPlan:
 
 
 def plan_matrix(
-    matrix: np.ndarray, bias: Sequence[int], low: Sequence[int], high: Sequence[int], target: str
+    matrix: np.ndarray,
+    bias: Sequence[int],
+    low: Sequence[int],
+    high: Sequence[int],
+    target: str,
+    ranges: Sequence[tuple[int, int]] | None = None,
 ) -> MatrixPlan:
     """The cheaper plan of two that write the digits of weights differently.
 
@@ -79,6 +84,8 @@ def plan_matrix(
         Inclusive range of each input.
     target : str
         "lut6", "ecp5", "asic" or "generic".
+    ranges : (O,) of (low, high) or None
+        Of the outputs, where they are narrower than independent inputs make them.
     """
     heaps = target in HEAPS
     options = {"price": PRICES[target], "deepest": DEEPEST, "offset": heaps}
@@ -86,7 +93,8 @@ def plan_matrix(
     graph = min(graphs, key=lambda made: made.adders + PRICES[target] * made.bits)
     words = graph.words
     ends = [extremes(words, row) for row in np.asarray(matrix, np.int64)]
-    ranges = tuple((lo + int(b), hi + int(b)) for (lo, hi), b in zip(ends, bias, strict=True))
+    own = tuple((lo + int(b), hi + int(b)) for (lo, hi), b in zip(ends, bias, strict=True))
+    ranges = own if ranges is None else tuple(ranges)
     whole = tuple(int(b) for b in bias)
     if heaps:
         made = [
@@ -101,9 +109,11 @@ def plan_matrix(
     return MatrixPlan(target, _summed(graph), whole, ranges)
 
 
-def stages_for(plan: MatrixPlan, clock_mhz: float) -> int:
-    """Register stages, at least one, with which no stage is longer than a cycle by `LEVEL_NS`."""
-    return max(1, -(-int(plan.depth * LEVEL_NS[plan.target] * clock_mhz) // 1000))
+def stages_for(plans: Sequence[MatrixPlan], clock_mhz: float) -> int:
+    """Register stages, at least one, with which no stage of plans one after the other is longer than a cycle
+    by `LEVEL_NS`."""
+    depth = sum(plan.depth for plan in plans)
+    return max(1, -(-int(depth * LEVEL_NS[plans[0].target] * clock_mhz) // 1000))
 
 
 def _summed(graph: AdderGraph) -> AdderGraph:

@@ -179,10 +179,10 @@ class SerialStage(wiring.Component):
 
     def _passing(self, m: Module, points: Any, at: Signal, valid: Any) -> list[Any]:
         """Sums while the second points come, differences while they pass on."""
-        first, second = (Delay(self.i.shape(), self.span) for _ in range(2))
-        m.submodules.first, m.submodules.second = first, second
-        m.d.comb += [first.i.eq(points), second.i.eq(first.o)]
-        lines = zip(*(_each(line, self.lanes) for line in (points, first.o, second.o)), strict=True)
+        both = data.ArrayLayout(self.i.shape(), 2)  # one memory, one address for both delays
+        m.submodules.past = past = Delay(both, self.span)
+        m.d.comb += [past.i[0].eq(points), past.i[1].eq(past.o[0])]
+        lines = zip(*(_each(line, self.lanes) for line in (points, *past.o)), strict=True)
         later = at[-1]
         return [
             self._adder(m, lane, z, Mux(later, x.as_value(), y.as_value()), later ^ self.inverse)

@@ -2,9 +2,9 @@
 make the words again.
 
 Left out are columns that never change, columns that equal another one or its complement, and rows that repeat
-with a power of two. Where block RAMs are saved by it, neighbouring columns in which few of all patterns occur
-(weights of three or five levels do not fill their bits) are kept as codes of `CODE` bits at most, and a table
-behind the memory makes the patterns of them.
+with a power of two. Where it saves several block RAMs, neighbouring columns in which few of all patterns
+occur (weights of three or five levels do not fill their bits) are kept as codes of `CODE` bits at most, and a
+table behind the memory makes the patterns of them.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,8 @@ CODE = 5
 """Bits of a code: a table of five inputs is one of 7-series, or half of one."""
 PATTERN = 12
 """Most neighbouring columns that one code stands for."""
+SAVED = 2
+"""Block RAMs that codes must save at least: their table stands between the memory and its reader."""
 BLOCK = 235
 """Lookup tables that a block RAM of 18 kbit is worth (`fermatnet.model.fermat.cost`)."""
 
@@ -107,7 +109,8 @@ class Packing:
         coded = self._coded()
         blocks = [block_rams(sum(g.width for g in found), len(self.rows)) for found in (plain, coded)]
         tables = sum(group.bits for group in coded if group.patterns)
-        return coded if (blocks[0] - blocks[1]) * BLOCK > tables else plain
+        saved = blocks[0] - blocks[1]
+        return coded if saved >= SAVED and saved * BLOCK > tables else plain
 
     def _coded(self) -> list[_Group]:
         """The fewest bits: at each column the best of one column kept and every code that ends there."""

@@ -128,16 +128,17 @@ def _ram(width: int, depth: int) -> Area:
     return Area(brams=block_rams(width, depth))
 
 
-def _transform(b: int, lengths: tuple[int, int]) -> Area:
-    stages = sum((n - 1).bit_length() for n in lengths)
-    return Area(luts=(STAGE_LUTS * (b + 1) + STAGE_CONTROL) * stages) + _ram(b + 1, prod(lengths))
+def _transform(b: int, lengths: tuple[int, int], lanes: int = 1) -> Area:
+    """Of ``lanes`` two-dimensional transforms with one control."""
+    stages, bits = sum((n - 1).bit_length() for n in lengths), (b + 1) * lanes
+    return Area(luts=(STAGE_LUTS * bits + STAGE_CONTROL) * stages) + _ram(bits, prod(lengths))
 
 
-STAGE_LUTS = 4.3
-"""Of one stage of a serial transform, a bit: butterfly, rotator, delays."""
+STAGE_LUTS = 3.2
+"""Of one stage of a serial transform, a bit: adder, rotator, delays."""
 
-STAGE_CONTROL = 30
-"""Of one stage of a serial transform beside its bits; the transposer's control is in it."""
+STAGE_CONTROL = 12
+"""Of one stage of serial transforms beside their bits; the transposer's control is in it."""
 
 
 def inverse_transforms(products: int, planes: int) -> int:
@@ -157,7 +158,7 @@ def spectra_areas(layer: Layer, products: int) -> tuple[Area, Area]:
     )
     for b in layer.widths:
         stored += _ram((b + 1) * products, kernels // products * points)
-        computed += (_transform(b, layer.lengths) + Area(luts=ENCODER_LUTS)) * products
+        computed += _transform(b, layer.lengths, products) + Area(luts=ENCODER_LUTS) * products
     return stored, computed
 
 
@@ -183,7 +184,8 @@ def transform_area(layer: Layer, products: int, spectra: str, *, even: bool = Fa
     area += spectra_areas(layer, products)[spectra == "computed"]
     for b in layer.widths:
         dsps, luts = PRODUCT.get(b, (ceil((b + 1) / 17) ** 2, 0.22 * b * b))
-        area += _transform(b, layer.lengths) * (1 + inverses) + Area(luts=ENCODER_LUTS)
+        area += _transform(b, layer.lengths) + _transform(b, layer.lengths, inverses)
+        area += Area(luts=ENCODER_LUTS)
         area += Area(dsps, luts + SUM_LUTS * (b + 1)) * products
         area += _ram(b + 1, planes * points) + _ram((b + 1) * products, points) * 2
     return area

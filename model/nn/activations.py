@@ -22,7 +22,7 @@ def curve(c: Any, node: fx.Node, module: nn.Module) -> None:
     """An activation that is no rectifier: pieces of its values, or a table of integers."""
     was, method = type(module).__name__, c.scheme.method
     if hasattr(module, "inplace"):
-        module.inplace = False  # what it reads is read again
+        module.inplace = False  # type: ignore[assignment]  # what it reads is read again
     if not method.exportable:
         rounding = c.scheme.activation()
         plain = isinstance(rounding, nn.ReLU)

@@ -38,6 +38,7 @@ _CURVES = (
 )
 
 # never negative and never falling: pieces that start at 0 can have their shape
+_SMOOTH = 20  # threshold of a softplus from which on its step to the straight line is none
 _RISING = (nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
 
 
@@ -65,6 +66,8 @@ def rises_from_zero(function: nn.Module) -> bool:
     """Whether an activation never falls and is never negative, so that pieces with levels from 0 fit it."""
     if isinstance(function, nn.Hardtanh):
         return float(function.min_val) >= 0
+    if isinstance(function, nn.Softplus) and not (function.beta > 0 and function.threshold >= _SMOOTH):
+        return False  # it falls where it becomes the straight line
     return isinstance(function, _RISING)
 
 

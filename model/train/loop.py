@@ -62,7 +62,7 @@ class Phase:
         self.device = torch.device(device or options.device)
         self.layout = torch.channels_last if options.channels_last else torch.contiguous_format
         if options.channels_last:
-            model.to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._prepare()
         self.optimizer = make_optimizer(model, options, rate)
         self.average = deepcopy(model).requires_grad_(False) if options.ema else None
@@ -136,7 +136,8 @@ class Phase:
             last = number == len(images.chunk(parts)) - 1
             # processes average their gradients once a step
             alone = last or not hasattr(self.parallel, "no_sync")
-            with nullcontext() if alone else self.parallel.no_sync():
+            quiet: Any = nullcontext() if alone else self.parallel.no_sync()  # type: ignore[operator]
+            with quiet:
                 loss, outputs = self._loss(x, y)
                 share = len(y) / len(labels)
                 (loss if parts == 1 else loss * share).backward()

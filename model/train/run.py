@@ -117,6 +117,7 @@ class _Run:
             )
 
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
+        self.validation: Any
         train, self.validation = (
             self.data.train.split(self.options.validation, self.options.seed)
             if self.options.validation
@@ -210,7 +211,7 @@ class _Run:
         )
         if state:
             phase.restore(state["state"])
-        writer = tensorboard(self.folder) if self.options.tensorboard and self.first else None
+        writer: Any = tensorboard(self.folder) if self.options.tensorboard and self.first else None
         task = bar.add_task(f"{name:9s}", total=epochs, completed=phase.epoch, note="")
         while phase.epoch < epochs:
             entry: dict[str, Any] = {

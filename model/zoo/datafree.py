@@ -105,9 +105,9 @@ def student_loss(student: Tensor, teacher: Tensor, labels: Tensor, heat: float =
     divergence = functional.kl_div(
         functional.log_softmax(student / heat, 1),
         functional.log_softmax(teacher / heat, 1),
-        reduction="mean",
+        reduction="none",
         log_target=True,
-    )
+    ).mean()  # not reduction="mean", whose meaning torch has announced to change
     return functional.cross_entropy(student, labels) + heat * heat * divergence
 
 

@@ -19,7 +19,7 @@ from fermatnet.hw.fermat.modulus_path import ModulusPath
 from fermatnet.synth.proofs.invariants import Harness, all_bits, follows, implies, in_range, length, linear
 from fermatnet.synth.proofs.probes import around, history, inputs, probe, turns_after
 
-__all__ = ["AlwaysFresh", "HastySums", "OneBank", "Spectra", "Sums"]
+__all__ = ["Spectra", "Sums"]
 
 
 class Spectra(Harness):
@@ -248,32 +248,3 @@ class Sums(Harness):
         )
         takes = implies(drains, complete & (Value.cast(self.design.draining["word"]) == kept))
         return {"meets": meets, "takes": takes, "meeting": adds, "taking": drains}
-
-
-class OneBank(ModulusPath):
-    """Writes every tile's spectrum into the first bank."""
-
-    def _spectra(self, m, read_step):
-        data = super()._spectra(m, read_step)
-        put = self.keeping["put"]
-        with m.If(self.keeping["written"] & put.wrapped(1)):
-            m.d.sync += self.keeping["put_at"].eq(0)
-        return data
-
-
-class HastySums(ModulusPath):
-    """Drains at the address that accumulation reads."""
-
-    def _drain(self, m, ports):
-        super()._drain(m, ports)
-        for port in ports:
-            m.d.comb += port.addr.eq(self.summing["reading"].values[2])
-
-
-class AlwaysFresh(ModulusPath):
-    """Begins a new sum with every channel."""
-
-    def _accumulate(self, m, started, product):
-        ports = super()._accumulate(m, started, product)
-        m.d.sync += self.summing["fresh"].eq(1)
-        return ports

@@ -127,12 +127,16 @@ def _sha256(folder: Path) -> str:
 
 def rows(models: Path, store: Path | None, only: str, synthesis: bool = True) -> Iterator[dict[str, Any]]:
     """The rows of all designs whose "model device" holds ``only``, each written to ``store`` as it comes;
-    without ``synthesis`` those of ``store``, and predictions of the others."""
+    without ``synthesis`` those of ``store``, and predictions of the others. A row of ``store`` whose design
+    has another Verilog today is given with ``earlier`` then."""
     known = {} if store is None else kept(store)
+    earlier = {key[:3]: row for key, row in known.items()}
     for design in DESIGNS:
         if only not in f"{design.model} {design.device}":
             continue
         row = measured(design, models, known, synthesis)
+        if not synthesis and _key(row) not in known and _key(row)[:3] in earlier:
+            row = {**row, **earlier[_key(row)[:3]], "earlier": True}
         if store is not None and synthesis and _key(row) not in known:
             with store.open("a") as file:
                 file.write(json.dumps(row) + "\n")

@@ -47,6 +47,11 @@ no open tool places and routes it. On ecp5-85k they are at the clock that nextpn
 |---|---|---|---|---|---|---|---|---|---|
 """
 
+_EARLIER = """
+\\* Predicted and counted on an earlier version of the hardware's arrays, whose flow control was another:
+fewer registers, a slower clock. The command without `--stored` counts them anew.
+"""
+
 _PUBLISHED_HEAD = """
 ## Beside published entries
 
@@ -71,6 +76,8 @@ def page(rows: Sequence[Mapping[str, Any]], quality: Mapping[str, str]) -> str:
     text += _DESIGNS + "".join(_row(row) for row in rows)
     versions = sorted({number for row in rows for number in row.get("versions", {}).values()})
     text += f"\nTools: {', '.join(versions)}.\n" if versions else ""
+    if any("earlier" in row for row in rows):
+        text += _EARLIER
     text += _PUBLISHED_HEAD
     return text + "".join(f"| {' | '.join(entry)} |\n" for entry in _PUBLISHED)
 
@@ -85,6 +92,6 @@ def _row(row: Mapping[str, Any]) -> str:
     if row["placed"]:
         clock = f"{row['fmax_mhz']:.1f}" if "fmax_mhz" in row else row.get("refused", "not placed")
         rate = rate if "fmax_mhz" in row else "-"
-    cells = [_NAMES[row["model"]][0], row["device"]]
+    cells = [_NAMES[row["model"]][0] + (" *" if "earlier" in row else ""), row["device"]]
     cells += [f"{row['cycles_per_image']:,}", f"{row['latency_cycles']:,}", *pairs, clock, rate]
     return f"| {' | '.join(cells)} |\n"

@@ -125,7 +125,7 @@ def moved_places(source: nn.Module, node: fx.Node, args: Any, kwargs: Any) -> An
     if node.op == "call_module":
         module: Any = source.get_submodule(str(node.target))
         if isinstance(module, _ZEROS) and module.value == 0:
-            return functional.pad(*args, module.padding, value=-1.0, **kwargs)
+            return functional.pad(args[0] if args else kwargs["input"], module.padding, value=-1.0)
         return module(*args, **kwargs)
     if node.target is functional.pad:
         names = ("input", "pad", "mode", "value")

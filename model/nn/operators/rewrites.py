@@ -165,7 +165,8 @@ def divisor(value: Any, site: Site) -> bool:
 
 def arithmetic(site: Site, function: Callable[..., Any]) -> None:
     """A sum, difference, product or quotient in its plainest form: of two tensors, or gain x + offset."""
-    a, b = site.given.get("self", site.given.get("input")), site.given.get("other")
+    a: Any = site.given.get("self", site.given.get("input"))
+    b: Any = site.given.get("other")
     node = site.node
     if len(_tensors(site)) == 2:
         if function is not torch.mul:  # which the hardware has for a value a channel
@@ -225,7 +226,7 @@ def vector_axis(value: Any, site: Site) -> bool:
 def taken_positions(node: fx.Node) -> bool:
     """Whether a step takes the positions out of what topk returns."""
     found = node.args[0] if node.target is operator.getitem else None
-    return isinstance(found, fx.Node) and found.target in TOP and node.args[1] == 1
+    return isinstance(found, fx.Node) and found.target in TOP and bool(node.args[1] == 1)
 
 
 def only_positions(site: Site) -> str:
@@ -271,7 +272,7 @@ def both_sides(value: Any, site: Site) -> bool:
 def mean(site: Site) -> None:
     """The mean over the map: a pooling layer, and flatten where the map's dimensions go."""
     node, name = site.node, f"{site.node.name}_layer"
-    site.source.add_module(name, nn.AvgPool2d((1, *site.before[2:])[-2:]))
+    site.source.add_module(name, nn.AvgPool2d(canonical(site.before)[1:]))  # type: ignore[arg-type]
     if len(site.after) == len(site.before):
         node.op, node.target, node.args, node.kwargs = "call_module", name, (site.read,), {}
         return

@@ -6,7 +6,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from fermatnet.hw.rtl.packing import CODE, Packing, block_rams
+from fermatnet.hw.rtl.packing import Packing, block_rams
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.verilog import emit
 
@@ -46,15 +46,15 @@ CASES = {
     "complements": (2, [1 + (k * 7 % 11 > 4) for k in range(33)], 1, 33),
     "repeated rows": (6, [k * 29 % 61 for k in range(32)] * 4, 6, 32),
     "nothing to leave out": (4, [k * 7 % 16 for k in range(19)], 4, 19),
-    "three levels": (20, levels(3, 2, 10, 1024), 17, 1024),
-    "five levels": (48, levels(5, 3, 16, 2048), 40, 2048),
+    "three levels": (48, levels(3, 2, 24, 4096), 40, 4096),
+    "five levels": (96, levels(5, 3, 32, 2048), 80, 2048),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_words(name):
-    """Every word is read back; what is held is as narrow as stated. Ten codes of three values go five bits
-    for three, 16 of five values five bits for two."""
+    """Every word is read back; what is held is as narrow as stated. 24 codes of three values go five bits
+    for three, 32 of five values five bits for two."""
     width, words, kept_width, kept_depth = CASES[name]
     packing = Packing(width, words)
     assert (packing.kept_width, len(packing.kept_words)) == (kept_width, kept_depth)
@@ -70,20 +70,21 @@ def test_small_memories_keep_their_words():
     assert Rom(8, [1, 3, 5, 7]).minimal
     few = levels(3, 2, 12, 64)
     assert Packing(24, few).kept_width == 24 and block_rams(24, 64) == 0
+    one = levels(5, 3, 16, 2048)
+    assert Packing(48, one).kept_width == 48 and block_rams(48, 2048) - block_rams(40, 2048) == 1
 
 
 def test_a_corrupted_code_is_seen():
     """The test above can fail: one flipped bit of what is held changes a word."""
-    words = levels(5, 3, 16, 2048)
-    rom = Rom(48, words)
+    words = levels(5, 3, 32, 2048)
+    rom = Rom(96, words)
     rom.packing.kept_words[37] ^= 1 << 3
     assert read(rom, [37, 74]) != [words[37], words[74]]
 
 
 def test_file(tmp_path):
     """The file holds the narrow words; a memory of one word has none."""
-    words = levels(5, 3, 16, 2048)
+    words = levels(5, 3, 32, 2048)
     assert emit(Rom(9, [300]), "top").memories == {}
-    (text,) = emit(Rom(48, words), "top").memories.values()
-    assert text.split()[0] == f"{Packing(48, words).kept_words[0]:010x}" and len(text.split()) == 2048
-    assert CODE == 5
+    (text,) = emit(Rom(96, words), "top").memories.values()
+    assert text.split()[0] == f"{Packing(96, words).kept_words[0]:020x}" and len(text.split()) == 2048
