@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import itertools
+import re
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -194,3 +195,16 @@ def test_the_front_door_is_whole():
         "fermatnet.InputError",
         "fermatnet.Network",
     }
+
+
+def referenced() -> list[str]:
+    """Dotted names of all that the pages of the reference show."""
+    pages = sorted((ROOT / "docs" / "reference").glob("*.md"))
+    return [name for page in pages for name in re.findall(r"^::: (\S+)", page.read_text(), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("name", referenced())
+def test_functions_of_the_reference_say_their_errors(name):
+    thing = named(name)
+    text = inspect.getdoc(thing) or ""
+    assert text and (inspect.isclass(thing) or "InputError" in text), f"{name}: which errors does it raise?"
