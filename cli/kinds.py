@@ -30,6 +30,7 @@ class FiniteRange(click.FloatRange):
     """A range of real numbers without NaN and the infinite ones."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number; refused where it is infinite or none."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
@@ -115,7 +116,7 @@ class OutputDirectory(_Name):
 
 def device_choice() -> click.Choice:
     """The devices that designs are made for."""
-    from fermatnet.hw.compiler.devices import DEVICES
+    from fermatnet.hw.devices import DEVICES
 
     return click.Choice(list(DEVICES))
 

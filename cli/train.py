@@ -55,7 +55,10 @@ _HELP = {
     "workers": "Processes that decode images (usual: one fewer than the CPUs, at most 8).",
     "corrupt": "Files that are no image: refuse, or skip and count.",
 }
-_DATA = "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, images:DIR or imagenet:DIR."
+_DATA = (
+    "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, images:DIR, imagenet:DIR or "
+    "arrays:FILE.npz."
+)
 
 
 class _Numbers(click.ParamType):
@@ -141,6 +144,10 @@ def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
             raise Interrupted("the same command with --resume goes on after the last checkpoint") from None
         raise
     for phase_name, accuracy in summary["accuracy"].items():
+        if summary["metric"] == "r2":
+            error = summary["rmse"][phase_name]
+            line(f"{phase_name:10} R2 {accuracy:.4f}, root mean square error {error:.4g} on the test samples")
+            continue
         among = summary.get("top5", {}).get(phase_name)
         more = "" if among is None else f", Top-5 {100 * among:.2f} %"
         line(f"{phase_name:10} {100 * accuracy:.2f} % of {summary['test_images']} test images{more}")

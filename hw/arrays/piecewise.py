@@ -11,16 +11,13 @@ from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
 from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.piecewise.dot import Dot, Lanes
 from fermatnet.hw.piecewise.forms import choose_form
+from fermatnet.hw.rtl.clock import DEFAULT_MHZ, Clock
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.pieces import accumulator_range, check_levels
 
-__all__ = ["STAGE", "PiecewiseArray"]
-
-# Counters (adders for generic) between registers: about 7 ns on an ECP5 of the slowest grade, where a counter
-# takes 1.4 ns.
-STAGE = {"generic": 3, "lut6": 5, "ecp5": 5, "asic": 8}
+__all__ = ["PiecewiseArray"]
 
 
 class PiecewiseArray(FreeRunning):
@@ -51,8 +48,9 @@ class PiecewiseArray(FreeRunning):
     target : str
         "generic", "lut6", "ecp5" or "asic": what the compressor trees are made for.
     pipeline : int or None
-        Register stages inside the trees; None: as many as keep `STAGE` counters (or adders) between
-        registers.
+        Register stages inside the trees; None: as many as the clock asks for.
+    clock_mhz : float
+        The clock that the trees are cut for.
     form : str
         "auto", "planes", "powers" (only power-of-two coefficients), "one-hot" (the M x N planes) or "table".
     contents : (O, K) uint8 or None
@@ -85,6 +83,7 @@ class PiecewiseArray(FreeRunning):
         simd: int,
         target: str = "generic",
         pipeline: int | None = None,
+        clock_mhz: float = DEFAULT_MHZ,
         form: str = "auto",
         contents: np.ndarray | None = None,
     ):
@@ -101,16 +100,15 @@ class PiecewiseArray(FreeRunning):
         self.index_bits = (self.levels_a.size - 1).bit_length()
         self.acc_shape = range_shape(*accumulator_range(self.codes, self.levels_w, self.levels_a))
         self.form = choose_form(self.levels_w, self.levels_a, simd, pe, target, form)
-        if pipeline is None:
-            pipeline = max(
-                0, -(-sum(Lanes(self.form, simd, self.acc_shape.width).depths(target)) // STAGE[target]) - 1
-            )
-        self.pipeline = pipeline
+        self.clock = Clock(clock_mhz, target)
+        lanes = Lanes(self.form, simd, self.acc_shape.width)
+        self.budget = self.clock.budget if pipeline is None else lanes.budget(target, pipeline)
+        self.pipeline = sum(lanes.stages(target, self.budget)) if pipeline is None else pipeline
         self.weight_width = max(1, pe * simd * self.form.weight_bits)
         if contents is not None:
             self.codes = contents
         i_layout, o_layout = data.ArrayLayout(self.index_bits, simd), data.ArrayLayout(self.acc_shape, pe)
-        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, pipeline + 3)
+        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, self.pipeline + 3)
 
     def words(self) -> list[int]:
         """Weight memory, one word a beat: for each output each plane's ``simd`` bits, or each lane's code."""
@@ -137,7 +135,12 @@ class PiecewiseArray(FreeRunning):
         results = []
         for n, group in enumerate(groups):
             m.submodules[f"dot{n}"] = dot = Dot(
-                self.form, self.simd, self.acc_shape.width, target=self.target, pipeline=self.pipeline
+                self.form,
+                self.simd,
+                self.acc_shape.width,
+                target=self.target,
+                pipeline=self.pipeline,
+                budget=self.budget,
             )
             m.d.comb += [dot.t.eq(t.word_select(n, len(dot.t)) if len(dot.t) else 0), dot.v.eq(v)]
             partial = Signal(self.acc_shape.width, name=f"partial{n}", reset_less=True)

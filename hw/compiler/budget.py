@@ -13,10 +13,11 @@ from typing import Any
 
 from fermatnet.hw.compiler import folding
 from fermatnet.hw.compiler.design import Design
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.planner import layers_for, least_beats, plan
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.resources import Resources
 from fermatnet.hw.resources import layers as resources_layers
+from fermatnet.hw.rtl.clock import DEFAULT_MHZ
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 
@@ -36,6 +37,7 @@ def plan_within(
     device: str,
     *,
     external: Collection[str] | str = "auto",
+    clock_mhz: float = DEFAULT_MHZ,
     progress: Callable[[str], None] | None = None,
     known: dict[Any, Resources] | None = None,
 ) -> Design:
@@ -45,9 +47,8 @@ def plan_within(
     each design tried; ``known`` gets what layers were predicted to take, for
     `fermatnet.hw.resources.layers.by_layer`. Takes the time of a few predictions: seconds.
     """
-    search = _Search(
-        net, luts, device, external, progress or (lambda words: None), {} if known is None else known
-    )
+    say = progress or (lambda words: None)
+    search = _Search(net, luts, device, external, clock_mhz, say, {} if known is None else known)
     return search.run()
 
 
@@ -57,11 +58,12 @@ class _Search:
     luts: float
     device: str
     external: Collection[str] | str
+    clock_mhz: float
     progress: Callable[[str], None]
     known: dict[Any, Resources]  # of layers that stay as they are from one design to the next
 
     def __post_init__(self) -> None:
-        self.layers = layers_for(self.net, self.device)
+        self.layers = layers_for(self.net, self.device, clock_mhz=self.clock_mhz)
         self.floor = least_beats(self.net)
         self.periods = folding.periods(self.layers, self.floor)
 
@@ -104,6 +106,12 @@ class _Search:
 
     def _predict(self, at: int) -> tuple[Design, float]:
         self.progress(f"trying {self.periods[at]} cycles an image")
-        design = plan(self.net, folds=self._folds(at), device=self.device, external=self.external)
+        design = plan(
+            self.net,
+            folds=self._folds(at),
+            device=self.device,
+            external=self.external,
+            clock_mhz=self.clock_mhz,
+        )
         total = resources_layers.total(resources_layers.by_layer(design, self.device, known=self.known))
         return design, round(total.luts)

@@ -10,11 +10,11 @@ from typing import Any
 from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.describe import add_resources, interface
 from fermatnet.hw.compiler.design import Design
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.fusesoc import core_file, waivers
 from fermatnet.hw.compiler.interface import read_interface
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import TOP, Top
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.layers import Fold
 from fermatnet.hw.layers.windowed import array_of
 from fermatnet.hw.resources import Resources, is_predicted
@@ -35,6 +35,7 @@ _RELOADABLE = {  # what a load needs to know of the design
     "layers": [{"name": str, "pe": SIZE, "simd": SIZE}],
     "external": [{"layer": str}],
     "device": str,
+    "clock_mhz": float,
     "stream": dict,
     "reload": {"bounds": dict, "structure_sha256": str},
 }
@@ -88,7 +89,7 @@ def generate(
     out_dir : folder to write; it appears whole or not at all
     fps, cycles, luts : at most one goal: images a second at ``clock_mhz``, cycles an image, or LUTs; without
     one the fastest design predicted to take half the device
-    clock_mhz : clock that the design is meant for
+    clock_mhz : clock that the design is meant for, a goal that its blocks are pipelined for
     device : its name; its family decides how layers are built and priced
     force : replace a folder that is not empty
     folds : parallelism of layers by name, in the place of a goal
@@ -120,7 +121,10 @@ def generate(
     say("choosing how parallel each layer becomes")
     known: dict[Any, Resources] = {}
     if luts is not None and not reloadable and is_predicted(device):
-        design, resources = plan_within(net, luts, device, external=external, progress=say, known=known), True
+        design, resources = (
+            plan_within(net, luts, device, external=external, clock_mhz=clock_mhz, progress=say, known=known),
+            True,
+        )
     else:
         design = plan(
             net,
@@ -130,6 +134,7 @@ def generate(
             device=device,
             external=external,
             reloadable=reloadable,
+            clock_mhz=clock_mhz,
         )
     design = replace(design, options=options)
     with atomic_directory(out_dir, force=force) as folder:
@@ -188,6 +193,7 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
         external=external,
         reloadable=True,
         bounds=reload["bounds"],
+        clock_mhz=description["clock_mhz"],
     )
     chosen = description["stream"]
     options = StreamOptions(*(chosen[key] for key in ("tlast", "frame_buffer", "tdata_width", "tkeep")))

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from fermatnet.hw.compiler import folding, schedule
 from fermatnet.hw.compiler.design import Design
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.edges import Edge
 from fermatnet.hw.compiler.schedule import Schedule
 from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.layers import Block, Fold, Layer, Placement, StreamRate, beats_of, layer_of
+from fermatnet.hw.rtl.clock import DEFAULT_MHZ
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.engine import settled
@@ -29,15 +30,24 @@ Layers = dict[str, Layer]
 Depths = Mapping[tuple[str, int], tuple[int, int]]
 
 
-def layers_for(net: Network, device: str, real: Network | None = None, cycles: int | None = None) -> Layers:
-    """Plans of all layers by name, for the tables of ``device``; ``real`` holds the weights of the memories,
-    where ``net`` is its envelope. ``cycles``: an image's, at which the engines of integer convolutions are
-    compared where the network leaves them open (`fermatnet.model.network.engine.conv_choice`)."""
+def layers_for(
+    net: Network,
+    device: str,
+    real: Network | None = None,
+    cycles: int | None = None,
+    *,
+    clock_mhz: float = DEFAULT_MHZ,
+) -> Layers:
+    """Plans of all layers by name, for the tables of ``device`` and a clock; ``real`` holds the weights of
+    the memories, where ``net`` is its envelope. ``cycles``: an image's, at which the engines of integer
+    convolutions are compared where the network leaves them open
+    (`fermatnet.model.network.engine.conv_choice`)."""
     target = _TREES.get(find_device(device).family, "generic")
     held = [None] * len(net.nodes) if real is None else real.nodes
+    chosen = [node if cycles is None else settled(net, node, cycles) for node in net.nodes]
     return {
-        node.name: layer_of(net, node if cycles is None else settled(net, node, cycles), target, contents)
-        for node, contents in zip(net.nodes, held, strict=True)
+        node.name: layer_of(net, node, target, contents, clock_mhz)
+        for node, contents in zip(chosen, held, strict=True)
     }
 
 
@@ -57,6 +67,7 @@ def plan(
     external: Collection[str] | str = "auto",
     reloadable: bool = False,
     bounds: Bounds | None = None,
+    clock_mhz: float = DEFAULT_MHZ,
 ) -> Design:
     """Every choice for a network: folds (for ``cycles`` an image, for ``luts``, by hand, or the fastest that
     takes half of the device), lanes, rings, queues. ``depths`` overrides the queues of edges (for tests that
@@ -67,7 +78,7 @@ def plan(
 
     ``external``: layers whose weights stream in from outside; "auto": the largest ones, as many as do not fit
     the device's block memories; "none". ``reloadable``: built for any weights within ``bounds`` (by default
-    those of `fermatnet.hw.compiler.worst_case`).
+    those of `fermatnet.hw.compiler.worst_case`). ``clock_mhz``: the clock that blocks are pipelined for.
     """
     if reloadable:
         _check_ends(net)
@@ -75,16 +86,17 @@ def plan(
     bounds = (bounds or bounds_of(net)) if reloadable else bounds
     wide = envelope(net, bounds or {}) if reloadable else net
     real = net if reloadable else None
-    layers = layers_for(wide, device, real, cycles)
+    layers = layers_for(wide, device, real, cycles, clock_mhz=clock_mhz)
     chosen, target = _folds(wide, layers, cycles, luts, folds, capacity.luts / 2)
     if cycles is None and folds is None:  # the period is known now: engines are compared at it, too
-        layers = layers_for(wide, device, real, target)
+        layers = layers_for(wide, device, real, target, clock_mhz=clock_mhz)
         chosen = folding.fold_for_cycles(layers, target, least_beats(wide))
     edges, paces = schedule.lanes_plan(wide, layers, chosen, target)
     period = schedule.least_period(wide, layers, chosen, edges, paces)
     if cycles is not None and period > cycles:
         raise InputError(f"{cycles} cycles an image cannot be met: {period} is the nearest")
-    blocks = _blocks(wide, layers, chosen, edges, paces)
+    asked = () if isinstance(external, str) else external
+    blocks = _blocks(wide, layers, chosen, edges, paces, asked)
     models = {name: block.model for name, block in blocks.items()}
     made = schedule.make(wide, models, edges, paces, period)
     outside = _external(layers, blocks, made, external, capacity.brams * capacity.bram_bits)
@@ -136,14 +148,20 @@ def _blocks(
     folds: dict[str, Fold],
     edges: list[Edge],
     paces: dict[str, StreamRate],
+    streamed: Collection[str],
 ) -> dict[str, Block]:
-    """The plan of every block in its place."""
+    """The plan of every block in its place; those of ``streamed`` take their weights from a stream."""
     lanes = {
         node.name: tuple(edge.lanes_to for edge in edges if edge.consumer == node.name) for node in net.nodes
     }
     return {
         node.name: layers[node.name].block(
-            Placement(folds[node.name], lanes[node.name], tuple(paces[name] for name in node.inputs))
+            Placement(
+                folds[node.name],
+                lanes[node.name],
+                tuple(paces[name] for name in node.inputs),
+                node.name in streamed,
+            )
         )
         for node in net.nodes
     }
@@ -166,6 +184,7 @@ def _external(
 ) -> tuple[str, ...]:
     """Layers whose weights go outside, in order."""
     bits = {name: blocks[name].weight_bits for name, layer in layers.items() if layer.streamable()}
+    bits = {name: count for name, count in bits.items() if count}  # constants are in no memory
     if external == "none":
         return ()
     if external != "auto":

@@ -74,11 +74,10 @@ def lanes_plan(
         layer = layers[node.name]
         taken, paces[node.name] = layer.pace(folds[node.name], [paces[name] for name in node.inputs], period)
         for index, (name, lanes) in enumerate(zip(node.inputs, taken, strict=True)):
-            # A block with a window moves its whole reader by the ready of its output: that ready comes from a
-            # register.
-            cut = (
-                name in layers and layers[name].windowed(folds[name]) and not layer.windowed(folds[node.name])
-            )
+            # A block with a window moves its whole reader by the ready of its output, where no queue stands
+            # there: that ready comes from a register.
+            open_ended = name in layers and not layers[name].queued(folds[name])
+            cut = open_ended and not layer.windowed(folds[node.name])
             edges.append(
                 Edge(
                     name, node.name, index, paces[name].lanes, lanes, net.types[name].bits, CUT if cut else 0

@@ -14,6 +14,7 @@ from fermatnet.hw.layers.extremes import ends
 from fermatnet.hw.layers.layer import Fold, StreamRate, divisors, shape_of
 from fermatnet.hw.layers.matrix import MatrixVectorLayer
 from fermatnet.hw.layers.transform import FermatConvLayer
+from fermatnet.hw.rtl.clock import Clock
 from fermatnet.model.network.engine import conv_plan
 
 __all__ = ["ConvLayer", "Depthwise", "DepthwiseConvLayer"]
@@ -59,7 +60,11 @@ class ConvLayer(MatrixVectorLayer):
         none = np.zeros(0, np.int64)
         held = None if self.contents is None else (self.rows_of(self.contents), none)
         shape = shape_of(self.inputs[0])
-        return IntegerArray(self.matrix, none, shape, pe=fold.pe, simd=fold.simd, contents=held)
+        clock = Clock(self.clock_mhz, self.target)
+        return IntegerArray(self.matrix, none, shape, pe=fold.pe, simd=fold.simd, contents=held, clock=clock)
+
+    def unrolled(self):
+        return self.constants(self.matrix, np.zeros(0, np.int64))
 
     @classmethod
     def widest(cls, node, bounds):

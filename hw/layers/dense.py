@@ -7,6 +7,7 @@ from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.layers.extremes import ends, room
 from fermatnet.hw.layers.layer import Fold, divisors, shape_of
 from fermatnet.hw.layers.matrix import MatrixVectorLayer
+from fermatnet.hw.rtl.clock import Clock
 
 __all__ = ["DenseLayer"]
 
@@ -32,7 +33,13 @@ class DenseLayer(MatrixVectorLayer):
     def array(self, fold):
         held = None if self.contents is None else (self.rows_of(self.contents), self.contents.bias)
         shape = shape_of(self.inputs[0])
-        return IntegerArray(self.matrix, self.node.bias, shape, pe=fold.pe, simd=fold.simd, contents=held)
+        clock = Clock(self.clock_mhz, self.target)
+        return IntegerArray(
+            self.matrix, self.node.bias, shape, pe=fold.pe, simd=fold.simd, contents=held, clock=clock
+        )
+
+    def unrolled(self):
+        return self.constants(self.matrix, self.node.bias)
 
     @classmethod
     def bounds(cls, node):

@@ -25,6 +25,7 @@ from fermatnet.hw.layers.rearrange import (
 )
 from fermatnet.hw.layers.sorting import TopKLayer
 from fermatnet.hw.layers.window_sum import SumLayer
+from fermatnet.hw.rtl.clock import DEFAULT_MHZ
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, nodes
 from fermatnet.model.network.nodes import Node
@@ -69,7 +70,13 @@ def layer_class(node: Node) -> type[Layer]:
     return _KINDS[type(node)]
 
 
-def layer_of(net: Network, node: Node, target: str = "generic", contents: Any = None) -> Layer:
-    """The compiler's plan of a node; InputError for what it cannot generate. Parameters as those of
-    `fermatnet.hw.layers.layer.Layer`."""
-    return layer_class(node).of(net, node, target, contents)
+def layer_of(
+    net: Network,
+    node: Node,
+    target: str = "generic",
+    contents: Any = None,
+    clock_mhz: float = DEFAULT_MHZ,
+) -> Layer:
+    """The compiler's plan of a node, its blocks pipelined for a clock; InputError for what it cannot
+    generate. The other parameters are those of `fermatnet.hw.layers.layer.Layer`."""
+    return layer_class(node).of(net, node, target, contents).at_clock(clock_mhz)

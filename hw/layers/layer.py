@@ -2,6 +2,7 @@
 """What every layer is to the compiler: a plan that knows its folds, its cycles, its cost, its worst case, and
 the block that computes it."""
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
 from fermatnet.hw import timing
+from fermatnet.hw.rtl.clock import DEFAULT_MHZ
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import Node, TensorType
@@ -60,12 +62,13 @@ class StreamRate:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a layer's block stands in a design: its fold, the lanes it takes at each input, and how these
-    inputs travel before they are brought to those lanes."""
+    """Where a layer's block stands in a design: its fold, the lanes it takes at each input, how these inputs
+    travel before they are brought to those lanes, and whether its weights are to come from a stream."""
 
     fold: Fold
     lanes: tuple[int, ...]
     incoming: tuple[StreamRate, ...] = ()
+    streamed: bool = False
 
 
 class Block:
@@ -120,6 +123,8 @@ class Layer:
             output=net.types[node.name],
         )
 
+    clock_mhz = DEFAULT_MHZ
+    """The clock that blocks are pipelined for."""
     net: Network
     node: Any
     name: str
@@ -127,6 +132,12 @@ class Layer:
     contents: Any
     inputs: tuple[TensorType, ...]
     output: TensorType
+
+    def at_clock(self, mhz: float) -> "Layer":
+        """The same layer with blocks pipelined for a clock of ``mhz``."""
+        made = copy.copy(self)
+        vars(made)["clock_mhz"] = mhz
+        return made
 
     def __setattr__(self, key: str, value: Any) -> None:
         raise AttributeError(f"layer {self.name!r} is a plan and does not change: make another one")
@@ -164,6 +175,10 @@ class Layer:
     def windowed(self, fold: Fold) -> bool:
         """Whether a buffer stands at the input, so that its ready comes from registers."""
         return False
+
+    def queued(self, fold: Fold) -> bool:
+        """Whether the output's ready ends in a queue, and moves nothing else."""
+        return not self.windowed(fold)
 
     def streamable(self) -> bool:
         """Whether the weights can come from a stream."""

@@ -45,7 +45,7 @@ class _MaxPoolBlock(Block):
         self.layer, self.fold = layer, fold
         window = WindowPlan(**self._geometry(), groups=self._channels() // fold.pe)
         self.ring_bits = window.ring_bits
-        self.model = timing.Windows.of(window, window.groups, window.beats, window.beats + 1)
+        self.model = timing.Windows.of(window, window.groups, window.beats, window.beats + window.READ)
 
     def _channels(self) -> int:
         return self.layer.inputs[0].shape[0]

@@ -44,7 +44,7 @@ class _WindowSumBlock(Block):
         self.layer, self.lanes = layer, fold.pe
         window = WindowPlan(**self._geometry())
         self.ring_bits = window.ring_bits
-        self.model = timing.Windows.of(window, window.groups, window.beats, window.beats + 1)
+        self.model = timing.Windows.of(window, window.groups, window.beats, window.beats + window.READ)
 
     def _geometry(self) -> dict[str, Any]:
         layer, (x,) = self.layer, self.layer.inputs

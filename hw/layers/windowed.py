@@ -1,5 +1,5 @@
 # amaranth: UnusedElaboratable=no
-"""The block of a layer with a window: window, two places, array."""
+"""The block of a layer with a window: window, array."""
 
 from typing import Any
 
@@ -7,19 +7,18 @@ from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 
 from fermatnet.hw.arrays.streamed import Streamed
-from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.link import link
 
 __all__ = ["WindowedArray", "array_of"]
 
 
 class WindowedArray(wiring.Component):
-    """Window and array one after the other, with two places between them: the array's stalls reach the
-    window's reader, with all its counters, from a register. Latency: window's + 1 + array's."""
+    """Window and array one after the other; the array's stalls end in the window's queue. Latency: window's +
+    array's."""
 
     def __init__(self, window: wiring.Component, array: wiring.Component):
         self.parts = (window, array)
-        self.latency = window.latency + 1 + array.latency
+        self.latency = window.latency + array.latency
         super().__init__(
             {
                 "i": wiring.In(stream.Signature(window.i.payload.shape())),
@@ -32,10 +31,8 @@ class WindowedArray(wiring.Component):
         m = Module()
         window, array = self.parts
         m.submodules.window, m.submodules.array = window, array
-        m.submodules.between = between = Fifo(window.o.payload.shape(), 2, deep=False)
         wiring.connect(m, wiring.flipped(self.i), window.i)
-        wiring.connect(m, window.o, between.i)
-        link(m, between.o, array.i)
+        link(m, window.o, array.i)
         wiring.connect(m, array.o, wiring.flipped(self.o))
         if isinstance(array, Streamed):
             wiring.connect(m, wiring.flipped(self.w), array.w)

@@ -2,6 +2,8 @@
 """One output's dot product over ``simd`` inputs: pairs or table bits into compressor trees, group sums times
 their odd numbers."""
 
+import math
+
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -12,6 +14,9 @@ from fermatnet.hw.rtl.platform import Platform, platform_of
 from fermatnet.model.piecewise.planes import digits
 
 __all__ = ["Dot", "Lanes"]
+
+LONGEST = 1000.0
+"""Nanoseconds that no path is longer than."""
 
 
 class Lanes:
@@ -54,6 +59,27 @@ class Lanes:
             target
         ) if self.joint else 0
 
+    def stages(self, target: str, budget: float) -> tuple[int, int, int]:
+        """Register stages inside the trees, between them and the joint one, and in that, with ``budget``
+        nanoseconds between two of them."""
+        inside = max((tree.stages(target, budget) for tree in self.trees), default=0)
+        if self.joint is None:
+            return inside, 0, 0
+        return inside, 1, self.joint.stages(target, budget)
+
+    def budget(self, target: str, pipeline: int) -> float:
+        """Least nanoseconds between registers with which ``pipeline`` stages are enough; none: infinite."""
+        low, high = 0.0, 1.0
+        if pipeline == 0:
+            return math.inf
+        while sum(self.stages(target, high)) > pipeline and high < LONGEST:
+            low, high = high, 2 * high
+        while high - low > 0.05:
+            middle = (low + high) / 2
+            enough = sum(self.stages(target, middle)) <= pipeline
+            low, high = (low, middle) if enough else (middle, high)
+        return high
+
 
 class Dot(wiring.Component):
     """``o = sum over lanes of level_w * level_a + offset``, modulo 2^width.
@@ -70,8 +96,11 @@ class Dot(wiring.Component):
         Bits of the sum.
     target : str
         What the trees are made for.
-    pipeline : int
-        Register stages inside.
+    pipeline : int or None
+        Register stages inside; None: as many as ``budget`` asks for.
+    budget : float
+        Nanoseconds between registers (`fermatnet.hw.rtl.clock.Clock.budget`); infinite: as few as
+        ``pipeline`` stages make it.
 
     Attributes
     ----------
@@ -91,35 +120,35 @@ class Dot(wiring.Component):
     o : Out(width)
     """
 
-    def __init__(self, form: Form, simd: int, width: int, *, target: str = "generic", pipeline: int = 0):
-        self.form, self.simd, self.width, self.target, self.pipeline, self.latency = (
-            form,
-            simd,
-            width,
-            target,
-            pipeline,
-            pipeline,
-        )
+    def __init__(
+        self,
+        form: Form,
+        simd: int,
+        width: int,
+        *,
+        target: str = "generic",
+        pipeline: int | None = 0,
+        budget: float = math.inf,
+    ):
+        self.form, self.simd, self.width, self.target = form, simd, width, target
         self.lanes = lanes = Lanes(form, simd, width)
-        self.offset = lanes.offset
-        first, second = lanes.depths(target)
-        self.depth = first + second
-        # one register stage stands between the two tiers
-        self.between = int(lanes.joint is not None and pipeline > 0)
-        inside = pipeline
-        if self.between:
-            part = -(-self.depth // (pipeline + 1))
-            inside = min(pipeline - 1, max(0, -(-first // part) - 1))
+        self.offset, self.depth = lanes.offset, sum(lanes.depths(target))
+        if budget == math.inf:
+            budget = lanes.budget(target, pipeline or 0)
+        self.budget = budget
+        inside, between, behind = lanes.stages(target, budget) if budget < math.inf else (0, 0, 0)
+        spare = 0 if pipeline is None else pipeline - inside - between - behind
+        # registers between the two tiers, where the bits are fewest
+        self.between = between
+        self.pipeline = self.latency = inside + between + behind + spare
+        parts = {"target": target, "budget": budget, "enable": False}
         self.trees = [
-            Compressor(heap.pairs, heap.bits, heap.width, target=target, pipeline=inside, enable=False)
+            Compressor(heap.pairs, heap.bits, heap.width, pipeline=inside + spare, **parts)
             for heap in lanes.trees
         ]
         self.joint: Compressor | None = None
         if lanes.joint is not None:
-            rest = pipeline - inside - self.between
-            self.joint = Compressor(
-                lanes.joint.pairs, lanes.joint.bits, width, target=target, pipeline=rest, enable=False
-            )
+            self.joint = Compressor(lanes.joint.pairs, lanes.joint.bits, width, pipeline=behind, **parts)
         index_bits = (len(form.products[0]) - 1).bit_length() if form.kind == "table" else 0
         self.code_bits, self.index_bits = form.weight_bits, index_bits
         v_width = simd * (index_bits if form.activation_planes is None else form.activation_planes.count)
@@ -168,12 +197,20 @@ class Dot(wiring.Component):
                 self.width,
                 self.target,
                 self.pipeline,
+                self.budget,
             )
         )
         name = platform.shared_module(
             "fermatnet_dot",
             key,
-            Dot(self.form, self.simd, self.width, target=self.target, pipeline=self.pipeline),
+            Dot(
+                self.form,
+                self.simd,
+                self.width,
+                target=self.target,
+                pipeline=self.pipeline,
+                budget=self.budget,
+            ),
         )
         ports = {f"i_{port}": getattr(self, port) for port in ("t", "v") if len(getattr(self, port))}
         if self.pipeline and self.lanes.groups:

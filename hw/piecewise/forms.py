@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.piecewise.compressor.search import PRICES
+from fermatnet.hw.piecewise.compressor.prices import PRICES
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.planes import Planes, digits, one_hot, short_planes
 

@@ -3,7 +3,7 @@ counters by name."""
 
 import re
 
-from fermatnet.hw.piecewise.compressor.counters import family as counters_of
+from fermatnet.hw.piecewise.compressor.counters import by_name
 from fermatnet.hw.resources.cells import Instance, Memory, Netlist, ReadPort, WritePort
 from fermatnet.hw.resources.contents import Contents, Store
 from fermatnet.hw.resources.platform import Inside
@@ -17,7 +17,6 @@ __all__ = ["Stores"]
 TABLES = {"xc7": 64 * 129, "ecp5": 16 * 128}
 # gates of pairs, or inverted and constant inputs
 _GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$|_i[0-9a-f]+_k[0-9a-f]+$")
-COUNTERS = {counter.name: counter for target in ("lut6", "ecp5", "asic") for counter in counters_of(target)}
 
 
 class Stores:
@@ -42,8 +41,8 @@ class Stores:
             self._equal_columns(index, rom)
         elif cell.type == COPY_MODULE:
             self._made.registers += 1
-        elif name in COUNTERS:
-            self._made.counters += COUNTERS[name].cost
+        elif counter := by_name(name):
+            self._made.counters += counter.cost
         else:
             self._made.inside.append(self._platform.shared[cell.type])
         for port, word in cell.inputs.items():

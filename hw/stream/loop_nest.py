@@ -14,7 +14,7 @@ class LoopNest:
     Members
     -------
     last : dict of Signal(1) by name
-        The level is in its last turn.
+        The level is in its last turn: a register.
     end : dict of Signal(1) by name
         The level's loop ends in this cycle.
     """
@@ -28,11 +28,10 @@ class LoopNest:
 
     def _level(self, m: Module, inner: Signal, name: str, turns: int) -> Signal:
         counter = Signal(range(max(2, turns)), name=name)
-        self.last[name] = last = Signal(name=f"last_{name}")
-        m.d.comb += last.eq(1 if turns == 1 else counter == turns - 1)
+        self.last[name] = last = Signal(name=f"last_{name}", init=turns == 1)
         self.end[name] = end = Signal(name=f"end_{name}")
         m.d.comb += end.eq(inner & last)
         if turns > 1:
             with m.If(inner):
-                m.d.sync += counter.eq(Mux(last, 0, counter + 1))
+                m.d.sync += [counter.eq(Mux(last, 0, counter + 1)), last.eq(counter == turns - 2)]
         return end

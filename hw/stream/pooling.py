@@ -55,7 +55,7 @@ class MaxPool(wiring.Component):
 
     A :class:`SlidingWindow` whose windows come channel chunk by channel chunk, and a running maximum.
 
-    Latency: kernel area + 2 cycles from the beat that completes a window to its first beat out.
+    Latency: kernel area + 6 cycles from the beat that completes a window to its first beat out.
     Throughput: ``cycles`` = windows * kernel area * channels / lanes.
 
     Parameters

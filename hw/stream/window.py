@@ -1,43 +1,23 @@
 """Sliding windows over a raster stream, from a ring of rows in RAM."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.stream.credits import Credits, places_needed
 from fermatnet.hw.stream.loop_nest import LoopNest
+from fermatnet.hw.stream.result_queue import ResultQueue
+from fermatnet.hw.stream.scout import Scout, Written
 from fermatnet.hw.stream.window_plan import WindowPlan
 
 __all__ = ["SlidingWindow"]
 
-
-@dataclass(frozen=True)
-class _Written:
-    """How far the writer is: ``rows`` complete of the image being read, negative while it has none to read,
-    and pixels (``columns``) complete in the row being written."""
-
-    rows: Signal
-    columns: Signal
-
-
-@dataclass(frozen=True)
-class _GivenBack:
-    """What the reader is done with in this cycle: so many ``rows``, and the last one of an ``image``."""
-
-    rows: Signal
-    image: Signal
-
-
-@dataclass(frozen=True)
-class _Beat:
-    """The beat that is read next: whether it can ``go``, whether it lies ``inside`` the image, and its
-    ``address`` in the ring."""
-
-    go: Signal
-    inside: Signal
-    address: Signal
+PLACES = places_needed(1, WindowPlan.READ)
+"""Of the queue behind the reader."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +43,16 @@ class SlidingWindow(WindowPlan, wiring.Component):
     For each output pixel, in raster order: for each group of channels, ``repeats`` times, the window in the
     order (ky, kx, channel chunk), one beat of ``lanes`` channels per cycle. Beats outside the image carry
     ``pad_value``.
-    A window starts once its last pixel is in memory; the writer waits only when the ring is full, so writing
-    an image overlaps reading it and the one before. Rows are given back when the last window of an output row
-    has been read.
+    A window starts once its last pixel is in memory: a scout walks ahead of the reader and counts complete
+    windows. The writer waits only when the ring is full, so writing an image overlaps reading it and the one
+    before. Rows are given back when the last window of an output row has been read. The reader runs freely
+    behind credits into a small queue: the taker's ready moves only the queue.
 
     A 1x1 window without stride and padding only needs two pixels of memory: the map is then treated as one
     column.
 
-    Latency: 2 cycles from the beat that completes a window to the first beat of that window.
+    Latency: `WindowPlan.latency` cycles from the beat that completes a window to the first beat of that
+    window: `WindowPlan.LAG` until it is read, `WindowPlan.READ` from there.
     Throughput: one beat per cycle, ``cycles`` = rows * columns * repeats * beats of a window, back to back
     between images, where the writer keeps up.
 
@@ -91,24 +73,27 @@ class SlidingWindow(WindowPlan, wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        bits = self.shape.width * self.lanes
-        m.submodules.ring = ring = Memory(shape=bits, depth=self._depth, init=[], attrs={"ram_style": "auto"})
-        write, read = ring.write_port(), ring.read_port()
-        released = Signal(signed(self.height.bit_length() + 2))
-        image_done = Signal()
-        given_back = _GivenBack(released, image_done)
-        written = self._writer(m, write, given_back)
-
-        # Reader: one address per cycle while the output register is free.
-        advance, go, inside, address = Signal(), Signal(), Signal(), Signal(range(max(2, self._depth)))
-        m.d.comb += advance.eq(self.o.ready | ~self.o.valid)
-        self._reader(m, advance, _Beat(go, inside, address), written, given_back)
-        inside_read = Signal()
-        m.d.comb += [read.addr.eq(address), read.en.eq(advance)]
-        with m.If(advance):
-            m.d.sync += [self.o.valid.eq(go), inside_read.eq(inside)]
-        payload = Mux(inside_read, read.data, self._outside()) if any(self.pad) else read.data
-        m.d.comb += self.o.payload.as_value().eq(payload)
+        layout = self.o.payload.shape()
+        m.submodules.ring = ring = Memory(
+            shape=layout.size, depth=self._depth, init=[], attrs={"ram_style": "auto"}
+        )
+        read = ring.read_port()
+        m.submodules.queue = queue = ResultQueue(layout, PLACES)
+        m.submodules.credits = credits = Credits(PLACES)
+        wiring.connect(m, queue.o, wiring.flipped(self.o))
+        step, released = Signal(), Signal(range(self.height + 1))
+        found = Scout(m, self, self._writer(m, ring.write_port(), released))
+        m.d.comb += [step.eq(found.some & credits.room), credits.reserve.eq(step)]
+        m.d.comb += credits.leave.eq(self.o.valid & self.o.ready)
+        inside, address = self._reader(m, step, found, released)
+        # step, address, memory, register, queue: a cycle each
+        stages = [Signal(2, name=f"stage{k}") for k in range(3)]  # is there a beat, is it inside
+        word = Signal(layout.size, reset_less=True)
+        m.d.sync += [read.addr.eq(address), stages[0].eq(Cat(step, inside))]
+        m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
+        payload = Mux(stages[1][1], read.data, self._outside()) if any(self.pad) else read.data
+        m.d.sync += word.eq(payload)
+        m.d.comb += [queue.put.eq(stages[2][0].replicate(queue.copies)), queue.result.eq(word)]
         return m
 
     @property
@@ -126,40 +111,34 @@ class SlidingWindow(WindowPlan, wiring.Component):
         lane = self.pad_value & ((1 << self.shape.width) - 1)
         return sum(lane << (k * self.shape.width) for k in range(self.lanes))
 
-    def _writer(self, m, write, given_back):
-        """Fills the ring; returns how far it is, as `_Written`."""
+    def _writer(self, m, write, released):
+        """Fills the ring; returns how far it is, as `Written`."""
         address = Signal(range(max(2, self._depth)))
         held = Signal(signed((self.rows + self.height).bit_length() + 2))  # rows begun and not given back
-        done_rows = Signal(signed((2 * self.height + self.rows).bit_length() + 2))
-        done_columns = Signal(range(self.width + 1))
-        chunk, column = Signal(range(max(2, self.chunks))), Signal(range(max(2, self.width)))
-        last_chunk, last_column = chunk == self.chunks - 1, column == self.width - 1
-        accept, row_end = Signal(), Signal()
+        following = Signal.like(held)
+        columns = Signal(range(self.width + 1))
+        accept, row_end, room = Signal(), Signal(), Signal(init=1)
+        nest = LoopNest(m, accept, [("column_in", self.width), ("chunk_in", self.chunks)])
         m.d.comb += [
-            self.i.ready.eq(held < self.rows),
+            self.i.ready.eq(room),
             accept.eq(self.i.valid & self.i.ready),
-            row_end.eq(accept & last_chunk & last_column),
+            row_end.eq(nest.end["column_in"]),
             write.addr.eq(address),
             write.data.eq(self.i.payload.as_value()),
             write.en.eq(accept),
+            following.eq(held + row_end - released),
         ]
         with m.If(accept):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
-            m.d.sync += chunk.eq(Mux(last_chunk, 0, chunk + 1))
-            with m.If(last_chunk):
-                m.d.sync += [
-                    column.eq(Mux(last_column, 0, column + 1)),
-                    done_columns.eq(Mux(last_column, 0, done_columns + 1)),
-                ]
-        m.d.sync += held.eq(held + row_end - given_back.rows)
-        m.d.sync += done_rows.eq(done_rows + row_end - Mux(given_back.image, self.height, 0))
-        return _Written(done_rows, done_columns)
+        with m.If(nest.end["chunk_in"]):
+            m.d.sync += columns.eq(Mux(row_end, 0, columns + 1))
+        m.d.sync += [held.eq(following), room.eq(following < self.rows)]
+        return Written(row_end, columns)
 
-    def _reader(self, m, advance, beat, written, given_back):
-        """Says which beat is read next, where it may ``advance``, and gives rows back."""
+    def _reader(self, m, step, found, released):
+        """Reads the next beat of a complete window with ``step``: whether it lies inside the image, and its
+        address in the ring; gives rows back."""
         kh, kw = self.kernel
-        step = Signal()
-        m.d.comb += step.eq(advance & beat.go)
         levels = [
             ("y", self.rows_out),
             ("x", self.columns_out),
@@ -170,40 +149,22 @@ class SlidingWindow(WindowPlan, wiring.Component):
             ("chunk", self.chunks // self.groups),
         ]
         nest = LoopNest(m, step, levels)
+        m.d.comb += found.used.eq(nest.end["group"])
         row, column = self._rows(m, nest), self._columns(m, nest, step)
         in_row = (row.at >= 0) & (row.at < self.height)
         in_column = (column.at >= 0) & (column.at < self.width)
-        m.d.comb += beat.inside.eq(in_row & in_column)
-        m.d.comb += beat.address.eq(row.place + column.place)
-        ready = self._is_complete(m, row, column, written)
-        running = Signal()
-        with m.If(step):
-            m.d.sync += running.eq(~nest.end["group"])
-        m.d.comb += beat.go.eq(running | ready)
-        self._give_back(m, nest, row, given_back)
+        self._give_back(m, nest, row, released)
+        return in_row & in_column, row.place + column.place
 
-    def _is_complete(self, m, row, column, written):
-        """Whether the last pixel of the window that lies in the image is in memory: the window may start."""
-        reach_y, reach_x = (d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True))
-        need_row, need_column = row.first + reach_y, column.first + reach_x
-        need_row_clipped = Signal(range(max(2, self.height)))
-        need_column_clipped = Signal(range(max(2, self.width)))
-        m.d.comb += need_row_clipped.eq(Mux(need_row >= self.height, self.height - 1, need_row))
-        m.d.comb += need_column_clipped.eq(Mux(need_column >= self.width, self.width - 1, need_column))
-        return (written.rows > need_row_clipped) | (
-            (written.rows == need_row_clipped) & (written.columns > need_column_clipped)
-        )
-
-    def _give_back(self, m, nest, row, given_back):
-        """At the end of a row of windows the rows that the next one does not read, at the end of the image
-        all that are left."""
-        clip = Signal(range(self.height + 1))
-        following = Signal(range(self.height + 1))
-        next_first = row.first + self.stride[0]
-        m.d.comb += clip.eq(_clipped(row.first, 0, self.height))
-        m.d.comb += following.eq(Mux(nest.last["y"], self.height, _clipped(next_first, 0, self.height)))
-        m.d.comb += given_back.rows.eq(Mux(nest.end["x"], following - clip, 0))
-        m.d.comb += given_back.image.eq(nest.end["y"])
+    def _give_back(self, m, nest, row, released):
+        """Two cycles behind the end of a row of windows the rows that the next one does not read, behind the
+        end of the image all that are left."""
+        first, last, ended = Signal.like(row.first), Signal(), Signal()
+        m.d.sync += [first.eq(row.first), last.eq(nest.last["y"]), ended.eq(nest.end["x"])]
+        clip, following = Signal(range(self.height + 1)), Signal(range(self.height + 1))
+        m.d.comb += clip.eq(_clipped(first, 0, self.height))
+        m.d.comb += following.eq(Mux(last, self.height, _clipped(first + self.stride[0], 0, self.height)))
+        m.d.sync += released.eq(Mux(ended, following - clip, 0))
 
     def _rows(self, m, nest):
         """Row read; its ``place`` is the ring address of the row."""

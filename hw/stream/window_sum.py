@@ -62,7 +62,7 @@ class WindowSum(wiring.Component):
 
     A `SlidingWindow` whose windows come channel chunk by channel chunk, and a running sum.
 
-    Latency: kernel area + 2 cycles from the beat that completes a window to its first beat out.
+    Latency: kernel area + 6 cycles from the beat that completes a window to its first beat out.
     Throughput: windows * kernel area * channels / lanes cycles an image.
 
     Parameters

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.hw.stream.window_plan import output_size, ring_rows
+from fermatnet.hw.stream.window_plan import WindowPlan, output_size, ring_rows
 from fermatnet.hw.timing.spacing import FAR, earliest, latest
 
 __all__ = ["Windows"]
@@ -14,7 +14,8 @@ __all__ = ["Windows"]
 @dataclass(frozen=True)
 class Windows:
     """A sliding window and what consumes it: ``outputs`` results a window, each after ``beats`` beats,
-    ``delay`` cycles after the cycle in which the first of its beats is read.
+    ``delay`` cycles after the cycle in which the first of its beats is read, ``lag`` cycles after its last
+    pixel came. Places of rows are free ``given_back`` cycles after the one behind their last read.
 
     The window's geometry is that of `fermatnet.hw.stream.window.SlidingWindow` (``rows`` of ring included).
     """
@@ -30,6 +31,8 @@ class Windows:
     beats: int
     delay: int
     rows: int
+    lag: int = WindowPlan.LAG
+    given_back: int = WindowPlan.GIVEN_BACK
 
     @staticmethod
     def of(window: Any, outputs: int, beats: int, delay: int) -> "Windows":
@@ -50,10 +53,12 @@ class Windows:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Rows and columns of the map of windows."""
         return output_size(self.height, self.width, self.kernel, self.stride, self.pad, self.dilation)
 
     @property
     def least_rows(self) -> int:
+        """Rows of the ring with which the reader never waits for room."""
         return ring_rows(self.height, self.kernel, self.stride, self.pad, self.dilation, self.size[0])
 
     @property
@@ -87,7 +92,7 @@ class Windows:
                 taken[filled] = earliest(np.maximum(offered[filled], max(room, last_taken + 1)))
                 last_taken = taken[filled, -1]
                 filled += 1
-            ready = taken[base + need_row[y], need_beats - 1] + 1
+            ready = taken[base + need_row[y], need_beats - 1] + self.lag
             starts[index] = earliest(np.maximum(ready, last_start + self.work), self.work)
             last_start = starts[index, -1]
             until = base + (
@@ -95,7 +100,7 @@ class Windows:
                 if y == rows - 1
                 else min(self.height, max(0, (y + 1) * self.stride[0] - self.pad[0]))
             )
-            released_at[released:until] = last_start + self.work
+            released_at[released:until] = last_start + self.work + self.given_back
             released = max(released, until)
         while filled < len(offered):  # rows below the last window
             room = released_at[filled - self.rows] if filled >= self.rows else -FAR
@@ -111,5 +116,5 @@ class Windows:
         need_row, need_beats = self._needed()
         last = (need_row[:, None] * (self.width * self.chunks) + need_beats - 1).reshape(-1)
         inputs = np.full(self.height * self.width * self.chunks, FAR)
-        np.minimum.at(inputs, last, starts - 1)
+        np.minimum.at(inputs, last, starts - self.lag)
         return latest(inputs, period)

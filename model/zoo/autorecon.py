@@ -63,6 +63,7 @@ class SuperGenerator(Macro):
         super().__init__([_Mixture(edge.kind, width, classes) for edge in EDGES], classes, image, width)
 
     def mixtures(self) -> list[_Mixture]:
+        """Edges on which operations compete."""
         return [edge for edge in self.edges if isinstance(edge, _Mixture)]
 
     def sample(self, tau: float, generator: torch.Generator | None = None) -> None:
@@ -73,9 +74,11 @@ class SuperGenerator(Macro):
             edge.mixed = gumbel_softmax(edge.alpha, tau, generator)
 
     def architecture_parameters(self) -> list[nn.Parameter]:
+        """Parameters that weigh the operations."""
         return [edge.alpha for edge in self.mixtures()]
 
     def weights(self) -> list[nn.Parameter]:
+        """All other parameters."""
         own = {id(alpha) for alpha in self.architecture_parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in own]
 

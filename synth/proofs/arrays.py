@@ -1,6 +1,6 @@
 # amaranth: UnusedElaboratable=no
-"""Proofs of the arrays' stall contract: behind credits nothing is lost, doubled or overtaken, and the queue of
-results never overflows. For every pattern of offers and stalls.
+"""Proofs of the arrays' stall contract: behind credits nothing is lost, doubled or overtaken, and the queue
+of results never overflows. For every pattern of offers and stalls.
 
 The design is `fermatnet.hw.arrays.free_running.FreeRunning` as it stands around a pipeline that carries the
 last beat of each result through, which is all that the contract is about. Order is proved by colours: whoever

@@ -31,7 +31,7 @@ from functools import cache
 from fermatnet.hw.piecewise.compressor import ecp5, lut6
 from fermatnet.hw.piecewise.compressor.counter import Counter, header, weighted_sum
 
-__all__ = ["Counter", "family", "verilog"]
+__all__ = ["Counter", "adder", "by_name", "family", "verilog"]
 
 
 def _plain_verilog(counter: Counter, gates: tuple[str, ...]) -> str:
@@ -74,3 +74,35 @@ def family(target: str) -> tuple[Counter, ...]:
             Counter("asic", 0, (2,), 2, 0.5),
         )
     raise ValueError(f"target must be lut6, ecp5 or asic, not {target!r}")
+
+
+_ADDERS: dict[str, Counter] = {}
+
+
+@cache
+def adder(target: str, heights: tuple[int, ...], width: int) -> Counter | None:
+    """One long carry chain that adds what is left of a heap: one or two bits in each of the columns
+    ``heights``, the sum cut to ``width`` bits. None where the target has no chains, or where yosys would not
+    build this one: a lut6 chain begins with two bits and gives three or more."""
+    outputs = min(width, sum(count << j for j, count in enumerate(heights)).bit_length())
+    if target == "ecp5":
+        length = outputs + outputs % 2
+        columns = (*heights, *(0,) * length)[:length]
+        positions = tuple((0, 0, count) for count in columns)
+        counter = Counter("ecp5", 0, heights[:outputs], outputs, length, positions)
+    elif target == "lut6" and outputs >= 3 and heights[0] == 2:
+        positions = tuple((0, 1, count - 1) for count in heights)
+        counter = Counter("lut6", 0, heights, outputs, len(heights), positions)
+    else:
+        return None
+    return _ADDERS.setdefault(counter.name, counter)
+
+
+def by_name(name: str) -> Counter | None:
+    """The counter whose Verilog module is called so, gates left out."""
+    return _by_name().get(name) or _ADDERS.get(name)
+
+
+@cache
+def _by_name() -> dict[str, Counter]:
+    return {counter.name: counter for target in ("lut6", "ecp5", "asic") for counter in family(target)}

@@ -1,6 +1,8 @@
 """AND-popcount of two operands: the heart of the piecewise array, as small as the target's tables and carry
 chains allow."""
 
+import math
+
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -22,8 +24,10 @@ class Popcount(wiring.Component):
         Bits of each operand, at least 1.
     target : str
         "lut6" (7-series and other six-input tables), "ecp5", "asic" or "generic".
-    pipeline : int
-        Register stages inside the tree.
+    pipeline : int or None
+        Register stages inside the tree; None: as many as ``budget`` asks for.
+    budget : float
+        Nanoseconds between registers (`fermatnet.hw.rtl.clock.Clock.budget`).
     gate : str
         "and", "nand", "xor" or "xnor".
 
@@ -40,18 +44,22 @@ class Popcount(wiring.Component):
     o : Out(ceil(log2(width + 1)))
     """
 
-    def __init__(self, width: int, *, target: str = "lut6", pipeline: int = 0, gate: str = "and"):
+    def __init__(
+        self,
+        width: int,
+        *,
+        target: str = "lut6",
+        pipeline: int | None = 0,
+        budget: float = math.inf,
+        gate: str = "and",
+    ):
         if width < 1:
             raise InputError(f"width must be at least 1, not {width}")
-        self.width, self.target, self.pipeline, self.gate, self.latency, self.cycles = (
-            width,
-            target,
-            pipeline,
-            gate,
-            pipeline,
-            1,
+        self.width, self.target, self.gate, self.cycles = width, target, gate, 1
+        self.tree = Compressor(
+            [(gate,) * width], [0], width.bit_length(), target=target, pipeline=pipeline, budget=budget
         )
-        self.tree = Compressor([(gate,) * width], [0], width.bit_length(), target=target, pipeline=pipeline)
+        self.pipeline = self.latency = pipeline = self.tree.pipeline
         enable = {"en": In(1)} if pipeline else {}
         super().__init__({"a": In(width), "b": In(width), **enable, "o": Out(width.bit_length())})
 

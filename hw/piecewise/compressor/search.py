@@ -2,20 +2,20 @@
 
 A heap is a set of terms of weight 2^c in columns c: plain bits, and pairs (products of two inputs, not yet
 formed). Counters take terms of a few neighbouring columns and put back fewer bits; the plan ends when every
-column holds at most one bit. Counters based in a column never add to it from above, so columns are finished
-one after the other. The search is deterministic.
-
-The guess of what is left uses prices: what one more term costs in a long heap, found from the linear program
-whose columns are the counters (lut6: 39/40 of a LUT for a pair, 3/5 for a bit, 13/40 for a bit that a pair
-can still use up), the bits rounded up a little because the last ones never find partners.
+column holds at most one bit, or when one long carry chain can add what is left, two bits a column at most.
+Counters based in a column never add to it from above, so columns are finished one after the other. The search
+is deterministic. With a limit on the depth each bit has a level, the number of counters before it, and no
+counter may lie deeper: for each depth that is the cheapest tree found.
 """
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
+from typing import NamedTuple
 
-from fermatnet.hw.piecewise.compressor.counters import Counter, family
+from fermatnet.hw.piecewise.compressor.counters import Counter, adder
+from fermatnet.hw.piecewise.compressor.prices import bulk, cost_of, effects, price
 
-__all__ = ["Plan", "depth", "plan"]
+__all__ = ["Plan", "depth", "pareto", "plan"]
 
 Columns = tuple[int, ...]
 
@@ -31,6 +31,7 @@ class Plan:
 
     @property
     def cost(self) -> float:
+        """Look-up tables of all its counters."""
         return sum(counter.cost for _, counter in self.steps)
 
     @property
@@ -39,70 +40,48 @@ class Plan:
         return sum(counter.carries for _, counter in self.steps)
 
 
-# Prices in LUTs: a pair, a bit, a bit that a pair of its column can still use up. The search counts in
-# thousandths, so that ties are ties.
-PRICES = {"lut6": (0.975, 0.65, 0.4), "ecp5": (2.0, 1.05, 1.0), "asic": (1.25, 1.0, 1.0)}
 BEAM = 32
 MOVES = 10
-# Bulk moves for tall columns: what the linear program repeats; each row is (pairs needed, bits needed by
-# column, counters to apply).
 
 
-@cache
-def _bulk(target: str) -> list[tuple[int, Columns, list[Counter]]]:
-    counters = family(target)
-    if target == "lut6":
-        first = next(c for c in counters if c.pairs == 3)
-        absorb = next(c for c in counters if c.positions == ((2, 1, 1), (0, 0, 1)) and c.cin)
-        crush = next(c for c in counters if c.bits == (5, 3, 1) and not c.pairs)
-        return [(40, (0,), [first, first, absorb]), (0, (24, 14, 5), [crush])]
-    if target == "ecp5":
-        wide = next(c for c in counters if c.pairs == 2 and c.bits == (0, 4, 0, 0))
-        narrow = next(c for c in counters if c.pairs == 1 and c.bits == (2, 0))
-        half = next(c for c in counters if c.pairs == 1 and not c.bits)
-        return [(40, (0, 24), [wide]), (40, (24,), [narrow]), (40, (0,), [half, half, narrow])]
-    full = next(c for c in counters if c.bits == (3,))
-    return [(1, (0,), [next(c for c in counters if c.pairs == 1)]), (0, (3,), [full])]
+Levels = tuple[tuple[int, ...], ...]
 
 
-@cache
-def _column(pairs: int, height: int, target: str) -> int:
-    """Guess of what the terms of one column will cost."""
-    per_pair, per_bit, per_useful_bit = (round(1000 * price) for price in PRICES[target])
-    useful = min(pairs, height)
-    return per_pair * pairs + per_useful_bit * useful + per_bit * max(0, height - useful - (pairs == 0))
+class State(NamedTuple):
+    """Pairs and bits from the lowest unfinished column up; ``levels``: of each bit by column, ascending, ()
+    where depth has no limit."""
+
+    pairs: Columns
+    bits: Columns
+    levels: Levels = ()
 
 
-@cache
-def _effects(target: str) -> tuple[tuple[Counter, int, int, tuple[tuple[int, int, int], ...]], ...]:
-    """Each counter with its cost in thousandths (a carry position counts a hundredth of a LUT), the pairs it
-    takes, and by column the bits it takes and what it adds to the height."""
-    found = []
-    for counter in family(target):
-        span = max(len(counter.bits), counter.outputs)
-        taken = (*counter.bits, *(0,) * (span - len(counter.bits)))
-        found.append(
-            (
-                counter,
-                _cost(counter),
-                counter.pairs,
-                tuple((j, taken[j], (j < counter.outputs) - taken[j]) for j in range(span)),
-            )
-        )
-    return tuple(found)
+class Move(NamedTuple):
+    """Counters to apply in the lowest column, and the state after them."""
+
+    counters: list[Counter]
+    after: State
 
 
-def _cost(counter: Counter) -> int:
-    return round(1000 * counter.cost) + 10 * counter.carries
+class Link(NamedTuple):
+    """How a state was reached: the link before, the column of the move, its counters."""
+
+    before: "Link | None"
+    column: int
+    counters: list[Counter]
 
 
-State = tuple[Columns, Columns]  # pairs and bits, from the lowest unfinished column up
+class Reached(NamedTuple):
+    """Least cost found of a state, in thousandths, and the way to it."""
+
+    cost: int
+    link: Link | None
 
 
-def _apply(state: State, counter: Counter) -> State | None:
-    """Heights after one counter based in the lowest column, or None where it finds too few terms. Columns
-    past the top are dropped: they are zero, the sum being known to fit."""
-    pairs, bits = state
+def _apply(state: State, counter: Counter, limit: int | None) -> State | None:
+    """State after one counter based in the lowest column, or None where it finds too few terms, or lies too
+    deep. Columns past the top are dropped: they are zero, the sum being known to fit."""
+    pairs, bits, levels = state
     if not pairs or pairs[0] < counter.pairs:
         return None
     height, width = list(bits), len(bits)
@@ -113,42 +92,84 @@ def _apply(state: State, counter: Counter) -> State | None:
             height[j] -= count
     for j in range(min(counter.outputs, width)):
         height[j] += 1
-    return (pairs[0] - counter.pairs, *pairs[1:]), tuple(height)
+    left = (pairs[0] - counter.pairs, *pairs[1:])
+    if limit is None:
+        return State(left, tuple(height))
+    after = _levels_after(levels, counter, limit)
+    return None if after is None else State(left, tuple(height), after)
+
+
+def _levels_after(levels: Levels, counter: Counter, limit: int) -> Levels | None:
+    """The earliest bits are taken, those made lie one level behind the latest of them."""
+    columns = list(levels)
+    deepest = 0
+    for j, count in enumerate(counter.bits):
+        if count:
+            deepest = max(deepest, columns[j][count - 1])
+            columns[j] = columns[j][count:]
+    if deepest + 1 > limit:
+        return None
+    for j in range(min(counter.outputs, len(columns))):
+        columns[j] = tuple(sorted((*columns[j], deepest + 1)))
+    return tuple(columns)
 
 
 def _finished(state: State) -> State:
     """Without the lowest columns that need nothing more."""
-    pairs, bits = state
+    pairs, bits, levels = state
     low = 0
     while low < len(bits) and not pairs[low] and bits[low] <= 1:
         low += 1
-    return pairs[low:], bits[low:]
+    return State(pairs[low:], bits[low:], levels[low:])
 
 
-def _moves(state: State, target: str) -> list[tuple[list[Counter], State]]:
-    """Useful next steps in the lowest column: one bulk move where it is tall, else the best single
-    counters."""
-    pairs, bits = state
-    for needed, heights, counters in _bulk(target):
-        if (
-            pairs[0] >= needed
-            and (needed or not pairs[0])
-            and all(j < len(bits) and bits[j] >= h for j, h in enumerate(heights) if h)
-        ):
-            after: State = state
-            applied: list[Counter] = []
-            repeats = max(1, (pairs[0] - needed) // 16 if needed else (bits[0] - heights[0]) // 8)
-            for counter in counters * repeats:
-                following = _apply(after, counter)
-                if following is None:
-                    break
-                after = following
-                applied.append(counter)
-            if applied:
-                return [(applied, after)]
+def _bulk_move(state: State, target: str, limit: int | None) -> Move | None:
+    """What the linear program repeats, a part of the way, where the lowest column is tall."""
+    pairs, bits, _ = state
+    for needed, heights, counters in bulk(target):
+        tall = all(j < len(bits) and bits[j] >= h for j, h in enumerate(heights) if h)
+        if pairs[0] < needed or not (needed or not pairs[0]) or not tall:
+            continue
+        after, applied = state, []
+        repeats = max(1, (pairs[0] - needed) // 16 if needed else (bits[0] - heights[0]) // 8)
+        for counter in counters * repeats:
+            following = _apply(after, counter, limit)
+            if following is None:
+                break
+            after = following
+            applied.append(counter)
+        if applied:
+            return Move(applied, after)
+    return None
+
+
+def _last_move(state: State, target: str, limit: int | None) -> Move | None:
+    """One carry chain for all that is left, up to the first gap above which nothing is left to add."""
+    pairs, bits, levels = state
+    if any(pairs) or max(bits) > 2:
+        return None
+    end = max(j for j, count in enumerate(bits) if count > 1) + 1
+    while end < len(bits) and bits[end]:  # the carry runs on
+        end += 1
+    if 0 in bits[:end]:
+        return None
+    counter = adder(target, bits[:end], len(bits))
+    deepest = max((column[-1] for column in levels[:end]), default=0)
+    if counter is None or (limit is not None and deepest + 1 > limit):
+        return None
+    return Move([counter], State((), ()))
+
+
+def _moves(state: State, target: str, limit: int | None) -> list[Move]:
+    """Useful next steps in the lowest column: one bulk move where it is tall, else the best single counters;
+    and the carry chain that ends it all."""
+    bulk = _bulk_move(state, target, limit)
+    if bulk is not None:
+        return [bulk]
+    pairs, bits, _ = state
     found: list[tuple[int, int, Counter]] = []
     width = len(bits)
-    for place, (counter, cost, took, columns) in enumerate(_effects(target)):
+    for at, (counter, cost, took, columns) in enumerate(effects(target)):
         if pairs[0] < took:
             continue
         change, changed = cost, took
@@ -160,59 +181,83 @@ def _moves(state: State, target: str) -> list[tuple[list[Counter], State]]:
             if bits[j] < taken:
                 break
             left = pairs[j] - (took if j == 0 else 0)
-            change += _column(left, bits[j] + more, target) - _column(pairs[j], bits[j], target)
+            change += price(left, bits[j] + more, target) - price(pairs[j], bits[j], target)
             changed += abs(more)
         else:
             if changed:
-                found.append((change, place, counter))
+                found.append((change, at, counter))
     found.sort(key=lambda move: move[:2])
-    return [
-        ([counter], made) for _, _, counter in found[:MOVES] if (made := _apply(state, counter)) is not None
-    ]
+    last = _last_move(state, target, limit)
+    moves = [last] if last else []
+    for _, _, counter in found:
+        made = _apply(state, counter, limit)
+        if made is not None:
+            moves.append(Move([counter], made))
+        if len(moves) == MOVES:
+            break
+    return moves
 
 
 @lru_cache(maxsize=4096)
-def plan(target: str, pairs: Columns, bits: Columns) -> Plan | None:
+def plan(target: str, pairs: Columns, bits: Columns, limit: int | None = None) -> Plan | None:
     """Best plan found for these column heights (both tuples as long as the sum is wide, which must hold the
-    largest sum).
+    largest sum), with no more than ``limit`` counters on a path.
 
-    None where no order of the target's counters finishes the heap within that width; plain additions do it
-    then.
+    None where no order of the target's counters finishes the heap within that width, or that depth; plain
+    additions do it then.
     """
-    width, start = len(bits), _finished((pairs, bits))
-    beam: dict[State, tuple[int, tuple | None]] = {start: (0, None)}  # cost, (previous link, column, steps)
-    best: tuple[int, tuple | None] | None = None
+    width = len(bits)
+    levels = () if limit is None else tuple((0,) * count for count in bits)
+    beam: dict[State, Reached] = {_finished(State(pairs, bits, levels)): Reached(0, None)}
+    best: Reached | None = None
     seen: dict[State, int] = {}
     while beam:
-        following: dict[State, tuple[int, tuple | None]] = {}
+        following: dict[State, Reached] = {}
         for state, (cost, link) in beam.items():
-            if not state[1]:
-                if best is None or cost < best[0]:
-                    best = (cost, link)
+            if not state.bits:
+                if best is None or cost < best.cost:
+                    best = Reached(cost, link)
                 continue
-            at = width - len(state[1])
-            for counters, made in _moves(state, target):
-                total = cost + sum(map(_cost, counters))
+            at = width - len(state.bits)
+            for counters, made in _moves(state, target, limit):
+                total = cost + sum(map(cost_of, counters))
                 after = _finished(made)
                 known = following.get(after)
-                if total < min(seen.get(after, total + 1), known[0] if known else total + 1) and (
-                    best is None or total < best[0]
+                if total < min(seen.get(after, total + 1), known.cost if known else total + 1) and (
+                    best is None or total < best.cost
                 ):
-                    following[after] = (total, (link, at, counters))
-        ranked = sorted(
-            (total + sum(map(_column, *state, (target,) * len(state[1]))), state)
-            for state, (total, _) in following.items()
-        )
+                    following[after] = Reached(total, Link(link, at, counters))
+        ranked = sorted((reached.cost + _left(state, target), state) for state, reached in following.items())
         beam = {state: following[state] for _, state in ranked[:BEAM]}
-        seen |= {state: total for state, (total, _) in beam.items()}  # a state that was cut may come back
-    if best is None:
-        return None
+        seen |= {state: reached.cost for state, reached in beam.items()}  # one cut may come back
+    return None if best is None else Plan(target, width, _steps(best.link))
+
+
+def _left(state: State, target: str) -> int:
+    """Guess of what the terms of a state will cost."""
+    return sum(price(pairs, bits, target) for pairs, bits in zip(state.pairs, state.bits, strict=True))
+
+
+def _steps(link: Link | None) -> tuple[tuple[int, Counter], ...]:
     steps: list[tuple[int, Counter]] = []
-    link = best[1]
     while link is not None:
-        link, at, counters = link
-        steps[:0] = [(at, counter) for counter in counters]
-    return Plan(target, width, tuple(steps))
+        steps[:0] = [(link.column, counter) for counter in link.counters]
+        link = link.before
+    return tuple(steps)
+
+
+def pareto(target: str, pairs: Columns, bits: Columns) -> list[tuple[int, Plan]]:
+    """(depth, cheapest plan found that is no deeper) for every depth that costs more than a greater one, the
+    shallowest first."""
+    made = plan(target, pairs, bits)
+    found: list[tuple[int, Plan]] = []
+    while made is not None:
+        deep = depth(made, bits)
+        if found and made.cost <= found[-1][1].cost:
+            found.pop()
+        found.append((deep, made))
+        made = plan(target, pairs, bits, deep - 1)
+    return found[::-1]
 
 
 def depth(made: Plan, bits: Columns) -> int:

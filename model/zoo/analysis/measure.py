@@ -63,6 +63,7 @@ class Measured:
     pooled: int
 
     def total(self, kind: str, field: str) -> int:
+        """Sum of a field over all layers of a kind."""
         return sum(getattr(layer, field) for layer in self.layers if layer.kind == kind)
 
 

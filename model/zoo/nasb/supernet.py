@@ -94,6 +94,7 @@ class SearchNet(nn.Module):
         return self.classifier(self.cells(self.stem(x)))
 
     def edges(self) -> Iterator[MixedEdge]:
+        """All mixed edges."""
         return (module for module in self.modules() if isinstance(module, MixedEdge))
 
     def searched(self) -> Iterator[tuple[int, int, int, tuple[int, int], MixedEdge]]:
@@ -111,13 +112,16 @@ class SearchNet(nn.Module):
             edge.draw(generator)
 
     def architecture_step(self, on: bool) -> None:
+        """Says whether the next step is one of the gates (or one of the weights)."""
         for edge in self.edges():
             edge.architecture = on
 
     def architecture_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the gates."""
         return [edge.alpha for edge in self.edges()]
 
     def weights(self) -> list[nn.Parameter]:
+        """All other parameters."""
         gates = {id(alpha) for alpha in self.architecture_parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in gates]
 

@@ -6,8 +6,8 @@ import pytest
 from amaranth.hdl import Shape, signed, unsigned
 
 from fermatnet.hw.arrays.integer import IntegerArray
-from fermatnet.hw.arrays.piecewise import STAGE, PiecewiseArray
-from fermatnet.hw.piecewise.dot import Lanes
+from fermatnet.hw.arrays.piecewise import PiecewiseArray
+from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.model.errors import InputError
 
 LEVELS = {
@@ -28,6 +28,7 @@ def feed(x: np.ndarray, folds: int, simd: int) -> np.ndarray:
 def check(block, x, expected, drive, stalls):
     beats = feed(x, block.folding.folds, block.simd)
     run = drive(block, beats, expected.size // block.pe, stalls)
+    assert block.places >= 1 and block.latency > block.depth
     np.testing.assert_array_equal(run.beats.reshape(expected.shape), expected)
     if stalls is None:
         assert run.produced[0] - run.accepted[0] == block.latency
@@ -80,16 +81,18 @@ def test_sums_narrower_than_the_levels(form, code, drive):
     check(block, x, levels_a[x] @ levels_w[codes].T, drive, 1)
 
 
-def test_pipeline_by_default_keeps_stages_short(drive):
-    """Without a number the array registers its trees every few counters."""
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_faster_clock_has_more_registers(target, drive):
+    """Without a number of stages the trees are cut by the clock, and the sums stay the same."""
     rng = np.random.default_rng(4)
     levels_w, levels_a = (np.array(row) for row in LEVELS["symmetric"])
     codes, x = rng.integers(0, 5, (1, 24), dtype=np.uint8), rng.integers(0, 4, (3, 24))
-    for target in STAGE:
-        block = PiecewiseArray(codes, levels_w, levels_a, pe=1, simd=12, target=target)
-        depth = sum(Lanes(block.form, 12, block.acc_shape.width).depths(target))
-        assert block.latency == 2 + 3 + block.pipeline and depth <= STAGE[target] * (block.pipeline + 1)
+    stages = []
+    for clock in (1, 40, 100, 250):
+        block = PiecewiseArray(codes, levels_w, levels_a, pe=1, simd=12, target=target, clock_mhz=clock)
+        stages.append(block.pipeline)
         check(block, x, levels_a[x] @ levels_w[codes].T, drive, None)
+    assert stages == sorted(stages) and stages[0] <= 1 and stages[-1] > stages[1]
 
 
 @pytest.mark.parametrize("x_shape", [unsigned(8), signed(5), unsigned(1)])
