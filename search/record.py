@@ -39,6 +39,7 @@ class SearchRecord:
 
     @property
     def seconds(self) -> float:
+        """Of this run and of those that it goes on from."""
         return self.before + time.perf_counter() - self.started
 
     def keep(self, state: dict[str, Any]) -> None:

@@ -98,10 +98,12 @@ class Data:
 
     @property
     def targets(self) -> Targets:
+        """What a network learns: classes or values, and how they are scored."""
         return Targets.of(self.train.labels, len(self.classes))
 
     @property
     def signed(self) -> bool:
+        """Whether pixels can be negative."""
         return self.value_range[0] < 0
 
     @property

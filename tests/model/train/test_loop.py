@@ -96,7 +96,8 @@ def test_accumulation_gives_the_same_step():
 def test_decay_on_all_parameters():
     for decay, biases in (("weights", 0), ("all", 1)):
         groups = make_optimizer(Plain(), Options(decay=decay, weight_decay=0.1), 0.1).param_groups
-        assert sum(p.dim() == 1 for g in groups if g["weight_decay"] for p in g["params"]) == biases
+        decayed = [group["params"] for group in groups if group["weight_decay"]]
+        assert sum(parameter.dim() == 1 for group in decayed for parameter in group) == biases
 
 
 def test_channels_last_and_bfloat16():
