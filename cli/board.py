@@ -112,7 +112,7 @@ def _list() -> None:
 
     table = Table(title="boards")
     for column in ("name", "board", "device"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "name")
     for column in ("LUTs", "BRAM kbit", "DSPs", "MHz", "baud"):
         table.add_column(column, justify="right")
     table.add_column("bitstream")
