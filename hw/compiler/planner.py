@@ -8,6 +8,7 @@ weights that go outside, and at last the components, each built once.
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from fermatnet.hw.compiler import folding, schedule
 from fermatnet.hw.compiler.design import Design
@@ -96,9 +97,11 @@ def plan(
     if cycles is not None and period > cycles:
         raise InputError(f"{cycles} cycles an image cannot be met: {period} is the nearest")
     blocks = _blocks(wide, layers, chosen, edges, paces)
-    models = {name: block.model for name, block in blocks.items()}
-    made = schedule.make(wide, models, edges, paces, period)
+    made = schedule.make(wide, _models(blocks), edges, paces, period)
     outside = _external(layers, blocks, made, external, capacity.brams * capacity.bram_bits)
+    if outside:  # blocks that wait for weights have other latencies
+        blocks = _blocks(wide, layers, chosen, edges, paces, outside)
+        made = schedule.make(wide, _models(blocks), edges, paces, period)
     components = {
         name: block.build(made.rows.get(name, 0), streamed=name in outside) for name, block in blocks.items()
     }
@@ -147,17 +150,27 @@ def _blocks(
     folds: dict[str, Fold],
     edges: list[Edge],
     paces: dict[str, StreamRate],
+    outside: Collection[str] = (),
 ) -> dict[str, Block]:
-    """The plan of every block in its place."""
+    """The plan of every block in its place; the weights of those ``outside`` come from streams."""
     lanes = {
         node.name: tuple(edge.lanes_to for edge in edges if edge.consumer == node.name) for node in net.nodes
     }
-    return {
-        node.name: layers[node.name].block(
-            Placement(folds[node.name], lanes[node.name], tuple(paces[name] for name in node.inputs))
+    places = {
+        node.name: Placement(
+            folds[node.name],
+            lanes[node.name],
+            tuple(paces[name] for name in node.inputs),
+            node.name in outside,
         )
         for node in net.nodes
     }
+    return {name: layers[name].block(place) for name, place in places.items()}
+
+
+def _models(blocks: dict[str, Block]) -> dict[str, Any]:
+    """Timing of every block."""
+    return {name: block.model for name, block in blocks.items()}
 
 
 def _with_depths(made: Schedule, depths: Depths) -> Schedule:

@@ -12,7 +12,7 @@ from fermatnet.hw.arrays.streamed import Streamed
 from fermatnet.hw.layers import cost
 from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, divisors, shape_of
 from fermatnet.hw.layers.windowed import WindowedArray
-from fermatnet.hw.stream.window import SlidingWindow
+from fermatnet.hw.stream.window import FreeWindow, SlidingWindow
 from fermatnet.hw.stream.window_plan import WindowPlan
 from fermatnet.model.errors import InputError
 
@@ -135,14 +135,15 @@ class MatrixVectorLayer(Layer):
             raise InputError(f"layer {self.name!r}: {error}") from error
 
     def block(self, at: Placement) -> Block:
-        return MatrixBlock(self, at.fold)
+        return MatrixBlock(self, at.fold, at.streamed)
 
 
 class MatrixBlock(Block):
-    """An array, behind a window whose ring may get more rows than the least; its weights may be streamed."""
+    """An array, behind a window whose ring may get more rows than the least; its weights may be
+    ``streamed``."""
 
-    def __init__(self, layer: MatrixVectorLayer, fold: Fold):
-        self.array = layer.array(fold)
+    def __init__(self, layer: MatrixVectorLayer, fold: Fold, streamed: bool = False):
+        self.array, self.streamed = layer.array(fold), streamed
         self.weight_bits = self.array.weight_width * self.array.cycles
         self.window = layer.window(fold) if layer.needs_window(fold) else None
         beats = layer.taps // fold.simd
@@ -152,8 +153,16 @@ class MatrixBlock(Block):
         plan = layer.window_plan(fold)
         self.ring_bits = plan.ring_bits
         results = layer.outputs // fold.pe  # a pixel, each from one window
-        self.model = timing.Windows.of(plan, results, plan.beats, plan.READ + self.array.latency)
+        ahead = plan.READ - 1
+        if not streamed:
+            self.array.reserve_ahead(ahead)
+        delay = ahead + streamed + self.array.latency
+        self.model = timing.Windows.of(plan, results, plan.beats, delay)
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
-        array = Streamed(self.array) if streamed else self.array
-        return array if self.window is None else WindowedArray(SlidingWindow(**self.window, rows=rows), array)
+        assert streamed == self.streamed, "the block was planned for the other source of weights"
+        array = Streamed(self.array) if self.streamed else self.array
+        if self.window is None:
+            return array
+        kind = SlidingWindow if self.streamed else FreeWindow
+        return WindowedArray(kind(**self.window, rows=rows), array)
