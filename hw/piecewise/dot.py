@@ -67,6 +67,11 @@ class Lanes:
             return inside, 0, 0
         return inside, 1, self.joint.stages(target, budget)
 
+    def levels(self, target: str, budget: float) -> int:
+        """Most counters, or adders, between two registers then."""
+        trees = [*self.trees, *([self.joint] if self.joint else [])]
+        return max((tree.levels(target, budget) for tree in trees), default=0)
+
     def budget(self, target: str, pipeline: int) -> float:
         """Least nanoseconds between registers with which ``pipeline`` stages are enough; none: infinite."""
         low, high = 0.0, 1.0
