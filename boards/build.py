@@ -74,6 +74,7 @@ def build(
     clock_mhz: float | None = None,
     baud: int | None = None,
     reloadable: bool = False,
+    bitstream: bool = True,
     force: bool = False,
     progress: Progress | None = None,
     detail: Progress | None = None,
@@ -98,6 +99,8 @@ def build(
         Bits a second on the line; None: the board's.
     reloadable : bool
         Weights can be loaded over the link.
+    bitstream : bool
+        False: nothing is synthesised; what comes out can be simulated (the port "sim").
     progress, detail : callable or None
         As in `fermatnet.synth.flow.synthesise`.
     finish : callable or None
@@ -111,7 +114,7 @@ def build(
     goal = Goal(cycles, reloadable)
     with _scratch() as scratch, atomic_directory(out, force=force) as folder:
         job = _Build(net, board, goal, baud or board.baud, scratch, say, detail)
-        if not board.bitstream:
+        if not (board.bitstream and bitstream):
             return _without_tools(job, folder, clock_mhz, finish)
         done = _fitted(job, clock_mhz)
         say("packing the bitstream")
@@ -206,14 +209,15 @@ def _timed(job: _Build, project: Project, mapped: Mapped, clock_mhz: float | Non
 def _without_tools(
     job: _Build, folder: Path, clock_mhz: float | None, finish: Finish | None
 ) -> dict[str, Any]:
-    """A board without open place and route: constraints and a script for the vendor's tool."""
+    """The Verilog alone; where no open tool places on the chip, a script for the vendor's."""
     setting = job.setting(clock_mhz or CLOCKS[job.kind])
     luts = None if job.goal.cycles is not None else next(budgets(job.board))
     interface = generate_within(
         job.net, job.scratch / "verilog", job.board, luts, job.goal, setting.mhz, job.say
     )
     project = make_top(job.scratch / "verilog", interface, job.board, setting, job.baud)
-    (folder / "vivado.tcl").write_text(vivado_script(job.board, project))
+    if not job.board.bitstream:
+        (folder / "vivado.tcl").write_text(vivado_script(job.board, project))
     return _write(job, folder, _Done(project), finish)
 
 

@@ -33,6 +33,7 @@ class Project:
 
     @property
     def core(self) -> str:
+        """Name of the network's top module."""
         return self.interface["top"]
 
 

@@ -39,6 +39,14 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("training.post_training",),
         "Post-training int8 beside onnxruntime's quantize_static, three trained networks",
     ),
+    "boards": (
+        ("boards.table",),
+        "Bitstreams of the boards: resources, clock, images a second, same bytes twice",
+    ),
+    "link": (
+        ("boards.link", "boards.netlist"),
+        "A simulated board under thousands of faults of its line: no wrong result, always back",
+    ),
     "zoo": (("zoo.tables",), "Comparisons of chapters 4 to 8"),
 }
 

@@ -29,6 +29,11 @@ from fermatnet.cli.phases import phases
 )
 @click.option("--baud", type=click.IntRange(min=300, max=12_000_000), help="Bits a second of the line.")
 @click.option("--reloadable", is_flag=True, help="Weights can be loaded over the line.")
+@click.option(
+    "--no-bitstream",
+    is_flag=True,
+    help="Only the Verilog and board.json, in seconds: enough for fermatnet host --port sim.",
+)
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
 def command(
     network: str | None,
@@ -39,6 +44,7 @@ def command(
     clock_mhz: float | None,
     baud: int | None,
     reloadable: bool,
+    no_bitstream: bool,
     force: bool,
 ) -> None:
     """Build a bitstream of NETWORK (.onnx) for a board: the network, a UART link around it, a clock from the
@@ -71,6 +77,7 @@ def command(
             clock_mhz=clock_mhz,
             baud=baud,
             reloadable=reloadable,
+            bitstream=not no_bitstream,
             force=force,
             progress=phase,
             detail=phase.detail,
@@ -82,7 +89,9 @@ def command(
 def _tell(out: Path, found: dict) -> None:
     chip, rate = found.get("chip"), found["images_per_second"]
     if chip is None:
-        line(f"{out}: Verilog, constraints and vivado.tcl; {found['note']}")
+        line(f"{out}: Verilog, constraints and board.json, no bitstream")
+        if (out / "vivado.tcl").exists():
+            line(f"{found['note']}: {out}/vivado.tcl")
         return
     used = ", ".join(
         f"{chip[name]:,} of {chip['capacity'][name]:,} {name}" for name in ("luts", "ffs", "brams", "dsps")

@@ -10,7 +10,7 @@ from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
 from fermatnet.cli.kinds import SEED, OutputDirectory, device_choice
 from fermatnet.cli.phases import phases
-from fermatnet.hw.compiler.devices import DEVICES
+from fermatnet.hw.devices import DEVICES
 from fermatnet.model.errors import InputError
 from fermatnet.report.progress import STEPS, check_folder
 
@@ -35,7 +35,8 @@ def command(out: str, **options: Any) -> int:
     """The whole path on scikit-learn's bundled digits.
 
     Trains the network, exports it, generates Verilog, simulates all held-out images with and without stalls,
-    synthesises it, and writes report.html and report.json. Exit status 1 when any engine gives another logit
+    makes a bitstream for a ULX3S, sends images through the simulated board, and writes report.html and
+    report.json. Exit status 1 when any engine gives another logit
     than the reference.
     """
     if not DEVICES[options["device"]].place:

@@ -1,5 +1,6 @@
 """Types of options: each value is judged when the command line is read, before anything heavy begins."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "OutputFile",
     "device_choice",
     "judge",
+    "own_options",
 ]
 
 SEED = click.IntRange(0, (1 << 32) - 1)
@@ -28,6 +30,7 @@ class FiniteRange(click.FloatRange):
     """A range of real numbers without NaN and the infinite ones."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number; refused where it is infinite or none."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
@@ -113,7 +116,7 @@ class OutputDirectory(_Name):
 
 def device_choice() -> click.Choice:
     """The devices that designs are made for."""
-    from fermatnet.hw.compiler.devices import DEVICES
+    from fermatnet.hw.devices import DEVICES
 
     return click.Choice(list(DEVICES))
 
@@ -122,3 +125,17 @@ def judge(out: str, *inputs: str | None, force: bool) -> None:
     """InputError when the folder ``out`` cannot be made, or when replacing it would destroy an input."""
     check_directory(out, force=force)
     apart(inputs, [out])
+
+
+def own_options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+    """``width=8 form=maxpool`` as the builder takes them: JSON where it is JSON, else a word."""
+    found: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE, such as width=8")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found

@@ -34,8 +34,11 @@ _COMMANDS = {
     "synth": "Synthesise generated Verilog with yosys and nextpnr; resources by layer, Fmax.",
     "board": "Build a bitstream for a board: the network, a UART link, the clock; --list shows the boards.",
     "host": "Send images to a board over its serial port, or to its simulation.",
+    "soc": "Wrap a generated design: AXI4-Lite registers, IP-XACT, Vivado, Quartus, PYNQ, LiteX.",
     "ip": "Generate one stand-alone block: adder, butterfly, transform, popcount, array, ...",
     "zoo": "List the architectures, or show one with its complexity.",
+    "search": "Search an architecture: nasb (chapter 4) or autorecon (chapter 8).",
+    "sweep": "Train every combination that a TOML file names; goes on where it was stopped.",
     "bench": "Run a benchmark; prints a table, writes JSON.",
 }
 

@@ -1,6 +1,5 @@
 """``fermatnet train``: the options of a run are the fields of `fermatnet.model.train.options.Options`."""
 
-import json
 import os
 import re
 from dataclasses import fields
@@ -11,7 +10,7 @@ import click
 
 from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
-from fermatnet.cli.kinds import FiniteRange, OutputDirectory
+from fermatnet.cli.kinds import FiniteRange, OutputDirectory, own_options
 from fermatnet.cli.phases import phases
 from fermatnet.model.errors import InputError
 from fermatnet.model.outputs import check_directory
@@ -56,7 +55,10 @@ _HELP = {
     "workers": "Processes that decode images (usual: one fewer than the CPUs, at most 8).",
     "corrupt": "Files that are no image: refuse, or skip and count.",
 }
-_DATA = "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, images:DIR or imagenet:DIR."
+_DATA = (
+    "digits, mnist:DIR, fashion-mnist:DIR, cifar10:DIR, cifar100:DIR, images:DIR, imagenet:DIR or "
+    "arrays:FILE.npz."
+)
 
 
 class _Numbers(click.ParamType):
@@ -69,20 +71,6 @@ class _Numbers(click.ParamType):
             return tuple(float(part) for part in value.split(","))
         except ValueError:
             self.fail(f"{value!r} is not a list of numbers such as 60,120,160", param, ctx)
-
-
-def _own_options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
-    """``width=8 form=maxpool`` as the builder takes them: JSON where it is JSON, else a word."""
-    found: dict[str, Any] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals or not key.isidentifier():
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE, such as width=8")
-        try:
-            found[key] = json.loads(value)
-        except ValueError:
-            found[key] = value
-    return found
 
 
 def _kind(name: str, kind: Any) -> Any:
@@ -156,6 +144,10 @@ def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
             raise Interrupted("the same command with --resume goes on after the last checkpoint") from None
         raise
     for phase_name, accuracy in summary["accuracy"].items():
+        if summary["metric"] == "r2":
+            error = summary["rmse"][phase_name]
+            line(f"{phase_name:10} R2 {accuracy:.4f}, root mean square error {error:.4g} on the test samples")
+            continue
         among = summary.get("top5", {}).get(phase_name)
         more = "" if among is None else f", Top-5 {100 * among:.2f} %"
         line(f"{phase_name:10} {100 * accuracy:.2f} % of {summary['test_images']} test images{more}")
@@ -187,7 +179,7 @@ command = click.Command(
         click.Option(
             ["--option", "network"],
             multiple=True,
-            callback=_own_options,
+            callback=own_options,
             metavar="NAME=VALUE",
             help="Of the network's own builder, such as width=8 or form=maxpool; may be repeated.",
         ),

@@ -17,7 +17,7 @@ from fermatnet.model.nn.integer import integer_logits
 from fermatnet.model.train.data import Data, digits
 from fermatnet.model.train.finished import export_run, load_run
 from fermatnet.model.train.run import train
-from fermatnet.report import evidence, page
+from fermatnet.report import evidence, on_board, page
 from fermatnet.report.oracle import onnxruntime_outputs
 from fermatnet.report.progress import Steps
 from fermatnet.sim.network import SimulationResult, simulate
@@ -76,6 +76,7 @@ class _Demo:
 
     def __init__(self, out: Path, device: str, cycles: int, seed: int, steps: Steps):
         self.out, self.verilog, self.placed = out, out / "verilog", out / "synth.json"
+        self.board = out / "board"
         self.device, self.cycles, self.seed = device, cycles, seed
         self.steps, self.data = steps, digits()
 
@@ -133,18 +134,34 @@ class _Demo:
             lambda: (simulate(self.verilog, images), simulate(self.verilog, images, stalls=self.seed + 1)),
         )
 
-    def synthesise(self) -> dict[str, Any]:
+    def synthesise(self, net: Network) -> dict[str, Any]:
+        """A bitstream where the device is that of a board, and the figures of its placement."""
+
         def work() -> dict[str, Any]:
-            found = synthesise(self.verilog, self.device, progress=self.steps.part, detail=self.steps.detail)
+            found = self._placed(net)
             with atomic_file(self.placed) as temporary:
                 temporary.write_text(json.dumps(found, indent=2) + "\n")
             return found
 
         return self.steps.run(
             "synth",
-            f"synthesising for {self.device} (yosys, nextpnr)",
+            f"synthesising for {on_board.BOARDS.get(self.device, self.device)} (yosys, nextpnr)",
             work,
             kept=lambda: json.loads(self.placed.read_text()),
+        )
+
+    def _placed(self, net: Network) -> dict[str, Any]:
+        part, detail = self.steps.part, self.steps.detail
+        if self.device not in on_board.BOARDS:
+            return synthesise(self.verilog, self.device, progress=part, detail=detail)
+        return on_board.build_board(net, self.board, self.device, self.cycles, part, detail)
+
+    def through_board(self) -> np.ndarray:
+        """Logits of some images by the simulated board."""
+        return self.steps.run(
+            "board",
+            f"sending {on_board.IMAGES} images through the simulated board, UART pins to UART pins",
+            lambda: on_board.board_outputs(self.board, self.data.test.images),
         )
 
     def run(self) -> dict[str, Any]:
@@ -153,14 +170,18 @@ class _Demo:
         logits = self.compute(net)
         interface, (plain, stalled) = self.generate(net), self.simulate()
         logits |= {"rtl": plain.outputs, "rtl_stalled": stalled.outputs}
-        synth, data = self.synthesise(), self.data
+        synth, data = self.synthesise(net), self.data
+        exact = {
+            name: bool(np.array_equal(logits[name], logits["reference"]))
+            for name in ("torch", "onnxruntime", "rtl", "rtl_stalled")
+        }
+        if self.board.is_dir():
+            seen = logits["reference"][: on_board.IMAGES]
+            exact["board"] = bool(np.array_equal(self.through_board(), seen))
         return {
             "images": len(data.test.images),
             "accuracy": _accuracies(trained, logits, data.test.labels),
-            "exact": {
-                name: bool(np.array_equal(logits[name], logits["reference"]))
-                for name in ("torch", "onnxruntime", "rtl", "rtl_stalled")
-            },
+            "exact": exact,
             "synth": {
                 **synth,
                 "cycles_per_image": interface["cycles_per_image"],
@@ -191,7 +212,8 @@ def run_demo(
     """Trains, exports, generates, simulates and synthesises the digits network into ``out``; returns the
     report.
 
-    Writes ``run/``, ``digits.onnx``, ``verilog/``, ``report.html``, ``report.json``. ``resume`` keeps the
+    Writes ``run/``, ``digits.onnx``, ``verilog/``, ``board/`` (a bitstream, where the device is that of a
+    board), ``report.html``, ``report.json``. ``resume`` keeps the
     steps that an interrupted call finished. Raises InputError when ``out`` is not empty and neither
     ``resume`` nor ``force`` is given.
     """

@@ -33,6 +33,8 @@ def _cards(report: dict[str, Any]) -> list[tuple[str, str]]:
 def _engines(report: dict[str, Any]) -> list[tuple[str, float, bool | None]]:
     """Name, accuracy, and whether its logits are the reference's (None: not compared)."""
     accuracy, exact = report["accuracy"], report["exact"]
+    line = ("the simulated board, UART pins to UART pins (some images)", accuracy["rtl"], exact.get("board"))
+    board = [line] if "board" in exact else []
     return [
         ("full-precision twin (torch, float32)", accuracy["float"], None),
         ("numpy reference: diminished-1 transforms, AND and popcount", accuracy["reference"], None),
@@ -40,6 +42,7 @@ def _engines(report: dict[str, Any]) -> list[tuple[str, float, bool | None]]:
         ("onnxruntime on the network file", accuracy["onnxruntime"], exact["onnxruntime"]),
         ("generated Verilog, simulated", accuracy["rtl"], exact["rtl"]),
         ("generated Verilog, random stalls on both sides", accuracy["rtl"], exact["rtl_stalled"]),
+        *board,
     ]
 
 

@@ -268,7 +268,7 @@ def _read_response(
     beats = np.frombuffer(bytes.fromhex("".join(row[0] for row in rows)), np.uint8).reshape(-1, width)[
         :, ::-1
     ]
-    used = out["lanes"] * -(-out["element_bits"] // 8)
+    used = out["lanes"] * packing.field_bits(out["element_bits"]) // 8
     if beats[:, used:].any():
         raise runner.SimulationError(
             f"m_axis_tdata: the bytes from {used} on, which fill up the beat, are not 0"

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fermatnet.hw.compiler.devices import Device
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.interface import edge_ports, read_interface
+from fermatnet.hw.devices import Device
+from fermatnet.hw.devices import device as find_device
 from fermatnet.model.errors import InputError
 from fermatnet.synth import asic, count, liberty, pins
 from fermatnet.synth.mapping import Netlist, map_design
@@ -37,7 +37,7 @@ def synthesise(
     directory : path
         What ``fermatnet verilog`` wrote; left untouched.
     device : str
-        A name of `fermatnet.hw.compiler.devices.DEVICES`.
+        A name of `fermatnet.hw.devices.DEVICES`.
     liberty : path or None
         Cell library, needed for ``asic`` and for nothing else.
     clock_mhz : float or None

@@ -95,6 +95,7 @@ class Proof:
     solver: str = ""
 
     def script(self) -> str:
+        """The proof as text for an SMT solver, which finds it unsatisfiable where the claim holds."""
         lines = [self.block.text]
         lines += [f"(declare-const s{t} |block_s|)" for t in range(self.edges + 1)]
         lines += [f"(assert (|block_t| s{t} s{t + 1}))" for t in range(self.edges)]

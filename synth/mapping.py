@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fermatnet.hw.compiler.devices import Device
+from fermatnet.hw.devices import Device
 from fermatnet.synth import tools
 from fermatnet.synth.watch import Progress, passes
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fermatnet.hw.compiler.devices import Device
+from fermatnet.hw.devices import Device
 from fermatnet.model.errors import InputError
 from fermatnet.synth import tools
 from fermatnet.synth.mapping import NETLIST, Netlist

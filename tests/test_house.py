@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("model.piecewise", "model.fermat"),
     ("model.network",),
     ("model.exchange", "model.nn", "model.train", "model.detect", "model.zoo", "runtime"),
-    ("hw.rtl", "hw.compiler.devices"),  # the table of devices leans on nothing
+    ("hw.rtl", "hw.devices"),  # the table of devices leans on nothing
     ("hw.stream",),
     ("hw.timing", "hw.piecewise", "hw.fermat"),
     ("hw.arrays", "hw.constant", "hw.resources"),

@@ -12,10 +12,12 @@ FOLDERS = SETTINGS["tool"]["setuptools"]["package-dir"]
 
 # which packages each may import (and itself): arrows point one way
 ALLOWED = {
-    "api": {"front", "synth", "sim", "hw", "runtime", "model"},
-    "cli": {"report", "synth", "sim", "bench", "hw", "runtime", "model"},
+    "api": {"front", "boards", "synth", "sim", "hw", "runtime", "model"},
+    "cli": {"report", "boards", "search", "synth", "sim", "bench", "hw", "runtime", "model"},
     "report": {"synth", "sim", "hw", "model"},
-    "bench": {"synth", "sim", "hw", "runtime", "model"},
+    "bench": {"boards", "search", "synth", "sim", "hw", "runtime", "model"},
+    "boards": {"synth", "sim", "hw", "model"},
+    "search": {"synth", "sim", "hw", "runtime", "model"},
     "synth": {"hw", "model"},
     "sim": {"hw", "model"},
     "hw": {"model"},

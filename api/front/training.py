@@ -23,7 +23,7 @@ def quantize(
     calibration: Tensor | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    bits: int = 8,
+    bits: int | None = None,
     **more: Any,
 ) -> nn.Module:
     """The quantized twin of a model, with its weights: train it on, or export it as it is.
@@ -32,10 +32,10 @@ def quantize(
     ----------
     model : any ``nn.Module`` that ``torch.fx`` traces; it is not changed
     how : of `scheme`
-    input_shape : of one image (C, H, W), without the batch
-    calibration : images (n, C, H, W), raw pixels as integers, to set steps by; a few hundred are enough
+    input_shape : of one image (C, H, W), rows (c, n) or a vector (n,), without the batch
+    calibration : images (n, *input_shape), raw integers, to set steps by; a few hundred are enough
     mean, std : a number a channel, of pixels scaled to 0..1, if the model was trained on normalised images
-    bits : of a pixel
+    bits : of a pixel, 1 to 16; None: of the type that calibration has, 8 without it
     more : further arguments of `fermatnet.model.nn.convert.convert`
 
     The twin carries ``changes``, the report: one line a layer, what it was, what it is now, and why. Raises

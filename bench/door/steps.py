@@ -1,6 +1,7 @@
 """What random models are made of: steps in a row, branches, changed convolutions; and a model with what it
 is converted with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,9 +28,14 @@ class Steps(nn.Module):
             x = next(layers)(x) if step is None else step(x)
         if scale is not None:
             x = x * scale
-        if self.turn == "tuple":
-            return x, x
-        return {"logits": x} if self.turn == "dict" else x
+        turned: dict[str, Callable[[Tensor], Any]] = {
+            "tuple": lambda x: (x, x[:, :2]),
+            "twice": lambda x: (x, x),
+            "dict": lambda x: {"logits": x, "gate": x.sigmoid()},
+            "places": lambda x: x.argmax(1),
+            "top": lambda x: x.topk(2, dim=-1)[1],
+        }
+        return turned[self.turn](x) if self.turn else x
 
 
 class Branch(nn.Module):
@@ -52,6 +58,12 @@ class Branch(nn.Module):
         if self.how == "+=":
             y += x
             return y
+        if self.how == "-":
+            return x - y
+        if self.how == "*":
+            return x * y
+        if self.how == "gate":
+            return x * y.sigmoid()
         return x + y
 
 
@@ -75,8 +87,9 @@ class Drawn:
 
     seed: int
     model: nn.Module
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     how: Scheme
     bits: int = 8
+    signed: bool = False
     normal: dict[str, Any] = field(default_factory=dict)
     extras: list[str] = field(default_factory=list)

@@ -123,8 +123,8 @@ def _numbers(draw: random.Random, drawn: Drawn, conv: nn.Conv2d) -> None:
 
 def _pixels(draw: random.Random, drawn: Drawn, conv: nn.Conv2d) -> None:
     if draw.random() < 0.5:
-        drawn.bits = draw.choice([1, 4, 7, 12])
-        drawn.extras.append(f"bits={drawn.bits}")
+        drawn.bits, drawn.signed = draw.choice([1, 4, 7, 12, 15, 16, 17]), draw.random() < 0.3
+        drawn.extras.append(f"bits={drawn.bits}" + ", signed" * drawn.signed)
     else:
         channels = drawn.shape[0]
         drawn.normal = {

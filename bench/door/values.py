@@ -38,7 +38,19 @@ _VALUES: dict[str, list[Any]] = {
     "alpha": [1, 2, 0, -1, 0.5],
     "dim": [0, 1, 2, 3, -1, -3, (2, 3), (-1, -2), (1, 2)],
     "pad": [(1, 1, 1, 1), (0, 0, 2, 2), (1, 0, 1, 0), (1, 1), (0, 0, 0, 0, 1, 1), (-1, -1, -1, -1)],
-    "mode": ["constant", "reflect", "replicate"],
+    "mode": ["constant", "reflect", "replicate", "nearest", "bilinear"],
+    "negative_slope": [0.0, 0.3, -0.2],
+    "num_parameters": [1, 2],
+    "beta": [0.5, 3.0],
+    "lambd": [0.1, 1.0],
+    "approximate": ["none", "tanh"],
+    "upscale_factor": [1, 2],
+    "downscale_factor": [1, 2],
+    "scale_factor": [1, 2, 3, (1, 2), 1.5],
+    "size": [(6, 8), (12, 12), 16],
+    "output_padding": [0, 1],
+    "k": [1, 2],
+    "largest": [False],
     "training": [False, True],
     "dtype": [torch.float64, torch.float32],
     "memory_format": [torch.contiguous_format, torch.preserve_format],
@@ -50,8 +62,11 @@ _VALUES: dict[str, list[Any]] = {
 }
 # what a call needs, so that it does what the table means
 BASE_CALLS: dict[str, dict[str, Any]] = {
-    "relu": {},
-    "relu6": {},
+    **{
+        name: {} for name in ("relu", "relu6", "sigmoid", "tanh", "leaky_relu", "elu", "celu", "selu", "gelu")
+    },
+    **{name: {} for name in ("gelu", "silu", "mish", "hardsigmoid", "hardswish", "softplus", "softsign")},
+    **{name: {} for name in ("logsigmoid", "neg", "square")},
     "hardtanh": {"min_val": 0, "max_val": 1},
     "threshold": {"threshold": 0, "value": 0},
     "clamp": {"min": 0},
@@ -59,23 +74,37 @@ BASE_CALLS: dict[str, dict[str, Any]] = {
     "clamp_max": {"max": 0.5},
     "max_pool2d": {"kernel_size": 2},
     "avg_pool2d": {"kernel_size": 2},
+    "max_pool1d": {"kernel_size": 2},
+    "avg_pool1d": {"kernel_size": 2},
+    "adaptive_avg_pool1d": {"output_size": 1},
     "adaptive_avg_pool2d": {"output_size": 1},
     "adaptive_max_pool2d": {"output_size": 1},
     "mean": {"dim": (2, 3), "keepdim": True},
     "dropout": {"training": False},
     "dropout2d": {"training": False},
-    "pad": {"pad": (1, 1, 1, 1)},
-    "contiguous": {},
-    "clone": {},
 }
+_POOLS = (nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d)
+_ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d)
+_PADS = (
+    nn.ZeroPad1d,
+    nn.ZeroPad2d,
+    nn.ReflectionPad1d,
+    nn.ReflectionPad2d,
+    nn.CircularPad1d,
+    nn.CircularPad2d,
+)
 BASE_MODULES: dict[type, dict[str, Any]] = {
     nn.Hardtanh: {"min_val": 0.0, "max_val": 1.0},
     nn.Threshold: {"threshold": 0, "value": 0},
-    nn.MaxPool2d: {"kernel_size": 2},
-    nn.AvgPool2d: {"kernel_size": 2},
-    nn.AdaptiveAvgPool2d: {"output_size": 1},
-    nn.AdaptiveMaxPool2d: {"output_size": 1},
-    nn.ZeroPad2d: {"padding": 1},
+    **{kind: {"kernel_size": 2} for kind in _POOLS},
+    **{kind: {"output_size": 1} for kind in _ADAPTIVE},
+    **{kind: {"padding": 1} for kind in (*_PADS, nn.ReplicationPad1d, nn.ReplicationPad2d)},
+    **{kind: {"padding": 1} for kind in (nn.CircularPad1d, nn.CircularPad2d)},
+    **{kind: {"padding": 1, "value": 0.0} for kind in (nn.ConstantPad1d, nn.ConstantPad2d)},
+    **{kind: {"scale_factor": 2} for kind in (nn.Upsample, nn.UpsamplingNearest2d)},
+    nn.ChannelShuffle: {"groups": 2},
+    nn.PixelShuffle: {"upscale_factor": 2},
+    nn.PixelUnshuffle: {"downscale_factor": 2},
 }
 
 
@@ -129,8 +158,9 @@ def drawn_call(
     """A call of one of the row's spellings, with one argument drawn from its signature with probability
     ``odd``."""
     base = BASE_CALLS[row.name]
+    targets = [target for target in row.targets if signatures(target, row.schemas)]
     for attempt in range(9):
-        target = draw.choice(row.targets)
+        target = draw.choice(targets)
         signature = signatures(target, row.schemas)[0]
         optional = [p for p in list(signature.parameters.values())[1:] if p.kind is not p.VAR_KEYWORD]
         given = {key: value for key, value in base.items() if key in signature.parameters}

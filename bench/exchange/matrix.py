@@ -64,8 +64,10 @@ def rtl(file: Path, count: int, cycles: int, stalls: int) -> dict[str, Any]:
     }
 
 
-def _cells(count: int, seed: int, rtl_count: int, folder: Path) -> Iterator[dict[str, Any]]:
+def _cells(count: int, seed: int, rtl_count: int, only: str, folder: Path) -> Iterator[dict[str, Any]]:
     for net, form, per_channel, signed, symmetric in CELLS:
+        if only not in f"{net} {form}":
+            continue
         file = quantized(folder / "m.onnx", net, form, per_channel, signed, symmetric, seed)
         row = {"net": net, "form": form, "per_channel": per_channel, "signed": signed, "symmetric": symmetric}
         row |= cell(file, count)
@@ -76,15 +78,16 @@ def _cells(count: int, seed: int, rtl_count: int, folder: Path) -> Iterator[dict
 
 @click.command()
 @click.option("--count", default=200, show_default=True, help="samples a file")
+@click.option("--only", default="", help="files whose 'network form' holds this")
 @click.option("--seed", default=0, show_default=True, help="of the networks' weights")
 @click.option("--rtl", "rtl_count", default=0, help="samples of the files that are simulated; 0: none")
 @click.option("--json", "target", type=click.Path(dir_okay=False, path_type=Path), help="write the rows here")
-def main(count: int, seed: int, rtl_count: int, target: Path | None) -> None:
+def main(count: int, only: str, seed: int, rtl_count: int, target: Path | None) -> None:
     """Files of onnxruntime's quantizer: reference and RTL beside onnxruntime."""
     logging.disable(logging.WARNING)  # the quantizer gives advice in the log
     found = []
     with tempfile.TemporaryDirectory(prefix="fermatnet-matrix-") as scratch:
-        for row in _cells(count, seed, rtl_count, Path(scratch)):
+        for row in _cells(count, seed, rtl_count, only, Path(scratch)):
             found.append(row)
             print(" ".join(f"{key}={value}" for key, value in row.items()), flush=True)
             if target is not None:
@@ -93,7 +96,7 @@ def main(count: int, seed: int, rtl_count: int, target: Path | None) -> None:
     wrong = sum(_wrong(row) for row in found)
     designs = sum("rtl" in row for row in found)
     print(f"{len(found)} files of {count} samples, {designs} of them in RTL: {wrong} with a wrong integer")
-    raise SystemExit(1 if wrong else 0)
+    raise SystemExit(1 if wrong or not found else 0)
 
 
 def _wrong(row: dict[str, Any]) -> bool:

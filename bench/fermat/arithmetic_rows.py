@@ -12,7 +12,7 @@ from typing import Any
 from amaranth.lib import wiring
 
 from fermatnet.bench.fermat.baselines import Boxed, PlainPair, Straightforward
-from fermatnet.hw.compiler.devices import device
+from fermatnet.hw.devices import device
 from fermatnet.hw.fermat.adder import Adder, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
 from fermatnet.hw.fermat.multiplier import Multiplier

@@ -143,7 +143,7 @@ def fermat_parts(engine: Convolver, small: Convolver) -> list[Part]:
                 small.plan,
                 small.inverses,
                 small.lanes_out,
-                banks=small.band_banks,
+                banks=small.raster.banks,
             ),
         ),
         (
@@ -165,26 +165,23 @@ def fermat_parts(engine: Convolver, small: Convolver) -> list[Part]:
         )
     for path in engine.paths:
         b = path.b
-        computed = p if engine.reader is not None else 0
         parts += [
             (1, f"encoder {b} {shape}", partial(WideEncoder, b, shape)),
-            (1 + computed, f"transform {b} {lengths}", partial(SerialTransform2d, b, *lengths)),
+            (1, f"transform {b} {lengths}", partial(SerialTransform2d, b, *lengths)),
             (
-                engine.inverses,
-                f"inverse {b} {lengths}",
-                partial(SerialTransform2d, b, *lengths, inverse=True),
+                1,
+                f"inverse {b} {lengths} x {engine.inverses}",
+                partial(SerialTransform2d, b, *lengths, inverse=True, lanes=engine.inverses),
             ),
             (p, f"product {b}", partial(Multiplier, b)),
             (p if path.sum_latency else 0, f"sum {b}", partial(Adder, b, latency=2)),
         ]
         if engine.reader is not None:
-            parts.append(
-                (
-                    p,
-                    f"encoder {b} {signed(engine.reader.bits)}",
-                    partial(WideEncoder, b, signed(engine.reader.bits)),
-                )
-            )
+            bits = signed(engine.reader.bits)
+            parts += [
+                (1, f"transform {b} {lengths} x {p}", partial(SerialTransform2d, b, *lengths, lanes=p)),
+                (p, f"encoder {b} {bits}", partial(WideEncoder, b, bits)),
+            ]
     return [part for part in parts if part[0]]
 
 

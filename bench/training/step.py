@@ -41,7 +41,7 @@ class _PlainKernels:
         kernels.compiled = self.kept
 
 
-def _brevitas(network: str, shape: tuple[int, int, int], bits: int) -> nn.Module | None:
+def brevitas_network(network: str, shape: tuple[int, int, int], bits: int) -> nn.Module | None:
     """The same network with Brevitas' quantized layers in place of ours; None where Brevitas is not
     installed."""
     try:
@@ -134,7 +134,7 @@ def run(
             None,
         )
     variants["PA(4,5), torch operators"] = (zoo.build(network, how=scheme("pa"), shape=shape), _PlainKernels)
-    other = _brevitas(network, shape, 4)
+    other = brevitas_network(network, shape, 4)
     if other is not None:
         variants["Brevitas 4-bit"] = (other, None)
     optimizers = {

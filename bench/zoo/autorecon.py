@@ -55,6 +55,7 @@ class _Comparison:
         self.given, self.data, self.classes = given, data, len(data.classes)
         self.common: dict[str, Any] = {"classes": self.classes, "shape": data.shape, "width": given.width}
         self.image: dict[str, Any] = {"classes": self.classes, "image": data.shape}
+        self.decided: dict[int, float] = {}
         self.teachers: dict[int, tuple[nn.Module, float]] = {}
 
     def teacher(self, seed: int) -> tuple[nn.Module, float]:
@@ -87,15 +88,18 @@ class _Comparison:
             self.teacher(seed)[0],
             network,
             classes=self.classes,
-            epochs=8,
-            training_steps=12,
-            validation_steps=6,
+            epochs=self.given.search_epochs,
+            training_steps=self.given.search_steps,
+            validation_steps=self.given.alpha_steps,
             seed=seed,
             pixels=PIXELS,
         )
+        shares = [torch.softmax(alpha.detach(), 0).max() for alpha in network.architecture_parameters()]
+        self.decided[seed] = float(torch.stack(shares).mean())
         return FoundGenerator(found.choice, **self.image, width=self.given.generator_width)
 
     def random(self, seed: int) -> nn.Module:
+        torch.manual_seed(seed)
         chosen = SuperGenerator(**self.image, width=2)
         for alpha in chosen.architecture_parameters():
             nn.init.normal_(alpha)
@@ -113,6 +117,7 @@ class _Comparison:
             classes=self.classes,
             epochs=given.student_epochs,
             steps=given.steps,
+            batch=64,
             seed=seed,
             student_rate=given.student_rate,
             pixels=PIXELS,
@@ -123,6 +128,7 @@ class _Comparison:
             "teacher": self.teacher(seed)[1],
             "weights": figures["weights"],
             "macs": figures["macs"],
+            "mean_largest_probability": self.decided.get(seed, 0.0) if make == self.searched else 0.0,
             "generator_accuracy": history[-1]["generator_accuracy"],
             "reconstruction": history[-1]["reconstruction"],
         }
@@ -171,6 +177,9 @@ def main(argv: Sequence[str] | None = None) -> str:
     parser.add_argument("--bits", type=int, nargs="+", default=[4, 3])
     parser.add_argument("--width", type=int, default=16, help="of the teacher")
     parser.add_argument("--generator-width", type=int, default=16)
+    parser.add_argument("--search-epochs", type=int, default=30)
+    parser.add_argument("--search-steps", type=int, default=40, help="for weights, an epoch of the search")
+    parser.add_argument("--alpha-steps", type=int, default=20, help="for alpha, an epoch; 600 in all")
     parser.add_argument("--student-epochs", type=int, default=14)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--student-rate", type=float, default=1e-3)
@@ -182,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> str:
         "shape": data.shape,
         "epochs": given.epochs,
         "student": [given.student_epochs, given.steps, given.student_rate],
+        "search": [given.search_epochs, given.search_steps, given.alpha_steps],
         "width": given.width,
         "test": given.test,
     }

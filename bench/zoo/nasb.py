@@ -19,16 +19,14 @@ import numpy as np
 import torch
 
 from fermatnet.bench.zoo.training import Row, Standardised, arguments, compare, fit, subset, table
-from fermatnet.hw.layers import layer_of
-from fermatnet.model.network import Network
-from fermatnet.model.network.nodes import Conv, MaxPool, Node, PiecewiseConv, Threshold
 from fermatnet.model.train.batches import Batches
 from fermatnet.model.train.data import Data
 from fermatnet.model.zoo.analysis.complexity import summarise
 from fermatnet.model.zoo.nasb.network import NASBNet, bireal_genotype, thesis_genotype
 from fermatnet.model.zoo.nasb.search import search
 from fermatnet.model.zoo.nasb.space import OPERATIONS, Genotype, cell_cost, genotype_to_json
-from fermatnet.model.zoo.nasb.supernet import Cost, SearchNet
+from fermatnet.model.zoo.nasb.supernet import SearchNet
+from fermatnet.search.prices import hardware_cost
 
 __all__ = ["hardware_cost", "main"]
 
@@ -48,48 +46,6 @@ class _Loader:
         self.number += 1
         for images, labels in self.batches.epoch(self.number):
             yield (images.float() - self.network.mean) / self.network.std, labels
-
-
-@functools.cache
-def _luts(index: int, channels: int, height: int, width: int, cycles: int) -> float:
-    operation = OPERATIONS[index]
-    if not operation.pool and not operation.kernel:
-        return 0.0
-    pad = operation.dilation * (max(operation.kernel, 3 if operation.pool else 1) - 1) // 2
-    around = (pad, pad, pad, pad)
-    if operation.kernel:
-        codes = 2 * np.random.default_rng(0).integers(
-            0, 2, (channels, channels, operation.kernel, operation.kernel)
-        ).astype(np.uint8)
-        window: dict[str, Any] = {"pad": around, "dilation": (operation.dilation, operation.dilation)}
-        node: Node = PiecewiseConv("op", ("signs",), codes, np.array([-1, 0, 1]), np.array([0, 1]), **window)
-    elif operation.pool == "max":
-        node = MaxPool("op", ("image",), (3, 3), (1, 1), around)
-    else:
-        node = Conv(
-            "op",
-            ("image",),
-            np.ones((channels, 1, 3, 3), np.int64),
-            pad=around,
-            group=channels,
-            engine="direct",
-        )
-    signs = Threshold("signs", ("image",), np.full((channels, 1), 128), np.ones(channels, np.int8))
-    nodes = [signs, node] if operation.kernel else [node]
-    layer = layer_of(Network(nodes, (channels, height, width), output="op"), node)
-    fast = [fold for fold in layer.folds() if layer.cycles(fold) <= cycles]
-    return min(
-        layer.cost(fold) for fold in fast or [max(layer.folds(), key=lambda fold: fold.pe * fold.simd)]
-    )
-
-
-def hardware_cost(cycles: int = 1 << 14) -> Cost:
-    """LUTs of an operation by the compiler's own model: the cheapest fold that takes at most ``cycles``
-    cycles an image.
-
-    Convolutions are AND-popcount arrays of signs, poolings work on 8-bit values.
-    """
-    return lambda index, channels, height, width: _luts(index, channels, height, width, cycles)
 
 
 def _random(seed: int, cells: int, steps: int) -> Genotype:
@@ -140,7 +96,7 @@ class _Comparison:
     def stages(self, genotype: Genotype, seed: int) -> dict[str, Any]:
         """Pretrains and finetunes a network of these cells."""
         given, data = self.given, self.data
-        net = NASBNet(given.depth, given.width, genotype=genotype, relu=False, **self.options)
+        net = NASBNet(given.depth, given.width, genotype=genotype, relu=True, **self.options)
         front = Standardised(net, data)
         net.set_binary(False)
         full = fit(front, data, epochs=given.epochs, rate=4e-3, seed=seed)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from fermatnet.bench.zoo.latency import table as latency_table
 from fermatnet.model.zoo.analysis.complexity import generator_figures, report
 from fermatnet.model.zoo.analysis.paths import path_statistics, two_layer_blocks
 from fermatnet.model.zoo.generator import EDGES, FoundGenerator, HumanImageNetGenerator
@@ -168,6 +169,10 @@ def run(json_path: Path | None = None) -> list[dict[str, Any]]:
         counts = generator_figures(generator)
         print(f"| {name} | {counts['weights']:,} | {counts['macs']:.3g} | {wanted} |")
         results.append({"table": "8.7", "network": name, **counts})
+    print("\nlatency of one convolution, table 3.8, n = c_in h w\n\n| model | latency |\n|---|---|")
+    for name, formula in latency_table():
+        print(f"| {name} | {formula} |")
+        results.append({"table": "3.8", "network": name, "latency": formula})
     compared = [row for row in results if "equal" in row]
     print(
         f"\n{sum(row['equal'] for row in compared)} of {len(compared)} figures equal the printed ones at "

@@ -23,6 +23,7 @@ class Setting:
 
     @property
     def mhz(self) -> float:
+        """Output frequency in MHz."""
         return float(self.output)
 
     def __getitem__(self, name: str) -> int:

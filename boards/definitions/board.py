@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from fermatnet.hw.compiler.devices import Device
-from fermatnet.hw.compiler.devices import device as find_device
+from fermatnet.hw.devices import Device
+from fermatnet.hw.devices import device as find_device
 from fermatnet.model.errors import InputError
 
 __all__ = ["BITSTREAMS", "Board", "Pin"]
@@ -25,7 +25,7 @@ class Pin:
 class Board:
     """A board.
 
-    ``device``: of `fermatnet.hw.compiler.devices`; ``package``, ``speed``: in nextpnr's words, None where
+    ``device``: of `fermatnet.hw.devices`; ``package``, ``speed``: in nextpnr's words, None where
     they are those of the device. ``clock_mhz``: of the oscillator at ``clock``. ``rx``, ``tx``: of the UART
     as the chip sees it, ``rx`` comes in. ``leds``: alive, busy, bad frame, weights lost, as many as there
     are. ``reset``: a button. ``programmer``: openFPGALoader's name of the board. ``baud``: what its serial
@@ -63,6 +63,7 @@ class Board:
 
     @property
     def family(self) -> str:
+        """Family of the device, as `fermatnet.hw.devices` calls it."""
         return find_device(self.device).family
 
     @property

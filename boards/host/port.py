@@ -63,12 +63,14 @@ class SerialPort:
         return f"there are {', '.join(names)}" if names else "there is no serial port on this machine"
 
     def write(self, data: bytes) -> None:
+        """Sends all of ``data``; `PortLost` where the port is gone."""
         try:
             self._port.write(data)
         except (OSError, TypeError) as error:
             raise PortLost(str(error)) from None
 
     def read(self, seconds: float) -> bytes:
+        """What has come, waiting up to ``seconds`` for the first byte; `PortLost` where the port is gone."""
         try:
             self._port.timeout = max(0.0, seconds)
             first = self._port.read(1)
@@ -77,6 +79,7 @@ class SerialPort:
             raise PortLost(str(error)) from None
 
     def reopen(self) -> bool:
+        """Closes the port and tries to open it again; whether that went well, after a short wait if not."""
         self.close()
         try:
             self._port = self._open()
@@ -86,6 +89,7 @@ class SerialPort:
         return True
 
     def close(self) -> None:
+        """Closes the port; one that is gone already is closed."""
         try:
             self._port.close()
         except OSError:  # gone already

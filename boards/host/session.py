@@ -39,6 +39,7 @@ class Session:
         self._sequence = random.SystemRandom().randrange(1 << 16)  # not where an earlier host began
 
     def next_sequence(self) -> int:
+        """Number of the next frame, 16 bits, after the last one 0 again."""
         self._sequence = (self._sequence + 1) & 0xFFFF
         return self._sequence
 

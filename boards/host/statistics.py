@@ -26,4 +26,5 @@ class Statistics:
 
     @property
     def images_per_second(self) -> float:
+        """Images a second over the whole run, 0 where no time has passed."""
         return self.images / self.seconds if self.seconds else 0.0

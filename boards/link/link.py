@@ -63,10 +63,12 @@ class LinkPlan:
 
     @property
     def image_bytes(self) -> int:
+        """Bytes of an image on the link."""
         return self.image_beat_bytes * self.image_beats
 
     @property
     def result_bytes(self) -> int:
+        """Bytes of a result on the link."""
         return self.result_beat_bytes * self.result_beats
 
     @property

@@ -24,7 +24,7 @@ __all__ = ["Sender"]
 class Sender(wiring.Component):
     """Makes frames of answers, and of results from the moment that their first beat is there.
 
-    Throughput: one byte a cycle, as far as ``o`` takes them; an answer goes before a result.
+    Throughput: one byte in 2 cycles, as far as ``o`` takes them; an answer goes before a result.
 
     Parameters
     ----------
@@ -63,8 +63,14 @@ class Sender(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
-        byte, offered, taken, marked = Signal(8), Signal(), Signal(), Signal()
+        # a byte is chosen in one cycle and offered from the next on: the choice is the longest path
+        byte, chosen, there = Signal(8), Signal(8), Signal()
+        offered, taken, marked = Signal(), Signal(), Signal()
         self._escape(m, byte, offered, taken, marked)
+        with m.If(taken):
+            m.d.sync += offered.eq(0)
+        with m.Elif(~offered & there):
+            m.d.sync += [byte.eq(chosen), offered.eq(1)]
         m.d.comb += [crc.data.eq(byte), crc.valid.eq(taken)]
         now, results, at = Signal(ANSWER), Signal(), Signal(range(64))
         head, last = self._head(now, results)
@@ -82,19 +88,19 @@ class Sender(wiring.Component):
             with m.State("BEGIN"):
                 self._flag(m, "HEAD")
             with m.State("HEAD"):
-                m.d.comb += [offered.eq(1), byte.eq(head.word_select(at, 8))]
+                m.d.comb += [there.eq(1), chosen.eq(head.word_select(at, 8))]
                 with m.If(taken):
                     m.d.sync += at.eq(at + 1)
                     with m.If(at == last):
                         m.next = "SETTLE"
                         with m.If(results):
                             m.next = "BEATS"
-            self._beats(m, byte, offered, taken, wrong)
+            self._beats(m, chosen, there, taken, wrong)
             with m.State("SETTLE"):  # the CRC of the last byte is there in the next cycle
                 m.d.sync += [crc_at.eq(crc.crc), at.eq(0)]
                 m.next = "CHECK"
             with m.State("CHECK"):
-                m.d.comb += [offered.eq(1), byte.eq(crc_at[:8])]
+                m.d.comb += [there.eq(1), chosen.eq(crc_at[:8])]
                 with m.If(taken):
                     m.d.sync += [at.eq(at + 1), crc_at.eq(crc_at >> 8)]
                     with m.If(at == 3):
@@ -129,10 +135,10 @@ class Sender(wiring.Component):
             results, HEAD_BYTES + RESULT_EXTRA - 2, Mux(now.described, HEAD_BYTES + INFO_BYTES, HEAD_BYTES)
         )
 
-    def _beats(self, m, byte, offered, taken, wrong):
+    def _beats(self, m, chosen, there, taken, wrong):
         k, beat = Signal(range(max(2, self.beat_bytes))), Signal(range(max(2, self.beats)))
         with m.State("BEATS"):
-            m.d.comb += [offered.eq(self.result.valid), byte.eq(self.result.payload.word_select(k, 8))]
+            m.d.comb += [there.eq(self.result.valid), chosen.eq(self.result.payload.word_select(k, 8))]
             with m.If(taken):
                 m.d.sync += k.eq(k + 1)
                 with m.If(k == self.beat_bytes - 1):
@@ -142,7 +148,7 @@ class Sender(wiring.Component):
                         m.d.sync += beat.eq(0)
                         m.next = "USER"
         with m.State("USER"):
-            m.d.comb += [offered.eq(1), byte.eq(wrong)]
+            m.d.comb += [there.eq(1), chosen.eq(wrong)]
             with m.If(taken):
                 m.d.comb += [self.tag.ready.eq(1), self.done.eq(1)]
                 m.next = "SETTLE"

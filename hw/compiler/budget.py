@@ -13,8 +13,8 @@ from typing import Any
 
 from fermatnet.hw.compiler import folding
 from fermatnet.hw.compiler.design import Design
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.planner import layers_for, least_beats, plan
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.resources import Resources
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.rtl.clock import DEFAULT_MHZ

@@ -47,6 +47,7 @@ class Design:
 
     @property
     def cycles_per_image(self) -> int:
+        """Cycles between images in the steady state, without stalls from outside."""
         return self.schedule.period
 
     @property
@@ -57,6 +58,7 @@ class Design:
 
     @property
     def latency_bound(self) -> int:
+        """Cycles from an image's first beat to the last one of its result, at most."""
         return self.schedule.latency_bound + self._edge_latency
 
     @property
@@ -66,6 +68,7 @@ class Design:
 
     @property
     def reloadable(self) -> bool:
+        """Whether the weights can be loaded at run time."""
         return self.source is not None
 
     def sources(self) -> list[ImageSource]:

@@ -28,6 +28,7 @@ class Edge:
 
     @property
     def key(self) -> tuple[str, int]:
+        """The layer that reads the edge, and which of its inputs it is."""
         return self.consumer, self.index
 
     def latencies(self) -> tuple[int, int]:

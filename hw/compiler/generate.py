@@ -10,11 +10,11 @@ from typing import Any
 from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.describe import add_resources, interface
 from fermatnet.hw.compiler.design import Design
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.fusesoc import core_file, waivers
 from fermatnet.hw.compiler.interface import read_interface
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import TOP, Top
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.layers import Fold
 from fermatnet.hw.layers.windowed import array_of
 from fermatnet.hw.resources import Resources, is_predicted

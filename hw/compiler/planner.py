@@ -12,10 +12,10 @@ from typing import Any
 
 from fermatnet.hw.compiler import folding, schedule
 from fermatnet.hw.compiler.design import Design
-from fermatnet.hw.compiler.devices import device as find_device
 from fermatnet.hw.compiler.edges import Edge
 from fermatnet.hw.compiler.schedule import Schedule
 from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.layers import Block, Fold, Layer, Placement, StreamRate, beats_of, layer_of
 from fermatnet.hw.rtl.clock import DEFAULT_MHZ
 from fermatnet.model.errors import InputError
@@ -96,10 +96,11 @@ def plan(
     period = schedule.least_period(wide, layers, chosen, edges, paces)
     if cycles is not None and period > cycles:
         raise InputError(f"{cycles} cycles an image cannot be met: {period} is the nearest")
-    blocks = _blocks(wide, layers, chosen, edges, paces)
+    asked = () if isinstance(external, str) else tuple(external)
+    blocks = _blocks(wide, layers, chosen, edges, paces, asked)
     made = schedule.make(wide, _models(blocks), edges, paces, period)
     outside = _external(layers, blocks, made, external, capacity.brams * capacity.bram_bits)
-    if outside:  # blocks that wait for weights have other latencies
+    if set(outside) != set(asked):  # blocks that wait for weights have other latencies
         blocks = _blocks(wide, layers, chosen, edges, paces, outside)
         made = schedule.make(wide, _models(blocks), edges, paces, period)
     components = {
@@ -150,9 +151,9 @@ def _blocks(
     folds: dict[str, Fold],
     edges: list[Edge],
     paces: dict[str, StreamRate],
-    outside: Collection[str] = (),
+    streamed: Collection[str],
 ) -> dict[str, Block]:
-    """The plan of every block in its place; the weights of those ``outside`` come from streams."""
+    """The plan of every block in its place; those of ``streamed`` take their weights from a stream."""
     lanes = {
         node.name: tuple(edge.lanes_to for edge in edges if edge.consumer == node.name) for node in net.nodes
     }
@@ -161,7 +162,7 @@ def _blocks(
             folds[node.name],
             lanes[node.name],
             tuple(paces[name] for name in node.inputs),
-            node.name in outside,
+            node.name in streamed,
         )
         for node in net.nodes
     }
@@ -190,6 +191,7 @@ def _external(
 ) -> tuple[str, ...]:
     """Layers whose weights go outside, in order."""
     bits = {name: blocks[name].weight_bits for name, layer in layers.items() if layer.streamable()}
+    bits = {name: count for name, count in bits.items() if count}  # constants are in no memory
     if external == "none":
         return ()
     if external != "auto":

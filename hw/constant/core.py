@@ -1,5 +1,7 @@
 """The hardware of a planned constant matrix: words, then counters, with registers between their levels."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 
 from fermatnet.hw.constant.cell import WIRE, place, slots
@@ -9,10 +11,30 @@ from fermatnet.hw.constant.pipeline import Net, Pipeline
 from fermatnet.hw.constant.plan import MatrixPlan
 from fermatnet.hw.piecewise.compressor.counter import Counter
 from fermatnet.hw.piecewise.compressor.search import Plan
+from fermatnet.hw.rtl.words import range_shape
 
-__all__ = ["MatrixCore"]
+__all__ = ["MatrixCore", "chain"]
 
 PATIENCE = 2  # levels that a bare wire waits for a bit that needs no inverter
+
+
+def chain(
+    m: Module, platform: object, plans: Sequence[MatrixPlan], inputs: list[Value], enables: list[Value]
+) -> list[Signal]:
+    """Plans one after the other; the register stages are shared out by their depths. The results, each of its
+    range's shape, after the last register."""
+    total, done, values = sum(plan.depth for plan in plans), 0, inputs
+    at = 0
+    for number, plan in enumerate(plans):
+        done += plan.depth
+        until = len(enables) if number == len(plans) - 1 else len(enables) * done // total
+        core = MatrixCore(m, platform, plan, values, enables[at:until], f"part{number}_" if number else "")
+        values, at = [], until
+        for k, (result, limits) in enumerate(zip(core.results, plan.ranges, strict=True)):
+            value = Signal(range_shape(*limits), name=f"result{number}_{k}")
+            m.d.comb += value.eq(result)
+            values.append(value)
+    return values
 
 
 class _Bit:
@@ -34,9 +56,15 @@ class MatrixCore:
     """
 
     def __init__(
-        self, m: Module, platform: object, plan: MatrixPlan, inputs: list[Value], enables: list[Value]
+        self,
+        m: Module,
+        platform: object,
+        plan: MatrixPlan,
+        inputs: list[Value],
+        enables: list[Value],
+        prefix: str = "",
     ):
-        self.m, self.platform, self.plan = m, platform, plan
+        self.m, self.platform, self.plan, self.prefix = m, platform, plan, prefix
         self.pipeline = Pipeline(m, len(enables), plan.depth, enables)
         self.nets: list[Net] = []
         self.flipped: dict[tuple[int, int, int], Value] = {}
@@ -75,7 +103,9 @@ class MatrixCore:
                 value = (~value).as_unsigned()[: graph.words[term.word].width]
             shifted = value << term.shift
             result = result - shifted if term.sign < 0 and not graph.offset else result + shifted
-        o = Signal(signed(word.width) if word.signed else unsigned(word.width), name=name)
+        # kept: else yosys adds chains of adders up at once, in more tables than carry chains take
+        kept = {} if graph.offset else {"keep": 1}
+        o = Signal(signed(word.width) if word.signed else unsigned(word.width), name=name, attrs=kept)
         self.m.d.comb += o.eq(result)
         return Net(o, level, stage)
 
@@ -118,7 +148,7 @@ class MatrixCore:
     @staticmethod
     def _take(columns: list[list[_Bit]], column: int, places: list[str]) -> list[_Bit]:
         """Bits of a column for the inputs of a counter: to bare wires those that are not inverted."""
-        taken, pool = {}, columns[column]
+        taken, pool = {}, columns[column] if places else []
         for at, kind in sorted(enumerate(places), key=lambda entry: entry[1] != WIRE):
             late = [bit.level for bit in pool]
             if kind == WIRE:  # a plain bit, though it come a little later
@@ -137,7 +167,9 @@ class MatrixCore:
             for group, kinds in zip(taken, slots(counter), strict=True)
         ]
         self.placed += 1
-        return Net(place(self.m, self.platform, f"counter{self.placed}", counter, groups), level, stage)
+        return Net(
+            place(self.m, self.platform, f"{self.prefix}counter{self.placed}", counter, groups), level, stage
+        )
 
     def _met(self, bit: _Bit, kind: str, stage: int) -> tuple[Value, str]:
         """Value of a bit in a stage, and what the counter has to do to it; before a bare wire it is inverted

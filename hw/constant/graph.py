@@ -7,7 +7,7 @@ import numpy as np
 
 from fermatnet.hw.rtl.words import range_shape
 
-__all__ = ["AdderGraph", "Term", "Word", "combined", "extremes", "input_words", "positions"]
+__all__ = ["AdderGraph", "Term", "Word", "combined", "extremes", "input_words", "positions", "source"]
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +40,7 @@ class Word:
 
     @property
     def signed(self) -> bool:
+        """Whether the stored word can be negative."""
         return self.low < self.base
 
     @property
@@ -79,6 +80,18 @@ def extremes(words: Sequence[Word], weights: np.ndarray) -> tuple[int, int]:
         ends = [int(weights[place]) * words[place].low, int(weights[place]) * words[place].high]
         low, high = low + min(ends), high + max(ends)
     return low, high
+
+
+def source(words: Sequence[Word], word: int, place: int) -> tuple[int, int, bool]:
+    """Where a bit of a word with an offset comes from when no adder makes it: the word and the bit, and
+    whether it is inverted. Below the higher shift of a sum the lower operand passes as it is."""
+    inverted = False
+    while words[word].parts:
+        low, high = sorted(words[word].parts, key=lambda term: term.shift)
+        if place >= min(high.shift, low.shift + words[low.word].width):
+            break
+        word, place, inverted = low.word, place - low.shift, inverted != (low.sign < 0)
+    return word, place, inverted
 
 
 def positions(word: Word, words: Sequence[Word]) -> int:

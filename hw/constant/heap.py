@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fermatnet.hw.constant.graph import AdderGraph, Term
+from fermatnet.hw.constant.graph import AdderGraph, Term, source
 from fermatnet.hw.piecewise.compressor.search import Plan, plan
 
 __all__ = ["Bit", "BitHeap", "heap_of"]
@@ -27,6 +27,7 @@ class BitHeap:
 
     @property
     def width(self) -> int:
+        """Columns of the heap."""
         return len(self.columns)
 
     def ones(self, column: int) -> int:
@@ -55,6 +56,9 @@ def heap_of(graph: AdderGraph, terms: Sequence[Term], bias: int, width: int) -> 
         constant += term.sign * (word.base << term.shift)
         for place in range(min(word.width, width - term.shift)):
             negative = (term.sign < 0) != (word.signed and place == word.width - 1)
-            columns[term.shift + place].append(Bit(term.word, place, negative))
             constant -= negative << term.shift + place
+            number, own, inverted = (
+                source(graph.words, term.word, place) if graph.offset else (term.word, place, False)
+            )
+            columns[term.shift + place].append(Bit(number, own, negative != inverted))
     return BitHeap(tuple(map(tuple, columns)), constant % (1 << width))

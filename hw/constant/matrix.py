@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 
 import numpy as np
-from amaranth.hdl import Module, Shape, Signal
+from amaranth.hdl import Module, Shape
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
-from fermatnet.hw.constant.core import MatrixCore
-from fermatnet.hw.constant.plan import plan_matrix
+from fermatnet.hw.constant.core import chain
+from fermatnet.hw.constant.factored import plan_chain
+from fermatnet.hw.constant.plan import stages_for
 from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.rtl.words import range_shape, shape_range
 from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
-__all__ = ["LEVEL_NS", "ConstantMatrix"]
-
-# Nanoseconds of one adder or counter with the wires before it: 7-series and ECP5 of the slowest grades
-LEVEL_NS = {"lut6": 1.6, "ecp5": 2.6, "generic": 2.6, "asic": 0.5}
+__all__ = ["ConstantMatrix"]
 
 
 class ConstantMatrix(wiring.Component):
@@ -40,7 +38,7 @@ class ConstantMatrix(wiring.Component):
     stages : int or None
         Register stages, at least 1, the last one at the output; None: as many as ``clock_mhz`` takes.
     clock_mhz : float
-        Clock to aim at, by `LEVEL_NS`.
+        Clock to aim at, by `fermatnet.hw.constant.plan.LEVEL_NS`.
     x_range : (low, high) or None
         Inclusive range of every input value, where it is narrower than its shape.
 
@@ -48,8 +46,8 @@ class ConstantMatrix(wiring.Component):
     ----------
     acc_shape : Shape
         Of a result, from the exact range of all outputs.
-    plan : MatrixPlan
-        ``plan.cost``: tables; ``plan.depth``: adders and counters on the longest path.
+    plans : tuple of MatrixPlan
+        One, or two one after the other; ``cost``: tables, ``depth``: adders and counters on the longest path.
     latency, cycles : int
         ``stages``; 1.
 
@@ -88,12 +86,11 @@ class ConstantMatrix(wiring.Component):
             )
         self.x_shape, self.target = Shape.cast(x_shape), target
         low, high = shape_range(self.x_shape) if x_range is None else x_range
-        self.plan = plan_matrix(self.weight, self.bias.tolist(), [low] * inputs, [high] * inputs, target)
-        lows, highs = zip(*self.plan.ranges, strict=True)
+        ends = [low] * inputs, [high] * inputs
+        self.plans = plan_chain(self.weight, self.bias.tolist(), *ends, target)
+        lows, highs = zip(*self.plans[-1].ranges, strict=True)
         self.acc_shape = range_shape(min(0, *lows), max(0, *highs))
-        if stages is None:
-            stages = max(1, -(-int(self.plan.depth * LEVEL_NS[target] * clock_mhz) // 1000))
-        self.stages = self.latency = stages
+        self.stages = self.latency = stages_for(self.plans, clock_mhz) if stages is None else stages
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.x_shape, inputs))),
@@ -106,9 +103,6 @@ class ConstantMatrix(wiring.Component):
         valids, enables = elastic(m, self.i.valid, self.o.ready, self.stages)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         inputs = [self.i.payload[k] for k in range(self.weight.shape[1])]
-        core = MatrixCore(m, platform, self.plan, inputs, enables)
-        for k, (result, (low, high)) in enumerate(zip(core.results, self.plan.ranges, strict=True)):
-            shape = range_shape(low, high)
-            value = Signal(shape, name=f"result{k}")
-            m.d.comb += [value.eq(result), self.o.payload[k].eq(value)]
+        results = chain(m, platform, self.plans, inputs, enables)
+        m.d.comb += [self.o.payload[k].eq(result) for k, result in enumerate(results)]
         return m

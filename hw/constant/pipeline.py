@@ -6,6 +6,8 @@ from amaranth.hdl import Cat, Module, Signal, Value
 
 __all__ = ["Net", "Pipeline"]
 
+BANK = 128  # bits of registers in one bank
+
 
 @dataclass(eq=False)
 class Net:
@@ -44,11 +46,20 @@ class Pipeline:
         return value
 
     def close(self) -> None:
-        """One register a stage: tools are slow with thousands of small ones."""
-        for k, bank in enumerate(self.banks):
-            if not bank:
-                continue
-            register = Signal(sum(len(own) for own, _ in bank), name=f"stage{k}", reset_less=True)
-            with self.m.If(self.enables[k]):
-                self.m.d.sync += register.eq(Cat(value for _, value in bank))
-            self.m.d.comb += Cat(own for own, _ in bank).eq(register)
+        """Registers in banks of a few machine words: tools are slow with thousands of small ones, and with
+        one of thousands of bits."""
+        for k, held in enumerate(self.banks):
+            rows: list[list[tuple[Signal, Value]]] = []
+            size = BANK
+            for own, value in held:
+                if size + len(own) > BANK:
+                    rows.append([])
+                    size = 0
+                rows[-1].append((own, value))
+                size += len(own)
+            for number, row in enumerate(rows):
+                bits = sum(len(own) for own, _ in row)
+                register = Signal(bits, name=f"stage{k}_{number}", reset_less=True)
+                with self.m.If(self.enables[k]):
+                    self.m.d.sync += register.eq(Cat(value for _, value in row))
+                self.m.d.comb += Cat(own for own, _ in row).eq(register)

@@ -8,13 +8,16 @@ from functools import cached_property
 
 import numpy as np
 
-from fermatnet.hw.constant.graph import AdderGraph, Term, Word, combined, extremes
+from fermatnet.hw.constant.graph import AdderGraph, Term, Word, combined, extremes, positions
 from fermatnet.hw.constant.heap import BitHeap, heap_of
 from fermatnet.hw.constant.sharing import share
 from fermatnet.hw.piecewise.compressor.search import Plan, depth
 from fermatnet.hw.rtl.words import range_shape
 
-__all__ = ["MatrixPlan", "plan_matrix"]
+__all__ = ["LEVEL_NS", "MatrixPlan", "plan_matrix", "stages_for"]
+
+# Nanoseconds of one adder or counter with the wires before it: 7-series and ECP5 of the slowest grades
+LEVEL_NS = {"lut6": 1.6, "ecp5": 2.6, "generic": 2.6, "asic": 0.5}
 
 # Tables that a bit costs an output: a heap's counters, or its share of an adder
 PRICES = {"lut6": 0.645, "asic": 1.0, "ecp5": 1.1, "generic": 1.1}
@@ -42,6 +45,9 @@ class MatrixPlan:
         """Tables, by the counters and the positions of the carry chains."""
         if self.plans:
             return self.graph.adders + sum(plan.cost for plan in self.plans)
+        if self.target == "ecp5":  # two positions a cell, and one to read a carry
+            words = self.graph.words
+            return sum(2 * (positions(word, words) // 2 + 1) for word in self.graph.sums)
         biased = [hi.bit_length() for (_, hi), bias in zip(self.ranges, self.bias, strict=True) if bias]
         return self.graph.adders + sum(biased)
 
@@ -61,7 +67,12 @@ class MatrixPlan:
 
 
 def plan_matrix(
-    matrix: np.ndarray, bias: Sequence[int], low: Sequence[int], high: Sequence[int], target: str
+    matrix: np.ndarray,
+    bias: Sequence[int],
+    low: Sequence[int],
+    high: Sequence[int],
+    target: str,
+    ranges: Sequence[tuple[int, int]] | None = None,
 ) -> MatrixPlan:
     """The cheaper plan of two that write the digits of weights differently.
 
@@ -73,6 +84,8 @@ def plan_matrix(
         Inclusive range of each input.
     target : str
         "lut6", "ecp5", "asic" or "generic".
+    ranges : (O,) of (low, high) or None
+        Of the outputs, where they are narrower than independent inputs make them.
     """
     heaps = target in HEAPS
     options = {"price": PRICES[target], "deepest": DEEPEST, "offset": heaps}
@@ -80,7 +93,8 @@ def plan_matrix(
     graph = min(graphs, key=lambda made: made.adders + PRICES[target] * made.bits)
     words = graph.words
     ends = [extremes(words, row) for row in np.asarray(matrix, np.int64)]
-    ranges = tuple((lo + int(b), hi + int(b)) for (lo, hi), b in zip(ends, bias, strict=True))
+    own = tuple((lo + int(b), hi + int(b)) for (lo, hi), b in zip(ends, bias, strict=True))
+    ranges = own if ranges is None else tuple(ranges)
     whole = tuple(int(b) for b in bias)
     if heaps:
         made = [
@@ -93,6 +107,13 @@ def plan_matrix(
             return MatrixPlan(target, graph, whole, ranges, tuple(made), tuple(found))
         graph = share(matrix, low, high, **{**options, "offset": False})
     return MatrixPlan(target, _summed(graph), whole, ranges)
+
+
+def stages_for(plans: Sequence[MatrixPlan], clock_mhz: float) -> int:
+    """Register stages, at least one, with which no stage of plans one after the other is longer than a cycle
+    by `LEVEL_NS`."""
+    depth = sum(plan.depth for plan in plans)
+    return max(1, -(-int(depth * LEVEL_NS[plans[0].target] * clock_mhz) // 1000))
 
 
 def _summed(graph: AdderGraph) -> AdderGraph:

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from fermatnet.hw.fermat.number import Number, check_choice, number, register
 from fermatnet.hw.fermat.prefix import prefix_carries
 
-__all__ = ["FORMS", "Adder", "Subtractor"]
+__all__ = ["FORMS", "AddSub", "Adder", "Subtractor"]
 
 FORMS = ("chain", "select", "prefix")
 
@@ -133,3 +133,41 @@ class Subtractor(Adder):
     """o = x - y modulo 2^b + 1; parameters, members, latency and throughput of ``Adder``."""
 
     subtract = True
+
+
+class AddSub(wiring.Component):
+    """o = x + y, or x - y where ``subtract`` is high, modulo 2^b + 1: one pair of carry chains for both.
+
+    A subtraction adds the complement of y, so that the first chain's table holds the choice of a sign, and a
+    multiplexer before ``y`` too where x is a register.
+    Latency: ``latency`` enabled cycles, 0, 1 or 2, as `Adder` of the form "chain"; throughput: one result per
+    enabled cycle.
+
+    Members
+    -------
+    x, y : In(Number(b)); subtract : In(1); o : Out(Number(b)); en : In(1), advances the registers.
+    """
+
+    def __init__(self, b: int, *, latency: int = 2) -> None:
+        check_choice("latency", latency, (0, 1, 2))
+        layout = Number(b)
+        self.b, self.latency = layout.b, latency
+        super().__init__({"x": In(layout), "y": In(layout), "subtract": In(1), "en": In(1), "o": Out(layout)})
+
+    def elaborate(self, platform):
+        m = Module()
+        b, less, zx, zy = self.b, self.subtract, self.x.zero, self.y.zero
+        # the four bits of `Adder`, for either sign
+        no_increment, propagate = Mux(less, zx & ~zy, zx | zy), ~(less & zy)
+        keep, both = zx | ~(less & zy), zx & zy & ~less
+        # x + y' as x - ~y' and a borrow from the lowest bit: of a difference synthesis knows which operand
+        # feeds the carries directly, so that the sign, and what chooses y, go into the table of the sum
+        low, one, opposite = Const(0, 1), Const(1, 1), self.y.value ^ (~less).replicate(b)
+        total = (Cat(low, self.x.value, no_increment, one) - Cat(one, opposite, ~propagate, one))[1 : b + 3]
+        s, increment = total[:b], total[b + 1]
+        if self.latency == 2:
+            s, increment, keep, both = (register(m, self.en, v) for v in (s, increment, keep, both))
+        final = Cat(s, keep, both) + increment
+        result = number(b, final[:b], final[b + 1])
+        m.d.comb += self.o.eq(register(m, self.en, result) if self.latency else result)
+        return m

@@ -30,7 +30,7 @@ class Convolver(ConvolverPlan, wiring.Component):
     Overlap-save tiles of Ny x Nx points; strides by polyphase; accumulation over input channels in the
     transform domain. A tile costs (O/g/products) * C * phases * Ny * Nx cycles; everything else runs beside
     it. Never refuses or loses a beat because of stalls at either end: the parts hand each other whole
-    memories (tiles of spectra, jobs of sums, bands of rows; at least two of each).
+    memories (tiles of spectra, jobs of sums, bands of rows), as few of each as keep the pace.
 
     Latency: ``latency`` cycles from the first input beat accepted to the first output beat valid, unstalled.
     Throughput:
@@ -50,14 +50,14 @@ class Convolver(ConvolverPlan, wiring.Component):
     def __init__(self, *args, **options):
         ConvolverPlan.__init__(self, *args, **options)
         banks = self.spectra_banks, self.sums_banks
-        self.images = self.image_buffer(ImageBuffer)
+        self.images = self.image_buffer(ImageBuffer, self.timing.ring)
         self.reader = None if self.reader is None else self.weight_reader(WeightReader)
         self.paths = [
             self.modulus_path(b, ModulusPath, self.weight_source(b, StoredWeights, ComputedWeights), banks)
             for b in self.plan.widths
         ]
         self.reconstructs = [self.reconstruct(Reconstruct) for _ in self.reconstructs]
-        self.raster = self.raster_buffer(RasterBuffer)
+        self.raster = self.raster_buffer(RasterBuffer, self.timing.band_banks)
         wiring.Component.__init__(
             self,
             {
@@ -79,12 +79,13 @@ class Convolver(ConvolverPlan, wiring.Component):
         return m
 
     def _control(self, m, images, raster):
-        """Starts jobs when the memories they read are full and those they write are free."""
+        """Starts jobs when what they read is there, or comes as fast as they read, and what they write is
+        free, or becomes so as fast as they write."""
         paths = self.paths
-        full = max(paths, key=lambda p: p.full_after).spectra_full
-        done = max(paths, key=lambda p: p.done_after).spectra_done
+        begun = max(paths, key=lambda p: p.begun_after).spectra_begun
         sums = max(paths, key=lambda p: p.sums_after).sums_full
-        spectra_taken, spectra_ready = (Signal(range(self.spectra_banks + 1)) for _ in range(2))
+        # the tile that the last job still reads, and one that is written behind it
+        spectra_taken, spectra_ready = (Signal(range(self.spectra_banks + more)) for more in (1, 2))
         sums_taken, sums_ready = (Signal(range(self.sums_banks + 1)) for _ in range(2))
         product = Counters(m, [self.jobs, paths[0].job])
         inverse = Counters(m, [self.plan.tiles[1] * self.jobs, paths[0].kept * paths[0].points])
@@ -96,12 +97,17 @@ class Convolver(ConvolverPlan, wiring.Component):
             "inverse": inverse,
         }
         step, first = self._job(m, (spectra_ready != 0) & (sums_taken != self.sums_banks), product)
+        m.submodules.released = released = FlagDelay(self.released_after)
+        m.d.comb += released.i.eq(first & (product.values[0] == self.jobs - 1))
         new_band = inverse.values[0] == 0
-        drain, begun = self._job(m, (sums_ready != 0) & (~new_band | raster.room), inverse)
-        m.d.comb += [images.go.eq(spectra_taken != self.spectra_banks), raster.reserve.eq(begun & new_band)]
+        drain, draining = self._job(m, (sums_ready != 0) & (~new_band | raster.room), inverse)
+        m.d.comb += [
+            images.go.eq(spectra_taken != self.spectra_banks),
+            raster.reserve.eq(draining & new_band),
+        ]
         m.d.sync += [
-            spectra_taken.eq(spectra_taken + images.start - done),
-            spectra_ready.eq(spectra_ready + full - (step & product.wrapped())),
+            spectra_taken.eq(spectra_taken + images.start - released.o),
+            spectra_ready.eq(spectra_ready + begun - (step & product.wrapped())),
             sums_taken.eq(sums_taken + first - (drain & inverse.wrapped(1))),
             sums_ready.eq(sums_ready + sums - (drain & inverse.wrapped(1))),
         ]

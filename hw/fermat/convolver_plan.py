@@ -11,9 +11,10 @@ from fermatnet.hw.fermat.image_buffer import ImageBufferPlan
 from fermatnet.hw.fermat.modulus_path import ModulusPathPlan
 from fermatnet.hw.fermat.raster_buffer import RasterBufferPlan
 from fermatnet.hw.fermat.residue import ReconstructPlan
-from fermatnet.hw.fermat.schedule import Timing, steady
 from fermatnet.hw.fermat.weight_source import ComputedWeightsPlan, StoredWeightsPlan, WeightReaderPlan
 from fermatnet.hw.rtl.words import range_shape
+from fermatnet.hw.timing.jobs import Timing
+from fermatnet.hw.timing.tiles import least_memories, steady
 from fermatnet.model.errors import InputError
 from fermatnet.model.fermat.bound import output_range
 from fermatnet.model.fermat.plan import Geometry, Plan, choose, phases
@@ -64,6 +65,10 @@ class ConvolverPlan:
         Stem of the memory files.
     product_form : "schoolbook" or "karatsuba"
         Of the multipliers (32 bits: 4 or 3 DSP blocks).
+    even : bool
+        Neighbours keep an even pace: rows of the next band enter while one is read, and a band leaves slowly
+        while the next is made. Without it memories are the least that keep the throughput, and both ends
+        move in bursts.
 
     Attributes
     ----------
@@ -89,6 +94,7 @@ class ConvolverPlan:
         products: int = 1,
         name: str = "convolver",
         product_form: str = "schoolbook",
+        even: bool = False,
     ):
         weight, g = np.asarray(weight, np.int64), geometry
         if weight.shape[2:] != tuple(g.kernel):
@@ -110,7 +116,7 @@ class ConvolverPlan:
                 f"{products} products and {lanes_out} output lanes do not go together; products "
                 f"{products_allowed(self.outputs, group, planes // group, lanes_out)} do"
             )
-        self.product_form, self.range = product_form, (low, high)
+        self.product_form, self.range, self.even = product_form, (low, high), even
         self.planes = planes
         self.images = self.image_buffer(ImageBufferPlan)
         self.reader = None if self.plan.spectra == "stored" else self.weight_reader(WeightReaderPlan)
@@ -119,16 +125,20 @@ class ConvolverPlan:
         self.bits = self.reconstructs[0].bits
         self.jobs = self.outputs // products
         self.out_after = max(path.out_after for path in self.paths)
-        self.spectra_banks, self.sums_banks, self.band_banks = self._banks()
-        self.raster = self.raster_buffer(RasterBufferPlan)
-        self.timing = self._timing()
+        begun = ImageBufferPlan.DELAY + min(path.begun_after for path in self.paths)
+        self.released_after = max(0, max(path.source.ahead for path in self.paths) - begun)
+        self.timing = least_memories(self._timing(self._most_banks()), even)
         self.latency, self.cycles = steady(self.timing)
+        self.spectra_banks, self.sums_banks = self.timing.spectra_banks, self.timing.sums_banks
+        self.images = self.image_buffer(ImageBufferPlan, self.timing.ring)
+        self.raster = self.raster_buffer(RasterBufferPlan, self.timing.band_banks)
 
-    def image_buffer(self, kind: Any) -> Any:
+    def image_buffer(self, kind: Any, rows: int | None = None) -> Any:
         """The image buffer, or (by ``kind``) its plan; so are the next ones."""
-        return kind(self.shape, self.channels, self.geometry, self.plan, self.lanes_in)
+        return kind(self.shape, self.channels, self.geometry, self.plan, self.lanes_in, rows=rows)
 
     def weight_reader(self, kind: Any) -> Any:
+        """The reader of stored spectra, as ``kind`` (the plan or the component)."""
         return kind(self.weight, self.geometry, self.plan, self.products, self.name)
 
     def weight_source(self, b: int, stored: Any, computed: Any) -> Any:
@@ -138,6 +148,7 @@ class ConvolverPlan:
         return computed(b, self.reader.bits, self.plan.lengths, self.products)
 
     def modulus_path(self, b: int, kind: Any, source: Any = None, banks: tuple[int, int] = (2, 2)) -> Any:
+        """The path of one modulus, 2^b + 1, as ``kind`` (the plan or the component)."""
         return kind(
             b,
             self.shape,
@@ -152,11 +163,21 @@ class ConvolverPlan:
         )
 
     def reconstruct(self, kind: Any) -> Any:
+        """The reconstruction from residues, as ``kind`` (the plan or the component)."""
         return kind(self.plan.widths, *self.range)
 
-    def raster_buffer(self, kind: Any) -> Any:
-        shape, banks = signed(self.bits), self.band_banks
-        return kind(shape, self.outputs, self.geometry, self.plan, self.inverses, self.lanes_out, banks=banks)
+    def raster_buffer(self, kind: Any, banks: int = 1) -> Any:
+        """The buffer of bands that puts results into raster order, as ``kind`` (the plan or the
+        component)."""
+        return kind(
+            signed(self.bits),
+            self.outputs,
+            self.geometry,
+            self.plan,
+            self.inverses,
+            self.lanes_out,
+            banks=banks,
+        )
 
     def _check(self, low: int, high: int) -> None:
         plan, expected = (
@@ -193,18 +214,18 @@ class ConvolverPlan:
             if not isinstance(value, int) or value < 1 or total % value:
                 raise InputError(f"{what} must divide {total}, not {value!r}")
 
-    def _banks(self) -> tuple[int, int, int]:
-        """Tiles of spectra, jobs of sums and bands of rows to hold so that products hardly ever wait: time
-        held over time between two."""
+    def _most_banks(self) -> tuple[int, int, int]:
+        """Tiles of spectra, jobs of sums and bands of rows with which products hardly ever wait: time held
+        over time between two."""
         path, plan = self.paths[0], self.plan
         period, drain = self.jobs * path.job, path.kept * path.points
         tile = (
             ImageBufferPlan.DELAY
-            + max(p.full_after for p in self.paths)
+            + max(p.begun_after for p in self.paths)
             + 1
             + period
             - path.job
-            + max(p.done_after for p in self.paths)
+            + self.released_after
             + 1
         )
         sums = max(p.sums_after for p in self.paths) + 1 + drain
@@ -227,8 +248,8 @@ class ConvolverPlan:
             max(2, ceil(band / band_period - 0.1)),
         )
 
-    def _timing(self) -> Timing:
-        images, path = self.images, self.paths[0]
+    def _timing(self, banks: tuple[int, int, int]) -> Timing:
+        images, path, raster = self.images, self.paths[0], self.raster_buffer(RasterBufferPlan)
         return Timing(
             row_beats=self.geometry.width * self.channels // self.lanes_in,
             rows=self.geometry.height,
@@ -240,13 +261,13 @@ class ConvolverPlan:
             jobs=self.jobs,
             job=path.job,
             drain=path.kept * path.points,
-            band_beats=self.raster.band_beats,
-            spectra_banks=self.spectra_banks,
-            sums_banks=self.sums_banks,
-            band_banks=self.band_banks,
+            band_beats=raster.band_beats,
+            spectra_banks=banks[0],
+            sums_banks=banks[1],
+            band_banks=banks[2],
             point=ImageBufferPlan.DELAY,
-            full=max(p.full_after for p in self.paths),
-            done=max(p.done_after for p in self.paths),
+            begun=max(p.begun_after for p in self.paths),
+            released=self.released_after,
             sums=max(p.sums_after for p in self.paths),
             result=self.out_after + self.reconstructs[0].latency,
         )

@@ -19,7 +19,16 @@ class ImageBufferPlan:
 
     DELAY = 5  # cycles from the start of a tile to its first point
 
-    def __init__(self, shape: Shape, channels: int, geometry: Geometry, plan: Plan, lanes: int):
+    def __init__(
+        self,
+        shape: Shape,
+        channels: int,
+        geometry: Geometry,
+        plan: Plan,
+        lanes: int,
+        *,
+        rows: int | None = None,
+    ):
         self.shape, self.channels, self.geometry, self.plan, self.lanes = (
             Shape.cast(shape),
             channels,
@@ -41,7 +50,8 @@ class ImageBufferPlan:
         last[-1] = height  # rows that no tile reads leave the ring with the last band
         self.need = [max(0, end - first) for end, first in zip(last, self.first, strict=True)]
         self.free = [b - a for a, b in zip(self.first, [*self.first[1:], height], strict=True)]
-        self.rows = max(max(self.need) + min(height, sy * plan.tile[0]), max(self.need) + 1)
+        # without a number: the next band's rows come in while this one's are read
+        self.rows = rows or max(max(self.need) + min(height, sy * plan.tile[0]), max(self.need) + 1)
         # the last line of a tile may lie in the first rows given back with it: images of a row or two under
         # much padding
         bottom = [row + sy * (plan.lengths[0] - 1) + self.phases[-1][0] for row in origin]
@@ -76,6 +86,8 @@ class ImageBuffer(ImageBufferPlan, wiring.Component):
         The layer and how it is tiled.
     lanes : int
         Channels a beat.
+    rows : int or None
+        Of the ring, at least those that one band needs; None: those of the next band, too.
 
     Members
     -------

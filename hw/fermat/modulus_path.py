@@ -22,7 +22,7 @@ __all__ = ["ModulusPath", "ModulusPathPlan"]
 
 class ModulusPathPlan:
     """Numbers of a `ModulusPath`; ``banks``: tiles of spectra and jobs of sums that may be held at once, at
-    least 2 each."""
+    least 1 and 2."""
 
     def __init__(
         self,
@@ -51,8 +51,7 @@ class ModulusPathPlan:
         self.encoder_latency = encoder_latency(b, shape)
         self.product_latency = multiplier_latency(b, product_form)
         self.sum_latency = adder_latency if channels > group else 0
-        self.full_after = self.encoder_latency + self.transform_latency + self.frame - 1
-        self.done_after = source.ahead + self.job - 1
+        self.begun_after = self.encoder_latency + self.transform_latency
         self.sums_after = source.ahead + self.product_latency + 1 + self.sum_latency + self.job - 1
         self.out_after = 2 + self.transform_latency
         self.spectra_banks, self.sums_banks = banks
@@ -68,12 +67,12 @@ class ModulusPath(ModulusPathPlan, wiring.Component):
         step  -> weights (memory, or forward 2-D) --------------+    ^--------+
 
     A job is one tile times ``products`` outputs: channels * points steps. Nothing here waits: whoever drives
-    ``valid``, ``step`` and ``drain`` (the `Convolver`) starts a run only when its memories are free.
+    ``valid``, ``step`` and ``drain`` (the `Convolver`) starts a run only when its memories are free. A job
+    may read a tile one word behind its writing, and a tile may be written one word behind the last job that
+    reads the one it replaces: both runs go word by word, in one order, without a gap.
 
-    Python attributes, in cycles: ``full_after`` from the first point of a tile to ``spectra_full``;
-    ``done_after`` from the first step of a tile's last job to ``spectra_done``; ``sums_after`` from the first
-    step of a job to ``sums_full``;
-    ``out_after`` from ``drain`` to ``o_valid``.
+    Python attributes, in cycles: ``begun_after`` from the first point of a tile to ``spectra_begun``;
+    ``sums_after`` from the first step of a job to ``sums_full``; ``out_after`` from ``drain`` to ``o_valid``.
 
     Members
     -------
@@ -85,8 +84,8 @@ class ModulusPath(ModulusPathPlan, wiring.Component):
         Plain weights of the step before.
     drain : In(1)
         One point of finished sums to the inverse transforms: ``inverses`` kernels side by side.
-    spectra_full, spectra_done, sums_full : Out(1)
-        A tile is transformed; was read for the last time; a job's sums are complete.
+    spectra_begun, sums_full : Out(1)
+        The first word of a tile's spectra is being written; a job's sums are complete.
     o_valid, o : Out(1), Out(ArrayLayout(Number(b), inverses))
     """
 
@@ -106,8 +105,7 @@ class ModulusPath(ModulusPathPlan, wiring.Component):
                 "step": In(1),
                 "drain": In(1),
                 **raw,
-                "spectra_full": Out(1),
-                "spectra_done": Out(1),
+                "spectra_begun": Out(1),
                 "sums_full": Out(1),
                 "o_valid": Out(1),
                 "o": Out(data.ArrayLayout(Number(self.b), self.inverses)),
@@ -171,8 +169,7 @@ class ModulusPath(ModulusPathPlan, wiring.Component):
             write.data.eq(forward.o),
             read.en.eq(read_step),
             read.addr.eq(get_at),
-            self.spectra_full.eq(forward.o_valid & put.wrapped(1)),
-            self.spectra_done.eq(read_step & get.wrapped()),
+            self.spectra_begun.eq(forward.o_valid & (put.values[1] == 0)),
         ]
         return read.data
 
@@ -253,10 +250,17 @@ class ModulusPath(ModulusPathPlan, wiring.Component):
         chosen, taken = Signal(size), Signal(data.ArrayLayout(Number(self.b), self.inverses))
         m.d.comb += chosen.eq(word.word_select(slot1, size) if self.kept > 1 else word)
         m.d.sync += taken.as_value().eq(chosen)
-        for k in range(self.inverses):
-            m.submodules[f"inverse{k}"] = block = SerialTransform2d(
-                self.b, *self.lengths, inverse=True, adder_latency=self.adder_latency, form=self.form
-            )
-            m.d.comb += [block.valid.eq(live2), block.i.eq(taken[k]), self.o[k].eq(block.o)]
-            if k == 0:
-                m.d.comb += self.o_valid.eq(block.o_valid)
+        m.submodules.inverse = block = SerialTransform2d(
+            self.b,
+            *self.lengths,
+            inverse=True,
+            adder_latency=self.adder_latency,
+            form=self.form,
+            lanes=self.inverses,
+        )
+        m.d.comb += [
+            block.valid.eq(live2),
+            block.i.eq(taken),
+            self.o.eq(block.o),
+            self.o_valid.eq(block.o_valid),
+        ]

@@ -69,7 +69,7 @@ class RasterBuffer(RasterBufferPlan, wiring.Component):
     lanes : int
         Channels a beat.
     banks : int
-        Bands held at once, at least 2.
+        Bands held at once.
 
     Members
     -------

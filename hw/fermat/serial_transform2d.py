@@ -4,8 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.fermat.number import Number
-from fermatnet.hw.fermat.serial_transform import SerialTransform, serial_latency
+from fermatnet.hw.fermat.serial_transform import SerialTransform, points_shape, serial_latency
 
 __all__ = ["SerialTransform2d", "Transposer", "serial_latency2d"]
 
@@ -97,10 +96,12 @@ class SerialTransform2d(wiring.Component):
     Forward: raster order in; rows, then columns; out column by column, both directions bit-reversed. Inverse:
     takes that order, columns first, and gives raster order, without the factor 1 / (rows * columns).
     Latency: ``latency`` cycles, about rows * columns + rows + columns. Throughput: one point a cycle.
+    ``lanes`` transforms side by side share the counters, the delays and the transposer.
 
     Members
     -------
-    valid, i : In(1), In(Number(b)); o_valid, o : Out(1), Out(Number(b)).
+    valid, i : In(1), In(points); o_valid, o : Out(1), Out(points), as
+    `fermatnet.hw.fermat.serial_transform.points_shape`.
     """
 
     def __init__(
@@ -112,11 +113,12 @@ class SerialTransform2d(wiring.Component):
         inverse: bool = False,
         adder_latency: int = 2,
         form: str = "chain",
+        lanes: int | None = None,
     ):
-        self.b, self.rows, self.columns, self.inverse = b, rows, columns, inverse
+        self.b, self.rows, self.columns, self.inverse, self.lanes = b, rows, columns, inverse, lanes
         self.adder_latency, self.form = adder_latency, form
         self.latency = serial_latency2d(b, rows, columns, adder_latency)
-        layout = Number(b)
+        layout = points_shape(b, lanes)
         super().__init__({"valid": In(1), "i": In(layout), "o_valid": Out(1), "o": Out(layout)})
 
     def elaborate(self, platform):
@@ -124,12 +126,19 @@ class SerialTransform2d(wiring.Component):
         valid, point = self.valid, self.i
         first, second = (self.rows, self.columns) if self.inverse else (self.columns, self.rows)
         ends = [
-            SerialTransform(self.b, n, inverse=self.inverse, adder_latency=self.adder_latency, form=self.form)
+            SerialTransform(
+                self.b,
+                n,
+                inverse=self.inverse,
+                adder_latency=self.adder_latency,
+                form=self.form,
+                lanes=self.lanes,
+            )
             for n in (first, second)
         ]
         for name, part in (
             ("first", ends[0]),
-            ("transposer", Transposer(Number(self.b), second, first)),
+            ("transposer", Transposer(self.o.shape(), second, first)),
             ("second", ends[1]),
         ):
             m.submodules[name] = part

@@ -48,24 +48,30 @@ class Rotator(wiring.Component):
     b : width of the modulus, 2..64.
     count : k is 0..count-1; 2b by default, every power of two.
     step : exponent of one unit of k, 1 by default; a transform of few points needs few levels.
+    negates : with a port ``negate``: o = -x * 2^(k * step) where it is high, in the first level's tables.
 
     Members
     -------
-    x : In(Number(b)); k : In(range(count)); o : Out(Number(b)); en : In(1).
+    x : In(Number(b)); k : In(range(count)); o : Out(Number(b)); en : In(1); negate : In(1) if ``negates``.
     """
 
-    def __init__(self, b: int, *, count: int | None = None, step: int = 1, latency: int = 1) -> None:
+    def __init__(
+        self, b: int, *, count: int | None = None, step: int = 1, latency: int = 1, negates: bool = False
+    ) -> None:
         check_choice("latency", latency, (0, 1, 2))
         layout = Number(b)
         count = 2 * layout.b if count is None else count
         if not isinstance(count, int) or count < 2:
             raise InputError(f"a rotator needs at least two shift amounts, not {count!r}")
-        self.b, self.count, self.step, self.latency = layout.b, count, step, latency
-        super().__init__({"x": In(layout), "k": In(range(count)), "en": In(1), "o": Out(layout)})
+        self.b, self.count, self.step, self.latency, self.negates = layout.b, count, step, latency, negates
+        more = {"negate": In(1)} if negates else {}
+        super().__init__({"x": In(layout), "k": In(range(count)), "en": In(1), "o": Out(layout), **more})
 
     def elaborate(self, platform):
         m = Module()
         bits, k, zero = self.x.value, self.k, self.x.zero
+        if self.negates:
+            bits = bits ^ self.negate.replicate(self.b)
         levels = len(self.k)
         for level in range(levels):
             if self.latency == 2 and level == levels // 2:

@@ -192,8 +192,8 @@ class ComputedWeightsPlan:
 
 
 class ComputedWeights(ComputedWeightsPlan, wiring.Component):
-    """Spectra of weights as they come from a `WeightReader`: one serial two-dimensional transform for each
-    product.
+    """Spectra of weights as they come from a `WeightReader`: serial two-dimensional transforms, one for each
+    product, with one control.
 
     1/(Ny Nx) is wiring at the end. ``ahead``: cycles from ``step`` to ``next``, the latency of the transform
     and one cycle of the reader; ``weights`` belong to the ``step`` of the cycle before. ``o`` is there one
@@ -221,18 +221,12 @@ class ComputedWeights(ComputedWeightsPlan, wiring.Component):
         m = Module()
         m.submodules.valid = valid = FlagDelay(1 + self.encoder_latency)
         m.d.comb += valid.i.eq(self.step)
+        m.submodules.transform = transform = SerialTransform2d(
+            self.b, *self.lengths, adder_latency=self.adder_latency, form=self.form, lanes=self.products
+        )
+        m.d.comb += [transform.valid.eq(valid.o), self.next.eq(transform.o_valid)]
         for lane in range(self.products):
-            encoder = WideEncoder(self.b, signed(self.bits))
-            transform = SerialTransform2d(
-                self.b, *self.lengths, adder_latency=self.adder_latency, form=self.form
-            )
-            m.submodules[f"encoder{lane}"], m.submodules[f"transform{lane}"] = encoder, transform
-            m.d.comb += [
-                encoder.i.eq(self.weights[lane]),
-                transform.valid.eq(valid.o),
-                transform.i.eq(encoder.o),
-            ]
-            m.d.sync += self.o[lane].eq(shifted(transform.o, -(prod(self.lengths).bit_length() - 1)))
-            if lane == 0:
-                m.d.comb += self.next.eq(transform.o_valid)
+            m.submodules[f"encoder{lane}"] = encoder = WideEncoder(self.b, signed(self.bits))
+            m.d.comb += [encoder.i.eq(self.weights[lane]), transform.i[lane].eq(encoder.o)]
+            m.d.sync += self.o[lane].eq(shifted(transform.o[lane], -(prod(self.lengths).bit_length() - 1)))
         return m

@@ -63,6 +63,9 @@ class ConvLayer(MatrixVectorLayer):
         clock = Clock(self.clock_mhz, self.target)
         return IntegerArray(self.matrix, none, shape, pe=fold.pe, simd=fold.simd, contents=held, clock=clock)
 
+    def unrolled(self):
+        return self.constants(self.matrix, np.zeros(0, np.int64))
+
     @classmethod
     def widest(cls, node, bounds):
         top = (1 << node.weight_bits - 1) - 1

@@ -38,6 +38,9 @@ class DenseLayer(MatrixVectorLayer):
             self.matrix, self.node.bias, shape, pe=fold.pe, simd=fold.simd, contents=held, clock=clock
         )
 
+    def unrolled(self):
+        return self.constants(self.matrix, self.node.bias)
+
     @classmethod
     def bounds(cls, node):
         return {"bias": room(node.bias) if node.bias.size else 0}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fermatnet.hw.constant.affine import ConstantAffine
 from fermatnet.hw.layers.extremes import ends, room
 from fermatnet.hw.layers.layer import Block, Layer, Placement, StreamRate, shape_of
 from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
@@ -71,7 +72,11 @@ class AffineLayer(ElementwiseLayer):
     """Fixed-point scale and offset a channel."""
 
     def block(self, at: Placement) -> Block:
-        node, held = self.node, self.contents
+        node, held, x = self.node, self.contents, self.inputs[0]
+        if at.lanes[0] == x.shape[0] and held is None:  # the factors are constants
+            ends, target = (x.lo, x.hi), self.target
+            scale = node.multiplier, node.offset, node.shift, node.lo, node.hi
+            return Block(ConstantAffine(*scale, shape_of(x), x_range=ends, target=target))
         return Block(
             AffineUnit(
                 node.multiplier,

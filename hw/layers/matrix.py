@@ -8,7 +8,9 @@ import numpy as np
 from amaranth.lib import wiring
 
 from fermatnet.hw import timing
+from fermatnet.hw.arrays.free_running import FreeRunning
 from fermatnet.hw.arrays.streamed import Streamed
+from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.layers import cost
 from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, divisors, shape_of
 from fermatnet.hw.layers.windowed import WindowedArray
@@ -59,6 +61,23 @@ class MatrixVectorLayer(Layer):
     def array(self, fold: Fold) -> Any:
         """The array at a fold, its memories filled."""
         raise NotImplementedError(type(self).__name__)
+
+    def constant(self, fold: Fold) -> bool:
+        """Whether all products of a window stand side by side and their weights never change: then no memory
+        holds them."""
+        whole = self.group == 1 and fold.pe == self.outputs and fold.simd == self.taps
+        return whole and self.contents is None
+
+    def constants(self, weight: np.ndarray, bias: np.ndarray) -> ConstantMatrix:
+        """``weight`` (O, K) and ``bias`` as constants, for the proven range of the input and its padding."""
+        tensor, padding = self.inputs[0], getattr(self.node, "pad_value", 0)
+        ends = min(tensor.lo, padding), max(tensor.hi, padding)
+        shape = shape_of(tensor)
+        return ConstantMatrix(weight, bias, shape, target=self.target, x_range=ends)
+
+    def unrolled(self) -> Any:
+        """The whole matrix as constants; None where the layer has no such form."""
+        return None
 
     def streamable(self):
         return True
@@ -135,16 +154,20 @@ class MatrixVectorLayer(Layer):
             raise InputError(f"layer {self.name!r}: {error}") from error
 
     def block(self, at: Placement) -> Block:
-        return MatrixBlock(self, at.fold, at.streamed)
+        constant = self.constant(at.fold) and not at.streamed
+        return MatrixBlock(self, at.fold, constant=constant, streamed=at.streamed)
 
 
 class MatrixBlock(Block):
     """An array, behind a window whose ring may get more rows than the least; its weights may be
     ``streamed``."""
 
-    def __init__(self, layer: MatrixVectorLayer, fold: Fold, streamed: bool = False):
-        self.array, self.streamed = layer.array(fold), streamed
-        self.weight_bits = self.array.weight_width * self.array.cycles
+    def __init__(
+        self, layer: MatrixVectorLayer, fold: Fold, *, constant: bool = False, streamed: bool = False
+    ):
+        fixed = layer.unrolled() if constant else None
+        self.array, self.streamed = layer.array(fold) if fixed is None else fixed, streamed
+        self.weight_bits = self.array.weight_width * self.array.cycles if fixed is None else 0
         self.window = layer.window(fold) if layer.needs_window(fold) else None
         beats = layer.taps // fold.simd
         if self.window is None:
@@ -153,16 +176,18 @@ class MatrixBlock(Block):
         plan = layer.window_plan(fold)
         self.ring_bits = plan.ring_bits
         results = layer.outputs // fold.pe  # a pixel, each from one window
-        ahead = plan.READ - 1
-        if not streamed:
-            self.array.reserve_ahead(ahead)
-        delay = ahead + streamed + self.array.latency
-        self.model = timing.Windows.of(plan, results, plan.beats, delay)
+        read = plan.READ
+        # an array that never stops needs no queue before it
+        self.free = isinstance(self.array, FreeRunning) and not streamed
+        if self.free:
+            read -= 1
+            self.array.reserve_ahead(read)
+        self.model = timing.Windows.of(plan, results, plan.beats, read + self.array.latency)
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
         assert streamed == self.streamed, "the block was planned for the other source of weights"
         array = Streamed(self.array) if self.streamed else self.array
         if self.window is None:
             return array
-        kind = SlidingWindow if self.streamed else FreeWindow
+        kind = FreeWindow if self.free else SlidingWindow
         return WindowedArray(kind(**self.window, rows=rows), array)

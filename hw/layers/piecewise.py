@@ -10,6 +10,7 @@ from amaranth.hdl import Shape
 
 from fermatnet.hw.arrays.depthwise import DepthwiseArray
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
+from fermatnet.hw.constant.levels import ConstantLevels
 from fermatnet.hw.layers import cost
 from fermatnet.hw.layers.convolution import ConvLayer, Depthwise
 from fermatnet.hw.layers.extremes import ends
@@ -51,6 +52,10 @@ class PiecewiseConvLayer(ConvLayer):
             clock_mhz=self.clock_mhz,
             contents=held,
         )
+
+    def unrolled(self):
+        node = self.node
+        return ConstantLevels(self.matrix, node.levels_w, node.levels_a, target=self.target)
 
     @classmethod
     def widest(cls, node, bounds):

@@ -109,6 +109,7 @@ class NearestLayer(_RepeatLayer):
 
     @property
     def factor(self):
+        """How often each row and each column is repeated."""
         return tuple(self.node.factor)
 
 
@@ -117,10 +118,12 @@ class DepthToSpaceLayer(_RepeatLayer):
 
     @property
     def factor(self):
+        """Rows and columns that a pixel becomes."""
         return self.node.block, self.node.block
 
     @property
     def area(self):
+        """Pixels that a pixel becomes."""
         return self.node.block**2
 
 

@@ -30,6 +30,7 @@ class FermatConvLayer(Layer):
 
     @property
     def geometry(self) -> Geometry:
+        """Map, kernel, stride, padding and dilation, as the planner of transforms takes them."""
         node, (_, height, width) = self.node, self.inputs[0].shape
         return Geometry(height, width, node.weight.shape[2:], node.stride, node.pad, node.dilation)
 
@@ -86,6 +87,7 @@ class FermatConvLayer(Layer):
             "lanes_out": lanes_out,
             "products": fold.pe,
             "name": "spectra",
+            "even": True,
         }
 
     def engine_plan(self, fold: Fold) -> ConvolverPlan:

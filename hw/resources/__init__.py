@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from amaranth.lib import wiring
 
-from fermatnet.hw.compiler.devices import device as find_device
+from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.resources.contents import Contents
 from fermatnet.hw.resources.mapping import wide_tables
 from fermatnet.hw.resources.memory import kept

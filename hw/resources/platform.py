@@ -30,7 +30,9 @@ class Keeping(Inside):
     shared_modules = True
 
     def memory_block(self, rom: Rom) -> Module:
-        """An instance that names the memory by its place in ``roms``."""
+        """An instance that names the memory by its place in ``roms``, of what has to be held of it."""
+        if not rom.minimal:
+            return rom.block(self)  # wires around a narrower memory, which comes here again
         m = Module()
         self.roms.append(rom)
         m.submodules.rom = Instance(

@@ -52,6 +52,7 @@ class Clock:
 
     @property
     def delays(self) -> Delays:
+        """Delays of the target that the clock is planned for."""
         return TARGETS[self.target]
 
     @property

@@ -14,14 +14,15 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, Mux, Signal
 from amaranth.lib import memory, wiring
+from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.rom import Rom
 
-__all__ = ["BANK_MODULE", "BANK_VERILOG", "Layout", "LoadPlatform", "Loader", "load_words"]
+__all__ = ["BANK_MODULE", "BANK_VERILOG", "CHECK", "Layout", "LoadPlatform", "Loader", "load_words"]
 
 BANK_MODULE = "fermatnet_bank"
 
@@ -50,6 +51,10 @@ endmodule
 """
 
 
+# CRC-32 of IEEE 802.3, the one of zlib, over words of 32 bits: their bytes lowest first
+CHECK = catalog.CRC32_ISO_HDLC(32)
+
+
 def _pieces(width: int) -> int:
     return -(-width // 32)
 
@@ -63,10 +68,12 @@ class Layout:
 
     @property
     def length(self) -> int:
+        """Words of 32 bits that hold the contents of all memories."""
         return sum(len(words) * _pieces(width) for _, width, words in self.memories)
 
     @property
     def signature(self) -> int:
+        """CRC-32 of names, widths and depths: what a load must have been made for."""
         return zlib.crc32(repr([(name, width, len(words)) for name, width, words in self.memories]).encode())
 
 
@@ -180,15 +187,17 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        length, accept, crc = self.layout.length, Signal(), Signal(32)
+        length, accept = self.layout.length, Signal()
+        m.submodules.check = check = CHECK.create()
         m.d.comb += [accept.eq(self.tvalid & self.tready), self.data.eq(self.tdata)]
+        m.d.comb += [check.start.eq(self.begin), check.data.eq(self.tdata), check.valid.eq(self.strobe)]
         m.d.sync += self.swapped.eq(0)
-        good = (self.tdata == ~crc) & self.tlast
+        good = (self.tdata == check.crc) & self.tlast
         with m.FSM():
             with m.State("SIGNATURE"):
                 m.d.comb += [self.tready.eq(1), self.begin.eq(accept)]
                 with m.If(accept):
-                    m.d.sync += [self.ok.eq(0), self.error.eq(0), self.position.eq(0), crc.eq(0xFFFFFFFF)]
+                    m.d.sync += [self.ok.eq(0), self.error.eq(0), self.position.eq(0)]
                     with m.If((self.tdata != self.layout.signature) | self.tlast):
                         m.d.sync += self.error.eq(1)
                         m.next = "SIGNATURE"
@@ -199,7 +208,7 @@ class Loader(wiring.Component):
             with m.State("CONTENTS"):
                 m.d.comb += [self.tready.eq(1), self.strobe.eq(accept)]
                 with m.If(accept):
-                    m.d.sync += [self.position.eq(self.position + 1), crc.eq(_crc32(crc, self.tdata))]
+                    m.d.sync += self.position.eq(self.position + 1)
                     with m.If(self.tlast):
                         m.d.sync += self.error.eq(1)
                         m.next = "SIGNATURE"
@@ -227,14 +236,3 @@ class Loader(wiring.Component):
                 m.d.comb += self.hold.eq(1)
                 m.next = "SIGNATURE"
         return m
-
-
-def _crc32(crc, word):
-    """CRC-32 (IEEE 802.3, reflected) after 32 more bits: each output bit is a parity of bits of both."""
-    columns = [1 << k for k in range(32)]  # state bit k as a set of input bits: bits of crc ^ word
-    for _ in range(32):
-        out = columns[0]
-        columns = [*columns[1:], 0]
-        columns = [c ^ (out if 0xEDB88320 >> k & 1 else 0) for k, c in enumerate(columns)]
-    mixed = crc ^ word
-    return Cat((mixed & Const(mask, 32)).xor() for mask in columns)

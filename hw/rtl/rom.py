@@ -8,6 +8,7 @@ from amaranth.hdl import ClockSignal, Const, Instance, Module, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.rtl.packing import Packing
 from fermatnet.hw.rtl.platform import Platform, platform_of
 
 __all__ = ["ROM_MODULE", "ROM_VERILOG", "Rom", "constant", "reloadable"]
@@ -44,6 +45,9 @@ class Rom(wiring.Component):
     Elaborated for a platform that keeps files (see `fermatnet.hw.rtl.verilog`) it is an instance of
     ``<design>_rom`` that loads a hex file with ``$readmemh``; elaborated without one it is an
     `amaranth.lib.memory.Memory`, so that Amaranth's own simulator runs the same design.
+    Where contents never change only what has to be is held (`fermatnet.hw.rtl.packing`): a memory of one
+    word, or of equal ones, is that constant, without a register and from reset on; columns that never change
+    or equal each other are wires.
 
     Parameters
     ----------
@@ -76,6 +80,7 @@ class Rom(wiring.Component):
         self.width = width
         self.depth = len(self.words)
         self.name = name
+        self.packing = Packing(width, self.words)
         self.address_bits = max(1, (self.depth - 1).bit_length())
         super().__init__({"addr": In(self.address_bits), "en": In(1), "data": Out(width)})
 
@@ -85,6 +90,28 @@ class Rom(wiring.Component):
     def block(self, platform: Platform) -> Module:
         """The memory itself: a file's, or Python's; a platform may put something else in its place (streamed
         or reloadable weights)."""
+        return self._held(platform) if self.minimal else self._packed()
+
+    @property
+    def minimal(self) -> bool:
+        """Whether nothing can be left out of the memory. A small one is left to synthesis, which sees into
+        it, but for one whose words are all the same."""
+        if self.depth <= KEPT_FROM and len(set(self.words)) > 1:
+            return True
+        return self.packing.trivial
+
+    def _packed(self) -> Module:
+        """What has to be held, and the words of it."""
+        m, packing = Module(), self.packing
+        data = None
+        if packing.kept_width:
+            m.submodules.packed = kept = Rom(packing.kept_width, packing.kept_words, self.name)
+            m.d.comb += [kept.addr.eq(self.addr[: len(kept.addr)]), kept.en.eq(self.en)]
+            data = kept.data
+        m.d.comb += self.data.eq(packing.expand(data))
+        return m
+
+    def _held(self, platform: Platform) -> Module:
         m = Module()
         if platform.memory_files:
             file = platform.memory_image(self.name, self.width, self.words)

@@ -45,6 +45,7 @@ class Fifo(wiring.Component):
 
     @staticmethod
     def is_deep(width, depth):
+        """Whether a queue of ``depth`` elements of ``width`` bits is kept in block memory."""
         return depth > 32 and depth * width > 2048
 
     def elaborate(self, platform):

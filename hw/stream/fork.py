@@ -42,6 +42,7 @@ class Fork(wiring.Component):
 
     @property
     def outputs(self):
+        """The output streams, first to last."""
         return [getattr(self, f"o{k}") for k in range(self.n)]
 
     def elaborate(self, platform):

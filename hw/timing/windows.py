@@ -53,10 +53,12 @@ class Windows:
 
     @property
     def size(self) -> tuple[int, int]:
+        """Rows and columns of the map of windows."""
         return output_size(self.height, self.width, self.kernel, self.stride, self.pad, self.dilation)
 
     @property
     def least_rows(self) -> int:
+        """Rows of the ring with which the reader never waits for room."""
         return ring_rows(self.height, self.kernel, self.stride, self.pad, self.dilation, self.size[0])
 
     @property

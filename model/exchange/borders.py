@@ -30,8 +30,8 @@ def bands(size: int, kernel: int, stride: int, before: int, after: int) -> Bands
     count = (size + before + after - kernel) // stride + 1
     starts = [place * stride - before for place in range(count)]
     met = [min(start + kernel, size) - max(start, 0) for start in starts]
-    if min(met) < 1:
-        raise InputError("a window of an average lies outside the map: give it less padding")
+    if min(met, default=0) < 1:
+        raise InputError("a window of an average does not lie on the map: make it smaller, or its padding")
     runs, place = [], 0
     for pixels, group in groupby(met):
         length = len(list(group))

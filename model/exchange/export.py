@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.exporter import Exporter, Value
+from fermatnet.model.exchange.moved import folded_pads
 from fermatnet.model.network import Network
+from fermatnet.model.network.inputs import Input
 from fermatnet.model.nn.door.compare import compare_network
 from fermatnet.model.nn.door.images import check_images, check_range, check_shape, probes
 from fermatnet.model.nn.door.report import Report
@@ -37,7 +39,7 @@ def versions() -> dict[str, str]:
 @torch.no_grad()
 def export(
     model: nn.Module,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     value_range: tuple[int, int] | None = None,
     *,
     name: str = "network",
@@ -52,12 +54,13 @@ def export(
     ----------
     model : the quantized twin, of `fermatnet.model.nn.convert.convert` or of the zoo
     name : stands in the file
-    shape, value_range : the raw image (C, H, W) and the inclusive range of its pixels; None: all pixels of
-    the bits that the model was
+    shape, value_range : the raw image (C, H, W), (c, n) or (n,), and the inclusive range of its integers;
+    None: all that the model was
         converted for.
     engine : of the integer convolutions, "auto", "fermat" or "direct".
     meta : provenance; everything becomes text.
-    images : uint8 (n, C, H, W) to compare on; None: the first of the calibration images, or random ones, and
+    images : raw integers (n, *shape) to compare on; None: the first of the calibration images, or random
+    ones, and
     a black and a white one.
     check : False leaves the comparison out; the metadata key ``compared`` says what was compared.
 
@@ -66,36 +69,63 @@ def export(
     """
     if engine not in ("auto", "fermat", "direct"):
         raise InputError(f"engine must be auto, fermat or direct, not {engine!r}")
-    model, shape = unwrapped(model, Report()), check_shape(shape)
-    bits = next((module.bits for module in model.modules() if isinstance(module, PixelScale)), None)
-    value_range = check_range(value_range, bits)
+    model, dims = unwrapped(model, Report()), check_shape(shape)
+    pixels = next((module for module in model.modules() if isinstance(module, PixelScale)), None)
+    value_range = check_range(value_range, pixels)
     if unset := without_step(model):
         raise InputError(
             f"layer {unset!r} has no step yet: give convert some images=, or train the model, before the "
             "export"
         )
-    exporter = Exporter(shape, value_range, engine)
-    out = exporter.integers(
-        "output", walk(model.eval(), exporter, Value("image", np.zeros(shape[0], np.int64)))
-    )
-    if (out.exponent != out.exponent[0]).any():
-        raise InputError("the outputs have different units: the last layer needs one weight step")
+    image = Input("image", dims, *value_range)
+    exporter = Exporter(image.shape, value_range, engine)
+    found = walk(model.eval(), exporter, Value("image", np.zeros(image.shape[0], np.int64)))
+    outputs = _outputs(exporter, found)
     facts: dict[str, Any] = {
         "name": name,
-        "output_scale": repr(2.0 ** -int(out.exponent[0])),
-        "output_exponent": int(out.exponent[0]),
+        **_scales(outputs),
         **{f"version_{key}": value for key, value in versions().items()},
         **(meta or {}),
     }
+    names = tuple(out.name for out in outputs.values())
     net = Network(
-        exporter.nodes,
-        shape,
+        folded_pads(exporter.nodes, names),
+        dims,
         value_range,
-        output=out.name,
+        output=names[0],
+        outputs=names,
         meta={key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()},
     )
     if check:
         kept = images if images is not None else getattr(model, "meta", {}).get("images")
-        kept = None if kept is None else check_images(kept, shape, 8).clamp(*value_range)  # type: ignore[union-attr]
-        net.meta["compared"] = compare_network(model, net, probes(shape, value_range, kept))
+        pixels = pixels or PixelScale(8)
+        told = PixelScale(pixels.bits, signed=pixels.signed, dims=dims)
+        kept = check_images(kept, told)
+        kept = None if kept is None else kept.clamp(*value_range)
+        net.meta["compared"] = compare_network(model, net, probes(dims, value_range, kept))
     return net
+
+
+def _outputs(exporter: Exporter, found: Any) -> dict[str, Value]:
+    """Every tensor that leaves, in one unit, by the key that the model returns it under."""
+    if isinstance(found, dict):
+        parts = {str(key): value for key, value in found.items()}
+    elif isinstance(found, list | tuple):
+        parts = {str(number): value for number, value in enumerate(found)}
+    else:
+        parts = {"": found}
+    if not all(isinstance(value, Value) for value in parts.values()):
+        raise InputError("the model returns something besides tensors: a tuple, a list or a dict of tensors")
+    return {key: exporter.one_unit("output", value) for key, value in parts.items()}
+
+
+def _scales(outputs: dict[str, Value]) -> dict[str, Any]:
+    """Metadata: the unit of every output, and which of the model's results is which tensor."""
+    first, *others = outputs.values()
+    exponents = {out.name: int(out.exponent[0]) for out in outputs.values()}
+    facts: dict[str, Any] = {
+        "output_scale": repr(2.0 ** -exponents[first.name]),
+        "output_exponent": exponents[first.name],
+        **{f"output_scale {out.name}": repr(2.0 ** -exponents[out.name]) for out in others},
+    }
+    return facts if not others else {**facts, "outputs": {key: out.name for key, out in outputs.items()}}

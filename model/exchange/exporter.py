@@ -1,77 +1,42 @@
 """The visitor that turns torch layers into integer nodes of the network file."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.network.builder import Builder
+from fermatnet.model.exchange.values import WORD, Value, Values, short
 from fermatnet.model.network.nodes import (
-    Add,
     Affine,
-    Concat,
     Conv,
     Dense,
-    Levels,
+    Lookup,
     MaxPool,
     PiecewiseConv,
+    Slice,
     SumPool,
     TensorType,
     Threshold,
 )
 from fermatnet.model.nn.operators.rules import pair
+from fermatnet.model.nn.walk import Window
 
 __all__ = ["Exporter", "Value"]
 
-_WORD = (1 << 31) - 1
 
-
-@dataclass(frozen=True)
-class Value:
-    """A tensor of the network file. real = n 2^-exponent then ``chain``; ``levels``: it holds piece indices
-    of these levels."""
-
-    name: str
-    exponent: np.ndarray  # int64 (C,)
-    levels: np.ndarray | None = None
-    chain: tuple[Callable[[Tensor], Tensor], ...] = ()
-    flat: bool = field(default=False)
-
-
-class Exporter(Builder):
+class Exporter(Values):
     """Visitor that appends nodes; see :class:`fermatnet.model.nn.walk.Visitor`."""
 
     def __init__(self, shape: tuple[int, int, int], value_range: tuple[int, int], engine: str):
         super().__init__(shape, value_range)
         self.engine = engine
 
-    def integers(self, name: str, x: Value, shift: int = 0) -> Value:
-        """``x`` as plain integers, piece indices read through their table (shifted left by ``shift``)."""
-        if x.chain:
-            raise InputError(
-                f"layer {name!r} takes integers, but a batch norm in full precision comes before it: use a "
-                "fixed-point one"
-            )
-        if x.levels is None:
-            return x
-        made = self.append(Levels(f"{x.name}_levels", (x.name,), x.levels << shift))
-        return replace(x, name=made, levels=None, exponent=x.exponent + shift)
-
     # ---- layers
 
     def pixels(self, name: str, module: Any, x: Value) -> Value:
         return replace(x, exponent=x.exponent + module.bits)
-
-    def _common(self, name: str, x: Value) -> int:
-        if (x.exponent != x.exponent[0]).any():
-            raise InputError(
-                f"layer {name!r}: its input channels have different units; put a fixed-point layer before it"
-            )
-        return int(x.exponent[0])
 
     def _weights(self, name: str, module: Any) -> tuple[np.ndarray, np.ndarray, int]:
         if not hasattr(module.quantizer, "integers"):
@@ -84,6 +49,11 @@ class Exporter(Builder):
         if top > 32767:
             raise InputError(f"layer {name!r}: weights up to {top} need more than 16 bits")
         return w.numpy(), np.broadcast_to(k.numpy(), (w.shape[0],)), 8 if top <= 127 else 16
+
+    def _narrow(self, name: str) -> bool:
+        """Whether a tensor's values are 8-bit integers, signed or not."""
+        kind = self.types[name]
+        return (kind.lo >= 0 and kind.hi <= 255) or (kind.lo >= -128 and kind.hi <= 127)
 
     def conv(self, name: str, module: Any, x: Value) -> Value:
         vertical, horizontal = module.padding
@@ -101,7 +71,7 @@ class Exporter(Builder):
         if hasattr(module.quantizer, "pieces") and x.levels is not None:
             return replace(self._product(name, module, x, {}, shape), flat=True)
         x = self.integers(name, x)
-        kx, (w, kw, bits) = self._common(name, x), self._weights(name, module)
+        kx, (w, kw, bits) = self.common(name, x), self._weights(name, module)
         if (kw != kw[0]).any():
             raise InputError(f"layer {name!r}: a dense layer needs one weight step for all outputs")
         bias = np.zeros(0, np.int64)
@@ -111,7 +81,7 @@ class Exporter(Builder):
             if shift < 0:
                 raise InputError(f"layer {name!r}: its inputs' unit 2^{-kx} is too coarse for the bias")
             bias = np.floor(module.bias.detach().double().numpy() * unit + 0.5).astype(np.int64) << shift
-        made = self.append(Dense(_short(name), (x.name,), w, bias, bits))
+        made = self.append(Dense(short(name), (x.name,), w, bias, bits))
         return Value(made, kx + kw, flat=True)
 
     def _product(
@@ -124,12 +94,14 @@ class Exporter(Builder):
             codes, levels, _ = module.quantizer.pieces(module.weight.detach())
             codes = codes.reshape(-1, *shape) if shape else codes
             made = self.append(
-                PiecewiseConv(_short(name), (x.name,), codes.numpy(), levels.numpy(), x.levels, **window)
+                PiecewiseConv(short(name), (x.name,), codes.numpy(), levels.numpy(), x.levels, **window)
             )
         else:
             x = self.integers(name, x)
-            made = self.append(Conv(_short(name), (x.name,), w, bits, engine=self.engine, **window))
-        out = Value(made, self._common(name, x) + kw)
+            if not self._narrow(x.name):
+                bits = 16
+            made = self.append(Conv(short(name), (x.name,), w, bits, engine=self.engine, **window))
+        out = Value(made, self.common(name, x) + kw)
         if module.bias is None:
             return out
         bias = module.bias.detach().double()
@@ -139,7 +111,7 @@ class Exporter(Builder):
         return replace(out, chain=(lambda y: y + bias.view(1, -1, 1),))
 
     def norm(self, name: str, module: Any, x: Value) -> Value:
-        x = x if x.levels is None else self.integers(name, x)
+        x = self.vector(name, x if x.levels is None else self.integers(name, x))
         return replace(x, chain=(*x.chain, module.exact))
 
     def relu(self, name: str, module: Any, x: Value) -> Value:
@@ -147,13 +119,13 @@ class Exporter(Builder):
             return replace(x, chain=(*x.chain, lambda y: y.clamp(min=0)))
         x = self.integers(name, x)
         ones = np.ones(self.channels(x.name), np.int64)
-        return replace(x, name=self.append(Affine(_short(name), (x.name,), ones, 0 * ones, 0, 0, _WORD)))
+        return replace(x, name=self.append(Affine(short(name), (x.name,), ones, 0 * ones, 0, 0, WORD)))
 
     def pieces(self, name: str, module: Any, x: Value) -> Value:
         x = x if x.levels is None else self.integers(name, x)
         kind = self.types[x.name]
         thresholds, sign = self.thresholds(module, x, kind)
-        made = self.append(Threshold(_short(name), (x.name,), thresholds, sign))
+        made = self.append(Threshold(short(name), (x.name,), thresholds, sign))
         levels, exponent = module.levels()
         return Value(made, np.full(kind.shape[0], int(exponent)), levels.long().numpy(), flat=x.flat)
 
@@ -185,9 +157,9 @@ class Exporter(Builder):
 
     def fixed(self, name: str, module: Any, x: Value) -> Value:
         x = self.integers(name, x)
-        channels = self.channels(x.name)
         if hasattr(module, "constants"):
             multiplier, offset, e = module.constants()
+            x = self.vector(name, x) if len(offset) > 1 else x
             f = module.fraction
         else:
             multiplier, offset, e, f = (
@@ -196,7 +168,7 @@ class Exporter(Builder):
                 0,
                 module.exponent(),
             )
-        shift = e + x.exponent - f
+        channels, shift = self.channels(x.name), e + x.exponent - f
         up = max(4, int(shift.max()))
         # in python integers: channels whose scales lie far apart may pass 64 bits before they are refused
         wide = np.broadcast_to(multiplier.numpy(), (channels,)).astype(object) << (up - shift)
@@ -210,73 +182,53 @@ class Exporter(Builder):
                 "scales too far apart)"
             )
         wide, o = wide.astype(np.int64), o.astype(np.int64)
-        made = self.append(Affine(_short(name), (x.name,), wide, o, up, module.lo, module.top))
+        made = self.append(Affine(short(name), (x.name,), wide, o, up, module.lo, module.top))
         return replace(x, name=made, exponent=np.full(channels, f))
 
     def maxpool(self, name: str, module: Any, x: Value) -> Value:
         if x.chain:
             self.integers(name, x)
-        if module.ceil_mode or pair(module.dilation) != (1, 1):
-            raise InputError(f"layer {name!r}: max-pooling with ceil_mode or dilation is not in the hardware")
-        vertical, horizontal = pair(module.padding)
-        pad = (vertical, horizontal, vertical, horizontal)
-        return replace(
-            x,
-            name=self.append(
-                MaxPool(_short(name), (x.name,), pair(module.kernel_size), pair(module.stride), pad)
-            ),
-        )
+        if pair(module.dilation) != (1, 1):
+            raise InputError(f"layer {name!r}: max-pooling with dilation is not in the hardware")
+        kernel, stride, padding = map(pair, (module.kernel_size, module.stride, module.padding))
+        size = self.types[x.name].shape[1:]
+        more = [
+            _beyond(side, *window) if module.ceil_mode else 0
+            for side, *window in zip(size, kernel, stride, padding, strict=True)
+        ]
+        pad = (*padding, padding[0] + more[0], padding[1] + more[1])
+        return replace(x, name=self.append(MaxPool(short(name), (x.name,), kernel, stride, pad)))
 
-    def sumpool(self, name: str, kernel: tuple[int, int], average: bool, x: Value) -> Value:
+    def sumpool(self, name: str, window: Window, average: bool, x: Value) -> Value:
         x = self.integers(name, x)
-        size = self.types[x.name].shape[1:] if kernel == (0, 0) else kernel
+        size = self.types[x.name].shape[1:] if window.kernel == (0, 0) else window.kernel
         area = size[0] * size[1]
         if average and area & (area - 1):
             raise InputError(
                 f"layer {name!r}: an average over {area} values is not exact; sum, and rescale in fixed point"
             )
-        made = self.append(SumPool(_short(name), (x.name,), kernel))
+        pad, (height, width) = (*window.padding, *window.padding), self.types[x.name].shape[1:]
+        rest = (height % size[0], width % size[1])
+        if window.stride in (None, size) and not any(pad) and any(rest):  # disjoint windows fill the map
+            cut = Slice(f"{short(name)}_filled", (x.name,), (0, 0), (height - rest[0], width - rest[1]))
+            x = replace(x, name=self.append(cut))
+        made = self.append(SumPool(short(name), (x.name,), window.kernel, window.stride, pad))
         return replace(x, name=made, exponent=x.exponent + (area.bit_length() - 1 if average else 0))
 
-    def _aligned(self, name: str, x: Value, exponent: np.ndarray) -> Value:
-        shift = exponent - x.exponent
-        if x.levels is not None and (shift == shift[0]).all():
-            return self.integers(name, x, int(shift[0]))
+    def curve(self, name: str, module: Any, x: Value) -> Value:
         x = self.integers(name, x)
-        if not shift.any():
-            return x
-        if shift.max() > 16:
-            raise InputError(f"layer {name!r}: its inputs' units differ by 2^{int(shift.max())}")
-        made = self.append(
-            Affine(f"{x.name}_align", (x.name,), np.int64(1) << shift, np.zeros_like(shift), 0, -_WORD, _WORD)
-        )
-        return replace(x, name=made, exponent=exponent)
-
-    def add(self, name: str, a: Value, b: Value) -> Value:
-        exponent = np.maximum(a.exponent, b.exponent)
-        a, b = self._aligned(name, a, exponent), self._aligned(name, b, exponent)
-        return Value(self.append(Add(_short(name), (a.name, b.name))), exponent)
-
-    def concat(self, name: str, xs: list[Value]) -> Value:
-        first = xs[0]
-        same = all(
-            x.levels is not None
-            and first.levels is not None
-            and np.array_equal(x.levels, first.levels)
-            and x.exponent[0] == first.exponent[0]
-            for x in xs
-        )
-        parts = xs if same else [self.integers(name, x) for x in xs]
-        made = self.append(Concat(_short(name), tuple(x.name for x in parts)))
-        return Value(made, np.concatenate([x.exponent for x in parts]), first.levels if same else None)
-
-    def flatten(self, name: str, x: Value) -> Value:
-        return replace(x, flat=True)
+        if self.common(name, x) != module.unit():
+            raise InputError(f"layer {name!r}: its input is not the tensor that its table was made for")
+        table, first = module.table()
+        made = self.append(Lookup(short(name), (x.name,), table.numpy(), first))
+        return replace(x, name=made, exponent=np.full(len(x.exponent), module.after.exponent()))
 
 
-def _short(name: str) -> str:
-    """A node's name from a module's: dots become underscores, the place in a Sequential is dropped."""
-    parts = name.split(".")
-    while len(parts) > 1 and parts[-1].isdigit():
-        parts.pop()
-    return "_".join(parts)
+def _beyond(side: int, kernel: int, stride: int, padding: int) -> int:
+    """Pixels that the last window of a pool with ceil_mode reaches beyond its padded map: it begins inside
+    the map or the padding before it."""
+    left = side + 2 * padding - kernel
+    count = -(-left // stride) + 1
+    if (count - 1) * stride >= side + padding:
+        count -= 1
+    return max(0, (count - 1) * stride - left)

@@ -53,6 +53,7 @@ class Area:
 
     @property
     def fits(self) -> bool:
+        """Whether a large FPGA holds it."""
         return self.luts <= LUTS and self.dsps <= DSPS and self.brams <= BRAMS
 
     def __str__(self) -> str:
@@ -127,16 +128,17 @@ def _ram(width: int, depth: int) -> Area:
     return Area(brams=block_rams(width, depth))
 
 
-def _transform(b: int, lengths: tuple[int, int]) -> Area:
-    stages = sum((n - 1).bit_length() for n in lengths)
-    return Area(luts=(STAGE_LUTS * (b + 1) + STAGE_CONTROL) * stages) + _ram(b + 1, prod(lengths))
+def _transform(b: int, lengths: tuple[int, int], lanes: int = 1) -> Area:
+    """Of ``lanes`` two-dimensional transforms with one control."""
+    stages, bits = sum((n - 1).bit_length() for n in lengths), (b + 1) * lanes
+    return Area(luts=(STAGE_LUTS * bits + STAGE_CONTROL) * stages) + _ram(bits, prod(lengths))
 
 
-STAGE_LUTS = 4.3
-"""Of one stage of a serial transform, a bit: butterfly, rotator, delays."""
+STAGE_LUTS = 3.2
+"""Of one stage of a serial transform, a bit: adder, rotator, delays."""
 
-STAGE_CONTROL = 30
-"""Of one stage of a serial transform beside its bits; the transposer's control is in it."""
+STAGE_CONTROL = 12
+"""Of one stage of serial transforms beside their bits; the transposer's control is in it."""
 
 
 def inverse_transforms(products: int, planes: int) -> int:
@@ -156,7 +158,7 @@ def spectra_areas(layer: Layer, products: int) -> tuple[Area, Area]:
     )
     for b in layer.widths:
         stored += _ram((b + 1) * products, kernels // products * points)
-        computed += (_transform(b, layer.lengths) + Area(luts=ENCODER_LUTS)) * products
+        computed += _transform(b, layer.lengths, products) + Area(luts=ENCODER_LUTS) * products
     return stored, computed
 
 
@@ -166,24 +168,26 @@ def cheaper_spectra(layer: Layer, products: int) -> str:
     return "stored" if stored.worth <= computed.worth else "computed"
 
 
-def transform_area(layer: Layer, products: int, spectra: str) -> Area:
-    """Of the transform engine with ``products`` parallel products and ``spectra`` "stored" or "computed"."""
+def transform_area(layer: Layer, products: int, spectra: str, *, even: bool = False) -> Area:
+    """Of the transform engine with ``products`` parallel products and ``spectra`` "stored" or "computed";
+    with room for the next band's rows and a second band out where its neighbours keep an ``even`` pace."""
     points, planes = prod(layer.lengths), layer.channels * layer.phases
     inverses = inverse_transforms(products, planes // layer.group)
-    rows = layer.stride * (2 * layer.lengths[0] - layer.phase_kernel[0] + 1)
+    rows = layer.stride * (layer.lengths[0] + even * (layer.lengths[0] - layer.phase_kernel[0] + 1))
     band = (layer.lengths[0] - layer.phase_kernel[0] + 1) * layer.out[1] * layer.outputs
     area = (
         Area(luts=BUFFER_LUTS)
         + _ram(layer.input_bits, rows * layer.width * layer.channels)
-        + _ram(layer.sum_bits, 2 * band)
+        + _ram(layer.sum_bits, (1 + even) * band)
     )
     area += Area(luts=RECONSTRUCT_LUTS * layer.sum_bits * (len(layer.widths) - 1)) * inverses
     area += spectra_areas(layer, products)[spectra == "computed"]
     for b in layer.widths:
         dsps, luts = PRODUCT.get(b, (ceil((b + 1) / 17) ** 2, 0.22 * b * b))
-        area += _transform(b, layer.lengths) * (1 + inverses) + Area(luts=ENCODER_LUTS)
+        area += _transform(b, layer.lengths) + _transform(b, layer.lengths, inverses)
+        area += Area(luts=ENCODER_LUTS)
         area += Area(dsps, luts + SUM_LUTS * (b + 1)) * products
-        area += _ram(b + 1, 2 * planes * points) + _ram((b + 1) * products, points) * 2
+        area += _ram(b + 1, planes * points) + _ram((b + 1) * products, points) * 2
     return area
 
 
@@ -249,7 +253,7 @@ def at_goal(layer: Layer, cycles: int) -> Match:
     products = min((p for p in _divisors(per) if layer.cycles(p) <= cycles), default=per)
     arrays = (outputs * inputs for outputs in _divisors(per) for inputs in _divisors(channels))
     macs = min((n for n in arrays if layer.macs <= n * cycles), default=per * channels)
-    transform = transform_area(layer, products, cheaper_spectra(layer, products))
+    transform = transform_area(layer, products, cheaper_spectra(layer, products), even=True)
     return Match(products, cycles, transform, macs, direct_area(layer, macs))
 
 

@@ -72,15 +72,18 @@ class Number:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
         return self.value.shape
 
     def __getitem__(self, index: Any) -> "Number":
         return Number(self.value[index], self.zero[index])
 
     def reshape(self, *shape: int) -> "Number":
+        """The same numbers in another shape."""
         return Number(self.value.reshape(*shape), self.zero.reshape(*shape))
 
     def moveaxis(self, source: int, destination: int) -> "Number":
+        """The same numbers with one axis moved, as `numpy.moveaxis`."""
         return Number(
             np.moveaxis(self.value, source, destination), np.moveaxis(self.zero, source, destination)
         )
@@ -91,11 +94,13 @@ class Number:
 
     @staticmethod
     def stack(parts: Iterable["Number"], axis: int = 0) -> "Number":
+        """Arrays of one shape along a new axis."""
         parts = list(parts)
         return Number(np.stack([p.value for p in parts], axis), np.stack([p.zero for p in parts], axis))
 
     @staticmethod
     def concatenate(parts: Iterable["Number"], axis: int = 0) -> "Number":
+        """Arrays joined along an axis that they have."""
         parts = list(parts)
         return Number(
             np.concatenate([p.value for p in parts], axis), np.concatenate([p.zero for p in parts], axis)
@@ -132,6 +137,7 @@ class Ring:
     # -- into and out of the ring
 
     def zeros(self, shape: tuple[int, ...]) -> Number:
+        """An array of zeros."""
         return Number(np.zeros(shape, np.uint64), np.ones(shape, bool))
 
     def encode(self, v: npt.ArrayLike) -> Number:
@@ -178,6 +184,7 @@ class Ring:
         return np.where(x.zero, np.array(1 << self.b, object), x.value.astype(object))
 
     def unpack(self, words: npt.ArrayLike) -> Number:
+        """Numbers from words of b + 1 bits, the highest bit set for zero; the inverse of `pack`."""
         words = np.asarray(words, object)
         return Number((words & int(self.mask)).astype(np.uint64), ((words >> self.b) & 1).astype(bool))
 
@@ -197,6 +204,7 @@ class Ring:
         return Number(np.where(x.zero, np.uint64(0), ~x.value & self.mask), x.zero.copy())
 
     def sub(self, x: Number, y: Number) -> Number:
+        """x - y modulo 2^b + 1."""
         return self.add(x, self.neg(y))
 
     def shift(self, x: Number, k: npt.ArrayLike) -> Number:

@@ -57,6 +57,7 @@ class Geometry:
 
     @property
     def out(self) -> tuple[int, int]:
+        """Rows and columns of the result."""
         top, left, bottom, right = self.pad
         return (
             (self.height + top + bottom - self.span[0]) // self.stride[0] + 1,
@@ -101,6 +102,7 @@ class Plan:
 
     @property
     def modulus(self) -> int:
+        """Product of the moduli 2^b + 1."""
         return modulus(self.widths)
 
     @property

@@ -44,10 +44,12 @@ class Root:
 
     @property
     def log2(self) -> int:
+        """Stages of a transform of this length."""
         return self.n.bit_length() - 1
 
     @property
     def uses_sqrt2(self) -> bool:
+        """Whether the root is an odd power of the square root of two, and not of two."""
         return self.half % 2 == 1
 
     @property

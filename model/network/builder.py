@@ -47,4 +47,5 @@ class Builder:
         return [node for node in self.nodes if node.name in kept]
 
     def channels(self, name: str) -> int:
+        """Channels of a tensor."""
         return self.types[name].shape[0]

@@ -118,6 +118,7 @@ class Network:
         return [node for node in self.nodes for _ in range(node.inputs.count(name))]
 
     def node(self, name: str) -> Node:
+        """The layer called ``name``; InputError where there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
@@ -129,8 +130,10 @@ class Network:
         return self.inputs[0].dims
 
     def is_input(self, name: str) -> bool:
+        """Whether a tensor comes from outside."""
         return any(one.name == name for one in self.inputs)
 
     @property
     def classes(self) -> int:
+        """Channels of the output."""
         return self.types[self.output].shape[0]

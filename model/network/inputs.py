@@ -67,6 +67,7 @@ class Input:
 
     @property
     def type(self) -> TensorType:
+        """Shape and range of the integers that come in."""
         return TensorType(self.shape, self.lo, self.hi)
 
     def checked(self, samples: np.ndarray) -> np.ndarray:

@@ -23,10 +23,14 @@ class Context(Protocol):
     """What a layer may ask of the network that it stands in."""
 
     @property
-    def types(self) -> dict[str, TensorType]: ...
+    def types(self) -> dict[str, TensorType]:
+        """Shape and range of each tensor so far."""
 
-    def is_index(self, name: str) -> bool: ...
-    def is_input(self, name: str) -> bool: ...
+    def is_index(self, name: str) -> bool:
+        """Whether a tensor holds piece indices."""
+
+    def is_input(self, name: str) -> bool:
+        """Whether a tensor comes from outside."""
 
 
 @dataclass(frozen=True)

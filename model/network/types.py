@@ -15,6 +15,7 @@ class TensorType:
 
     @property
     def signed(self) -> bool:
+        """Whether it can be negative."""
         return self.lo < 0
 
     @property

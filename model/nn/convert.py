@@ -14,6 +14,7 @@ table of :mod:`fermatnet.model.nn.operators` or refused, and two comparisons sta
 
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ from fermatnet.model.exchange.export import export
 from fermatnet.model.nn.converter import Converter
 from fermatnet.model.nn.door.compare import compare_twin, reference_of
 from fermatnet.model.nn.door.images import (
-    check_bits,
     check_images,
     check_normalisation,
+    check_pixels,
     check_shape,
     normalised,
     probes,
@@ -37,6 +38,7 @@ from fermatnet.model.nn.door.report import Change, Report
 from fermatnet.model.nn.door.ties import look_at_ties
 from fermatnet.model.nn.door.traced import shapes_of, traced
 from fermatnet.model.nn.door.wrappers import copied, unwrap_children, unwrapped
+from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.measure import calibrate, learn_from_images
 from fermatnet.model.nn.operators import refusals
 from fermatnet.model.nn.scheme import Scheme
@@ -46,12 +48,13 @@ __all__ = ["Change", "Report", "convert"]
 
 def convert(
     model: nn.Module,
-    how: Scheme,
-    shape: tuple[int, int, int],
+    scheme: Scheme,
+    shape: tuple[int, ...],
     *,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    bits: int = 8,
+    bits: int | None = None,
+    signed: bool | None = None,
     images: Tensor | np.ndarray | None = None,
     strict: bool = True,
     check: bool = True,
@@ -61,12 +64,14 @@ def convert(
     Parameters
     ----------
     model : any ``nn.Module`` that ``torch.fx`` traces
-    how : of `fermatnet.model.nn.scheme.scheme`
-    shape : of one image (C, H, W);  bits : of its pixels, 1 to 8
+    scheme : of `fermatnet.model.nn.scheme.scheme`
+    shape : of one image (C, H, W), of c rows of n values (c, n), or of a vector (n,)
+    bits, signed : of the raw integers, 1 to 16 bits; None: as the type of ``images`` says, 8 bits and
+        unsigned without them. The model takes them times 2^-bits
     mean, std : the normalisation the model was trained with, a channel, of pixels in 0..1; None: it took
     pixels / 2^bits
         (zero padding of the first layer is then of raw pixels: black, not the mean; the report says so)
-    images : uint8 batch (n, C, H, W) to calibrate on (int8 and int16: some 256 give post-training
+    images : batch (n, *shape) of raw integers to calibrate on (int8 and int16: some 256 give post-training
         quantization; others: from 32 on the norms are measured anew, which few levels need); without it the
         first training batch sets the steps
     strict : False returns what is refused in the report (``report.refusals``) instead of raising; the twin
@@ -77,10 +82,40 @@ def convert(
     Raises InputError with everything that is refused, in one line, each with what to write instead.
     """
     report = Report()
-    made = _converted(model, how, shape, (mean, std), bits, images, check, report)
+    told = _Told(scheme, shape, mean, std, bits, signed, images, check)
+    made = _converted(model, told, report)
     if strict:
         report.raise_refusals(f"{type(model).__name__}")
     return made, report  # type: ignore[return-value]
+
+
+@dataclass
+class _Told:
+    """The arguments of a conversion besides the model."""
+
+    scheme: Any
+    shape: Any
+    mean: Any
+    std: Any
+    bits: Any
+    signed: Any
+    images: Any
+    check: bool
+
+
+@dataclass
+class _Checked:
+    """The same once they are checked."""
+
+    scheme: Scheme
+    pixels: PixelScale
+    normal: tuple[list[float], list[float]] | None
+    images: Tensor | None
+    check: bool
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        return self.pixels.dims or ()
 
 
 def _tried(report: Report, check: Callable[..., Any], *args: Any) -> Any:
@@ -92,108 +127,83 @@ def _tried(report: Report, check: Callable[..., Any], *args: Any) -> Any:
         return None
 
 
-def _arguments(
-    how: Any, shape: Any, normalisation: tuple[Any, Any], bits: Any, images: Any, report: Report
-) -> Any:
-    """(shape, bits, normalisation, images) as they are used, or None where one is refused."""
-    if not isinstance(how, Scheme):
+def _arguments(told: _Told, report: Report) -> _Checked | None:
+    """The arguments as they are used, or None where one is refused."""
+    if not isinstance(told.scheme, Scheme):
         report.refuse(
-            "", "", f"the scheme must be made by scheme(NAME), scheme('int8') for instance, not {how!r}"
+            "",
+            "",
+            f"the scheme must be made by scheme(NAME), scheme('int8') for instance, not {told.scheme!r}",
         )
-    shape, bits = _tried(report, check_shape, shape), _tried(report, check_bits, bits)
-    if shape is None or bits is None:
+    dims = _tried(report, check_shape, told.shape)
+    if dims is None:
         return None
-    normal = _tried(report, check_normalisation, *normalisation, shape[0])
-    images = _tried(report, check_images, images, shape, bits)
-    return None if report.refusals else (shape, bits, normal, images)
+    pixels = _tried(report, check_pixels, told.bits, told.signed, told.images, dims)
+    normal = _tried(report, check_normalisation, told.mean, told.std, dims[0])
+    images = None if pixels is None else _tried(report, check_images, told.images, pixels)
+    return None if report.refusals else _Checked(told.scheme, pixels, normal, images, told.check)
 
 
-def _converted(
-    model: Any,
-    how: Scheme,
-    shape: Any,
-    normalisation: Any,
-    bits: Any,
-    images: Any,
-    check: bool,
-    report: Report,
-) -> nn.Module | None:
-    arguments = _arguments(how, shape, normalisation, bits, images, report)
+def _converted(model: Any, told: _Told, report: Report) -> nn.Module | None:
+    checked = _arguments(told, report)
     inside = _tried(report, unwrapped, model, report)
     if inside is not None:
         look(inside, report)
-    if arguments is None or report.refusals:
+    if checked is None or report.refusals:
         return None
-    shape, bits, normal, images = arguments
     try:
-        return _twin(inside, how, shape, bits, normal, images, check, report)
+        return _twin(inside, checked, report)
     except InputError as error:
         report.refuse("", "", str(error))
         return None
 
 
-def _twin(
-    model: nn.Module,
-    how: Scheme,
-    shape: tuple[int, int, int],
-    bits: int,
-    normal: Any,
-    images: Tensor | None,
-    check: bool,
-    report: Report,
-) -> nn.Module | None:
+def _twin(model: nn.Module, told: _Checked, report: Report) -> nn.Module | None:
+    pixels, normal, images = told.pixels, told.normal, told.images
     source = copied(model)
     unwrap_children(source, report)
     effective_weights(source, report)
     as_float32(source, report)
-    shown = probes(shape, (0, (1 << bits) - 1), images)
+    shown = probes(told.dims, pixels.range, images)
     graph = traced(source, report)
-    reference = reference_of(model, normalised(shown[:3], bits, normal)) if check else None
-    shapes = shapes_of(source, graph, shape)
+    reference = reference_of(model, normalised(shown[:3], pixels.bits, normal)) if told.check else None
+    shapes = shapes_of(source, graph, told.dims)
     for refusal in refusals(source, graph, shapes):
         report.refuse(refusal.name, refusal.what, refusal.why)
     look_at_ties(source, graph, report)
     if report.refusals:
         return None
-    converter = Converter(source, graph, shapes, how, bits, normal is not None, report)
+    converter = Converter(source, graph, shapes, told.scheme, pixels, normal is not None, report)
     made = converter.run()
     if reference is not None:
-        compare_twin(reference, made, converter.ceilings, shown, bits, normal, report)
+        compare_twin(reference, made, converter.activations, shown, pixels.bits, normal, report)
         if report.refusals:
             return None
     if normal is not None:
-        fold_normalisation(made, normal[0], normal[1], bits, report)
+        fold_normalisation(made, normal[0], normal[1], pixels.bits, report)
     if images is not None:
         report.extend(Change(*line) for line in learn_from_images(made, images))
     made.meta["images"] = shown[:-2]  # a few, for the comparison on export
-    _look_at_export(made, how, shape, images, shown, check, report)
+    _look_at_export(made, told, shown, report)
     return made
 
 
-def _look_at_export(
-    made: nn.Module,
-    how: Scheme,
-    shape: tuple[int, int, int],
-    images: Tensor | None,
-    shown: Tensor,
-    check: bool,
-    report: Report,
-) -> None:
+def _look_at_export(made: nn.Module, told: _Checked, shown: Tensor, report: Report) -> None:
     """Refuses now, before any training, what ``export`` would refuse later: by a trial."""
-    if not how.method.exportable:
+    if not told.scheme.method.exportable:
         report.note(
             "the network",
-            how.describe(),
+            told.scheme.describe(),
             "trainable",
-            f"not exportable: the hardware has nothing for the scheme {how.name!r}; "
+            f"not exportable: the hardware has nothing for the scheme {told.scheme.name!r}; "
             "use pa, int8 or int16 for that",
         )
-    elif check:
-        trial = made if images is not None else deepcopy(made)
-        if images is None:
+    elif told.check:
+        trial = made if told.images is not None else deepcopy(made)
+        if told.images is None:
             calibrate(trial, shown)
         try:
-            export(trial, shape, check=False)
+            export(trial, told.dims, check=False)
         except InputError as error:
             report.refuse("export", "", str(error))
         made.eval()

@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from fermatnet.model.nn.layers import Constant, Positions
+from fermatnet.model.nn.moves import Move
 from fermatnet.model.nn.operators import CALLS, MODULES, known_kind, row_of, site_of
+from fermatnet.model.nn.operators.layouts import canonical, moves_values
+from fermatnet.model.nn.operators.rewrites import taken_positions, to_layer
+from fermatnet.model.nn.operators.rules import Shapes
 
-__all__ = ["as_layers", "drop_unused", "fold_biases"]
-
-Shapes = dict[fx.Node, tuple[int, ...]]
+__all__ = ["as_layers", "drop_unused", "fold_biases", "leaving"]
 
 
 def as_layers(source: nn.Module, graph: fx.Graph, shapes: Shapes) -> None:
@@ -23,28 +26,63 @@ def as_layers(source: nn.Module, graph: fx.Graph, shapes: Shapes) -> None:
     the table with arguments that it accepts (:func:`fermatnet.model.nn.operators.refusals` says "none").
     """
     for node in list(graph.nodes):
+        if "moves" in node.meta:
+            _moved(source, graph, node, shapes)
+            continue
+        if taken_positions(node):
+            step: Any = node.args[0]
+            k = int(site_of(source, graph, step, shapes).given["k"])
+            to_layer(site_of(source, graph, node, shapes), step.args[0], Positions(k, (k,)))
+            continue
         row = row_of(node)
-        if row is None or node not in shapes:
+        if row is None or node not in shapes or row.moves:
             continue
         site = site_of(source, graph, node, shapes)
         if row.layer is None:
             row.rewrite(site)
         else:
-            name = f"{node.name}_layer"
-            source.add_module(name, row.layer(site))
-            node.op, node.target, node.args, node.kwargs = "call_module", name, (site.read,), {}
-            node.meta["call"] = True  # the twin's layer gets the step's name
-    for node in reversed(list(graph.nodes)):  # sizes that the reshapes read
-        if node.op in ("call_function", "call_method") and not node.users and node not in shapes:
+            to_layer(site, site.read, row.layer(site))
+    for node in reversed(list(graph.nodes)):  # sizes that the reshapes read, and the reshapes
+        spare = node not in shapes or node.op == "get_attr" or moves_values(source, node)
+        if node.op not in ("placeholder", "output") and not node.users and spare:
             graph.erase_node(node)
     for node in list(graph.nodes):
         if node.op == "call_module":
             site = site_of(source, graph, node, shapes)
+            if isinstance(site.module, Move | Constant | Positions):
+                continue
             kind = known_kind(site.module)
             assert kind is not None, (
                 f"{node.target}: not in the table of {len(MODULES)} layers and {len(CALLS)} calls"
             )
             MODULES[kind].simplify(site)
+    for node, shape in shapes.items():
+        if len(shape) == 3:
+            shapes[node] = _twin_shape(shape)
+
+
+def _twin_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Rows (n, C, L) are maps of one row in the twin."""
+    return (shape[0], *canonical(shape)) if len(shape) == 3 else shape
+
+
+def _moved(source: nn.Module, graph: fx.Graph, node: fx.Node, shapes: Shapes) -> None:
+    """The layers that move values as the step does, and the steps between it and the tensor that it begins
+    with."""
+    read, moves = node.meta.pop("moves")
+    values = torch.zeros(_twin_shape(shapes[read]))
+    for number, layer in enumerate(moves or [nn.Identity()]):
+        name = f"{node.name}_moved{number or ''}"
+        while hasattr(source, name):
+            name += "_again"
+        source.add_module(name, layer)
+        values = layer(values)
+        if number < len(moves) - 1:
+            with graph.inserting_before(node):
+                read = graph.create_node("call_module", name, (read,))
+            shapes[read] = tuple(values.shape)
+        else:
+            node.op, node.target, node.args, node.kwargs = "call_module", name, (read,), {}
 
 
 def drop_unused(graph: fx.Graph) -> list[str]:
@@ -55,6 +93,11 @@ def drop_unused(graph: fx.Graph) -> list[str]:
             gone.append(str(node.target) if node.op == "call_module" else node.name)
             graph.erase_node(node)
     return gone
+
+
+def leaving(graph: fx.Graph) -> list[fx.Node]:
+    """The steps whose results the model returns, in their order."""
+    return next(node for node in graph.nodes if node.op == "output").all_input_nodes
 
 
 @torch.no_grad()

@@ -2,20 +2,20 @@
 unit, and sums, concatenations and averages are wider than that, or come in several units.
 """
 
-import operator
 from typing import Any
 
-import torch
 from torch import fx, nn
 
 from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.layers import AvgPool2d, Conv2d, Linear, SumPool
+from fermatnet.model.nn.moves import Move
+from fermatnet.model.nn.operators.names import DIFFERENCES, JOINS, PRODUCTS, SUMS
 from fermatnet.model.nn.uniform import UniformActivation
 
 __all__ = ["insert_after", "wide"]
 
-BITS = 8  # of the integers that a layer with weights takes
-_JOINS = (operator.add, operator.iadd, torch.add, "add", "add_", torch.cat, torch.concat)
+BITS = 8  # of the integers that a layer with weights takes, and a product
+_WIDER = (*SUMS, *DIFFERENCES, *PRODUCTS, *JOINS)
 
 
 def wide(root: Any, graph: fx.Graph) -> list[tuple[fx.Node, list[fx.Node]]]:
@@ -26,7 +26,7 @@ def wide(root: Any, graph: fx.Graph) -> list[tuple[fx.Node, list[fx.Node]]]:
         if node.op == "call_module":
             found[node] = _is_wide(root.get_submodule(str(node.target)), found.get(node.args[0], False))
         else:
-            found[node] = node.target in _JOINS or any(
+            found[node] = node.target in _WIDER or any(
                 found.get(arg, False) for arg in node.args if isinstance(arg, fx.Node)
             )
     readers: dict[fx.Node, list[fx.Node]] = {}
@@ -34,8 +34,10 @@ def wide(root: Any, graph: fx.Graph) -> list[tuple[fx.Node, list[fx.Node]]]:
         layer = root.get_submodule(str(node.target)) if node.op == "call_module" else None
         if isinstance(layer, nn.Sequential) and len(layer):
             layer = layer[0]  # with a factor after it
-        if isinstance(layer, Conv2d | Linear) and found.get(node.args[0], False):
-            readers.setdefault(node.args[0], []).append(node)
+        if isinstance(layer, Conv2d | Linear) or (node.op == "call_function" and node.target in PRODUCTS):
+            for source in node.all_input_nodes:
+                if found.get(source, False):
+                    readers.setdefault(source, []).append(node)
     return list(readers.items())
 
 
@@ -49,7 +51,7 @@ def _is_wide(layer: nn.Module, before: bool) -> bool:
     if isinstance(layer, BatchNorm):
         return False  # in full precision: only activations read it
     return before and isinstance(
-        layer, nn.MaxPool2d | nn.Flatten | nn.Identity | nn.Dropout | nn.Dropout2d | nn.ReLU
+        layer, Move | nn.MaxPool2d | nn.Flatten | nn.Identity | nn.Dropout | nn.Dropout2d | nn.ReLU
     )
 
 

@@ -7,13 +7,15 @@ import torch
 from torch import fx, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases
+from fermatnet.model.nn.activations import average, constant, curve
+from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases, leaving
 from fermatnet.model.nn.convert_widths import insert_after, wide
+from fermatnet.model.nn.curves import ceiling_of, is_curve, is_rectifier, rises_from_zero
 from fermatnet.model.nn.door.report import Change, Report
 from fermatnet.model.nn.door.ties import SharedParameters
-from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm
-from fermatnet.model.nn.layers import AvgPool2d, Linear, PixelScale, SumPool
-from fermatnet.model.nn.operators.rules import pair
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
+from fermatnet.model.nn.layers import Constant, Linear, PixelScale
+from fermatnet.model.nn.moves import Reshape
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.nn.twins import Scaled, weighted_twin
@@ -22,7 +24,7 @@ from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 __all__ = ["Change", "Converter"]
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_RECTIFIERS = (nn.ReLU, nn.Hardtanh, nn.Threshold)  # ReLU6 is a Hardtanh
+_MOST = (1 << 15) - 1  # that a layer with weights takes
 
 
 class Converter:
@@ -35,15 +37,17 @@ class Converter:
         graph: fx.Graph,
         shapes: dict[fx.Node, tuple[int, ...]],
         scheme: Scheme,
-        bits: int,
+        pixels: PixelScale,
         biased: bool,
         report: Report,
     ):
         self.source, self.graph, self.shapes = source, graph, shapes
         self.replaced: set[str] = set()
         self.shared = SharedParameters()
-        self.ceilings: dict[str, float | None] = {}  # of the activations of the twin, by name
+        self.activations: dict[str, nn.Module] = {}  # the real functions of the twin's activations, by name
         self.changes = report
+        # rows (n, C, L) that leave are maps of one row inside
+        self.leaving = [shapes.get(node, ())[1:] for node in leaving(graph)]
         as_layers(source, graph, shapes)
         for name in drop_unused(graph):
             report.note(name, "step", "nothing", "its result is read by nobody: left out")
@@ -51,7 +55,7 @@ class Converter:
             self._give_bias()
         fold_biases(source, graph)
         self.root = fx.GraphModule(source, graph)
-        self.scheme, self.bits = scheme, bits
+        self.scheme, self.pixels, self.bits = scheme, pixels, pixels.bits
         self.weighted = [node for node in graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)]
         if not self.weighted:
             raise InputError(
@@ -94,12 +98,21 @@ class Converter:
         )
 
     def is_relu(self, node: fx.Node) -> bool:
-        return isinstance(self.layer(node), _RECTIFIERS)
+        return is_rectifier(self.layer(node))
 
     def ceiling(self, node: fx.Node) -> float | None:
         """Where a rectifier saturates; None: nowhere."""
-        layer = self.layer(node)
-        return float(layer.max_val) if isinstance(layer, nn.Hardtanh) else None
+        return ceiling_of(self.layer(node))
+
+    def in_pieces(self, module: Any) -> bool:
+        """Whether an activation that is no rectifier becomes pieces under the scheme."""
+        method = self.scheme.method
+        return method.exportable and not method.fixed_point and rises_from_zero(module)
+
+    def curved(self, node: fx.Node, pieces: bool) -> bool:
+        """Whether activations that are no rectifiers are all that reads a step: as pieces, or as tables."""
+        layers = [self.layer(user) for user in node.users]
+        return bool(layers) and all(is_curve(x) and self.in_pieces(x) == pieces for x in layers)
 
     def rectified(self, node: fx.Node) -> bool:
         """Whether rectifiers are all that reads a step, and all saturate at one value."""
@@ -122,15 +135,28 @@ class Converter:
                     "Rescale",
                     "what comes before is too wide for the next layer: 8-bit integers",
                 )
-        first = next(node for node in self.graph.nodes if node.op == "placeholder")
-        self.root.add_module("pixels", PixelScale(self.bits))
-        with self.graph.inserting_after(first):
-            scale = self.graph.call_module("pixels", (first,))
-        first.replace_all_uses_with(scale, delete_user_cb=lambda user: user is not scale)
+        for node, dims in zip(leaving(self.graph), self.leaving, strict=True):
+            if len(dims) == 2:
+                readers = [user for user in node.users if user.op == "output"]
+                insert_after(self.graph, self.root, node, Reshape(tuple(dims)), readers)
+        self._raw_pixels()
         self.graph.lint()
         self.root.recompile()
         self.root.delete_all_unused_submodules()
         return fx.GraphModule(self.root, self.graph)
+
+    def _raw_pixels(self) -> None:
+        """The image as integers, first of all."""
+        first = next(node for node in self.graph.nodes if node.op == "placeholder")
+        self.root.add_module("pixels", self.pixels)
+        with self.graph.inserting_after(first):
+            scale = self.graph.call_module("pixels", (first,))
+        first.replace_all_uses_with(scale, delete_user_cb=lambda user: user is not scale)
+        if self.pixels.range[1] > _MOST:
+            insert_after(self.graph, self.root, scale, Rescale(bits=15, fraction=15, signed=False))
+            self.changes.note(
+                "pixels", "16 bits", "15 bits", "layers with weights take signed integers of 16 bits: halved"
+            )
 
     def _module(self, node: fx.Node, module: nn.Module) -> None:
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -139,8 +165,12 @@ class Converter:
             self._norm(node, module)
         elif self.is_relu(node):
             self._activation(node, type(module).__name__)
+        elif is_curve(module):
+            curve(self, node, module)
         elif isinstance(module, nn.AvgPool2d):
-            self._average(node, module)
+            average(self, node, module)
+        elif isinstance(module, Constant):
+            constant(self, node, module)
 
     def _weighted(self, node: fx.Node, module: Any) -> None:
         edge = node is self.weighted[0] or node is self.weighted[-1]
@@ -161,7 +191,8 @@ class Converter:
             )
         else:
             quantizer, why = self.scheme.weight(shape), "inner layer"
-        made: Any = weighted_twin(module, quantizer, self.bits if node is self.weighted[0] else 8)
+        wide = self.bits > 8  # whatever reads the image has to sum exactly
+        made: Any = weighted_twin(module, quantizer, self.bits if wide or node is self.weighted[0] else 8)
         self.shared.take(made, module)
         bias = self._own_bias(node, made)
         unscaled = any(
@@ -196,9 +227,12 @@ class Converter:
         dense = isinstance(made, Linear) and not (
             rectified if integer else isinstance(made.quantizer, PiecewiseWeight)
         )
-        if made.bias is None or not self.scheme.method.exportable or dense or (rectified and not integer):
+        folded = (rectified and not integer) or self.curved(node, pieces=True)  # into thresholds
+        if made.bias is None or not self.scheme.method.exportable or dense or folded:
             return None
-        feeds = any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in node.users)
+        feeds = self.curved(node, pieces=False) or any(
+            isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in node.users
+        )
         bias = FixedBias(
             len(made.bias),
             bits=(self.scheme.activations or 8) if rectified else 8 if feeds else 10,
@@ -214,7 +248,7 @@ class Converter:
         rectified = self.rectified(node)
         integer = self.scheme.method.fixed_point
         made: BatchNorm
-        if rectified and not integer:
+        if (rectified and not integer) or self.curved(node, pieces=True):
             made, why = BatchNorm(module.num_features), "feeds an activation: folds into its thresholds"
         elif rectified:
             made, why = (
@@ -224,11 +258,13 @@ class Converter:
                 "with its rectifier, integers",
             )
             made.ceiling = self.ceiling(users[0])
-        elif any(isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in users):
+        elif self.curved(node, pieces=False) or any(
+            isinstance(self.layer(user), nn.Conv2d | nn.Linear) for user in users
+        ):
             made = FixedNorm(
                 module.num_features, bits=8, fraction=None, full_precision=not self.scheme.method.exportable
             )
-            why = "feeds a convolution: 8-bit integers"
+            why = "feeds a convolution or a table: 8-bit integers"
         else:
             made = self.scheme.fixed_norm(module.num_features, bits=10, fraction=None)  # type: ignore[assignment]
             why = "feeds a sum: fixed point"
@@ -257,21 +293,4 @@ class Converter:
                 saturated = nn.Hardtanh(0.0, ceiling)
                 made = saturated if isinstance(made, nn.ReLU) else nn.Sequential(saturated, made)
         self.put(node, made, was, why)
-        self.ceilings[str(node.target)] = ceiling
-
-    def _average(self, node: fx.Node, module: nn.AvgPool2d) -> None:
-        kernel, place = pair(module.kernel_size), self.shapes[node.args[0]][2:]  # type: ignore[index]
-        area = kernel[0] * kernel[1]
-        divisor = module.divisor_override or area
-        if kernel == place:
-            made: nn.Module = Scaled(SumPool(), self.scheme.rescale(1.0 / divisor))
-        elif divisor != area or area & (area - 1):
-            made = Scaled(
-                SumPool(kernel[0] if kernel[0] == kernel[1] else kernel), self.scheme.rescale(1.0 / divisor)
-            )
-        else:
-            self.put(node, AvgPool2d(kernel, kernel), type(module).__name__, "exact in evaluation")
-            return
-        self.put(
-            node, made, type(module).__name__, f"sum over {kernel[0]}x{kernel[1]}, the factor in fixed point"
-        )
+        self.activations[str(node.target)] = nn.ReLU() if ceiling is None else nn.Hardtanh(0.0, ceiling)

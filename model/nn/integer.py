@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.walk import walk
+from fermatnet.model.nn.walk import Window, walk
 
 __all__ = ["Integers", "integer_logits", "integer_values"]
 
@@ -77,7 +77,7 @@ class IntegerInterpreter:
         return value
 
     def pixels(self, name: str, module: Any, x: Integers) -> Integers:
-        return Integers(x.n, x.exponent + module.bits)
+        return Integers(module.arranged(x.n), x.exponent + module.bits)
 
     def _weights(self, name: str, module: Any) -> tuple[Tensor, Tensor]:
         if not hasattr(module.quantizer, "integers"):
@@ -157,40 +157,64 @@ class IntegerInterpreter:
             _Pieces(pooled, x.levels, x.exponent) if isinstance(x, _Pieces) else Integers(pooled, x.exponent),
         )
 
-    def sumpool(self, name: str, kernel: tuple[int, int], average: bool, x: Any) -> Integers:
+    def sumpool(self, name: str, window: Window, average: bool, x: Any) -> Integers:
         x = _integers(x, name)
-        kernel = (x.n.shape[2], x.n.shape[3]) if kernel == (0, 0) else kernel
-        blocks = x.n.unflatten(3, (-1, kernel[1])).unflatten(2, (-1, kernel[0]))
-        area = kernel[0] * kernel[1]
+        kernel = tuple(x.n.shape[2:]) if window.kernel == (0, 0) else window.kernel
+        area, (vertical, horizontal) = kernel[0] * kernel[1], window.padding
         if average and area & (area - 1):
             raise InputError(
                 f"layer {name!r}: an average over {area} values is not exact; sum, and rescale in fixed point"
             )
-        return self._done(
-            name, Integers(blocks.sum((3, 5)), x.exponent + (area.bit_length() - 1 if average else 0))
-        )
+        n = functional.pad(x.n, (horizontal, horizontal, vertical, vertical))
+        stride = window.stride or kernel
+        sums = n.unfold(2, kernel[0], stride[0]).unfold(3, kernel[1], stride[1]).sum((4, 5))
+        return self._done(name, Integers(sums, x.exponent + (area.bit_length() - 1 if average else 0)))
+
+    def curve(self, name: str, module: Any, x: Any) -> Integers:
+        x = _integers(x, name)
+        if bool((x.exponent != module.unit()).any()):
+            raise InputError(f"layer {name!r}: its input is not the tensor that its table was made for")
+        table, first = module.table()
+        return self._done(name, Integers(table[x.n - first], torch.tensor([module.after.exponent()])))
+
+    def moved(self, name: str, module: Any, x: Any) -> Any:
+        if isinstance(x, _Pieces):
+            return self._done(name, _Pieces(module(x.index), x.levels, x.exponent))
+        x = _integers(x, name)
+        exponent = x.exponent if x.exponent.numel() == 1 else _channels(name, module, x.exponent)
+        return self._done(name, Integers(module(x.n), exponent))
+
+    def positions(self, name: str, module: Any, x: Any) -> Integers:
+        x = _integers(x, name)
+        _common(x.exponent, name)
+        return self._done(name, Integers(module.places(x.n.flatten(1)), torch.zeros(1, dtype=torch.int64)))
 
     def add(self, name: str, a: Any, b: Any) -> Integers:
         a, b = _integers(a, name), _integers(b, name)
         exponent = torch.maximum(a.exponent, b.exponent)
         return self._done(name, Integers(_shifted(a, exponent) + _shifted(b, exponent), exponent))
 
-    def concat(self, name: str, xs: list[Any]) -> Any:
-        if all(
-            isinstance(x, _Pieces) and torch.equal(x.levels, xs[0].levels) and x.exponent == xs[0].exponent
-            for x in xs
+    def subtract(self, name: str, a: Any, b: Any) -> Integers:
+        b = _integers(b, name)
+        return self.add(name, a, Integers(-b.n, b.exponent))
+
+    def multiply(self, name: str, a: Any, b: Any) -> Integers:
+        a, b = _integers(a, name), _integers(b, name)
+        return self._done(name, Integers(a.n * b.n, a.exponent + b.exponent))
+
+    def concat(self, name: str, xs: list[Any], axis: int) -> Any:
+        first = xs[0]
+        if all(isinstance(x, _Pieces) for x in xs) and all(
+            torch.equal(x.levels, first.levels) and x.exponent == first.exponent for x in xs
         ):
-            return self._done(
-                name, _Pieces(torch.cat([x.index for x in xs], 1), xs[0].levels, xs[0].exponent)
-            )
+            joined = torch.cat([x.index for x in xs], axis)
+            return self._done(name, _Pieces(joined, first.levels, first.exponent))
         parts = [_integers(x, name) for x in xs]
-        return self._done(
-            name,
-            Integers(
-                torch.cat([p.n for p in parts], 1),
-                torch.cat([p.exponent.expand(p.n.shape[1]) for p in parts]),
-            ),
-        )
+        if axis == 1:
+            exponent = torch.cat([p.exponent.expand(p.n.shape[1]) for p in parts])
+            return self._done(name, Integers(torch.cat([p.n for p in parts], 1), exponent))
+        finest = torch.stack([p.exponent.expand(p.n.shape[1]) for p in parts]).amax(0)
+        return self._done(name, Integers(torch.cat([_shifted(p, finest) for p in parts], axis), finest))
 
     def flatten(self, name: str, x: Any) -> Any:
         if isinstance(x, _Pieces):
@@ -200,6 +224,14 @@ class IntegerInterpreter:
         return Integers(
             x.n.flatten(1), x.exponent if x.exponent.numel() == 1 else x.exponent.repeat_interleave(area)
         )
+
+
+def _channels(name: str, module: Any, exponent: Tensor) -> Tensor:
+    """The exponents of moved channels."""
+    try:
+        return module.channels(exponent)
+    except InputError as error:
+        raise InputError(f"layer {name!r}: {error}") from error
 
 
 def _common(exponent: Tensor, name: str) -> Tensor:
@@ -215,21 +247,36 @@ def _shifted(x: Integers, exponent: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def integer_values(model: nn.Module, images: Tensor, keep: dict[str, Any] | None = None) -> Integers:
-    """Integers of the model's output, with their exponent; ``keep`` collects the value of every layer by
-    name."""
-    if images.dtype != torch.uint8:
-        raise InputError(f"images must be uint8, not {images.dtype}")
+def integer_values(model: nn.Module, images: Tensor, keep: dict[str, Any] | None = None) -> Any:
+    """Integers of the model's output, with their exponent, in the structure that the model returns; ``keep``
+    collects the value of every layer by name. images: raw integers (n, *dims)."""
+    if images.dtype.is_floating_point or images.dtype.is_complex:
+        raise InputError(f"images must be raw integers, uint8 for instance, not {images.dtype}")
     start = Integers(images.long(), torch.zeros(1, dtype=torch.int64))
-    return _integers(walk(model.eval(), IntegerInterpreter(keep), start), "output")
+    return _results(walk(model.eval(), IntegerInterpreter(keep), start))
+
+
+def _results(value: Any) -> Any:
+    """Integers of every tensor that a model returns."""
+    if isinstance(value, dict):
+        return {key: _results(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_results(one) for one in value)
+    return _integers(value, "output")
 
 
 def integer_logits(model: nn.Module, images: Tensor, batch: int = 256) -> Tensor:
-    """int64 (n, K) logits of uint8 images (n, C, H, W): what the network file, the reference and the hardware
-    must give too."""
-    return torch.cat(
-        [
-            integer_values(model, images[start : start + batch]).n.flatten(1)
-            for start in range(0, len(images), batch)
-        ]
-    )
+    """int64 (n, K) outputs of raw images (n, *dims): what the network file, the reference and the hardware
+    must give too. Several outputs stand side by side in their order."""
+    parts = []
+    for start in range(0, len(images), batch):
+        found = integer_values(model, images[start : start + batch])
+        tensors = (
+            [found]
+            if isinstance(found, Integers)
+            else [*found.values()]
+            if isinstance(found, dict)
+            else found
+        )
+        parts.append(torch.cat([one.n.flatten(1) for one in tensors], 1))
+    return torch.cat(parts)

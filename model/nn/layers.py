@@ -15,23 +15,38 @@ from torch.nn import functional
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import round_half_up, straight_through
 
-__all__ = ["AvgPool2d", "Conv2d", "Linear", "PixelScale", "SumPool"]
+__all__ = ["AvgPool2d", "Constant", "Conv2d", "Linear", "PixelScale", "Positions", "SumPool"]
 
 EXACT_FLOAT32 = 1 << 24
 
 
 class PixelScale(nn.Module):
-    """Raw pixels 0..2^bits-1 to [0, 1): a power of two, so that the hardware has nothing to do for it."""
+    """Raw integers to [0, 1), or to [-1/2, 1/2) where they are signed: times 2^-bits, so that the hardware
+    has nothing to do for it.
 
-    def __init__(self, bits: int = 8):
+    dims: of one sample as its owner has it, (n,), (c, n) or (C, H, W); (c, n) becomes one row, (c, 1, n).
+    """
+
+    def __init__(self, bits: int = 8, *, signed: bool = False, dims: tuple[int, ...] | None = None):
         super().__init__()
-        self.bits = bits
+        self.bits, self.signed, self.dims = bits, signed, dims
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Inclusive range of the integers that come in."""
+        return (-(1 << self.bits - 1), (1 << self.bits - 1) - 1) if self.signed else (0, (1 << self.bits) - 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.float() * 2.0**-self.bits
+        return self.arranged(x).float() * 2.0**-self.bits
+
+    def arranged(self, x: Tensor) -> Tensor:
+        """The samples in the shape that the layers take."""
+        if self.dims is None or len(self.dims) != 2:
+            return x
+        return x.reshape(len(x), self.dims[0], 1, self.dims[1])
 
     def extra_repr(self) -> str:
-        return f"bits={self.bits}"
+        return f"bits={self.bits}{', signed' * self.signed}"
 
 
 class _Quantized:
@@ -121,21 +136,73 @@ class Linear(_Quantized, nn.Linear):
 
 
 class SumPool(nn.Module):
-    """Sum over disjoint windows; kernel 0: over the whole map. (An average is this and a gain in the next
-    fixed-point layer.)"""
+    """Sum over windows; kernel 0: over the whole map. (An average is this and a gain in the next fixed-point
+    layer.)
 
-    def __init__(self, kernel: int | tuple[int, int] = 0):
+    stride: None: the kernel's size, disjoint windows;  padding: zeros (vertical, horizontal) around the map.
+    """
+
+    def __init__(
+        self,
+        kernel: int | tuple[int, int] = 0,
+        stride: int | tuple[int, int] | None = None,
+        padding: tuple[int, int] = (0, 0),
+    ):
         super().__init__()
-        self.kernel = kernel
+        self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def forward(self, x: Tensor) -> Tensor:
         x = x if self.training else x.double()  # sums of fixed-point numbers can pass float32's 24 bits
         if not self.kernel:
             return x.sum((2, 3), keepdim=True)
-        return functional.avg_pool2d(x, self.kernel, divisor_override=1)
+        vertical, horizontal = self.padding
+        if vertical or horizontal:  # torch's own padding is at most half a window
+            x = functional.pad(x, (horizontal, horizontal, vertical, vertical))
+        return functional.avg_pool2d(x, self.kernel, self.stride, divisor_override=1)
 
     def extra_repr(self) -> str:
-        return f"kernel={self.kernel}"
+        others = f", stride={self.stride}, padding={self.padding}" if self.stride is not None else ""
+        return f"kernel={self.kernel}{others}"
+
+
+class Positions(nn.Module):
+    """Places of the ``k`` largest of each vector (n, K), the largest first, of equal ones the lower place:
+    int64 (n, k), or (n,) where ``k`` is 0 (one).
+
+    In training the values themselves pass, so that a loss can be taken of them. ``dims``: of one sample's
+    result.
+    """
+
+    def __init__(self, k: int = 0, dims: tuple[int, ...] = ()):
+        super().__init__()
+        self.k, self.dims = k, dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x if self.training else self.places(x.flatten(1)).reshape(len(x), *self.dims)
+
+    def places(self, x: Tensor) -> Tensor:
+        """int64 (n, max(k, 1)) of values (n, K)."""
+        return torch.sort(x, dim=1, descending=True, stable=True).indices[:, : max(self.k, 1)]
+
+    def extra_repr(self) -> str:
+        return f"k={self.k}"
+
+
+class Constant(nn.Module):
+    """gain x + offset with constants, (1,) or (C,): what a model's arithmetic with numbers becomes, before it
+    is converted to fixed point."""
+
+    gain: Tensor
+    offset: Tensor
+
+    def __init__(self, gain: Tensor, offset: Tensor):
+        super().__init__()
+        self.register_buffer("gain", gain)
+        self.register_buffer("offset", offset)
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (1, -1) + (1,) * (x.dim() - 2)
+        return x * self.gain.view(shape) + self.offset.view(shape)
 
 
 class AvgPool2d(nn.AvgPool2d):

@@ -190,9 +190,12 @@ class PiecewiseActivation(nn.Module):
     v, beta : parameters (N,), in units of ``scale``; scale : what :meth:`calibrate` measured, 1 after a batch
     norm.
     ceiling : where the rectifier before it saturates (6 for ReLU6); None: nowhere.
+    function : an activation that never falls and is never negative, whose values the pieces are of (a
+        sigmoid); None: the rectifier.
     """
 
     ceiling: float | None = None
+    function: nn.Module | None
 
     def __init__(
         self,
@@ -204,7 +207,7 @@ class PiecewiseActivation(nn.Module):
     ):
         super().__init__()
         d = activation_step(n)
-        self.n, self.limit = n, limit
+        self.n, self.limit, self.function = n, limit, None
         self.lambda_a = 1.0 / d if lambda_a is None else lambda_a
         self.lambda_delta = d / 2 if lambda_delta is None else lambda_delta
         self.v = nn.Parameter((torch.arange(1, n + 1) - 0.5) * d)
@@ -215,9 +218,12 @@ class PiecewiseActivation(nn.Module):
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:
         """Set ``scale`` to the root mean square of a batch of inputs (1 for a unit Gaussian)."""
-        self.scale.copy_(x.float().pow(2).mean().sqrt().clamp(min=1e-6))
+        x = x.float() if self.function is None else self.function(x.float())
+        self.scale.copy_(x.pow(2).mean().sqrt().clamp(min=1e-6))
 
     def _saturated(self, x: Tensor) -> Tensor:
+        if self.function is not None:  # in evaluation as export bisects it
+            x = self.function(x if self.training else x.double())
         return x if self.ceiling is None else x.clamp(max=self.ceiling)
 
     def points(self) -> Tensor:

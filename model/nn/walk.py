@@ -7,22 +7,34 @@ A step that the hardware has no layer for is an InputError that names it.
 """
 
 import inspect
-import operator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import fx, nn
-from torch.nn import functional
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.curves import Curve
 from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
-from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale, SumPool
+from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale, Positions, SumPool
+from fermatnet.model.nn.moves import Move
 from fermatnet.model.nn.operators import known_kind
+from fermatnet.model.nn.operators.names import DIFFERENCES, JOINS, PRODUCTS, RECTIFIERS, SUMS
 from fermatnet.model.nn.operators.rules import pair
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.uniform import UniformActivation
 
-__all__ = ["Visitor", "trace", "walk"]
+__all__ = ["Visitor", "Window", "trace", "walk"]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Of a sum: kernel (0, 0) is the whole map; ``stride`` None: disjoint; ``padding`` (vertical,
+    horizontal)."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int] | None = None
+    padding: tuple[int, int] = (0, 0)
 
 
 class Visitor(Protocol):
@@ -37,9 +49,14 @@ class Visitor(Protocol):
     def pieces(self, name: str, module: Any, x: Any) -> Any: ...
     def relu(self, name: str, module: Any, x: Any) -> Any: ...
     def maxpool(self, name: str, module: Any, x: Any) -> Any: ...
-    def sumpool(self, name: str, kernel: tuple[int, int], average: bool, x: Any) -> Any: ...
+    def sumpool(self, name: str, window: Window, average: bool, x: Any) -> Any: ...
+    def curve(self, name: str, module: Any, x: Any) -> Any: ...
+    def moved(self, name: str, module: Any, x: Any) -> Any: ...
+    def positions(self, name: str, module: Any, x: Any) -> Any: ...
     def add(self, name: str, a: Any, b: Any) -> Any: ...
-    def concat(self, name: str, xs: list[Any]) -> Any: ...
+    def subtract(self, name: str, a: Any, b: Any) -> Any: ...
+    def multiply(self, name: str, a: Any, b: Any) -> Any: ...
+    def concat(self, name: str, xs: list[Any], axis: int) -> Any: ...
     def flatten(self, name: str, x: Any) -> Any: ...
 
 
@@ -122,7 +139,7 @@ def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
                 f"layer {name!r}: only averages over the whole map, not to {module.output_size}, can be "
                 "exported"
             )
-        return visitor.sumpool(name, (0, 0), True, x)
+        return visitor.sumpool(name, Window((0, 0)), True, x)
     kernel = pair(module.kernel_size)
     if (
         pair(module.stride) != kernel
@@ -131,7 +148,7 @@ def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
         or module.divisor_override not in (None, 1)
     ):
         raise InputError(f"layer {name!r}: averages must be over disjoint, unpadded windows")
-    return visitor.sumpool(name, kernel, module.divisor_override is None, x)
+    return visitor.sumpool(name, Window(kernel), module.divisor_override is None, x)
 
 
 def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
@@ -148,6 +165,9 @@ def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
         (PiecewiseActivation, "pieces"),
         (nn.ReLU, "relu"),
         (nn.MaxPool2d, "maxpool"),
+        (Curve, "curve"),
+        (Move, "moved"),
+        (Positions, "positions"),
     ]
     if getattr(module, "full_precision", False):
         raise InputError(f"layer {name!r} is in full precision: the network's scheme has no hardware")
@@ -157,7 +177,8 @@ def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
     if isinstance(module, nn.AdaptiveAvgPool2d | nn.AvgPool2d):
         return _average(visitor, name, module, x)
     if isinstance(module, SumPool):
-        return visitor.sumpool(name, pair(module.kernel), False, x)
+        stride = None if module.stride is None else pair(module.stride)
+        return visitor.sumpool(name, Window(pair(module.kernel), stride, module.padding), False, x)
     if isinstance(module, nn.Flatten):
         return visitor.flatten(name, x)
     if isinstance(module, nn.Identity | nn.Dropout | nn.Dropout2d):
@@ -174,15 +195,16 @@ def _function(visitor: Visitor, node: fx.Node, values: dict[fx.Node, Any]) -> An
             f"{getattr(node.target, '__name__', node.target)}"
         )
     read = [values[arg] for arg in args if isinstance(arg, fx.Node)]
-    if node.target in (operator.add, operator.iadd, torch.add, "add", "add_") and len(read) == 2:
-        return visitor.add(name, *read)
-    if node.target in (torch.cat, torch.concat):
+    for targets, method in ((SUMS, "add"), (DIFFERENCES, "subtract"), (PRODUCTS, "multiply")):
+        if node.target in targets and len(read) == 2:
+            return getattr(visitor, method)(name, *read)
+    if node.target in JOINS:
         dimension = args[1] if len(args) > 1 else node.kwargs.get("dim", 0)
-        if dimension == 1:
+        if dimension in (1, 2, 3):
             if len(args[0]) == 1:  # type: ignore[arg-type]
                 return values[args[0][0]]  # type: ignore[index]
-            return visitor.concat(name, [values[arg] for arg in args[0]])  # type: ignore[union-attr, index]
-    if node.target in (functional.relu, torch.relu, "relu", "relu_"):
+            return visitor.concat(name, [values[arg] for arg in args[0]], dimension)  # type: ignore
+    if node.target in RECTIFIERS:
         return visitor.relu(name, None, read[0])
     if node.target in (torch.flatten, "flatten") and tuple(args[1:]) in ((1,), (1, -1)):
         return visitor.flatten(name, read[0])
@@ -193,24 +215,23 @@ def _function(visitor: Visitor, node: fx.Node, values: dict[fx.Node, Any]) -> An
 
 
 def walk(model: nn.Module, visitor: Visitor, x: Any) -> Any:
-    """Run ``visitor`` over the model; ``x`` is its value for the image. Returns its value for the model's
-    output."""
+    """Run ``visitor`` over the model; ``x`` is its value for the image, or one value an input by name.
+
+    Returns its value for the model's output, in the tuples, lists and dicts that the model returns."""
     graph = trace(model)
     values: dict[fx.Node, Any] = {}
     for node in graph.nodes:
         if node.op == "placeholder":
-            if values:
+            if values and not isinstance(x, dict):
                 raise InputError("a network for the hardware has one input")
-            values[node] = x
+            values[node] = x[str(node.target)] if isinstance(x, dict) else x
         elif node.op == "call_module":
             name = str(node.target)
             values[node] = _module(visitor, name, model.get_submodule(name), values[node.args[0]])
         elif node.op in ("call_function", "call_method"):
             values[node] = _function(visitor, node, values)
         elif node.op == "output":
-            if not isinstance(node.args[0], fx.Node):
-                raise InputError("a network for the hardware has one output")
-            return values[node.args[0]]
+            return fx.node.map_arg(node.args[0], lambda n: values[n])
         else:
             raise InputError(f"step {node.name!r}: the hardware has no {node.op} {node.target}")
     raise InputError("the model returns nothing")

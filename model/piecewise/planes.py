@@ -31,6 +31,7 @@ class Planes:
 
     @property
     def count(self) -> int:
+        """Number of planes."""
         return len(self.coefficients)
 
     @property
@@ -39,6 +40,7 @@ class Planes:
         return np.array(self.members, np.uint8).reshape(len(self.members), self.count)
 
     def levels(self) -> NDArray[np.int64]:
+        """Level of each code, as the sum of its planes' coefficients."""
         return self.table.astype(np.int64) @ np.array(self.coefficients, np.int64)
 
 

@@ -1,8 +1,8 @@
-"""Datasets as two arrays of uint8 images with labels, checked before anything starts; nothing is ever
+"""Datasets as two arrays of raw integers with labels, checked before anything starts; nothing is ever
 unpickled.
 
 ``load("digits")``, ``load("mnist:DIR")``, ``load("fashion-mnist:DIR")``, ``load("cifar10:DIR")``,
-``load("cifar100:DIR")``, ``load("images:DIR")``.
+``load("cifar100:DIR")``, ``load("images:DIR")``, ``load("arrays:FILE.npz")``.
 """
 
 import hashlib
@@ -14,6 +14,8 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.train import files
+from fermatnet.model.train.arrays import read
+from fermatnet.model.train.targets import Targets
 
 __all__ = ["HELD_OUT", "Data", "Part", "check_name", "digits", "load"]
 
@@ -22,7 +24,8 @@ HELD_OUT = 360  # of the bundled digits: never trained or selected on
 
 @dataclass(frozen=True)
 class Part:
-    """images uint8 (n, C, H, W), labels int64 (n,)."""
+    """images (n, C, H, W) of raw integers, uint8 for pictures; labels int64 (n,) or (n, H, W) of classes, or
+    float32 (n, K) or (n, C, H, W) of values."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -31,11 +34,12 @@ class Part:
         return len(self.labels)
 
     def split(self, fraction: float, seed: int) -> tuple["Part", "Part"]:
-        """(rest, part of ``fraction``), stratified by label and fixed by the seed."""
+        """(rest, part of ``fraction``), stratified by label where that is one class, fixed by the seed."""
         rng = np.random.default_rng(seed)
         taken = np.zeros(len(self), bool)
-        for label in np.unique(self.labels):
-            where = np.flatnonzero(self.labels == label)
+        strata = self.labels if self.labels.ndim == 1 else np.zeros(len(self), np.int64)
+        for label in np.unique(strata):
+            where = np.flatnonzero(strata == label)
             taken[rng.permutation(where)[: round(fraction * len(where))]] = True
         return Part(self.images[~taken], self.labels[~taken]), Part(self.images[taken], self.labels[taken])
 
@@ -54,16 +58,16 @@ class Data:
 
     def __post_init__(self) -> None:
         for what, part in (("training", self.train), ("test", self.test)):
-            if part.images.dtype != np.uint8 or part.images.ndim != 4:
+            if part.images.dtype.kind not in "iu" or part.images.dtype.itemsize > 2 or part.images.ndim != 4:
                 raise InputError(
-                    f"{self.name}: {what} images must be uint8 (n, C, H, W), not {part.images.dtype} "
-                    f"{part.images.shape}"
+                    f"{self.name}: {what} images must be uint8, int8, uint16 or int16 (n, C, H, W), not "
+                    f"{part.images.dtype} {part.images.shape}"
                 )
             if len(part.images) != len(part.labels) or len(part) == 0:
                 raise InputError(
                     f"{self.name}: {len(part.images)} {what} images with {len(part.labels)} labels"
                 )
-            low, high = int(part.labels.min()), int(part.labels.max())
+            low, high = (0, 0) if self.real else (int(part.labels.min()), int(part.labels.max()))
             if low < 0 or high >= len(self.classes):
                 raise InputError(
                     f"{self.name}: {what} labels run from {low} to {high}, there are {len(self.classes)} "
@@ -79,17 +83,32 @@ class Data:
         digest = hashlib.sha256()
         for part in (self.train, self.test):
             digest.update(np.ascontiguousarray(part.images).data)
-            digest.update(part.labels.astype("<i8").tobytes())
+            digest.update(part.labels.astype("<f4" if self.real else "<i8").tobytes())
         object.__setattr__(self, "sha256", digest.hexdigest())
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of an image."""
         return tuple(self.train.images.shape[1:])  # type: ignore[return-value]
 
     @property
+    def real(self) -> bool:
+        """Whether values are learned, not classes."""
+        return self.train.labels.dtype.kind == "f"
+
+    @property
+    def targets(self) -> Targets:
+        return Targets.of(self.train.labels, len(self.classes))
+
+    @property
+    def signed(self) -> bool:
+        return self.value_range[0] < 0
+
+    @property
     def bits(self) -> int:
-        """Width of a pixel."""
-        return self.value_range[1].bit_length()
+        """Width of a pixel, its sign included."""
+        low, high = self.value_range
+        return max((-low - 1).bit_length(), high.bit_length()) + 1 if low < 0 else high.bit_length()
 
 
 def digits() -> Data:
@@ -165,6 +184,11 @@ def _images(folder: Path) -> Data:
     return Data("images", train, test, classes)
 
 
+def _arrays(path: Path) -> Data:
+    held = read(path)
+    return Data("arrays", Part(*held.train), Part(*held.test), held.classes, held.value_range)
+
+
 _LOADERS: dict[str, Callable[[Path], Data]] = {
     "mnist": lambda folder: _idx_data("mnist", folder, tuple("0123456789")),
     "fashion-mnist": lambda folder: _idx_data("fashion-mnist", folder, FASHION),
@@ -180,10 +204,13 @@ def check_name(what: str) -> None:
     if what == "digits":
         return
     name, _, folder = what.partition(":")
-    if name not in _LOADERS:
-        raise InputError(
-            f"no data is called {what!r}; there are digits, {', '.join(f'{key}:DIR' for key in _LOADERS)}"
-        )
+    if name not in _LOADERS and name != "arrays":
+        folders = ", ".join(f"{key}:DIR" for key in _LOADERS)
+        raise InputError(f"no data is called {what!r}; there are digits, {folders}, arrays:FILE.npz")
+    if name == "arrays":
+        if not Path(folder).expanduser().is_file():
+            raise InputError(f"{folder or 'arrays:'}: no such file: write arrays:FILE.npz")
+        return
     if not folder:
         raise InputError(f"{name} needs a folder: {name}:DIR")
     if not Path(folder).expanduser().is_dir():
@@ -196,4 +223,6 @@ def load(what: str) -> Data:
     if what == "digits":
         return digits()
     name, _, folder = what.partition(":")
+    if name == "arrays":
+        return _arrays(Path(folder).expanduser())
     return _LOADERS[name](Path(folder).expanduser())

@@ -14,6 +14,7 @@ from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.options import options
 from fermatnet.model.train.phases import OwnScheme, own_form, phases, settled
 from fermatnet.model.train.start import build_for
+from fermatnet.model.train.targets import Targets
 
 __all__ = ["export_run", "load_run"]
 
@@ -55,7 +56,12 @@ class _Shape:
             config["classes"],
             tuple(config["value_range"]),
         )
-        self.bits = int(self.value_range[1]).bit_length()
+        low, high = map(int, self.value_range)
+        self.signed = low < 0
+        self.bits = max((-low - 1).bit_length(), high.bit_length()) + 1 if self.signed else high.bit_length()
+        kept = config.get("targets") or {"classes": len(self.classes), "shape": [], "mean": [], "std": []}
+        parts = {key: tuple(kept[key]) for key in ("shape", "mean", "std")}
+        self.targets = Targets(int(kept["classes"]), **parts)
 
 
 def export_run(path: str | Path, *, engine: str | None = None) -> Network:
@@ -81,6 +87,7 @@ def export_run(path: str | Path, *, engine: str | None = None) -> Network:
         "classes": config["classes"],
         "test_images": config["test_images"],
         "test_accuracy": repr(summary["test_accuracy"]),
+        **({"targets": config["targets"]} if config.get("targets", {}).get("metric") == "r2" else {}),
         "float_accuracy": repr(summary["accuracy"].get("float", "")),
     }
     return export(

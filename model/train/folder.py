@@ -45,6 +45,7 @@ class RunFolder:
         self.made: list[Path] = []
 
     def create(self) -> None:
+        """Makes the folder; InputError where it holds something already."""
         self.check_new()
         self.made = [self.path, *make_parents(self.path)] if not self.path.exists() else []
         self.path.mkdir(exist_ok=True)
@@ -63,6 +64,7 @@ class RunFolder:
         remove_empty(self.made)
 
     def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file, whole or not at all."""
         with atomic_file(self.path / name) as path:
             path.write_text(json.dumps(value, indent=2) + "\n")
 
@@ -79,12 +81,14 @@ class RunFolder:
         return found
 
     def save(self, name: str, value: dict[str, Any]) -> None:
+        """Writes tensors, whole or not at all."""
         buffer = io.BytesIO()
         torch.save(value, buffer)  # into memory: on a full disk torch's own writer fails without saying so
         with atomic_file(self.path / name) as path:
             path.write_bytes(buffer.getbuffer())
 
     def load(self, name: str) -> dict[str, Any]:
+        """Reads tensors; InputError where the file is missing or damaged."""
         path = self.path / name
         if not path.is_file():
             raise InputError(f"{self.path} has no {name}: the run has not come that far")
@@ -101,9 +105,11 @@ class RunFolder:
             raise InputError(f"{path} is not a checkpoint or is damaged: {words}") from error
 
     def has(self, name: str) -> bool:
+        """Whether the folder holds a file of this name."""
         return (self.path / name).is_file()
 
     def metrics(self) -> list[dict[str, Any]]:
+        """The entries of the log of metrics that are whole, one an epoch."""
         if not self.has("metrics.jsonl"):
             return []
         lines = (self.path / "metrics.jsonl").read_text().splitlines()
@@ -116,6 +122,7 @@ class RunFolder:
         return entries
 
     def set_metrics(self, entries: list[dict[str, Any]]) -> None:
+        """Writes the log of metrics anew, whole or not at all."""
         with atomic_file(self.path / "metrics.jsonl") as path:
             path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
 

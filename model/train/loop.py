@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.batches import Batches
@@ -18,6 +17,7 @@ from fermatnet.model.train.images.loader import StreamBatches
 from fermatnet.model.train.optimizer import learning_rate, make_optimizer
 from fermatnet.model.train.options import Options
 from fermatnet.model.train.scores import accuracy, logits
+from fermatnet.model.train.targets import Targets
 
 __all__ = ["Diverged", "Phase", "accuracy", "logits"]
 
@@ -30,6 +30,7 @@ class Phase:
 
     teacher: network to distil from, or None. wrap: what makes the module data-parallel (identity in one
     process). device: where it runs, by default the options' (a process of several has its own GPU).
+    targets: what the labels are; None: classes.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Phase:
         teacher: nn.Module | None = None,
         wrap: Callable[[nn.Module], nn.Module] | None = None,
         device: str | None = None,
+        targets: Targets | None = None,
     ):
+        self.targets = targets or Targets(0)
         self.name, self.model, self.batches, self.options, self.epochs, self.rate, self.teacher = (
             name,
             model,
@@ -59,7 +62,7 @@ class Phase:
         self.device = torch.device(device or options.device)
         self.layout = torch.channels_last if options.channels_last else torch.contiguous_format
         if options.channels_last:
-            model.to(memory_format=torch.channels_last)
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._prepare()
         self.optimizer = make_optimizer(model, options, rate)
         self.average = deepcopy(model).requires_grad_(False) if options.ema else None
@@ -95,6 +98,7 @@ class Phase:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Continues from a saved state; InputError where it belongs to another run."""
         try:
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
@@ -115,18 +119,11 @@ class Phase:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bfloat16"):
             outputs = self.parallel(images)
         outputs = outputs.float()
-        loss = functional.cross_entropy(outputs, labels, label_smoothing=self.options.smoothing)
+        loss = self.targets.loss(outputs, labels, self.options.smoothing)
         if self.teacher is not None and self.options.distill:
-            t = self.options.temperature
             with torch.no_grad():
-                wanted = functional.log_softmax(self.teacher(images).float() / t, 1)
-            follow = (
-                functional.kl_div(
-                    functional.log_softmax(outputs / t, 1), wanted, reduction="batchmean", log_target=True
-                )
-                * t
-                * t
-            )
+                wanted = self.teacher(images).float()
+            follow = self.targets.follow(outputs, wanted, self.options.temperature)
             loss = (1 - self.options.distill) * loss + self.options.distill * follow
         return loss, outputs
 
@@ -139,12 +136,13 @@ class Phase:
             last = number == len(images.chunk(parts)) - 1
             # processes average their gradients once a step
             alone = last or not hasattr(self.parallel, "no_sync")
-            with nullcontext() if alone else self.parallel.no_sync():
+            quiet: Any = nullcontext() if alone else self.parallel.no_sync()  # type: ignore[operator]
+            with quiet:
                 loss, outputs = self._loss(x, y)
                 share = len(y) / len(labels)
                 (loss if parts == 1 else loss * share).backward()
             total += loss.detach() * share
-            hits += (outputs.detach().argmax(1) == y).sum()
+            hits += self.targets.right(outputs.detach(), y)
         return total, hits
 
     def _step(self, images: Tensor, labels: Tensor, factor: float) -> None:

@@ -110,6 +110,7 @@ _DIGITS = Options(
     epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5
 )
 _DENSE = Options(epochs=40, float_epochs=20, batch=100, pad=2, validation=0.05)
+_ARRAYS = Options(epochs=40, float_epochs=20, batch=64, validation=0.05)  # nothing is known of the samples
 _CIFAR = Options(
     epochs=200,
     float_epochs=200,
@@ -159,6 +160,8 @@ def _of_data(data: str) -> Options:
         return _DENSE
     if kind == "fashion-mnist":
         return replace(_DENSE, pad=2, flip=True, epochs=10, float_epochs=10, batch=128)
+    if kind == "arrays":
+        return _ARRAYS
     if kind == "imagenet":
         return _IMAGENET
     return _CIFAR if kind in ("cifar10", "cifar100") else replace(_CIFAR, pad=0)

@@ -17,6 +17,7 @@ class OwnScheme(Scheme):
     """In the place of a scheme: one bit as the network's chapter has it, norms and shortcuts real-valued."""
 
     def describe(self) -> str:
+        """The scheme in words."""
         return "one bit, as in the thesis"
 
 

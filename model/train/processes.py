@@ -10,7 +10,16 @@ from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["add_up", "local_device", "need_device", "parallel", "process_group", "share", "world_size"]
+__all__ = [
+    "add_up",
+    "agree",
+    "local_device",
+    "need_device",
+    "parallel",
+    "process_group",
+    "share",
+    "world_size",
+]
 
 
 def need_device(name: str) -> None:
@@ -66,6 +75,15 @@ def parallel(processes: int, device: str = "cpu") -> Callable[[nn.Module], nn.Mo
         return None
     devices = [torch.device(device)] if device.startswith(("cuda", "xpu")) else None
     return lambda module: nn.parallel.DistributedDataParallel(module, device_ids=devices)
+
+
+def agree(decided: bool, world: int, device: str) -> bool:
+    """What the first process has decided, in all of them."""
+    if world == 1:
+        return decided
+    flag = torch.tensor([int(decided)], device=device)
+    torch.distributed.broadcast(flag, 0)
+    return bool(flag.item())
 
 
 def add_up(counts: Tensor, world: int, device: torch.device) -> Tensor:

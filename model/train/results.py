@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from fermatnet.model.errors import InputError
 from fermatnet.model.train.folder import RunFolder
 
-__all__ = ["Results", "progress_bars", "write"]
+__all__ = ["Results", "progress_bars", "tensorboard", "write"]
 
 
 def peak_memory_mb() -> float:
@@ -25,6 +26,7 @@ class Results:
     def __init__(self) -> None:
         self.accuracy: dict[str, float] = {}
         self.top5: dict[str, float] = {}
+        self.rmse: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
 
     def add(self, phase: str, found: dict[str, float], seconds: float | None = None) -> None:
@@ -32,6 +34,8 @@ class Results:
         self.accuracy[phase] = found["top1"]
         if "top5" in found:
             self.top5[phase] = found["top5"]
+        if "rmse" in found:
+            self.rmse[phase] = found["rmse"]
         if seconds is not None:
             self.seconds[phase] = round(seconds, 3)
 
@@ -43,6 +47,8 @@ class Results:
         found: dict[str, Any] = {**facts, "accuracy": self.accuracy}
         if self.top5:
             found["top5"] = self.top5
+        if self.rmse:
+            found["rmse"] = self.rmse
         found |= {"seconds": seconds, "final": last, "test_accuracy": self.accuracy[last]}
         trained = sum(entry["seconds"] for entry in entries)
         waited = sum(entry["seconds"] * entry.get("waiting", 0.0) for entry in entries)
@@ -65,6 +71,15 @@ def progress_bars(shown: bool) -> Progress:
         TextColumn("{task.fields[note]}"),
         disable=not shown,
     )
+
+
+def tensorboard(folder: RunFolder) -> Any:
+    """A writer of TensorBoard's log in the run folder; InputError where the package is missing."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError("the TensorBoard log needs tensorboard: pip install tensorboard") from error
+    return SummaryWriter(str(folder.path / "tensorboard"))
 
 
 def write(folder: RunFolder, summary: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import Options, options
 from fermatnet.model.train.phases import PlannedPhase, own_form, phases, settled
 from fermatnet.model.train.processes import (
+    agree,
     local_device,
     need_device,
     parallel,
@@ -30,10 +31,12 @@ from fermatnet.model.train.processes import (
     world_size,
 )
 from fermatnet.model.train.recipe import with_recipe
-from fermatnet.model.train.results import Results, progress_bars, write
+from fermatnet.model.train.results import Results, progress_bars, tensorboard, write
 from fermatnet.model.train.scores import scores
 from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.train.start import build_for, builder_arguments, carry_over
+from fermatnet.model.train.targets import targets_of
+from fermatnet.model.train.teacher import as_teacher
 from fermatnet.model.zoo.catalogue import check_scheme
 
 __all__ = ["train"]
@@ -76,6 +79,7 @@ class _Run:
             "shape": list(self.data.shape),
             "value_range": list(self.data.value_range),
             "classes": list(self.data.classes),
+            "targets": targets_of(self.data).plain(),
             "twin": self.twin,
             "training_images": len(self.data.train),
             "test_images": len(self.data.test),
@@ -90,6 +94,7 @@ class _Run:
     def run(self, resume: bool) -> dict[str, Any]:
         self._check(resume)  # before the folder is made
         self.data = open_source(self.data_name, self.options)
+        self.metric = targets_of(self.data).metric
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
         state = self._open(resume)
@@ -112,6 +117,7 @@ class _Run:
             )
 
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
+        self.validation: Any
         train, self.validation = (
             self.data.train.split(self.options.validation, self.options.seed)
             if self.options.validation
@@ -139,11 +145,12 @@ class _Run:
 
     def _scores(self, model: nn.Module, part: Any) -> dict[str, float]:
         share(model, self.world)
-        return scores(model, part, self.rank, self.world)
+        return scores(model, part, self.rank, self.world, targets_of(self.data))
 
     def _open(self, resume: bool) -> dict[str, Any] | None:
         config = self.config()
-        if not resume or not self.folder.path.exists():
+        # the first process decides: another may see the folder that it is just making
+        if agree(not resume or not self.folder.path.exists(), self.world, self.device):
             if self.first:
                 self.folder.create()
                 self.created = True
@@ -197,13 +204,14 @@ class _Run:
             self.options,
             epochs=epochs,
             rate=rate,
-            teacher=twin.eval() if twin else None,
+            teacher=as_teacher(twin) if twin else None,
             wrap=parallel(self.world, self.device),
             device=self.device,
+            targets=targets_of(self.data),
         )
         if state:
             phase.restore(state["state"])
-        writer = self._tensorboard()
+        writer: Any = tensorboard(self.folder) if self.options.tensorboard and self.first else None
         task = bar.add_task(f"{name:9s}", total=epochs, completed=phase.epoch, note="")
         while phase.epoch < epochs:
             entry: dict[str, Any] = {
@@ -220,8 +228,8 @@ class _Run:
             self._keep(number, phase)
             for key in ("loss", "accuracy", "validation", "top5", "lr") if writer else ():
                 if key in entry:
-                    writer.add_scalar(f"{name}/{key}", entry[key], entry["epoch"])  # type: ignore[union-attr]
-            note = f"loss {entry['loss']:.4f}  accuracy {entry['accuracy']:.4f}"
+                    writer.add_scalar(f"{name}/{key}", entry[key], entry["epoch"])
+            note = f"loss {entry['loss']:.4f}  {self.metric} {entry['accuracy']:.4f}"
             bar.update(task, completed=phase.epoch, note=note)
         if writer:
             writer.close()
@@ -237,15 +245,6 @@ class _Run:
         if self.first:
             self.folder.save("checkpoint.pt", {"phase": number, "state": phase.state()})
 
-    def _tensorboard(self) -> Any:
-        if not (self.options.tensorboard and self.first):
-            return None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise InputError("the TensorBoard log needs tensorboard: pip install tensorboard") from error
-        return SummaryWriter(str(self.folder.path / "tensorboard"))
-
     def _close(self, results: Results) -> dict[str, Any]:
         facts = {
             "net": self.net,
@@ -254,6 +253,7 @@ class _Run:
             "seed": self.options.seed,
             "out": str(self.folder.path),
             "test_images": len(self.data.test),
+            "metric": self.metric,
         }
         summary = results.summary(facts, self.entries, getattr(self.data, "corrupt", None))
         if self.first:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fermatnet.model.train.data import Part
 from fermatnet.model.train.processes import add_up
+from fermatnet.model.train.targets import Targets
 
 __all__ = ["accuracy", "chunks", "logits", "scores"]
 
@@ -39,10 +40,19 @@ def _side(part: Any) -> int:
 
 
 @torch.no_grad()
-def scores(model: nn.Module, part: Any, rank: int = 0, world: int = 1) -> dict[str, float]:
+def scores(
+    model: nn.Module, part: Any, rank: int = 0, world: int = 1, targets: Targets | None = None
+) -> dict[str, float]:
     """{"top1", "top5" where there are more than five classes, "images"}: shares of the part's images, those
-    that cannot be read not counted. Every process of a run has to call it, and gets the sums of all."""
+    that cannot be read not counted. Every process of a run has to call it, and gets the sums of all.
+
+    Of other ``targets`` than one class a sample "top1" is their score, and values have "rmse" too.
+    """
     model.eval()
+    if targets is not None and not targets.plain_classes:
+        outputs, labels = logits(model, part), torch.from_numpy(part.labels)
+        found = {"top1": targets.score(outputs, labels), "images": float(len(labels))}
+        return found | ({"rmse": targets.error(outputs, labels)} if targets.real else {})
     device = next(model.parameters()).device
     counts = torch.zeros(3, dtype=torch.float64)
     classes = 0

@@ -45,6 +45,7 @@ class Stream:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of an image."""
         return 3, self.train.recipe.size, self.train.recipe.size
 
 

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.train.data import Data
 from fermatnet.model.train.source import Stream
+from fermatnet.model.train.targets import targets_of
 from fermatnet.model.zoo.catalogue import form
 
 __all__ = ["Standardised", "build_for", "builder_arguments", "carry_over"]
@@ -59,10 +61,11 @@ def build_for(
     """
     takes = builder_arguments(net)
     more = dict(network or {})
-    classes = len(data.classes)
+    classes = targets_of(data).outputs
     if not own:
         given = {"how": how, "classes": classes, "shape": data.shape, "bits": data.bits}
-        return zoo.build(net, **{key: value for key, value in given.items() if key in takes} | more)
+        plain = zoo.build(net, **{key: value for key, value in given.items() if key in takes} | more)
+        return _signed(plain, net) if getattr(data, "signed", False) else plain
     is_searched = net.startswith("nasb-")
     if is_searched:
         more = {"relu": True} | more  # Conv -> ReLU -> BN in stages 2 and 3 (section 4.4.1)
@@ -72,6 +75,15 @@ def build_for(
     if is_searched:
         made.set_binary(not how.full_precision)
     return Standardised(made, data.shape[0], statistics)
+
+
+def _signed(made: nn.Module, net: str) -> nn.Module:
+    """The network on samples below 0 too, where its first layer has weights."""
+    pixels = getattr(made, "pixels", None)
+    if not isinstance(pixels, PixelScale) or hasattr(made, "act"):
+        raise InputError(f"{net} takes no samples below 0: shift them first, x - x.min()")
+    pixels.signed = True
+    return made
 
 
 def carry_over(model: nn.Module, weights: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ FBNet's 5 exp(-0.045 epoch).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,8 @@ def temperature(epoch: int, start: float = 5.0, rate: float = 0.045) -> float:
 
 def gumbel_softmax(alpha: Tensor, tau: float, generator: torch.Generator | None = None) -> Tensor:
     """m of (8.7) with log p: softmax((log softmax(alpha) + g) / tau), g = -log(-log u)."""
-    uniform = torch.rand(alpha.shape, generator=generator).clamp(1e-20, 1 - 1e-7)
+    # drawn on the CPU: the same draws on every device
+    uniform = torch.rand(alpha.shape, generator=generator).clamp(1e-20, 1 - 1e-7).to(alpha.device)
     return functional.softmax((functional.log_softmax(alpha, 0) - torch.log(-torch.log(uniform))) / tau, 0)
 
 
@@ -61,6 +63,7 @@ class SuperGenerator(Macro):
         super().__init__([_Mixture(edge.kind, width, classes) for edge in EDGES], classes, image, width)
 
     def mixtures(self) -> list[_Mixture]:
+        """Edges on which operations compete."""
         return [edge for edge in self.edges if isinstance(edge, _Mixture)]
 
     def sample(self, tau: float, generator: torch.Generator | None = None) -> None:
@@ -71,9 +74,11 @@ class SuperGenerator(Macro):
             edge.mixed = gumbel_softmax(edge.alpha, tau, generator)
 
     def architecture_parameters(self) -> list[nn.Parameter]:
+        """Parameters that weigh the operations."""
         return [edge.alpha for edge in self.mixtures()]
 
     def weights(self) -> list[nn.Parameter]:
+        """All other parameters."""
         own = {id(alpha) for alpha in self.architecture_parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in own]
 
@@ -111,13 +116,17 @@ def search_generator(
     seed: int = 0,
     pixels: tuple[float, float] = (0.0, 1.0),
     progress: Callable[[int, dict[str, float]], None] | None = None,
+    resume: dict[str, Any] | None = None,
+    keep: Callable[[dict[str, Any]], None] | None = None,
 ) -> GeneratorResult:
     """Stage 1 of algorithm 4: T_1 steps for the weights, then V_1 steps for alpha, each on fresh noise and
     labels.
 
     The loss is that of (8.1): cross-entropy of the teacher's answer, plus ``bns_weight`` times the distance
     of batch statistics. ``pixels`` = (offset, gain) from the generator's standard images to what the teacher
-    takes. A teacher without batch norm is an `InputError`.
+    takes. A teacher without batch norm is an `InputError`. Runs where the network is, any device.
+    ``keep`` gets the state after each epoch, plain tensors and numbers, with which ``resume`` goes on to the
+    same end.
     """
     if epochs < 1 or training_steps < 1 or validation_steps < 1:
         raise InputError(
@@ -127,10 +136,18 @@ def search_generator(
     weights = torch.optim.Adam(network.weights(), lr=rate, betas=(0.5, 0.999))
     gates = torch.optim.Adam(network.architecture_parameters(), lr=architecture_rate, betas=(0.5, 0.999))
     result = GeneratorResult(())
+    device = next(network.parameters()).device
+    start = 0
+    if resume is not None:
+        network.load_state_dict(resume["network"])
+        weights.load_state_dict(resume["weights"])
+        gates.load_state_dict(resume["gates"])
+        random.set_state(resume["random"])
+        start, result.history = int(resume["epoch"]), list(resume["history"])
     teacher.eval()
     network.train()
     with Matcher(teacher) as matcher:
-        for epoch in range(epochs):
+        for epoch in range(start, epochs):
             tau = temperature(epoch)
             row = {"epoch": float(epoch), "tau": tau, "weights": 0.0, "architecture": 0.0}
             for name, optimizer, steps in (
@@ -138,7 +155,7 @@ def search_generator(
                 ("architecture", gates, validation_steps),
             ):
                 for _ in range(steps):
-                    z, labels = noise(batch, classes, random)
+                    z, labels = (tensor.to(device) for tensor in noise(batch, classes, random))
                     network.sample(tau, random)
                     loss, _ = reconstruction_loss(
                         teacher, matcher, network(z, labels) * pixels[1] + pixels[0], labels, bns_weight
@@ -148,6 +165,17 @@ def search_generator(
                     optimizer.step()
                     row[name] += float(loss.detach()) / steps
             result.history.append(row)
+            if keep is not None:
+                keep(
+                    {
+                        "epoch": epoch + 1,
+                        "network": network.state_dict(),
+                        "weights": weights.state_dict(),
+                        "gates": gates.state_dict(),
+                        "random": random.get_state(),
+                        "history": result.history,
+                    }
+                )
             if progress is not None:
                 progress(epoch, row)
     result.choice = network.choice()

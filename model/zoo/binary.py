@@ -140,6 +140,7 @@ class BinaryConv2d(nn.Conv2d):
         self.padding_value = padding_value
 
     def activation(self, x: Tensor) -> Tensor:
+        """The quantized input: signs, a rectifier (32 bits), or uniform levels of 0 to 1."""
         if self.bits == 1:
             return sign_activation(x)
         if self.bits == 32:
@@ -147,6 +148,8 @@ class BinaryConv2d(nn.Conv2d):
         return quantize_unit(x.clamp(0, 1), self.bits)
 
     def quantized_weight(self) -> Tensor:
+        """The quantized weight: signs, itself (32 bits), or uniform levels of -1 to 1 (DoReFa-Net,
+        equation 9)."""
         if self.bits == 1:
             return sign_weight(self.weight)
         if self.bits == 32:

@@ -5,7 +5,7 @@ Generator loss (8.1): cross-entropy of the teacher's answer to an image with the
 0.1 times the mean over batch norms of the squared distances of batch means and (biased) variances to the
 stored ones.
 Student loss: cross-entropy with the label plus Kullback-Leibler divergence to the teacher at T = 20, times
-T^2.
+T^2; the divergence is the mean over images and classes, as GDFQ's code takes it (`torch.nn.KLDivLoss`).
 """
 
 import copy
@@ -100,13 +100,14 @@ def reconstruction_loss(
 
 
 def student_loss(student: Tensor, teacher: Tensor, labels: Tensor, heat: float = 20.0) -> Tensor:
-    """CE + T^2 KL(teacher || student) at temperature T, of logits (n, classes)."""
+    """CE + T^2 KL(teacher || student) at temperature T, of logits (n, classes); KL's mean over all elements,
+    so that it is smaller than the divergence of a distribution by the number of classes."""
     divergence = functional.kl_div(
         functional.log_softmax(student / heat, 1),
         functional.log_softmax(teacher / heat, 1),
-        reduction="batchmean",
+        reduction="none",
         log_target=True,
-    )
+    ).mean()  # not reduction="mean", whose meaning torch has announced to change
     return functional.cross_entropy(student, labels) + heat * heat * divergence
 
 
@@ -176,8 +177,9 @@ def compress(
     classes: int,
     epochs: int,
     steps: int,
-    batch: int = 64,
+    batch: int = 200,
     warmup: int = 4,
+    milestones: tuple[int, ...] = (100, 200, 300),
     generator_rate: float = 1e-3,
     student_rate: float = 1e-4,
     bns_weight: float = 0.1,
@@ -189,6 +191,8 @@ def compress(
     """Stage 2 of algorithm 4 (GDFQ): the generator alone for ``warmup`` epochs, then generator and student in
     turn.
 
+    Both rates fall to a tenth at each of ``milestones`` (epochs); batch and milestones are GDFQ's on CIFAR,
+    on ImageNet it has batch 16, ``warmup`` 50 and ``student_rate`` 1e-6.
     Generator: Adam, betas (0.5, 0.999). Student: SGD with Nesterov momentum 0.9, weight decay 1e-4.
     Quantizers that measure ranges do so on the first images after the warm-up. ``pixels`` = (offset, gain)
     from standard images to the teacher's and the student's input. Returns one row an epoch;
@@ -200,6 +204,7 @@ def compress(
     if steps < 1 or batch < 2:
         raise InputError(f"steps must be positive and batches of at least 2, not {steps} and {batch}")
     random = torch.Generator().manual_seed(seed)
+    device = next(generator.parameters(), torch.empty(0)).device
     teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
     makes = torch.optim.Adam(generator.parameters(), lr=generator_rate, betas=(0.5, 0.999))
     learns: torch.optim.SGD | None = None
@@ -214,8 +219,12 @@ def compress(
                 "generator_accuracy": 0.0,
                 "student_accuracy": 0.0,
             }
+            fall = 0.1 ** sum(epoch >= mark for mark in milestones)
+            for optimizer, rate in ((makes, generator_rate), (learns, student_rate)):
+                for group in optimizer.param_groups if optimizer else ():
+                    group["lr"] = rate * fall
             for _ in range(steps):
-                z, labels = noise(batch, classes, random)
+                z, labels = (tensor.to(device) for tensor in noise(batch, classes, random))
                 images = generator(z, labels) * pixels[1] + pixels[0]
                 loss, logits = reconstruction_loss(teacher, matcher, images, labels, bns_weight)
                 makes.zero_grad()
@@ -231,7 +240,11 @@ def compress(
                     with torch.no_grad():
                         student(images)
                     learns = torch.optim.SGD(
-                        student.parameters(), lr=student_rate, momentum=0.9, nesterov=True, weight_decay=1e-4
+                        student.parameters(),
+                        lr=student_rate * fall,
+                        momentum=0.9,
+                        nesterov=True,
+                        weight_decay=1e-4,
                     )
                 student.train()
                 answer = student(images).float()

@@ -90,13 +90,16 @@ class Expressions:
     count: int = 0
 
     def type(self, name: str) -> TensorType:
+        """Shape and range of a tensor."""
         return self.program.net.types[name]
 
     def fresh(self) -> str:
+        """A name that was not used yet."""
         self.count += 1
         return f"v{self.count}"
 
     def variable(self, element: str, expression: str) -> str:
+        """Keeps an expression of C in a new constant; its name."""
         name = self.fresh()
         self.channel.append(f"const {element} {name} = {expression};")
         return name
@@ -121,6 +124,7 @@ class Expressions:
         return self.variable("uint32_t", store.code_at(at.y, at.x, at.c, self.pointer(name)))
 
     def read(self, name: str, at: Place) -> str:
+        """Variable that holds an element of a tensor."""
         store = self.program.stores[name]
         if isinstance(store, Image):
             return self.variable("int32_t", store.read(at.y, at.x, at.c))

@@ -56,9 +56,11 @@ class Image:
 
     @property
     def element(self) -> str:
+        """C type of an element."""
         return f"{self.dtype}_t"
 
     def read(self, y: str, x: str, c: str) -> str:
+        """Expression of one element."""
         _, height, width = self.kind.shape
         return f"(int32_t)image[(({c}) * {height}u + {y}) * {width}u + {x}]"
 
@@ -71,14 +73,17 @@ class Integers:
 
     @property
     def element(self) -> str:
+        """C type of an element."""
         return ctype(self.kind.lo, self.kind.hi)
 
     @property
     def unit_bytes(self) -> int:
+        """Bytes of an element."""
         return width_of(self.element)
 
     @property
     def bytes(self) -> int:
+        """Bytes of the whole tensor."""
         return int(np.prod(self.kind.shape)) * self.unit_bytes
 
     def read(self, y: str, x: str, c: str, at: str) -> str:
@@ -99,6 +104,7 @@ class PlaneCode:
 
     @property
     def planes(self) -> int:
+        """Number of planes."""
         return len(self.members[0])
 
     def encode(self) -> list[int]:
@@ -158,14 +164,17 @@ class PlaneStore:
 
     @property
     def element(self) -> str:
+        """C type of a word."""
         return f"uint{self.unit}_t"
 
     @property
     def unit_bytes(self) -> int:
+        """Bytes of a word."""
         return self.unit // 8
 
     @property
     def bytes(self) -> int:
+        """Bytes of the whole tensor."""
         _, height, width = self.kind.shape
         return (1 if self.flat else height * width) * self.code.planes * self.units * self.unit_bytes
 

@@ -23,6 +23,7 @@ class Window:
 
     @staticmethod
     def of(layer: Weighted) -> "Window":
+        """The window of a layer with weights."""
         return Window(*layer.kernel, layer.group == 1 and layer.dilation[1] == 1, layer.dilation)
 
     def segment(self, pixel: int) -> int:

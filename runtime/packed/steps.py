@@ -41,6 +41,7 @@ class StepWriter:
         self.free = list(range(BUFFERS - 2, 0, -1))
 
     def write(self) -> list[program.Step]:
+        """Steps of the operation, with those that make room and give it back."""
         self._store(self.operation.name)
         self._release(self.operation.name)
         for node in self.operation.nodes:

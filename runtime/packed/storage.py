@@ -64,10 +64,12 @@ class Stored:
 
     @property
     def pixel(self) -> int:
+        """Bytes of a pixel."""
         return self.storage.pixel_bytes(self.shape[0])
 
     @property
     def row(self) -> int:
+        """Bytes of a row, with its border."""
         return (self.shape[2] + self.border[1] + self.border[3]) * self.pixel
 
     @property
@@ -77,6 +79,7 @@ class Stored:
 
     @property
     def planes(self) -> int:
+        """Planes of bits, 1 where there are none."""
         return self.storage.planes.count if self.storage.planes else 1
 
     @property

@@ -49,14 +49,17 @@ class Weighted:
 
     @property
     def outputs(self) -> int:
+        """Output channels of a group."""
         return self.weight.shape[0] // self.group
 
     @property
     def inputs(self) -> int:
+        """Input channels of a group."""
         return self.weight.shape[1]
 
     @property
     def kernel(self) -> tuple[int, int]:
+        """Rows and columns of the kernel."""
         return self.weight.shape[2:]  # type: ignore[return-value]
 
     @cached_property
@@ -91,4 +94,5 @@ class Weighted:
 
     @property
     def depthwise(self) -> bool:
+        """Whether each channel is a group of its own."""
         return self.group > 1 and self.inputs == 1 and self.outputs == 1

@@ -12,6 +12,7 @@ from fermatnet.sim.frames import check_frames
 
 
 def transposed(x: Number) -> Number:
+    """Numbers with rows and columns exchanged."""
     return Number(x.value.swapaxes(-1, -2), x.zero.swapaxes(-1, -2))
 
 

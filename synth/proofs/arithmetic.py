@@ -27,7 +27,7 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.fermat.adder import Adder, Subtractor
+from fermatnet.hw.fermat.adder import Adder, AddSub, Subtractor
 from fermatnet.hw.fermat.butterfly import Butterfly
 from fermatnet.hw.fermat.convert import Decoder, Encoder
 from fermatnet.hw.fermat.number import Number, shifted
@@ -45,7 +45,30 @@ __all__ = ["arithmetic_proofs", "check", "mutants", "run", "stream_mutants", "st
 
 
 def addition(kind: type[Adder], function: Callable[..., str], b: int, form: str, latency: int) -> Proof:
+    """Proof that an adder or subtractor of ``form`` is ``function`` modulo 2^b + 1."""
     return two_operands(kind(b, latency=latency, form=form), b, latency, {"o": function})
+
+
+class OneSign(wiring.Component):
+    """`AddSub` that always adds or always subtracts."""
+
+    def __init__(self, b: int, subtract: bool, latency: int) -> None:
+        self.b, self.subtract, self.latency = b, subtract, latency
+        layout = Number(b)
+        super().__init__({"x": In(layout), "y": In(layout), "en": In(1), "o": Out(layout)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.block = block = AddSub(self.b, latency=self.latency)
+        m.d.comb += [block.x.eq(self.x), block.y.eq(self.y), block.en.eq(self.en), self.o.eq(block.o)]
+        m.d.comb += block.subtract.eq(self.subtract)
+        return m
+
+
+def either_sign(b: int, subtract: bool, latency: int = 2) -> Proof:
+    """`AddSub` with ``subtract`` low or high."""
+    function = difference_modulo if subtract else sum_modulo
+    return two_operands(OneSign(b, subtract, latency), b, latency, {"o": function})
 
 
 def encoding(b: int) -> Proof:
@@ -133,6 +156,7 @@ class AllShifts(wiring.Component):
 
 
 def constant_shifts(b: int) -> Proof:
+    """Proof that the constant shifts by 0 to 2b - 1 equal the variable one."""
     block = Block(AllShifts(b))
     bits = (2 * b - 1).bit_length()
     assumptions = [
@@ -162,6 +186,7 @@ class Sqrt2WithParts(wiring.Component):
 
 
 def square_root(b: int) -> Proof:
+    """Proof that the multiplication by the square root of two is the difference of its parts."""
     block, width = Block(Sqrt2WithParts(b)), b + 3
     o, high, low = (block.port(name, 0) for name in ("o", "high", "low"))
     expected = difference_modulo(residue(high, b, width), residue(low, b, width), b, width)
@@ -182,6 +207,9 @@ def arithmetic_proofs(b: int, prefix_whole: int = 16) -> Iterator[Named]:
         "butterfly latency 2, difference",
         lambda: two_operands(Butterfly(b, latency=2), b, 2, {"d": difference_modulo}),
     )
+    for subtract in (False, True):
+        words = "subtracting" if subtract else "adding"
+        yield Named(f"adder of either sign, {words}", partial(either_sign, b, subtract))
     yield Named("negation", lambda: negation(b))
     yield Named("rotator, every k", lambda: rotation(b))
     yield Named("constant shifts, every k", lambda: constant_shifts(b))

@@ -3,8 +3,7 @@ the latencies of the parts.
 
 The design is `Convolver._control` as it stands; the parts that it drives are free inputs. Of them is assumed
 only that a tile starts where ``go`` allows it, and that the parts answer no more often than they were asked:
-a tile transformed for each started, a tile read for the last time for each finished, a job's sums complete
-for each job done.
+a tile whose first spectrum is written for each started, a job's sums complete for each job done.
 Nothing is assumed of how long they take.
 """
 
@@ -25,8 +24,8 @@ class Control(Harness):
     those there are."""
 
     claims = (
-        ("a tile starts only where a bank of spectra is free", "tile_fits", 0),
-        ("products read only a tile that is transformed", "tile_there", 0),
+        ("a tile starts only where the last job on the tile in its bank has begun", "tile_fits", 0),
+        ("products read only a tile whose spectra are being written or there", "tile_there", 0),
         ("a job begins only where a bank of sums is free", "job_fits", 0),
         ("inverse transforms read only sums that are complete", "sums_there", 0),
         ("each band is reserved once, with its first point, where there is room", "reserves", 0),
@@ -45,8 +44,7 @@ class Control(Harness):
     def __init__(self, engine: Convolver, surplus: tuple[int, int] = (0, 0)) -> None:
         self.engine, self.surplus = engine, surplus
         super().__init__(
-            {name: In(1) for name in ("start", "full", "done", "sums", "room")}
-            | {"step": Out(1), "drain": Out(1)}
+            {name: In(1) for name in ("start", "begun", "sums", "room")} | {"step": Out(1), "drain": Out(1)}
         )
 
     def build(self, m: Module, platform: Any) -> dict[str, Any]:
@@ -60,11 +58,9 @@ class Control(Harness):
             job=real.job,
             kept=real.kept,
             points=real.points,
-            full_after=0,
-            done_after=0,
+            begun_after=0,
             sums_after=0,
-            spectra_full=self.full,
-            spectra_done=self.done,
+            spectra_begun=self.begun,
             sums_full=self.sums,
             step=self.step,
             drain=self.drain,
@@ -73,19 +69,20 @@ class Control(Harness):
         control._control(m, images, raster)
         product, inverse = control.state["product"], control.state["inverse"]
         (running, draining), place, drained = control.running, product.values[1], inverse.values[1]
-        finish = self.step & product.wrapped()
-        # ghosts: tiles started and not yet transformed; finished and not yet read out; jobs begun whose sums
-        # are not yet complete
-        waiting, leaving, working = (Signal(4, name=name) for name in ("waiting", "leaving", "working"))
+        # ghosts: tiles started whose first spectrum is not yet written; whose last job has not begun; jobs
+        # begun whose sums are not yet complete
+        waiting, opened, working = (Signal(4, name=name) for name in ("waiting", "opened", "working"))
         first = self.step & ~running
+        last = product.values[0] == engine.jobs - 1
         m.d.sync += [
-            waiting.eq(waiting + self.start - self.full),
-            leaving.eq(leaving + finish - self.done),
+            waiting.eq(waiting + self.start - self.begun),
+            opened.eq(opened + self.start - (first & last)),
             working.eq(working + first - self.sums),
         ]
         (taken, ready), (sums_taken, sums_ready) = control.state["spectra"], control.state["sums"]
         invariant = all_bits(
-            taken == waiting + ready + leaving,
+            taken == opened,
+            opened + (last & (linear(product, 1) != 0)) == waiting + ready,
             taken <= spectra_banks,
             sums_taken == working + sums_ready,
             sums_taken <= sums_banks,
@@ -99,15 +96,14 @@ class Control(Harness):
         )
         assumed = all_bits(
             implies(self.start, go),
-            implies(self.full, waiting != 0),
-            implies(self.done, (leaving != 0) | finish),
+            implies(self.begun, waiting != 0),
             implies(self.sums, working > running),
         )
         band_begins = self.drain & (linear(inverse) == 0)
         return {
             "invariant": invariant,
             "assumed": assumed,
-            "tile_fits": implies(self.start, waiting + ready + leaving < spectra_banks),
+            "tile_fits": implies(self.start, opened < spectra_banks),
             "tile_there": implies(self.step, ready != 0),
             "job_fits": implies(first, working + sums_ready < sums_banks),
             "sums_there": implies(self.drain, sums_ready != 0),
@@ -128,6 +124,7 @@ class Control(Harness):
         engine = self.engine
         stand_in: Any = object.__new__(type(engine))
         stand_in.plan, stand_in.jobs, stand_in.reader, stand_in.paths = engine.plan, engine.jobs, None, [path]
+        stand_in.released_after = 0
         stand_in.spectra_banks, stand_in.sums_banks = spectra_banks, sums_banks
         return stand_in
 

@@ -39,7 +39,8 @@ from fermatnet.synth.formal import Named, Proof
 from fermatnet.synth.proofs.control import Control, GappyJobs
 from fermatnet.synth.proofs.image import EarlyTiles, ImageRing, StuckPointer, TooReady, Unwaiting
 from fermatnet.synth.proofs.invariants import Harness
-from fermatnet.synth.proofs.path import AlwaysFresh, HastySums, OneBank, Spectra, Sums
+from fermatnet.synth.proofs.path import Spectra, Sums
+from fermatnet.synth.proofs.path_mutants import AlwaysFresh, HastySums, NoReturn, OneBank
 from fermatnet.synth.proofs.raster import CrossedLanes, Doubling, EarlyBand, Overbooked, RasterBands
 from fermatnet.synth.proofs.stream import serial_delay
 from fermatnet.synth.proofs.weights import Kernels, Lines, SkippedTap
@@ -197,7 +198,7 @@ def _mutated() -> Iterator[tuple[str, Callable[[], Harness], str]]:
     yield (
         surplus.format("spectra"),
         lambda: Control(engine(plain), (1, 0)),
-        "a tile starts only where a bank of spectra is free",
+        "a tile starts only where the last job on the tile in its bank has begun",
     )
     yield (
         surplus.format("sums"),
@@ -213,6 +214,7 @@ def _mutated() -> Iterator[tuple[str, Callable[[], Harness], str]]:
     yield "StuckPointer", lambda: ImageRing(_turned(engine(plain).images, StuckPointer)), kept
     yield "EarlyTiles", lambda: ImageRing(_turned(engine(plain).images, EarlyTiles)), reads
     yield "Unwaiting", lambda: ImageRing(_turned(engine("one pixel").images, Unwaiting)), reads
+    yield "NoReturn", lambda: Spectra(_turned(engine(strided).paths[0], NoReturn)), kept
     yield "OneBank", lambda: Spectra(_turned(engine(plain).paths[0], OneBank)), kept
     drained, met = (
         "inverse transforms take each sum as it was written last",

@@ -2,9 +2,12 @@
 and never replaced before.
 
 The design is `ModulusPath` as it stands. An arbitrary word of the spectra and an arbitrary sum are followed
-by ghosts. Of the control is assumed what `fermatnet.synth.proofs.control` proves: words arrive only where a
-bank is free, steps come only for a tile that is there, jobs begin only where a bank of sums is free, sums are
-drained only when complete.
+by ghosts. Of the control is assumed what `fermatnet.synth.proofs.control` proves: jobs begin only where a
+bank of sums is free, sums are drained only when complete; and of spectra what follows from its claims because
+tiles and jobs are runs without a gap and the latencies between are constant: a tile begins to be written only
+behind the last job that reads the one it replaces, so each word is written after that job's reading of it
+(the latency of the points is at least that of the steps, `released_after`); and a job begins only behind the
+first writing of its tile, so it reads each word after it was written.
 """
 
 from typing import Any
@@ -16,7 +19,7 @@ from amaranth.lib.wiring import In
 from fermatnet.hw.fermat.modulus_path import ModulusPath
 from fermatnet.synth.proofs.invariants import Harness, all_bits, follows, implies, in_range, length, linear
 
-__all__ = ["AlwaysFresh", "HastySums", "OneBank", "Spectra", "Sums"]
+__all__ = ["Spectra", "Sums"]
 
 
 def _around(m: Module, ports: Any, design: ModulusPath) -> None:
@@ -54,13 +57,13 @@ class Spectra(Harness):
     claims: tuple[tuple[str, str, int], ...] = (
         ("spectrum words are written once and in order", "order_in", 1),
         ("spectrum words are read in order, a group's part once a job", "order_out", 1),
-        ("a tile is full with its last word and done with its last read", "ends", 0),
-        ("each step meets its own word of the tile", "meets", 1),
+        ("a tile begins with the writing of its first word", "begins", 0),
+        ("each step meets its own word of its own tile", "meets", 1),
     )
 
     covers = (
         ("a step meets the followed word", "meeting", 1),
-        ("all banks but one are full while a word is written", "loaded", 0),
+        ("a word is written behind the last job while that reads", "loaded", 0),
     )
 
     def __init__(self, design: ModulusPath) -> None:
@@ -77,7 +80,8 @@ class Spectra(Harness):
         _around(m, self, design)
         state = design.keeping
         put, get, written, read = state["put"], state["get"], state["written"], state["read"]
-        # ghosts: tiles held, the bank of the first one, the followed word
+        # ghosts: tiles written whole and not yet read for the last time; the bank of the first one; numbers
+        # of the tiles being written and read; the followed word and its tile's number
         held, first, word = (
             Signal(range(banks + 1), name="held"),
             Signal(range(banks), name="first"),
@@ -85,16 +89,24 @@ class Spectra(Harness):
         )
         done = read & (linear(get) == length(get) - 1)
         full = written & (put.values[1] == frame - 1)
-        m.d.sync += held.eq(held + full - done)
+        last = linear(get) >= length(get) - design.job  # the last job on the tile
+        count = banks + 1
+        writing, reading, tag = (Signal(range(count), name=n) for n in ("writing", "reading", "tag"))
+        m.d.sync += [
+            held.eq(held + full - done),
+            writing.eq((writing + full) % count),
+            reading.eq((reading + done) % count),
+        ]
         with m.If(done):
             m.d.sync += first.eq(Mux(first == banks - 1, 0, first + 1))
         with m.If(written & (put.values[0] == self.bank) & (put.values[1] == self.place)):
-            m.d.sync += word.eq(Value.cast(state["word"]))
+            m.d.sync += [word.eq(Value.cast(state["word"])), tag.eq(writing)]
         stored, turn = (
             _probe(m, state["memory"], self.bank * frame + self.place),
             _turn(self.bank, first, banks),
         )
         at = get.values[0] * design.job + get.values[2]
+        over = (turn == held % banks) & (self.place < put.values[1])
         invariant = all_bits(
             held <= banks,
             first < banks,
@@ -103,22 +115,37 @@ class Spectra(Harness):
             put.values[0] == (first + held) % banks,
             state["put_at"] == put.values[0] * frame + put.values[1],
             state["get_at"] == first * frame + at,
-            implies((turn < held) | ((turn == held) & (self.place < put.values[1])), stored == word),
+            # the next tile replaces the first one behind its last reading
+            implies((held == banks) & (put.values[1] != 0), last & (put.values[1] <= at)),
+            reading < count,
+            writing == (reading + held) % count,
+            implies(
+                (turn < held) | over,
+                (stored == word) & (tag == Mux(over, writing, (reading + turn) % count)),
+            ),
         )
-        mine, kept = Signal(name="mine", reset_less=True), Signal.like(word, name="kept", reset_less=True)
-        m.d.sync += [mine.eq(read & (first == self.bank) & (at == self.place)), kept.eq(word)]
+        mine, right = Signal(name="mine", reset_less=True), Signal(name="right", reset_less=True)
+        kept = Signal.like(word, name="kept", reset_less=True)
+        m.d.sync += [
+            mine.eq(read & (first == self.bank) & (at == self.place)),
+            right.eq(tag == reading),
+            kept.eq(word),
+        ]
         assumed = all_bits(
-            self.bank < banks, self.place < frame, implies(written, held < banks), implies(read, held != 0),
+            self.bank < banks,
+            self.place < frame,
+            implies(written & (held == banks), last & (put.values[1] < at)),
+            implies(read, (held != 0) | (at < put.values[1])),
         )  # fmt: skip
         return {
             "invariant": invariant,
             "assumed": assumed,
             "order_in": follows(linear(put), written, banks * frame, "put", m),
             "order_out": follows(linear(get), read, length(get), "get", m),
-            "ends": (design.spectra_full == full) & (design.spectra_done == done),
-            "meets": implies(mine, Value.cast(state["data"]) == kept),
+            "begins": design.spectra_begun == (written & (put.values[1] == 0)),
+            "meets": implies(mine, right & (Value.cast(state["data"]) == kept)),
             "meeting": mine,
-            "loaded": written & (held == banks - 1) & read,
+            "loaded": written & (held == banks) & read,
             "enters": state["entering"] == _history(m, self.valid, design.encoder_latency, "points"),
         }
 
@@ -249,32 +276,3 @@ class Sums(Harness):
         )
         takes = implies(drains, complete & (Value.cast(self.design.draining["word"]) == kept))
         return {"meets": meets, "takes": takes, "meeting": adds, "taking": drains}
-
-
-class OneBank(ModulusPath):
-    """Writes every tile's spectrum into the first bank."""
-
-    def _spectra(self, m, read_step):
-        data = super()._spectra(m, read_step)
-        put = self.keeping["put"]
-        with m.If(self.keeping["written"] & put.wrapped(1)):
-            m.d.sync += self.keeping["put_at"].eq(0)
-        return data
-
-
-class HastySums(ModulusPath):
-    """Drains at the address that accumulation reads."""
-
-    def _drain(self, m, ports):
-        super()._drain(m, ports)
-        for port in ports:
-            m.d.comb += port.addr.eq(self.summing["reading"].values[2])
-
-
-class AlwaysFresh(ModulusPath):
-    """Begins a new sum with every channel."""
-
-    def _accumulate(self, m, started, product):
-        ports = super()._accumulate(m, started, product)
-        m.d.sync += self.summing["fresh"].eq(1)
-        return ports

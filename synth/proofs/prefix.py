@@ -98,11 +98,13 @@ def recurrence(block: Block, b: int) -> str:
 
 
 def network_proof(b: int, network: Network = prefix_carries) -> Proof:
+    """Proof that a prefix network computes the recurrence of the carries."""
     block = Block(PrefixNetwork(b, network))
     return Proof(block, recurrence(block, b))
 
 
 def adder_proof(kind: type[Adder], function: Callable[..., str], b: int, latency: int) -> Proof:
+    """Proof that an adder is ``function`` wherever its carries obey the recurrence."""
     block = Block(OnCarries(kind, b, latency))
     claim, assumptions = operands(block, b, latency, {"o": function})
     return Proof(block, claim, [*assumptions, recurrence(block, b)], latency)

@@ -3,7 +3,9 @@
 import ast
 import importlib
 import inspect
+import itertools
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ FOLDERS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptoo
 # out because the name says all
 CALLED = {
     "fermatnet.Engine": {"kernel"},  # a kernel is forced by the tests only
+    "fermatnet.Board": set(),
     "fermatnet.quantize": {"self"},
     "fermatnet.scheme": set(),
     "fermatnet.export": set(),
@@ -73,6 +76,59 @@ def test_a_missing_docstring_is_noticed(tmp_path):
     path = tmp_path / "one.py"
     path.write_text('"""A module."""\n__all__ = ["f", "g"]\ndef f(): "Says."\ndef g(): pass\ndef h(): pass\n')
     assert undocumented(path) == ["g"]
+
+
+# what torch and Amaranth call; the class says what comes of it
+PROTOCOL = {"elaborate", "forward", "backward", "extra_repr"}
+# visitors whose steps say all by their names, and readers of foreign formats
+UNHELD = ("model/nn/", "model/exchange/", "bench/")
+
+
+def classes(paths: list[Path]) -> dict[str, list[ast.ClassDef]]:
+    """Classes of these files by their names, of which several modules may have the same."""
+    found: dict[str, list[ast.ClassDef]] = defaultdict(list)
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(node)
+    return found
+
+
+def says(known: dict[str, list[ast.ClassDef]], node: ast.ClassDef, method: str) -> bool:
+    """Whether a class, or one that it is made from, says what a method does."""
+    own = [one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == method]
+    if any(map(ast.get_docstring, own)):
+        return True
+    names = [ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases]
+    above = [known[name] for name in names if name != node.name]
+    return any(says(known, one, method) for one in itertools.chain(*above))
+
+
+def silent_methods(paths: list[Path], known: dict[str, list[ast.ClassDef]]) -> list[str]:
+    """Public methods of public classes that neither say what they do nor do what a base class says."""
+    found = []
+    for path in paths:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                methods = [one.name for one in node.body if isinstance(one, ast.FunctionDef)]
+                public = [name for name in methods if not name.startswith("_") and name not in PROTOCOL]
+                found += [f"{node.name}.{name}" for name in public if not says(known, node, name)]
+    return found
+
+
+def test_every_public_method_says_what_it_does():
+    paths = sorted(modules())
+    held = [path for path in paths if not str(path.relative_to(ROOT)).startswith(UNHELD)]
+    assert not silent_methods(held, classes(paths))
+
+
+def test_a_silent_method_is_noticed(tmp_path):
+    path = tmp_path / "one.py"
+    path.write_text(
+        "class A:\n    def f(self):\n        'Says.'\n    def g(self): pass\n"
+        "class B(A):\n    def f(self): pass\n    def h(self): pass\n    def forward(self): pass\n"
+    )
+    assert silent_methods([path], classes([path])) == ["A.g", "B.h"]
 
 
 TIMING = ("latency", "cycle", "combinational", "beat")

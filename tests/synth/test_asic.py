@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fermatnet.model.errors import InputError
 from fermatnet.synth import asic, delays, flow, liberty
 
 LIBRARY = Path(__file__).parent / "tiny.lib"
@@ -44,6 +45,15 @@ def test_delay_by_hand(library):
     assert asic.delay_ns(netlist, library) == pytest.approx(expected)
     del netlist["cells"]["last"]
     assert asic.delay_ns(netlist, library) == pytest.approx(expected - 0.1)
+
+
+def test_a_loop_is_named(library):
+    def cell(kind, **pins):
+        return {"type": kind, "connections": {pin: [net] for pin, net in pins.items()}}
+
+    netlist = {"cells": {"one": cell("INV", A="a", Y="b"), "two": cell("INV", A="b", Y="a")}}
+    with pytest.raises(InputError, match=r"loop through nets [ab] -> [ab] -> [ab]"):
+        asic.delay_ns(netlist, library)
 
 
 def test_tables_are_linear_in_both_directions():

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fermatnet.hw.compiler.devices import DEVICES
+from fermatnet.hw.devices import DEVICES
 from fermatnet.model.errors import InputError
 from fermatnet.synth import flow, place, tools
 from fermatnet.synth.count import RESOURCES, resources, total

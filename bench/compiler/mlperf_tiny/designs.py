@@ -54,47 +54,58 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
     return row["model"], row["device"], row["cycles"], row["verilog_sha256"]
 
 
-def measured(design: Design, models: Path, known: dict[tuple[Any, ...], dict[str, Any]]) -> dict[str, Any]:
-    """A row: ``cycles_per_image``, ``latency_cycles``, ``predicted`` and ``synthesised`` (luts, ffs, brams,
-    dsps), with ``fmax_mhz`` and ``images_per_second`` where it was placed, ``versions`` of the tools and
-    ``seconds``. A row of ``known`` with the same Verilog is given as it is.
-
-    Images a second are those of the clock that place and route reached, else of 100 MHz.
-    """
+def _described(design: Design, models: Path, folder: Path) -> dict[str, Any]:
+    """Generates the design into ``folder``: all of a row that needs no synthesis."""
     path = models / f"{design.model}.tflite"
     if not path.is_file():
         raise InputError(f"{path} is not there: --models names the folder of the four int8 files")
     net = tflite.read(path)
+    made = generate(
+        net,
+        folder,
+        cycles=design.cycles,
+        device=design.device,
+        clock_mhz=CLOCK_MHZ,
+        external="none",
+        resources=True,
+    )
+    return {
+        **asdict(design),
+        "verilog_sha256": _sha256(folder),
+        "macs": _macs(net),
+        "cycles_per_image": made["cycles_per_image"],
+        "latency_cycles": made["latency_cycles"],
+        "predicted": made["resources"]["total"],
+    }
+
+
+def measured(
+    design: Design, models: Path, known: dict[tuple[Any, ...], dict[str, Any]], synthesis: bool = True
+) -> dict[str, Any]:
+    """A row: ``cycles_per_image``, ``latency_cycles``, ``predicted`` and ``synthesised`` (luts, ffs, brams,
+    dsps), with ``fmax_mhz`` where it was placed, ``images_per_second``, ``versions`` of the tools and
+    ``seconds``. A row of ``known`` with the same Verilog is given as it is; without ``synthesis`` others have
+    nothing in ``synthesised``.
+
+    Images a second are those of the clock that place and route reached, else of 100 MHz.
+    """
     with tempfile.TemporaryDirectory(prefix="fermatnet-tiny-") as scratch:
         folder = Path(scratch) / "design"
-        made = generate(
-            net,
-            folder,
-            cycles=design.cycles,
-            device=design.device,
-            clock_mhz=CLOCK_MHZ,
-            external="none",
-            resources=True,
-        )
-        found: dict[str, Any] = {**asdict(design), "verilog_sha256": _sha256(folder)}
+        found = _described(design, models, folder)
         if _key(found) in known:
-            return known[_key(found)]
+            return {**found, **known[_key(found)]}
         started = time.monotonic()
-        try:
-            report = flow.synthesise(folder, design.device, clock_mhz=CLOCK_MHZ, place=design.placed)
-        except InputError as error:
-            report = {"refused": str(error)}
-        found |= {
-            "macs": _macs(net),
-            "cycles_per_image": made["cycles_per_image"],
-            "latency_cycles": made["latency_cycles"],
-            "predicted": made["resources"]["total"],
-            "synthesised": {k: report[k] for k in ("luts", "ffs", "brams", "dsps") if k in report},
-            "seconds": round(time.monotonic() - started, 1),
-        }
-        for key in ("fmax_mhz", "versions", "critical_path", "context", "refused"):
-            if key in report:
-                found[key] = report[key]
+        report: dict[str, Any] = {}
+        if synthesis:
+            try:
+                report = flow.synthesise(folder, design.device, clock_mhz=CLOCK_MHZ, place=design.placed)
+            except InputError as error:
+                report = {"refused": str(error)}
+    found["synthesised"] = {key: report[key] for key in ("luts", "ffs", "brams", "dsps") if key in report}
+    found["seconds"] = round(time.monotonic() - started, 1)
+    for key in ("fmax_mhz", "versions", "critical_path", "context", "refused"):
+        if key in report:
+            found[key] = report[key]
     clock = found.get("fmax_mhz", CLOCK_MHZ)
     return found | {"images_per_second": round(clock * 1e6 / found["cycles_per_image"], 1)}
 
@@ -114,14 +125,19 @@ def _sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def rows(models: Path, store: Path | None, only: str) -> Iterator[dict[str, Any]]:
-    """The rows of all designs whose "model device" holds ``only``, each written to ``store`` as it comes."""
+def rows(models: Path, store: Path | None, only: str, synthesis: bool = True) -> Iterator[dict[str, Any]]:
+    """The rows of all designs whose "model device" holds ``only``, each written to ``store`` as it comes;
+    without ``synthesis`` those of ``store``, and predictions of the others. A row of ``store`` whose design
+    has another Verilog today is given with ``earlier`` then."""
     known = {} if store is None else kept(store)
+    earlier = {key[:3]: row for key, row in known.items()}
     for design in DESIGNS:
         if only not in f"{design.model} {design.device}":
             continue
-        row = measured(design, models, known)
-        if store is not None and _key(row) not in known:
+        row = measured(design, models, known, synthesis)
+        if not synthesis and _key(row) not in known and _key(row)[:3] in earlier:
+            row = {**row, **earlier[_key(row)[:3]], "earlier": True}
+        if store is not None and synthesis and _key(row) not in known:
             with store.open("a") as file:
                 file.write(json.dumps(row) + "\n")
         yield row

@@ -33,10 +33,12 @@ class Counter:
 
     @property
     def carries(self) -> int:
+        """Positions of its carry chain."""
         return len(self.positions)
 
     @property
     def name(self) -> str:
+        """Name of its Verilog module: kind and inputs of each column."""
         shape = (
             "_".join("".join(map(str, p)) for p in self.positions)
             or f"p{self.pairs}_{''.join(map(str, self.bits))}"

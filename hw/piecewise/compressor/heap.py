@@ -33,6 +33,7 @@ class Heap:
 
     @property
     def terms(self) -> int:
+        """Bits and pairs of bits that are left to be added."""
         return sum(map(len, self.pairs[: self.width])) + sum(self.bits[: self.width])
 
     @property

@@ -31,6 +31,7 @@ class Plan:
 
     @property
     def cost(self) -> float:
+        """Look-up tables of all its counters."""
         return sum(counter.cost for _, counter in self.steps)
 
     @property

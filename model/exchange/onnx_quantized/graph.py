@@ -113,7 +113,8 @@ class Graph:
             point = self.constant(node, zero, "zero point").reshape(-1)
         if len(point) != 1 or point.dtype.name not in _RANGES:
             raise InputError(
-                f"{label(node)}: activations of {point.dtype.name} are not read: quantize to int8 or uint8"
+                f"{label(node)}: activations of {point.dtype.name} are not read, which onnxruntime itself "
+                "computes in floats: quantize to int8 or uint8"
             )
         for item in node.attribute:
             if item.name == "output_dtype" and item.i not in (

@@ -92,7 +92,7 @@ class _Reader:
         made = written(g, self.entries, ends)
         tensors = {tensor: made.names.get(found.name, found.name) for tensor, found in g.tensors.items()}
         return Reading(
-            made.network, source, made.entries, made.ends, tensors, tuple(g.floats), tuple(g.means)
+            made.network, source, made.entries, tuple(ends), tensors, tuple(g.floats), tuple(g.means)
         )
 
     def _node(self, node: onnx.NodeProto) -> None:

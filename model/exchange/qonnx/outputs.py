@@ -37,8 +37,10 @@ class Output:
 
 
 def finished(g: Graph, x: Value) -> Output:
-    """The output x with its chain worked in: exactly, but for a bias that is no whole number of units, which
-    is rounded.
+    """The output x with its chain worked in: exactly, but for a bias that is no whole number of units.
+
+    Such a bias is rounded to the coarsest 2^-k of a unit, k up to 8, with which the outputs keep their order
+    (a scalar one does with k = 0), else to 2^-8.
 
     Raises InputError where the outputs' scales have no common unit or the chain is no multiplication and
     addition.
@@ -68,7 +70,9 @@ def finished(g: Graph, x: Value) -> Output:
 
 
 def _worked_in(g: Graph, x: Value, factor: np.ndarray, offset: np.ndarray, unit: float) -> Output:
-    finer = next((k for k in range(_FINEST + 1) if _whole(offset / unit * 2**k)), 0)
+    finer = next((k for k in range(_FINEST + 1) if _whole(offset / unit * 2**k)), None)
+    if finer is None:
+        finer = next((k for k in range(_FINEST + 1) if _in_order(offset / unit, k)), _FINEST)
     kind = g.build.types[x.name]
     largest = max(abs(kind.lo), abs(kind.hi)) * int(np.abs(factor).max()) + np.abs(offset).max() / unit + 1
     while finer and largest * 2**finer > WORD:
@@ -84,6 +88,14 @@ def _worked_in(g: Graph, x: Value, factor: np.ndarray, offset: np.ndarray, unit:
     remainder = np.where(_close(exact), 0.0, exact - bias)
     name = _appended(g, x, factor, bias)
     return Output(name, scale, remainder)
+
+
+def _in_order(bias: np.ndarray, finer: int) -> bool:
+    """Whether no two outputs change their order by rounding each one's bias to 2^-finer units, whatever the
+    whole sums are that the biases are added to: only the fractions of the biases decide that."""
+    fraction = np.unique(np.round(bias % 1.0 * 2.0**30))  # what is closer counts as equal
+    rounded = np.round(fraction / 2.0**30 * 2**finer)
+    return bool((np.diff(rounded) > 0).all() and rounded[-1] - rounded[0] < 2**finer)
 
 
 def _close(value: np.ndarray) -> np.ndarray:

@@ -148,6 +148,6 @@ def parse(path: str | Path) -> Model:
     except Exception as error:
         # flatbuffers raises struct, index and type errors of its own on a damaged file
         raise InputError(
-            f"{path}: a damaged or truncated TensorFlow Lite file ({type(error).__name__})"
+            f"{path}: a damaged or truncated TensorFlow Lite file: fetch or convert it again"
         ) from error
     return Model(tensors, operations, ends[0], ends[1])

@@ -22,6 +22,7 @@ class Interval:
 
     @property
     def size(self) -> int:
+        """Largest magnitude it can take."""
         return max(-self.lo, self.hi)
 
 
@@ -37,12 +38,15 @@ class Line:
 
     @property
     def limit(self) -> int:
+        """Largest value of a signed lane."""
         return (1 << (self.lane - 1)) - 1
 
     def fits(self, lo: int, hi: int) -> bool:
+        """Whether all of lo..hi fits a lane, with its negative."""
         return -self.limit <= lo and hi <= self.limit
 
     def emit(self, expression: str, lo: int, hi: int) -> Interval:
+        """Writes a line of C that keeps ``expression`` under a new name, its values in lo..hi."""
         if not self.fits(lo, hi):
             raise AssertionError(f"{expression}: [{lo}, {hi}] leaves a {self.lane}-bit lane")
         name = f"t{self._next}"
@@ -73,11 +77,13 @@ class Line:
         return a
 
     def add(self, a: Interval, b: Interval) -> Interval:
+        """a + b, reduced first where the sum might leave a lane."""
         a, b = self._room(a, b)
         self.operations["add"] += 1
         return self.emit(f"{a.name} + {b.name}", a.lo + b.lo, a.hi + b.hi)
 
     def subtract(self, a: Interval, b: Interval) -> Interval:
+        """a - b, reduced first where the difference might leave a lane."""
         a, b = self._room(a, b)
         self.operations["add"] += 1
         return self.emit(f"{a.name} - {b.name}", a.lo - b.hi, a.hi - b.lo)

@@ -57,6 +57,7 @@ class SoftwarePlan:
 
     @property
     def modulus(self) -> int:
+        """Product of the moduli."""
         return modulus(self.moduli)
 
     def explain(self) -> str:

@@ -32,6 +32,8 @@ Size = int | tuple[int, int]
 
 
 def as_array(name: str, t: Any) -> np.ndarray:
+    """The numpy array of an integer tensor on the CPU; InputError that names the argument for anything
+    else."""
     if not isinstance(t, torch.Tensor):
         raise InputError(f"{name} must be a torch tensor, not {type(t).__name__}")
     if t.is_floating_point() or t.is_complex() or t.dtype == torch.bool:

@@ -131,6 +131,7 @@ class Weights:
         return self._intervals[low, high]
 
     def equals(self, w: np.ndarray) -> bool:
+        """Whether these are the weights ``w``, their type included."""
         return w.shape == self.w.shape and w.dtype == self.w.dtype and bool(np.array_equal(w, self.w))
 
     def spectrum(
@@ -147,6 +148,7 @@ class Weights:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the weights and of all their spectra."""
         return self.w.nbytes + sum(s.packed.nbytes for s in list(self.spectra.values()))
 
 
@@ -171,15 +173,18 @@ class WeightCache:
             return entry
 
     def trim(self) -> None:
+        """Drops what was not used for longest, until the rest is within the limit."""
         with self._lock:
             while self._entries and sum(entry.nbytes for entry in self._entries.values()) > self.limit:
                 self._entries.popitem(last=False)
 
     def clear(self) -> None:
+        """Drops everything."""
         with self._lock:
             self._entries.clear()
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all that is kept."""
         with self._lock:
             return sum(entry.nbytes for entry in self._entries.values())

@@ -32,6 +32,7 @@ class Body:
         renamed: dict[str, str] | None = None,
         **attributes: Any,
     ) -> str:
+        """Appends an operator; the name of its output, a new one where ``out`` is empty."""
         name = out or f"t{len(self.nodes)}"
         node = helper.make_node(
             kind, [self.names.get(tensor, tensor) for tensor in inputs], [name], **attributes
@@ -44,18 +45,23 @@ class Body:
         return name
 
     def number(self, value: int) -> str:
+        """A constant of one integer."""
         return self.op("Constant", value_int=value)
 
     def numbers(self, *values: int) -> str:
+        """A constant of a list of integers."""
         return self.op("Constant", value_ints=list(values))
 
     def attribute(self, name: str) -> str:
+        """A constant that is an integer attribute of the function."""
         return self.op("Constant", renamed={"value_int": name})
 
     def int64(self, tensor: str, out: str = "") -> str:
+        """A tensor as int64."""
         return self.op("Cast", tensor, out=out, to=TensorProto.INT64)
 
     def uint8(self, tensor: str, out: str = "") -> str:
+        """A tensor as uint8."""
         return self.op("Cast", tensor, out=out, to=TensorProto.UINT8)
 
     def convolve(self, x: str, x_zero: str, w: str) -> str:

@@ -5,7 +5,7 @@
 network file beside the twin in evaluation, integer for integer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -22,23 +22,33 @@ from fermatnet.model.nn.door.traced import traced
 from fermatnet.model.nn.door.wrappers import USER_ERRORS, copied
 from fermatnet.model.nn.layers import PixelScale
 
-__all__ = ["TOLERANCE", "compare_network", "compare_twin", "full_precision", "reference_of", "user_outputs"]
+__all__ = [
+    "TOLERANCE",
+    "compare_network",
+    "compare_twin",
+    "full_precision",
+    "named_outputs",
+    "output_scales",
+    "reference_of",
+    "user_outputs",
+]
 
 TOLERANCE = 1e-4
 _SMALLEST = 1e-12  # outputs below this are zero
 Normalisation = tuple[Sequence[float], Sequence[float]] | None
 
 
-def full_precision(made: nn.Module, ceilings: dict[str, float | None]) -> nn.Module:
-    """A copy in float64 whose layers round nothing; ``ceilings``: of its activations, by name."""
+def full_precision(made: nn.Module, activations: dict[str, nn.Module]) -> nn.Module:
+    """A copy in float64 whose layers round nothing; ``activations``: the real
+    functions of its activations, by name."""
     twin = deepcopy(made).eval()
     for module in twin.modules():
         if hasattr(module, "quantizer"):
             module.quantizer = None  # type: ignore[assignment]
         if hasattr(module, "full_precision"):
             module.full_precision = True  # type: ignore[assignment]
-    for name, ceiling in ceilings.items():
-        twin.set_submodule(name, nn.ReLU() if ceiling is None else nn.Hardtanh(0.0, ceiling))
+    for name, function in activations.items():
+        twin.set_submodule(name, deepcopy(function))
     return twin.double()
 
 
@@ -60,9 +70,9 @@ def reference_of(model: nn.Module, images: Tensor) -> nn.Module:
 
 
 @torch.no_grad()
-def user_outputs(model: nn.Module, images: Tensor) -> Tensor:
-    """What a model in evaluation gives for float64 images: one tensor with a row for each image, or
-    InputError."""
+def user_outputs(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """What a model in evaluation gives for float64 images: tensors with a row for each image by name (""
+    where it is one), or InputError."""
     try:
         found = model(images.clone().to(_kind(model)))  # a model may work in place
     except Exception as error:  # the model's own code may end in anything: the cause is named
@@ -70,24 +80,34 @@ def user_outputs(model: nn.Module, images: Tensor) -> Tensor:
         raise InputError(
             f"the model does not take images of {'x'.join(map(str, images.shape[1:]))}: {what}"
         ) from error
-    if not isinstance(found, Tensor):
+    tensors = named_outputs(found)
+    if not tensors:
         count = f" of {len(found)}" if isinstance(found, list | tuple | dict) else ""
         raise InputError(
-            f"the model returns a {type(found).__name__}{count}: a network for the hardware has one output; "
-            "write a module "
-            "whose forward returns that tensor"
+            f"the model returns a {type(found).__name__}{count}: return a tensor, or a tuple, list or dict "
+            "of tensors"
         )
-    if found.dim() == 0 or len(found) != len(images):
-        raise InputError(
-            f"the model makes {tuple(found.shape)} of {len(images)} images: the first dimension of its "
-            "output must be the images"
-        )
-    if not found.is_floating_point():
-        raise InputError(
-            f"the model returns {found.dtype}, positions and not values: take argmax off the end and do it "
-            "on the outputs"
-        )
-    return found.double()
+    for one in tensors.values():
+        if one.dim() == 0 or len(one) != len(images):
+            raise InputError(
+                f"the model makes {tuple(one.shape)} of {len(images)} images: the first dimension of its "
+                "output must be the images"
+            )
+    return {name: one.double() for name, one in tensors.items()}
+
+
+def named_outputs(found: Any) -> dict[str, Tensor]:
+    """The tensors that a model returns, by name: "" for a single one, the keys of a dict, else numbers; empty
+    where it returns anything else."""
+    if isinstance(found, Tensor):
+        return {"": found}
+    if isinstance(found, dict):
+        parts = {str(key): one for key, one in found.items()}
+    elif isinstance(found, list | tuple):
+        parts = {str(number): one for number, one in enumerate(found)}
+    else:
+        return {}
+    return parts if all(isinstance(one, Tensor) for one in parts.values()) else {}
 
 
 def _far(want: Tensor, got: Tensor) -> float:
@@ -96,10 +116,14 @@ def _far(want: Tensor, got: Tensor) -> float:
     return 0.0 if apart <= _SMALLEST else apart / max(largest, _SMALLEST)
 
 
+def _listed(shapes: Iterable[tuple[int, ...]]) -> str:
+    return " and ".join(map(str, shapes))
+
+
 def compare_twin(
     reference: nn.Module,
     made: nn.Module,
-    ceilings: dict[str, float | None],
+    activations: dict[str, nn.Module],
     images: Tensor,
     bits: int,
     normalisation: Normalisation,
@@ -107,7 +131,7 @@ def compare_twin(
 ) -> None:
     """Compares before the normalisation is folded: both get what the user's model takes. ``reference``: its
     copy in float64."""
-    twin = full_precision(made, ceilings)
+    twin = full_precision(made, activations)
     if normalisation is None:
         inputs = images.double() * 2.0**-bits
         got = user_outputs(twin, images)
@@ -116,14 +140,16 @@ def compare_twin(
         twin.set_submodule("pixels", nn.Identity())
         got = user_outputs(twin, inputs)
     want = user_outputs(reference, inputs)
-    if want.shape != got.shape:
+    shapes = {name: tuple(one.shape) for name, one in want.items()}
+    if shapes != {name: tuple(one.shape) for name, one in got.items()}:
         report.refuse(
             "the model",
-            f"output {tuple(want.shape)}",
-            f"the twin's is {tuple(got.shape)}: end with a map (n, C, H, W) or a vector",
+            f"output {_listed(shapes.values())}",
+            f"the twin's is {_listed(tuple(one.shape) for one in got.values())}: end with a map (n, C, H, "
+            "W), rows (n, C, L) or a vector",
         )
         return
-    far = _far(want, got)
+    far = max(_far(want[name], got[name]) for name in want)
     if not far <= TOLERANCE:
         where = _first_difference(reference, twin, inputs if normalisation is not None else images, inputs)
         report.refuse(
@@ -184,18 +210,31 @@ def compare_network(model: nn.Module, net: Network, images: Tensor) -> str:
     integer."""
     scaled = any(isinstance(module, PixelScale) for module in model.modules())
     try:
-        evaluated = model(images if scaled else images.float()).double().flatten(1).numpy()
+        found = named_outputs(model(images if scaled else images.float()))
+        evaluated = [one.double().reshape(len(images), -1).numpy() for one in found.values()]
     except USER_ERRORS as error:
         raise InputError(
             f"the model cannot be evaluated on its own images: {str(error).splitlines()[0]}"
         ) from error
-    integers = run(net, images.numpy()).reshape(len(images), -1)
-    wanted = evaluated / float(net.meta["output_scale"])
-    if wanted.shape != integers.shape or not np.array_equal(wanted, integers):
-        apart = int((wanted != integers).any(1).sum()) if wanted.shape == integers.shape else len(images)
+    result = run(net, images.numpy().astype(net.input_dtype))
+    integers = list(result.values()) if isinstance(result, dict) else [result]
+    scales = output_scales(net)
+    wanted = [one / scale for one, scale in zip(evaluated, scales, strict=True)]
+    shapes = [one.shape for one in wanted] == [one.reshape(len(images), -1).shape for one in integers]
+    equal = shapes and all(map(np.array_equal, wanted, integers))
+    if not equal:
+        wrong = [(a != b).any(1) for a, b in zip(wanted, integers, strict=True)] if shapes else []
+        apart = int(np.logical_or.reduce(wrong).sum()) if wrong else len(images)
         raise InputError(
             f"the exported network differs from the model in evaluation on {apart} of {len(images)} images: "
             "this model must "
             "not be used; please report it with the model"
         )
     return f"the network with the model in evaluation on {len(images)} images: equal, integer for integer"
+
+
+def output_scales(net: Network) -> list[float]:
+    """The unit of every output's integers, in the network's order: metadata ``output_scale``, and
+    ``output_scale NAME`` for each output after the first."""
+    others = [float(net.meta[f"output_scale {name}"]) for name in net.outputs[1:]]
+    return [float(net.meta["output_scale"]), *others]

@@ -1,12 +1,12 @@
-"""What ``convert`` and ``export`` are told about the images, checked in one place: shape, bits,
+"""What ``convert`` and ``export`` are told about the images, checked in one place: shape, bits, sign,
 normalisation, calibration images.
 
-The network file holds pixels of 0..255 today, so that anything wider, signed or real is refused here, with
-what to write instead.
+Raw integers of 1 to 16 bits come in, signed or not; real numbers are refused, with what to write instead.
 """
 
 import math
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,70 +14,81 @@ import torch
 from torch import Tensor
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.layers import PixelScale
 
 __all__ = [
     "check_bits",
     "check_images",
     "check_normalisation",
+    "check_pixels",
     "check_range",
     "check_shape",
+    "kind_of",
     "normalised",
     "probes",
 ]
 
-MOST_BITS = 8
+MOST_BITS = 16
 _LARGE = 3 * 128 * 128
+_TYPES = (torch.uint8, torch.int8, torch.int16, torch.uint16, torch.int32, torch.int64)
 
 
 def _whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def check_shape(shape: Any) -> tuple[int, int, int]:
-    """(C, H, W) of an image, or InputError."""
+def check_shape(shape: Any) -> tuple[int, ...]:
+    """(C, H, W) of an image, (c, n) of rows or (n,) of a vector, or InputError."""
     values = tuple(shape) if isinstance(shape, list | tuple | torch.Size) else ()
-    if len(values) != 3 or not all(_whole(x) and x > 0 for x in values):
+    if not 1 <= len(values) <= 3 or not all(_whole(x) and x > 0 for x in values):
         raise InputError(
-            f"shape must be (C, H, W), three whole numbers above 0, not {shape!r}; a vector of n values is "
-            "(n, 1, 1), "
-            "a row of n values (1, 1, n)"
+            f"shape must be (C, H, W) of an image, (c, n) of c rows or (n,) of a vector, whole numbers above "
+            f"0, not {shape!r}"
         )
-    return tuple(int(x) for x in values)  # type: ignore[return-value]
+    return tuple(int(x) for x in values)
 
 
 def check_bits(bits: Any) -> int:
-    """Bits of a pixel, 1 to 8, or InputError."""
-    if not _whole(bits) or bits < 1:
+    """Bits of a pixel, 1 to 16, or InputError."""
+    if not _whole(bits) or not 1 <= bits <= MOST_BITS:
         raise InputError(
-            f"bits must be a whole number from 1 to {MOST_BITS}, the width of a pixel, not {bits!r}"
-        )
-    if bits > MOST_BITS:
-        raise InputError(
-            f"bits={bits}: the network file holds pixels of at most {MOST_BITS} bits, 0..255; write bits=8 "
-            "and give images "
-            f"that are scaled to it, (images >> {bits - MOST_BITS}).to(torch.uint8)"
+            f"bits must be a whole number from 1 to {MOST_BITS}, the width of a pixel, not {bits!r}; shift "
+            f"wider numbers first, images >> n"
         )
     return int(bits)
 
 
-def check_range(value_range: Any, bits: int | None) -> tuple[int, int]:
-    """Inclusive range of the pixels for ``export``; None: all that the model was converted for (``bits``;
+def check_pixels(bits: Any, signed: Any, images: Any, dims: tuple[int, ...]) -> PixelScale:
+    """The layer that takes the raw integers in; bits and sign that are None are those of the images' type (8
+    and unsigned without images). Given bits: signed where an image holds a number below 0."""
+    if signed is not None and not isinstance(signed, bool):
+        raise InputError(f"signed must be True, False or None, not {signed!r}")
+    kind = str(getattr(images, "dtype", "")).rpartition(".")[2]
+    if bits is None:
+        bits = 16 if kind in ("int16", "uint16") else 8
+        signed = kind in ("int8", "int16") if signed is None else signed
+    bits = check_bits(bits)
+    if signed is None:
+        signed = kind in ("int8", "int16", "int32", "int64") and bool(np.asarray(images).min() < 0)
+    if signed and bits < 2:
+        raise InputError("signed pixels have at least 2 bits")
+    return PixelScale(bits, signed=signed, dims=dims)
+
+
+def check_range(value_range: Any, pixels: PixelScale | None) -> tuple[int, int]:
+    """Inclusive range of the pixels for ``export``; None: all that the model was converted for (``pixels``;
     None: unknown, 0..255)."""
-    top = (1 << (8 if bits is None else bits)) - 1
+    low, top = (0, 255) if pixels is None else pixels.range
     if value_range is None:
-        return 0, top
+        return low, top
     values = tuple(value_range) if isinstance(value_range, list | tuple) else ()
     if len(values) != 2 or not all(map(_whole, values)) or values[0] > values[1]:
         raise InputError(f"value_range must be (lowest, highest) pixel, whole numbers, not {value_range!r}")
-    if values[0] < 0 or values[1] > 255:
+    if values[0] < low or values[1] > top:
+        bits = 8 if pixels is None else pixels.bits
         raise InputError(
-            f"value_range {values}: the network file holds pixels of 0..255; shift and scale the images to "
-            "it before training"
-        )
-    if values[1] > top:
-        raise InputError(
-            f"value_range {values}: the model was converted for pixels of {bits} bits, 0..{top}; "
-            f"give convert bits={int(values[1]).bit_length()}, or export value_range=(0, {top})"
+            f"value_range {values}: the model was converted for pixels of {bits} bits, {low}..{top}; "
+            f"give convert bits= and signed= for it, or export value_range=({low}, {top})"
         )
     return int(values[0]), int(values[1])
 
@@ -108,11 +119,12 @@ def check_normalisation(mean: Any, std: Any, channels: int) -> tuple[list[float]
     return means, stds
 
 
-def check_images(images: Any, shape: tuple[int, int, int], bits: int) -> Tensor | None:
-    """Calibration images as a uint8 tensor (n, C, H, W), from a tensor or an array; InputError where they
-    are anything else."""
+def check_images(images: Any, pixels: PixelScale) -> Tensor | None:
+    """Calibration images as a tensor (n, *dims) of the narrowest type that holds the pixels, from a tensor or
+    an array of integers; InputError where they are anything else."""
     if images is None:
         return None
+    low, top = pixels.range
     if isinstance(images, np.ndarray):
         if images.dtype == object:
             raise InputError("images must be numbers: a uint8 array (n, C, H, W), not an array of objects")
@@ -121,49 +133,57 @@ def check_images(images: Any, shape: tuple[int, int, int], bits: int) -> Tensor 
         except TypeError as error:
             raise InputError(f"images must be a uint8 array (n, C, H, W), not of {images.dtype}") from error
     if not isinstance(images, Tensor):
-        raise InputError(f"images must be a uint8 tensor or array (n, C, H, W), not {type(images).__name__}")
-    top = (1 << bits) - 1
+        raise InputError(f"images must be a tensor or an array of integers, not {type(images).__name__}")
     if images.dtype.is_floating_point or images.dtype.is_complex:
         raise InputError(
-            f"images must be raw uint8 pixels, not {images.dtype}: undo the scaling, (x * "
+            f"images must be raw integers, uint8 for instance, not {images.dtype}: undo the scaling, (x * "
             f"{top}).round().to(torch.uint8) for "
             f"x in 0..1, and give convert the normalisation as mean= and std="
         )
-    if images.dtype != torch.uint8:
+    if images.dtype not in _TYPES:
+        raise InputError(f"images must be uint8, int8, int16 or uint16, not {images.dtype}")
+    dims = pixels.dims or ()
+    if tuple(images.shape[1:]) != dims or len(images) == 0:
         raise InputError(
-            f"images must be uint8, not {images.dtype}: the network file holds pixels of 0..255; shift and "
-            "scale them to it, "
-            "then .to(torch.uint8)"
+            f"images must be (n, {', '.join(map(str, dims))}) with n above 0, not {tuple(images.shape)}"
         )
-    if images.dim() != 4 or tuple(images.shape[1:]) != shape or len(images) == 0:
+    images = images.to(torch.int32)
+    if int(images.max()) > top or int(images.min()) < low:
         raise InputError(
-            f"images must be (n, {shape[0]}, {shape[1]}, {shape[2]}) with n above 0, not "
-            f"{tuple(images.shape)}"
+            f"images hold {int(images.min())}..{int(images.max())}, but bits={pixels.bits} has pixels of "
+            f"{low}..{top}: give the right bits"
         )
-    if int(images.max()) > top:
-        raise InputError(
-            f"images hold {int(images.max())}, but bits={bits} has pixels of 0..{top}: give the right bits"
-        )
-    return images
+    return images.to(kind_of((low, top)))
+
+
+def kind_of(value_range: tuple[int, int]) -> torch.dtype:
+    """The narrowest type of torch with which all can be done that holds a range."""
+    low, top = value_range
+    if low >= 0 and top <= 255:
+        return torch.uint8
+    if low >= -128 and top <= 127:
+        return torch.int8
+    return torch.int16 if low >= -(1 << 15) and top < 1 << 15 else torch.int32
 
 
 def probes(
-    shape: tuple[int, int, int],
+    dims: tuple[int, ...],
     value_range: tuple[int, int],
     images: Tensor | None,
     *,
     count: int = 8,
     seed: int = 0,
 ) -> Tensor:
-    """uint8 images to compare two models on: a black one, a white one, some of ``images`` or, without them,
+    """Images to compare two models on: the darkest, the brightest, some of ``images`` or, without them,
     random ones."""
     low, high = value_range
-    if shape[0] * shape[1] * shape[2] > _LARGE:
+    if prod(dims) > _LARGE:
         count = min(count, 2)  # the comparisons take seconds
-    ends = torch.tensor([low, high], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, *shape)
+    kind = kind_of(value_range) if images is None else images.dtype
+    ends = torch.tensor([low, high], dtype=kind).view(2, *[1] * len(dims)).expand(2, *dims)
     if images is None:
         generator = torch.Generator().manual_seed(seed)
-        images = torch.randint(low, high + 1, (count, *shape), generator=generator, dtype=torch.uint8)
+        images = torch.randint(low, high + 1, (count, *dims), generator=generator, dtype=kind)
     return torch.cat([images[:count], ends])
 
 
@@ -174,5 +194,6 @@ def normalised(
     std."""
     if normalisation is None:
         return images.double() * 2.0**-bits
-    mean, std = (torch.tensor(list(x), dtype=torch.float64).view(1, -1, 1, 1) for x in normalisation)
+    shape = (1, -1, *[1] * (images.dim() - 2))
+    mean, std = (torch.tensor(list(x), dtype=torch.float64).view(shape) for x in normalisation)
     return (images.double() / ((1 << bits) - 1) - mean) / std

@@ -9,7 +9,9 @@ from torch import Tensor, fx, nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.door.report import Report
 from fermatnet.model.nn.door.wrappers import USER_ERRORS
+from fermatnet.model.nn.moves import Move
 from fermatnet.model.nn.operators import site_of
+from fermatnet.model.nn.operators.layouts import moved_places, moves_values, places_of, recognised
 from fermatnet.model.nn.walk import trace
 
 __all__ = ["shapes_of", "traced"]
@@ -62,42 +64,67 @@ def _mark_dropout(source: nn.Module, graph: fx.Graph, training: fx.Graph | None,
 
 
 class _Values(fx.Interpreter):
-    """Keeps the shapes of tensors and the whole numbers that a model computes of them."""
+    """Keeps the shapes of tensors, the whole numbers that a model computes of them, and what becomes of
+    places in steps that only move values."""
 
-    def __init__(self, module: fx.GraphModule):
+    def __init__(self, module: fx.GraphModule, follows: bool):
         super().__init__(module)
         self.shapes: dict[fx.Node, tuple[int, ...]] = {}
         self.numbers: dict[fx.Node, int] = {}
+        self.follows = follows
+        self.places: dict[fx.Node, tuple[fx.Node, Any]] = {}  # (tensor, what became of its places)
+        self.moves: dict[fx.Node, tuple[fx.Node, list[Move]]] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
+        if self.follows and moves_values(self.module, n):
+            self._follow(n)
         if isinstance(value, Tensor):
             self.shapes[n] = tuple(value.shape)
         elif isinstance(value, int) and not isinstance(value, bool):
             self.numbers[n] = value
         return value
 
+    def _follow(self, n: fx.Node) -> None:
+        """Run a step on places, and look for the layers that do the same."""
+        first = n.args[0] if n.args else n.kwargs.get("input")
+        if not isinstance(first, fx.Node) or not (first in self.places or first in self.shapes):
+            return
+        base, start = self.places.get(first) or (first, places_of(self.shapes[first]))
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        args, kwargs = ((start, *args[1:]), kwargs) if n.args else (args, {**kwargs, "input": start})
+        try:
+            result = moved_places(self.module, n, args, kwargs)
+        except USER_ERRORS:  # a mode that takes no places
+            return
+        found = recognised(result, self.shapes[base])
+        if found is None:
+            self.places[n] = (base, result)
+        else:
+            self.moves[n] = (base, found)
 
-def shapes_of(
-    source: nn.Module, graph: fx.Graph, shape: tuple[int, int, int]
-) -> dict[fx.Node, tuple[int, ...]]:
+
+def shapes_of(source: nn.Module, graph: fx.Graph, shape: tuple[int, ...]) -> dict[fx.Node, tuple[int, ...]]:
     """Shape of every step that is a tensor, for a batch of three images.
 
     A side of a map that a step takes as an argument (``F.avg_pool2d(x, x.size(3))``) is put in as the number
-    it is; the number of images, which differs between batches, is not.
+    it is; the number of images, which differs between batches, is not. Steps that only move values get
+    ``meta["moves"]``: the tensor that they begin with and the layers that do the same.
     """
     model = fx.GraphModule(source, graph)
     try:
         with torch.no_grad():
-            runs = [_Values(model), _Values(model)]
+            runs = [_Values(model, follows=True), _Values(model, follows=False)]
             for count, values in enumerate(runs, IMAGES):
                 values.run(torch.zeros(count, *shape))
     except USER_ERRORS as error:
         what = str(error).splitlines()[0]
         raise InputError(f"the model does not take images of {'x'.join(map(str, shape))}: {what}") from error
-    places = dict(zip(model.graph.nodes, graph.nodes, strict=True))  # a module may keep a copy of the graph
-    fixed = {places[n]: number for n, number in runs[0].numbers.items() if runs[1].numbers.get(n) == number}
-    shapes = {places[n]: found for n, found in runs[0].shapes.items()}
+    own = dict(zip(model.graph.nodes, graph.nodes, strict=True))  # a module may keep a copy of the graph
+    fixed = {own[n]: number for n, number in runs[0].numbers.items() if runs[1].numbers.get(n) == number}
+    shapes = {own[n]: found for n, found in runs[0].shapes.items()}
+    for n, (base, moves) in runs[0].moves.items():
+        own[n].meta["moves"] = own[base], moves
     for node in shapes:
         node.args = fx.node.map_arg(node.args, lambda n: fixed.get(n, n))
         node.kwargs = fx.node.map_arg(node.kwargs, lambda n: fixed.get(n, n))

@@ -7,9 +7,11 @@ from typing import Any
 from torch import fx, nn
 
 from fermatnet.model.nn.operators.calls import CallRow, row_of
+from fermatnet.model.nn.operators.layouts import moves_values
 from fermatnet.model.nn.operators.modules import MODULES, ModuleRow
 from fermatnet.model.nn.operators.remedies import remedy
-from fermatnet.model.nn.operators.rules import Rule, Site
+from fermatnet.model.nn.operators.rewrites import constant_of, taken_positions
+from fermatnet.model.nn.operators.rules import Rule, Shapes, Site
 from fermatnet.model.nn.operators.signatures import MISSING, bind, module_arguments
 
 __all__ = ["Refusal", "known_kind", "refusals", "site_of"]
@@ -60,9 +62,7 @@ def known_kind(module: nn.Module) -> type[nn.Module] | None:
     return None if own & inherited or "__getattr__" in own or "__getattribute__" in own else known
 
 
-def site_of(
-    source: nn.Module, graph: fx.Graph, node: fx.Node, shapes: dict[fx.Node, tuple[int, ...]]
-) -> Site:
+def site_of(source: nn.Module, graph: fx.Graph, node: fx.Node, shapes: Shapes) -> Site:
     """The site of a step, its arguments bound to their names where the step is in the table."""
     site = Site(source, graph, node, shapes)
     if node.op == "call_module":
@@ -114,11 +114,29 @@ def _module_reasons(site: Site, kind: type[nn.Module]) -> list[str]:
     found = [reason for reason in found if reason]
     if not found and (wrong := row.fits(site)):
         found.append(wrong)
-    return found
+    return found or (_move_reasons(site) if row.moves else [])
+
+
+def _move_reasons(site: Site) -> list[str]:
+    """Empty where a step moves values in an order that there is, or steps after it make one of it."""
+    node = site.node
+    goes_on = bool(node.users) and all(moves_values(site.source, user) for user in node.users)
+    if taken_positions(node) or "moves" in node.meta or goes_on:
+        return []
+    what = f"it turns {site.before or 'what is no tensor'} into {site.after or 'what is no tensor'}"
+    return [f"{what}: {_ORDER}"]
+
+
+_ORDER = (
+    "only an order of channels, rows or columns, zeros around them, whole-number nearest upsampling, pixel "
+    "shuffle and flattening have hardware; keep (n, C, H, W), and write mode='nearest'"
+)
 
 
 def _call_reasons(site: Site, row: CallRow) -> list[str]:
     node = site.node
+    if row.moves:
+        return _move_reasons(site)
     bound = bind(node.target, row.schemas, node.args, node.kwargs)  # type: ignore[arg-type]
     if bound is None:
         written = ", ".join(
@@ -144,11 +162,29 @@ def _call_reasons(site: Site, row: CallRow) -> list[str]:
     return found
 
 
+def _hands_on(site: Site) -> bool:
+    """Whether a step of the table gives several tensors."""
+    return row_of(site.node) is not None and isinstance(site.read, fx.Node) and site.read in site.shapes
+
+
+def _is_operand(source: nn.Module, graph: fx.Graph, node: fx.Node, shapes: Shapes) -> bool:
+    """Whether a tensor outside of layers is a constant that all who read it can take."""
+    for user in node.users:
+        site, row = site_of(source, graph, user, shapes), row_of(user)
+        takes = row is not None and any(
+            key in row.arguments and value is node and constant_of(value, site) is not None
+            for key, value in site.given.items()
+        )
+        if not takes:
+            return False
+    return True
+
+
 def _call_name(node: fx.Node) -> str:
     return str(getattr(node.target, "__name__", node.target))
 
 
-def refusals(source: nn.Module, graph: fx.Graph, shapes: dict[fx.Node, tuple[int, ...]]) -> list[Refusal]:
+def refusals(source: nn.Module, graph: fx.Graph, shapes: Shapes) -> list[Refusal]:
     """What in a traced model is not understood; ``shapes``: of every step that is a tensor. Sizes and their
     arithmetic pass."""
     found: list[Refusal] = []
@@ -163,10 +199,10 @@ def refusals(source: nn.Module, graph: fx.Graph, shapes: dict[fx.Node, tuple[int
                 reasons = ["it is called with more than one argument: write a call for one tensor"]
             else:
                 reasons = _module_reasons(site, kind)
-        elif node.op in ("call_function", "call_method") and node in shapes:
+        elif node.op in ("call_function", "call_method") and (node in shapes or _hands_on(site)):
             name, what, row = f"step {node.name!r}", _call_name(node), row_of(node)
             reasons = [f"the hardware has none; {remedy(what)}"] if row is None else _call_reasons(site, row)
-        elif node.op == "get_attr":
+        elif node.op == "get_attr" and not _is_operand(source, graph, node, shapes):
             name, what = f"step {node.name!r}", f"the tensor {str(node.target)!r}"
             reasons = [
                 f"a constant or a parameter outside a layer has no place in the network file; {remedy('mul')}"

@@ -12,6 +12,7 @@ from torch import fx, nn
 
 __all__ = [
     "Rule",
+    "Shapes",
     "Site",
     "anything",
     "flag",

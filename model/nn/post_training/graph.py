@@ -15,7 +15,7 @@ from torch import nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
-from fermatnet.model.nn.walk import walk
+from fermatnet.model.nn.walk import Window, walk
 
 __all__ = ["Edge", "Groups", "groups", "one_step"]
 
@@ -168,13 +168,33 @@ class _Grouping:
     def maxpool(self, name: str, module: Any, x: _Value) -> _Value:
         return self._same(x)
 
-    def sumpool(self, name: str, kernel: tuple[int, int], average: bool, x: _Value) -> _Value:
+    def sumpool(self, name: str, window: Window, average: bool, x: _Value) -> _Value:
         return self._same(x)
+
+    def curve(self, name: str, module: Any, x: _Value) -> _Value:
+        y = self._pinned(module, x)
+        self.rounding[module.after] = y.group
+        return y
+
+    def moved(self, name: str, module: Any, x: _Value) -> _Value:
+        self.mixed.add(x.group)  # channels may change places
+        return self._same(x)
+
+    def positions(self, name: str, module: Any, x: _Value) -> _Value:
+        return self._pinned(module, x)
 
     def add(self, name: str, a: _Value, b: _Value) -> _Value:
         return self._joined([a, b])
 
-    def concat(self, name: str, xs: list[_Value]) -> _Value:
+    subtract = add
+
+    def multiply(self, name: str, a: _Value, b: _Value) -> _Value:
+        y = self._pinned(None, a)
+        b.readers.append(None)
+        self.pinned.add(b.group)
+        return y
+
+    def concat(self, name: str, xs: list[_Value], axis: int) -> _Value:
         self.mixed.add(xs[0].group)
         return self._joined(xs)
 
@@ -191,7 +211,7 @@ def groups(model: nn.Module) -> Groups | None:
         result = walk(model, visitor, image)  # type: ignore[arg-type]
     except InputError:
         return None
-    pinned = visitor.pinned | {image.group, result.group}
+    pinned = visitor.pinned | {image.group, *(value.group for value in _results(result))}
     shared = _shared(model) | {module for module, count in Counter(visitor.seen).items() if count > 1}
     for edge in visitor.edges:  # what two steps share cannot take up two factors
         if edge.module in shared:
@@ -216,6 +236,14 @@ def groups(model: nn.Module) -> Groups | None:
         mixed=set(map(find, visitor.mixed)),
         followed=followed,
     )
+
+
+def _results(value: Any) -> list[_Value]:
+    """All that a model returns."""
+    if isinstance(value, _Value):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value
+    return [one for part in parts for one in _results(part)]
 
 
 def _shared(model: nn.Module) -> set[nn.Module]:

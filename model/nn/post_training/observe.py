@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fermatnet.model.nn.curves import Curve
 from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.uniform import UniformActivation
@@ -32,7 +33,10 @@ def quantizers(model: nn.Module) -> list[Any]:
 def real_arithmetic(model: nn.Module) -> Iterator[None]:
     """While it lasts nothing of the model is rounded: weights as they are, activations rectified only."""
     weighted = [(m, m.quantizer) for m in model.modules() if isinstance(m, Conv2d | Linear)]
-    rounding = [(m, m.full_precision) for m in model.modules() if isinstance(m, (*_FIXED, UniformActivation))]
+    kinds = (*_FIXED, UniformActivation, Curve)
+    rounding: list[tuple[Any, bool]] = [
+        (m, m.full_precision) for m in model.modules() if isinstance(m, kinds)
+    ]
     try:
         for layer, _ in weighted:
             layer.quantizer = None

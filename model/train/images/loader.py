@@ -33,6 +33,8 @@ class Corrupt:
         self.names: dict[str, str] = {}
 
     def add(self, found: Sequence[tuple[str, str]]) -> None:
+        """Notes files that cannot be read, each with its reason; InputError where the rule is to
+        refuse them."""
         for name, words in found:
             if self.rule == "refuse":
                 raise InputError(f"{words}; --corrupt skip leaves such files out and counts them")
@@ -93,9 +95,11 @@ class StreamPart:
 
     @property
     def labels(self) -> np.ndarray:
+        """Class number of each image."""
         return self.index.labels
 
     def split(self, fraction: float, seed: int) -> tuple["StreamPart", "StreamPart"]:
+        """(rest, ``fraction`` of the images), drawn by ``seed``."""
         rest, taken = self.index.split(fraction, seed)
         return (
             StreamPart(rest, self.recipe, self.workers, self.corrupt),

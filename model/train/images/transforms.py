@@ -102,12 +102,13 @@ def decode(path: Path, recipe: Recipe, rng: np.random.Generator | None = None) -
             shrink = min(box[2] - box[0], box[3] - box[1]) / recipe.size
             if rng is not None and shrink >= 2:  # JPEG can be decoded at a half, a quarter, an eighth
                 picture.draft(None, (int(width / shrink) + 1, int(height / shrink) + 1))
-            ratio = picture.size[0] / width, picture.size[1] / height
-            scaled = tuple(edge * ratio[number % 2] for number, edge in enumerate(box))
-            limits = (0.0, 0.0, float(picture.size[0]), float(picture.size[1]))
+            wide, high = picture.size
+            across, down = wide / width, high / height
             scaled = (
-                *map(max, zip(scaled[:2], limits[:2], strict=True)),
-                *map(min, zip(scaled[2:], limits[2:], strict=True)),
+                max(0.0, box[0] * across),
+                max(0.0, box[1] * down),
+                min(float(wide), box[2] * across),
+                min(float(high), box[3] * down),
             )
             colour = picture if picture.mode == "RGB" else _rgb(picture)
             sized = colour.resize((recipe.size,) * 2, Image.Resampling.BILINEAR, scaled, reducing_gap=2.0)

@@ -19,15 +19,14 @@ from torch import nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.zoo import build, entry
-from fermatnet.model.zoo.analysis.measure import Measured, measure
+from fermatnet.model.zoo.analysis.measure import WORD, Measured, measure
+from fermatnet.model.zoo.analysis.precision import REAL
 from fermatnet.model.zoo.generator import NOISE
 
 __all__ = ["CONVENTIONS", "assemble", "generator_figures", "report", "summarise"]
 
 BATCH = 64
 """Images of the run-time memory of chapter 5."""
-WORD = 64
-"""Binary multiplications done at once by one XNOR or AND and popcount (thesis: 64-way on a CPU)."""
 
 
 def _memory_mb(measured: Measured) -> float:
@@ -61,6 +60,13 @@ def _chapter3(measured: Measured) -> dict[str, float]:
         for layer in measured.layers
         if layer.kind in ("binary", "piecewise")
     )
+    integers = [layer for layer in measured.layers if layer.kind == "real" and layer.weight_bits < REAL]
+    if integers and not planes:  # the thesis has no such rows: of a k-bit method each weight counts k bits
+        storage = sum(layer.weights * layer.weight_bits for layer in measured.layers if layer.kind == "real")
+        return {
+            "storage_mbit": (storage + 32 * norm) / 1e6,
+            "flops": float(measured.total("real", "macs")),
+        }
     return {
         "storage_mbit": (32 * (real + norm) + planes) / 1e6,
         "flops": measured.total("real", "macs") + _plane_macs(measured) / WORD,
@@ -130,6 +136,7 @@ def summarise(network: nn.Module, input_shape: tuple[int, ...], *, layers: bool 
     figures = {
         "parameters": measured.parameters,
         **count(measured),
+        "ace": sum(layer.macs * layer.weight_bits * layer.input_bits for layer in measured.layers),
         "memory_mb": _memory_mb(measured),
         "weights_real": measured.total("real", "weights"),
         "weights_binary": measured.total("binary", "weights") + measured.total("piecewise", "weights"),

@@ -14,13 +14,16 @@ import torch
 from torch import nn
 
 from fermatnet.model.nn.layers import PixelScale
-from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
-from fermatnet.model.nn.sign import SignWeight
+from fermatnet.model.zoo.analysis.precision import REAL, Precision, activation_bits, weight_precision
 from fermatnet.model.zoo.binary import BinaryConv2d, Concat, Join, Sum
 from fermatnet.model.zoo.binarydensenet import DenseStage
-from fermatnet.model.zoo.hardware.layers import MaskedWeight
 
-__all__ = ["Layer", "Measured", "measure"]
+__all__ = ["WORD", "Layer", "Measured", "measure"]
+
+WORD = 64
+"""Binary multiplications done at once by one XNOR or AND and popcount (thesis: 64-way on a CPU)."""
+_BITS = "_bits_of_a_number"
+"""Attribute that a tensor carries from the module that quantized it to the layer that reads it."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Layer:
     multiply-accumulates.
 
     planes: binary planes of its weights and of its products, 1 and 1 for binary layers, M and M*N for
-    piecewise ones (N of the network's activations).
+    piecewise ones (N of the network's activations; `WORD` products where the activations are real).
+    weight_bits, input_bits: of one number.
     """
 
     name: str
@@ -41,6 +45,8 @@ class Layer:
     planes_products: int
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...]
+    weight_bits: int
+    input_bits: int
 
 
 @dataclass(frozen=True)
@@ -57,44 +63,44 @@ class Measured:
     pooled: int
 
     def total(self, kind: str, field: str) -> int:
+        """Sum of a field over all layers of a kind."""
         return sum(getattr(layer, field) for layer in self.layers if layer.kind == kind)
 
 
-def _planes(module: nn.Module, pieces: int) -> tuple[str, int, int] | None:
-    """Kind and planes of a layer with weights, ``pieces`` = N of the network's activations; None for another
-    module."""
+def _kind(module: nn.Module) -> Precision | None:
+    """Kind, planes and bits of a layer with weights; None for another module. A norm has kind "norm"."""
     weight = getattr(module, "weight", None)
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
-        return None if weight is None else ("norm", 1, 1)
+        return None if weight is None else Precision("norm")
     if not isinstance(weight, torch.Tensor) or weight.dim() not in (2, 4) or isinstance(module, nn.Embedding):
         return None
-    if isinstance(module, BinaryConv2d) and module.bits == 1:
-        return "binary", 1, 1
-    quantizer = getattr(module, "quantizer", None)
-    quantizer = quantizer.base if isinstance(quantizer, MaskedWeight) else quantizer
-    if isinstance(quantizer, SignWeight):
-        return "binary", 1, 1
-    if isinstance(quantizer, PiecewiseWeight):
-        return "piecewise", quantizer.m, quantizer.m * max(1, pieces)
-    return "real", 1, 1
+    return weight_precision(module)
+
+
+_KEEPS_BITS = (nn.Identity, nn.MaxPool2d, nn.Flatten, nn.Sequential)
+"""Modules whose output has the bits of their input."""
 
 
 class _Hooks:
     """What the hooks of one run write down."""
 
     def __init__(self, network: nn.Module) -> None:
-        self.pieces = max(
-            (module.n for module in network.modules() if isinstance(module, PiecewiseActivation)), default=0
-        )
+        found = [activation_bits(module) for module in network.modules()]
+        self.pieces = max((planes for bits, planes in filter(None, found)), default=0)
         self.layers: list[Layer] = []
         self.join_elements = self.extra_macs = self.excess_weights = self.excess_macs = (
             self.pooled_elements
         ) = 0
 
     def register(self, name: str, module: Any) -> None:
-        found = _planes(module, self.pieces)
+        found = _kind(module)
         if found is not None:
-            module.register_forward_hook(partial(self.layer, name, *found))
+            module.register_forward_hook(partial(self.layer, name, found))
+        bits = activation_bits(module)
+        if bits is not None:
+            module.register_forward_hook(partial(self.quantized, bits[0]))
+        elif isinstance(module, _KEEPS_BITS):
+            module.register_forward_hook(self.passed)
         if isinstance(module, Sum | Join | Concat):
             module.register_forward_hook(self.joined)
         if isinstance(module, DenseStage):
@@ -107,9 +113,7 @@ class _Hooks:
     def layer(
         self,
         name: str,
-        kind: str,
-        planes_weights: int,
-        planes_products: int,
+        found: Precision,
         module: Any,
         inputs: tuple,
         output: Any,
@@ -117,25 +121,38 @@ class _Hooks:
         weights = module.weight.numel()
         bias = getattr(module, "bias", None)
         macs = 0
-        if kind != "norm":
+        if found.kind != "norm":
             macs = (
                 weights * math.prod(output.shape[2:])
                 if module.weight.dim() == 4
                 else weights * math.prod(output.shape[1:-1])
             )
         shapes = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
+        own = isinstance(module, BinaryConv2d)  # quantizes its input itself
+        bits = found.bits if own else getattr(inputs[0], _BITS, REAL)
+        # a plane of weights times a real activation is an addition of its own
+        planes = max(1, self.pieces) if own or self.pieces else WORD // found.planes
         self.layers.append(
             Layer(
                 name,
-                kind,
+                found.kind,
                 weights,
                 0 if bias is None else bias.numel(),
                 macs,
-                planes_weights,
-                planes_products,
+                found.planes,
+                found.planes * planes,
                 *shapes,
+                found.bits,
+                bits,
             )
         )
+
+    def quantized(self, bits: int, module: Any, inputs: tuple, output: Any) -> None:
+        setattr(output, _BITS, bits)
+
+    def passed(self, module: Any, inputs: tuple, output: Any) -> None:
+        if hasattr(inputs[0], _BITS) and not hasattr(output, _BITS):
+            setattr(output, _BITS, getattr(inputs[0], _BITS))
 
     def joined(self, module: Any, inputs: tuple, output: torch.Tensor) -> None:
         elements = output[0].numel() if isinstance(module, Concat) else output[0].numel() * (len(inputs) + 1)

@@ -33,6 +33,7 @@ class Path:
 
     @property
     def length(self) -> int:
+        """Convolutions on the path."""
         return len(self.convolutions)
 
 

@@ -9,6 +9,7 @@ from fermatnet.model.nn.fixed_point import Rescale
 from fermatnet.model.nn.layers import Conv2d, PixelScale, SumPool
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.zoo.hardware.layers import convolution
+from fermatnet.model.zoo.stem import SMALL_IMAGE
 
 __all__ = ["BITS", "FRACTION", "Down", "Mean", "StagedNetwork", "Unit"]
 
@@ -71,7 +72,11 @@ class Down(nn.Module):
 
 class StagedNetwork(nn.Module):
     """8-bit stem, body, norm and activation of the scheme are in the subclasses' bodies; sum over the map,
-    8-bit dense layer."""
+    8-bit dense layer.
+
+    ``stride`` None: the stem of the thesis, 3x3 for small images and 7x7 at stride 2 with a 3x3 maximum
+    pooling for images of more than 64 pixels; else a 3x3 stem of that stride.
+    """
 
     def __init__(
         self,
@@ -82,7 +87,7 @@ class StagedNetwork(nn.Module):
         classes: int,
         shape: tuple[int, int, int],
         bits: int,
-        stride: int,
+        stride: int | None,
     ) -> None:
         super().__init__()
         if min(shape) < 1 or classes < 2 or width < 1:
@@ -90,8 +95,11 @@ class StagedNetwork(nn.Module):
                 f"shape {'x'.join(map(str, shape))}, {classes} classes and width {width} make no network"
             )
         self.pixels = PixelScale(bits)
-        self.conv0 = how.stem(shape[0], width, 3, stride=stride, bits=bits)
+        large = stride is None and min(shape[1:]) > SMALL_IMAGE
+        kernel, step = (7, 2) if large else (3, stride or 1)
+        self.conv0 = how.stem(shape[0], width, kernel, stride=step, bits=bits)
         self.norm0 = how.fixed_norm(width, bits=BITS, fraction=FRACTION)
+        self.pool0 = nn.MaxPool2d(3, 2, 1) if large else nn.Identity()
         self.body = nn.Sequential(*body)
         self.sum = SumPool()
         self.scale = how.rescale(bits=8)
@@ -99,5 +107,5 @@ class StagedNetwork(nn.Module):
         self.dense = how.dense(channels, classes)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.body(self.norm0(self.conv0(self.pixels(image))))
+        x = self.body(self.pool0(self.norm0(self.conv0(self.pixels(image)))))
         return self.dense(self.flatten(self.scale(self.sum(x))))

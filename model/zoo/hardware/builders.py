@@ -16,9 +16,17 @@ from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.zoo import register
 from fermatnet.model.zoo.bireal import BLOCKS
 from fermatnet.model.zoo.hardware.networks import HardwareNASBNet, HardwareREAFNet, HardwareUAResNet
-from fermatnet.model.zoo.nasb.network import NASBNet, bireal_genotype, cells_of, thesis_genotype
+from fermatnet.model.zoo.nasb.network import (
+    NASBNet,
+    bireal_genotype,
+    cells_of,
+    check_variant,
+    thesis_genotype,
+)
 from fermatnet.model.zoo.nasb.space import Genotype, genotype_from_json
 from fermatnet.model.zoo.reaf_networks import reaf_resnet
+from fermatnet.model.zoo.residual import BLOCKS as STAGES
+from fermatnet.model.zoo.residual import BOTTLENECK
 from fermatnet.model.zoo.unified import DEPTHS, UAResNet
 
 __all__: list[str] = []
@@ -117,7 +125,12 @@ def _nasb(
         return NASBNet(depth, width, classes=classes, input_shape=image, genotype=genotype, **options)
     if depth not in BLOCKS:
         raise InputError(f"depth of a NASB ResNet must be one of {', '.join(map(str, BLOCKS))}, not {depth}")
-    plan = cells_of(BLOCKS[depth], width, 4)
+    rule = check_variant(options.pop("variant", "nasb"))
+    plan = cells_of(BLOCKS[depth], width, rule.steps)
+    if genotype in ("bireal", "thesis") and (rule.kept > 1 or rule.kept_last > 1):
+        raise InputError(
+            f"variant {rule.name} keeps several operations a node: give the genotype of a search"
+        )
     if isinstance(genotype, str):
         known = {"bireal": bireal_genotype, "thesis": thesis_genotype}
         genotype = (
@@ -126,7 +139,16 @@ def _nasb(
             else genotype_from_json(genotype)
         )
     return HardwareNASBNet(
-        how, genotype, width=width, blocks=BLOCKS[depth], classes=classes, shape=image, bits=bits, **options
+        how,
+        genotype,
+        width=width,
+        blocks=BLOCKS[depth],
+        steps=rule.steps,
+        branches=rule.branches,
+        classes=classes,
+        shape=image,
+        bits=bits,
+        **options,
     )
 
 
@@ -146,12 +168,19 @@ def _reaf(
     image = _shape(shape, input_shape)
     if how is None:
         return reaf_resnet(depth, scheme, inner, middle, classes=classes, input_shape=image, **options)
+    if depth not in STAGES:
+        raise InputError(f"depth of a REAF ResNet must be one of {', '.join(map(str, STAGES))}, not {depth}")
+    outer = options.pop("outer", 256 if depth in BOTTLENECK else inner)
+    stem = options.pop("stem_width", None)
     return HardwareREAFNet(
         how,
         scheme=scheme,
         inner=inner,
         middle=inner if middle is None else middle,
-        width=options.pop("width", 2 * inner),
+        outer=outer,
+        width=min(64, outer) if stem is None else stem,
+        bottleneck=depth in BOTTLENECK,
+        blocks=STAGES[depth],
         classes=classes,
         shape=image,
         bits=bits,

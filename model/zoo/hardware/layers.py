@@ -26,6 +26,8 @@ class MaskedWeight(nn.Module):
         self.register_buffer("mask", mask, persistent=False)
         if isinstance(base, PiecewiseWeight):
             self.pieces = self._pieces
+        if hasattr(base, "integers"):  # those without stay in full precision, here too
+            self.integers = self._integers
 
     def forward(self, w: Tensor) -> Tensor:
         return torch.zeros_like(w).masked_scatter(self.mask, self.base(w[self.mask]))
@@ -37,7 +39,7 @@ class MaskedWeight(nn.Module):
         return full.masked_scatter(self.mask, codes), levels, exponent
 
     @torch.no_grad()
-    def integers(self, w: Tensor) -> tuple[Tensor, Tensor]:
+    def _integers(self, w: Tensor) -> tuple[Tensor, Tensor]:
         values, exponent = self.base.integers(w[self.mask])  # type: ignore[operator]
         return torch.zeros(w.shape, dtype=torch.int64).masked_scatter(self.mask, values), exponent
 

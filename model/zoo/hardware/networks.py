@@ -16,10 +16,10 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.zoo.fractal import check_columns
 from fermatnet.model.zoo.hardware.blocks import BITS, FRACTION, Down, Mean, StagedNetwork, Unit
-from fermatnet.model.zoo.hardware.layers import MeanWindow, convolution, reaf_hardware
+from fermatnet.model.zoo.hardware.layers import MeanWindow
+from fermatnet.model.zoo.hardware.reaf import HardwareREAFNet
 from fermatnet.model.zoo.nasb.network import cells_of
 from fermatnet.model.zoo.nasb.space import IDENTITY, OPERATIONS, ZERO, CellGenotype, Genotype, check_genotype
-from fermatnet.model.zoo.reaf import template
 
 __all__ = ["HardwareNASBNet", "HardwareREAFNet", "HardwareUAResNet"]
 
@@ -72,7 +72,7 @@ class HardwareUAResNet(StagedNetwork):
         shape: tuple[int, int, int] = (1, 28, 28),
         bits: int = 8,
         residual: bool = True,
-        stride: int = 1,
+        stride: int | None = None,
     ) -> None:
         check_columns(columns)
         if not blocks or min(blocks) < 1:
@@ -87,8 +87,8 @@ class HardwareUAResNet(StagedNetwork):
         super().__init__(how, body, channels, width, classes, shape, bits, stride)
 
 
-class _Cell(nn.Module):
-    """A found NASB cell; nodes as in `fermatnet.model.zoo.nasb.network`."""
+class _Branch(nn.Module):
+    """Backbone and found operations of one branch of a cell; nodes as in `nasb.network`."""
 
     def __init__(self, how: Scheme, nodes: Sequence[tuple[int, int]], genotype: CellGenotype) -> None:
         super().__init__()
@@ -114,22 +114,45 @@ class _Cell(nn.Module):
             self.found.append(made)
         self.genotype = genotype
 
+    def node(self, node: int, values: list[Tensor], resized: dict[tuple[int, int], Tensor]) -> Tensor:
+        """Value of a node from those before it; ``resized`` keeps them at other resolutions."""
+        level = self.levels[node]
+        y = self.backbone[node - 1](values[node - 1])
+        for (source, operation), module in zip(self.genotype[node - 1], self.found[node - 1], strict=True):  # type: ignore[call-overload]
+            if operation == ZERO:
+                continue
+            resized[source, self.levels[source]] = values[source]
+            for step in range(self.levels[source] + 1, level + 1):
+                if (source, step) not in resized:
+                    below = resized[source, step - 1]
+                    resized[source, step] = self.adapters[f"{source}-{step}"](below)
+            y = y + module(resized[source, level])
+        return y
+
+
+class _Cell(nn.Module):
+    """A found NASB cell; with two branches (V3) their values are added up after every second node."""
+
+    def __init__(
+        self, how: Scheme, nodes: Sequence[tuple[int, int]], genotype: CellGenotype, branches: int
+    ) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(_Branch(how, nodes, genotype) for _ in range(branches))
+        self.nodes = len(genotype)
+
     def forward(self, x: Tensor) -> Tensor:
-        values, resized = [x], {(0, self.levels[0]): x}
-        for node, pairs in enumerate(self.genotype, start=1):
-            level = self.levels[node]
-            y = self.backbone[node - 1](values[node - 1])
-            for (source, operation), module in zip(pairs, self.found[node - 1], strict=True):  # type: ignore[call-overload]
-                if operation == ZERO:
-                    continue
-                for step in range(self.levels[source], level + 1):
-                    if (source, step) not in resized:
-                        below = resized[source, step - 1]
-                        resized[source, step] = self.adapters[f"{source}-{step}"](below)
-                y = y + module(resized[source, level])
-            values.append(y)
-            resized[node, level] = y
-        return values[-1]
+        values: list[list[Tensor]] = [[x] for _ in self.branches]
+        resized: list[dict[tuple[int, int], Tensor]] = [{} for _ in self.branches]
+        for node in range(1, self.nodes + 1):
+            for branch, mine, kept in zip(self.branches, values, resized, strict=True):
+                mine.append(branch.node(node, mine, kept))  # type: ignore[operator]
+            if len(values) > 1 and node % 2 == 0:
+                total = values[0][node]
+                for other in values[1:]:
+                    total = total + other[node]
+                for mine in values:
+                    mine[node] = total
+        return values[0][-1]
 
 
 def _operation(how: Scheme, index: int, channels: int) -> nn.Module:
@@ -146,7 +169,7 @@ class HardwareNASBNet(StagedNetwork):
     """A ResNet of found cells (chapter 4): ``blocks`` of two convolutions a stage, cut into cells of
     ``steps``.
 
-    A 1x1 convolution, real-valued in the thesis, is one of the scheme here.
+    A 1x1 convolution, real-valued in the thesis, is one of the scheme here. ``branches`` 2: variant V3.
     """
 
     def __init__(
@@ -157,61 +180,13 @@ class HardwareNASBNet(StagedNetwork):
         width: int = 8,
         blocks: Sequence[int] = (1, 1),
         steps: int = 4,
+        branches: int = 1,
         classes: int = 10,
         shape: tuple[int, int, int] = (1, 28, 28),
         bits: int = 8,
-        stride: int = 1,
+        stride: int | None = None,
     ) -> None:
         plan = cells_of(blocks, width, steps)
         check_genotype(genotype, len(plan), len(plan[0]) - 1)
-        body = [_Cell(how, nodes, cell) for nodes, cell in zip(plan, genotype, strict=True)]
+        body = [_Cell(how, nodes, cell, branches) for nodes, cell in zip(plan, genotype, strict=True)]
         super().__init__(how, body, plan[-1][-1][0], width, classes, shape, bits, stride)
-
-
-class _REAFBlock(nn.Module):
-    """norm, activation, 1x1, norm, activation, REAF 3x3, norm, activation, 1x1, norm in fixed point, and the
-    shortcut."""
-
-    def __init__(self, how: Scheme, channels: int, inner: int, middle: int, scheme: str) -> None:
-        super().__init__()
-        groups_in, merged = template(scheme)
-        self.act1, self.conv1 = how.norm_activation(channels), convolution(how, channels, inner, 1)
-        self.act2, self.conv2 = (
-            how.norm_activation(inner),
-            reaf_hardware(how, inner, middle, 3, groups_in, merged),
-        )
-        self.act3, self.conv3 = how.norm_activation(middle), convolution(how, middle, channels, 1)
-        self.norm = how.fixed_norm(channels, bits=BITS, fraction=FRACTION)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(self.act1(x))
-        y = self.conv2(self.act2(y))
-        return self.norm(self.conv3(self.act3(y))) + x
-
-
-class HardwareREAFNet(StagedNetwork):
-    """REAF bottlenecks (chapter 6): ``channels`` -> inner -> middle -> ``channels``, all doubled at every
-    stage."""
-
-    def __init__(
-        self,
-        how: Scheme,
-        *,
-        scheme: str = "4-3-4",
-        width: int = 16,
-        inner: int = 8,
-        middle: int = 8,
-        blocks: Sequence[int] = (1, 1),
-        classes: int = 10,
-        shape: tuple[int, int, int] = (1, 28, 28),
-        bits: int = 8,
-        stride: int = 1,
-    ) -> None:
-        body: list[nn.Module] = []
-        channels = width
-        for stage, count in enumerate(blocks):
-            if stage:
-                body.append(Down(how, channels, width << stage))
-                channels = width << stage
-            body += [_REAFBlock(how, channels, inner << stage, middle << stage, scheme) for _ in range(count)]
-        super().__init__(how, body, channels, width, classes, shape, bits, stride)

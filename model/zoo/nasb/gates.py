@@ -52,6 +52,7 @@ class MixedEdge(nn.Module):
         self.architecture = False
 
     def draw(self, generator: torch.Generator) -> None:
+        """Draws the operation that is active, by the probabilities of the gates."""
         self.chosen = int(
             torch.multinomial(functional.softmax(self.alpha.detach().cpu(), 0), 1, generator=generator)
         )

@@ -143,13 +143,16 @@ def bireal_genotype(cells: int = 4, steps: int = 4) -> Genotype:
 def thesis_genotype(cells: int = 4, steps: int = 4) -> Genotype:
     """Max pooling from the node before for all nodes but each cell's last, which keeps the identity.
 
-    NASB ResNet18 found twelve max poolings and four identities; where each one lies is in a picture that is
-    not public, so the places are an assumption, the cost is not.
+    NASB ResNet18 found twelve max poolings and four identities, NASB ResNet34 twenty and twelve; where each
+    one lies is in a picture that is not public, so the places are an assumption, the cost is not. The first
+    four of eight cells keep two identities here.
     """
-    return tuple(
-        tuple(((node, MAXIMUM if node < steps - 1 else IDENTITY),) for node in range(steps))
-        for _ in range(cells)
-    )
+
+    def cell(number: int) -> CellGenotype:
+        kept = 2 if cells == 8 and number < 4 else 1
+        return tuple(((node, MAXIMUM if node < steps - kept else IDENTITY),) for node in range(steps))
+
+    return tuple(cell(number) for number in range(cells))
 
 
 class NASBNet(nn.Module):

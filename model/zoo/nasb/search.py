@@ -3,6 +3,7 @@ weights, and so on."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,12 +33,12 @@ class SearchResult:
     probabilities: list[dict[str, list[float]]] = field(default_factory=list)
 
 
-def _endless(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+def _endless(loader: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     while True:
         empty = True
-        for batch in loader:
+        for images, labels in loader:
             empty = False
-            yield batch
+            yield images.to(device), labels.to(device)
         if empty:
             raise InputError("the search needs training data and validation data; one of them is empty")
 
@@ -51,6 +52,25 @@ class _Steps:
         self.weights = torch.optim.SGD(network.weights(), lr=rates[0], momentum=0.9, weight_decay=3e-4)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.weights, steps)
         self.gates = torch.optim.Adam(network.architecture_parameters(), lr=rates[1], betas=(0.0, 0.999))
+
+    def state(self, epoch: int) -> dict[str, Any]:
+        return {
+            "epoch": epoch,
+            "network": self.network.state_dict(),
+            "weights": self.weights.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "gates": self.gates.state_dict(),
+            "random": self.generator.get_state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> int:
+        """The epochs that are done."""
+        self.network.load_state_dict(state["network"])
+        self.weights.load_state_dict(state["weights"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.gates.load_state_dict(state["gates"])
+        self.generator.set_state(state["random"])
+        return int(state["epoch"])
 
     def architecture(
         self, batch: Batch, price: Callable[[], Tensor] | None, weight: float
@@ -98,6 +118,8 @@ def search(
     cost_weight: float = 0.0,
     warmup: int = 0,
     progress: Callable[[int, dict[str, float]], None] | None = None,
+    resume: dict[str, Any] | None = None,
+    keep: Callable[[dict[str, Any]], None] | None = None,
 ) -> SearchResult:
     """The searching stage: for every step a batch of validation data for alpha, then one of training data for
     the weights.
@@ -106,7 +128,9 @@ def search(
     thesis.
     Weights by SGD with momentum 0.9 (cosine to 0), alpha by Adam with betas (0, 0.999). ``cost_weight`` times
     the expected ``cost`` (divided by the cost of all edges at their most expensive) is added to the loss of
-    the alpha steps; ``warmup`` epochs train weights only. `InputError` without validation data.
+    the alpha steps; ``warmup`` epochs train weights only. `InputError` without validation data. Runs
+    where the network is, any device. ``keep`` gets the state after each epoch, plain tensors and numbers,
+    with which ``resume`` goes on to the same end; the loaders then have to give the same batches as before.
     """
     if validation is None:
         raise InputError(
@@ -115,13 +139,21 @@ def search(
         )
     if epochs < 1 or steps < 1:
         raise InputError(f"epochs and steps must be positive, not {epochs} and {steps}")
-    train, held_out = _endless(training), _endless(validation)
+    device = next(network.parameters()).device
+    train, held_out = _endless(training, device), _endless(validation, device)
     stepper = _Steps(network, epochs * steps, (learning_rate, architecture_rate), seed)
     result = SearchResult(())
     first = next(held_out)[0]
     price = None if cost is None else _share(network, cost, (first.shape[2], first.shape[3]))
     network.train()
-    for epoch in range(epochs):
+    start = 0 if resume is None else stepper.restore(resume)
+    if resume is not None:
+        result.history = list(resume["history"])
+        for _ in range(start * steps):  # batches that were used before
+            next(train)
+        for _ in range(max(0, start - warmup) * steps):
+            next(held_out)
+    for epoch in range(start, epochs):
         sums = {"validation_loss": 0.0, "training_loss": 0.0, "accuracy": 0.0, "cost": 0.0}
         for _ in range(steps):
             found: dict[str, float] = {}
@@ -133,6 +165,8 @@ def search(
             for name, value in found.items():
                 sums[name] += value / steps
         result.history.append({"epoch": epoch} | sums)
+        if keep is not None:
+            keep(stepper.state(epoch + 1) | {"history": result.history})
         if progress is not None:
             progress(epoch, sums)
     result.genotype = network.genotype()

@@ -50,6 +50,7 @@ class Operation:
 
     @property
     def units(self) -> Fraction:
+        """Multiplications beside those of a 3x3 convolution."""
         return Fraction(self.kernel * self.kernel, 9)
 
 

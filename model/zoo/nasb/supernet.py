@@ -94,6 +94,7 @@ class SearchNet(nn.Module):
         return self.classifier(self.cells(self.stem(x)))
 
     def edges(self) -> Iterator[MixedEdge]:
+        """All mixed edges."""
         return (module for module in self.modules() if isinstance(module, MixedEdge))
 
     def searched(self) -> Iterator[tuple[int, int, int, tuple[int, int], MixedEdge]]:
@@ -111,22 +112,26 @@ class SearchNet(nn.Module):
             edge.draw(generator)
 
     def architecture_step(self, on: bool) -> None:
+        """Says whether the next step is one of the gates (or one of the weights)."""
         for edge in self.edges():
             edge.architecture = on
 
     def architecture_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the gates."""
         return [edge.alpha for edge in self.edges()]
 
     def weights(self) -> list[nn.Parameter]:
+        """All other parameters."""
         gates = {id(alpha) for alpha in self.architecture_parameters()}
         return [parameter for parameter in self.parameters() if id(parameter) not in gates]
 
     def expected_cost(self, cost: Cost, sizes: Sequence[tuple[int, int]]) -> Tensor:
         """Sum over edges of ``sum_j p_j cost_j``, differentiable; ``sizes``: the map (height, width) at each
         level."""
-        total = torch.zeros(())
+        total = torch.zeros((), device=next(self.edges()).alpha.device)
         for _, _, _, (channels, level), edge in self.searched():
             price = torch.tensor([cost(index, channels, *sizes[level]) for index in range(len(OPERATIONS))])
+            price = price.to(edge.alpha.device)
             total = total + (functional.softmax(edge.alpha, 0) * price).sum()
         return total
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from fermatnet.bench.samples.rtl import simulate_top
@@ -14,7 +14,7 @@ from fermatnet.bench.samples.weights import check_reloaded, check_streamed, run_
 from fermatnet.hw.compiler.generate import generate, load_burst, weight_words
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top
-from fermatnet.hw.rtl.reloadable import _crc32, load_words
+from fermatnet.hw.rtl.reloadable import CHECK, load_words
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run
 from fermatnet.model.network.nodes import Dense
@@ -55,24 +55,30 @@ def test_unknown_external_layer():
         plan(small(), external=["nothing"])
 
 
-def test_crc_is_zlibs():
-    words = np.random.default_rng(0).integers(0, 1 << 32, 9).tolist()
-    crc, word, out = Signal(32), Signal(32), Signal(32)
+def test_check_of_a_load_is_zlibs():
+    """The checksum as the hardware makes it, a load after another one; and the catalogue's check value."""
+    first, second = (np.random.default_rng(seed).integers(0, 1 << 32, 9).tolist() for seed in (0, 1))
     m = Module()
-    m.d.comb += out.eq(_crc32(crc, word))
+    m.submodules.check = check = CHECK.create()
 
     async def bench(ctx):
-        state = 0xFFFFFFFF
-        for value in words:
-            ctx.set(crc, state)
-            ctx.set(word, value)
-            await ctx.delay(1e-9)
-            state = ctx.get(out)
-        assert state ^ 0xFFFFFFFF == zlib.crc32(b"".join(value.to_bytes(4, "little") for value in words))
+        for words in (first, second):
+            ctx.set(check.start, 1)
+            await ctx.tick()
+            ctx.set(check.start, 0)
+            ctx.set(check.valid, 1)
+            for word in words:
+                ctx.set(check.data, word)
+                await ctx.tick()
+            ctx.set(check.valid, 0)
+            expected = zlib.crc32(b"".join(word.to_bytes(4, "little") for word in words))
+            assert ctx.get(check.crc) == CHECK.compute(words) == expected
 
     simulator = Simulator(m)
+    simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
+    assert CHECK.algorithm(8).compute(b"123456789") == 0xCBF43926  # in every catalogue of CRCs
 
 
 def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):

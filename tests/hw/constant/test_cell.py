@@ -17,7 +17,7 @@ SPOILED = "~x1[0]"
 def variants() -> list[tuple]:
     """Counters of both kinds with their inverted and constant inputs, drawn."""
     rng = np.random.default_rng(3)
-    counters = [c for kind in ("lut6", "asic") for c in family(kind) if not c.pairs]
+    counters = [c for c in (*family("lut6"), *family("asic")) if not c.pairs]
     drawn = []
     for counter in counters[:: max(1, len(counters) // 20)]:
         inputs = sum(counter.bits)

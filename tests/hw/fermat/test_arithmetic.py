@@ -21,6 +21,7 @@ from fermatnet.hw.fermat.negate import Negate
 from fermatnet.hw.fermat.number import Number, delayed
 from fermatnet.hw.fermat.shift import ConstantShift, Rotator, Sqrt2
 from fermatnet.model.errors import InputError
+from fermatnet.synth.proofs.arithmetic import OneSign
 
 LATENCY = 5  # everything is delayed to the slowest block
 
@@ -36,6 +37,8 @@ class Everything(wiring.Component):
             for latency in (0, 1, 2):
                 self.blocks.append(("add", Adder(b, latency=latency, form=form)))
                 self.blocks.append(("sub", Subtractor(b, latency=latency, form=form)))
+        for latency in (0, 1, 2):
+            self.blocks += [("add", OneSign(b, False, latency)), ("sub", OneSign(b, True, latency))]
         # two of the above side by side: one form and latency for the wiring
         self.blocks.append(("add", Butterfly(b, latency=1)))
         # both forms are one product up to 17 bits

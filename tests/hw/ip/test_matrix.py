@@ -28,9 +28,7 @@ def test_the_same_bytes_twice(tmp_path):
     assert texts[0] == texts[1] and set(texts[0]) == {"matrix.v", "interface.json"}
 
 
-@pytest.mark.parametrize(
-    ("target", "signed", "stages"), [("lut6", True, 2), ("ecp5", False, 3)]
-)
+@pytest.mark.parametrize(("target", "signed", "stages"), [("lut6", True, 2), ("ecp5", False, 3)])
 def test_computes(target, signed, stages, tmp_path):
     weight = np.random.default_rng(stages).integers(-11, 12, (6, 10), dtype=np.int8)
     weight[2] = 0

@@ -80,5 +80,7 @@ def test_in_rtl(tmp_path):
 def test_bands():
     assert bands(5, 3, 1, 1, 1).runs == ((0, 1, 2), (1, 4, 3), (4, 5, 2))
     assert bands(4, 2, 2, 0, 0).even
-    with pytest.raises(InputError, match="outside the map"):
+    with pytest.raises(InputError, match="does not lie on the map"):
         bands(3, 2, 1, 2, 0)
+    with pytest.raises(InputError, match="does not lie on the map"):
+        bands(2, 3, 1, 0, 0)

@@ -206,7 +206,7 @@ class Odd(nn.Module):
         (Conv2d(1, 2, 3), "layer 'layer': its weights are not integers (full precision)"),
         (nn.Sequential(BatchNorm(1), nn.MaxPool2d(2)), "batch norm in full precision"),
         (nn.Sequential(PiecewiseActivation(3), nn.AvgPool2d(3)), "an average over 9 values is not exact"),
-        (nn.MaxPool2d(3, 2, 1, ceil_mode=True), "ceil_mode"),
+        (nn.MaxPool2d(3, 2, 1, dilation=2), "dilation"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_by_name(layer, words):

@@ -57,7 +57,7 @@ def net(outputs, channels, kernel, size, bits, **options):
         (net(16, 16, 3, 28, 8), False),
         (net(16, 16, 11, 44, 16), True),
         (net(16, 16, 5, 24, 8), True),
-        (net(8, 1, 5, 4, 8), False),
+        (net(8, 1, 5, 3, 8), False),
     ],
     ids=["small kernel", "large kernel", "medium kernel", "small image"],
 )
@@ -100,9 +100,12 @@ def test_spectra_by_cost():
     computed = choose(large, 0, 255, height=12, width=12, length=16)
     assert computed.spectra == "computed" and "cheaper for 4 products: stored" in computed.reasons
     # 16 transforms cost more than a memory
-    assert choose(large, 0, 255, height=12, width=12, length=16, products=16).spectra == "stored"
+    few = {
+        p: choose(large[:, :4], 0, 255, height=12, width=12, length=16, products=p).spectra for p in (4, 16)
+    }
+    assert few == {4: "computed", 16: "stored"}
     stored, on_the_fly = spectra_areas(LAYER, 4)
-    assert stored.worth > on_the_fly.worth and spectra_areas(LAYER, 16)[1].luts > 3.9 * on_the_fly.luts
+    assert stored.worth > on_the_fly.worth and spectra_areas(LAYER, 16)[1].luts > 3.8 * on_the_fly.luts
     assert choose(large, 0, 255, height=12, width=12, length=16, spectra="stored").spectra == "stored"
     limited = choose(small, 0, 255, height=12, width=12, memory_bits=100)
     assert limited.spectra == "computed" and "exceed the memory of 100" in limited.reasons

@@ -138,11 +138,10 @@ def test_a_run_that_stops_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(
     state = torch.load(tmp_path / "cut/checkpoint.pt", weights_only=True)["state"]
     assert (state["epoch"], state["step"]) == (1, 1)
     train("small-resnet", data, tmp_path / "cut", resume=True, **RUN | {"workers": 0}, **NET)
-    runs = [
-        torch.load(tmp_path / f"{name}/quantized.pt", weights_only=True)["model"] for name in ("whole", "cut")
-    ]
+    paths = [tmp_path / name for name in ("whole", "cut")]
+    runs = [torch.load(path / "quantized.pt", weights_only=True)["model"] for path in paths]
     assert all(torch.equal(runs[0][key], runs[1][key]) for key in runs[0])
-    metrics = [(path / "metrics.jsonl").read_text().splitlines() for path in paths]
+    metrics = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "cut")]
     losses = [[json.loads(line)["loss"] for line in lines] for lines in metrics]
     assert losses[0] == losses[1]
     summary = json.loads((tmp_path / "whole/summary.json").read_text())

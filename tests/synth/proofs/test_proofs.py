@@ -27,6 +27,8 @@ WIDTH = 16
             2,
             {"s": fermat_proofs.sum_modulo, "d": fermat_proofs.difference_modulo},
         ),
+        lambda: fermat_proofs.either_sign(32, False),
+        lambda: fermat_proofs.either_sign(32, True),
         lambda: fermat_proofs.negation(64),
         lambda: fermat_proofs.rotation(WIDTH),
         lambda: fermat_proofs.constant_shifts(WIDTH),
@@ -34,7 +36,19 @@ WIDTH = 16
         lambda: fermat_proofs.encoding(64),
         lambda: fermat_proofs.decoding(64),
     ],
-    ids=["adder", "subtractor", "butterfly", "negation", "rotator", "shifts", "sqrt2", "encode", "decode"],
+    ids=[
+        "adder",
+        "subtractor",
+        "butterfly",
+        "either sign, +",
+        "either sign, -",
+        "negation",
+        "rotator",
+        "shifts",
+        "sqrt2",
+        "encode",
+        "decode",
+    ],
 )
 def test_proved(make) -> None:
     assert make().holds()

@@ -76,3 +76,23 @@ def test_a_final_softmax_is_left_out_and_said(tmp_path):
     np.testing.assert_array_equal(
         run(made.network, IMAGES) * float(made.network.meta["output_scale"]), logits(features(IMAGES))
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_outputs_keep_their_order(seed, tmp_path):
+    """Biases are no whole number of units; where they are rounded, no two outputs change places."""
+    biases = np.random.default_rng(seed).uniform(-1, 1, 10) if seed else np.full(10, 0.0123)
+    path = write(tmp_path / "m.onnx", wide("s01", "b8"), fw=WIDE, bias=biases, s01=0.01)
+    net = import_qonnx(path)
+    bare = import_qonnx(
+        write(tmp_path / "bare.onnx", wide("s01", "b8"), fw=WIDE, bias=np.zeros(10), s01=0.01)
+    )
+    real = (features(IMAGES).flatten(1) @ weights(WIDE, float(np.float32(0.01)), -128, 127).T).numpy()
+    real = real + biases.astype(np.float32).astype(np.float64)
+    got = run(net, IMAGES)
+    less = real[:, :, None] < real[:, None, :] - 1e-9
+    assert ((got[:, :, None] < got[:, None, :]) >= less).all()
+    finer = float(bare.meta["output_scale"]) / float(net.meta["output_scale"])
+    assert (
+        finer == 1 if seed == 0 else finer in (2, 4, 8, 16, 32, 64, 128, 256)
+    )  # one bias for all: order is kept

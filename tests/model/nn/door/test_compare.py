@@ -110,9 +110,9 @@ def test_bits_are_remembered_and_ranges_checked():
         )
     for value_range, words in (
         ((0, 255), "converted for pixels of 4 bits"),
-        ((-1, 15), "holds pixels of 0..255"),
+        ((-1, 15), "pixels of 4 bits, 0..15"),
         ((3, 1), "lowest, highest"),
-        ((0, 4095), "holds pixels of 0..255"),
+        ((0, 4095), "pixels of 4 bits, 0..15"),
         ((0.0, 15.0), "whole numbers"),
         ("0..15", "lowest, highest"),
     ):

@@ -15,18 +15,19 @@ U8 = torch.zeros(2, *SHAPE, dtype=torch.uint8)
 
 ARGUMENTS = {
     "floats": ({"images": torch.rand(2, *SHAPE)}, r"undo the scaling, \(x \* 255\)"),
-    "int16": ({"images": U8.to(torch.int16)}, "must be uint8"),
-    "int8": ({"images": U8.to(torch.int8)}, "must be uint8"),
+    "truth values": ({"images": U8.bool()}, "must be uint8, int8, int16 or uint16"),
+    "negative": ({"images": U8.to(torch.int16) - 1, "bits": 8, "signed": False}, "hold -1"),
     "float arrays": ({"images": np.zeros((2, *SHAPE))}, "undo the scaling"),
-    "uint16 arrays": ({"images": np.zeros((2, *SHAPE), np.uint16)}, "must be uint8"),
     "objects": ({"images": np.array([None])}, "objects"),
     "a list": ({"images": [1, 2]}, "not list"),
     "another shape": ({"images": U8[:, :1]}, r"must be \(n, 3, 12, 12\)"),
     "no images": ({"images": U8[:0]}, "n above 0"),
-    "too bright": ({"images": U8 + 16, "bits": 4}, "hold 16, but bits=4"),
-    "12 bits": ({"bits": 12}, r"at most 8 bits.*images >> 4"),
-    "no bits": ({"bits": 0}, "from 1 to 8"),
-    "half a bit": ({"bits": 7.5}, "from 1 to 8"),
+    "too bright": ({"images": U8 + 16, "bits": 4}, "hold 16..16, but bits=4"),
+    "17 bits": ({"bits": 17}, r"from 1 to 16.*images >> n"),
+    "no bits": ({"bits": 0}, "from 1 to 16"),
+    "half a bit": ({"bits": 7.5}, "from 1 to 16"),
+    "one bit and a sign": ({"bits": 1, "signed": True}, "at least 2 bits"),
+    "a word for a sign": ({"signed": "yes"}, "signed must be True"),
     "nan mean": ({"mean": [float("nan")] * 3}, "mean and std must be 3 numbers"),
     "short mean": ({"mean": [0.5]}, "must be 3 numbers"),
     "zero std": ({"std": [1.0, 0.0, 1.0]}, "std positive"),
@@ -44,7 +45,7 @@ def test_arguments(name):
 
 
 @pytest.mark.parametrize(
-    "shape", [(3, 12), (3, 12, -12), (0, 12, 12), "3x12x12", None, (3.0, 12, 12), (16,), (3, 12, 12, 1), 12]
+    "shape", [(3, 12, -12), (0, 12, 12), "3x12x12", None, (3.0, 12, 12), (), (3, 12, 12, 1), 12]
 )
 def test_shapes(shape):
     with pytest.raises(InputError, match=r"shape must be \(C, H, W\)"):

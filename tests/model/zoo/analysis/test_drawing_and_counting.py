@@ -108,7 +108,7 @@ def test_zoo_command_prints_the_table_entry():
         command, ["ua-resnet37-41", "--input", "3x224x224", "--classes", "1000", "--json"]
     )
     assert result.exit_code == 0, result.output
-    figures = json.loads(result.output)
+    figures = json.loads(result.stdout)
     assert (
         f"{figures['storage_mbit']:.2f}",
         f"{figures['flops'] / 1e8:.2f}",

@@ -5,8 +5,8 @@ from click.testing import CliRunner
 
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.cli.main import cli
-from fermatnet.hw.compiler.devices import DEVICES
 from fermatnet.hw.compiler.planner import plan
+from fermatnet.hw.devices import DEVICES
 from fermatnet.hw.resources import family_of, is_predicted
 from fermatnet.model.errors import InputError
 from fermatnet.synth.mapping import COMMANDS
@@ -26,7 +26,9 @@ def test_what_is_known_of_each():
         )
         assert device.family in (*COMMANDS, "asic") and (device.source or name == "asic")
         assert (
-            bool(device.place) == (device.family in ("ecp5", "ice40")) == bool(device.pins and device.package)
+            bool(device.place)
+            == (device.family in ("ecp5", "ice40", "gowin"))
+            == bool(device.pins and device.package)
         )
         assert is_predicted(name) == (device.family in ("ecp5", "xc7"))
 
@@ -37,7 +39,7 @@ def test_the_compiler_plans_for_each():
         name: {layer.target for layer in plan(net, device=name, cycles=2000).layers.values()}
         for name in DEVICES
     }
-    wanted = {"ecp5": "ecp5", "xc7": "lut6", "asic": "asic", "ice40": "generic"}
-    assert targets == {name: {wanted[device.family]} for name, device in DEVICES.items()}
+    wanted = {"ecp5": "ecp5", "xc7": "lut6", "asic": "asic"}
+    assert targets == {name: {wanted.get(device.family, "generic")} for name, device in DEVICES.items()}
     with pytest.raises(InputError, match="families xc7 and ecp5, not for 'ice40-up5k'"):
         family_of("ice40-up5k")

@@ -1,0 +1,61 @@
+"""The demo's last steps: a bitstream, whose placement is also the report's, and images through the simulated
+board."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fermatnet.boards.build import build
+from fermatnet.boards.definitions.catalogue import find_board
+from fermatnet.boards.host.board import Board
+from fermatnet.model.network import Network
+from fermatnet.report.board import write_page
+from fermatnet.synth.watch import Progress
+
+__all__ = ["BOARDS", "IMAGES", "board_outputs", "build_board", "placed"]
+
+BOARDS = {"ecp5-85k": "ulx3s"}
+"""Boards of the demo's devices: one placement serves the board and the report."""
+IMAGES = 20
+"""Images through the simulated board; more would only take longer."""
+
+
+def build_board(
+    net: Network, folder: Path, device: str, cycles: int, progress: Progress, detail: Progress
+) -> dict[str, Any]:
+    """The board's folder, and of it what a report of a synthesis says; see `placed`."""
+    found = build(
+        net,
+        find_board(BOARDS[device]),
+        folder,
+        cycles=cycles,
+        force=True,
+        progress=progress,
+        detail=detail,
+        finish=write_page,
+    )
+    return placed(found)
+
+
+def placed(found: dict[str, Any]) -> dict[str, Any]:
+    """What ``board.json`` says, in the words of `fermatnet.synth.flow.synthesise`: the link is in
+    ``(top)``."""
+    chip = found["chip"]
+    rate = chip["fmax_mhz"] * 1e6 / found["cycles_per_image"]
+    return {
+        "device": found["device"],
+        "board": found["board"],
+        "clock_mhz": found["clock_mhz"],
+        **chip,
+        "cycles_per_image": found["cycles_per_image"],
+        "latency_cycles": found["latency_cycles"],
+        "images_per_second": round(rate, 2),
+        "uart_images_per_second": found["images_per_second"]["uart"],
+    }
+
+
+def board_outputs(folder: Path, images: np.ndarray) -> np.ndarray:
+    """Outputs of the first `IMAGES` of ``images`` by the simulated board, from UART pins to UART pins."""
+    with Board(folder, "sim") as board:
+        return board.run(images[:IMAGES])
