@@ -91,8 +91,10 @@ class FreeWindow(WindowPlan, wiring.Component):
         stages = [Signal(2, name=f"stage{k}") for k in range(3)]  # is there a beat, is it inside
         m.d.sync += [read.addr.eq(address), stages[0].eq(Cat(step, inside))]
         m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
-        payload = Mux(stages[1][1], read.data, self._outside()) if any(self.pad) else read.data
-        m.d.sync += self.beat.as_value().eq(payload)
+        m.d.sync += self.beat.as_value().eq(read.data)
+        if any(self.pad):
+            with m.If(~stages[1][1]):  # a constant: the registers' own reset does it
+                m.d.sync += self.beat.as_value().eq(self._outside())
         m.d.comb += self.valid.eq(stages[2][0])
         return m
 
