@@ -25,6 +25,7 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "compile": (("compiler.overview",), "Compiler: elaboration time, random networks, simulation speed"),
     "resources": (("compiler.prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
+    "rivals": (("compiler.rivals",), "Constant matrices beside da4ml: the same integers, the same synthesis"),
     "software": (
         ("software.overview",),
         "Exact convolution in software: tables 2.1-2.3, figures 2.1-2.5, rivals",

@@ -39,6 +39,7 @@ class SearchRecord:
 
     @property
     def seconds(self) -> float:
+        """Seconds that the search has taken, earlier runs of it included."""
         return self.before + time.perf_counter() - self.started
 
     def keep(self, state: dict[str, Any]) -> None:

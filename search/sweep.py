@@ -46,6 +46,7 @@ class Sweep:
 
     @property
     def results(self) -> Path:
+        """The file of results, a line each."""
         return self.out / "results.jsonl"
 
     def finished(self) -> dict[str, dict[str, Any]]:

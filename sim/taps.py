@@ -66,8 +66,9 @@ def kept(scratch: Path, folder: Path | None) -> Iterator[None]:
     try:
         yield
     finally:
-        for file in scratch.glob("layer_*.txt") if folder is not None else ():
-            shutil.move(file, Path(folder) / file.name)
+        if folder is not None:
+            for file in scratch.glob("layer_*.txt"):
+                shutil.move(file, Path(folder) / file.name)
 
 
 def values(file: Path, lanes: int, signed: bool) -> NDArray[np.int64]:

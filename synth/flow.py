@@ -93,7 +93,8 @@ def cells(
 
     LUTs are counted as in `fermatnet.synth.count`: xc7 LUT1 to LUT6 cells once each; ECP5 LUT4 + 2 for a
     CCU2C. Memory files are taken from the folders of the Verilog files. ``flatten``: see
-    `fermatnet.synth.mapping.map_design`.
+    `fermatnet.synth.mapping.map_design`. Raises InputError for a device that is no FPGA of the table, for
+    files that are missing, and with yosys' own words where it refuses the Verilog.
     """
     target = _fpga_device(device)
     with tempfile.TemporaryDirectory(prefix="fermatnet-synth-") as scratch:
@@ -110,8 +111,9 @@ def block(
     clock_mhz: float = 200.0,
     flatten: bool = True,
 ) -> dict[str, Any]:
-    """Resources, Fmax and critical path of one module, placed and routed: what `synthesise` gives for a
-    network."""
+    """Resources, Fmax (MHz) and critical path of one module, placed and routed: what `synthesise` gives for a
+    network. ``clock_mhz`` is what the router aims at. Raises InputError as `cells`, and for a device without
+    an open place and route."""
     target = _fpga_device(device)
     with tempfile.TemporaryDirectory(prefix="fermatnet-synth-") as scratch:
         netlist = map_design(Path(scratch), _gather(verilog, Path(scratch)), top, target, flatten=flatten)

@@ -14,7 +14,11 @@ __all__ = ["Netlist", "map_design"]
 COMMANDS = {"ecp5": "synth_ecp5", "ice40": "synth_ice40", "xc7": "synth_xilinx", "gowin": "synth_gowin"}
 NETLIST = "netlist.json"
 # Cells that generated Verilog instantiates by name must be known before the hierarchy is checked.
-LIBRARIES = {"ecp5": ["read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v"]}
+LIBRARIES = {
+    "ecp5": ["read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v"],
+    "ice40": ["read_verilog -lib -D ICE40_HX +/ice40/cells_sim.v"],
+    "gowin": ["read_verilog -lib +/gowin/cells_sim.v +/gowin/cells_xtra_{family}.v"],
+}
 # synth_gowin itself would put pads at the ports of every module that is kept whole.
 PADS = {"gowin": "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O -toutpad TBUF ~OEN:I:O"}
 
@@ -62,7 +66,7 @@ def map_design(
         else []
     )
     script = [
-        *LIBRARIES.get(device.family, []),
+        *_libraries(device),
         f"read_verilog -defer {' '.join(verilog)}",  # -defer: a memory's default file name is not one to open
         f"hierarchy -check -top {top}",
         *keep,
@@ -82,6 +86,13 @@ def map_design(
         watch=passes(directory / "yosys.log", detail),
     )
     return _read(directory, top, yosys.version, seconds)
+
+
+def _libraries(device: Device) -> list[str]:
+    """Commands that read the cells of the device's family."""
+    options = dict(zip(device.map[::2], device.map[1::2], strict=False))
+    family = options.get("-family", "")
+    return [command.format(family=family) for command in LIBRARIES.get(device.family, [])]
 
 
 def _read(directory: Path, top: str, version: str, seconds: float) -> Netlist:

@@ -17,7 +17,7 @@ from pathlib import Path
 from fermatnet.model.cachedir import cache_directory
 from fermatnet.model.errors import InputError
 
-__all__ = ["PYTHON", "WHEELS", "call", "prepare", "yosys"]
+__all__ = ["PACKERS", "PYTHON", "WHEELS", "call", "prepare", "yosys"]
 
 # program: (package on PyPI, its module, the function in it that runs the program)
 WHEELS = {
@@ -34,6 +34,8 @@ WHEELS = {
     "gowin_pack": ("apycula", "apycula.gowin_pack", "main"),
 }
 
+PACKERS = ("ecppack", "icepack")
+"""Programs that know no ``--version``: they are compiled by being asked for it all the same."""
 PYTHON = ("gowin_pack",)
 """Programs that are written in Python, so that nothing has to be compiled first."""
 
@@ -77,7 +79,7 @@ def prepare(name: str) -> None:
                 text=True,
                 check=False,
             )
-            if done.returncode:
+            if done.returncode and name not in PACKERS:
                 raise InputError(
                     f"{package} does not run: "
                     f"{(done.stderr.strip().splitlines() or ['it ended without a word'])[-1]}"

@@ -14,7 +14,7 @@ FOLDERS = SETTINGS["tool"]["setuptools"]["package-dir"]
 ALLOWED = {
     "api": {"front", "boards", "synth", "sim", "hw", "runtime", "model"},
     "cli": {"report", "boards", "search", "synth", "sim", "bench", "hw", "runtime", "model"},
-    "report": {"synth", "sim", "hw", "model"},
+    "report": {"boards", "synth", "sim", "hw", "model"},
     "bench": {"boards", "search", "synth", "sim", "hw", "runtime", "model"},
     "boards": {"synth", "sim", "hw", "model"},
     "search": {"synth", "sim", "hw", "runtime", "model"},

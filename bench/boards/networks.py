@@ -14,7 +14,9 @@ def _small() -> Network:
     import torch
     from torch import nn
 
-    import fermatnet as fn
+    from fermatnet.model.exchange.export import export
+    from fermatnet.model.nn.convert import convert
+    from fermatnet.model.nn.scheme import scheme
     from fermatnet.model.train.data import digits
 
     data = digits()
@@ -34,11 +36,10 @@ def _small() -> Network:
         nn.Linear(16, 10),
     )
     _fit(model, images, labels, 4e-3)
-    twin = fn.quantize(
-        model, fn.scheme("pa", weights=2, activations=3), input_shape=(1, 8, 8), calibration=images[:256]
-    )
+    how = scheme("pa", weights=2, activations=3)
+    twin, _ = convert(model, how, (1, 8, 8), images=images[:256])
     _fit(twin, images, labels, 2e-3)
-    return fn.export(twin, name="digits-small")
+    return export(twin.eval(), (1, 8, 8), name="digits-small")
 
 
 def _fit(model, images, labels, rate: float) -> None:

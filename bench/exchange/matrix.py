@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from fermatnet.bench.exchange.quantized_files import SHAPES, quantized
 from fermatnet.hw.compiler.generate import generate
@@ -50,6 +51,7 @@ def rtl(file: Path, count: int, cycles: int, stalls: int) -> dict[str, Any]:
     """One file in RTL, with stalls and without, beside onnxruntime: integers that differ, cycles."""
     reading = onnx_quantized.read(file)
     samples = integers.samples_of(reading.network, count)
+    assert isinstance(samples, np.ndarray), "the networks of the matrix have one input"
     theirs = onnx_quantized.outputs(reading, samples)
     with tempfile.TemporaryDirectory(prefix="fermatnet-matrix-") as scratch:
         folder = Path(scratch) / "design"

@@ -12,6 +12,7 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +131,10 @@ def zoo_row(folder: Path, name: str, rtl: int = 0, count: int = 24) -> dict[str,
 
 
 def _rows(zoo: Path | None, only: str, rtl: int) -> Iterator[dict[str, Any]]:
-    makers: list[tuple[str, Callable[[], dict[str, Any]]]] = [
-        (name, lambda name=name: brevitas_row(name, rtl))
-        for name in BREVITAS  # type: ignore[misc]
-    ]
+    makers = {name: partial(brevitas_row, name, rtl) for name in BREVITAS}
     if zoo is not None:
-        makers += [(name, lambda name=name: zoo_row(zoo, name, rtl)) for name in ZOO]  # type: ignore[misc]
-    for name, make in makers:
+        makers |= {name: partial(zoo_row, zoo, name, rtl) for name in ZOO}
+    for name, make in makers.items():
         if only in name:
             try:
                 yield make()

@@ -42,7 +42,11 @@ _RELOADABLE = {  # what a load needs to know of the design
 
 
 def build(net: Network, folds: Mapping[str, Fold] | None = None, *, cycles: int | None = None) -> Top:
-    """The top-level component for folds by hand, or for a number of cycles an image."""
+    """The top-level component for ``folds`` by hand, layer by layer, or for a number of ``cycles`` an image.
+
+    It has the AXI4-Stream ports of `generate`; ``design`` tells latency and cycles. Raises InputError for a
+    layer or a fold that does not exist, and for cycles that no fold reaches.
+    """
     return Top(plan(net, folds=folds, cycles=cycles))
 
 
@@ -167,7 +171,11 @@ def _hex(words: list[int], width: int) -> str:
 
 
 def weight_words(design: Design, name: str) -> list[int]:
-    """What the weight port of a layer has to bring for one output pixel, over and over."""
+    """What the weight port of a layer has to bring for one output pixel, over and over: unsigned words, each
+    as wide as the port's tdata has bits in use.
+
+    ``name`` is a layer of ``design.external``; whether it can be one, `generate` has said by InputError.
+    """
     return array_of(design.components[name]).array.words()
 
 

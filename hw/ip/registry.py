@@ -17,7 +17,8 @@ __all__ = ["blocks", "generate", "ports"]
 
 
 def blocks() -> dict[str, Block]:
-    """Every block by name, from the engines' own lists."""
+    """Every block by name, from the engines' own lists: what it is, its options with their defaults and
+    limits, and ``build``, which raises InputError for what the block cannot be."""
     return {**fermat.BLOCKS, **piecewise.BLOCKS, **matrix.BLOCKS}
 
 

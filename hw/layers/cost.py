@@ -11,7 +11,7 @@ from fermatnet.hw.piecewise.forms import choose_form, estimate
 from fermatnet.hw.resources.memory import column_tables, in_tables
 from fermatnet.hw.rtl.rom import KEPT_FROM
 
-__all__ = ["dot_product", "weight_memory", "window_control"]
+__all__ = ["constant_matrix", "dot_product", "weight_memory", "window_control"]
 
 
 @cache
@@ -36,6 +36,13 @@ def weight_memory(words: int, width: int) -> float:
         return 0.0
     # equal columns of the smallest ones are shared
     return width * column_tables("xc7", words) * (1.0 if words > KEPT_FROM else 0.6)
+
+
+def constant_matrix(matrix: np.ndarray, width: int) -> float:
+    """Tables of a constant matrix by the signed digits of its weights, for inputs of ``width`` bits: what
+    sharing and counters leave of a table a bit."""
+    magnitude = np.abs(matrix).astype(np.uint64)
+    return 0.42 * width * int(np.bitwise_count(magnitude ^ (3 * magnitude)).sum()) + 2 * len(matrix)
 
 
 def window_control(width: int, simd: int) -> float:

@@ -14,6 +14,7 @@ from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.layers import cost
 from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, divisors, shape_of
 from fermatnet.hw.layers.windowed import WindowedArray
+from fermatnet.hw.stream.parallel_window import ParallelWindow
 from fermatnet.hw.stream.window import FreeWindow, SlidingWindow
 from fermatnet.hw.stream.window_plan import WindowPlan
 from fermatnet.model.errors import InputError
@@ -76,15 +77,25 @@ class MatrixVectorLayer(Layer):
         return ConstantMatrix(weight, bias, shape, target=self.target, x_range=ends)
 
     def unrolled(self) -> Any:
-        """The whole matrix as constants; None where the layer has no such form."""
-        return None
+        """The whole matrix as constants."""
+        raise NotImplementedError(type(self).__name__)
+
+    def constant_cost(self) -> float:
+        """Tables of `unrolled`, about."""
+        return cost.constant_matrix(self.matrix, shape_of(self.inputs[0]).width)
 
     def streamable(self):
         return True
 
     def folds(self):
         allowed = divisors(self.map[0] // self.group)
+        if self.group == 1 and self.geometry["kernel"] != (1, 1):
+            allowed = [*allowed, self.taps]  # windows that come whole
         return [Fold(pe, simd) for pe in divisors(self.outputs // self.group) for simd in allowed]
+
+    def whole_windows(self, fold: Fold) -> bool:
+        """Whether all taps of a window of several pixels come in one beat."""
+        return fold.simd > self.map[0] // self.group
 
     def cycles(self, fold):
         return self.pixels * (self.outputs // fold.pe) * (self.taps // fold.simd)
@@ -102,11 +113,14 @@ class MatrixVectorLayer(Layer):
         bits, lanes = self.weight_bits(), self.products(fold)
         words = max(1, self.outputs * self.taps // (fold.pe * fold.simd))
         window = cost.window_control(width, fold.simd)
+        if self.constant(fold):
+            return self.constant_cost() + (window if self.needs_window(fold) else 0.0)
         array = lanes * (1.2 * width * bits + 4) + fold.pe * 2 * out
         return array + cost.weight_memory(words, lanes * bits) + window
 
     def pace(self, fold, incoming, period):
-        return [fold.simd], StreamRate(fold.pe, self.taps // fold.simd)
+        taken = self.map[0] if self.whole_windows(fold) else fold.simd
+        return [taken], StreamRate(fold.pe, self.taps // fold.simd)
 
     def repeats(self, fold: Fold) -> int:
         """How often each window is read."""
@@ -140,7 +154,7 @@ class MatrixVectorLayer(Layer):
             "height": height,
             "width": width,
             **self.geometry,
-            "lanes": fold.simd,
+            "lanes": self.map[0] if self.whole_windows(fold) else fold.simd,
             "repeats": self.repeats(fold),
             "groups": self.groups(fold),
             "pad_value": getattr(self.node, "pad_value", 0),
@@ -169,6 +183,7 @@ class MatrixBlock(Block):
         self.array, self.streamed = layer.array(fold) if fixed is None else fixed, streamed
         self.weight_bits = self.array.weight_width * self.array.cycles if fixed is None else 0
         self.window = layer.window(fold) if layer.needs_window(fold) else None
+        self.whole = layer.whole_windows(fold)
         beats = layer.taps // fold.simd
         if self.window is None:
             self.model = timing.Runs(beats, self.array.latency - beats + 1)
@@ -178,16 +193,16 @@ class MatrixBlock(Block):
         results = layer.outputs // fold.pe  # a pixel, each from one window
         read = plan.READ
         # an array that never stops needs no queue before it
-        self.free = isinstance(self.array, FreeRunning) and not streamed
+        self.free = isinstance(self.array, FreeRunning) and not (streamed or self.whole)
         if self.free:
             read -= 1
             self.array.reserve_ahead(read)
-        self.model = timing.Windows.of(plan, results, plan.beats, read + self.array.latency)
+        self.model = timing.Windows.of(plan, results, beats, read + self.array.latency)
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
         assert streamed == self.streamed, "the block was planned for the other source of weights"
         array = Streamed(self.array) if self.streamed else self.array
         if self.window is None:
             return array
-        kind = FreeWindow if self.free else SlidingWindow
+        kind = ParallelWindow if self.whole else FreeWindow if self.free else SlidingWindow
         return WindowedArray(kind(**self.window, rows=rows), array)

@@ -34,6 +34,9 @@ class PiecewiseConvLayer(ConvLayer):
     def cost(self, fold):
         width, out = shape_of(self.inputs[0]).width, shape_of(self.output).width
         words = max(1, self.outputs * self.taps // (fold.pe * fold.simd))
+        if self.constant(fold):
+            window = cost.window_control(width, fold.simd) if self.needs_window(fold) else 0.0
+            return self.constant_cost() + window
         node = self.node
         dot, bits = cost.dot_product(node.levels_w, node.levels_a, fold.simd, fold.pe, self.target)
         memory = cost.weight_memory(words, fold.pe * fold.simd * bits)
@@ -52,6 +55,12 @@ class PiecewiseConvLayer(ConvLayer):
             clock_mhz=self.clock_mhz,
             contents=held,
         )
+
+    def constant_cost(self):
+        # one term a weight, and the sums of each level times it
+        chosen = (self.node.levels_w[self.matrix] != 0).astype(np.int64)
+        bits = int(self.node.levels_a[-1]).bit_length()
+        return cost.constant_matrix(chosen, bits) + 60.0 * self.outputs
 
     def unrolled(self):
         node = self.node

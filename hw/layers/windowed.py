@@ -9,20 +9,19 @@ from amaranth.lib import stream, wiring
 from fermatnet.hw.arrays.streamed import Streamed
 from fermatnet.hw.stream.credits import Credits
 from fermatnet.hw.stream.link import link
-from fermatnet.hw.stream.window import FreeWindow, SlidingWindow
 
 __all__ = ["WindowedArray", "array_of"]
 
 
 class WindowedArray(wiring.Component):
-    """Window and array one after the other, one pipeline without a stop: the window's reader reserves the
-    places of the array's queue. An array with streamed weights may have to wait for them, so it takes its
-    beats from the window's queue. Latency: window's + array's."""
+    """Window and array one after the other. A free window and its array are one pipeline without a stop: the
+    window's reader reserves the places of the array's queue. From other windows, which have queues of their
+    own, an array takes its beats when it likes: when its streamed weights are there. Latency: window's +
+    array's."""
 
-    def __init__(self, window: FreeWindow | SlidingWindow, array: wiring.Component):
+    def __init__(self, window: Any, array: wiring.Component):
         self.parts = (window, array)
-        queue = 1 if isinstance(window, SlidingWindow) else 0
-        self.latency = window.LAG + window.READ - 1 + queue + array.latency
+        self.latency = window.latency + array.latency
         super().__init__(
             {
                 "i": wiring.In(stream.Signature(window.i.payload.shape())),
@@ -37,7 +36,7 @@ class WindowedArray(wiring.Component):
         m.submodules.window, m.submodules.array = window, array
         wiring.connect(m, wiring.flipped(self.i), window.i)
         wiring.connect(m, array.o, wiring.flipped(self.o))
-        if isinstance(window, SlidingWindow):
+        if "o" in window.signature.members:
             link(m, window.o, array.i)
         else:
             m.submodules.credits = credits = Credits(array.places)

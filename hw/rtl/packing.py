@@ -133,10 +133,12 @@ class Packing:
 
     @property
     def kept_width(self) -> int:
+        """Bits of a word as it is kept."""
         return sum(group.width for group in self.groups)
 
     @cached_property
     def kept_words(self) -> list[int]:
+        """The words as they are kept, a code for each group that has one."""
         held, at, place = self.columns[:, self.needed], 0, 0
         words = [0] * len(self.rows)
         for group in self.groups:

@@ -62,6 +62,8 @@ class FreeWindow(WindowPlan, wiring.Component):
         A beat is given in this cycle.
     """
 
+    latency = WindowPlan.latency - 1
+
     def __init__(self, *args, by_window=True, **options):
         WindowPlan.__init__(self, *args, **options)
         self.by_window = by_window

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -181,6 +182,7 @@ def least_memories(timing: Timing, even: bool) -> Timing:
         ranges["ring"] = range(least, most, max(1, (most - least) // 8))
     ranges["band_banks"] = range(2 if even else 1, timing.band_banks)
     for name, smaller in ranges.items():
-        fitting = (replace(timing, **{name: count}) for count in smaller)
+        changes: list[dict[str, Any]] = [{name: count} for count in smaller]
+        fitting = (replace(timing, **change) for change in changes)
         timing = next((fewer for fewer in fitting if steady(fewer)[1] <= longest), timing)
     return timing

@@ -130,12 +130,16 @@ def _ram(width: int, depth: int) -> Area:
 
 def _transform(b: int, lengths: tuple[int, int], lanes: int = 1) -> Area:
     """Of ``lanes`` two-dimensional transforms with one control."""
-    stages, bits = sum((n - 1).bit_length() for n in lengths), (b + 1) * lanes
-    return Area(luts=(STAGE_LUTS * bits + STAGE_CONTROL) * stages) + _ram(bits, prod(lengths))
+    bits, stages = (b + 1) * lanes, [(n - 1).bit_length() for n in lengths]
+    luts = sum(count * ((ADDER_LUTS + ROTATOR_LUTS * count) * bits + STAGE_CONTROL) for count in stages)
+    return Area(luts=luts) + _ram(bits, prod(lengths))
 
 
-STAGE_LUTS = 3.2
-"""Of one stage of a serial transform, a bit: adder, rotator, delays."""
+ADDER_LUTS = 1.0
+"""Of one stage of a serial transform, a bit: its adder."""
+
+ROTATOR_LUTS = 0.55
+"""Of one stage of a serial transform, a bit and a stage: rotators and delays, longer in longer transforms."""
 
 STAGE_CONTROL = 12
 """Of one stage of serial transforms beside their bits; the transposer's control is in it."""
@@ -222,7 +226,7 @@ def direct_area(layer: Layer, macs: int) -> Area:
 WINDOW_LUTS = 190
 """Of the sliding window, beside one for each bit that it reads at once."""
 
-MAC_LUTS = 0.93
+MAC_LUTS = 0.57
 """Of a multiply-accumulate unit beside its DSP block, a bit of the product: the tree of adders."""
 
 

@@ -36,7 +36,7 @@ def check_images(net: Network, images: Samples) -> dict[str, np.ndarray]:
 
 def activations(net: Network, images: Samples) -> Iterator[tuple[str, np.ndarray]]:
     """Every tensor by name in order, int64 (n, C, H, W), the inputs first; a tensor is dropped after its last
-    reader."""
+    reader. Raises InputError for images of another shape, type or range."""
     values = check_images(net, images)
     yield from list(values.items())
     waiting = {name: len(net.consumers(name)) for name in net.types}

@@ -68,6 +68,7 @@ def constant(c: Any, node: fx.Node, module: Constant) -> None:
 
 
 def average(c: Any, node: fx.Node, module: nn.AvgPool2d) -> None:
+    """A sum over windows and its factor in fixed point; exact by itself where a power of two divides."""
     kernel, place = pair(module.kernel_size), c.shapes[node.args[0]][2:]  # type: ignore[index]
     stride, padding = pair(module.stride), pair(module.padding)
     area = kernel[0] * kernel[1]

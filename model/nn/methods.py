@@ -56,7 +56,8 @@ _methods = {entry.name: entry for entry in (*_OWN, *BASELINES)}
 
 
 def method(entry: Method) -> None:
-    """Add a method; its name is then good for :func:`fermatnet.model.nn.scheme.scheme`."""
+    """Adds a method; `fermatnet.model.nn.scheme.scheme` then knows its name, and raises InputError only for
+    names that nobody added."""
     _methods[entry.name] = entry
 
 

@@ -98,10 +98,12 @@ class Data:
 
     @property
     def targets(self) -> Targets:
+        """What the training part's labels are."""
         return Targets.of(self.train.labels, len(self.classes))
 
     @property
     def signed(self) -> bool:
+        """Whether samples below 0 may come in."""
         return self.value_range[0] < 0
 
     @property

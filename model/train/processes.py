@@ -1,5 +1,6 @@
 """Data-parallel runs: the processes that torchrun has started, and the device of each."""
 
+import json
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,6 +14,7 @@ from fermatnet.model.errors import InputError
 __all__ = [
     "add_up",
     "agree",
+    "gathered",
     "local_device",
     "need_device",
     "parallel",
@@ -84,6 +86,22 @@ def agree(decided: bool, world: int, device: str) -> bool:
     flag = torch.tensor([int(decided)], device=device)
     torch.distributed.broadcast(flag, 0)
     return bool(flag.item())
+
+
+def gathered(found: dict[str, str], world: int, device: str) -> dict[str, str]:
+    """Entries of the dictionaries of all processes, in all of them; sent as text: nothing is unpickled."""
+    if world == 1:
+        return found
+    text = torch.tensor(list(json.dumps(found).encode()), dtype=torch.uint8, device=device)
+    sizes = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(world)]
+    torch.distributed.all_gather(sizes, torch.tensor([len(text)], device=device))
+    longest = max(int(size) for size in sizes)
+    parts = [torch.zeros(longest, dtype=torch.uint8, device=device) for _ in range(world)]
+    torch.distributed.all_gather(parts, nn.functional.pad(text, (0, longest - len(text))))
+    both: dict[str, str] = {}
+    for part, size in zip(parts, sizes, strict=True):
+        both |= json.loads(bytes(part[: int(size)].tolist()))
+    return both
 
 
 def add_up(counts: Tensor, world: int, device: torch.device) -> Tensor:

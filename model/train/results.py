@@ -10,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.folder import RunFolder
+from fermatnet.model.train.processes import gathered
 
-__all__ = ["Results", "progress_bars", "tensorboard", "write"]
+__all__ = ["Results", "lost_files", "progress_bars", "tensorboard", "write"]
 
 
 def peak_memory_mb() -> float:
@@ -39,7 +40,9 @@ class Results:
         if seconds is not None:
             self.seconds[phase] = round(seconds, 3)
 
-    def summary(self, facts: dict[str, Any], entries: list[dict[str, Any]], corrupt: Any) -> dict[str, Any]:
+    def summary(
+        self, facts: dict[str, Any], entries: list[dict[str, Any]], corrupt: dict[str, str] | None
+    ) -> dict[str, Any]:
         """The document: ``facts`` of the run first; ``waiting`` is the share of the training time that steps
         waited for their images."""
         last = next(reversed(self.accuracy))
@@ -57,7 +60,7 @@ class Results:
         if torch.cuda.is_available():
             found["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
         if corrupt is not None:
-            found["corrupt"] = {"count": len(corrupt.names), "files": sorted(corrupt.names)[:1000]}
+            found["corrupt"] = {"count": len(corrupt), "files": sorted(corrupt)[:1000]}
         return found
 
 
@@ -71,6 +74,13 @@ def progress_bars(shown: bool) -> Progress:
         TextColumn("{task.fields[note]}"),
         disable=not shown,
     )
+
+
+def lost_files(data: Any, world: int, device: str) -> dict[str, str] | None:
+    """Names of streamed files that were no image, and why: each process has met its own. None for data in
+    memory."""
+    corrupt = getattr(data, "corrupt", None)
+    return None if corrupt is None else gathered(corrupt.names, world, device)
 
 
 def tensorboard(folder: RunFolder) -> Any:

@@ -31,7 +31,7 @@ from fermatnet.model.train.processes import (
     world_size,
 )
 from fermatnet.model.train.recipe import with_recipe
-from fermatnet.model.train.results import Results, progress_bars, tensorboard, write
+from fermatnet.model.train.results import Results, lost_files, progress_bars, tensorboard, write
 from fermatnet.model.train.scores import scores
 from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.train.start import build_for, builder_arguments, carry_over
@@ -255,7 +255,8 @@ class _Run:
             "test_images": len(self.data.test),
             "metric": self.metric,
         }
-        summary = results.summary(facts, self.entries, getattr(self.data, "corrupt", None))
+        lost = lost_files(self.data, self.world, self.device)
+        summary = results.summary(facts, self.entries, lost)
         if self.first:
             write(self.folder, summary)
         return summary

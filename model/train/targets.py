@@ -43,6 +43,7 @@ class Targets:
 
     @property
     def real(self) -> bool:
+        """Whether values are learned, not classes."""
         return bool(self.mean)
 
     @property

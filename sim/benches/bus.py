@@ -155,10 +155,11 @@ class Channel:
         self.buffer = None
 
     def transfer(self, buffer):
+        """Takes the buffer that the next wait moves."""
         self.buffer = buffer
 
     def wait(self):
-        pass
+        """Until the buffer has been moved."""
 
 
 @cocotb.test()

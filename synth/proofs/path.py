@@ -12,42 +12,14 @@ first writing of its tile, so it reads each word after it was written.
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
-from amaranth.lib import memory
+from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In
 
 from fermatnet.hw.fermat.modulus_path import ModulusPath
 from fermatnet.synth.proofs.invariants import Harness, all_bits, follows, implies, in_range, length, linear
+from fermatnet.synth.proofs.probes import around, history, inputs, probe, turns_after
 
 __all__ = ["Spectra", "Sums"]
-
-
-def _around(m: Module, ports: Any, design: ModulusPath) -> None:
-    for name in design.signature.members:
-        if design.signature.members[name].flow is In:
-            m.d.comb += Value.cast(getattr(design, name)).eq(Value.cast(getattr(ports, name)))
-
-
-def _inputs(design: ModulusPath) -> dict[str, Any]:
-    return {name: member for name, member in design.signature.members.items() if member.flow is In}
-
-
-def _probe(m: Module, store: memory.Memory, address: Any) -> Value:
-    port = store.read_port(domain="comb")
-    m.d.comb += port.addr.eq(address)
-    return Value.cast(port.data)
-
-
-def _turn(bank: Any, first: Any, banks: int) -> Any:
-    """How many banks after the first one."""
-    return Mux(bank >= first, bank - first, bank + banks - first)
-
-
-def _history(m: Module, flag: Any, edges: int, name: str) -> Value:
-    """The flag so many edges ago."""
-    line = Signal(edges + 1, name=name, reset_less=True)
-    m.d.sync += line.eq(Cat(flag, line))
-    return Cat(flag, line)[edges]
 
 
 class Spectra(Harness):
@@ -71,13 +43,13 @@ class Spectra(Harness):
         entry = ("points enter the forward transform in order", "enters", design.encoder_latency)
         self.claims = (*type(self).claims, entry)
         super().__init__(
-            _inputs(design) | {"bank": In(range(design.spectra_banks)), "place": In(range(design.frame))}
+            inputs(design) | {"bank": In(range(design.spectra_banks)), "place": In(range(design.frame))}
         )
 
     def build(self, m: Module, platform: Any) -> dict[str, Any]:
         design, banks, frame = self.design, self.design.spectra_banks, self.design.frame
         m.submodules.path = design.elaborate(platform)
-        _around(m, self, design)
+        around(m, self, design)
         state = design.keeping
         put, get, written, read = state["put"], state["get"], state["written"], state["read"]
         # ghosts: tiles written whole and not yet read for the last time; the bank of the first one; numbers
@@ -102,8 +74,8 @@ class Spectra(Harness):
         with m.If(written & (put.values[0] == self.bank) & (put.values[1] == self.place)):
             m.d.sync += [word.eq(Value.cast(state["word"])), tag.eq(writing)]
         stored, turn = (
-            _probe(m, state["memory"], self.bank * frame + self.place),
-            _turn(self.bank, first, banks),
+            probe(m, state["memory"], self.bank * frame + self.place),
+            turns_after(self.bank, first, banks),
         )
         at = get.values[0] * design.job + get.values[2]
         over = (turn == held % banks) & (self.place < put.values[1])
@@ -146,7 +118,7 @@ class Spectra(Harness):
             "meets": implies(mine, right & (Value.cast(state["data"]) == kept)),
             "meeting": mine,
             "loaded": written & (held == banks) & read,
-            "enters": state["entering"] == _history(m, self.valid, design.encoder_latency, "points"),
+            "enters": state["entering"] == history(m, self.valid, design.encoder_latency, "points"),
         }
 
 
@@ -178,13 +150,13 @@ class Sums(Harness):
             ("steps reach the sums in order after the product's latency", "arrives", design.product_latency),
         )
         super().__init__(
-            _inputs(design) | {"bank": In(range(design.sums_banks)), "place": In(range(design.points))}
+            inputs(design) | {"bank": In(range(design.sums_banks)), "place": In(range(design.points))}
         )
 
     def build(self, m: Module, platform: Any) -> dict[str, Any]:
         design, banks, points = self.design, self.design.sums_banks, self.design.points
         m.submodules.path = design.elaborate(platform)
-        _around(m, self, design)
+        around(m, self, design)
         state, out = design.summing, design.draining["counters"]
         reading, writing, read, written = state["reading"], state["writing"], state["read"], state["written"]
         channels = reading.sizes[1]
@@ -203,7 +175,7 @@ class Sums(Harness):
         ]
         word, tag, stored = self._follow(m, state)
         total = banks * channels * points
-        turn, at = _turn(self.bank, out.values[0], banks), writing.values
+        turn, at = turns_after(self.bank, out.values[0], banks), writing.values
         last = Mux(self.place < at[2], at[1], at[1] - 1)
         invariant = all_bits(
             in_range(reading),
@@ -233,8 +205,8 @@ class Sums(Harness):
             "assumed": assumed,
             **reads,
             "loaded": read & written & design.drain,
-            "arrives": read == _history(m, state["started"], design.product_latency, "started"),
-            "enters": design.draining["entering"] == _history(m, design.drain, 2, "drained"),
+            "arrives": read == history(m, state["started"], design.product_latency, "started"),
+            "enters": design.draining["entering"] == history(m, design.drain, 2, "drained"),
             "order_in": follows(linear(writing), written, total, "writing", m),
             "ends": self._ends(written, writing, channels * points),
             "order_out": follows(linear(out), design.drain, length(out), "draining", m),
@@ -246,7 +218,7 @@ class Sums(Harness):
     def _follow(self, m: Module, state: Any) -> tuple[Any, ...]:
         """The followed sum: value and channel of its last writing, and what its memory holds."""
         design, writing = self.design, state["writing"]
-        probes = [_probe(m, store, self.place) for store in state["memories"]]
+        probes = [probe(m, store, self.place) for store in state["memories"]]
         width = len(probes[0])
         word, tag = Signal(width, name="followed"), Signal(range(max(2, writing.sizes[1])), name="tag")
         data = Array(Value.cast(port.data) for port in design.summing["writes"])[self.bank]

@@ -14,7 +14,7 @@ from ..model.network.samples import digits_like
 
 def fermatnet(*words: str, **more) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-P", "-m", "fermatnet.cli", *words],
+        [sys.executable, "-P", "-m", "fermatnet.cli", *map(str, words)],
         capture_output=True,
         text=True,
         timeout=120,

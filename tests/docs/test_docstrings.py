@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import itertools
+import re
 import tomllib
 from collections import defaultdict
 from pathlib import Path
@@ -119,7 +120,8 @@ def silent_methods(paths: list[Path], known: dict[str, list[ast.ClassDef]]) -> l
 def test_every_public_method_says_what_it_does():
     paths = sorted(modules())
     held = [path for path in paths if not str(path.relative_to(ROOT)).startswith(UNHELD)]
-    assert not silent_methods(held, classes(paths))
+    silent = silent_methods(held, classes(paths))
+    assert not silent, silent
 
 
 def test_a_silent_method_is_noticed(tmp_path):
@@ -193,3 +195,16 @@ def test_the_front_door_is_whole():
         "fermatnet.InputError",
         "fermatnet.Network",
     }
+
+
+def referenced() -> list[str]:
+    """Dotted names of all that the pages of the reference show."""
+    pages = sorted((ROOT / "docs" / "reference").glob("*.md"))
+    return [name for page in pages for name in re.findall(r"^::: (\S+)", page.read_text(), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("name", referenced())
+def test_functions_of_the_reference_say_their_errors(name):
+    thing = named(name)
+    text = inspect.getdoc(thing) or ""
+    assert text and (inspect.isclass(thing) or "InputError" in text), f"{name}: which errors does it raise?"

@@ -22,6 +22,8 @@ PRICES = {"lut6": (0.975, 0.65, 0.4), "ecp5": (2.0, 1.05, 1.0), "asic": (1.25, 1
 
 @cache
 def bulk(target: str) -> list[tuple[int, Columns, list[Counter]]]:
+    """What a linear program repeats for tall columns: (pairs needed, bits needed by column, counters to
+    apply)."""
     counters = family(target)
     if target == "lut6":
         first = next(c for c in counters if c.pairs == 3)
@@ -65,4 +67,6 @@ def effects(target: str) -> tuple[tuple[Counter, int, int, tuple[tuple[int, int,
 
 
 def cost_of(counter: Counter) -> int:
+    """Price of a counter in thousandths of a LUT; of equal ones, the one with the shorter chain is
+    cheaper."""
     return round(1000 * counter.cost) + 10 * counter.carries

@@ -177,11 +177,11 @@ class Layers:
         def divided(name: str, sums: str, count: int) -> str:
             kind, channels = self.builder.types[sums], self.builder.channels(sums)
             ranges, none = (
-                (np.full(channels, end) for end in (kind.lo, kind.hi)),
+                (np.full(channels, kind.lo), np.full(channels, kind.hi)),
                 np.zeros(channels, np.int64),
             )
             return requantized(
-                self.builder, name, sums, lambda x: half_away_division(x, count), tuple(ranges), none, 0, clip
+                self.builder, name, sums, lambda x: half_away_division(x, count), ranges, none, 0, clip
             )
 
         return banded(self.builder, pool, divided)

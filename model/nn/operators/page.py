@@ -36,10 +36,17 @@ Besides the operators:
 | `DataParallel`, `torch.compile` | taken out of the wrapper; `torch.jit` is refused |
 | float64 models | become float32; float16 and bfloat16 are refused: their rounding is part of the function |
 | nan, infinite numbers, lazy layers that saw no image | refused by name |
-| optional arguments of `forward` | keep their defaults; several inputs or outputs are refused |
+| optional arguments of `forward` | keep their defaults; several inputs are refused |
+| several outputs, in a tuple, a list or a dict | leave as several tensors, each with a unit of its own |
 | steps that nobody reads | left out, said in the report |
 | `F.dropout(training=self.training)` | trains as it did |
-| images | uint8 of at most `bits` bits (1 to 8); floats and wider integers are refused with what to write |
+| images | raw integers of 1 to 16 bits, signed or not: int8, uint8, int16, uint16; real numbers are refused |
+| rows `(c, n)`, vectors `(n,)` | maps of one row, channels of one pixel; the twin has your shapes |
+| steps that only move values | judged by what they do to places, however they are written |
+| such as | an order of channels, rows and columns, zeros, nearest upsampling, pixel shuffle, flattening |
+| activations that are no rectifier | an exact table of 8-bit integers |
+| those of them that rise from zero, as a sigmoid does | under `pa` pieces of their values |
+| numbers and buffers of one value a channel | added, subtracted, multiplied in fixed point, not trained |
 | `mean`, `std` | move into the first layer with weights, which then pads with black: the report says so |
 
 """
@@ -75,6 +82,8 @@ def _spelling(row: CallRow) -> str:
 
 
 def _call(row: CallRow) -> str:
+    if row.moves:
+        return f"| {_spelling(row)} | any that move values in an order that there is | {row.note} |"
     defaults: dict[str, object] = {}
     for target in row.targets:
         for signature in signatures(target, row.schemas):

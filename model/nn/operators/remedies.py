@@ -16,15 +16,13 @@ _TABLE: tuple[tuple[str, str], ...] = (
         "argmax argmin topk sort max min amax amin",
     ),
     (
-        "use nn.ReLU, nn.ReLU6 or nn.Hardtanh(0, c); at the end of the network take it off and do it on the "
-        "outputs",
-        "sigmoid logsigmoid hardsigmoid tanh hardswish silu mish swish gelu elu celu selu leakyrelu rrelu "
-        "prelu "
-        "softplus softsign hardshrink softshrink tanhshrink glu threshold",
+        "use an activation of torch.nn that has no random part, nn.LeakyReLU or nn.SiLU for instance; at the "
+        "end of the network take it off and do it on the outputs",
+        "rrelu glu prelu sin cos erf expm1 sinc",
     ),
     (
-        "write it with one row: nn.Conv2d or a 2-d pool with kernel (1, k), images (C, 1, W)",
-        "conv1d maxpool1d avgpool1d adaptiveavgpool1d adaptivemaxpool1d lppool1d",
+        "its powers are no average and no maximum: use nn.AvgPool1d, nn.AvgPool2d or a maximum",
+        "lppool1d lppool2d fractionalmaxpool2d maxunpool1d maxunpool2d",
     ),
     (
         "only images of two directions: use the 2-d layer",
@@ -32,14 +30,13 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ),
     (
         "weights must belong to a layer: use nn.Conv2d, nn.Linear, nn.BatchNorm2d as modules",
-        "conv2d linear bilinear batchnorm einsum matmul bmm mm addmm",
+        "conv1d conv2d convtranspose1d convtranspose2d linear bilinear batchnorm einsum matmul bmm mm addmm",
     ),
     (
-        "maps can only shrink: use strides and pools",
-        "convtranspose1d convtranspose2d convtranspose3d upsample upsamplingnearest2d upsamplingbilinear2d "
-        "interpolate "
-        "pixelshuffle pixelunshuffle fold unfold",
+        "use nn.Upsample or F.interpolate with mode='nearest' and whole factors, or nn.ConvTranspose2d",
+        "upsamplingbilinear2d fold unfold gridsample affinegrid",
     ),
+    ("only maps of two directions: use nn.ConvTranspose2d", "convtranspose3d"),
     (
         "its factors depend on the image: use nn.BatchNorm2d, whose statistics are fixed after training",
         "groupnorm layernorm instancenorm instancenorm1d instancenorm2d instancenorm3d rmsnorm "
@@ -51,19 +48,16 @@ _TABLE: tuple[tuple[str, str], ...] = (
         "transformerencoderlayer "
         "embedding scaleddotproductattention",
     ),
-    ("use nn.Dropout or nn.Dropout2d", "alphadropout featurealphadropout dropout1d dropout3d"),
+    ("use nn.Dropout or nn.Dropout2d", "alphadropout featurealphadropout dropout3d"),
     (
         "give the normalisation to convert(mean=, std=), put a factor into the weights or the norm beside "
         "it, a constant "
         "into a bias",
-        "mul imul truediv itruediv div floordiv sub isub rsub neg pow sqrt exp log abs maximum minimum "
-        "constant",
+        "mul floordiv rsub pow sqrt exp log abs maximum minimum mod fmod remainder sum prod constant",
     ),
     (
-        "tensors keep their channels and their places: use convolutions with groups, strides or pools",
-        "chunk split getitem slice narrow indexselect select transpose permute flip roll channelshuffle "
-        "unflatten "
-        "unsqueeze expand repeat t",
+        "tensors keep their channels, rows and columns: use slices, torch.flip, nn.ChannelShuffle or strides",
+        "indexselect gather scatter t rot90 diagonal tril triu stack",
     ),
     (
         "convert gives the network raw uint8 images: take the cast off",

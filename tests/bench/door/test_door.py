@@ -25,7 +25,7 @@ def test_refused_by_name_or_equal(first):
     assert not problems
     accepted = sum(not outcome.refused for outcome in outcomes)
     assert CHUNK * 4 // 10 <= accepted < CHUNK
-    assert len(Counter(outcome.reason for outcome in outcomes)) > 8
+    assert len(Counter(outcome.reason for outcome in outcomes)) > 5
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -34,7 +34,9 @@ def test_a_dropped_argument_is_a_problem(monkeypatch):
         target: replace(row, arguments={**row.arguments, "alpha": anything}) if row.name == "add" else row
         for target, row in calls._BY_TARGET.items()
     }
-    seed = next(seed for seed in range(1000) if check(seed).reason.startswith("add: alpha"))
+    # a model of which nothing else is refused
+    outcomes = map(check, range(1000))
+    seed = next(outcome.seed for outcome in outcomes if outcome.refused.startswith("step 'add': add: alpha"))
     assert not check(seed).problem
     monkeypatch.setattr(calls, "_BY_TARGET", rows)
     assert "the comparison did not" in check(seed).problem

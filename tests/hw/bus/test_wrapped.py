@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -34,7 +35,7 @@ def nets():
 def wrapped(nets, tmp_path_factory):
     root = tmp_path_factory.mktemp("wrapped")
     interface = generate(nets[0], root / "hw", cycles=600, reloadable=True, name="net")
-    found = wrap(root / "hw", root / "soc")
+    found = wrap(root / "hw", root / "soc", net=nets[0])
     return root, interface, found
 
 
@@ -138,19 +139,49 @@ def test_litex_elaborates(wrapped):
     import importlib.util
 
     from litex.gen.fhdl.verilog import convert
+    from migen import ClockDomain
 
     root, _, found = wrapped
     spec = importlib.util.spec_from_file_location("wrapped_litex", root / "soc" / f"{found['name']}_litex.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     made = module.Fermatnet()
+    made.clock_domains.sys = ClockDomain("sys")
     text = str(convert(made, ios={made.irq, made.sink.valid, made.source.ready}))
     assert f"{found['name']} {found['name']}" in text.replace("\t", " ") and ".s_axi_wdata" in text
 
 
-def test_the_same_bytes(wrapped, tmp_path):
+@pytest.mark.parametrize("target", ["lint", "sim"])
+def test_fusesoc_runs(wrapped, tmp_path, target):
+    pytest.importorskip("fusesoc")
+    root, _, found = wrapped
+    core = f"fermatnet:generated:{found['name']}"
+    command = [sys.executable, "-m", "fusesoc.main", "--cores-root", str(root / "soc"), "run"]
+    command += [f"--target={target}", "--build-root", str(tmp_path / "build"), core]
+    environment = {**find("verilator").environ(), "XDG_CONFIG_HOME": str(tmp_path)}
+
+    def fusesoc():
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    done = fusesoc()
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
+    if target == "lint":
+        return
+    assert "4 images, 16 beats: equal to the reference" in done.stdout + done.stderr
+    expected = root / "soc" / f"{found['name']}_expected.hex"
+    kept = expected.read_text()
+    try:  # and the bench can fail
+        expected.write_text(kept.replace(kept[:1], "f" if kept[:1] != "f" else "0", 1))
+        assert fusesoc().returncode != 0
+    finally:
+        expected.write_text(kept)
+
+
+def test_the_same_bytes(wrapped, nets, tmp_path):
     root, _, _ = wrapped
-    wrap(root / "hw", tmp_path / "again")
+    wrap(root / "hw", tmp_path / "again", net=nets[0])
     for path in (root / "soc").iterdir():
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
@@ -160,5 +191,7 @@ def test_what_cannot_be_wrapped(wrapped, nets, tmp_path):
     generate(nets[0], tmp_path / "outside", folds={}, external=external)
     with pytest.raises(InputError, match="takes weights from outside"):
         wrap(tmp_path / "outside", tmp_path / "out")
+    with pytest.raises(InputError, match="not the one that the design was generated from"):
+        wrap(wrapped[0] / "hw", tmp_path / "out", net=nets[1])
     with pytest.raises(InputError, match="holds no generated design"):
         wrap(tmp_path / "nothing", tmp_path / "out")

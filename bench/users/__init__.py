@@ -1,0 +1,1 @@
+"""Networks as users write them, plain torch: converted, trained a little, exported, compared."""
