@@ -95,7 +95,7 @@ class MatrixVectorLayer(Layer):
 
     def whole_windows(self, fold: Fold) -> bool:
         """Whether all taps of a window of several pixels come in one beat."""
-        return fold.simd > self.map[0] // self.group
+        return self.group == 1 and fold.simd > self.map[0]
 
     def cycles(self, fold):
         return self.pixels * (self.outputs // fold.pe) * (self.taps // fold.simd)
