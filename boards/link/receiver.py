@@ -16,7 +16,7 @@ ANSWER = data.StructLayout({"kind": 8, "sequence": 16, "code": 8, "described": 1
 COUNT_BITS = 16
 
 
-class Step(enum.Enum, shape=3):
+class Step(enum.Enum, shape=3):  # type: ignore[call-arg]
     """Which part of a frame the next byte belongs to."""
 
     HEAD = 0
