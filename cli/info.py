@@ -7,14 +7,14 @@ import click
 from rich.table import Table
 
 from fermatnet.cli.console import line, results
-from fermatnet.cli.kinds import InputFile, device_choice
+from fermatnet.cli.kinds import FiniteRange, InputFile, device_choice
 from fermatnet.cli.phases import phases
 
 if TYPE_CHECKING:
     from fermatnet.model.network import Network
 
 
-def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
+def _design(net: "Network", cycles: int | None, device: str, clock_mhz: float) -> dict[str, Any]:
     """Folds, cycles and predicted resources by layer."""
     from fermatnet.hw.compiler.describe import add_resources, interface
     from fermatnet.hw.compiler.planner import plan
@@ -23,11 +23,12 @@ def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
     resources_layers.check(device, reloadable=False)
     with phases("info") as phase:
         phase("folding the layers")
-        made = plan(net, cycles=cycles, device=device)
-        described = interface(made, net.meta.get("name", "network"), [], 100.0, device)
+        made = plan(net, cycles=cycles, device=device, clock_mhz=clock_mhz)
+        described = interface(made, net.meta.get("name", "network"), [], clock_mhz, device)
         phase("predicting the resources of the layers")
         add_resources(described, made, device, phase.detail)
-    return {key: described[key] for key in ("cycles_per_image", "latency_cycles", "layers", "resources")}
+    kept = ("cycles_per_image", "latency_cycles", "clock_mhz", "layers", "resources")
+    return {key: described[key] for key in kept}
 
 
 @click.command(name="info")
@@ -53,17 +54,27 @@ def _design(net: "Network", cycles: int | None, device: str) -> dict[str, Any]:
     type=device_choice(),
     help="With --resources: a device of the families ecp5 and xc7.",
 )
-def command(network: str, as_json: bool, resources: bool, cycles: int | None, device: str) -> None:
+@click.option(
+    "--clock-mhz",
+    default=100.0,
+    show_default=True,
+    type=FiniteRange(0, 1e5, min_open=True),
+    help="With --resources: clock goal, for which arrays are pipelined.",
+)
+def command(
+    network: str, as_json: bool, resources: bool, cycles: int | None, device: str, clock_mhz: float
+) -> None:
     """Show what NETWORK (.onnx) holds: layers, engines, bits, operations, memory, bounds and the chosen
     moduli.
 
-    Resources are those of the design that the same --cycles and --device give in `fermatnet verilog`.
+    Resources are those of the design that the same --cycles, --device and --clock-mhz
+    give in `fermatnet verilog`.
     """
     from fermatnet.model.network import load
     from fermatnet.model.network.summary import summary
 
     net = load(network)
-    design = _design(net, cycles, device) if resources else None
+    design = _design(net, cycles, device, clock_mhz) if resources else None
     info: dict[str, Any] = summary(net, design["cycles_per_image"] if design is not None else cycles)
     if design is not None:
         info["design"] = design
@@ -84,9 +95,11 @@ def command(network: str, as_json: bool, resources: bool, cycles: int | None, de
     table.add_row("all", "", "", "", "", "", f"{info['macs']:,}", f"{info['weight_bits']:,}")
     results.print(table)
     if design is not None:
-        from fermatnet.cli.resource_table import show
+        from fermatnet.cli.resource_table import pipelining, show
 
         show(design)
+        if words := pipelining(design):
+            line(words)
     for layer in info["layers"]:
         if layer["reasons"]:
             line(f"{layer['name']}: {layer['reasons']}")

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from fermatnet.cli.console import results
 
-__all__ = ["show"]
+__all__ = ["pipelining", "show"]
 
 
 def _numbers(resources: dict[str, float]) -> list[str]:
@@ -28,3 +28,14 @@ def show(interface: dict[str, Any]) -> None:
     table.add_section()
     table.add_row("all", "", "", "", *_numbers(found["total"]))
     results.print(table)
+
+
+def pipelining(design: dict[str, Any]) -> str:
+    """What the clock goal made of the arrays, in a line; "" where there are none."""
+    cut = [layer["pipeline"]["logic_levels"] for layer in design["layers"] if "pipeline" in layer]
+    if not cut:
+        return ""
+    return (
+        f"pipelined for {design['clock_mhz']:g} MHz: at most {max(cut)} counters or adders between two "
+        "registers of an array"
+    )

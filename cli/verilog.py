@@ -37,7 +37,7 @@ from fermatnet.cli.phases import phases
     default=100.0,
     show_default=True,
     type=FiniteRange(0, 1e5, min_open=True),
-    help="Clock the design is meant for.",
+    help="Clock goal: arrays and trees of counters get as many registers as it asks for.",
 )
 @click.option(
     "--device",
@@ -143,10 +143,12 @@ def command(
         line(
             f"predicted: {interface['resources']['total']['luts']:,} LUTs on {device}, {luts:,} were allowed"
         )
-    if resources:
-        from fermatnet.cli.resource_table import show
+    from fermatnet.cli.resource_table import pipelining, show
 
+    if resources:
         show(interface)
+    if words := pipelining(interface):
+        line(words)
     period = interface["cycles_per_image"]
     rate = clock_mhz * 1e6 / period
     line(

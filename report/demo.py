@@ -25,9 +25,9 @@ from fermatnet.synth.flow import synthesise
 
 __all__ = ["CYCLES", "run_demo"]
 
-CYCLES = 4608
-"""Default goal in cycles an image: the design then takes a quarter of the default device and is placed in
-minutes."""
+CYCLES, CLOCK_MHZ = 4608, 150.0
+"""Default goals, cycles an image and the clock: the design then takes a quarter of the default device and is
+placed in minutes."""
 
 
 def _classes(logits: np.ndarray) -> np.ndarray:
@@ -121,7 +121,9 @@ class _Demo:
         return self.steps.run(
             "verilog",
             "generating Verilog",
-            lambda: generate(net, self.verilog, cycles=self.cycles, device=self.device, force=True),
+            lambda: generate(
+                net, self.verilog, cycles=self.cycles, clock_mhz=CLOCK_MHZ, device=self.device, force=True
+            ),
             kept=lambda: json.loads((self.verilog / "interface.json").read_text()),
         )
 

@@ -98,7 +98,8 @@ class Board:
         except BaseException:
             self.close()
             raise
-        self._weights, self._burst = self.info.weights, None if self.info.weights_lost else ()
+        self._weights = self.info.weights
+        self._burst: tuple[int, ...] | None = None if self.info.weights_lost else ()
 
     def _open(self, port: "str | Port", baud: int | None, patience: float | None) -> Session:
         name = self.simulated.port if self.simulated else port

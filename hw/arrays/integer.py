@@ -51,6 +51,8 @@ class IntegerArray(FreeRunning):
         Shape of a result.
     latency, cycles : int
         As above; cycles of one output pixel.
+    pipeline, levels : int
+        Register stages of the sums of products, and most adders between two of them.
     weight_width : int
         Bits of a word of the weight memory, one a beat.
 
@@ -94,6 +96,7 @@ class IntegerArray(FreeRunning):
             self.weight = np.asarray(weight, np.int64)
             self.bias = np.asarray(bias, np.int64) if np.size(bias) else np.zeros_like(self.bias)
         self.products = Products(self.weight_shape, self.x_shape, simd, clock or Clock())
+        self.pipeline, self.levels = self.products.latency, min(self.products.step, simd.bit_length())
         i_layout, o_layout = data.ArrayLayout(self.x_shape, simd), data.ArrayLayout(self.acc_shape, pe)
         self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, 3 + self.products.latency)
 

@@ -64,6 +64,8 @@ class PiecewiseArray(FreeRunning):
         The exact form built; ``form.planes`` AND-popcount planes beside the M x N of the paper.
     latency, cycles : int
         As above; cycles of one output pixel.
+    pipeline, levels : int
+        Register stages inside the trees, and most counters (or adders) between two of them.
     weight_width : int
         Bits of a word of the weight memory, one a beat.
 
@@ -104,6 +106,7 @@ class PiecewiseArray(FreeRunning):
         lanes = Lanes(self.form, simd, self.acc_shape.width)
         self.budget = self.clock.budget if pipeline is None else lanes.budget(target, pipeline)
         self.pipeline = sum(lanes.stages(target, self.budget)) if pipeline is None else pipeline
+        self.levels = lanes.levels(target, self.budget)
         self.weight_width = max(1, pe * simd * self.form.weight_bits)
         if contents is not None:
             self.codes = contents

@@ -82,7 +82,7 @@ def test_bench(name: str, interface: dict[str, Any], stimulus: str, expected: st
     image, result = interface["input"], interface["output"]
     counts = [VECTORS * port["beats_per_image"] for port in (image, result)]
     idle = {f"s_axi_{part}" for part in BUS}
-    own = ("s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast", "s_axis_tkeep")
+    own: tuple[str, ...] = ("s_axis_tdata", "s_axis_tvalid", "s_axis_tready", "s_axis_tlast", "s_axis_tkeep")
     own += ("m_axis_tdata", "m_axis_tvalid", "m_axis_tready", "m_axis_tlast", "aclk", "aresetn")
     links = []
     for port, member in bus_ports(interface).items():

@@ -64,6 +64,7 @@ def interface(
                 "queues": [edge.before + edge.after for edge in edges],
                 "shape": list(net.types[node.name].shape),
                 "bits": net.types[node.name].bits,
+                **_pipeline(design.components[node.name]),
             }
         )
     return {
@@ -173,3 +174,12 @@ def add_resources(
 def _weight_port(component: Any) -> dict[str, int]:
     streamed = array_of(component)
     return {"tdata_bits": whole_bytes(streamed.width), "width": streamed.width, "words": streamed.cycles}
+
+
+def _pipeline(component: Any) -> dict[str, Any]:
+    """Of an array whose sums are cut by the clock: register stages, and the most counters or adders between
+    two of them."""
+    array = array_of(component)
+    if not hasattr(array, "levels") or not hasattr(array, "pipeline"):
+        return {}
+    return {"pipeline": {"stages": array.pipeline, "logic_levels": array.levels}}

@@ -8,6 +8,7 @@ weights that go outside, and at last the components, each built once.
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from fermatnet.hw.compiler import folding, schedule
 from fermatnet.hw.compiler.design import Design
@@ -95,11 +96,13 @@ def plan(
     period = schedule.least_period(wide, layers, chosen, edges, paces)
     if cycles is not None and period > cycles:
         raise InputError(f"{cycles} cycles an image cannot be met: {period} is the nearest")
-    asked = () if isinstance(external, str) else external
+    asked = () if isinstance(external, str) else tuple(external)
     blocks = _blocks(wide, layers, chosen, edges, paces, asked)
-    models = {name: block.model for name, block in blocks.items()}
-    made = schedule.make(wide, models, edges, paces, period)
+    made = schedule.make(wide, _models(blocks), edges, paces, period)
     outside = _external(layers, blocks, made, external, capacity.brams * capacity.bram_bits)
+    if set(outside) != set(asked):  # blocks that wait for weights have other latencies
+        blocks = _blocks(wide, layers, chosen, edges, paces, outside)
+        made = schedule.make(wide, _models(blocks), edges, paces, period)
     components = {
         name: block.build(made.rows.get(name, 0), streamed=name in outside) for name, block in blocks.items()
     }
@@ -154,17 +157,21 @@ def _blocks(
     lanes = {
         node.name: tuple(edge.lanes_to for edge in edges if edge.consumer == node.name) for node in net.nodes
     }
-    return {
-        node.name: layers[node.name].block(
-            Placement(
-                folds[node.name],
-                lanes[node.name],
-                tuple(paces[name] for name in node.inputs),
-                node.name in streamed,
-            )
+    places = {
+        node.name: Placement(
+            folds[node.name],
+            lanes[node.name],
+            tuple(paces[name] for name in node.inputs),
+            node.name in streamed,
         )
         for node in net.nodes
     }
+    return {name: layers[name].block(place) for name, place in places.items()}
+
+
+def _models(blocks: dict[str, Block]) -> dict[str, Any]:
+    """Timing of every block."""
+    return {name: block.model for name, block in blocks.items()}
 
 
 def _with_depths(made: Schedule, depths: Depths) -> Schedule:

@@ -38,7 +38,7 @@ def variant(counter: Counter, inverted: int, ones: int) -> tuple[str, str]:
     head = next(at for at, line in enumerate(lines) if line.startswith("module "))
     met, at = [], 0
     for column, count in enumerate(counter.bits):
-        bits = []
+        bits: list[str] = []
         for k in range(count):
             own = f"~x{column}[{k}]" if inverted >> at & 1 else f"x{column}[{k}]"
             bits.insert(0, "1'b1" if ones >> at & 1 else own)

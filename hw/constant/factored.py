@@ -64,16 +64,16 @@ def _factors(matrix: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.nd
     for output, row in enumerate(matrix):
         kinds: dict[tuple[int, int], np.ndarray] = {}
         for place in np.flatnonzero(row):
-            factor = int(columns[place])
-            odd, power = odd_part(int(row[place]) // factor)
-            own = kinds.setdefault((odd, factor), np.zeros(len(columns), np.int64))
+            divisor = int(columns[place])
+            odd, power = odd_part(int(row[place]) // divisor)
+            own = kinds.setdefault((odd, divisor), np.zeros(len(columns), np.int64))
             own[place] = power
-        for (odd, factor), own in sorted(kinds.items()):
+        for (odd, common), own in sorted(kinds.items()):
             first.append(own)
-            second.append((output, odd * factor))
+            second.append((output, odd * common))
     weights = np.zeros((len(matrix), max(1, len(second))), np.int64)
-    for place, (output, value) in enumerate(second):
-        weights[output, place] = value
+    for index, (output, value) in enumerate(second):
+        weights[output, index] = value
     return np.array(first or [np.zeros(len(columns), np.int64)]), weights
 
 

@@ -76,7 +76,7 @@ def combined(words: Sequence[Word], parts: tuple[Term, ...], offset: bool) -> Wo
 def extremes(words: Sequence[Word], weights: np.ndarray) -> tuple[int, int]:
     """Inclusive range of the inputs' weighted sum."""
     low = high = 0
-    for place in np.flatnonzero(weights):
+    for place in np.flatnonzero(weights).tolist():
         ends = [int(weights[place]) * words[place].low, int(weights[place]) * words[place].high]
         low, high = low + min(ends), high + max(ends)
     return low, high

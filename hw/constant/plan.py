@@ -4,7 +4,7 @@ heaps of bits or word by word."""
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -88,8 +88,8 @@ def plan_matrix(
         Of the outputs, where they are narrower than independent inputs make them.
     """
     heaps = target in HEAPS
-    options = {"price": PRICES[target], "deepest": DEEPEST, "offset": heaps}
-    graphs = [share(matrix, low, high, near=near, **options) for near in (False, True)]
+    shared = partial(share, matrix, np.asarray(low), np.asarray(high), price=PRICES[target], deepest=DEEPEST)
+    graphs = [shared(near=near, offset=heaps) for near in (False, True)]
     graph = min(graphs, key=lambda made: made.adders + PRICES[target] * made.bits)
     words = graph.words
     ends = [extremes(words, row) for row in np.asarray(matrix, np.int64)]
@@ -105,7 +105,7 @@ def plan_matrix(
         found = [one for one in plans if one is not None]
         if len(found) == len(made):
             return MatrixPlan(target, graph, whole, ranges, tuple(made), tuple(found))
-        graph = share(matrix, low, high, **{**options, "offset": False})
+        graph = shared(offset=False)
     return MatrixPlan(target, _summed(graph), whole, ranges)
 
 
@@ -119,7 +119,8 @@ def stages_for(plans: Sequence[MatrixPlan], clock_mhz: float) -> int:
 def _summed(graph: AdderGraph) -> AdderGraph:
     """The graph with one term an output at most: words added two by two, those that are there first and reach
     least far first; equal sums are one word."""
-    words, known = list(graph.words), {}
+    words = list(graph.words)
+    known: dict[tuple[Term, Term], int] = {}
     outputs = []
     for terms in graph.outputs:
         queue = [(*_order(words, term), term) for term in terms]

@@ -63,7 +63,7 @@ class StreamRate:
 @dataclass(frozen=True)
 class Placement:
     """Where a layer's block stands in a design: its fold, the lanes it takes at each input, how these inputs
-    travel before they are brought to those lanes, and whether its weights are to come from a stream."""
+    travel before they are brought to those lanes, and whether its weights come from a stream ``w``."""
 
     fold: Fold
     lanes: tuple[int, ...]
@@ -89,7 +89,8 @@ class Block:
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
         """The component (ports ``i`` or ``i0``, ``i1``, ..., and ``o``), to be called once: with ``rows`` of
-        ring (0: the least), and with its weights from a stream ``w`` where ``streamed``."""
+        ring (0: the least), and with its weights from a stream ``w`` where ``streamed``, as its placement
+        says."""
         return self.component
 
 

@@ -8,13 +8,14 @@ import numpy as np
 from amaranth.lib import wiring
 
 from fermatnet.hw import timing
+from fermatnet.hw.arrays.free_running import FreeRunning
 from fermatnet.hw.arrays.streamed import Streamed
 from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.layers import cost
 from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, divisors, shape_of
 from fermatnet.hw.layers.windowed import WindowedArray
 from fermatnet.hw.stream.parallel_window import ParallelWindow
-from fermatnet.hw.stream.window import SlidingWindow
+from fermatnet.hw.stream.window import FreeWindow, SlidingWindow
 from fermatnet.hw.stream.window_plan import WindowPlan
 from fermatnet.model.errors import InputError
 
@@ -94,7 +95,7 @@ class MatrixVectorLayer(Layer):
 
     def whole_windows(self, fold: Fold) -> bool:
         """Whether all taps of a window of several pixels come in one beat."""
-        return fold.simd > self.map[0] // self.group
+        return self.group == 1 and fold.simd > self.map[0]
 
     def cycles(self, fold):
         return self.pixels * (self.outputs // fold.pe) * (self.taps // fold.simd)
@@ -167,15 +168,19 @@ class MatrixVectorLayer(Layer):
             raise InputError(f"layer {self.name!r}: {error}") from error
 
     def block(self, at: Placement) -> Block:
-        return MatrixBlock(self, at.fold, self.constant(at.fold) and not at.streamed)
+        constant = self.constant(at.fold) and not at.streamed
+        return MatrixBlock(self, at.fold, constant=constant, streamed=at.streamed)
 
 
 class MatrixBlock(Block):
-    """An array, behind a window whose ring may get more rows than the least; its weights may be streamed."""
+    """An array, behind a window whose ring may get more rows than the least; its weights may be
+    ``streamed``."""
 
-    def __init__(self, layer: MatrixVectorLayer, fold: Fold, constant: bool = False):
+    def __init__(
+        self, layer: MatrixVectorLayer, fold: Fold, *, constant: bool = False, streamed: bool = False
+    ):
         fixed = layer.unrolled() if constant else None
-        self.array = layer.array(fold) if fixed is None else fixed
+        self.array, self.streamed = layer.array(fold) if fixed is None else fixed, streamed
         self.weight_bits = self.array.weight_width * self.array.cycles if fixed is None else 0
         self.window = layer.window(fold) if layer.needs_window(fold) else None
         self.whole = layer.whole_windows(fold)
@@ -186,11 +191,18 @@ class MatrixBlock(Block):
         plan = layer.window_plan(fold)
         self.ring_bits = plan.ring_bits
         results = layer.outputs // fold.pe  # a pixel, each from one window
-        self.model = timing.Windows.of(plan, results, beats, plan.READ + self.array.latency)
+        read = plan.READ
+        # an array that never stops needs no queue before it
+        self.free = isinstance(self.array, FreeRunning) and not (streamed or self.whole)
+        if self.free:
+            read -= 1
+            self.array.reserve_ahead(read)
+        self.model = timing.Windows.of(plan, results, beats, read + self.array.latency)
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
-        array = Streamed(self.array) if streamed else self.array
+        assert streamed == self.streamed, "the block was planned for the other source of weights"
+        array = Streamed(self.array) if self.streamed else self.array
         if self.window is None:
             return array
-        kind = ParallelWindow if self.whole else SlidingWindow
+        kind = ParallelWindow if self.whole else FreeWindow if self.free else SlidingWindow
         return WindowedArray(kind(**self.window, rows=rows), array)

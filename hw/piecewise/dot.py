@@ -3,6 +3,7 @@
 their odd numbers."""
 
 import math
+from functools import partial
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import wiring
@@ -66,6 +67,11 @@ class Lanes:
         if self.joint is None:
             return inside, 0, 0
         return inside, 1, self.joint.stages(target, budget)
+
+    def levels(self, target: str, budget: float) -> int:
+        """Most counters, or adders, between two registers then."""
+        trees = [*self.trees, *([self.joint] if self.joint else [])]
+        return max((tree.levels(target, budget) for tree in trees), default=0)
 
     def budget(self, target: str, pipeline: int) -> float:
         """Least nanoseconds between registers with which ``pipeline`` stages are enough; none: infinite."""
@@ -141,14 +147,13 @@ class Dot(wiring.Component):
         # registers between the two tiers, where the bits are fewest
         self.between = between
         self.pipeline = self.latency = inside + between + behind + spare
-        parts = {"target": target, "budget": budget, "enable": False}
+        part = partial(Compressor, target=target, budget=budget, enable=False)
         self.trees = [
-            Compressor(heap.pairs, heap.bits, heap.width, pipeline=inside + spare, **parts)
-            for heap in lanes.trees
+            part(heap.pairs, heap.bits, heap.width, pipeline=inside + spare) for heap in lanes.trees
         ]
         self.joint: Compressor | None = None
         if lanes.joint is not None:
-            self.joint = Compressor(lanes.joint.pairs, lanes.joint.bits, width, pipeline=behind, **parts)
+            self.joint = part(lanes.joint.pairs, lanes.joint.bits, width, pipeline=behind)
         index_bits = (len(form.products[0]) - 1).bit_length() if form.kind == "table" else 0
         self.code_bits, self.index_bits = form.weight_bits, index_bits
         v_width = simd * (index_bits if form.activation_planes is None else form.activation_planes.count)

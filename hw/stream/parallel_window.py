@@ -9,16 +9,16 @@ from fermatnet.hw.stream.credits import Credits
 from fermatnet.hw.stream.loop_nest import LoopNest
 from fermatnet.hw.stream.result_queue import ResultQueue
 from fermatnet.hw.stream.scout import Scout
-from fermatnet.hw.stream.window import PLACES, SlidingWindow
+from fermatnet.hw.stream.window import PLACES, FreeWindow
 from fermatnet.hw.stream.window_plan import WindowPlan
 from fermatnet.model.errors import InputError
 
 __all__ = ["ParallelWindow"]
 
 
-class ParallelWindow(SlidingWindow):
-    """As `SlidingWindow`, but a beat is a whole pixel on the way in and a whole window on the way out, in the
-    order (ky, kx, channel).
+class ParallelWindow(FreeWindow):
+    """As `fermatnet.hw.stream.window.SlidingWindow`, but a beat is a whole pixel on the way in and a whole
+    window on the way out, in the order (ky, kx, channel).
 
     The ring of rows has a read port for each tap, so a window a cycle comes with any stride, padding and
     dilation, and padding takes no cycles.
@@ -33,6 +33,8 @@ class ParallelWindow(SlidingWindow):
     i : In(stream of ``channels`` values)
     o : Out(stream of kh * kw * ``channels`` values)
     """
+
+    latency = WindowPlan.latency
 
     def __init__(self, *args, **options):
         WindowPlan.__init__(self, *args, **options)

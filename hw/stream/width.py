@@ -89,14 +89,20 @@ class WidthConverter(wiring.Component):
 
     def _serialise(self, m):
         ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out
-        held = Signal(bits * ratio)
-        count = Signal(range(ratio + 1))  # pieces left
-        m.d.comb += [self.o.valid.eq(count != 0), self.o.payload.as_value().eq(held[:bits])]
-        m.d.comb += self.i.ready.eq((count == 0) | ((count == 1) & self.o.ready))
+        held = Signal(bits * ratio, reset_less=True)
+        count, following = Signal(range(ratio + 1)), Signal(range(ratio + 1))  # pieces left
+        empty, few = Signal(init=1), Signal(init=1)  # none, one at most: registers, for many tables ask
+        m.d.comb += [self.o.valid.eq(~empty), self.o.payload.as_value().eq(held[:bits])]
+        m.d.comb += self.i.ready.eq(empty | (few & self.o.ready))
+        with m.If(empty | self.o.ready):
+            # what is taken with the last piece, or into the empty one, counts only if it is valid
+            m.d.sync += held.eq(Mux(few, self.i.payload.as_value(), held >> bits))
+        m.d.comb += following.eq(count)
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [held.eq(self.i.payload.as_value()), count.eq(ratio)]
-        with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += [held.eq(held >> bits), count.eq(count - 1)]
+            m.d.comb += following.eq(ratio)
+        with m.Elif(~empty & self.o.ready):
+            m.d.comb += following.eq(count - 1)
+        m.d.sync += [count.eq(following), empty.eq(following == 0), few.eq(following <= 1)]
 
     def _gearbox(self, m):
         """Pieces of gcd channels; room for one beat in and two out, so that the side with more beats never

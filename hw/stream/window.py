@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -14,7 +14,7 @@ from fermatnet.hw.stream.result_queue import ResultQueue
 from fermatnet.hw.stream.scout import Scout, Written
 from fermatnet.hw.stream.window_plan import WindowPlan
 
-__all__ = ["SlidingWindow"]
+__all__ = ["FreeWindow", "SlidingWindow"]
 
 PLACES = places_needed(1, WindowPlan.READ)
 """Of the queue behind the reader."""
@@ -36,64 +36,68 @@ def _clipped(value, low, high):
     return Mux(value < low, low, Mux(value > high, high, value))
 
 
-class SlidingWindow(WindowPlan, wiring.Component):
+class FreeWindow(WindowPlan, wiring.Component):
     """Line buffer: writes the raster stream into a ring of rows, emits for each output pixel its whole
-    window.
+    window, without a stop for whoever takes it.
 
     For each output pixel, in raster order: for each group of channels, ``repeats`` times, the window in the
     order (ky, kx, channel chunk), one beat of ``lanes`` channels per cycle. Beats outside the image carry
     ``pad_value``.
     A window starts once its last pixel is in memory: a scout walks ahead of the reader and counts complete
     windows. The writer waits only when the ring is full, so writing an image overlaps reading it and the one
-    before. Rows are given back when the last window of an output row has been read. The reader runs freely
-    behind credits into a small queue: the taker's ready moves only the queue.
+    before. Rows are given back when the last window of an output row has been read.
 
-    A 1x1 window without stride and padding only needs two pixels of memory: the map is then treated as one
-    column.
+    Latency: `WindowPlan.LAG` cycles from the beat that completes a window until its first beat is read,
+    `WindowPlan.READ` - 1 from there until it is given. Throughput: one beat a cycle.
 
-    Latency: `WindowPlan.latency` cycles from the beat that completes a window to the first beat of that
-    window: `WindowPlan.LAG` until it is read, `WindowPlan.READ` from there.
-    Throughput: one beat per cycle, ``cycles`` = rows * columns * repeats * beats of a window, back to back
-    between images, where the writer keeps up.
-
-    Parameters are those of `WindowPlan`.
+    Parameters are those of `WindowPlan`, and ``by_window``: whether a place is reserved with the last beat
+    of each repeat of a group's window, instead of with every beat.
 
     Members
     -------
     i : In(stream of ``lanes`` channels)
-    o : Out(stream of ``lanes`` channels)
+    room : In(1), reserve : Out(1)
+        Of `fermatnet.hw.stream.credits.Credits`.
+    valid : Out(1), beat : Out(``lanes`` channels)
+        A beat is given in this cycle.
     """
 
-    def __init__(self, *args, **options):
+    latency = WindowPlan.latency - 1
+
+    def __init__(self, *args, by_window=True, **options):
         WindowPlan.__init__(self, *args, **options)
+        self.by_window = by_window
         layout = data.ArrayLayout(self.shape, self.lanes)
         wiring.Component.__init__(
-            self, {"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))}
+            self,
+            {
+                "i": In(stream.Signature(layout)),
+                "room": In(1),
+                "reserve": Out(1),
+                "valid": Out(1),
+                "beat": Out(layout),
+            },
         )
 
     def elaborate(self, platform):
         m = Module()
-        layout = self.o.payload.shape()
-        m.submodules.ring = ring = Memory(
-            shape=layout.size, depth=self._depth, init=[], attrs={"ram_style": "auto"}
-        )
+        bits = self.lanes * self.shape.width
+        m.submodules.ring = ring = Memory(shape=bits, depth=self._depth, init=[], attrs={"ram_style": "auto"})
         read = ring.read_port()
-        m.submodules.queue = queue = ResultQueue(layout, PLACES)
-        m.submodules.credits = credits = Credits(PLACES)
-        wiring.connect(m, queue.o, wiring.flipped(self.o))
         step, released = Signal(), Signal(range(self.height + 1))
         found = Scout(m, self, self._writer(m, ring.write_port(), released))
-        m.d.comb += [step.eq(found.some & credits.room), credits.reserve.eq(step)]
-        m.d.comb += credits.leave.eq(self.o.valid & self.o.ready)
-        inside, address = self._reader(m, step, found, released)
-        # step, address, memory, register, queue: a cycle each
+        nest, inside, address = self._reader(m, step, found, released)
+        last = nest.last["ky"] & nest.last["kx"] & nest.last["chunk"] if self.by_window else 1
+        m.d.comb += [step.eq(found.some & (self.room | ~Value.cast(last)[0])), self.reserve.eq(step & last)]
+        # step, address, memory, register: a cycle each
         stages = [Signal(2, name=f"stage{k}") for k in range(3)]  # is there a beat, is it inside
-        word = Signal(layout.size, reset_less=True)
         m.d.sync += [read.addr.eq(address), stages[0].eq(Cat(step, inside))]
         m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
-        payload = Mux(stages[1][1], read.data, self._outside()) if any(self.pad) else read.data
-        m.d.sync += word.eq(payload)
-        m.d.comb += [queue.put.eq(stages[2][0].replicate(queue.copies)), queue.result.eq(word)]
+        m.d.sync += self.beat.as_value().eq(read.data)
+        if any(self.pad):
+            with m.If(~stages[1][1]):  # a constant: the registers' own reset does it
+                m.d.sync += self.beat.as_value().eq(self._outside())
+        m.d.comb += self.valid.eq(stages[2][0])
         return m
 
     @property
@@ -136,8 +140,8 @@ class SlidingWindow(WindowPlan, wiring.Component):
         return Written(row_end, columns)
 
     def _reader(self, m, step, found, released):
-        """Reads the next beat of a complete window with ``step``: whether it lies inside the image, and its
-        address in the ring; gives rows back."""
+        """Reads the next beat of a complete window with ``step``, and gives rows back. Returns the loops,
+        whether the beat lies inside the image, and its address in the ring."""
         kh, kw = self.kernel
         levels = [
             ("y", self.rows_out),
@@ -154,7 +158,7 @@ class SlidingWindow(WindowPlan, wiring.Component):
         in_row = (row.at >= 0) & (row.at < self.height)
         in_column = (column.at >= 0) & (column.at < self.width)
         self._give_back(m, nest, row, released)
-        return in_row & in_column, row.place + column.place
+        return nest, in_row & in_column, row.place + column.place
 
     def _give_back(self, m, nest, row, released):
         """Two cycles behind the end of a row of windows the rows that the next one does not read, behind the
@@ -231,3 +235,44 @@ class SlidingWindow(WindowPlan, wiring.Component):
         with m.Elif(step):
             m.d.sync += word.eq(word + 1)
         return _Track(column, column_first, word)
+
+
+class SlidingWindow(WindowPlan, wiring.Component):
+    """A `FreeWindow` in front of a small queue, for whoever may take each beat when he likes: his ready moves
+    only the queue.
+
+    Latency: `WindowPlan.latency` cycles from the beat that completes a window to the first beat of that
+    window. Throughput: one beat per cycle, ``cycles`` = rows * columns * repeats * beats of a window, back to
+    back between images, where the writer keeps up.
+
+    Parameters are those of `WindowPlan`.
+
+    Members
+    -------
+    i : In(stream of ``lanes`` channels)
+    o : Out(stream of ``lanes`` channels)
+    """
+
+    def __init__(self, *args, **options):
+        WindowPlan.__init__(self, *args, **options)
+        self.window = FreeWindow(*args, by_window=False, **options)
+        layout = self.window.beat.shape()
+        wiring.Component.__init__(
+            self, {"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.window = window = self.window
+        m.submodules.queue = queue = ResultQueue(self.o.payload.shape(), PLACES)
+        m.submodules.credits = credits = Credits(PLACES)
+        wiring.connect(m, wiring.flipped(self.i), window.i)
+        wiring.connect(m, queue.o, wiring.flipped(self.o))
+        m.d.comb += [
+            window.room.eq(credits.room),
+            credits.reserve.eq(window.reserve),
+            credits.leave.eq(self.o.valid & self.o.ready),
+            queue.put.eq(window.valid.replicate(queue.copies)),
+            queue.result.eq(window.beat),
+        ]
+        return m

@@ -73,7 +73,8 @@ class WindowPlan:
 
     LAG, READ, GIVEN_BACK = 2, 4, 2
     """Cycles from the beat that completes a window to the one in which it is read; from there to its first
-    beat; from the last read of a row to the first cycle but one in which its place is free."""
+    beat, behind a queue; from the last read of a row to the first cycle but one in which its place is
+    free."""
     latency = LAG + READ
 
     def __init__(

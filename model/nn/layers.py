@@ -132,6 +132,8 @@ class Linear(_Quantized, nn.Linear):
         if not hasattr(self.quantizer, "integers"):
             return y + self.bias
         unit = 2.0 ** self.bias_exponent()
+        if not self.training:  # a bias may be larger than float32's 24 bits of the accumulator's unit
+            return y.double() + round_half_up(self.bias.detach().double() * unit) / unit
         return y + straight_through(self.bias, round_half_up(self.bias.double() * unit) / unit)
 
 

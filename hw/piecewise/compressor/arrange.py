@@ -18,10 +18,11 @@ FORMED = Counter("ecp5", 1, (), 1, 1)
 
 
 class Moment(NamedTuple):
-    """When a value is there: nanoseconds after the registers of a stage."""
+    """When a value is there: nanoseconds, and counters or adders, after the registers of a stage."""
 
     stage: int = 0
     time: float = 0.0
+    levels: int = 0
 
 
 START = Moment()
@@ -60,11 +61,12 @@ class Cell:
 @dataclass(eq=False)
 class Arrangement:
     """Cells in an order in which they can be built; the sum's terms by column (None: zero); ``stages``:
-    registers on every path."""
+    registers on every path; ``levels``: most counters between two of them."""
 
     cells: list[Cell] = field(default_factory=list)
     total: list[Term | None] = field(default_factory=list)
     stages: int = 0
+    levels: int = 0
 
 
 def delay_of(counter: Counter, clock: Clock) -> float:
@@ -75,10 +77,13 @@ def delay_of(counter: Counter, clock: Clock) -> float:
 def place(moments: Sequence[Moment], delay: float, budget: float) -> tuple[int, Moment]:
     """Stage of a cell that takes these inputs, and when its outputs are there: the next stage where this one
     would become longer than the budget."""
-    stage, time = max(moments, default=START)
+    stage = max((moment.stage for moment in moments), default=0)
+    here = [moment for moment in moments if moment.stage == stage]
+    time = max((moment.time for moment in here), default=0.0)
+    levels = max((moment.levels for moment in here), default=0)
     if time > 0 and time + delay > budget:
-        stage, time = stage + 1, 0.0
-    return stage, Moment(stage, time + delay)
+        stage, time, levels = stage + 1, 0.0, 0
+    return stage, Moment(stage, time + delay, levels + 1)
 
 
 def arrange(
@@ -97,6 +102,7 @@ def arrange(
         moments = [term.moment for group in taken for term in group]
         moments += [pair.formed.moment for pair in chosen if pair.formed]
         stage, moment = place(moments, delay_of(counter, clock), budget)
+        made.levels = max(made.levels, moment.levels)
         given = [Term(moment) for _ in range(counter.outputs)]
         for j, term in enumerate(given):
             if column + j < len(bits):
@@ -121,7 +127,7 @@ def _pick_pairs(made: Arrangement, pool: list[Pair], counter: Counter, clock: Cl
         at = next((k for k, pair in enumerate(pool) if not (crowded and pair.gate in ("nand", "xnor"))), None)
         pair = pool.pop(0 if at is None else at)
         if at is None:
-            pair.formed = Term(Moment(0, clock.table()))
+            pair.formed = Term(Moment(0, clock.table(), 1))
             made.cells.append(Cell(FORMED, [Pair(pair.a, pair.b, pair.gate)], [], [pair.formed], 0))
         taken.append(pair)
     return taken

@@ -58,7 +58,11 @@ class Heap:
     def stages(self, target: str, budget: float) -> int:
         """Register stages that leave no more than ``budget`` nanoseconds between two of them, where a single
         counter does not take longer."""
-        return _stages(self, target, budget)
+        return _cut(self, target, budget)[0]
+
+    def levels(self, target: str, budget: float) -> int:
+        """Most counters, or adders, between two registers then."""
+        return _cut(self, target, budget)[1]
 
     def arranged(self, target: str, budget: float, pairs: list[list[Pair]], bits: list[list[Term]]):
         """The counters with their terms and stages; None where plain additions do it."""
@@ -77,14 +81,16 @@ class Heap:
 
 
 @lru_cache(maxsize=4096)
-def _stages(heap: Heap, target: str, budget: float) -> int:
+def _cut(heap: Heap, target: str, budget: float) -> tuple[int, int]:
+    """Register stages, and most counters between two of them."""
     pairs = [[Pair(None, None, gate) for gate in column] for column in heap.pairs[: heap.width]]
     bits = [[Term() for _ in range(count)] for count in heap.bits[: heap.width]]
     spare: list[list] = [[] for _ in range(heap.width - len(bits))]
     found = heap.arranged(target, budget, pairs + spare, bits + [list(column) for column in spare])
     if found is not None:
-        return found.stages
-    return len(adder_stages(heap.addends, heap.width, Clock(target=target), budget)) - 1
+        return found.stages, found.levels
+    levels = adder_stages(heap.addends, heap.width, Clock(target=target), budget)
+    return len(levels) - 1, max(levels)
 
 
 def adder_stages(addends: int, width: int, clock: Clock, budget: float) -> list[int]:

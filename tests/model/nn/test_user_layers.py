@@ -221,6 +221,15 @@ def test_a_table_is_what_evaluation_computes():
     assert any("table of 8-bit integers" in line.why for line in report)
 
 
+def test_a_bias_far_above_its_sums(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    with torch.no_grad():
+        model[1].weight.mul_(1e-3)
+        model[1].bias.copy_(torch.tensor([12.3456789, -7.7654321, 3.1415926]))
+    same_everywhere(model, scheme("int16"), (3, 2, 2), tmp_path)
+
+
 def test_pieces_take_the_shape_of_what_rises_from_zero():
     torch.manual_seed(0)
     images = torch.randint(0, 256, (4, *SHAPE), dtype=torch.uint8)

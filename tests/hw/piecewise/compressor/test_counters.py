@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from fermatnet.hw.piecewise.compressor.counters import Counter, family, verilog
+from fermatnet.hw.piecewise.compressor.counters import Counter, adder, family, verilog
 from fermatnet.hw.piecewise.compressor.search import plan
 from fermatnet.synth.wheels import call, prepare
 
@@ -50,6 +50,10 @@ def used() -> list[tuple[Counter, tuple[str, ...]]]:
                     ):
                         continue
                     found[counter.module(gates)] = (counter, gates)
+    for target in ("ecp5", "lut6"):
+        for heights in ((2,) * 5, (2, 1, 2, 2), (2,) * 12):
+            counter = adder(target, heights, 20)
+            found[counter.name] = (counter, ())
     return [found[name] for name in sorted(found)]
 
 

@@ -7,7 +7,7 @@ from amaranth.sim import Simulator
 
 from fermatnet.hw.piecewise.compressor.heap import Compressor
 from fermatnet.hw.piecewise.compressor.popcount import Popcount
-from fermatnet.hw.piecewise.compressor.search import plan
+from fermatnet.hw.piecewise.compressor.search import depth, pareto, plan
 from fermatnet.model.errors import InputError
 
 TARGETS = ("generic", "lut6", "ecp5", "asic")
@@ -201,3 +201,22 @@ def test_without_a_plan_it_is_plain_additions(target, monkeypatch):
     for pairs, bits in CUT:
         block, found, expected = random_sums(target, pairs, bits, 5)
         assert block.plan is None and found == expected
+
+
+@pytest.mark.parametrize(("target", "n"), [("lut6", 16), ("lut6", 40), ("ecp5", 16)])
+def test_shallower_trees_cost_more(target, n):
+    """Each row of the table is a plan of that depth, and no deeper one is dearer."""
+    heap = (n,) + (0,) * (n.bit_length() - 1), (0,) * n.bit_length()
+    rows = pareto(target, *heap)
+    assert [depth(made, heap[1]) for _, made in rows] == [deep for deep, _ in rows]
+    costs = [made.cost for _, made in rows]
+    assert costs == sorted(costs, reverse=True) and len(set(costs)) == len(costs)
+    assert costs[-1] == plan(target, *heap).cost
+    assert plan(target, *heap, 1) is None
+
+
+def test_a_long_chain_adds_what_is_left():
+    """Two words are one chain, the cheapest and the shallowest way."""
+    for target, cost in (("ecp5", 10), ("lut6", 8)):
+        made = plan(target, (0,) * 9, (2,) * 8 + (0,))
+        assert len(made.steps) == 1 and made.cost == cost

@@ -1,0 +1,51 @@
+"""The clock goal: budgets by target, and copies of control bits that synthesis leaves apart."""
+
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.hw.rtl import verilog
+from fermatnet.hw.rtl.clock import TARGETS, Clock
+from fermatnet.hw.rtl.copies import SPREAD, copies, spread
+from fermatnet.model.errors import InputError
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_faster_clock_leaves_less(target):
+    clocks = [Clock(mhz, target) for mhz in (20, 50, 100, 200)]
+    assert [clock.budget for clock in clocks] == sorted((clock.budget for clock in clocks), reverse=True)
+    sums = [clock.adders(16) for clock in clocks]
+    assert sums == sorted(sums, reverse=True) and sums[-1] >= 1
+    assert clocks[0].chain(40) > clocks[0].chain(4) > clocks[0].table()
+
+
+def test_bad_goals_are_named():
+    with pytest.raises(InputError, match="above 0 MHz, not -1"):
+        Clock(-1)
+    with pytest.raises(InputError, match="one of ecp5, lut6, asic, generic, not 'ice40'"):
+        Clock(100, "ice40")
+
+
+def test_spread_by_load():
+    assert spread([SPREAD // 2] * 5) == [0, 0, 1, 1, 2]
+    assert spread([2 * SPREAD, 1, 1]) == [0, 1, 1]
+
+
+class Copies(wiring.Component):
+    d: In(1)
+    q: Out(3)
+
+    def elaborate(self, platform):
+        m = Module()
+        registers = [Signal(name=f"copy{k}") for k in range(3)]
+        copies(m, platform, self.d, registers)
+        m.d.comb += [self.q[k].eq(register) for k, register in enumerate(registers)]
+        return m
+
+
+def test_copies_stay_apart(tmp_path):
+    from fermatnet.synth.flow import cells
+
+    verilog.emit(Copies(), "block", tmp_path)
+    assert cells(tmp_path / "block.v", "block", "ecp5-85k")["ffs"] == 3
