@@ -76,10 +76,13 @@ class Network:
         assert self.types  # the checks run now
         for name in self.outputs:
             if all(name != node.name for node in self.nodes):
-                raise InputError(f"output {name!r} is not a layer")
+                raise InputError(
+                    f"output {name!r} is not a layer: name layers only, an input needs no output"
+                )
         if self.outputs[0] != self.output or len(set(self.outputs)) != len(self.outputs):
             raise InputError(
-                f"outputs {', '.join(self.outputs)} must be different, {self.output!r} the first of them"
+                f"outputs {', '.join(self.outputs)} must be different, {self.output!r} the first of them: "
+                "give each tensor once"
             )
         for name in (*(one.name for one in self.inputs), *(node.name for node in self.nodes)):
             if name not in self.outputs and not self.consumers(name):

@@ -95,6 +95,9 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "QLinearSoftmax": {"axis": -1, "opset": None},
 }
 
+# The hardware has these layers, `fermatnet.model.nn.convert` makes them, but no file brings them in.
+_TORCH_ONLY = ("ConvTranspose", "DepthToSpace", "Pad", "Resize", "Slice", "SpaceToDepth", "Split")
+
 
 def arguments_of(node: onnx.NodeProto, opsets: dict[str, int]) -> dict[str, Any]:
     """Every attribute of a node by name, defaults filled in. Raises InputError that names the node and what
@@ -103,12 +106,22 @@ def arguments_of(node: onnx.NodeProto, opsets: dict[str, int]) -> dict[str, Any]
     entry = TABLE.get((domain, node.op_type))
     if entry is None:
         where = f" of domain {node.domain!r}" if domain else ""
-        raise InputError(f"{label(node)}: {node.op_type}{where} is not read")
+        raise InputError(f"{label(node)}: {node.op_type}{where} is not read: {_instead(node.op_type)}")
     if domain:
         return _microsoft(node, entry)
     given = arguments.attributes(node, opsets, entry)
     arguments.count_inputs(node, opsets)
     return given
+
+
+def _instead(op_type: str) -> str:
+    """What to write where the import reads no operator of this name."""
+    if op_type in _TORCH_ONLY:
+        return "what the hardware has of it is read from torch: give the float model to fermatnet.quantize"
+    if op_type == "Erf":
+        return "export GELU as one operator (opset 20 or later, torch.onnx.export(..., opset_version=20))"
+    read = sorted({name for _, name in TABLE})
+    return f"express it by operators that are ({', '.join(read)}), or take it off the network's end"
 
 
 def _microsoft(node: onnx.NodeProto, entry: Operator) -> dict[str, Any]:

@@ -81,7 +81,10 @@ def _checked_meta(model: ModelProto, path: Path) -> dict[str, str]:
         if entry.key.startswith(PREFIX)
     }
     if "format" not in meta:
-        raise InputError(f"{path}: an ONNX file, but not a fermatnet network (no fermatnet metadata)")
+        raise InputError(
+            f"{path}: an ONNX file, but not a fermatnet network (no fermatnet metadata): make one of it by "
+            "`fermatnet import FILE --out net.onnx`"
+        )
     if meta["format"] != FORMAT:
         raise InputError(f"{path}: network format {meta['format']!r}, this version reads {FORMAT!r}")
     for key, digest, what in (

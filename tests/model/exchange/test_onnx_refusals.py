@@ -21,7 +21,18 @@ REFUSED = {
         lambda f: f.op("Relu", f.real(f.last, 0.0517, 3), domain="com.microsoft"),
         "Relu of domain 'com.microsoft' is not read",
     ),
-    "an unknown operator": (lambda f: f.op("Sin", f.real(f.last, 0.0517, 3)), "Sin"),
+    "an unknown operator": (
+        lambda f: f.op("Sin", f.real(f.last, 0.0517, 3)),
+        r"Sin is not read: express it by operators that are \(Abs, Add, .*QLinearConv.*\)",
+    ),
+    "a GELU in parts": (
+        lambda f: f.op("Erf", f.real(f.last, 0.0517, 3)),
+        "Erf is not read: export GELU as one operator",
+    ),
+    "a transposed convolution": (
+        lambda f: f.op("ConvTranspose", f.real(f.last, 0.0517, 3), f.weight(np.ones((1, 2, 2, 2)), 0.02)),
+        "ConvTranspose is not read: what the hardware has of it is read from torch",
+    ),
     "float weights": (
         lambda f: f.op("Conv", f.real(f.last, 0.0517, 3), f.constant(np.ones((2, 1, 3, 3)))),
         "must be quantized constants",

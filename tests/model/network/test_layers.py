@@ -218,8 +218,8 @@ def test_what_does_not_fit_is_refused(node, why):
         ({"input_range": (-1, 70000)}, "within one of"),
         ({"input_range": (-1, 255), "input_dtype": "uint8"}, "must lie within 0..255"),
         ({"input_dtype": "float32"}, "input type must be"),
-        ({"outputs": ("y", "y")}, "must be different"),
-        ({"outputs": ("nothing",)}, "not a layer"),
+        ({"outputs": ("y", "y")}, "must be different.*: give each tensor once"),
+        ({"outputs": ("nothing",)}, "not a layer: name layers only"),
         ({"more_inputs": (Input("other", (3,)),)}, "input 'other' is read by nobody"),
     ],
 )

@@ -104,6 +104,7 @@ def test_foreign_and_truncated_files(tmp_path):
         with pytest.raises(InputError) as caught:
             load(tmp_path / f"{name}.onnx")
         assert "\n" not in str(caught.value) and f"{name}.onnx" in str(caught.value)
+        assert name != "foreign" or "`fermatnet import FILE --out net.onnx`" in str(caught.value)
 
 
 def signed_again(model: onnx.ModelProto) -> bytes:
