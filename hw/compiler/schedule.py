@@ -22,6 +22,7 @@ import numpy as np
 from fermatnet.hw import timing
 from fermatnet.hw.compiler.edges import Edge, converter
 from fermatnet.hw.layers import Fold, Layer, StreamRate, beats_of
+from fermatnet.hw.stream.credits import Credits
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.types import TensorType
@@ -33,6 +34,9 @@ CUT = 2  # places of a queue that only keeps ready from running through many blo
 IMAGES = (3, 6, 12, 24)  # unrolled, as many as the steady state takes to come
 
 
+LATE = Credits.RETURN
+
+
 @dataclass(frozen=True)
 class Schedule:
     """What the compiler builds by.
@@ -41,7 +45,9 @@ class Schedule:
     waits for room: exact in a chain.
     Where a tensor has several readers, a branch just deep enough for the steady state (a queue, or the two
     places that cut ``ready``) can be full while the pipeline fills, and holds the others back; then the first
-    result comes later, after ``latency_bound`` cycles at the most.
+    result comes later, after ``latency_bound`` cycles at the most. Beside the steady state's time it holds
+    `LATE` cycles a layer: a place behind an array comes back that late (measured on random networks, not
+    proved).
     ``early``: by output, beats of an image's results that do not need the last beat of every input, and so
     may leave before it comes.
     Latencies are those at the last layer's output. Queues by edge, rows of each ring (where not the least),
@@ -140,6 +146,7 @@ def make(
             eager, _ = _forward(net, first_image, plan, at_once)
             latency = int(eager[net.output][0])
             bound = int(times[net.output][0] - min(times[0] for times in first.values()))
+            bound += LATE * len(net.nodes)
             # a view would keep all images
             steady = {name: value[-(len(value) // images) :].copy() for name, value in times.items()}
             early = _early(net, first_image, plan, at_once)

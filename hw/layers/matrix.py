@@ -88,10 +88,12 @@ class MatrixVectorLayer(Layer):
         return True
 
     def folds(self):
-        allowed = divisors(self.map[0] // self.group)
-        if self.group == 1 and self.geometry["kernel"] != (1, 1):
-            allowed = [*allowed, self.taps]  # windows that come whole
-        return [Fold(pe, simd) for pe in divisors(self.outputs // self.group) for simd in allowed]
+        parts = divisors(self.map[0] // self.group)
+        folds = [Fold(pe, simd) for pe in divisors(self.outputs // self.group) for simd in parts]
+        # a window that comes whole is read once; its timing is known in chains only
+        if self.group == 1 and self.geometry["kernel"] != (1, 1) and not _branches(self.net):
+            folds.append(Fold(self.outputs, self.taps))
+        return folds
 
     def whole_windows(self, fold: Fold) -> bool:
         """Whether all taps of a window of several pixels come in one beat."""
@@ -170,6 +172,12 @@ class MatrixVectorLayer(Layer):
     def block(self, at: Placement) -> Block:
         constant = self.constant(at.fold) and not at.streamed
         return MatrixBlock(self, at.fold, constant=constant, streamed=at.streamed)
+
+
+def _branches(net: Any) -> bool:
+    """Whether a tensor has several readers."""
+    read = [name for node in net.nodes for name in node.inputs]
+    return len(read) > len(set(read))
 
 
 class MatrixBlock(Block):

@@ -28,7 +28,7 @@ def test_every_name_is_documented(name):
 
 def test_a_name_that_is_not_there():
     assert fn.__version__[0].isdigit()
-    with pytest.raises(AttributeError, match="has no attribute 'train'; it has Engine, InputError"):
+    with pytest.raises(AttributeError, match="has no attribute 'train'; it has Board, Engine, InputError"):
         fn.train  # noqa: B018
 
 
