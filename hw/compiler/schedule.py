@@ -42,12 +42,12 @@ class Schedule:
     """What the compiler builds by.
 
     ``period`` cycles an image; ``latency`` from the first beat taken to the first beat offered when nothing
-    waits for room: exact in a chain.
+    waits for room. Places behind arrays come back some cycles late, which is not in it: while the pipeline
+    fills, the first result of about one design in twenty comes later, by a few cycles as a rule.
     Where a tensor has several readers, a branch just deep enough for the steady state (a queue, or the two
     places that cut ``ready``) can be full while the pipeline fills, and holds the others back; then the first
-    result comes later, after ``latency_bound`` cycles at the most. Beside the steady state's time it holds
-    `LATE` cycles a layer: a place behind an array comes back that late (measured on random networks, not
-    proved).
+    result comes later, after about ``latency_bound`` cycles at the most: the steady state's own time and
+    `LATE` cycles a layer, an estimate.
     ``early``: by output, beats of an image's results that do not need the last beat of every input, and so
     may leave before it comes.
     Latencies are those at the last layer's output. Queues by edge, rows of each ring (where not the least),
