@@ -87,6 +87,6 @@ def test_others(component, name, options, tmp_path):
 def test_a_block_without_a_bench(tmp_path):
     directory = bench.write(Adder(4), "abacus", tmp_path / "abacus", {"b": 4})
     with pytest.raises(
-        InputError, match=r"block 'abacus' has no bench: there is one for adder, array, butterfly"
+        InputError, match=r"block 'abacus' has no bench: there is one for adder, array, bus, butterfly"
     ):
         bench.check(directory)

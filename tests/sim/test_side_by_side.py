@@ -47,16 +47,16 @@ endmodule
 def network(seed):
     """A map comes out of the first, a vector of the second; memories of one name and other contents."""
     rng = np.random.default_rng(seed)
-    conv = Conv("conv", ("image",), rng.integers(-9, 9, (2, 1, 2, 2)), engine="direct")
-    dense = Dense("fc", ("conv",), rng.integers(-9, 9, (3, 32)))
-    return Network([conv] if seed == 0 else [conv, dense], (1, 5, 5))
+    conv = Conv("conv", ("image",), rng.integers(-9, 9, (4, 2, 2, 2)), engine="direct")
+    dense = Dense("fc", ("conv",), rng.integers(-9, 9, (3, 64)))
+    return Network([conv] if seed == 0 else [conv, dense], (2, 5, 5))
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     folder = tmp_path_factory.mktemp("both")
     return folder, [
-        generate(network(k), folder / f"net{k}", name=f"net{k}", cycles=200, tdata_width="padded")
+        generate(network(k), folder / f"net{k}", name=f"net{k}", cycles=600, tdata_width="padded")
         for k in range(2)
     ]
 
@@ -110,7 +110,7 @@ def test_both_run_side_by_side(both, tmp_path):
     for k, interface in enumerate(interfaces):
         port, images = (
             interface["input"],
-            np.random.default_rng(k).integers(0, 256, (40, 1, 5, 5)).astype(np.uint8),
+            np.random.default_rng(k).integers(0, 256, (40, 2, 5, 5)).astype(np.uint8),
         )
         words = [
             int.from_bytes(row.tobytes(), "little")
