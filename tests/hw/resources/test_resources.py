@@ -63,7 +63,7 @@ def test_unknown_family():
 
 
 def test_cost_of_folds_grows_with_the_rows_at_once():
-    """Of two folds with as many columns at once, the one with more rows at once costs more; constants aside."""
+    """Of two folds with as many columns at once, the one with more rows at once costs more."""
     pairs = 0
     for seed in range(6):
         net = random_network(seed)
