@@ -22,7 +22,6 @@ import numpy as np
 from fermatnet.hw import timing
 from fermatnet.hw.compiler.edges import Edge, converter
 from fermatnet.hw.layers import Fold, Layer, StreamRate, beats_of
-from fermatnet.hw.stream.credits import Credits
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.types import TensorType
@@ -34,20 +33,15 @@ CUT = 2  # places of a queue that only keeps ready from running through many blo
 IMAGES = (3, 6, 12, 24)  # unrolled, as many as the steady state takes to come
 
 
-LATE = Credits.RETURN
-
-
 @dataclass(frozen=True)
 class Schedule:
     """What the compiler builds by.
 
     ``period`` cycles an image; ``latency`` from the first beat taken to the first beat offered when nothing
-    waits for room. Places behind arrays come back some cycles late, which is not in it: while the pipeline
-    fills, the first result of about one design in twenty comes later, by a few cycles as a rule.
+    waits for room: exact in a chain.
     Where a tensor has several readers, a branch just deep enough for the steady state (a queue, or the two
     places that cut ``ready``) can be full while the pipeline fills, and holds the others back; then the first
-    result comes later, after about ``latency_bound`` cycles at the most: the steady state's own time and
-    `LATE` cycles a layer, an estimate.
+    result comes later, after ``latency_bound`` cycles at the most.
     ``early``: by output, beats of an image's results that do not need the last beat of every input, and so
     may leave before it comes.
     Latencies are those at the last layer's output. Queues by edge, rows of each ring (where not the least),
@@ -146,7 +140,6 @@ def make(
             eager, _ = _forward(net, first_image, plan, at_once)
             latency = int(eager[net.output][0])
             bound = int(times[net.output][0] - min(times[0] for times in first.values()))
-            bound += LATE * len(net.nodes)
             # a view would keep all images
             steady = {name: value[-(len(value) // images) :].copy() for name, value in times.items()}
             early = _early(net, first_image, plan, at_once)

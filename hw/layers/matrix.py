@@ -88,12 +88,10 @@ class MatrixVectorLayer(Layer):
         return True
 
     def folds(self):
-        parts = divisors(self.map[0] // self.group)
-        folds = [Fold(pe, simd) for pe in divisors(self.outputs // self.group) for simd in parts]
-        # a window that comes whole is read once; its timing is known in chains only
-        if self.group == 1 and self.geometry["kernel"] != (1, 1) and not _branches(self.net):
-            folds.append(Fold(self.outputs, self.taps))
-        return folds
+        allowed = divisors(self.map[0] // self.group)
+        if self.group == 1 and self.geometry["kernel"] != (1, 1):
+            allowed = [*allowed, self.taps]  # windows that come whole
+        return [Fold(pe, simd) for pe in divisors(self.outputs // self.group) for simd in allowed]
 
     def whole_windows(self, fold: Fold) -> bool:
         """Whether all taps of a window of several pixels come in one beat."""
@@ -174,12 +172,6 @@ class MatrixVectorLayer(Layer):
         return MatrixBlock(self, at.fold, constant=constant, streamed=at.streamed)
 
 
-def _branches(net: Any) -> bool:
-    """Whether a tensor has several readers."""
-    read = [name for node in net.nodes for name in node.inputs]
-    return len(read) > len(set(read))
-
-
 class MatrixBlock(Block):
     """An array, behind a window whose ring may get more rows than the least; its weights may be
     ``streamed``."""
@@ -205,6 +197,8 @@ class MatrixBlock(Block):
         if self.free:
             read -= 1
             self.array.reserve_ahead(read)
+        # lanes may span groups, so the window knows its beats
+        beats = 1 if self.whole else plan.beats
         self.model = timing.Windows.of(plan, results, beats, read + self.array.latency)
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:
