@@ -36,12 +36,12 @@ class Part:
     def split(self, fraction: float, seed: int) -> tuple["Part", "Part"]:
         """(rest, part of ``fraction``), stratified by label where that is one class, fixed by the seed."""
         rng = np.random.default_rng(seed)
-        taken = np.zeros(len(self), bool)
+        mask = np.zeros(len(self), bool)
         strata = self.labels if self.labels.ndim == 1 else np.zeros(len(self), np.int64)
         for label in np.unique(strata):
             where = np.flatnonzero(strata == label)
-            taken[rng.permutation(where)[: round(fraction * len(where))]] = True
-        return Part(self.images[~taken], self.labels[~taken]), Part(self.images[taken], self.labels[taken])
+            mask[rng.permutation(where)[: round(fraction * len(where))]] = True
+        return Part(self.images[~mask], self.labels[~mask]), Part(self.images[mask], self.labels[mask])
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ def culprit(model: nn.Module, images: Tensor) -> str:
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
             return f"parameter {name} is not finite"
-    found: list[str] = []
+    layers: list[str] = []
     hooks = []
     for name, module in model.named_modules():
         if not list(module.children()):
 
             def hook(_: nn.Module, __: Any, output: Any, name: str = name) -> None:
-                if isinstance(output, Tensor) and not found and not bool(torch.isfinite(output).all()):
-                    found.append(name)
+                if isinstance(output, Tensor) and not layers and not bool(torch.isfinite(output).all()):
+                    layers.append(name)
 
             hooks.append(module.register_forward_hook(hook))
     try:
@@ -35,8 +35,8 @@ def culprit(model: nn.Module, images: Tensor) -> str:
     finally:
         for handle in hooks:
             handle.remove()
-    if found:
-        return f"the output of layer {found[0]} is not finite"
+    if layers:
+        return f"the output of layer {layers[0]} is not finite"
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
             return f"the gradient of {name} is not finite"

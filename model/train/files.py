@@ -151,10 +151,10 @@ def read_class_folders(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str,
     split: list[bool] = []
     for side, is_test in sides:
         for label, name in enumerate(classes):
-            found = sorted(path for path in (side / name).glob("*") if path.suffix.lower() in SUFFIXES)  # type: ignore[operator]
-            if not found:
+            paths = sorted(path for path in (side / name).glob("*") if path.suffix.lower() in SUFFIXES)  # type: ignore[operator]
+            if not paths:
                 raise InputError(f"{side / name} has no images")  # type: ignore[operator]
-            for path in found:
+            for path in paths:
                 image = read_image(path)
                 if images and image.shape != images[0].shape:
                     raise InputError(

@@ -24,9 +24,9 @@ def load_run(path: str | Path, phase: str | None = None) -> tuple[nn.Module, dic
     twin."""
     folder = RunFolder(path)
     config = read_config(folder)
-    given = options(config["net"], config["data"], config["options"])
-    given, quantized = settled(given, config.get("twin"), config["net"])
-    names = [name for name, *_ in phases(given, quantized, config.get("twin"))]
+    run_options = options(config["net"], config["data"], config["options"])
+    run_options, quantized = settled(run_options, config.get("twin"), config["net"])
+    names = [name for name, *_ in phases(run_options, quantized, config.get("twin"))]
     wanted = phase or names[-1]
     if wanted not in names:
         raise InputError(f"{path} has no phase {wanted!r}; it has {', '.join(names)}")
@@ -35,7 +35,7 @@ def load_run(path: str | Path, phase: str | None = None) -> tuple[nn.Module, dic
         config["net"],
         _Shape(config),  # type: ignore[arg-type]
         wanted_scheme,
-        own=own_form(config["net"], given),
+        own=own_form(config["net"], run_options),
         network=config.get("network"),
     )
     try:

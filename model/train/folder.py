@@ -72,13 +72,13 @@ class RunFolder:
         """A document of the run; `InputError` when it is missing, damaged, or has not this ``shape``
         (`fermatnet.model.json_shape`)."""
         try:
-            found = json.loads((self.path / name).read_text())
+            document = json.loads((self.path / name).read_text())
         except FileNotFoundError as error:
             raise InputError(f"{self.path} is not a training run: it has no {name}") from error
         except ValueError as error:
             raise InputError(f"{self.path / name} is damaged: {error}") from error
-        validate(found, shape, self.path / name)
-        return found
+        validate(document, shape, self.path / name)
+        return document
 
     def save(self, name: str, value: dict[str, Any]) -> None:
         """Writes tensors, whole or not at all."""

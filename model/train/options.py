@@ -85,8 +85,8 @@ class Options:
         if self.epochs + self.float_epochs == 0:
             raise InputError("epochs must be at least 1")
         if not all(0 <= mark < 1e6 for mark in self.milestones):
-            given = ", ".join(map(str, self.milestones))
-            raise InputError(f"milestones are epochs, or shares of them from 0 to 1, not {given}")
+            milestones = ", ".join(map(str, self.milestones))
+            raise InputError(f"milestones are epochs, or shares of them from 0 to 1, not {milestones}")
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""

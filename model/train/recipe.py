@@ -49,21 +49,27 @@ def read_recipe(name: str) -> Recipe:
     if not path.is_file():
         raise InputError(f"no recipe is called {name!r}; there are {', '.join(recipes())}, or FILE.toml")
     try:
-        found = tomllib.loads(path.read_text())
+        document = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a TOML file: {error}") from error
-    validate(found, _SHAPE, path)
-    for option in found["options"]:
+    validate(document, _SHAPE, path)
+    for option in document["options"]:
         if option not in SHAPES:
             raise InputError(f"{path}: training has no option {option!r}")
-        if not isinstance(found["source"].get(option), str):
+        if not isinstance(document["source"].get(option), str):
             raise InputError(f"{path}: [source] does not say where {option} is from")
-    for option in found["source"]:
-        if option not in found["options"]:
+    for option in document["source"]:
+        if option not in document["options"]:
             raise InputError(f"{path}: [source] tells of {option}, which [options] does not set")
-    shape = {key: SHAPES[key] for key in found["options"]}
-    validate(found["options"], shape, path, "options.")
-    return Recipe(found["title"], found["data"], tuple(found["networks"]), found["options"], found["source"])
+    shape = {key: SHAPES[key] for key in document["options"]}
+    validate(document["options"], shape, path, "options.")
+    return Recipe(
+        document["title"],
+        document["data"],
+        tuple(document["networks"]),
+        document["options"],
+        document["source"],
+    )
 
 
 def with_recipe(name: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -47,21 +47,21 @@ class Results:
         waited for their images."""
         last = next(reversed(self.accuracy))
         seconds = {**self.seconds, "total": round(sum(self.seconds.values()), 3)}
-        found: dict[str, Any] = {**facts, "accuracy": self.accuracy}
+        document: dict[str, Any] = {**facts, "accuracy": self.accuracy}
         if self.top5:
-            found["top5"] = self.top5
+            document["top5"] = self.top5
         if self.rmse:
-            found["rmse"] = self.rmse
-        found |= {"seconds": seconds, "final": last, "test_accuracy": self.accuracy[last]}
+            document["rmse"] = self.rmse
+        document |= {"seconds": seconds, "final": last, "test_accuracy": self.accuracy[last]}
         trained = sum(entry["seconds"] for entry in entries)
         waited = sum(entry["seconds"] * entry.get("waiting", 0.0) for entry in entries)
-        found["waiting"] = round(waited / trained, 4) if trained else 0.0
-        found["peak_memory_mb"] = round(peak_memory_mb(), 1)
+        document["waiting"] = round(waited / trained, 4) if trained else 0.0
+        document["peak_memory_mb"] = round(peak_memory_mb(), 1)
         if torch.cuda.is_available():
-            found["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
+            document["peak_gpu_memory_mb"] = round(torch.cuda.max_memory_allocated() / 1e6, 1)
         if corrupt is not None:
-            found["corrupt"] = {"count": len(corrupt), "files": sorted(corrupt)[:1000]}
-        return found
+            document["corrupt"] = {"count": len(corrupt), "files": sorted(corrupt)[:1000]}
+        return document
 
 
 def progress_bars(shown: bool) -> Progress:

@@ -48,7 +48,7 @@ class _Run:
         net: str,
         data: str,
         out: str | Path,
-        given: Options,
+        unsettled: Options,
         progress: bool,
         twin: str | Path | None = None,
         network: dict[str, Any] | None = None,
@@ -62,10 +62,10 @@ class _Run:
         self.created = False
         self.entries: list[dict[str, Any]] = []
         self.twin = str(Path(twin).resolve()) if twin else None
-        check_scheme(net, given.scheme)
-        self.own = own_form(net, given)
-        self.options, self.scheme = settled(given, self.twin, net)
-        self.device = given.device
+        check_scheme(net, unsettled.scheme)
+        self.own = own_form(net, unsettled)
+        self.options, self.scheme = settled(unsettled, self.twin, net)
+        self.device = unsettled.device
 
     def config(self) -> dict[str, Any]:
         return {
@@ -138,8 +138,8 @@ class _Run:
                 else:
                     model = self._phase(number, name, model, epochs, rate, twin, state, bar)
                     state = None
-                taken = sum(e["seconds"] for e in self.entries if e["phase"] == name)
-                results.add(name, self._scores(model, self.data.test), taken)
+                seconds = sum(e["seconds"] for e in self.entries if e["phase"] == name)
+                results.add(name, self._scores(model, self.data.test), seconds)
                 twin = model if name == "float" else twin
         return self._close(results)
 
@@ -220,8 +220,8 @@ class _Run:
                 **phase.run_epoch(save=lambda: self._keep(number, phase)),
             }
             if self.validation is not None:
-                found = self._scores(phase.result(), self.validation)
-                entry |= {"validation": found["top1"]} | ({"top5": found["top5"]} if "top5" in found else {})
+                score = self._scores(phase.result(), self.validation)
+                entry |= {"validation": score["top1"]} | ({"top5": score["top5"]} if "top5" in score else {})
             self.entries.append(entry)
             if self.first:
                 self.folder.set_metrics(self.entries)
@@ -233,11 +233,11 @@ class _Run:
             bar.update(task, completed=phase.epoch, note=note)
         if writer:
             writer.close()
-        result = phase.result().requires_grad_(True)
-        share(result, self.world)
+        trained = phase.result().requires_grad_(True)
+        share(trained, self.world)
         if self.first:
-            self.folder.save(f"{name}.pt", {"model": result.state_dict()})
-        return result
+            self.folder.save(f"{name}.pt", {"model": trained.state_dict()})
+        return trained
 
     def _keep(self, number: int, phase: Phase) -> None:
         """The checkpoint as the run now is; every process knows of the first one's buffers from here on."""

@@ -51,8 +51,8 @@ def scores(
     model.eval()
     if targets is not None and not targets.plain_classes:
         outputs, labels = logits(model, part), torch.from_numpy(part.labels)
-        found = {"top1": targets.score(outputs, labels), "images": float(len(labels))}
-        return found | ({"rmse": targets.error(outputs, labels)} if targets.real else {})
+        shares = {"top1": targets.score(outputs, labels), "images": float(len(labels))}
+        return shares | ({"rmse": targets.error(outputs, labels)} if targets.real else {})
     device = next(model.parameters()).device
     counts = torch.zeros(3, dtype=torch.float64)
     classes = 0
@@ -67,8 +67,8 @@ def scores(
         hits = (best == labels[:, None]).any(1)
         counts += torch.tensor([float(first.sum()), float(hits.sum()), float(len(labels))]).double()
     first_right, among, seen = add_up(counts, world, device).tolist()
-    found = {"top1": first_right / max(1.0, seen), "images": seen}
-    return found | ({"top5": among / max(1.0, seen)} if classes > 5 else {})
+    shares = {"top1": first_right / max(1.0, seen), "images": seen}
+    return shares | ({"top5": among / max(1.0, seen)} if classes > 5 else {})
 
 
 def accuracy(model: nn.Module, part: Any) -> float:

@@ -66,19 +66,19 @@ def open_source(what: str, given: Options) -> Data | Stream:
     return load(what)
 
 
-def _stream(name: str, folder: Path, given: Options) -> Stream:
+def _stream(name: str, folder: Path, options: Options) -> Stream:
     try:
         import PIL  # noqa: F401
     except ImportError as error:
         raise InputError("decoding image files needs Pillow: pip install pillow") from error
     train, test, classes, digest = read_tree(folder)
-    size = given.size or SIDE
-    resize = given.resize or round(size * 256 / 224)
+    size = options.size or SIDE
+    resize = options.resize or round(size * 256 / 224)
     if resize < size:
         raise InputError(f"resize is the shorter edge before a crop of {size} pixels, it cannot be {resize}")
-    recipe = Recipe(size, resize, given.crop, given.flip, given.jitter, given.lighting)
-    workers = given.workers if given.workers is not None else max(1, min(8, (os.cpu_count() or 2) - 1))
-    corrupt = Corrupt(given.corrupt)
+    recipe = Recipe(size, resize, options.crop, options.flip, options.jitter, options.lighting)
+    workers = options.workers if options.workers is not None else max(1, min(8, (os.cpu_count() or 2) - 1))
+    corrupt = Corrupt(options.corrupt)
     parts = [StreamPart(index, recipe, workers, corrupt) for index in (train, test)]
     return Stream(name, parts[0], parts[1], classes, digest, corrupt)
 

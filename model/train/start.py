@@ -63,42 +63,42 @@ def build_for(
     more = dict(network or {})
     classes = targets_of(data).outputs
     if not own:
-        given = {"how": how, "classes": classes, "shape": data.shape, "bits": data.bits}
-        plain = zoo.build(net, **{key: value for key, value in given.items() if key in takes} | more)
+        arguments = {"how": how, "classes": classes, "shape": data.shape, "bits": data.bits}
+        plain = zoo.build(net, **{key: value for key, value in arguments.items() if key in takes} | more)
         return _signed(plain, net) if getattr(data, "signed", False) else plain
     is_searched = net.startswith("nasb-")
     if is_searched:
         more = {"relu": True} | more  # Conv -> ReLU -> BN in stages 2 and 3 (section 4.4.1)
     elif form(net) == "binary" or net.startswith(("ua-", "a-")):
         more = {"bits": 32 if how.full_precision else 1} | more
-    made = zoo.build(net, classes=classes, input_shape=data.shape, **more)
+    built = zoo.build(net, classes=classes, input_shape=data.shape, **more)
     if is_searched:
-        made.set_binary(not how.full_precision)
-    return Standardised(made, data.shape[0], statistics)
+        built.set_binary(not how.full_precision)
+    return Standardised(built, data.shape[0], statistics)
 
 
-def _signed(made: nn.Module, net: str) -> nn.Module:
+def _signed(network: nn.Module, net: str) -> nn.Module:
     """The network on samples below 0 too, where its first layer has weights."""
-    pixels = getattr(made, "pixels", None)
-    if not isinstance(pixels, PixelScale) or hasattr(made, "act"):
+    pixels = getattr(network, "pixels", None)
+    if not isinstance(pixels, PixelScale) or hasattr(network, "act"):
         raise InputError(f"{net} takes no samples below 0: shift them first, x - x.min()")
     pixels.signed = True
-    return made
+    return network
 
 
 def carry_over(model: nn.Module, weights: dict[str, Any]) -> None:
     """Start from another scheme's weights: everything but the quantizers' own parameters must be there."""
     own = model.state_dict()
-    given = {key: value for key, value in weights.items() if key in own}
+    carried = {key: value for key, value in weights.items() if key in own}
     generator = torch.Generator().manual_seed(0)
     # a method of several branches: each starts near the twin's only one
-    for key in own.keys() - given.keys():
+    for key in own.keys() - carried.keys():
         source = weights.get(re.sub(r"\bbranches\.\d+\.", "branches.0.", key))
         if source is not None and source.dim() > 1:
-            given[key] = source + 0.3 * source.std() * torch.randn(source.shape, generator=generator)
+            carried[key] = source + 0.3 * source.std() * torch.randn(source.shape, generator=generator)
         elif source is not None:
-            given[key] = source
-    missing, unexpected = model.load_state_dict(given, strict=False)
+            carried[key] = source
+    missing, unexpected = model.load_state_dict(carried, strict=False)
     lacking = [
         key
         for key in missing

@@ -14,8 +14,8 @@ __all__ = ["Targets", "targets_of"]
 
 def targets_of(data: Any) -> "Targets":
     """What the targets of a dataset are; of an image tree, classes."""
-    found = getattr(data, "targets", None)
-    return found if isinstance(found, Targets) else Targets(len(data.classes))
+    targets = getattr(data, "targets", None)
+    return targets if isinstance(targets, Targets) else Targets(len(data.classes))
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ class Targets:
             return functional.mse_loss(outputs, teacher)
         outputs, teacher = self._shaped(outputs) / temperature, self._shaped(teacher) / temperature
         wanted = functional.log_softmax(teacher, 1)
-        found = functional.kl_div(
+        divergence = functional.kl_div(
             functional.log_softmax(outputs, 1), wanted, reduction="batchmean", log_target=True
         )
-        return found * temperature**2
+        return divergence * temperature**2
 
     def right(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Of a batch, a number: how many samples' worth of classes are right; of values, the number of

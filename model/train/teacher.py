@@ -45,8 +45,8 @@ def _plain(module: nn.Module) -> nn.Module:
     for name, child in list(module.named_children()):
         if isinstance(child, FixedNorm):
             rectifier = nn.ReLU() if child.ceiling is None else nn.Hardtanh(0.0, child.ceiling)
-            made = _norm(child)
-            setattr(module, name, nn.Sequential(made, rectifier) if child.lo == 0 else made)
+            norm = _norm(child)
+            setattr(module, name, nn.Sequential(norm, rectifier) if child.lo == 0 else norm)
         elif isinstance(child, BatchNorm):
             setattr(module, name, _norm(child))
         elif type(child) is Conv2d:

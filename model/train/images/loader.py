@@ -100,10 +100,10 @@ class StreamPart:
 
     def split(self, fraction: float, seed: int) -> tuple["StreamPart", "StreamPart"]:
         """(rest, ``fraction`` of the images), drawn by ``seed``."""
-        rest, taken = self.index.split(fraction, seed)
+        rest, part = self.index.split(fraction, seed)
         return (
             StreamPart(rest, self.recipe, self.workers, self.corrupt),
-            StreamPart(taken, self.recipe, self.workers, self.corrupt),
+            StreamPart(part, self.recipe, self.workers, self.corrupt),
         )
 
     def chunks(self, size: int, rank: int = 0, world: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
@@ -117,12 +117,12 @@ class StreamPart:
         """``count`` images evenly spaced over the part, in the middle crop; those that can be read."""
         chosen = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).astype(int))
         decoder = _Decoder(self.index, replace(self.recipe, crop="centre"), None)
-        found = list(
+        decoded = list(
             _decoded(
                 decoder, list(np.array_split(chosen, max(1, len(chosen) // 16))), self.workers, self.corrupt
             )
         )
-        return torch.cat([images for images, _ in found])
+        return torch.cat([images for images, _ in decoded])
 
 
 class StreamBatches:

@@ -46,11 +46,11 @@ class Index:
     def split(self, fraction: float, seed: int) -> tuple["Index", "Index"]:
         """(rest, part of ``fraction``), stratified by label and fixed by the seed."""
         rng = np.random.default_rng(seed)
-        taken = np.zeros(len(self), bool)
+        mask = np.zeros(len(self), bool)
         for label in np.unique(self.labels):
             where = np.flatnonzero(self.labels == label)
-            taken[rng.permutation(where)[: round(fraction * len(where))]] = True
-        return self.take(~taken), self.take(taken)
+            mask[rng.permutation(where)[: round(fraction * len(where))]] = True
+        return self.take(~mask), self.take(mask)
 
 
 def _files(folder: Path, classes: list[str], side: str) -> tuple[list[bytes], list[int]]:
@@ -58,12 +58,12 @@ def _files(folder: Path, classes: list[str], side: str) -> tuple[list[bytes], li
     labels: list[int] = []
     for label, name in enumerate(classes):
         place = folder / side / name
-        found = sorted(entry.name for entry in os.scandir(place)) if place.is_dir() else []
-        found = [entry for entry in found if os.path.splitext(entry)[1].lower() in SUFFIXES]
-        if not found:
+        names = sorted(entry.name for entry in os.scandir(place)) if place.is_dir() else []
+        names = [entry for entry in names if os.path.splitext(entry)[1].lower() in SUFFIXES]
+        if not names:
             raise InputError(f"{place} has no images")
-        paths += [os.fsencode(os.path.join(side, name, entry)) for entry in found]
-        labels += [label] * len(found)
+        paths += [os.fsencode(os.path.join(side, name, entry)) for entry in names]
+        labels += [label] * len(names)
     return paths, labels
 
 

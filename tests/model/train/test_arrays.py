@@ -27,19 +27,23 @@ def write(folder, **changes):
 
 
 def test_kinds(tmp_path):
-    found = data.load(write(tmp_path))
-    assert found.shape == (12, 1, 1) and found.bits == 12 and found.value_range == (0, 4095)
-    assert found.targets.metric == "r2" and found.targets.outputs == 1
+    dataset = data.load(write(tmp_path))
+    assert dataset.shape == (12, 1, 1) and dataset.bits == 12 and dataset.value_range == (0, 4095)
+    assert dataset.targets.metric == "r2" and dataset.targets.outputs == 1
     signed = RNG.integers(-100, 100, (10, 2, 30)).astype(np.int16)
     classes = np.arange(10) % 3
-    found = data.load(write(tmp_path, x_train=signed, x_test=signed, y_train=classes, y_test=classes))
-    assert found.shape == (2, 1, 30) and found.value_range == (-128, 127) and found.classes == ("0", "1", "2")
-    assert found.train.images.dtype == np.int8 and found.targets.metric == "accuracy"
+    dataset = data.load(write(tmp_path, x_train=signed, x_test=signed, y_train=classes, y_test=classes))
+    assert (
+        dataset.shape == (2, 1, 30)
+        and dataset.value_range == (-128, 127)
+        and dataset.classes == ("0", "1", "2")
+    )
+    assert dataset.train.images.dtype == np.int8 and dataset.targets.metric == "accuracy"
     maps = RNG.integers(0, 4, (10, 5, 6))
     images = RNG.integers(0, 256, (10, 3, 5, 6)).astype(np.uint8)
-    found = data.load(write(tmp_path, x_train=images, x_test=images, y_train=maps, y_test=maps))
-    assert found.targets.shape == (5, 6) and found.targets.outputs == 4 * 30
-    first, second = found.train.split(0.3, 0)
+    dataset = data.load(write(tmp_path, x_train=images, x_test=images, y_train=maps, y_test=maps))
+    assert dataset.targets.shape == (5, 6) and dataset.targets.outputs == 4 * 30
+    first, second = dataset.train.split(0.3, 0)
     assert len(first) == 7 and len(second) == 3
 
 
@@ -108,12 +112,12 @@ def test_a_network_learns_and_is_exported(kind, tmp_path):
     assert summary["metric"] == ("r2" if kind == "values" else "accuracy")
     assert summary["test_accuracy"] > 0.5
     assert ("rmse" in summary) == (kind == "values")
-    made = finished.export_run(tmp_path / "run")
-    low, high = made.input_range
+    exported = finished.export_run(tmp_path / "run")
+    low, high = exported.input_range
     assert (low, high) == ((0, 4095) if kind == "values" else (-2048, 2047))
-    images = data.load(where).test.images.astype(made.input_dtype)
+    images = data.load(where).test.images.astype(exported.input_dtype)
     model, _ = finished.load_run(tmp_path / "run")
     with torch.no_grad():
         want = model(torch.from_numpy(images.astype(np.int32))).double().numpy()
-    np.testing.assert_array_equal(run(made, images) * float(made.meta["output_scale"]), want)
-    assert ("targets" in made.meta) == (kind == "values")
+    np.testing.assert_array_equal(run(exported, images) * float(exported.meta["output_scale"]), want)
+    assert ("targets" in exported.meta) == (kind == "values")

@@ -158,15 +158,15 @@ def test_pixels_out_of_range_are_refused():
 
 def test_batches_depend_on_seed_and_epoch_alone_and_split_by_process():
     data = digits().train
-    one = [(x.numpy().copy(), y.numpy()) for x, y in Batches(data, 64, 7, pad=1, flip=True).epoch(3)]
+    batches = [(x.numpy().copy(), y.numpy()) for x, y in Batches(data, 64, 7, pad=1, flip=True).epoch(3)]
     again = list(Batches(data, 64, 7, pad=1, flip=True).epoch(3))
     other = list(Batches(data, 64, 7, pad=1, flip=True).epoch(4))
-    assert all((a == b.numpy()).all() for (a, _), (b, _) in zip(one, again, strict=True))
-    assert any((a != b.numpy()).any() for (a, _), (b, _) in zip(one, other, strict=True))
+    assert all((a == b.numpy()).all() for (a, _), (b, _) in zip(batches, again, strict=True))
+    assert any((a != b.numpy()).any() for (a, _), (b, _) in zip(batches, other, strict=True))
     halves = [list(Batches(data, 64, 7, pad=1, flip=True, rank=r, world=2).epoch(3)) for r in (0, 1)]
-    joined = np.empty_like(one[0][0])
+    joined = np.empty_like(batches[0][0])
     joined[0::2], joined[1::2] = halves[0][0][0], halves[1][0][0]
-    np.testing.assert_array_equal(joined, one[0][0])
+    np.testing.assert_array_equal(joined, batches[0][0])
 
 
 def test_augmentation_shifts_and_flips():

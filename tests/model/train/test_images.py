@@ -52,7 +52,7 @@ def test_tree(tree):
     assert classes == ("n01", "n02") and len(train_index) == 26 and len(test_index) == 8
     assert np.bincount(train_index.labels).tolist() == [13, 13]
     assert read_tree(tree)[3] == digest != read_tree(tree / "train")[3]
-    assert [len(one) for one in read_tree(tree / "train")[:2]] == [20, 6]  # a fifth of each class
+    assert [len(index) for index in read_tree(tree / "train")[:2]] == [20, 6]  # a fifth of each class
     with pytest.raises(InputError, match="0 class folders"):
         read_tree(tree / "train/n01")
     with pytest.raises(InputError, match="no such folder"):
@@ -82,18 +82,18 @@ def test_the_centre_crop_is_the_middle(tmp_path):
 
 def test_batches_do_not_depend_on_workers_or_processes(tree):
     how = {"crop": "resized", "flip": True, "jitter": 0.2}
-    one = list(StreamBatches(part(tree, **how), 8, 3).epoch(1))
-    assert len(one) == 3 and sum(len(labels) for _, labels in one) >= 22  # two are corrupt
+    single = list(StreamBatches(part(tree, **how), 8, 3).epoch(1))
+    assert len(single) == 3 and sum(len(labels) for _, labels in single) >= 22  # two are corrupt
     many = list(StreamBatches(part(tree, workers=2, **how), 8, 3).epoch(1))
     late = list(StreamBatches(part(tree, **how), 8, 3).epoch(1, 2))
-    for (a, x), (b, y) in zip([*one, one[2]], [*many, *late], strict=True):
+    for (a, x), (b, y) in zip([*single, single[2]], [*many, *late], strict=True):
         assert torch.equal(a, b) and torch.equal(x, y)
     halves = [list(StreamBatches(part(tree, **how), 8, 3, rank=r, world=2).epoch(1)) for r in (0, 1)]
-    for number, (images, _) in enumerate(one):
+    for number, (images, _) in enumerate(single):
         both = torch.cat([half[number][0] for half in halves])
         key = lambda x: sorted(image.numpy().tobytes() for image in x)  # noqa: E731
         assert key(both) == key(images)
-    assert not torch.equal(one[0][0], next(StreamBatches(part(tree, **how), 8, 3).epoch(2))[0])
+    assert not torch.equal(single[0][0], next(StreamBatches(part(tree, **how), 8, 3).epoch(2))[0])
 
 
 def test_corrupt_files_are_named_and_counted_or_refused(tree):
@@ -126,8 +126,8 @@ def test_a_run_that_stops_in_the_middle_of_an_epoch_goes_on_to_the_same_weights(
     train("small-resnet", data, tmp_path / "whole", **RUN, **NET)
     step = Phase._step
 
-    def stops(self, *given):
-        step(self, *given)
+    def stops(self, *arguments):
+        step(self, *arguments)
         if self.name == "quantized" and (self.epoch, self.step) == (1, 2):
             raise KeyboardInterrupt
 

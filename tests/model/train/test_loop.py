@@ -63,11 +63,11 @@ def test_more_schedules():
     poly = Options(schedule="polynomial", power=2.0, warmup=0.0)
     assert [learning_rate(poly, at, 10) for at in (0, 5, 9)] == pytest.approx([1, 0.25, 0.01])
     marks = Options(schedule="step", milestones=(60, 120, 160), step_factor=0.2, warmup=0.0)
-    found = [learning_rate(marks, at, 2000, 200) for at in (0, 599, 600, 1199, 1200, 1600)]
-    assert found == pytest.approx([1, 1, 0.2, 0.2, 0.04, 0.008])
+    rates = [learning_rate(marks, at, 2000, 200) for at in (0, 599, 600, 1199, 1200, 1600)]
+    assert rates == pytest.approx([1, 1, 0.2, 0.2, 0.04, 0.008])
     slow = Options(schedule="constant", warmup_epochs=2, warmup_from=0.001)
-    found = [learning_rate(slow, at, 100, 10) for at in (0, 9, 19, 20, 99)]
-    assert found == pytest.approx([0.001 + 0.999 * 0.05, 0.001 + 0.999 * 0.5, 1, 1, 1])
+    rates = [learning_rate(slow, at, 100, 10) for at in (0, 9, 19, 20, 99)]
+    assert rates == pytest.approx([0.001 + 0.999 * 0.05, 0.001 + 0.999 * 0.5, 1, 1, 1])
 
 
 class Plain(torch.nn.Sequential):
@@ -111,9 +111,9 @@ def test_channels_last_and_bfloat16():
 
 def test_top_5():
     part = digits().test
-    found = scores(Plain(), part)
+    shares = scores(Plain(), part)
     outputs = logits(Plain(), part)
-    assert outputs.shape == (360, 10) and found["images"] == 360 and found["top1"] <= found["top5"] <= 1
+    assert outputs.shape == (360, 10) and shares["images"] == 360 and shares["top1"] <= shares["top5"] <= 1
     halves = [torch.cat([y for _, y in chunks(part, 50, rank, 2)]) for rank in (0, 1)]
     assert sorted(torch.cat(halves).tolist()) == sorted(part.labels.tolist())
     two = type(part)(part.images[part.labels < 2], part.labels[part.labels < 2])

@@ -99,7 +99,7 @@ def test_another_seed_gives_other_weights(finished, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "given, words",
+    "bad, words",
     [
         ({"epochs": -1}, "negative"),
         ({"batch": 1}, "at least 2"),
@@ -109,9 +109,9 @@ def test_another_seed_gives_other_weights(finished, tmp_path):
         ({"ema": 1.0}, "ema must"),
     ],
 )
-def test_bad_options(given, words):
+def test_bad_options(bad, words):
     with pytest.raises(InputError, match=words):
-        options("digits", "digits", given)
+        options("digits", "digits", bad)
 
 
 def test_unknown_network_and_scheme(tmp_path):
@@ -132,7 +132,7 @@ def test_two_processes_write_one_run(tmp_path):
     script = tmp_path / "go.py"
     script.write_text(DISTRIBUTED)
     started = time.time()
-    result = subprocess.run(
+    completed = subprocess.run(
         [
             sys.executable,
             "-m",
@@ -148,7 +148,7 @@ def test_two_processes_write_one_run(tmp_path):
         timeout=240,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    assert result.returncode == 0, result.stderr[-2000:]
+    assert completed.returncode == 0, completed.stderr[-2000:]
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert (
         0 <= summary["test_accuracy"] <= 1
@@ -159,9 +159,9 @@ def test_two_processes_write_one_run(tmp_path):
 
 def test_a_run_that_comes_to_nothing_leaves_nothing(tmp_path, monkeypatch):
     out = tmp_path / "a" / "b"
-    for given in ({"device": "cuda:77"}, {"device": "meta:x"}, {"scheme": "pa", "weights": 3}):
+    for changes in ({"device": "cuda:77"}, {"device": "meta:x"}, {"scheme": "pa", "weights": 3}):
         with pytest.raises(InputError):
-            train("digits", "digits", out, progress=False, **QUICK | given)
+            train("digits", "digits", out, progress=False, **QUICK | changes)
         assert list(tmp_path.iterdir()) == []
     from fermatnet.model.train import run as module
 
