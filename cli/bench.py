@@ -130,8 +130,8 @@ def _path(target: str | None, module: str, modules: int) -> Path | None:
 def _run(paths: dict[str, Path | None], wanted: dict[str, Any]) -> None:
     for module, path in paths.items():
         run = importlib.import_module(f"fermatnet.bench.{module}").run
-        taken = inspect.signature(run).parameters
+        parameters = inspect.signature(run).parameters
         run(
             json_path=path,
-            **{key: value for key, value in wanted.items() if value is not None and key in taken},
+            **{key: value for key, value in wanted.items() if value is not None and key in parameters},
         )

@@ -69,7 +69,7 @@ def command(
     board = find_board(name)
     with phases("board") as phase:
         phase("reading the network")
-        found = build(
+        description = build(
             load(network),
             board,
             out,
@@ -83,27 +83,27 @@ def command(
             detail=phase.detail,
             finish=write_page,
         )
-    _tell(Path(out), found)
+    _tell(Path(out), description)
 
 
-def _tell(out: Path, found: dict) -> None:
-    chip, rate = found.get("chip"), found["images_per_second"]
+def _tell(out: Path, description: dict) -> None:
+    chip, rate = description.get("chip"), description["images_per_second"]
     if chip is None:
         line(f"{out}: Verilog, constraints and board.json, no bitstream")
         if (out / "vivado.tcl").exists():
-            line(f"{found['note']}: {out}/vivado.tcl")
+            line(f"{description['note']}: {out}/vivado.tcl")
         return
     used = ", ".join(
         f"{chip[name]:,} of {chip['capacity'][name]:,} {name}" for name in ("luts", "ffs", "brams", "dsps")
     )
-    line(f"{out}/{found['bitstream']}: {used}")
+    line(f"{out}/{description['bitstream']}: {used}")
     line(
-        f"clock {found['clock_mhz']:.4g} MHz, reached {chip['fmax_mhz']:.1f} MHz; "
-        f"{found['cycles_per_image']} cycles an image: {rate['core']:,.0f} images/s at the core, "
+        f"clock {description['clock_mhz']:.4g} MHz, reached {chip['fmax_mhz']:.1f} MHz; "
+        f"{description['cycles_per_image']} cycles an image: {rate['core']:,.0f} images/s at the core, "
         f"{rate['uart']:,.0f} over the line"
     )
-    if found["programmer"]:
-        line(f"program it: openFPGALoader -b {found['programmer']} {out}/{found['bitstream']}")
+    if description["programmer"]:
+        line(f"program it: openFPGALoader -b {description['programmer']} {out}/{description['bitstream']}")
     line(f"then: fermatnet host {out} --port PORT --input x.npy --output y.npy (--port sim simulates it)")
 
 

@@ -65,7 +65,7 @@ def command(
     from fermatnet.model.network import load
     from fermatnet.runtime.c import generate
 
-    made = generate(
+    figures = generate(
         load(network),
         out,
         name=name,
@@ -78,6 +78,6 @@ def command(
         force=force,
     )
     line(
-        f"{out}: {made['flash_tables']} bytes of tables, {made['ram']} bytes of RAM, "
-        f"{len(made['order'])} steps"
+        f"{out}: {figures['flash_tables']} bytes of tables, {figures['ram']} bytes of RAM, "
+        f"{len(figures['order'])} steps"
     )

@@ -89,13 +89,13 @@ def _load(board, weights: str) -> None:
 
 
 def _tell(board) -> None:
-    found, info = board.statistics, board.ask()
-    if found.images:
-        line(f"{found.images_per_second:,.1f} images/s over the line")
+    statistics, info = board.statistics, board.ask()
+    if statistics.images:
+        line(f"{statistics.images_per_second:,.1f} images/s over the line")
     line(
-        f"frames repeated {found.repeated}, damaged on the way here {found.bad}, refused by the board "
-        f"{found.refused}, answers to nothing {found.stray}; loads repeated {found.reloads}, port reopened "
-        f"{found.reopened}"
+        f"frames repeated {statistics.repeated}, damaged on the way here {statistics.bad}, refused by the "
+        f"board {statistics.refused}, answers to nothing {statistics.stray}; loads repeated "
+        f"{statistics.reloads}, port reopened {statistics.reopened}"
     )
     line(
         f"the board since its reset: {info.images} images, {info.bad_frames} bad frames, {info.core_errors} "

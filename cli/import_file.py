@@ -20,12 +20,12 @@ def _sizes(text: str | None, count: int, option: str) -> tuple[int, ...] | None:
         return None
     parts = text.replace("x", ",").split(",")
     try:
-        found = tuple(int(part) for part in parts)
+        numbers = tuple(int(part) for part in parts)
     except ValueError:
-        found = ()
-    if len(found) != count:
+        numbers = ()
+    if len(numbers) != count:
         raise InputError(f"{option} takes {count} whole numbers, not {text!r}")
-    return found
+    return numbers
 
 
 def _number(text: str | None, option: str) -> float | None:
@@ -102,16 +102,16 @@ def command(
                 shown.append(stack.enter_context(share("comparing with the file's own executor")))
             shown[0](done, words)
 
-        made = imported(model, options, progress)
-    net = made.network
+        conversion = imported(model, options, progress)
+    net = conversion.network
     save(net, out)
-    inputs = [f"{one.dtype} {'x'.join(map(str, one.dims))}" for one in net.inputs]
-    named = [f"{one.name!r} {text}" for one, text in zip(net.inputs, inputs, strict=True)]
+    inputs = [f"{net_input.dtype} {'x'.join(map(str, net_input.dims))}" for net_input in net.inputs]
+    named = [f"{net_input.name!r} {text}" for net_input, text in zip(net.inputs, inputs, strict=True)]
     outputs = [f"{name!r} of {prod(net.types[name].shape)}" for name in net.outputs]
     line(
-        f"{model} ({made.format}) -> {out}: {len(net.nodes)} layers, "
+        f"{model} ({conversion.format}) -> {out}: {len(net.nodes)} layers, "
         + (f"input {inputs[0]}, " if len(named) == 1 else f"inputs {', '.join(named)}; ")
         + (f"{net.classes} outputs" if len(outputs) == 1 else f"outputs {', '.join(outputs)}")
     )
-    for note in made.notes:
+    for note in conversion.notes:
         line(note)

@@ -23,10 +23,10 @@ def _design(net: "Network", cycles: int | None, device: str, clock_mhz: float) -
     resources_layers.check(device, reloadable=False)
     with phases("info") as phase:
         phase("folding the layers")
-        made = plan(net, cycles=cycles, device=device, clock_mhz=clock_mhz)
-        described = interface(made, net.meta.get("name", "network"), [], clock_mhz, device)
+        design = plan(net, cycles=cycles, device=device, clock_mhz=clock_mhz)
+        described = interface(design, net.meta.get("name", "network"), [], clock_mhz, device)
         phase("predicting the resources of the layers")
-        add_resources(described, made, device, phase.detail)
+        add_resources(described, design, device, phase.detail)
     kept = ("cycles_per_image", "latency_cycles", "clock_mhz", "layers", "resources")
     return {key: described[key] for key in kept}
 

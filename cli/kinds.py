@@ -129,13 +129,13 @@ def judge(out: str, *inputs: str | None, force: bool) -> None:
 
 def own_options(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
     """``width=8 form=maxpool`` as the builder takes them: JSON where it is JSON, else a word."""
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for text in given:
         key, equals, value = text.partition("=")
         if not equals or not key.isidentifier():
             raise click.BadParameter(f"{text!r} is not NAME=VALUE, such as width=8")
         try:
-            found[key] = json.loads(value)
+            options[key] = json.loads(value)
         except ValueError:
-            found[key] = value
-    return found
+            options[key] = value
+    return options

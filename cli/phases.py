@@ -65,16 +65,16 @@ class Phases:
 def phases(title: str) -> Iterator[Phases]:
     """A spinner with the phase and the time on a terminal; on a log, one line a phase of over two seconds."""
     if not notes.is_terminal:
-        found = Phases(title, None)
+        display = Phases(title, None)
         try:
-            yield found
+            yield display
         finally:
-            found.close()
+            display.close()
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=notes, transient=True) as progress:
-        found = Phases(title, progress)
+        display = Phases(title, progress)
         try:
-            yield found
+            yield display
         finally:
-            found.close()
+            display.close()

@@ -15,8 +15,10 @@ def _numbers(resources: dict[str, float]) -> list[str]:
 
 def show(interface: dict[str, Any]) -> None:
     """Prints layers with fold, cycles an image and what they are predicted to take."""
-    found = interface["resources"]
-    table = Table(title=f"Predicted for {found['device']}: {interface['cycles_per_image']:,} cycles an image")
+    predicted = interface["resources"]
+    table = Table(
+        title=f"Predicted for {predicted['device']}: {interface['cycles_per_image']:,} cycles an image"
+    )
     for column in ("layer", "op"):
         table.add_column(column)
     for column in ("pe x simd", "cycles", "LUT", "FF", "BRAM", "DSP"):
@@ -24,9 +26,9 @@ def show(interface: dict[str, Any]) -> None:
     for layer in interface["layers"]:
         fold = f"{layer['pe']} x {layer['simd']}"
         table.add_row(layer["name"], layer["op"], fold, f"{layer['cycles']:,}", *_numbers(layer["resources"]))
-    table.add_row("(edge)", "AXI4-Stream", "", "", *_numbers(found["edge"]))
+    table.add_row("(edge)", "AXI4-Stream", "", "", *_numbers(predicted["edge"]))
     table.add_section()
-    table.add_row("all", "", "", "", *_numbers(found["total"]))
+    table.add_row("all", "", "", "", *_numbers(predicted["total"]))
     results.print(table)
 
 

@@ -129,8 +129,8 @@ def _reference(net: "Network", samples: Samples, count: int, batch: int) -> Resu
     from fermatnet.model.network import run
 
     with bar("reference", count) as progress:
-        made = run(net, samples, batch=batch, progress=progress)
-    return {net.output: made} if isinstance(made, np.ndarray) else made
+        outputs = run(net, samples, batch=batch, progress=progress)
+    return {net.output: outputs} if isinstance(outputs, np.ndarray) else outputs
 
 
 def _engine(

@@ -59,19 +59,19 @@ def command() -> None:
 @click.option("--price-weight", default=0.0, type=click.FloatRange(0, 1e6), help="Of the price in the loss.")
 @click.option("--size", default=0, type=click.IntRange(0, 4096), help="images:DIR: side of the crop.")
 @_common
-def _nasb(out: str, resume: bool, **given: Any) -> None:
+def _nasb(out: str, resume: bool, **options: Any) -> None:
     """NASB (chapter 4): which operations join the nodes of a binary ResNet's cells.
 
     The genotype in OUT/result.json is an option of nasb-resnet: --option genotype=...
     """
     from fermatnet.model.train.data import check_name
 
-    kind, _, folder = given["data"].partition(":")
-    check_name(f"images:{folder}" if kind == "imagenet" else given["data"])
+    kind, _, folder = options["data"].partition(":")
+    check_name(f"images:{folder}" if kind == "imagenet" else options["data"])
     with phases("search") as phase:
         phase("loading torch")
         from fermatnet.search.nasb import search_nasb
-    _end(search_nasb(out=out, resume=resume, progress=_shown, **given), out)
+    _end(search_nasb(out=out, resume=resume, progress=_shown, **options), out)
 
 
 @command.command(name="autorecon")
@@ -81,7 +81,7 @@ def _nasb(out: str, resume: bool, **given: Any) -> None:
 @click.option("--weight-steps", default=100, show_default=True, type=_POSITIVE, help="T_1, an epoch.")
 @click.option("--alpha-steps", default=20, show_default=True, type=_POSITIVE, help="V_1, an epoch.")
 @_common
-def _autorecon(teacher: str, out: str, resume: bool, **given: Any) -> None:
+def _autorecon(teacher: str, out: str, resume: bool, **options: Any) -> None:
     """AutoReCon (chapter 8): a generator's architecture for the full-precision network of a run folder.
 
     No data is read: the teacher is all there is.
@@ -89,7 +89,7 @@ def _autorecon(teacher: str, out: str, resume: bool, **given: Any) -> None:
     with phases("search") as phase:
         phase("loading torch")
         from fermatnet.search.autorecon import search_autorecon
-    result = search_autorecon(teacher, out, resume=resume, progress=_shown, **given)
+    result = search_autorecon(teacher, out, resume=resume, progress=_shown, **options)
     line(
         f"largest probability of an edge {result['mean_largest_probability']:.3f} on average "
         f"(uniform {result['mean_uniform_probability']:.3f})"

@@ -101,7 +101,7 @@ def command(
     count = len(next(iter(check_images(net, images).values())))
     expected = by_name(net, load_samples(expect) if expect else run(net, images))
     several = len(net.inputs) + len(net.outputs) > 2
-    given = by_name(net, images, [one.name for one in net.inputs])
+    samples = by_name(net, images, [net_input.name for net_input in net.inputs])
     if several and loads:
         raise InputError("--load: a reloadable design has one input and one output")
     words: list[int] = []
@@ -125,7 +125,7 @@ def command(
                 if several:
                     many = simulate_several(
                         Path(directory),
-                        given,
+                        samples,
                         stalls=stalls,
                         simulator=simulator,
                         waves=waves_file,
@@ -133,9 +133,9 @@ def command(
                     )
                     results, cycles, seconds = many.outputs, many.cycles_per_image, many.seconds
                 else:
-                    result = simulate(
+                    single = simulate(
                         Path(directory),
-                        given[net.input_name],
+                        samples[net.input_name],
                         stalls=stalls,
                         simulator=simulator,
                         waves=waves_file,
@@ -143,11 +143,11 @@ def command(
                         load=words,
                         layers=streams,
                     )
-                    results, cycles = {net.output: result.outputs}, result.cycles_per_image
-                    seconds, latency = result.seconds, f", first output after {result.first_latency}"
+                    results, cycles = {net.output: single.outputs}, single.cycles_per_image
+                    seconds, latency = single.seconds, f", first output after {single.first_latency}"
         except SimulationError as error:
-            found = first_difference(net, images, Path(directory), streams) if streams else None
-            raise SimulationError(f"{error}; {found}" if found else str(error)) from error
+            location = first_difference(net, images, Path(directory), streams) if streams else None
+            raise SimulationError(f"{error}; {location}" if location else str(error)) from error
         if streams:
             odd = first_difference(net, images, Path(directory), streams)
         store(results)
@@ -175,7 +175,7 @@ def by_name(
 ) -> dict[str, np.ndarray]:
     """Arrays by the names of the network's outputs (or of ``names``); InputError where some are missing."""
     wanted = list(names or net.outputs)
-    found = {wanted[0]: arrays} if isinstance(arrays, np.ndarray) else arrays
-    if sorted(found) != sorted(wanted):
-        raise InputError(f"one array a name is needed: {', '.join(wanted)}, not {', '.join(found)}")
-    return found
+    named = {wanted[0]: arrays} if isinstance(arrays, np.ndarray) else arrays
+    if sorted(named) != sorted(wanted):
+        raise InputError(f"one array a name is needed: {', '.join(wanted)}, not {', '.join(named)}")
+    return named

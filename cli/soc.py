@@ -27,5 +27,8 @@ def command(directory: str, out: str, network: str | None, force: bool) -> None:
     from fermatnet.hw.bus.package import wrap
     from fermatnet.model.network import load
 
-    found = wrap(directory, out, net=None if network is None else load(network), force=force)
-    line(f"{out}: module {found['name']}, design {found['design']}; {', '.join(found['texts'])}")
+    description = wrap(directory, out, net=None if network is None else load(network), force=force)
+    line(
+        f"{out}: module {description['name']}, design {description['design']}; "
+        f"{', '.join(description['texts'])}"
+    )

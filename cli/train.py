@@ -94,21 +94,23 @@ def _flag(name: str, kind: Any, default: Any) -> click.Option:
     return click.Option([flag, name], type=_kind(name, kind), default=None, help=text + shown)
 
 
-def _check(net: str, data: str, out: str, resume: bool, given: dict[str, Any]) -> None:
+def _check(net: str, data: str, out: str, resume: bool, options: dict[str, Any]) -> None:
     """All that can be refused without torch and without reading the data."""
     catalogue.check(net)
-    if given["recipe"] is not None:
+    if options["recipe"] is not None:
         from fermatnet.model.train.recipe import with_recipe
 
-        given = given | with_recipe(given["recipe"], {k: v for k, v in given.items() if k != "recipe"})
-    scheme = given["scheme"] or defaults(net, data).scheme
-    check_scheme(scheme, given["weights"], given["activations"])
+        options = options | with_recipe(
+            options["recipe"], {k: v for k, v in options.items() if k != "recipe"}
+        )
+    scheme = options["scheme"] or defaults(net, data).scheme
+    check_scheme(scheme, options["weights"], options["activations"])
     catalogue.check_scheme(net, scheme)
-    if given["device"] is not None:
-        check_device(given["device"])
-    if given["edge_bits"] == 1:
+    if options["device"] is not None:
+        check_device(options["device"])
+    if options["edge_bits"] == 1:
         raise InputError("edge_bits must be 0 (full precision) or 2 to 24, not 1")
-    if given["epochs"] == 0 and not given["float_epochs"]:
+    if options["epochs"] == 0 and not options["float_epochs"]:
         raise InputError("epochs must be at least 1")
     if os.environ.get("RANK", "0") == "0":  # torchrun's other processes find what the first one has made
         _check_folder(out, resume)
@@ -131,14 +133,14 @@ def _check_folder(out: str, resume: bool) -> None:
             raise InputError(re.sub(r" \(--force.*\)", ": choose another folder", str(error))) from None
 
 
-def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
-    _check(net, data, out, resume, given)
+def _train(net: str, data: str, out: str, resume: bool, **options: Any) -> None:
+    _check(net, data, out, resume, options)
     with phases("train") as phase:
         phase("loading torch")
         from fermatnet.model.train.run import train
 
     try:
-        summary = train(net, data, out, resume=resume, **given)
+        summary = train(net, data, out, resume=resume, **options)
     except KeyboardInterrupt:
         if (Path(out) / "config.json").is_file():
             raise Interrupted("the same command with --resume goes on after the last checkpoint") from None

@@ -276,11 +276,11 @@ OTHERS: tuple[tuple[tuple[str, ...], str], ...] = (
 
 
 def _all() -> list[tuple[tuple[str, ...], str]]:
-    found = [((*words, place), say) for words in WRITERS for place, say in FILES.items()]
-    found += [((*words, place), say) for words in MAKERS for place, say in FOLDERS.items()]
+    commands = [((*words, place), say) for words in WRITERS for place, say in FILES.items()]
+    commands += [((*words, place), say) for words in MAKERS for place, say in FOLDERS.items()]
     for words, values in VALUES.items():
-        found += [((*words, option, value), say) for option, value, say in values]
-    return [*found, *OTHERS]
+        commands += [((*words, option, value), say) for option, value, say in values]
+    return [*commands, *OTHERS]
 
 
 COMMANDS = _all()

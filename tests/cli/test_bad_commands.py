@@ -53,12 +53,14 @@ def folder(tmp_path_factory):
 
 def contents(place) -> dict[str, str]:
     """Every path below ``place`` with what is in it."""
-    found = {}
+    by_path = {}
     for path in sorted(place.rglob("*")):
         mode = path.lstat().st_mode
         regular = stat.S_ISREG(mode)
-        found[str(path)] = f"{mode} {hashlib.sha256(path.read_bytes()).hexdigest()}" if regular else str(mode)
-    return found
+        by_path[str(path)] = (
+            f"{mode} {hashlib.sha256(path.read_bytes()).hexdigest()}" if regular else str(mode)
+        )
+    return by_path
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from .test_main import fermatnet
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def built_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("board")
     save(pa_resnet((1, 4, 4), (2,), (1,), seed=3, classes=4), folder / "net.onnx")
     np.save(folder / "x.npy", np.zeros((2, 1, 4, 4), np.uint8))
@@ -38,10 +38,13 @@ def test_list():
         assert name in done.stdout
 
 
-def test_a_folder_without_bitstream(made):
-    found = json.loads((made / "b" / "board.json").read_text())
-    assert found["board"] == "tangnano9k" and (made / "b" / "verilog" / "fermatnet_board.v").is_file()
-    assert (made / "b" / "report.html").read_text().startswith("<!doctype html>")
+def test_a_folder_without_bitstream(built_folder):
+    description = json.loads((built_folder / "b" / "board.json").read_text())
+    assert (
+        description["board"] == "tangnano9k"
+        and (built_folder / "b" / "verilog" / "fermatnet_board.v").is_file()
+    )
+    assert (built_folder / "b" / "report.html").read_text().startswith("<!doctype html>")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_a_folder_without_bitstream(made):
         (("soc", ".", "--out", "o"), "no generated design"),
     ],
 )
-def test_bad_input_is_one_line(made, words, said):
-    done = fermatnet(*words, cwd=made)
+def test_bad_input_is_one_line(built_folder, words, said):
+    done = fermatnet(*words, cwd=built_folder)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
-    assert done.stderr.strip().count("\n") <= 1 and not (made / "o").exists()
+    assert done.stderr.strip().count("\n") <= 1 and not (built_folder / "o").exists()

@@ -26,19 +26,19 @@ def file(tmp_path_factory):
 
 def test_info_and_verilog_say_the_same(file, tmp_path):
     words = ("--resources", "--cycles", "2500", "--device", "xc7")
-    shown, made = (
+    shown, generated = (
         fermatnet("info", file, "--json", *words),
         fermatnet("verilog", file, "--out", str(tmp_path / "out"), *words),
     )
-    assert shown.returncode == made.returncode == 0, shown.stderr + made.stderr
+    assert shown.returncode == generated.returncode == 0, shown.stderr + generated.stderr
     design, interface = (
         json.loads(shown.stdout)["design"],
         json.loads((tmp_path / "out" / "interface.json").read_text()),
     )
     assert design["resources"] == interface["resources"] and design["layers"] == interface["layers"]
-    assert all(f" {layer['name']} " in made.stdout for layer in interface["layers"])
+    assert all(f" {layer['name']} " in generated.stdout for layer in interface["layers"])
     total = f"{interface['resources']['total']['luts']:,}"
-    assert f" {total} " in made.stdout
+    assert f" {total} " in generated.stdout
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ def two(tmp_path):
 
 def samples(path):
     rng = np.random.default_rng(0)
-    given = {
+    arrays = {
         "image": rng.integers(-128, 128, (5, 2, 2)).astype(np.int8),
         "second": rng.integers(0, 256, (5, 2)).astype(np.uint8),
     }
-    np.savez(path, **given)
-    return given
+    np.savez(path, **arrays)
+    return arrays
 
 
 def call(*words):
@@ -43,20 +43,20 @@ def call(*words):
 
 
 def test_several_inputs_and_outputs_travel_by_name(two, tmp_path):
-    given = samples(tmp_path / "x.npz")
+    arrays = samples(tmp_path / "x.npz")
     got = call(
         two, "--input", tmp_path / "x.npz", "--output", tmp_path / "y.npz", "--layers", tmp_path / "all"
     )
     assert got.exit_code == 0, (got.output, got.exception)
-    with np.load(tmp_path / "y.npz") as made:
-        np.testing.assert_array_equal(made["b/scaled"], 3 * given["second"].astype(np.int64))
-        dense = given["image"].reshape(5, 4).astype(np.int64) @ np.arange(-4, 4).reshape(2, 4).T
-        np.testing.assert_array_equal(made["sum"], dense + made["b/scaled"])
+    with np.load(tmp_path / "y.npz") as outputs:
+        np.testing.assert_array_equal(outputs["b/scaled"], 3 * arrays["second"].astype(np.int64))
+        dense = arrays["image"].reshape(5, 4).astype(np.int64) @ np.arange(-4, 4).reshape(2, 4).T
+        np.testing.assert_array_equal(outputs["sum"], dense + outputs["b/scaled"])
     entries = json.loads((tmp_path / "all" / "tensors.json").read_text())
     assert [entry["name"] for entry in entries] == ["image", "second", "a", "b/scaled", "sum"]
     assert [entry["layer"] for entry in entries] == ["input", "input", "Dense", "Affine", "Add"]
     row = np.load(tmp_path / "all" / entries[0]["file"])
-    np.testing.assert_array_equal(row.reshape(5, 2, 2), given["image"])
+    np.testing.assert_array_equal(row.reshape(5, 2, 2), arrays["image"])
     np.testing.assert_array_equal(np.load(tmp_path / "all" / "a.npy").reshape(5, 2), dense)
 
 
@@ -69,8 +69,8 @@ def test_several_outputs_need_a_file_that_holds_them(two, tmp_path):
 
 
 def test_a_missing_input_is_named(two, tmp_path):
-    given = samples(tmp_path / "x.npz")
-    np.savez(tmp_path / "z.npz", image=given["image"])
+    arrays = samples(tmp_path / "x.npz")
+    np.savez(tmp_path / "z.npz", image=arrays["image"])
     got = call(
         two, "--input", tmp_path / "z.npz", "--output", tmp_path / "y.npz", "--layers", tmp_path / "all"
     )

@@ -39,9 +39,9 @@ def fermatnet_run(
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
     )
-    found = np.load(folder / "y.npy") if done.returncode == 0 else None
+    outputs = np.load(folder / "y.npy") if done.returncode == 0 else None
     (folder / "y.npy").unlink(missing_ok=True)
-    return done, found
+    return done, outputs
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def fermatnet_run(
 )
 def test_equal(files, words):
     folder, wanted = files
-    done, found = fermatnet_run(folder, *words)
+    done, outputs = fermatnet_run(folder, *words)
     assert done.returncode == 0, done.stderr
-    assert found is not None and np.array_equal(found, wanted) and "note" not in done.stdout
+    assert outputs is not None and np.array_equal(outputs, wanted) and "note" not in done.stdout
 
 
 def test_explained(files):
@@ -66,8 +66,8 @@ def test_explained(files):
 
 def test_no_compiler(files, tmp_path):
     folder, wanted = files
-    done, found = fermatnet_run(folder, PATH="/nowhere", CXX="", FERMATNET_CACHE=str(tmp_path))
-    assert done.returncode == 0 and np.array_equal(found, wanted)
+    done, outputs = fermatnet_run(folder, PATH="/nowhere", CXX="", FERMATNET_CACHE=str(tmp_path))
+    assert done.returncode == 0 and np.array_equal(outputs, wanted)
     assert done.stdout.splitlines()[0].startswith(
         "note: the numpy reference runs instead of the packed engine: no C++ compiler"
     )
