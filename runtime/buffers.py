@@ -63,8 +63,11 @@ def _producers(steps: Sequence[Step]) -> dict[str, int]:
 
 
 def _needs(steps: Sequence[Step]) -> list[set[int]]:
-    made = _producers(steps)
-    return [{made[name] for name in step.reads if name in made} - {index} for index, step in enumerate(steps)]
+    producers = _producers(steps)
+    return [
+        {producers[name] for name in step.reads if name in producers} - {index}
+        for index, step in enumerate(steps)
+    ]
 
 
 def _random_order(needs: list[set[int]], rng: random.Random) -> tuple[int, ...]:
@@ -83,12 +86,12 @@ def _random_order(needs: list[set[int]], rng: random.Random) -> tuple[int, ...]:
 def orders(steps: Sequence[Step], seed: int = 0) -> list[tuple[int, ...]]:
     """Topological orders: the given one first, then distinct random ones, at most `ORDERS` draws."""
     needs = _needs(steps)
-    given = tuple(range(len(steps)))
+    as_listed = tuple(range(len(steps)))
     for index, before in enumerate(needs):
         if any(earlier >= index for earlier in before):
             raise InputError(f"step {steps[index].name!r} reads what a later step writes")
     rng = random.Random(seed)
-    return list(dict.fromkeys([given, *(_random_order(needs, rng) for _ in range(ORDERS))]))
+    return list(dict.fromkeys([as_listed, *(_random_order(needs, rng) for _ in range(ORDERS))]))
 
 
 def _merged(steps: Sequence[Step], order: Sequence[int], sizes: Mapping[str, Buffer]) -> dict[str, str]:
@@ -97,11 +100,11 @@ def _merged(steps: Sequence[Step], order: Sequence[int], sizes: Mapping[str, Buf
     home = {name: name for name in sizes}
     for place, index in enumerate(order):
         step = steps[index]
-        taken = [old for old in step.inplace if last[old] == place and old in sizes]
+        reusable = [old for old in step.inplace if last[old] == place and old in sizes]
         for new in step.writes[:1]:
             fits = [
                 old
-                for old in taken
+                for old in reusable
                 if sizes[old].align % sizes[new].align == 0 and sizes[old].size >= sizes[new].size
             ]
             if fits and new in sizes:
@@ -219,20 +222,20 @@ def plan(steps: Sequence[Step], buffers: Sequence[Buffer], *, seed: int = 0, sev
     Buffers that no step names are refused, as are steps in an impossible order (InputError).
     """
     sizes = {buffer.name: buffer for buffer in buffers}
-    found: list[tuple[int, int, tuple[int, ...], dict[str, str]]] = []
+    candidates: list[tuple[int, int, tuple[int, ...], dict[str, str]]] = []
     for number, order in enumerate(orders(steps, seed) if several else [tuple(range(len(steps)))]):
         home = _merged(steps, order, sizes)
-        found.append((_bound(sizes, _spans(steps, order, home)), number, order, home))
-    found.sort(key=lambda entry: entry[:2])
+        candidates.append((_bound(sizes, _spans(steps, order, home)), number, order, home))
+    candidates.sort(key=lambda entry: entry[:2])
     best: Plan | None = None
-    for bound, _, order, home in found[:8]:
+    for bound, _, order, home in candidates[:8]:
         if best is not None and best.size <= bound:
             break  # sorted by bound: no later order can be smaller
         spans = _spans(steps, order, home)
         placed = _pack(sizes, spans, bound)
         offsets = {name: placed[home[name]] for name in sizes if home[name] in placed}
-        taken = ((name, _old(steps, home, name)) for name in sizes)
-        shared = tuple((name, old) for name, old in taken if old)
+        reused = ((name, _old(steps, home, name)) for name in sizes)
+        shared = tuple((name, old) for name, old in reused if old)
         candidate = Plan(order, offsets, _height(placed, sizes), bound, shared)
         if best is None or candidate.size < best.size:
             best = candidate
@@ -279,7 +282,7 @@ def check(steps: Sequence[Step], buffers: Sequence[Buffer], plan: Plan) -> None:
                 apart = (
                     at + buffer.size <= plan.offsets[other] or plan.offsets[other] + sizes[other].size <= at
                 )
-                taken = (name, other) in allowed and other in step.inplace and at == plan.offsets[other]
-                assert apart or taken, f"{step.name}: {name} covers {other}"
+                takes_over = (name, other) in allowed and other in step.inplace and at == plan.offsets[other]
+                assert apart or takes_over, f"{step.name}: {name} covers {other}"
             held.append(name)
             owner[at : at + buffer.size] = [name] * buffer.size

@@ -36,9 +36,9 @@ def unhandled(
     if net.input_dtype not in dtypes:
         return f"images are {net.input_dtype}, {' and '.join(dtypes)} are handled"
     for node in net.nodes:
-        found = _of_node(node, known)
-        if found:
-            return f"layer {node.name!r}: {found}"
+        gap = _of_node(node, known)
+        if gap:
+            return f"layer {node.name!r}: {gap}"
     return ""
 
 

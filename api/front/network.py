@@ -24,7 +24,7 @@ class Network(_Network):
     @classmethod
     def of(cls, net: _Network) -> "Network":
         """The same network with the methods of this class."""
-        kept = {one.name: getattr(net, one.name) for one in fields(_Network) if one.init}
+        kept = {item.name: getattr(net, item.name) for item in fields(_Network) if item.init}
         return cls(**{**kept, "input_shape": net.input_dims})
 
     def run(

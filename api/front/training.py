@@ -43,9 +43,9 @@ def quantize(
     at all.
     """
     shape: Any = tuple(input_shape)  # convert checks it
-    made, changes = convert(model, how, shape, images=calibration, mean=mean, std=std, bits=bits, **more)
-    made.changes, made.input_shape = changes, tuple(input_shape)  # type: ignore[assignment]
-    return made
+    twin, changes = convert(model, how, shape, images=calibration, mean=mean, std=std, bits=bits, **more)
+    twin.changes, twin.input_shape = changes, tuple(input_shape)  # type: ignore[assignment]
+    return twin
 
 
 def export(model: nn.Module, *, name: str = "network", **more: Any) -> Network:

@@ -147,11 +147,11 @@ class Expressions:
         node = self.program.nodes[name]
         if name in self.pooled:
             array, element = self.pooled[name]
-            result = self.variable(element, f"({element}){array}[{at.c}]")
+            value = self.variable(element, f"({element}){array}[{at.c}]")
         else:
-            result = self._by_type(node)(node, at)
-        self.checksum(name, result, at)
-        return result
+            value = self._by_type(node)(node, at)
+        self.checksum(name, value, at)
+        return value
 
     def checksum(self, name: str, value: str, at: Place) -> None:
         """Add a value to its layer's checksum, once a program: a layer computed twice is summed where it is

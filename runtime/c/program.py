@@ -170,17 +170,17 @@ def _root_pool(program: Program, root: str) -> str:
 
 
 def _leaves(program: Program, root: str) -> tuple[str, ...]:
-    found: list[str] = []
+    leaves: list[str] = []
 
     def walk(name: str) -> None:
         for source in program.nodes[name].inputs:
             if program.fused(source):
                 walk(source)
-            elif source not in found:
-                found.append(source)
+            elif source not in leaves:
+                leaves.append(source)
 
     walk(root)
-    return tuple(found)
+    return tuple(leaves)
 
 
 def _flat(net: Network, node: Node, x: TensorType) -> bool:
@@ -218,9 +218,9 @@ def _index_store(program: Program, name: str, fast: bool) -> Store:
 def _check(net: Network) -> None:
     """InputError for a layer, or something that a layer says, that C does not know: nothing is left out in
     silence."""
-    found = unhandled(net, KNOWN, tuple(DTYPES))
-    if found:
-        raise InputError(f"{found}: there is no C for that; use another engine")
+    gap = unhandled(net, KNOWN, tuple(DTYPES))
+    if gap:
+        raise InputError(f"{gap}: there is no C for that; use another engine")
     if net.consumers(net.output):
         raise InputError(f"output {net.output!r} is read by a layer as well: there is no C for that")
 

@@ -21,11 +21,11 @@ def _scaled(place: str, factor: int) -> str:
 
 def _where(ex: "Expressions", name: str, otherwise: str, condition: str, read: Callable[[], str]) -> str:
     """The variable that holds what ``read`` gives where the condition holds, else ``otherwise``."""
-    kind, result = ex.type(name), ex.fresh()
-    ex.channel += [f"{value_type(kind.lo, kind.hi)} {result} = {otherwise};", f"if ({condition}) {{"]
+    kind, variable = ex.type(name), ex.fresh()
+    ex.channel += [f"{value_type(kind.lo, kind.hi)} {variable} = {otherwise};", f"if ({condition}) {{"]
     value = read()
-    ex.channel += [f"{result} = {value};", "}"]
-    return result
+    ex.channel += [f"{variable} = {value};", "}"]
+    return variable
 
 
 def pad(ex: "Expressions", node: Pad, at: Place) -> str:
@@ -71,9 +71,9 @@ def depth_to_space(ex: "Expressions", node: DepthToSpace, at: Place) -> str:
 
 def concatenation(ex: "Expressions", node: Concat, at: Place) -> str:
     """Rows or columns of several tensors in turn (channels are joined where they are written)."""
-    kind, result = ex.type(node.name), ex.fresh()
+    kind, variable = ex.type(node.name), ex.fresh()
     here = at.y if node.axis == 2 else at.x
-    ex.channel.append(f"{value_type(kind.lo, kind.hi)} {result};")
+    ex.channel.append(f"{value_type(kind.lo, kind.hi)} {variable};")
     first, last = 0, len(node.inputs) - 1
     for number, source in enumerate(node.inputs):
         size = ex.type(source).shape[node.axis - 1]
@@ -81,7 +81,7 @@ def concatenation(ex: "Expressions", node: Concat, at: Place) -> str:
         ex.channel.append(f"}} else {test}" if number else test)
         moved = f"({here} - {first}u)"
         place = Place(moved, at.x, at.c) if node.axis == 2 else Place(at.y, moved, at.c)
-        ex.channel.append(f"{result} = {ex.read(source, place)};")
+        ex.channel.append(f"{variable} = {ex.read(source, place)};")
         first += size
     ex.channel.append("}")
-    return result
+    return variable

@@ -39,10 +39,10 @@ def top(ex: "Expressions", node: TopK, at: Place) -> str:
     source = node.inputs[0]
     kind = ex.type(source)
     element = value_type(kind.lo, kind.hi)
-    found, k, other, before, here = (ex.fresh() for _ in range(5))
+    place, k, other, before, here = (ex.fresh() for _ in range(5))
     loop = f"{kind.shape[0]}u"
     ex.channel += [
-        f"int32_t {found} = 0;",
+        f"int32_t {place} = 0;",
         f"uint32_t {k}, {other};",
         f"for ({k} = 0; {k} < {loop}; ++{k}) {{",
         f"uint32_t {before} = 0;",
@@ -55,10 +55,10 @@ def top(ex: "Expressions", node: TopK, at: Place) -> str:
         f"{before} += {rival} > {here} || ({rival} == {here} && {other} < {k});",
         "}",
         f"if ({before} == {at.c})",
-        f"{found} = (int32_t){k};",
+        f"{place} = (int32_t){k};",
         "}",
     ]
-    return found
+    return place
 
 
 def window_sum(ex: "Expressions", node: SumPool, at: Place) -> str:

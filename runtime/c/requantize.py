@@ -43,16 +43,16 @@ def _corrected(ex: "Expressions", node: Requantize, value: str, clipped: str, at
     count = node.at.shape[1]
     places, amounts = ex.tables.add(node.name, "at", node.at), ex.tables.add(node.name, "by", node.by)
     y = ex.type(node.name)
-    result, k = ex.fresh(), ex.fresh()
+    variable, k = ex.fresh(), ex.fresh()
     ex.channel += [
-        f"{value_type(y.lo, y.hi)} {result} = {clipped};",
+        f"{value_type(y.lo, y.hi)} {variable} = {clipped};",
         f"uint32_t {k};",
         f"for ({k} = 0; {k} < {count}u; ++{k}) {{",
         f"if ({value} == {places}[{at.c} * {count}u + {k}])",
-        f"{result} += {amounts}[{at.c} * {count}u + {k}];",
+        f"{variable} += {amounts}[{at.c} * {count}u + {k}];",
         "}",
     ]
-    return result
+    return variable
 
 
 def _shifted(
@@ -89,8 +89,8 @@ def _clipped(ex: "Expressions", node: Affine | Requantize, wide: str, lowest: in
     y = ex.type(node.name)
     clips = [f"{wide} < {literal(node.lo)} ? {literal(node.lo)} : "] if lowest < node.lo else []
     clips += [f"{wide} > {literal(node.hi)} ? {literal(node.hi)} : "] if highest > node.hi else []
-    result = value_type(y.lo, y.hi)
-    return ex.variable(result, f"({result})({''.join(clips)}{wide})")
+    c_type = value_type(y.lo, y.hi)
+    return ex.variable(c_type, f"({c_type})({''.join(clips)}{wide})")
 
 
 def _unsigned(ex: "Expressions", node: Node, word: str, values: list[int], c: str, width: int) -> str:

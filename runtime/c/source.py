@@ -63,17 +63,17 @@ def make_source(net: Network, name: str, checksums: bool = False, fast: bool = F
     summed: set[str] | None = set() if checksums else None
     steps = [write(Expressions(program, tables, kernels, summed), step) for step in program.steps]
     buffers = needs(program, steps)
-    found = plan([step.plan for step in steps], buffers)
+    buffer_plan = plan([step.plan for step in steps], buffers)
     kind = net.types[net.output]
     out = value_type(kind.lo, kind.hi)
-    made = Source(name, "", "", program, steps, found, buffers, tables, out)
+    draft = Source(name, "", "", program, steps, buffer_plan, buffers, tables, out)
     return Source(
         name,
-        _header(made, checksums),
-        _code(made, kernels, checksums),
+        _header(draft, checksums),
+        _code(draft, kernels, checksums),
         program,
         steps,
-        found,
+        buffer_plan,
         buffers,
         tables,
         out,

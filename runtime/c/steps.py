@@ -95,15 +95,15 @@ def _segments(ex: Expressions, root: str, place: Place) -> list[tuple[list[str],
     if not isinstance(node, Concat) or node.axis != 1:
         value = ex.compute(root, place)
         return [(ex.channel, value, 0, ex.type(root).shape[0])]
-    found, first = [], 0
+    segments, first = [], 0
     for name in node.inputs:
         ex.channel = []
         value = ex.value(name, place)
         count = ex.type(name).shape[0]
         ex.add_to_checksum(root, value, Place(place.y, place.x, f"(c + {first}u)"))
-        found.append((ex.channel, value, first, count))
+        segments.append((ex.channel, value, first, count))
         first += count
-    return found
+    return segments
 
 
 def _pooled(ex: Expressions, step: ProgramStep) -> tuple[list[str], Place]:

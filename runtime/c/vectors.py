@@ -14,13 +14,13 @@ def images(net: Network, count: int, seed: int = 0) -> np.ndarray:
     """(count, C, H, W) of the input's type: all lowest, all highest, both in turn, then random."""
     lo, hi = net.input_range
     rng = np.random.default_rng(seed)
-    made = rng.integers(lo, hi + 1, (count, *net.input_shape))
-    made[0] = lo
+    samples = rng.integers(lo, hi + 1, (count, *net.input_shape))
+    samples[0] = lo
     if count > 1:
-        made[1] = hi
+        samples[1] = hi
     if count > 2:
-        made[2] = np.where(np.arange(made[2].size) % 2, hi, lo).reshape(net.input_shape)
-    return made.astype(net.input_dtype)
+        samples[2] = np.where(np.arange(samples[2].size) % 2, hi, lo).reshape(net.input_shape)
+    return samples.astype(net.input_dtype)
 
 
 def checksum(values: np.ndarray, seen: tuple[int, int] | None = None) -> int:

@@ -137,16 +137,16 @@ def _products(
     weight = weights.transpose(0, 2, 3, 1).reshape(outputs, length)
     small = "int8_t" if np.abs(weight).max() < 128 else "int16_t"
     kind = ex.type(node.name)
-    result = value_type(kind.lo, kind.hi)
-    if node.group > 1 or result == "int64_t" or outputs < 4:
+    c_type = value_type(kind.lo, kind.hi)
+    if node.group > 1 or c_type == "int64_t" or outputs < 4:
         table = ex.tables.add(node.name, "weight", weight, small)
-        kernel = f"fn_dot_i16_{_short(small)}" + ("_wide" if result == "int64_t" else "")
-        return ex.variable(result, f"{kernel}({patch}, {table} + {at.c} * {length}u, {length}, 0)")
+        kernel = f"fn_dot_i16_{_short(small)}" + ("_wide" if c_type == "int64_t" else "")
+        return ex.variable(c_type, f"{kernel}({patch}, {table} + {at.c} * {length}u, {length}, 0)")
     table, four = ex.tables.add(node.name, "weight", _fours(weight), small), ex.fresh()
     ex.pixel.append(f"int32_t {four}[4] = {{0, 0, 0, 0}};")
     block = f"fn_dot4_{_short(small)}({four}, {patch}, {table} + {at.c} * {_up(length)}u, {_up(length)});"
     ex.channel += [f"if ({at.c} % 4u == 0)", block]
-    return ex.variable(result, f"{four}[{at.c} % 4u]")
+    return ex.variable(c_type, f"{four}[{at.c} % 4u]")
 
 
 def _integer_patch(

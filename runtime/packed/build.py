@@ -52,10 +52,10 @@ def _flags() -> dict[str, str]:
 
 
 def _compiler() -> str:
-    found = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if not found:
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if not compiler:
         raise OSError("no C++ compiler: install g++ or clang++ (or set CXX)")
-    return found
+    return compiler
 
 
 def _finish(processes: list[subprocess.Popen[str]]) -> None:
@@ -119,19 +119,19 @@ def _build() -> Path:
 @functools.cache
 def _load() -> tuple[ctypes.CDLL | None, str]:
     try:
-        found = ctypes.CDLL(str(_build()))
+        loaded = ctypes.CDLL(str(_build()))
     except (OSError, subprocess.SubprocessError) as problem:
         return None, str(problem)
     i, p = ctypes.c_int64, ctypes.c_void_p
-    found.packed_forms.restype = i
-    for name, result in (("name", ctypes.c_char_p), ("usable", i), ("shape", ctypes.POINTER(i))):
-        function = getattr(found, f"packed_form_{name}")
-        function.argtypes, function.restype = [i], result
-    found.packed_open.argtypes, found.packed_open.restype = [p, i, i], p
-    found.packed_close.argtypes, found.packed_close.restype = [p], None
-    found.packed_run.argtypes, found.packed_run.restype = [p, p, i, p], None
-    found.packed_profile.argtypes, found.packed_profile.restype = [p, p, i, p, p], None
-    return found, ""
+    loaded.packed_forms.restype = i
+    for name, c_type in (("name", ctypes.c_char_p), ("usable", i), ("shape", ctypes.POINTER(i))):
+        function = getattr(loaded, f"packed_form_{name}")
+        function.argtypes, function.restype = [i], c_type
+    loaded.packed_open.argtypes, loaded.packed_open.restype = [p, i, i], p
+    loaded.packed_close.argtypes, loaded.packed_close.restype = [p], None
+    loaded.packed_run.argtypes, loaded.packed_run.restype = [p, p, i, p], None
+    loaded.packed_profile.argtypes, loaded.packed_profile.restype = [p, p, i, p, p], None
+    return loaded, ""
 
 
 def built() -> bool:
@@ -151,19 +151,19 @@ def why_not() -> str:
 
 def library() -> ctypes.CDLL:
     """The loaded library; OSError with the compiler's first error when it cannot be built."""
-    found, problem = _load()
-    if found is None:
+    loaded, problem = _load()
+    if loaded is None:
         raise OSError(problem)
-    return found
+    return loaded
 
 
 @functools.cache
 def forms() -> dict[str, Form]:
     """The forms this processor can run by name, the fastest first."""
-    compiled, found = library(), {}
+    compiled, by_name = library(), {}
     for number in range(compiled.packed_forms()):
         if compiled.packed_form_usable(number):
             name = compiled.packed_form_name(number).decode()
             shape = compiled.packed_form_shape(number)
-            found[name] = Form(name, number, shape[0], tuple(shape[2 + v] for v in range(shape[1] + 1)))
-    return found
+            by_name[name] = Form(name, number, shape[0], tuple(shape[2 + v] for v in range(shape[1] + 1)))
+    return by_name

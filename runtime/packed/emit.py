@@ -71,9 +71,9 @@ class Emitter:
         """Address of an array of structs."""
         if not records:
             return None
-        made = (type(records[0]) * len(records))(*records)
-        self.kept.append(made)
-        return ctypes.addressof(made)
+        array = (type(records[0]) * len(records))(*records)
+        self.kept.append(array)
+        return ctypes.addressof(array)
 
     def _tensor(self, stored: Stored) -> program.Tensor:
         channels, height, width = stored.shape

@@ -75,10 +75,12 @@ class Engine:
     def _open(self, batch: int | None, kernel: str) -> None:
         form = build.forms()[self.form]
         self.plan = plan_network(self.net, form, kernel)
-        one = sum(stored.image for stored in self.plan.stored.values())
+        image_bytes = sum(stored.image for stored in self.plan.stored.values())
         external = any(operation.external for operation in self.plan.operations)
         least = 4 if external else 1  # the spectra of weights are read once for all images of a call
-        chunk = min(batch, MOST_BATCH) if batch else max(least, min(MOST_IMAGES, CACHE // max(1, one)))
+        chunk = (
+            min(batch, MOST_BATCH) if batch else max(least, min(MOST_IMAGES, CACHE // max(1, image_bytes)))
+        )
         self._emitter = Emitter(self.plan, chunk, max(chunk, self.threads - 1))
         self._library = build.library()
         session = self._library.packed_open(

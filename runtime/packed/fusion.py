@@ -70,20 +70,20 @@ def parts_of(net: Network, name: str) -> list[Place]:
     node = next((node for node in net.nodes if node.name == name), None)
     if not isinstance(node, Concat) or node.axis != 1:
         return [Place(name, 0)]
-    found, channel = [], 0
+    places, channel = [], 0
     for part in node.inputs:
-        found += [Place(inner.tensor, channel + inner.channel) for inner in parts_of(net, part)]
+        places += [Place(inner.tensor, channel + inner.channel) for inner in parts_of(net, part)]
         channel += net.types[part].shape[0]
-    return found
+    return places
 
 
 def places_of(net: Network) -> dict[str, list[Place]]:
     """For every computed tensor the tensors it is written to: itself and the concatenations it is part of."""
-    found: dict[str, list[Place]] = {}
+    places: dict[str, list[Place]] = {}
     for name in net.types:
         for part in parts_of(net, name):
-            found.setdefault(part.tensor, []).append(Place(name, part.channel))
-    return found
+            places.setdefault(part.tensor, []).append(Place(name, part.channel))
+    return places
 
 
 def _wide(net: Network, node: Node) -> bool:
@@ -141,9 +141,9 @@ class _Fuser:
         input whole.
         """
         wide = _wide(self.net, node)
-        made = [self.home[name] for name in node.inputs if name in self.home]
+        makers = [self.home[name] for name in node.inputs if name in self.home]
         loaded = [self.loads[name] for name in node.inputs if name in self.loads]
-        for candidate in (*sorted(made, reverse=True)[:1], *sorted(loaded, reverse=True)):
+        for candidate in (*sorted(makers, reverse=True)[:1], *sorted(loaded, reverse=True)):
             if self.possible(node, candidate, wide):
                 return candidate
         return self.load(node.inputs[0], wide)

@@ -62,15 +62,15 @@ def weight_planes(levels: tuple[int, ...]) -> WeightPlanes:
 
     Two levels, +a and -a, are one plane: ``-a + 2a T``, as a binary network's XNOR.
     """
-    found = []
+    candidates = []
     for base in (0, *levels):
         shifted = tuple(sorted({0, *(level - base for level in levels)}))
         planes = short_planes(shifted)
         rows = tuple(planes.members[shifted.index(level - base)] for level in levels)
-        found.append(WeightPlanes(base, Planes(planes.coefficients, rows), levels))
+        candidates.append(WeightPlanes(base, Planes(planes.coefficients, rows), levels))
         if len(levels) > 12:
             break  # far beyond what planes pay for: one decomposition for the cost's sake
-    return min(found, key=lambda f: (f.planes.count + (0.3 if f.base else 0), abs(f.base)))
+    return min(candidates, key=lambda f: (f.planes.count + (0.3 if f.base else 0), abs(f.base)))
 
 
 @lru_cache(maxsize=512)

@@ -58,9 +58,9 @@ def slot_channels(groups: int, outputs: int, lanes: int) -> np.ndarray:
 
 def by_slot(values: np.ndarray, channels: np.ndarray) -> np.ndarray:
     """values (C, ...) to (slots, lanes, ...), zeros in empty lanes."""
-    found = values[np.maximum(channels, 0)]
-    found[channels < 0] = 0
-    return found
+    slots = values[np.maximum(channels, 0)]
+    slots[channels < 0] = 0
+    return slots
 
 
 def _blocks(steps: np.ndarray, groups: int, lanes: int, most: int) -> np.ndarray:

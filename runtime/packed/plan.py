@@ -74,8 +74,8 @@ class Plan:
 
 def unsupported(net: Network) -> str:
     """What of a network the packed engine has no kernel for: one line, empty where it has them all."""
-    found = unhandled(net, KNOWN, tuple(DTYPES))
-    return f"{found} has no packed kernel" if found else ""
+    gap = unhandled(net, KNOWN, tuple(DTYPES))
+    return f"{gap} has no packed kernel" if gap else ""
 
 
 def _choices(net: Network, form: Form, force: str) -> tuple[dict[str, Weighted], dict[str, KernelChoice]]:

@@ -32,20 +32,20 @@ class Weighted:
     @staticmethod
     def of(net: Network, node: Conv | PiecewiseConv | Dense) -> "Weighted":
         """The window of a layer; a dense one has the window of the whole map."""
-        source, result = net.types[node.inputs[0]], net.types[node.name]
-        none = np.zeros(result.shape[0], np.int64)
+        source, output = net.types[node.inputs[0]], net.types[node.name]
+        none = np.zeros(output.shape[0], np.int64)
         if isinstance(node, Dense):
             bias = node.bias.astype(np.int64) if node.bias.size else none
             return Weighted(
-                node.name, node.weight.astype(np.int64).reshape(-1, *source.shape), bias, source, result
+                node.name, node.weight.astype(np.int64).reshape(-1, *source.shape), bias, source, output
             )
         place = (tuple(node.stride), tuple(node.pad), tuple(node.dilation), node.group)
         if isinstance(node, Conv):
             weight = node.weight.astype(np.int64)
-            return Weighted(node.name, weight, none, source, result, *place, pad_value=node.pad_value)  # type: ignore[arg-type]
+            return Weighted(node.name, weight, none, source, output, *place, pad_value=node.pad_value)  # type: ignore[arg-type]
         weight = node.levels_w.astype(np.int64)[node.codes]
         levels_a = node.levels_a.astype(np.int64)[: source.hi + 1]
-        return Weighted(node.name, weight, none, source, result, *place, levels_a)  # type: ignore[arg-type]
+        return Weighted(node.name, weight, none, source, output, *place, levels_a)  # type: ignore[arg-type]
 
     @property
     def outputs(self) -> int:

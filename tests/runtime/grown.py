@@ -43,7 +43,7 @@ def samples(net: Network, count: int = 9, seed: int = 0) -> np.ndarray:
 
 def requantize(name: str, source: str, channels: int, corrections: int = 0, **more: object) -> Requantize:
     rng = RNG(channels)
-    given = {
+    fields = {
         "multiplier": rng.integers(1 << 30, 1 << 31, channels),
         "offset": rng.integers(-(1 << 41), 1 << 41, channels),
         "shift": 31,
@@ -54,7 +54,7 @@ def requantize(name: str, source: str, channels: int, corrections: int = 0, **mo
         "at": np.sort(rng.integers(-900, 900, (channels, corrections)), axis=1),
         "by": rng.choice(np.array([-1, 1]), (channels, corrections)),
     }
-    return Requantize(name, (source,), **{**given, **more})
+    return Requantize(name, (source,), **{**fields, **more})
 
 
 def quantized() -> Network:

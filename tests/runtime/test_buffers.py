@@ -31,10 +31,10 @@ def problem(seed, count=8):
 @pytest.mark.parametrize("seed", range(40))
 def test_plans_are_sound_and_not_below_their_bound(seed):
     steps, buffers = problem(seed)
-    found = plan(steps, buffers)
-    check(steps, buffers, found)
-    assert found.bound <= found.size <= sum(-(-b.size // 4) * 4 for b in buffers)
-    assert found.size <= plan(steps, buffers, several=False).size
+    planned = plan(steps, buffers)
+    check(steps, buffers, planned)
+    assert planned.bound <= planned.size <= sum(-(-b.size // 4) * 4 for b in buffers)
+    assert planned.size <= plan(steps, buffers, several=False).size
 
 
 def exact(steps, buffers):
@@ -49,13 +49,13 @@ def exact(steps, buffers):
         at = {}
         for buffer in row:
             first, last = life[buffer.name]
-            taken = sorted(
+            occupied = sorted(
                 (at[b.name], at[b.name] + b.size)
                 for b in row
                 if b.name in at and life[b.name][0] <= last and first <= life[b.name][1]
             )
             low = 0
-            for start, end in taken:
+            for start, end in occupied:
                 if low + buffer.size <= start:
                     break
                 low = max(low, -(-end // 4) * 4)
@@ -94,8 +94,8 @@ def test_order_of_the_steps_matters():
 def test_taking_over_saves_a_buffer():
     steps = [Step("a", (), ("x",)), Step("b", ("x",), ("y",), (), ("x",)), Step("c", ("y",), ("z",))]
     buffers = [Buffer("x", 100), Buffer("y", 100), Buffer("z", 4)]
-    found = plan(steps, buffers)
-    assert found.size == 104 and found.offsets["x"] == found.offsets["y"]
+    planned = plan(steps, buffers)
+    assert planned.size == 104 and planned.offsets["x"] == planned.offsets["y"]
     read_later = [*steps, Step("d", ("x", "z"), ())]
     assert plan(read_later, buffers).size > 200
 

@@ -73,9 +73,9 @@ def in_the_page(net, images, tmp_path):
         path.as_uri(),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    found = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)
-    assert found, done.stderr[-2000:]
-    return np.array(json.loads(found.group(1)), np.int64)
+    match = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.S)
+    assert match, done.stderr[-2000:]
+    return np.array(json.loads(match.group(1)), np.int64)
 
 
 def test_every_digit_gives_the_reference_integers(tmp_path):

@@ -158,7 +158,7 @@ def test_bad_images_end_the_program(tmp_path):
 
 def test_figures_are_those_of_the_compiler(tmp_path):
     """Bytes of RAM and of tables as stated are what the compiler lays out."""
-    made = generate(digits_like(), tmp_path / "c")
+    figures = generate(digits_like(), tmp_path / "c")
     main = 'int main(void) { printf("%lu", (unsigned long)sizeof(net_ram)); return 0; }'
     program = f'#include <stdio.h>\n#include "net.c"\n{main}\n'
     (tmp_path / "c" / "size.c").write_text(program)
@@ -167,14 +167,14 @@ def test_figures_are_those_of_the_compiler(tmp_path):
     )
     assert (
         int(subprocess.run([str(tmp_path / "size")], capture_output=True, text=True, check=True).stdout)
-        == made["ram"]
+        == figures["ram"]
     )
     widths = {"8": 1, "16": 2, "32": 4, "64": 8}
     tables = re.findall(
         r"^static const u?int(\d+)_t \w+\[(\d+)\]", (tmp_path / "c" / "net.c").read_text(), re.M
     )
-    assert sum(widths[bits] * int(count) for bits, count in tables) == made["flash_tables"]
-    assert json.loads((tmp_path / "c" / "memory.json").read_text()) == made
+    assert sum(widths[bits] * int(count) for bits, count in tables) == figures["flash_tables"]
+    assert json.loads((tmp_path / "c" / "memory.json").read_text()) == figures
 
 
 def test_the_same_network_gives_the_same_files(tmp_path):

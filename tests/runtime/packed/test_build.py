@@ -37,9 +37,9 @@ print(sorted({"torch", "fermatnet.hw", "amaranth"} & set(sys.modules)))
 
 
 def python(tmp_path, **environment: str) -> list[str]:
-    given = {**os.environ, "FERMATNET_CACHE": str(tmp_path), **environment}
+    variables = {**os.environ, "FERMATNET_CACHE": str(tmp_path), **environment}
     return subprocess.run(
-        [sys.executable, "-P", "-c", CODE], env=given, capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", CODE], env=variables, capture_output=True, text=True, check=True
     ).stdout.splitlines()
 
 

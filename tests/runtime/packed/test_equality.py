@@ -29,8 +29,8 @@ def check(net: Network, seed: int = 0) -> None:
     wanted = run(net, x)
     for form in nets.forms():
         for kernel in ("", "bytes", "halves", "bits", "fermat"):
-            found = Engine(net, form=form, kernel=kernel)(x)
-            assert found.dtype == np.int64 and np.array_equal(found, wanted), (
+            outputs = Engine(net, form=form, kernel=kernel)(x)
+            assert outputs.dtype == np.int64 and np.array_equal(outputs, wanted), (
                 f"{form}, kernel {kernel or 'as chosen'}"
             )
 

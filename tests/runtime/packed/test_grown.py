@@ -69,5 +69,5 @@ def test_several_inputs_run_in_the_reference():
     net = Network(nodes, (3,), input_name="x", more_inputs=(Input("z", (3,)),))
     engine = Engine(net)
     assert engine.note.endswith("2 inputs and 1 outputs; one of each is handled has no packed kernel")
-    given = {"x": np.ones((2, 3), np.uint8), "z": np.full((2, 3), 2, np.uint8)}
-    assert engine(given).tolist() == [[9, 9], [9, 9]]
+    samples = {"x": np.ones((2, 3), np.uint8), "z": np.full((2, 3), 2, np.uint8)}
+    assert engine(samples).tolist() == [[9, 9], [9, 9]]
