@@ -40,9 +40,9 @@ async def streams(dut: Any) -> None:
     results = await within(settings["limit"], *parts, describe=stuck)
     if hasattr(dut, "error"):
         assert not int(dut.error.value), "the design's error rose: it took a right image for a wrong one"
-    found = {
+    ports = {
         port: {"words": [f"{word:x}" for word in words], "lasts": sink.lasts, "cycles": sink.cycles}
         for (port, sink), words in zip(sinks.items(), results[len(sources) :], strict=True)
     }
     first = min(source.first_cycle for source in sources.values() if source.first_cycle is not None)
-    Path("response.json").write_text(json.dumps({"first_accepted": first, "ports": found}))
+    Path("response.json").write_text(json.dumps({"first_accepted": first, "ports": ports}))

@@ -38,9 +38,9 @@ def check_results(results: Path, log: Path) -> None:
 def _failure(results: Path) -> str:
     for case in ElementTree.parse(results).getroot().iter("testcase"):
         for kind in ("failure", "error"):
-            found = case.find(kind)
-            if found is not None:
-                words = (found.get("error_msg") or found.get("message") or found.text or kind).strip()
+            element = case.find(kind)
+            if element is not None:
+                words = (element.get("error_msg") or element.get("message") or element.text or kind).strip()
                 return f"{case.get('name')}: {words.splitlines()[0] if words else kind}"
     return "a test failed"
 

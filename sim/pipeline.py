@@ -62,5 +62,7 @@ def _compare(
         value = getattr(dut, port).value
         assert value.is_resolvable, f"vector {at}: {port} is {value}"
         if int(value) != words[at]:
-            given = ", ".join(f"{name} = {column[at]:#x}" for name, column in operands.items())
-            raise AssertionError(f"vector {at} ({given}): {port} is {int(value):#x}, expected {words[at]:#x}")
+            inputs = ", ".join(f"{name} = {column[at]:#x}" for name, column in operands.items())
+            raise AssertionError(
+                f"vector {at} ({inputs}): {port} is {int(value):#x}, expected {words[at]:#x}"
+            )

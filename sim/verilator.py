@@ -52,13 +52,13 @@ def arguments(
 ) -> list[str]:
     """Arguments of a build in ``directory``; a control file for the signals that are ``visible`` goes there,
     and first among ``files``."""
-    found = [*ARGUMENTS]
+    flags = [*ARGUMENTS]
     if visible is not None:
         control = directory / "visible.vlt"
         lines = [f'public_flat_rw -module "{top}" -var "{name}"' for name in visible]
         control.write_text("\n".join(["`verilator_config", *lines, ""]))
         files.insert(0, str(control))
-        found.append("--no-public-flat-rw")  # cocotb's runner asks for all signals before these arguments
+        flags.append("--no-public-flat-rw")  # cocotb's runner asks for all signals before these arguments
     if waves == ".fst":
-        found += ["--trace-fst", *compression.stand_ins(directory, tool.environ())]
-    return found
+        flags += ["--trace-fst", *compression.stand_ins(directory, tool.environ())]
+    return flags

@@ -31,15 +31,15 @@ def parameters(options: dict[str, Any]) -> tuple[np.ndarray, list[int], list[int
 async def array(dut: Any) -> None:
     """y = sum a_i b_j popcount(T_i AND V_j) for every output of every window, in order, under stalls, at the
     stated latency."""
-    given = bench.load()
-    codes, levels_w, levels_a = parameters(given.options)
-    (outputs, inputs), pe, simd = codes.shape, given.options["pe"], given.options["simd"]
-    windows = np.random.default_rng(given.seed).integers(
-        0, len(levels_a), (given.vectors, inputs), dtype=np.uint8
+    settings = bench.load()
+    codes, levels_w, levels_a = parameters(settings.options)
+    (outputs, inputs), pe, simd = codes.shape, settings.options["pe"], settings.options["simd"]
+    windows = np.random.default_rng(settings.seed).integers(
+        0, len(levels_a), (settings.vectors, inputs), dtype=np.uint8
     )
     windows[0], windows[1 % len(windows)] = len(levels_a) - 1, 0  # the largest sums, and none
     results = convolve2d(windows[:, :, None, None], codes[:, :, None, None], levels_w, levels_a).reshape(
-        given.vectors, outputs
+        settings.vectors, outputs
     )
 
     index_bits, result_bits = len(dut.i__payload) // simd, len(dut.o__payload) // pe
@@ -58,9 +58,9 @@ async def array(dut: Any) -> None:
         for row in results
         for first in range(0, outputs, pe)
     ]
-    source, sink = block_streams(dut, stalls=given.stalls)
+    source, sink = block_streams(dut, stalls=settings.stalls)
     await start(dut)
-    limit = 50 * len(beats) + 10 * given.latency + 1000
+    limit = 50 * len(beats) + 10 * settings.latency + 1000
     _, got = await within(
         limit,
         source.send(beats),
@@ -71,14 +71,14 @@ async def array(dut: Any) -> None:
         window, fold = divmod(at, outputs // pe)
         assert have == want, f"window {window}, outputs from {fold * pe}: {have:#x}, expected {want:#x}"
     if (
-        given.stalls is None
-        and given.latency
+        settings.stalls is None
+        and settings.latency
         and source.first_cycle is not None
         and sink.first_cycle is not None
     ):
         waited = sink.first_cycle - source.first_cycle
-        assert waited == given.latency, (
-            f"the first result came after {waited} cycles, stated are {given.latency}"
+        assert waited == settings.latency, (
+            f"the first result came after {waited} cycles, stated are {settings.latency}"
         )
         steady = sink.cycles[-1] - sink.cycles[0]
         planned = (len(got) - 1) * (inputs // simd)

@@ -12,13 +12,13 @@ from fermatnet.sim.pipeline import check_pipeline
 @cocotb.test()
 async def butterfly(dut: Any) -> None:
     """s = x + y and d = x - y modulo 2^b + 1."""
-    given = bench.load()
-    ring = Ring(given.options["b"])
-    x, y = residues.pairs(ring, given.vectors, given.seed)
+    settings = bench.load()
+    ring = Ring(settings.options["b"])
+    x, y = residues.pairs(ring, settings.vectors, settings.seed)
     await check_pipeline(
         dut,
         {"x": residues.words(ring, x), "y": residues.words(ring, y)},
         {"s": residues.words(ring, ring.add(x, y)), "d": residues.words(ring, ring.sub(x, y))},
-        given.latency,
-        seed=given.seed,
+        settings.latency,
+        seed=settings.seed,
     )

@@ -40,16 +40,16 @@ def words(values: np.ndarray, lanes: int, bits: int) -> list[int]:
 async def convolver(dut: Any) -> None:
     """Raster order in, raster order out, channels ascending, under stalls; the first image holds the largest
     inputs."""
-    given = bench.load()
-    options = given.options
+    settings = bench.load()
+    options = settings.options
     size = options["inputs"] * options["height"] * options["width"]
-    count = max(2, given.vectors // size)
+    count = max(2, settings.vectors // size)
     low, high = (
         (-(1 << (options["input_bits"] - 1)), (1 << (options["input_bits"] - 1)) - 1)
         if options["signed"]
         else (0, (1 << options["input_bits"]) - 1)
     )
-    images = np.random.default_rng(given.seed).integers(
+    images = np.random.default_rng(settings.seed).integers(
         low, high + 1, (count, options["inputs"], options["height"], options["width"])
     )
     images[0] = max(low, high, key=abs)
@@ -59,9 +59,9 @@ async def convolver(dut: Any) -> None:
     bits = len(dut.o__payload) // lanes
     sent = words(images, options["lanes_in"], len(dut.i__payload) // options["lanes_in"])
     wanted = words(expected, lanes, bits)
-    source, sink = block_streams(dut, stalls=given.stalls)
+    source, sink = block_streams(dut, stalls=settings.stalls)
     await start(dut)
-    limit = 50 * (len(sent) + len(wanted)) + 20 * given.latency + 20_000
+    limit = 50 * (len(sent) + len(wanted)) + 20 * settings.latency + 20_000
 
     def stuck() -> str:
         return f"{source.sent} of {len(sent)} beats accepted, {len(sink.cycles)} of {len(wanted)} received"
@@ -73,12 +73,12 @@ async def convolver(dut: Any) -> None:
             f"output pixel {pixel}, channels from {group * lanes}: {have:#x}, expected {want:#x}"
         )
     if (
-        given.stalls is None
-        and given.latency
+        settings.stalls is None
+        and settings.latency
         and source.first_cycle is not None
         and sink.first_cycle is not None
     ):
         waited = sink.first_cycle - source.first_cycle
-        assert waited == given.latency, (
-            f"the first result came after {waited} cycles, stated are {given.latency}"
+        assert waited == settings.latency, (
+            f"the first result came after {waited} cycles, stated are {settings.latency}"
         )

@@ -14,17 +14,17 @@ from fermatnet.sim.pipeline import check_pipeline
 @cocotb.test()
 async def fnt(dut: Any) -> None:
     """N points in, their transform (or its inverse) out, on every enabled cycle."""
-    given = bench.load()
-    ring, points = Ring(given.options["b"]), given.options["n"]
-    x = residues.draw(ring, given.vectors * points, given.seed).reshape(given.vectors, points)
-    if given.options.get("inverse"):
-        expected = transform.inverse(ring, x, scale=given.options.get("scale", True))
+    settings = bench.load()
+    ring, points = Ring(settings.options["b"]), settings.options["n"]
+    x = residues.draw(ring, settings.vectors * points, settings.seed).reshape(settings.vectors, points)
+    if settings.options.get("inverse"):
+        expected = transform.inverse(ring, x, scale=settings.options.get("scale", True))
     else:
         expected = transform.forward(ring, x)
     await check_pipeline(
         dut,
         {"i": residues.words(ring, x)},
         {"o": residues.words(ring, expected)},
-        given.latency,
-        seed=given.seed,
+        settings.latency,
+        seed=settings.seed,
     )

@@ -19,15 +19,15 @@ def transposed(x: Number) -> Number:
 @cocotb.test()
 async def fnt2d(dut: Any) -> None:
     """Forward: raster order in, column by column out. Inverse: the reverse."""
-    given = bench.load()
-    ring, rows, columns = Ring(given.options["b"]), given.options["rows"], given.options["columns"]
-    frames = max(2, given.vectors // (rows * columns))
-    x = residues.draw(ring, frames * rows * columns, given.seed).reshape(frames, rows, columns)
-    if given.options.get("inverse"):
-        given_words, expected = (
+    settings = bench.load()
+    ring, rows, columns = Ring(settings.options["b"]), settings.options["rows"], settings.options["columns"]
+    frames = max(2, settings.vectors // (rows * columns))
+    x = residues.draw(ring, frames * rows * columns, settings.seed).reshape(frames, rows, columns)
+    if settings.options.get("inverse"):
+        stimulus, expected = (
             transposed(x),
-            transform.inverse2d(ring, x, scale=given.options.get("scale", True)),
+            transform.inverse2d(ring, x, scale=settings.options.get("scale", True)),
         )
     else:
-        given_words, expected = x, transposed(transform.forward2d(ring, x))
-    await check_frames(dut, given, ring.pack(given_words), ring.pack(expected))
+        stimulus, expected = x, transposed(transform.forward2d(ring, x))
+    await check_frames(dut, settings, ring.pack(stimulus), ring.pack(expected))

@@ -23,7 +23,7 @@ def beats(ring: Ring, x: Number, lanes: int) -> np.ndarray:
 @cocotb.test()
 async def fnt_folded(dut: Any) -> None:
     """N points in, ``lanes`` a cycle, their transform or its inverse out in the order of the reference."""
-    given = bench.load()
-    ring, lanes = Ring(given.options["b"]), given.options["lanes"]
-    x, expected = transformed(ring, given)
-    await check_frames(dut, given, beats(ring, x, lanes), beats(ring, expected, lanes))
+    settings = bench.load()
+    ring, lanes = Ring(settings.options["b"]), settings.options["lanes"]
+    x, expected = transformed(ring, settings)
+    await check_frames(dut, settings, beats(ring, x, lanes), beats(ring, expected, lanes))

@@ -13,7 +13,7 @@ from fermatnet.sim.frames import check_frames, transformed
 @cocotb.test()
 async def fnt_serial(dut: Any) -> None:
     """N points in, one a cycle, their transform or its inverse out in the order of the reference."""
-    given = bench.load()
-    ring = Ring(given.options["b"])
-    x, expected = transformed(ring, given)
-    await check_frames(dut, given, ring.pack(x), ring.pack(expected))
+    settings = bench.load()
+    ring = Ring(settings.options["b"])
+    x, expected = transformed(ring, settings)
+    await check_frames(dut, settings, ring.pack(x), ring.pack(expected))

@@ -21,8 +21,8 @@ GATES = {
 async def popcount(dut: Any) -> None:
     """o = number of ones of a gate b: every pair of operands for few bits, else corners, sparse, dense and
     random ones."""
-    given = bench.load()
-    width, chance = given.options["width"], random.Random(given.seed)
+    settings = bench.load()
+    width, chance = settings.options["width"], random.Random(settings.seed)
     full = (1 << width) - 1
     if width <= EXHAUSTIVE:
         pairs = [(a, b) for a in range(full + 1) for b in range(full + 1)]
@@ -36,14 +36,16 @@ async def popcount(dut: Any) -> None:
             *((bit, full) for bit in single),
             *((full ^ bit, full) for bit in single),
         ]
-        pairs += [(chance.getrandbits(width), chance.getrandbits(width)) for _ in range(given.vectors)]
-        pairs += [(chance.getrandbits(width) | chance.getrandbits(width), full) for _ in range(given.vectors)]
-    gate = GATES[given.options.get("gate", "and")]
+        pairs += [(chance.getrandbits(width), chance.getrandbits(width)) for _ in range(settings.vectors)]
+        pairs += [
+            (chance.getrandbits(width) | chance.getrandbits(width), full) for _ in range(settings.vectors)
+        ]
+    gate = GATES[settings.options.get("gate", "and")]
     counts = [(gate(a, b) & full).bit_count() for a, b in pairs]
     await check_pipeline(
         dut,
         {"a": [a for a, _ in pairs], "b": [b for _, b in pairs]},
         {"o": counts},
-        given.latency,
-        seed=given.seed,
+        settings.latency,
+        seed=settings.seed,
     )

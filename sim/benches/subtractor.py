@@ -12,10 +12,10 @@ from fermatnet.sim.pipeline import check_pipeline
 @cocotb.test()
 async def subtractor(dut: Any) -> None:
     """o =  differences:x - y modulo 2^b + 1."""
-    given = bench.load()
-    ring = Ring(given.options["b"])
-    x, y = residues.pairs(ring, given.vectors, given.seed)
+    settings = bench.load()
+    ring = Ring(settings.options["b"])
+    x, y = residues.pairs(ring, settings.vectors, settings.seed)
     operands = {"x": residues.words(ring, x), "y": residues.words(ring, y)}
     await check_pipeline(
-        dut, operands, {"o": residues.words(ring, ring.sub(x, y))}, given.latency, seed=given.seed
+        dut, operands, {"o": residues.words(ring, ring.sub(x, y))}, settings.latency, seed=settings.seed
     )

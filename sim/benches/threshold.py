@@ -12,14 +12,16 @@ from fermatnet.sim.streams import block_streams, start, within
 @cocotb.test()
 async def threshold(dut: Any) -> None:
     """index = how many thresholds of the channel the value (negated where the sign says so) reaches."""
-    given = bench.load()
-    channels, lanes, bits, pieces = (given.options[name] for name in ("channels", "lanes", "bits", "pieces"))
+    settings = bench.load()
+    channels, lanes, bits, pieces = (
+        settings.options[name] for name in ("channels", "lanes", "bits", "pieces")
+    )
     # as `fermatnet ip threshold` draws them
-    draw, reach = np.random.default_rng(given.options["seed"]), 1 << bits - 1
+    draw, reach = np.random.default_rng(settings.options["seed"]), 1 << bits - 1
     rows = np.sort(draw.integers(-reach, reach, (channels, pieces)), axis=1)
     signs = draw.choice([-1, 1], channels)
-    pixels = max(4, given.vectors // channels)
-    values = np.random.default_rng(given.seed).integers(-reach, reach, (pixels, channels))
+    pixels = max(4, settings.vectors // channels)
+    values = np.random.default_rng(settings.seed).integers(-reach, reach, (pixels, channels))
     values[0] = rows[:, 0] * signs  # on a threshold
     values = values.clip(-reach, reach - 1)
 
@@ -35,7 +37,7 @@ async def threshold(dut: Any) -> None:
                 answer |= index << (out_bits * lane)
             sent.append(beat)
             wanted.append(answer)
-    source, sink = block_streams(dut, stalls=given.stalls)
+    source, sink = block_streams(dut, stalls=settings.stalls)
     await start(dut)
     _, got = await within(50 * len(sent) + 1000, source.send(sent), sink.receive(len(wanted)))
     for at, (have, want) in enumerate(zip(got, wanted, strict=True)):

@@ -73,10 +73,10 @@ def test_lint():
 
 def test_an_entry_is_made_once_by_many(tmp_path, monkeypatch):
     monkeypatch.setenv("FERMATNET_CACHE", str(tmp_path))
-    made = []
+    folders = []
 
     def make(folder):
-        made.append(folder)
+        folders.append(folder)
         time.sleep(0.2)
         (folder / "file").write_text("whole")
 
@@ -85,7 +85,7 @@ def test_an_entry_is_made_once_by_many(tmp_path, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(made) == 1 and (tmp_path / "entry" / "file").read_text() == "whole"
+    assert len(folders) == 1 and (tmp_path / "entry" / "file").read_text() == "whole"
 
 
 def test_a_killed_run_leaves_no_entry(tmp_path, monkeypatch):

@@ -34,7 +34,7 @@ def network(outputs=("dense",)):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def net_and_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("taps")
     net = network()
     generate(net, folder / "design", cycles=400)
@@ -60,16 +60,16 @@ def call(folder, design, target, *more):
     return CliRunner().invoke(command, arguments, standalone_mode=False)
 
 
-def test_a_right_design_has_every_stream(made, tmp_path):
-    net, folder = made
+def test_a_right_design_has_every_stream(net_and_folder, tmp_path):
+    net, folder = net_and_folder
     result = call(folder, folder / "design", tmp_path / "y.npy", "--stalls", "5")
     assert result.return_value == 0, result.output
     assert "6 layers: every stream is the reference's" in result.output
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), run(net, np.load(folder / "x.npy")))
 
 
-def test_the_layer_of_a_changed_weight_is_named(made, tmp_path):
-    net, folder = made
+def test_the_layer_of_a_changed_weight_is_named(net_and_folder, tmp_path):
+    net, folder = net_and_folder
     memories = [name for name in read_interface(folder / "design")["files"]["memories"] if "weights" in name]
     for number, layer in enumerate(("conv1", "conv2", "dense")):
         design = changed(folder, tmp_path / layer, memories[number], 0)
@@ -79,8 +79,8 @@ def test_the_layer_of_a_changed_weight_is_named(made, tmp_path):
         assert "image 0, channel" in result.output and "the design gives" in result.output
 
 
-def test_a_difference_that_no_output_shows_is_named(made, tmp_path):
-    net, folder = made
+def test_a_difference_that_no_output_shows_is_named(net_and_folder, tmp_path):
+    net, folder = net_and_folder
     streams, images = tmp_path / "streams", np.zeros((2, 1, 4, 4), np.uint8)
     streams.mkdir()
     simulate(folder / "design", images, simulator=SIMULATOR, layers=streams)
@@ -99,8 +99,8 @@ def test_a_difference_that_no_output_shows_is_named(made, tmp_path):
     )
 
 
-def test_a_run_that_fails_names_the_layer_too(made, tmp_path):
-    _, folder = made
+def test_a_run_that_fails_names_the_layer_too(net_and_folder, tmp_path):
+    _, folder = net_and_folder
     name = read_interface(folder / "design")["files"]["memories"][0]
     word = (folder / "design" / name).read_text().split()[0]
     result = call(folder, changed(folder, tmp_path, name, 0, "x" * len(word)), tmp_path / "y.npy")
@@ -120,8 +120,8 @@ def test_payloads_are_read_lane_by_lane(tmp_path):
     assert not values(tmp_path / "layer_2.txt", 1, True).size
 
 
-def test_other_designs_are_refused(made, tmp_path):
-    _, folder = made
+def test_other_designs_are_refused(net_and_folder, tmp_path):
+    _, folder = net_and_folder
     interface = read_interface(folder / "design")
     with pytest.raises(InputError, match="does not say its layers"):
         tapped({"a.v": "module other(); endmodule\n"}, interface)
@@ -135,10 +135,10 @@ def test_several_outputs_are_watched_too(tmp_path):
     generate(net, tmp_path / "design", cycles=400)
     streams, images = tmp_path / "streams", np.random.default_rng(5).integers(0, 256, (2, 1, 4, 4))
     streams.mkdir()
-    given = images.astype(np.uint8)
-    simulate_several(tmp_path / "design", {"image": given}, simulator=SIMULATOR, layers=streams)
-    assert first_difference(net, given, tmp_path / "design", streams) is None
+    samples = images.astype(np.uint8)
+    simulate_several(tmp_path / "design", {"image": samples}, simulator=SIMULATOR, layers=streams)
+    assert first_difference(net, samples, tmp_path / "design", streams) is None
     file = streams / "layer_0.txt"
     text = file.read_text()
     file.write_text(("0" if text[0] == "1" else "1") + text[1:])
-    assert "layer 'conv1' (Conv)" in first_difference(net, {"image": given}, tmp_path / "design", streams)
+    assert "layer 'conv1' (Conv)" in first_difference(net, {"image": samples}, tmp_path / "design", streams)
