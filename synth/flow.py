@@ -99,8 +99,8 @@ def cells(
     target = _fpga_device(device)
     with tempfile.TemporaryDirectory(prefix="fermatnet-synth-") as scratch:
         netlist = map_design(Path(scratch), _gather(verilog, Path(scratch)), top, target, flatten=flatten)
-        found = count.total(netlist.modules, top)
-    return {**dict(sorted(found.items())), **count.resources(found, target.family)}
+        counts = count.total(netlist.modules, top)
+    return {**dict(sorted(counts.items())), **count.resources(counts, target.family)}
 
 
 def block(
@@ -117,10 +117,10 @@ def block(
     target = _fpga_device(device)
     with tempfile.TemporaryDirectory(prefix="fermatnet-synth-") as scratch:
         netlist = map_design(Path(scratch), _gather(verilog, Path(scratch)), top, target, flatten=flatten)
-        found = count.resources(count.total(netlist.modules, top), target.family)
+        resources = count.resources(count.total(netlist.modules, top), target.family)
         placed = place(netlist, target, clock_mhz)
     return {
-        **found,
+        **resources,
         "fmax_mhz": placed.fmax_mhz,
         "critical_path": placed.critical_path,
         "context": placed.context,
@@ -212,15 +212,15 @@ def layers(netlist: Netlist, target: Device, prefix: str = "") -> dict[str, Any]
     """Resources of a netlist, and as ``layers`` those of each instance under its top, named without
     ``prefix``; the rest is ``(top)``."""
     whole = count.resources(count.total(netlist.modules, netlist.top), target.family)
-    rest, found = dict(whole), []
+    rest, parts = dict(whole), []
     for instance, module in netlist.instances.items():
         part = count.resources(count.total(netlist.modules, module), target.family)
-        found.append({"instance": instance.removeprefix(prefix), **part})
+        parts.append({"instance": instance.removeprefix(prefix), **part})
         rest = {resource: count.whole(rest[resource] - part[resource]) for resource in rest}
-    found.sort(key=lambda layer: str(layer["instance"]))
+    parts.sort(key=lambda layer: str(layer["instance"]))
     if any(rest.values()):
-        found.append({"instance": "(top)", **rest})
-    return {**whole, "layers": found}
+        parts.append({"instance": "(top)", **rest})
+    return {**whole, "layers": parts}
 
 
 def _asic(

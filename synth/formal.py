@@ -130,11 +130,11 @@ class Proof:
         fault = parser.parse(f"(set-logic QF_UFBV)\n{self.script()}", True, False)
         if fault:
             raise InputError(f"bitwuzla cannot read the proof: {fault}")
-        found = parser.bitwuzla()
-        answer = str(found.check_sat())
+        solver = parser.bitwuzla()
+        answer = str(solver.check_sat())
         if answer == "sat":
             states = [term for term in parser.get_declared_funs() if str(term).startswith("s")]
-            self.counterexample = ", ".join(f"{term} = {found.get_value(term)}" for term in states)
+            self.counterexample = ", ".join(f"{term} = {solver.get_value(term)}" for term in states)
         return answer
 
     def _z3(self, timeout_s: float) -> str:

@@ -123,5 +123,5 @@ def _number(text: str) -> float:
 
 
 def _unit(text: str, base: str) -> float:
-    found = re.match(r"\s*([\d.]+)\s*([a-zA-Z]?)" + base, text)
-    return float(found[1]) * PREFIX.get(found[2].lower() if found[2] != "M" else "", 1e-9) if found else 1e-9
+    match = re.match(r"\s*([\d.]+)\s*([a-zA-Z]?)" + base, text)
+    return float(match[1]) * PREFIX.get(match[2].lower() if match[2] != "M" else "", 1e-9) if match else 1e-9

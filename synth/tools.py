@@ -120,5 +120,5 @@ def _native_version(program: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, int]:
-    found = re.search(r"(\d+)\.(\d+)", version)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    match = re.search(r"(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -46,8 +46,8 @@ def passes(log: Path, detail: Progress | None) -> Callable[[], None] | None:
     tail, last = _Tail(log), ["starting"]
 
     def look() -> None:
-        found = _PASS.findall(tail.read())
-        last[0] = f"pass {found[-1].lower()}" if found else last[0]
+        pass_names = _PASS.findall(tail.read())
+        last[0] = f"pass {pass_names[-1].lower()}" if pass_names else last[0]
         detail(last[0])
 
     return look
@@ -66,10 +66,10 @@ def routing(log: Path, progress: Progress | None, detail: Progress | None) -> Ca
             step = next((name for pattern, name in _STEPS if pattern.search(line)), state["step"])
             if step != state["step"] and progress is not None:
                 progress(f"nextpnr: {step}")
-            found = _ITERATION.search(line)
-            if found:
-                over = f", {found[2]} wires still overused" if found[2] else ""
-                state["words"] = f"iteration {found[1] or found[3]}{over}"
+            match = _ITERATION.search(line)
+            if match:
+                over = f", {match[2]} wires still overused" if match[2] else ""
+                state["words"] = f"iteration {match[1] or match[3]}{over}"
             elif step != state["step"]:
                 state["words"] = "starting"
             state["step"] = step

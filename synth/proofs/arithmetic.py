@@ -281,5 +281,5 @@ if __name__ == "__main__":
     )
     parser.add_argument("--results", help="JSONL file that keeps each row")
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds a proof")
-    given = parser.parse_args()
-    run(results=given.results, timeout_s=given.timeout)
+    parsed = parser.parse_args()
+    run(results=parsed.results, timeout_s=parsed.timeout)

@@ -82,10 +82,10 @@ class FreeRun(Harness):
         waited, before = Signal(), Signal.like(self.o.payload, reset_less=True)
         m.d.sync += [waited.eq(self.o.valid & ~self.o.ready), before.eq(self.o.payload)]
         stays = implies(waited, self.o.valid & (before == self.o.payload))
-        taken = sum((here for here, _ in moving), start=Value.cast(credits.left))
+        occupied = sum((here for here, _ in moving), start=Value.cast(credits.left))
         consistent, state = self._coloured(moving, left)
         invariant = all_bits(
-            credits.taken == taken,
+            credits.taken == occupied,
             credits.taken <= design.places,
             credits.room == (credits.taken != design.places),
             walk.beat < design.beats,
@@ -198,8 +198,8 @@ LONG = ((1, 3), (2, 5))
 
 
 def _harness(beats: int, depth: int, design: type[Carrier] = Carrier) -> Harness:
-    made = design(beats, depth)
-    return FreeRun(made) if made.places <= CHAIN else LongQueue(made)
+    carrier = design(beats, depth)
+    return FreeRun(carrier) if carrier.places <= CHAIN else LongQueue(carrier)
 
 
 def array_proofs(only: str = "") -> Iterator[Named]:

@@ -79,11 +79,14 @@ class Control(Harness):
             opened.eq(opened + self.start - (first & last)),
             working.eq(working + first - self.sums),
         ]
-        (taken, ready), (sums_taken, sums_ready) = control.state["spectra"], control.state["sums"]
+        (spectra_taken, spectra_ready), (sums_taken, sums_ready) = (
+            control.state["spectra"],
+            control.state["sums"],
+        )
         invariant = all_bits(
-            taken == opened,
-            opened + (last & (linear(product, 1) != 0)) == waiting + ready,
-            taken <= spectra_banks,
+            spectra_taken == opened,
+            opened + (last & (linear(product, 1) != 0)) == waiting + spectra_ready,
+            spectra_taken <= spectra_banks,
             sums_taken == working + sums_ready,
             sums_taken <= sums_banks,
             running == (place != 0),
@@ -91,7 +94,7 @@ class Control(Harness):
             in_range(product),
             in_range(inverse),
             implies(running, working != 0),
-            implies(linear(product) != 0, ready != 0),
+            implies(linear(product) != 0, spectra_ready != 0),
             implies(draining, sums_ready != 0),
         )
         assumed = all_bits(
@@ -104,13 +107,13 @@ class Control(Harness):
             "invariant": invariant,
             "assumed": assumed,
             "tile_fits": implies(self.start, opened < spectra_banks),
-            "tile_there": implies(self.step, ready != 0),
+            "tile_there": implies(self.step, spectra_ready != 0),
             "job_fits": implies(first, working + sums_ready < sums_banks),
             "sums_there": implies(self.drain, sums_ready != 0),
             "busy": self.start & self.step & self.drain,
             "reserving": reserve,
             "loaded": all_bits(
-                taken == spectra_banks, sums_taken == sums_banks, waiting, self.step, self.drain
+                spectra_taken == spectra_banks, sums_taken == sums_banks, waiting, self.step, self.drain
             ),
             "reserves": (reserve == band_begins) & implies(reserve, self.room),
             "job_whole": implies(place != 0, self.step),

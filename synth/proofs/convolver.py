@@ -121,21 +121,21 @@ def layer_control() -> Control:
 
 def parts(name: str) -> dict[str, Callable[[], Harness]]:
     """Harnesses of all parts of an engine, each made of its own copy."""
-    found: dict[str, Callable[[], Harness]] = {
+    harnesses: dict[str, Callable[[], Harness]] = {
         "control": lambda: Control(engine(name)), "input": lambda: ImageRing(engine(name).images),
         "output": lambda: RasterBands(engine(name).raster),
     }  # fmt: skip
     probe = engine(name)
     for k, path in enumerate(probe.paths):
-        found[f"2^{path.b}+1 spectra"] = partial(lambda k: Spectra(engine(name).paths[k]), k)
-        found[f"2^{path.b}+1 sums"] = partial(lambda k: Sums(engine(name).paths[k]), k)
+        harnesses[f"2^{path.b}+1 spectra"] = partial(lambda k: Spectra(engine(name).paths[k]), k)
+        harnesses[f"2^{path.b}+1 sums"] = partial(lambda k: Sums(engine(name).paths[k]), k)
         if probe.reader is None:
-            found[f"2^{path.b}+1 weights"] = partial(lambda k: _stored(engine(name), k, probe.jobs), k)
+            harnesses[f"2^{path.b}+1 weights"] = partial(lambda k: _stored(engine(name), k, probe.jobs), k)
     if probe.reader is not None:
-        found["weights"] = lambda: _computed(engine(name), probe.jobs)
+        harnesses["weights"] = lambda: _computed(engine(name), probe.jobs)
     for cycles in sorted(_delays(probe) - {0}):
-        found[f"collection, {cycles} edges"] = partial(Lines, cycles)
-    return found
+        harnesses[f"collection, {cycles} edges"] = partial(Lines, cycles)
+    return harnesses
 
 
 def _stored(convolver: Convolver, k: int, jobs: int) -> Kernels:

@@ -96,14 +96,14 @@ def guard_claims(kind: type[LengthGuard] = LengthGuard, beats: int = 5) -> Claim
             f"(=> {is_in(SWALLOW, state)} {at(0, state)})",
         )
 
-    given = [running, allowed(0)]
-    yield "the states agree with the place", Proof(block, allowed(1), given, 1)
+    assumed = [running, allowed(0)]
+    yield "the states agree with the place", Proof(block, allowed(1), assumed, 1)
     now, then = block.port("place", 0), block.port("place", 1)
     ends = _all(_moves(block, "o"), at(beats - 1, 0))
     follows = f"(ite {at(beats - 1, 0)} {constant(0, bits)} (bvadd {now} {constant(1, bits)}))"
     yield (
         "beats are counted",
-        Proof(block, f"(= {then} (ite {_moves(block, 'o')} {follows} {now}))", given, 1),
+        Proof(block, f"(= {then} (ite {_moves(block, 'o')} {follows} {now}))", assumed, 1),
     )
     verdict, told = _moves(block, "verdict"), is_in(FILL, 0)
     once = _all(
@@ -111,16 +111,16 @@ def guard_claims(kind: type[LengthGuard] = LengthGuard, beats: int = 5) -> Claim
         f"(=> {ends} (or {told} {verdict}))",
         f"(= {is_in(FILL, 1)} (and (or {told} {verdict}) (not {ends})))",
     )
-    yield "one verdict an image", Proof(block, once, given, 1)
-    taken, last = _moves(block, "i"), block.high("last", 0)
+    yield "one verdict an image", Proof(block, once, assumed, 1)
+    accepted, last = _moves(block, "i"), block.high("last", 0)
     begins = _either(is_in(FILL, 1), _all(is_in(PASS, 1), at(0, 1)))
     yield (
         "an image begins after last and only then",
-        Proof(block, f"(=> {taken} (= {last} {begins}))", given, 1),
+        Proof(block, f"(=> {accepted} (= {last} {begins}))", assumed, 1),
     )
     right = _all(last, at(beats - 1, 0), block.high("whole", 0), _not(block.high("spoilt", 0)))
     good = f"(= {block.port('verdict__payload', 0)} #b0)"
-    yield "good is the image of the right length", Proof(block, f"(=> {verdict} (= {good} {right}))", given)
+    yield "good is the image of the right length", Proof(block, f"(=> {verdict} (= {good} {right}))", assumed)
 
 
 def filter_claims(kind: type[ResultFilter] = ResultFilter, beats: int = 5, early: bool = True) -> Claims:
@@ -145,32 +145,35 @@ def filter_claims(kind: type[ResultFilter] = ResultFilter, beats: int = 5, early
         block.high("verdict__valid", 1),
         f"(= {block.port('verdict__payload', 0)} {block.port('verdict__payload', 1)})",
     )
-    given = [running, allowed(0), f"(=> {waits} {stays})"]
-    taken, out, last = _moves(block, "i"), _moves(block, "o"), block.high("last", 0)
-    yield "whole or not at all", Proof(block, allowed(1), given, 1)
+    assumed = [running, allowed(0), f"(=> {waits} {stays})"]
+    accepted, out, last = _moves(block, "i"), _moves(block, "o"), block.high("last", 0)
+    yield "whole or not at all", Proof(block, allowed(1), assumed, 1)
     dropped = _all(bad(0), _not(block.high("begun", 0)))
     yield (
         "a beat that is taken leaves unless its image is dropped",
-        Proof(block, f"(=> {taken} (= {out} (not {dropped})))", given, 1),
+        Proof(block, f"(=> {accepted} (= {out} (not {dropped})))", assumed, 1),
     )
-    yield "no beat comes from nowhere", Proof(block, f"(=> {out} {taken})", given, 1)
+    yield "no beat comes from nowhere", Proof(block, f"(=> {out} {accepted})", assumed, 1)
     known = block.high("verdict__valid", 0)
     marked = f"(=> {out} (= {block.high('invalid', 0)} {bad(0)}))"
-    yield "the last beat knows", Proof(block, _all(f"(=> (and {taken} {last}) {known})", marked), given, 1)
-    pops = f"(= {_moves(block, 'verdict')} (and {taken} {last} {known}))"
-    yield "one verdict an image is taken", Proof(block, pops, given, 1)
+    yield (
+        "the last beat knows",
+        Proof(block, _all(f"(=> (and {accepted} {last}) {known})", marked), assumed, 1),
+    )
+    pops = f"(= {_moves(block, 'verdict')} (and {accepted} {last} {known}))"
+    yield "one verdict an image is taken", Proof(block, pops, assumed, 1)
 
 
 def edge_proofs() -> Iterator[Named]:
     """All of them, for images of one beat, of two, and of five."""
-    found = [("register slice", slice_claims())]
+    named_claims = [("register slice", slice_claims())]
     for beats in (1, 2, 5):
-        found.append((f"guard of {beats} beats", guard_claims(beats=beats)))
-        found += [
+        named_claims.append((f"guard of {beats} beats", guard_claims(beats=beats)))
+        named_claims += [
             (f"filter of {beats} beats{', early' * early}", filter_claims(beats=beats, early=early))
             for early in (False, True)
         ]
-    for name, claims in found:
+    for name, claims in named_claims:
         for claim, proof in claims:
             yield Named(f"{name}: {claim}", partial(_given, proof))
 
@@ -212,7 +215,7 @@ class _Leaky(ResultFilter):
 
 def edge_mutants() -> Iterator[Named]:
     """Blocks with one thing wrong: every one must be refuted."""
-    found = [(slice_claims(_Overwriting), 1), (guard_claims(_Forgetful), 2), (filter_claims(_Leaky), 1)]
-    for claims, place in found:
+    mutants = [(slice_claims(_Overwriting), 1), (guard_claims(_Forgetful), 2), (filter_claims(_Leaky), 1)]
+    for claims, place in mutants:
         claim, proof = list(claims)[place]
         yield Named(f"mutant: {claim}", partial(_given, proof), False)

@@ -33,10 +33,10 @@ def implies(condition: Any, consequence: Any) -> Value:
 
 def all_bits(*terms: Any) -> Value:
     """One bit: high where every term is nonzero."""
-    result = Value.cast(1)[0]
+    conjunction = Value.cast(1)[0]
     for term in terms:
-        result = result & Value.cast(term).any()
-    return result
+        conjunction = conjunction & Value.cast(term).any()
+    return conjunction
 
 
 def linear(counters: Counters, level: int = 0) -> Any:

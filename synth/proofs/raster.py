@@ -106,8 +106,8 @@ class RasterBands(Harness):
         places = all_bits(*(getattr(self, name) < size for name, size in self.sizes.items()))
         frame_points = bands * length(counters, 1)
         beat = read["word"] * design.beats_per_word + read["part"]
-        given = Signal(name="given", reset_less=True)
-        m.d.sync += given.eq(issue | (self.o.valid & ~self.o.ready))
+        expected = Signal(name="given", reset_less=True)
+        m.d.sync += expected.eq(issue | (self.o.valid & ~self.o.ready))
         place_out = read["band"] * (design.band_words * design.beats_per_word) + beat
         return {
             "invariant": invariant,
@@ -122,7 +122,7 @@ class RasterBands(Harness):
             ),
             "order_out": follows(place_out, issue, sum(design.band_beats), "sent", m)
             & implies(issue, read["waiting"] != 0),
-            "gives": self.o.valid == given,
+            "gives": self.o.valid == expected,
             "stays": self._stays(m),
             "loaded": (reserved == banks) & self.valid,
             **self._leaves(m, column, beat, word, tag, lies_in(read["band"])),
@@ -153,16 +153,16 @@ class RasterBands(Harness):
 
     def _stored(self, m: Module, pixel: Any) -> Any:
         """What the memory holds at the followed point's place."""
-        design, found = self.design, []
+        design, elements = self.design, []
         for bank in design.memories:
             probe = bank.read_port(domain="comb")
             m.d.comb += probe.addr.eq(pixel + self.frame // design.elements + self.bank * design.band_words)
-            found.append(
+            elements.append(
                 Array(Value.cast(element).as_unsigned() for element in probe.data)[
                     self.frame % design.elements
                 ]
             )
-        return Array(found)[self.source]
+        return Array(elements)[self.source]
 
     def _stays(self, m: Module) -> Any:
         payload = Value.cast(self.o.payload)

@@ -100,21 +100,21 @@ class Eager(Transposer):
 
 def stream_mutants(b: int = 4) -> Iterator[Named]:
     """Streams with one thing wrong, and a transform claimed a move early: every one must be refuted."""
-    found: list[tuple[str, tuple[str, Proof]]] = []
+    mutants: list[tuple[str, tuple[str, Proof]]] = []
     for kind, at in ((LeakyStream, 2), (RunawayStream, 0)):
         component = Pairwise(kind(lambda: Negate(b, latency=1), Number(b), Number(b), 1))
-        found.append((kind.__name__, stream_claims(Block(component), 1)[at]))
+        mutants.append((kind.__name__, stream_claims(Block(component), 1)[at]))
     pair = data.StructLayout({"x": Number(b), "y": Number(b)})
     drifting = Block(Pairwise(DriftingStream(lambda: Adder(b, latency=2), pair, Number(b), 2)))
-    found += [("DriftingStream", stream_claims(drifting, 2)[at]) for at in (0, 1)]
+    mutants += [("DriftingStream", stream_claims(drifting, 2)[at]) for at in (0, 1)]
     for inverse in (False, True):
         latency = folded_latency(b, 4, 2)
         make = partial(FoldedTransform, b, 4, 2, inverse=inverse)
         block = Block(Pairwise(FramedStream(make, 2, latency, data.ArrayLayout(Number(b), 2))))
-        found.append(("folded transform claimed a move early", stream_claims(block, latency - 1)[3]))
+        mutants.append(("folded transform claimed a move early", stream_claims(block, latency - 1)[3]))
     latency = serial_latency2d(b, 2, 2, 2)
     hasty = Pairwise(HastyFrames(partial(SerialTransform2d, b, 2, 2), 4, latency, Number(b)))
-    found.append(("HastyFrames", stream_claims(Block(hasty), latency, 4)[3]))
+    mutants.append(("HastyFrames", stream_claims(Block(hasty), latency, 4)[3]))
     for kind_, rows, columns, at in (
         (OneOrder, 2, 2, 2),
         (OneOrder, 2, 4, 2),
@@ -123,6 +123,6 @@ def stream_mutants(b: int = 4) -> Iterator[Named]:
         (Eager, 2, 2, 3),
     ):
         claims = list(transposer_proofs(rows, columns, kind_))
-        found.append((f"{kind_.__name__} {rows} x {columns}", claims[at]))
-    for name, (claim, proof) in found:
+        mutants.append((f"{kind_.__name__} {rows} x {columns}", claims[at]))
+    for name, (claim, proof) in mutants:
         yield Named(f"mutant: {name}, {claim}", partial(given, proof), False)

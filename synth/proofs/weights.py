@@ -58,10 +58,10 @@ class Kernels(Harness):
         invariant: list[Any] = [count < len(words)]
         if isinstance(design, WeightReader):
             (ny, nx), (ky, kx) = design.lengths, design.kernel
-            taken = [
+            in_kernel = [
                 [(i == 0 or i > ny - ky) and (j == 0 or j > nx - kx) for j in range(nx)] for i in range(ny)
             ]
-            before = np.cumsum([0, *np.tile(np.array(taken, int).reshape(-1), len(words) // (ny * nx))])
+            before = np.cumsum([0, *np.tile(np.array(in_kernel, int).reshape(-1), len(words) // (ny * nx))])
             index = Array(Const(int(value % before[-1]), 16) for value in before[:-1])
             invariant += [
                 in_range(design.place),

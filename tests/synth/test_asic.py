@@ -64,12 +64,17 @@ def test_tables_are_linear_in_both_directions():
 
 def test_estimate(library):
     modules = {"top": {"part": 2, "INV": 1}, "part": {"DFF": 1, "NAND2": 3}}
-    made = asic.estimate(modules, "top", library, 100.0)
-    assert (made["gates"], made["area"], made["ffs"], made["gate_equivalents"]) == (9, 2 * (8 + 6) + 1, 2, 14)
-    assert made["leakage_mw"] == pytest.approx((2 * (4 + 6) + 1) * 1e-6)
+    figures = asic.estimate(modules, "top", library, 100.0)
+    assert (figures["gates"], figures["area"], figures["ffs"], figures["gate_equivalents"]) == (
+        9,
+        2 * (8 + 6) + 1,
+        2,
+        14,
+    )
+    assert figures["leakage_mw"] == pytest.approx((2 * (4 + 6) + 1) * 1e-6)
     # clocks twice a cycle, data by the assumed activity
     switched = 2 * 0.2 * 2.0 + (2 * (0.1 + 6 * 0.1) + 0.1) * asic.ACTIVITY
-    assert made["dynamic_mw"] == pytest.approx(0.5 * switched * 1e-12 * 2.0**2 * 100e6 * 1e3)
+    assert figures["dynamic_mw"] == pytest.approx(0.5 * switched * 1e-12 * 2.0**2 * 100e6 * 1e3)
 
 
 def test_the_flow(tmp_path):

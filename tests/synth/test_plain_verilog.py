@@ -35,13 +35,13 @@ def design(request, tmp_path_factory):
 def drivers(netlist, top):
     """By port, the cell types that drive its bits ("" for a constant or an input)."""
     module = netlist["modules"][top]
-    made = {}
+    by_bit = {}
     for cell in module["cells"].values():
         for port, bits in cell["connections"].items():
             if cell["port_directions"][port] == "output":
-                made |= {bit: cell["type"] for bit in bits}
+                by_bit |= {bit: cell["type"] for bit in bits}
     return {
-        name: {made.get(bit, "") for bit in port["bits"]}
+        name: {by_bit.get(bit, "") for bit in port["bits"]}
         for name, port in module["ports"].items()
         if port["direction"] == "output"
     }
@@ -53,7 +53,7 @@ def test_plain_read_verilog_and_registered_outputs(design):
     top = interface["top"]
     script = f"read_verilog {top}.v; hierarchy -check -auto-top; proc; flatten; opt_clean; check -assert"
     yosys(f"{script}; write_json ../netlist.json", folder / "hw")
-    found = drivers(json.loads((folder / "netlist.json").read_text()), top)
+    driver_cells = drivers(json.loads((folder / "netlist.json").read_text()), top)
     for name in (
         "m_axis_tdata",
         "m_axis_tvalid",
@@ -63,7 +63,7 @@ def test_plain_read_verilog_and_registered_outputs(design):
         "error",
         "error_count",
     ):
-        assert found[name] <= {
+        assert driver_cells[name] <= {
             *FLIP_FLOPS,
             *([""] if interface["stream"]["early_beats"] == 0 and name == "m_axis_tuser" else []),
         }, name
@@ -75,5 +75,7 @@ def test_slang_compiles_it(design):
     tree = pyslang.syntax.SyntaxTree.fromFile(str(folder / "hw" / f"{interface['top']}.v"))
     compilation = pyslang.ast.Compilation()
     compilation.addSyntaxTree(tree)
-    assert not [str(one.code) for one in compilation.getAllDiagnostics() if one.isError()]
+    assert not [
+        str(diagnostic.code) for diagnostic in compilation.getAllDiagnostics() if diagnostic.isError()
+    ]
     assert [str(instance.name) for instance in compilation.getRoot().topInstances] == [interface["top"]]
