@@ -8,6 +8,7 @@ and its exported network file, ``DIR/SEED/PART.onnx``.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def run(
     """Train what ``results`` lacks, in order. ``data`` as ``fermatnet train`` takes it."""
     log = ResultLog(results)
     for part in ["float", *parts]:
-        log.row(f"{part}/{seed}", lambda part=part: _perform(part, data, work / str(seed), seed, threads))
+        log.row(f"{part}/{seed}", partial(_perform, part, data, work / str(seed), seed, threads))
 
 
 def _perform(part: str, data: str, work: Path, seed: int, threads: int) -> dict[str, Any]:
