@@ -25,7 +25,7 @@ def _command(pid: int) -> bytes:
 
 def below(pid: int) -> list[int]:
     """Processes started by ``pid`` that run programs of their own, those started by them, and so on."""
-    found: list[int] = []
+    processes: list[int] = []
     command = _command(pid)
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
@@ -34,8 +34,8 @@ def below(pid: int) -> list[int]:
             continue  # the thread has ended
         for number in numbers:
             if _command(number) != command:
-                found += [number, *below(number)]
-    return found
+                processes += [number, *below(number)]
+    return processes
 
 
 def resident(pid: int) -> int:

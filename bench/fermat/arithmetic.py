@@ -130,10 +130,10 @@ if __name__ == "__main__":
     parser.add_argument("--results", help="JSONL file that keeps each row, to go on from")
     parser.add_argument("--quick", action="store_true", help="a part of everything")
     parser.add_argument("--synthesis", action="store_true", help="no random vectors, no proofs")
-    given = parser.parse_args()
+    parsed = parser.parse_args()
     run(
-        quick=given.quick,
-        results=given.results,
-        proofs=not given.synthesis,
-        vectors=0 if given.synthesis else 1_000_000,
+        quick=parsed.quick,
+        results=parsed.results,
+        proofs=not parsed.synthesis,
+        vectors=0 if parsed.synthesis else 1_000_000,
     )

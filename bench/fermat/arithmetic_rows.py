@@ -81,8 +81,8 @@ def _fmax(directory: Path, seed: int, goal_mhz: float = 300.0) -> float:
         "nextpnr.log",
     ]
     tools.run(tools.find("nextpnr-ecp5"), options, directory, "nextpnr.out")
-    found = json.loads((directory / "timing.json").read_text())["fmax"]
-    return min(entry["achieved"] for entry in found.values())
+    clocks = json.loads((directory / "timing.json").read_text())["fmax"]
+    return min(entry["achieved"] for entry in clocks.values())
 
 
 def _key(kind: str, name: str, component: wiring.Component) -> str:
@@ -91,16 +91,16 @@ def _key(kind: str, name: str, component: wiring.Component) -> str:
 
 def _ecp5(name: str, component: wiring.Component, latency: int, seeds: Sequence[int]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
-        found = _mapped(Boxed(component), "ecp5-85k", Path(scratch))
+        mapped = _mapped(Boxed(component), "ecp5-85k", Path(scratch))
         fmax = [round(_fmax(Path(scratch), seed), 1) for seed in seeds]
     return {
         "circuit": name,
         "latency": latency,
-        "lut4": found["cells"].get("LUT4", 0),
-        "ccu2c": found["cells"].get("CCU2C", 0),
-        "luts": found["luts"],
-        "ffs": found["ffs"],
-        "dsps": found["dsps"],
+        "lut4": mapped["cells"].get("LUT4", 0),
+        "ccu2c": mapped["cells"].get("CCU2C", 0),
+        "luts": mapped["luts"],
+        "ffs": mapped["ffs"],
+        "dsps": mapped["dsps"],
         "fmax_mhz": statistics.median(fmax),
         "fmax_by_seed": fmax,
     }
@@ -154,19 +154,19 @@ def ecp5_rows(
 
 def _xc7(goal: str, latency: int, component: wiring.Component) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
-        found = _mapped(component, "xc7", Path(scratch))
+        mapped = _mapped(component, "xc7", Path(scratch))
         positions = carry_positions(Path(scratch))
-    found["luts"] += found["cells"].get("INV", 0)  # an inverter that found no LUT to go into takes one
+    mapped["luts"] += mapped["cells"].get("INV", 0)  # an inverter that found no LUT to go into takes one
     return {
         "circuit": goal,
         "stage_latency": latency,
-        "luts": found["luts"],
+        "luts": mapped["luts"],
         "goal": LUT_GOALS[goal],
-        "ffs": found["ffs"],
-        "saved": round(1 - found["luts"] / LUT_GOALS[goal], 3),
-        "carry4": found["cells"].get("CARRY4", 0),
+        "ffs": mapped["ffs"],
+        "saved": round(1 - mapped["luts"] / LUT_GOALS[goal], 3),
+        "carry4": mapped["cells"].get("CARRY4", 0),
         "luts_with_carry_positions": positions,
-        "yosys": found["yosys"],
+        "yosys": mapped["yosys"],
     }
 
 
@@ -198,13 +198,13 @@ def xc7_rows(more: bool = True, log: ResultLog | None = None) -> list[dict[str, 
 
 def _product(b: int, form: str, component: wiring.Component) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
-        found = _mapped(component, "xc7", Path(scratch))
+        mapped = _mapped(component, "xc7", Path(scratch))
     return {
         "product": f"2^{b} + 1",
         "form": form,
-        "dsps": found["dsps"],
-        "luts": found["luts"],
-        "ffs": found["ffs"],
+        "dsps": mapped["dsps"],
+        "luts": mapped["luts"],
+        "ffs": mapped["ffs"],
         "goal": None,
     }
 

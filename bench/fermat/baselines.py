@@ -58,12 +58,12 @@ class Boxed(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.block = self.block
-        one = Const(1)
+        always = Const(1)
         for name, member in self.signature.members.items():
             inner, outer = getattr(self.block, name), getattr(self, name)
             if member.flow == In:
-                m.d.comb += inner.eq(register(m, one, outer))
+                m.d.comb += inner.eq(register(m, always, outer))
             else:
-                m.d.comb += outer.eq(register(m, one, inner) if self.block.latency == 0 else inner)  # type: ignore[attr-defined]
+                m.d.comb += outer.eq(register(m, always, inner) if self.block.latency == 0 else inner)  # type: ignore[attr-defined]
         m.d.comb += self.block.en.eq(1)  # type: ignore[attr-defined]
         return m

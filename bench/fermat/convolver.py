@@ -160,28 +160,28 @@ def run(
     sums = check_sums(parts)
     for line in sums:
         console.print(f"{line['engine']}, {line['layer']}: sum of parts {line['sum']}, whole {line['whole']}")
-    result: dict[str, Any] = {"comparison": rows, "growth": grown, "sums": sums, "parts": parts.known}
+    report: dict[str, Any] = {"comparison": rows, "growth": grown, "sums": sums, "parts": parts.known}
     folder = pictures or (json_path.parent if json_path is not None else None)
     if folder is not None:
         draw(rows, folder)
         fermat_growth.draw(grown, folder)
     if not quick:
-        result["reference"] = [
+        report["reference"] = [
             _show(console, fermat_layers.reference(i, bits)) for bits in (8, 16) for i in range(5)
         ]
         if beside is not None:
-            result["tiles"] = [
+            report["tiles"] = [
                 _show(console, row)
                 for row in fermat_layers.tiles(beside.with_name(f"{beside.stem}-tiles.jsonl"))
             ]
         else:
-            result["tiles"] = [
+            report["tiles"] = [
                 _show(console, {"index": i, **fermat_layers.tile(i, bits, products)})
                 for i, bits, products in fermat_layers.TILES
             ]
     if json_path is not None:
-        json_path.write_text(json.dumps(result, indent=1) + "\n")
-    return result
+        json_path.write_text(json.dumps(report, indent=1) + "\n")
+    return report
 
 
 def _show(console: Console, row: dict[str, Any]) -> dict[str, Any]:

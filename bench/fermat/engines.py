@@ -75,7 +75,7 @@ def compare(parts: Parts, bits: int, k: int, channels: int, image: int = 0) -> d
     return row
 
 
-def _worth(found: dict[str, Any]) -> float:
+def _worth(resources: dict[str, Any]) -> float:
     """Everything an engine takes, in lookup tables, by the share of an XC7A100T; block RAMs are counted in 36
     kbit here."""
-    return Area(found["dsps"], found["luts"], 2 * found["brams"]).worth
+    return Area(resources["dsps"], resources["luts"], 2 * resources["brams"]).worth

@@ -85,11 +85,11 @@ def reference(index: int, bits: int) -> dict[str, Any]:
     for name, free in (("thesis length", False), ("chosen", True)):
         plan = plan_of(index, bits, w, n, pad, free)
         start = time.perf_counter()
-        found = convolve2d(x, w, plan, pad=pad)
+        outputs = convolve2d(x, w, plan, pad=pad)
         row[name] = {
             "widths": plan.widths,
             "lengths": plan.lengths,
-            "mismatches": int((found != want).sum()),
+            "mismatches": int((outputs != want).sum()),
             "seconds": round(time.perf_counter() - start, 2),
         }
     return row

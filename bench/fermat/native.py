@@ -66,8 +66,8 @@ def to_words(values: Any, bits: int) -> np.ndarray:
 def from_words(words: np.ndarray) -> np.ndarray:
     """Inverse of ``to_words``: uint64 up to two words, Python ints (object) beyond."""
     if words.shape[-1] <= 2:
-        result = words[..., 0].astype(np.uint64)
-        return result | words[..., 1].astype(np.uint64) << np.uint64(32) if words.shape[-1] == 2 else result
+        numbers = words[..., 0].astype(np.uint64)
+        return numbers | words[..., 1].astype(np.uint64) << np.uint64(32) if words.shape[-1] == 2 else numbers
     flat = np.ascontiguousarray(words).reshape(-1, words.shape[-1])
     return np.array([int.from_bytes(row.tobytes(), "little") for row in flat], object).reshape(
         words.shape[:-1]
@@ -174,9 +174,9 @@ class NativeBlock:
             rows.ctypes.data_as(ctypes.c_void_p),
             out.ctypes.data_as(ctypes.c_void_p),
         )
-        result, offset = {}, 0
+        outputs, offset = {}, 0
         for name, bits in self.outputs.items():
             count = -(-bits // 32)
-            result[name] = from_words(out[:, offset : offset + count])
+            outputs[name] = from_words(out[:, offset : offset + count])
             offset += count
-        return result
+        return outputs

@@ -96,8 +96,8 @@ class Parts:
                 emit(build(), "part", Path(scratch))
                 verilog = Path(scratch) / "part.v"
                 verilog.write_text(ZEROS.sub("", verilog.read_text()))
-                found = cells(verilog, "part", DEVICE)
-            self.known[name] = {key: found[key] for key in RESOURCES}
+                counts = cells(verilog, "part", DEVICE)
+            self.known[name] = {key: counts[key] for key in RESOURCES}
             if self.file is not None:
                 with self.file.open("a") as file:
                     file.write(json.dumps({"part": name, **self.known[name]}) + "\n")
@@ -190,27 +190,27 @@ def fermat_memories(engine: Convolver) -> list[tuple[int, int]]:
     """(width, depth) of a convolver's memories that are not inside its parts (those of the transforms
     are)."""
     plan, p, g = engine.plan, engine.products, engine.geometry
-    found = [
+    memories = [
         (
             engine.shape.width * engine.lanes_in,
             engine.images.rows * g.width * engine.channels // engine.lanes_in,
         )
     ]
-    found += [
+    memories += [
         (engine.bits * engine.raster.elements, engine.raster.banks * engine.raster.band_words)
     ] * engine.inverses
     jobs = engine.outputs // p
     if engine.reader is not None:
-        found.append(
+        memories.append(
             (engine.reader.bits * p, jobs * engine.channels * plan.phases * prod(plan.kernel) // engine.group)
         )
     for path in engine.paths:
-        found += [(path.b + 1, engine.spectra_banks * path.frame)] + [
+        memories += [(path.b + 1, engine.spectra_banks * path.frame)] + [
             ((path.b + 1) * p, path.points)
         ] * engine.sums_banks
         if engine.reader is None:
-            found.append(((path.b + 1) * p, jobs * path.job))
-    return found
+            memories.append(((path.b + 1) * p, jobs * path.job))
+    return memories
 
 
 def whole(parts: Parts, name: str, build: Callable[[], wiring.Component]) -> dict[str, Any]:

@@ -21,17 +21,17 @@ def shares(bits: int, k: int, channels: int) -> list[tuple[int, float]]:
     layer = sizes(
         engine.weight, engine.lo, engine.hi, engine.geometry, 1, (plan.lo, plan.hi), plan.widths, plan.lengths
     )
-    found = []
+    points = []
     for products in (p for p in (1, 2, 4, 8, 16, 32, 64) if channels % p == 0):
         stored, computed = spectra_areas(layer, products)
         fermat = transform_area(layer, products, "stored" if stored.worth <= computed.worth else "computed")
-        found.append(
+        points.append(
             (
                 products,
                 direct_area(layer, max(1, ceil(layer.macs / layer.cycles(products)))).worth / fermat.worth,
             )
         )
-    return found
+    return points
 
 
 def draw(rows: list[dict[str, Any]], folder: Path) -> Path:

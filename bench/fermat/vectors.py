@@ -221,5 +221,5 @@ if __name__ == "__main__":
     )
     parser.add_argument("--results", help="JSONL file that keeps each row")
     parser.add_argument("--vectors", type=int, default=1_000_000)
-    given = parser.parse_args()
-    run(vectors=given.vectors, results=given.results)
+    parsed = parser.parse_args()
+    run(vectors=parsed.vectors, results=parsed.results)

@@ -284,8 +284,8 @@ def emulate(target: Target, path: Path) -> Result:
 def _by_function(elf: Elf, runs: Counter, lengths: dict[tuple[int, int], int]) -> Counter:
     """Instructions by the symbol that a block lies in."""
     spans = sorted((value & ~1, size, name) for name, (value, size) in elf.symbols.items() if size)
-    found: Counter[str] = Counter()
+    by_symbol: Counter[str] = Counter()
     for (address, size), times in runs.items():
         inside = [name for start, extent, name in spans if start <= address < start + extent]
-        found[inside[-1] if inside else "?"] += lengths[address, size] * times
-    return found
+        by_symbol[inside[-1] if inside else "?"] += lengths[address, size] * times
+    return by_symbol

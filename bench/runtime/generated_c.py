@@ -42,7 +42,7 @@ def networks() -> dict[str, tuple[Network, Network]]:
     from fermatnet.model.exchange.export import export
     from fermatnet.model.nn.scheme import scheme
 
-    def made(name: str, how: Any, shape: tuple[int, int, int], top: int) -> Network:
+    def exported(name: str, how: Any, shape: tuple[int, int, int], top: int) -> Network:
         torch.manual_seed(0)
         net = zoo.build(name, how=how, shape=shape, bits=top.bit_length())
         for _ in range(3):
@@ -56,11 +56,14 @@ def networks() -> dict[str, tuple[Network, Network]]:
         ("digits", 4, 5, (1, 8, 8), 16),
         ("tfc", 2, 1, (1, 28, 28), 255),
     ]
-    found = {}
+    pairs = {}
     for name, m, n, shape, top in wanted:
-        int8 = made(name, scheme("int8"), shape, top)
-        found[f"{name} PA({m},{n})"] = (made(name, scheme("pa", weights=m, activations=n), shape, top), int8)
-    return found
+        int8 = exported(name, scheme("int8"), shape, top)
+        pairs[f"{name} PA({m},{n})"] = (
+            exported(name, scheme("pa", weights=m, activations=n), shape, top),
+            int8,
+        )
+    return pairs
 
 
 def tflite_bytes(net: Network) -> int:
@@ -78,20 +81,20 @@ def _instructions(net: Network, int8: Network, folder: Path, targets: list[str])
     image = images(net, 4, seed=2)[3]
     expected, plain_expected = reference(net, image[None])[0], reference(int8, image[None])[0]
     write_plain(int8, folder / "plain")
-    found: list[dict[str, Any]] = []
+    entries: list[dict[str, Any]] = []
     for name in targets:
         target = TARGETS[name]
         lacks = missing(target)
         if lacks:
-            found.append({"target": name, "skipped": f"{lacks} is not installed"})
+            entries.append({"target": name, "skipped": f"{lacks} is not installed"})
             continue
         path = compile_for(target, folder / "c", "net", image, options=FLAGS)
         if target.qemu:  # runs the extension, does not count
-            found.append({"target": name, "equal": bool((run_user(target, path) == expected).all())})
+            entries.append({"target": name, "equal": bool((run_user(target, path) == expected).all())})
             continue
         ours = emulate(target, path)
         plain = emulate(target, compile_for(target, folder / "plain", "plain", image, options=FLAGS))
-        found.append(
+        entries.append(
             {
                 "target": name,
                 "equal": bool((ours.outputs == expected).all() and (plain.outputs == plain_expected).all()),
@@ -102,26 +105,26 @@ def _instructions(net: Network, int8: Network, folder: Path, targets: list[str])
                 "stack": ours.stack,
             }
         )
-    return found
+    return entries
 
 
 def rows(quick: bool = False) -> list[dict[str, Any]]:
     """One entry a network and target: ``equal`` (to the reference), ``instructions`` an inference and those
     of the ``plain`` int8 loops, their ``ratio``; bytes of ``tables``, ``code_and_tables``, ``ram``,
     ``stack``, and ``tflite`` (estimated). ``quick``: one network."""
-    found = []
+    entries = []
     for name, (net, int8) in list(networks().items())[: 1 if quick else None]:
         for fast in (False, True) if "PA(4,5)" in name else (False,):
             with tempfile.TemporaryDirectory(prefix="fermatnet-c-") as folder:
-                made = generate(net, Path(folder) / "c", fast=fast)
+                memory = generate(net, Path(folder) / "c", fast=fast)
                 sizes = {
                     "network": name + " --fast" * fast,
-                    "tables": made["flash_tables"],
-                    "ram": made["ram"],
+                    "tables": memory["flash_tables"],
+                    "ram": memory["ram"],
                     "tflite": tflite_bytes(net),
                 }
-                found += [{**sizes, **row} for row in _instructions(net, int8, Path(folder), list(TARGETS))]
-    return found
+                entries += [{**sizes, **row} for row in _instructions(net, int8, Path(folder), list(TARGETS))]
+    return entries
 
 
 def equality(
@@ -150,7 +153,7 @@ def equality(
 
 def run(json_path: Path | None = None, quick: bool = False) -> dict[str, Any]:
     """Prints the table; writes JSON. InputError where nothing can be compiled."""
-    found = rows(quick)
+    entries = rows(quick)
     table = Table(
         "network",
         "target",
@@ -163,7 +166,7 @@ def run(json_path: Path | None = None, quick: bool = False) -> dict[str, Any]:
         "stack",
         "TFLite >=",
     )
-    for row in found:
+    for row in entries:
         if "instructions" not in row:
             note = row.get("skipped") or ("equal, not counted" if row["equal"] else "DIFFERS")
             table.add_row(
@@ -198,9 +201,9 @@ def run(json_path: Path | None = None, quick: bool = False) -> dict[str, Any]:
         f"{good} of {good + len(bad)} random networks equal the reference"
         + (f"; seeds that differ: {bad}" if bad else "")
     )
-    report = {"rows": found, "random_networks": {"equal": good, "differ": bad}}
+    report = {"rows": entries, "random_networks": {"equal": good, "differ": bad}}
     if json_path is not None:
         json_path.write_text(json.dumps(report, indent=1) + "\n")
-    if bad or any(row.get("equal") is False for row in found):
+    if bad or any(row.get("equal") is False for row in entries):
         raise InputError("generated C and reference differ; see the table")
     return report

@@ -82,11 +82,11 @@ def seconds(model, batch, threads, rounds=5):
 
 def main():
     threads = int(sys.argv[1])
-    found = {}
+    times = {}
     for name, model in models().items():
         for batch in (1, 64):
-            found[f"{name} {batch}"] = seconds(model, batch, threads)
-    print(json.dumps(found))
+            times[f"{name} {batch}"] = seconds(model, batch, threads)
+    print(json.dumps(times))
 
 
 if __name__ == "__main__":

@@ -177,8 +177,8 @@ def run(
     threads_before, seconds = torch.get_num_threads(), 0.3 if quick else 3.0
     if build.why_not():
         raise InputError(f"the packed engine cannot be built here: {build.why_not()}")
-    found: dict[str, Any] = {"processor": _processor(), "torch": torch.__version__, "quick": quick}
-    console.print(f"{found['processor']}; forms {', '.join(build.forms())}; torch {torch.__version__}")
+    figures: dict[str, Any] = {"processor": _processor(), "torch": torch.__version__, "quick": quick}
+    console.print(f"{figures['processor']}; forms {', '.join(build.forms())}; torch {torch.__version__}")
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
@@ -189,19 +189,19 @@ def run(
             }
             for name, section in sections.items():
                 if only in ("", name):
-                    found[f"{name}, {threads} threads"] = rows = section(threads)
+                    figures[f"{name}, {threads} threads"] = rows = section(threads)
                     _table(f"{name}, {threads} thread{'s' * (threads > 1)}", rows)
     finally:
         torch.set_num_threads(threads_before)
     if only in ("", "equality"):
-        found["equality"] = equal = equality(20 if quick else 500)
+        figures["equality"] = equal = equality(20 if quick else 500)
         console.print(
             f"{equal['networks']} random networks, {equal['values']} values, seeds that differ: "
             f"{equal['wrong']}"
         )
     if json_path is not None:
-        Path(json_path).write_text(json.dumps(found, indent=1))
-    return found
+        Path(json_path).write_text(json.dumps(figures, indent=1))
+    return figures
 
 
 def _processor() -> str:

@@ -75,23 +75,23 @@ def ort_models(model: torch.nn.Module, images: np.ndarray) -> dict[str, bytes]:
             opset_version=17,
         )
         quant_pre_process(str(plain), str(ready))
-        found = {"onnxruntime fp32": ready.read_bytes()}
+        models = {"onnxruntime fp32": ready.read_bytes()}
         for label, kind in (
             ("onnxruntime int8 (u8 x s8)", QuantType.QUInt8),
             ("onnxruntime int8 (s8 x s8)", QuantType.QInt8),
         ):
-            made = Path(name, "quantized.onnx")
+            quantized = Path(name, "quantized.onnx")
             quantize_static(
                 str(ready),
-                str(made),
+                str(quantized),
                 _Images(images[:32]),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=kind,
                 weight_type=QuantType.QInt8,
             )
-            found[label] = made.read_bytes()
-    return found
+            models[label] = quantized.read_bytes()
+    return models
 
 
 def ort_session(model: bytes, images: np.ndarray, threads: int) -> Call:
@@ -120,5 +120,5 @@ def larq(python: str, threads: int) -> dict[str, float]:
         raise RuntimeError(
             f"larq-compute-engine does not run: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
         )
-    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    times: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return times

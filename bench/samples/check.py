@@ -93,7 +93,7 @@ def check(
     expected = run(net, images)
     branches = any(len(net.consumers(name)) > 1 for name in (net.input_name, *layers))
     queues = sum(max(edge.before, edge.after) > CUT for edge in design.schedule.edges.values())
-    found: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "seed": seed,
         "layers": tuple(layer.kind for layer in layers.values()),
         "cycles": design.cycles_per_image,
@@ -101,7 +101,7 @@ def check(
         "queues": queues,
     }
     if not np.array_equal(onnxruntime_run(net, images), expected):
-        return Outcome(**found, problem="the reference and onnxruntime differ")
+        return Outcome(**facts, problem="the reference and onnxruntime differ")
     try:
         top = Top(design)
         feeds = (
@@ -110,22 +110,22 @@ def check(
             else {}
         )
         limit = 30 * (design.cycles_per_image + design.latency_bound) + 1000
-        result = simulate(top, images, seed=seed, calm=CALM, limit=limit, **feeds)
+        simulated = simulate(top, images, seed=seed, calm=CALM, limit=limit, **feeds)
     except AssertionError as error:
-        return Outcome(**found, problem=f"RTL: {error}")
-    period = result.ends[CALM - 1] - result.ends[CALM - 2]
-    if not np.array_equal(result.outputs, expected):
+        return Outcome(**facts, problem=f"RTL: {error}")
+    period = simulated.ends[CALM - 1] - simulated.ends[CALM - 2]
+    if not np.array_equal(simulated.outputs, expected):
         problem = "RTL and reference differ"
     elif period != design.cycles_per_image:
         problem = f"{period} cycles an image, {design.cycles_per_image} predicted"
-    elif not branches and result.latency != design.latency:
+    elif not branches and simulated.latency != design.latency:
         # a branch that fills holds the other one back, up to the bound
-        problem = f"latency {result.latency}, {design.latency} predicted"
-    elif not design.latency <= result.latency <= design.latency_bound:
-        problem = f"latency {result.latency}, {design.latency} to {design.latency_bound} predicted"
+        problem = f"latency {simulated.latency}, {design.latency} predicted"
+    elif not design.latency <= simulated.latency <= design.latency_bound:
+        problem = f"latency {simulated.latency}, {design.latency} to {design.latency_bound} predicted"
     else:
         problem = ""
-    return Outcome(**found, problem=problem, latency_exact=result.latency == design.latency)
+    return Outcome(**facts, problem=problem, latency_exact=simulated.latency == design.latency)
 
 
 def check_seed(
@@ -146,19 +146,19 @@ def shrunk(
 ) -> tuple[Outcome, list[int]]:
     """A smaller network that still fails, and its choices."""
 
-    def outcome(given: list[int]) -> tuple[Outcome, list[int]] | None:
-        choices = Choices(given=given)
+    def outcome(numbers: list[int]) -> tuple[Outcome, list[int]] | None:
+        choices = Choices(given=numbers)
         try:
             net = make(choices, seed)
         except InputError:
             return None  # no network file may hold this
         return check(net, choices, seed, most_cycles, simulate), choices.taken
 
-    def fails(given: list[int]) -> bool:
-        found = outcome(given)
-        return found is not None and bool(found[0].problem)
+    def fails(numbers: list[int]) -> bool:
+        checked = outcome(numbers)
+        return checked is not None and bool(checked[0].problem)
 
     best = shrink(row, fails, tries)
-    found = outcome(best)
-    assert found is not None
-    return found
+    checked = outcome(best)
+    assert checked is not None
+    return checked

@@ -49,17 +49,17 @@ def check_model(seed: int) -> Checked:
     with tempfile.TemporaryDirectory(prefix="fermatnet-model-") as folder:
         file = Path(folder) / "net.onnx"
         try:
-            made, _ = convert(model, how, shape, images=images, **normal)
-            _train(made, images)
-            save(export(made, shape), file)
+            twin, _ = convert(model, how, shape, images=images, **normal)
+            _train(twin, images)
+            save(export(twin, shape), file)
         except InputError as error:
             return Checked(seed, how.describe(), f"refused: {error}")
         net = load(file)
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         (other,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
-    integers = integer_logits(made, images).numpy()
+    integers = integer_logits(twin, images).numpy()
     with torch.no_grad():
-        evaluated = made(images).double().numpy()
+        evaluated = twin(images).double().numpy()
     answers = {
         "reference": run(net, images.numpy()),
         "onnxruntime": np.asarray(other).reshape(len(images), -1),

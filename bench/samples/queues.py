@@ -45,9 +45,9 @@ def measured(
     """The design and its cycles an image in RTL; AssertionError for wrong outputs or a deadlock."""
     design = plan(net, folds=folds, depths=depths)
     images = np.random.default_rng(1).integers(0, 256, (6, *net.input_shape)).astype(np.uint8)
-    result = simulate_top(Top(design), images, limit=20_000)
-    np.testing.assert_array_equal(result.outputs, reference(net, images))
-    return design, result.ends[-1] - result.ends[-2]
+    simulated = simulate_top(Top(design), images, limit=20_000)
+    np.testing.assert_array_equal(simulated.outputs, reference(net, images))
+    return design, simulated.ends[-1] - simulated.ends[-2]
 
 
 def queue_row(depth: int) -> dict[str, Any]:

@@ -107,9 +107,9 @@ def simulate_streams(
     streams, simulator = Streams(top, images, seed, limit), Simulator(top)
     simulator.add_clock(1e-6)
     simulator.add_process(streams.count)
-    for one, prefix, source in zip(net.inputs, top.source_ports, top.sources, strict=True):
-        values = images[one.name].reshape(-1, *one.shape)
-        place = short[1] if short is not None and short[0] == one.name else None
+    for net_input, prefix, source in zip(net.inputs, top.source_ports, top.sources, strict=True):
+        values = images[net_input.name].reshape(-1, *net_input.shape)
+        place = short[1] if short is not None and short[0] == net_input.name else None
         simulator.add_testbench(streams.feeder(prefix, source, values, place), background=True)
     count = len(next(iter(images.values()))) - (short is not None)
 

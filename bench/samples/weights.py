@@ -67,7 +67,7 @@ def check_reloaded(seed: int, most_cycles: int) -> Outcome:
     """A reloadable design meets, between images: a damaged load, other weights, its own again; both streams
     and the loads stall at random."""
     net, choices = drawn(seed)
-    found: dict[str, Any] = {"seed": seed, "layers": tuple(type(node).__name__ for node in net.nodes)}
+    facts: dict[str, Any] = {"seed": seed, "layers": tuple(type(node).__name__ for node in net.nodes)}
     other, bounds = reshuffled(net, seed), bounds_of(net)
     folds = random_folds(net, choices, most_cycles)
 
@@ -78,7 +78,7 @@ def check_reloaded(seed: int, most_cycles: int) -> Outcome:
         design = designed(net)
     except InputError as error:
         if "at least two outputs" in str(error):
-            return Outcome(**found)  # the one thing that a reloadable design refuses
+            return Outcome(**facts)  # the one thing that a reloadable design refuses
         raise
     own, new = (_burst(designed(real)) for real in (net, other))
     rng = random.Random(seed)
@@ -88,12 +88,12 @@ def check_reloaded(seed: int, most_cycles: int) -> Outcome:
     expected = run(net, images)
     expected[2:4] = run(other, images)[2:4]
     got, outcomes = run_loads(design, images, {1: damaged, 2: new, 4: own}, seed=seed)
-    found |= {"cycles": design.cycles_per_image, "latency": design.latency}
+    facts |= {"cycles": design.cycles_per_image, "latency": design.latency}
     if outcomes != [(0, 1), (1, 0), (1, 0)]:
         return Outcome(
-            **found, problem=f"loads gave (ok, error) {outcomes}; word {place} of {len(new)} was damaged"
+            **facts, problem=f"loads gave (ok, error) {outcomes}; word {place} of {len(new)} was damaged"
         )
-    return Outcome(**found, problem="" if np.array_equal(got, expected) else "RTL and reference differ")
+    return Outcome(**facts, problem="" if np.array_equal(got, expected) else "RTL and reference differ")
 
 
 def _burst(design: Design) -> list[int]:

@@ -49,11 +49,11 @@ def packets(
     beats with two ``tlast``), "one" (a single beat). Each entry holds (word, tlast) by beat, and whether
     the image is right.
     """
-    found: list[tuple[list[tuple[int, int]], bool]] = []
+    stream: list[tuple[list[tuple[int, int]], bool]] = []
     beats = len(images[0])
 
     def add(words: Sequence[int], good: bool) -> None:
-        found.append(([(word, k == len(words) - 1) for k, word in enumerate(words)], good))
+        stream.append(([(word, k == len(words) - 1) for k, word in enumerate(words)], good))
 
     every = max(1, len(images) // max(1, len(wrong)))
     todo = list(wrong)
@@ -69,7 +69,7 @@ def packets(
             else:
                 add(noise[: beats + rng.randrange(1, 5)], False)
         add(image, True)
-    return found
+    return stream
 
 
 def run_packets(

@@ -70,8 +70,8 @@ def rivals(layer: Layer, names: tuple[str, ...], threads: int = 1) -> dict[str, 
         "int_mm": _int_mm,
         "int8": _int8,
     }
-    found = {name: makers[name](layer, threads) for name in names}
-    return {name: call for name, call in found.items() if call is not None}
+    calls = {name: makers[name](layer, threads) for name in names}
+    return {name: call for name, call in calls.items() if call is not None}
 
 
 def _dfnt(layer: Layer, threads: int) -> Callable[[], np.ndarray]:

@@ -73,7 +73,7 @@ def growth(quick: bool, costs: Costs) -> Result:
     kernels = (3, 7) if quick else (3, 5, 7, 9, 11)
     batches = (1, 4) if quick else (1, 2, 4, 8, 16, 32)
     channels = (32, 96) if quick else (16, 32, 64, 96, 192, 384)
-    found = {
+    sweeps = {
         "2.2": _sweep(
             "Figure 2.2: input size (k = 7, 96 -> 256, batch 4)",
             "n",
@@ -107,9 +107,9 @@ def growth(quick: bool, costs: Costs) -> Result:
             False,
         ),
     }
-    worst = max(sweep["greatest"] for sweep in found.values())
+    worst = max(sweep["greatest"] for sweep in sweeps.values())
     console.print(f"greatest distance from the cost model: {worst:.0%}")
-    return {**found, "greatest": worst}
+    return {**sweeps, "greatest": worst}
 
 
 def threads(quick: bool, costs: Costs) -> Result:

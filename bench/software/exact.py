@@ -44,13 +44,20 @@ def operations(quick: bool, costs: Costs) -> Result:
         ours = plan_count(plan)
         # the thesis' units for INT16: 32-bit multiplication = 1, 64-bit addition = 1; a 64-bit multiplication
         # is four, a 32-bit addition half
-        one = {
+        totals = {
             "direct": unified(direct, 1, 1),
             "thesis": unified(thesis, 4, 1),
             "ours": unified(ours, 1, 1) + 2 * ours["reduce"],
         }
         rows.append(
-            {"n": n, "direct": direct, "thesis": thesis, "ours": ours, "unified": one, "points": plan.points}
+            {
+                "n": n,
+                "direct": direct,
+                "thesis": thesis,
+                "ours": ours,
+                "unified": totals,
+                "points": plan.points,
+            }
         )
         cells = [
             unified(direct, 1, 1),
@@ -67,7 +74,7 @@ def operations(quick: bool, costs: Costs) -> Result:
             shown[1],
             f"{cells[0] / cells[1]:.1f} x",
             *shown[2:],
-            f"{one['direct'] / one['ours']:.1f} x",
+            f"{totals['direct'] / totals['ours']:.1f} x",
         )
     console.print(table)
     return {"rows": rows}

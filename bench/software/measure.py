@@ -76,7 +76,7 @@ def _stages(
     x = np.random.default_rng(0).integers(0, 2, (batch, channels, n, n)).astype(np.int8)
     w = np.zeros((outputs, channels, n - tile + 1, n - tile + 1), np.int8)
     w[:, :, 0, 0] = np.arange(channels) < 8  # results that fit F_3; time does not depend on the values
-    found: dict[str, list[float]] = {}
+    by_stage: dict[str, list[float]] = {}
     for _ in range(rounds + 1):
         profile: dict[str, Any] = {}
         start = time.thread_time()
@@ -85,9 +85,9 @@ def _stages(
         profile.pop("plans")
         profile["rest"] = total - sum(profile.values())
         for name, seconds in profile.items():
-            found.setdefault(name, []).append(seconds)
+            by_stage.setdefault(name, []).append(seconds)
     clear_cache()
-    return {name: median(seconds[1:]) for name, seconds in found.items()}, n * n
+    return {name: median(seconds[1:]) for name, seconds in by_stage.items()}, n * n
 
 
 def calibrate(moduli: tuple[int, ...] = (5,), rounds: int = 7) -> Costs:

@@ -63,7 +63,7 @@ def run(
         f"{platform.processor() or platform.machine()}, {instructions}, torch {torch.__version__}, numpy "
         f"{np.__version__}"
     )
-    found: Result = {
+    figures: Result = {
         "instructions": instructions,
         "torch": torch.__version__,
         "numpy": np.__version__,
@@ -71,21 +71,21 @@ def run(
     }
     wanted = [name for name in SECTIONS if not only or name in only]
     costs = calibrate((3, 4, 5), rounds=1 if quick else 9) if "figures-2.2-2.4" in wanted else Costs()
-    found["costs"] = dataclasses.asdict(costs)
+    figures["costs"] = dataclasses.asdict(costs)
     for name in wanted:
-        found[name] = SECTIONS[name](quick, costs)
+        figures[name] = SECTIONS[name](quick, costs)
     data = Layer.random(4, 5, 12, 256, 384, np.int8)
     console.print(
         "\nWhy (5, 16, 256, 384), INT8, batch 4 is done as it is:\n" + explain(data.x, data.w, 1, 2)
     )
     if json_path is not None:
-        Path(json_path).write_text(json.dumps(found, indent=1, default=float))
+        Path(json_path).write_text(json.dumps(figures, indent=1, default=float))
     if plots is not None:
         from fermatnet.bench.software.plots import draw
 
-        for path in draw(found, Path(plots)):
+        for path in draw(figures, Path(plots)):
             console.print(f"wrote {path}")
-    return found
+    return figures
 
 
 def main() -> None:

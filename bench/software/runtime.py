@@ -87,7 +87,7 @@ def _tables(
 def runtime(quick: bool, costs: Costs) -> Result:
     """Table 2.3, with the rivals."""
     batch, rounds = (1, 1) if quick else (16, 3)
-    found: Result = {"batch": batch, "rounds": rounds}
+    figures: Result = {"batch": batch, "rounds": rounds}
     for kind, label in ((np.int8, "int8"), (np.int16, "int16")):
         names = tuple(NAMES) if kind is np.int8 else ("dfnt", "loops", "blocked", "float64", "fft")
         rows = [
@@ -101,6 +101,6 @@ def runtime(quick: bool, costs: Costs) -> Result:
                 f"int8 hands out steps of {QUANTUM:.0f}, off by up to {off:.0f}; the others agree in every "
                 "value here."
             )
-        found[label] = {"rows": rows, "seconds": totals}
+        figures[label] = {"rows": rows, "seconds": totals}
     console.print(*(f"{name:8} {NAMES[name]}" for name in NAMES), sep="\n")
-    return found
+    return figures

@@ -92,9 +92,9 @@ class Task:
 def tasks(seeds: Iterable[int] = (0, 1, 2)) -> list[Task]:
     """All tasks in order of worth."""
     seeds = list(seeds)
-    found = [Task(method, seeds[0]) for method in FASHION] + [Task(net, seeds[0]) for net in MNIST]
+    first_seed = [Task(method, seeds[0]) for method in FASHION] + [Task(net, seeds[0]) for net in MNIST]
     return (
-        found
+        first_seed
         + [Task(method, seed) for seed in seeds[1:] for method in FASHION]
         + [Task(net, seed) for seed in seeds[1:] for net in MNIST]
     )
@@ -238,5 +238,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     for option in ("json", "data", "results", "work", "only"):
         parser.add_argument(f"--{option}")
-    given = parser.parse_args()
-    run(given.json, data=given.data, results=given.results, work=given.work, only=given.only)
+    parsed = parser.parse_args()
+    run(parsed.json, data=parsed.data, results=parsed.results, work=parsed.work, only=parsed.only)

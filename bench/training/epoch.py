@@ -53,8 +53,8 @@ def _phases(network: str, batch: int, steps: int, name: str, activations: int) -
         )
 
     def built(how: str) -> nn.Module:
-        given = scheme(how) if how == "float" else scheme(how, activations=activations)
-        return zoo.build(network, how=given, shape=SHAPE)
+        layer_scheme = scheme(how) if how == "float" else scheme(how, activations=activations)
+        return zoo.build(network, how=layer_scheme, shape=SHAPE)
 
     twin = built("float")
     return {
@@ -106,10 +106,10 @@ def run(
         rows.append(row)
         table.add_row(label, str(row["milliseconds"]), str(row["cost"]), str(row["cost_of_fastest"]))
     Console().print(table)
-    result = {"network": network, "batch": batch, "threads": threads, "rounds": rounds, "rows": rows}
+    report = {"network": network, "batch": batch, "threads": threads, "rounds": rounds, "rows": rows}
     if json_path:
-        Path(json_path).write_text(json.dumps(result, indent=2) + "\n")
-    return result
+        Path(json_path).write_text(json.dumps(report, indent=2) + "\n")
+    return report
 
 
 if __name__ == "__main__":
@@ -120,5 +120,5 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--processor", action="store_true", help="seconds of the processor, not of the wall")
-    given = vars(parser.parse_args())
-    run(given.pop("json"), **given)
+    parsed = vars(parser.parse_args())
+    run(parsed.pop("json"), **parsed)

@@ -41,8 +41,8 @@ class _Kept:
         lines = self.path.read_text().splitlines() if self.path.is_file() else []
         self.done = {entry["what"] for entry in map(json.loads, lines) if entry.get("finished", True)}
 
-    def add(self, what: str, found: dict[str, Any]) -> None:
-        line = json.dumps({"what": what, **found})
+    def add(self, what: str, figures: dict[str, Any]) -> None:
+        line = json.dumps({"what": what, **figures})
         with self.path.open("a") as stream:
             stream.write(line + "\n")
         print(line, flush=True)
@@ -88,11 +88,11 @@ def _until(seconds: float, steps: int) -> Callable[[], None]:
     started, count = time.perf_counter(), 0
     step = Phase._step
 
-    def counted(self: Phase, *given: Any) -> None:
+    def counted(self: Phase, *arguments: Any) -> None:
         nonlocal count
         if time.perf_counter() - started > seconds or (steps and count >= steps):
             raise _Enough
-        step(self, *given)
+        step(self, *arguments)
         count += 1
 
     def undo() -> None:
@@ -106,9 +106,9 @@ def _training(out: Path, name: str, seconds: float, steps: int, arguments: dict[
     """Train until the time is up; what was reached either way."""
     folder = out / name
     undo = _until(seconds, steps)
-    given = {**arguments, "resume": True, "progress": False}
+    settings = {**arguments, "resume": True, "progress": False}
     try:
-        summary = train(given.pop("net"), given.pop("data"), folder, **given)
+        summary = train(settings.pop("net"), settings.pop("data"), folder, **settings)
         return {"finished": True, "accuracy": summary["accuracy"], "seconds": summary["seconds"]}
     except _Enough:
         metrics = folder / "metrics.jsonl"
@@ -152,6 +152,6 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--minutes", type=float, default=12.0)
     parser.add_argument("--steps", type=int, default=0, help="so many steps of each training alone")
-    given = parser.parse_args()
-    how = {"device": given.device, "minutes": given.minutes, "steps": given.steps}
-    run(given.cifar10, given.cifar100, given.out, **how)
+    parsed = parser.parse_args()
+    how = {"device": parsed.device, "minutes": parsed.minutes, "steps": parsed.steps}
+    run(parsed.cifar10, parsed.cifar100, parsed.out, **how)

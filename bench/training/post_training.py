@@ -123,7 +123,7 @@ def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> di
         def get_next(self) -> Any:
             return next(self.batches, None)
 
-    found = {}
+    accuracies = {}
     with tempfile.TemporaryDirectory(prefix="fermatnet-post-training-") as folder, _quietly():
         plain = Path(folder) / "float.onnx"
         axes = {"image": {0: "n"}, "logits": {0: "n"}}
@@ -155,8 +155,8 @@ def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> di
                 right += int(
                     (session.run(None, {"image": x})[0].argmax(1) == part.labels[start : start + 250]).sum()
                 )
-            found[label] = right / len(part)
-    return found
+            accuracies[label] = right / len(part)
+    return accuracies
 
 
 def _weights(model: nn.Module) -> str:

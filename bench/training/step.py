@@ -198,7 +198,7 @@ def run(
     Console().print(
         f"augmentation alone: {loading:,.0f} images/s; the fastest step takes {need:,.0f} images/s"
     )
-    result = {
+    report = {
         "network": network,
         "shape": list(shape),
         "batch": batch,
@@ -207,8 +207,8 @@ def run(
         "loading_images_per_second": round(loading),
     }
     if json_path:
-        Path(json_path).write_text(json.dumps(result, indent=2) + "\n")
-    return result
+        Path(json_path).write_text(json.dumps(report, indent=2) + "\n")
+    return report
 
 
 if __name__ == "__main__":
@@ -217,5 +217,5 @@ if __name__ == "__main__":
     parser.add_argument("--network", default="small-resnet")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--threads", type=int, default=0)
-    given = parser.parse_args()
-    run(given.json, network=given.network, rounds=given.rounds, threads=given.threads)
+    parsed = parser.parse_args()
+    run(parsed.json, network=parsed.network, rounds=parsed.rounds, threads=parsed.threads)

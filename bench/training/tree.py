@@ -82,7 +82,7 @@ def make_tree(root: Path, images: int, classes: int, corrupt: int, seed: int = 0
                 path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def _start(out: Path, stop: int, processes: int, given: dict[str, Any]) -> subprocess.Popen:
+def _start(out: Path, stop: int, processes: int, arguments: dict[str, Any]) -> subprocess.Popen:
     script = out.parent / "worker.py"
     script.write_text(_WORKER)
     launch = [sys.executable, str(script)]
@@ -90,7 +90,7 @@ def _start(out: Path, stop: int, processes: int, given: dict[str, Any]) -> subpr
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         launch = [sys.executable, *torchrun, str(script)]
     return subprocess.Popen(
-        [*launch, str(out), str(stop), json.dumps(given)],
+        [*launch, str(out), str(stop), json.dumps(arguments)],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -117,7 +117,7 @@ def _kill(process: subprocess.Popen, out: Path) -> None:
 
 def _steps(out: Path) -> dict[int, dict[str, Any]]:
     """By step: mean loss over the processes, rate, and the labels they saw, sorted; the last entry counts."""
-    found: dict[int, dict[str, Any]] = {}
+    by_step: dict[int, dict[str, Any]] = {}
     by_rank = []
     for path in sorted(out.parent.glob(f"{out.name}.steps.*")):
         entries = [json.loads(line) for line in path.read_text().splitlines()]
@@ -127,8 +127,8 @@ def _steps(out: Path) -> dict[int, dict[str, Any]]:
         seen = sum(part["seen"] for part in parts)
         labels = sorted(label for part in parts for label in part["labels"])
         loss = sum(part["loss"] for part in parts) / seen
-        found[at] = {"loss": loss, "lr": parts[0]["lr"], "labels": labels}
-    return found
+        by_step[at] = {"loss": loss, "lr": parts[0]["lr"], "labels": labels}
+    return by_step
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -163,7 +163,7 @@ def run(
     tree = out / "tree"
     if not tree.exists():
         make_tree(tree, images, classes, corrupt)
-    given = {
+    arguments = {
         "net": net,
         "data": f"imagenet:{tree}",
         "network": {"width": width},
@@ -183,15 +183,15 @@ def run(
     }
     steps = images // batch
     stop = epochs * steps - min(10, steps - 2)
-    _finish(_start(out / "whole", 0, 2, given))
-    _kill(_start(out / "cut", stop, 2, given), out / "cut")
+    _finish(_start(out / "whole", 0, 2, arguments))
+    _kill(_start(out / "cut", stop, 2, arguments), out / "cut")
     for name in out.glob("cut.steps.*"):
         shutil.copy(name, out / name.name.replace("cut", "one"))
     shutil.copytree(out / "cut", out / "one")
-    _finish(_start(out / "cut", 0, 2, given))
+    _finish(_start(out / "cut", 0, 2, arguments))
     (out / "one.steps.1").rename(out / "before.steps.1")
     (out / "one.steps.0").rename(out / "before.steps.0")
-    _finish(_start(out / "one", 0, 1, given))
+    _finish(_start(out / "one", 0, 1, arguments))
     whole, cut = _weights(out / "whole"), _weights(out / "cut")
     there, here = _steps(out / "whole"), _steps(out / "one")
     after = sorted(here)[:10]
@@ -201,7 +201,7 @@ def run(
     computing = sum(row["processor"] for row in stepping) / sum(row["seen"] for row in stepping)
     decoding = _decoding(tree, size, batch)
     ratio = [b["loss"] / a["loss"] for a, b in pairs]
-    result = {
+    figures = {
         "bit_for_bit": all(torch.equal(whole[key].nan_to_num(), cut[key].nan_to_num()) for key in whole),
         "same_labels": all(a["labels"] == b["labels"] for a, b in pairs),
         "same_rates": all(a["lr"] == b["lr"] for a, b in pairs),
@@ -214,9 +214,9 @@ def run(
         "processor_ms_of_decoding_an_image": round(1e3 * decoding, 3),
         "loader_to_steps": round(computing / decoding, 2),
     }
-    (out / "tree.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result, indent=2))
-    return result
+    (out / "tree.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+    return figures
 
 
 if __name__ == "__main__":
@@ -226,5 +226,5 @@ if __name__ == "__main__":
     parser.add_argument("--classes", type=int, default=20)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=64)
-    given = parser.parse_args()
-    run(given.out, images=given.images, classes=given.classes, size=given.size, batch=given.batch)
+    parsed = parser.parse_args()
+    run(parsed.out, images=parsed.images, classes=parsed.classes, size=parsed.size, batch=parsed.batch)

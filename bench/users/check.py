@@ -54,15 +54,15 @@ def _images(name: str) -> Tensor:
     return torch.randint(low, low + (1 << user.bits), (IMAGES, *user.shape), generator=generator)
 
 
-def _trained(made: nn.Module, images: Tensor) -> None:
+def _trained(twin: nn.Module, images: Tensor) -> None:
     """A few steps towards zero: steps, levels and norms move."""
-    optimizer = torch.optim.SGD(made.parameters(), lr=1e-3)
-    made.train()
+    optimizer = torch.optim.SGD(twin.parameters(), lr=1e-3)
+    twin.train()
     for _ in range(STEPS):
         optimizer.zero_grad()
-        sum(one.double().square().mean() for one in named_outputs(made(images)).values()).backward()  # type: ignore
+        sum(output.double().square().mean() for output in named_outputs(twin(images)).values()).backward()  # type: ignore
         optimizer.step()
-    made.eval()
+    twin.eval()
 
 
 def check(name: str, how: str) -> Row:
@@ -74,22 +74,22 @@ def check(name: str, how: str) -> Row:
     model = user.make()
     model.train()(images.float() * 2.0**-user.bits)  # norms with statistics
     try:
-        made, report = convert(
+        twin, report = convert(
             model.eval(), scheme(how), user.shape, bits=user.bits, signed=user.signed, images=images
         )
-        _trained(made, images)
-        net = export(made, user.shape, name=name)
+        _trained(twin, images)
+        net = export(twin, user.shape, name=name)
     except InputError as error:
         return Row(name, how, problem=f"refused: {error}")
     samples = images.numpy().astype(net.input_dtype)
     with tempfile.TemporaryDirectory(prefix="fermatnet-user-") as folder:
         save(net, Path(folder) / "net.onnx")
-        result = run(load(Path(folder) / "net.onnx"), samples)
+        outputs = run(load(Path(folder) / "net.onnx"), samples)
         session = onnxruntime.InferenceSession(Path(folder) / "net.onnx", providers=["CPUExecutionProvider"])
         other = session.run(None, {"image": samples.reshape(len(samples), *net.input_shape)})
-    wanted = _joined(list(result.values()) if isinstance(result, dict) else [result])
+    wanted = _joined(list(outputs.values()) if isinstance(outputs, dict) else [outputs])
     problems = [] if np.array_equal(_joined(other), wanted) else ["onnxruntime differs from the reference"]
-    if not np.array_equal(integer_logits(made, images).numpy(), wanted):
+    if not np.array_equal(integer_logits(twin, images).numpy(), wanted):
         problems.append("integer mode differs from the reference")
     kinds = [type(node) for node in net.nodes]
     return Row(
@@ -107,4 +107,4 @@ def check(name: str, how: str) -> Row:
 
 
 def _joined(parts: list[Any]) -> np.ndarray:
-    return np.concatenate([np.asarray(one).reshape(len(one), -1) for one in parts], axis=1)
+    return np.concatenate([np.asarray(part).reshape(len(part), -1) for part in parts], axis=1)

@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> str:
         choices=[label for label, _, _ in NETWORKS],
         default=[label for label, _, _ in NETWORKS],
     )
-    given = parser.parse_args(argv)
-    torch.set_num_threads(given.threads)
-    data = subset(given.data, given.training, given.test, halve=given.halve)
+    parsed = parser.parse_args(argv)
+    torch.set_num_threads(parsed.threads)
+    data = subset(parsed.data, parsed.training, parsed.test, halve=parsed.halve)
     common = {"classes": len(data.classes), "input_shape": data.shape}
 
     def row(label: str, name: str, options: dict[str, Any]) -> Row:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> str:
             lambda seed: fit(
                 Standardised(build(name, **common, **options), data),
                 data,
-                epochs=given.epochs,
+                epochs=parsed.epochs,
                 rate=3e-3,
                 seed=seed,
                 flip=True,
@@ -61,9 +61,11 @@ def main(argv: Sequence[str] | None = None) -> str:
             {"parameters": cost["parameters"], "mflops": cost["flops"] / 1e6},
         )
 
-    settings = {"data": data.name, "shape": data.shape, "epochs": given.epochs, "test": given.test}
-    rows = [row(*network) for network in NETWORKS if network[0] in given.networks]
-    text = table(compare("zoo_attention", rows, given.seeds, given.json, settings), ("parameters", "mflops"))
+    settings = {"data": data.name, "shape": data.shape, "epochs": parsed.epochs, "test": parsed.test}
+    rows = [row(*network) for network in NETWORKS if network[0] in parsed.networks]
+    text = table(
+        compare("zoo_attention", rows, parsed.seeds, parsed.json, settings), ("parameters", "mflops")
+    )
     print(text)
     return text
 

@@ -51,9 +51,9 @@ def _padded(data: Data) -> Data:
 class _Comparison:
     """The networks of one setting: each seed's teacher, trained once, its students, and generators."""
 
-    def __init__(self, given: argparse.Namespace, data: Data) -> None:
-        self.given, self.data, self.classes = given, data, len(data.classes)
-        self.common: dict[str, Any] = {"classes": self.classes, "shape": data.shape, "width": given.width}
+    def __init__(self, parsed: argparse.Namespace, data: Data) -> None:
+        self.given, self.data, self.classes = parsed, data, len(data.classes)
+        self.common: dict[str, Any] = {"classes": self.classes, "shape": data.shape, "width": parsed.width}
         self.image: dict[str, Any] = {"classes": self.classes, "image": data.shape}
         self.decided: dict[int, float] = {}
         self.teachers: dict[int, tuple[nn.Module, float]] = {}
@@ -84,7 +84,7 @@ class _Comparison:
 
     def searched(self, seed: int) -> nn.Module:
         network = SuperGenerator(**self.image, width=self.given.generator_width)
-        found = search_generator(
+        result = search_generator(
             self.teacher(seed)[0],
             network,
             classes=self.classes,
@@ -96,7 +96,7 @@ class _Comparison:
         )
         shares = [torch.softmax(alpha.detach(), 0).max() for alpha in network.architecture_parameters()]
         self.decided[seed] = float(torch.stack(shares).mean())
-        return FoundGenerator(found.choice, **self.image, width=self.given.generator_width)
+        return FoundGenerator(result.choice, **self.image, width=self.given.generator_width)
 
     def random(self, seed: int) -> nn.Module:
         torch.manual_seed(seed)
@@ -107,7 +107,7 @@ class _Comparison:
 
     def without_data(self, bits: int, make: Callable[[int], nn.Module], seed: int) -> dict[str, Any]:
         """A student trained on what a generator makes."""
-        given = self.given
+        parsed = self.given
         torch.manual_seed(seed)
         network, generator = freeze_norms(self.student(seed, bits)), make(seed)
         history = compress(
@@ -115,11 +115,11 @@ class _Comparison:
             network,
             generator,
             classes=self.classes,
-            epochs=given.student_epochs,
-            steps=given.steps,
+            epochs=parsed.student_epochs,
+            steps=parsed.steps,
             batch=64,
             seed=seed,
-            student_rate=given.student_rate,
+            student_rate=parsed.student_rate,
             pixels=PIXELS,
         )
         figures = generator_figures(generator)
@@ -183,19 +183,19 @@ def main(argv: Sequence[str] | None = None) -> str:
     parser.add_argument("--student-epochs", type=int, default=14)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--student-rate", type=float, default=1e-3)
-    given = parser.parse_args(argv)
-    torch.set_num_threads(given.threads)
-    data = _padded(subset(given.data, given.training, given.test))
+    parsed = parser.parse_args(argv)
+    torch.set_num_threads(parsed.threads)
+    data = _padded(subset(parsed.data, parsed.training, parsed.test))
     settings = {
         "data": data.name,
         "shape": data.shape,
-        "epochs": given.epochs,
-        "student": [given.student_epochs, given.steps, given.student_rate],
-        "search": [given.search_epochs, given.search_steps, given.alpha_steps],
-        "width": given.width,
-        "test": given.test,
+        "epochs": parsed.epochs,
+        "student": [parsed.student_epochs, parsed.steps, parsed.student_rate],
+        "search": [parsed.search_epochs, parsed.search_steps, parsed.alpha_steps],
+        "width": parsed.width,
+        "test": parsed.test,
     }
-    results = compare("zoo_autorecon", _Comparison(given, data).rows(), given.seeds, given.json, settings)
+    results = compare("zoo_autorecon", _Comparison(parsed, data).rows(), parsed.seeds, parsed.json, settings)
     text = table(results, ("weights", "macs"))
     print(text)
     return text

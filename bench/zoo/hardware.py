@@ -144,23 +144,23 @@ def main(argv: Sequence[str] | None = None) -> str:
     parser.add_argument("--side", type=int, default=8, help="side of the images")
     parser.add_argument("--width", type=int, default=4, help="channels of the first stage")
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args(argv)
+    parsed = parser.parse_args(argv)
     torch.set_num_threads(1)
     lines = [
         "| network | nodes | images | logits equal in torch, reference and RTL | cycles an image |",
         "|---|---|---|---|---|",
     ]
     rows = []
-    for name in given.networks:
-        row = check(name, given.out, given.images, given.cycles, given.seed, given.side, given.width)
+    for name in parsed.networks:
+        row = check(name, parsed.out, parsed.images, parsed.cycles, parsed.seed, parsed.side, parsed.width)
         rows.append(row)
         lines.append(
             f"| {name} | {row['nodes']} | {row['images']} | {row['logits_equal']} | "
             f"{row['cycles_per_image']:.0f} |"
         )
         print(lines[-1], flush=True)
-    if given.json:
-        given.json.write_text(json.dumps(rows, indent=1))
+    if parsed.json:
+        parsed.json.write_text(json.dumps(rows, indent=1))
     return "\n".join(lines)
 
 

@@ -62,51 +62,51 @@ def _random(seed: int, cells: int, steps: int) -> Genotype:
 class _Comparison:
     """Cells of one setting, found and trained."""
 
-    def __init__(self, given: argparse.Namespace, data: Data) -> None:
-        self.given, self.data = given, data
+    def __init__(self, parsed: argparse.Namespace, data: Data) -> None:
+        self.given, self.data = parsed, data
         self.options: dict[str, Any] = {"classes": len(data.classes), "input_shape": data.shape}
-        self.cells = 4 * {10: 1, 18: 2}[given.depth] // 2
+        self.cells = 4 * {10: 1, 18: 2}[parsed.depth] // 2
 
     def searched(self, seed: int, weight: float) -> tuple[Genotype, dict[str, Any]]:
         """Genotype by a search whose loss counts the LUTs ``weight`` times, and what is known of it."""
-        given, data = self.given, self.data
-        net = SearchNet(given.depth, given.width, **self.options)
+        parsed, data = self.given, self.data
+        net = SearchNet(parsed.depth, parsed.width, **self.options)
         front = Standardised(net, data)
         order = np.random.default_rng(seed).permutation(len(data.train))
         halves = [order[: len(order) // 2], order[len(order) // 2 :]]
         loaders = [
             _Loader(data.train.images[half], data.train.labels[half], front, 64, seed) for half in halves
         ]
-        found = search(
+        result = search(
             net,
             *loaders,
-            epochs=given.search_epochs,
+            epochs=parsed.search_epochs,
             steps=len(halves[0]) // 64,
             seed=seed,
             architecture_rate=6e-3,
             cost=hardware_cost() if weight else None,
             cost_weight=weight,
         )
-        last = found.history[-1]
-        return found.genotype, {
+        last = result.history[-1]
+        return result.genotype, {
             "search_accuracy": last["accuracy"],
-            "genotype": genotype_to_json(found.genotype),
+            "genotype": genotype_to_json(result.genotype),
         }
 
     def stages(self, genotype: Genotype, seed: int) -> dict[str, Any]:
         """Pretrains and finetunes a network of these cells."""
-        given, data = self.given, self.data
-        net = NASBNet(given.depth, given.width, genotype=genotype, relu=True, **self.options)
+        parsed, data = self.given, self.data
+        net = NASBNet(parsed.depth, parsed.width, genotype=genotype, relu=True, **self.options)
         front = Standardised(net, data)
         net.set_binary(False)
-        full = fit(front, data, epochs=given.epochs, rate=4e-3, seed=seed)
+        full = fit(front, data, epochs=parsed.epochs, rate=4e-3, seed=seed)
         net.set_binary(True)
         figures = fit(
-            front, data, epochs=given.epochs, rate=4e-3, seed=seed, weight_decay=0.0, optimizer="adam"
+            front, data, epochs=parsed.epochs, rate=4e-3, seed=seed, weight_decay=0.0, optimizer="adam"
         )
         cost = summarise(net, data.shape)
         units = sum((cell_cost(cell)["total"] for cell in genotype), Fraction(0))
-        sizes = SearchNet(given.depth, 2, **self.options).map_sizes(*data.shape[1:])
+        sizes = SearchNet(parsed.depth, 2, **self.options).map_sizes(*data.shape[1:])
         price, luts = hardware_cost(), 0.0
         for cell, nodes in zip(genotype, net.plan, strict=True):
             for pairs, (channels, level) in zip(cell, nodes[1:], strict=True):
@@ -153,19 +153,19 @@ def main(argv: Sequence[str] | None = None) -> str:
     parser.add_argument(
         "--cost", type=float, default=1.0, help="weight of the LUT term in the second search; 0 leaves it out"
     )
-    given = parser.parse_args(argv)
-    torch.set_num_threads(given.threads)
-    data = subset(given.data, given.training, given.test, halve=given.halve)
+    parsed = parser.parse_args(argv)
+    torch.set_num_threads(parsed.threads)
+    data = subset(parsed.data, parsed.training, parsed.test, halve=parsed.halve)
     settings = {
         "data": data.name,
         "shape": data.shape,
-        "epochs": given.epochs,
-        "search": given.search_epochs,
-        "depth": given.depth,
-        "width": given.width,
-        "test": given.test,
+        "epochs": parsed.epochs,
+        "search": parsed.search_epochs,
+        "depth": parsed.depth,
+        "width": parsed.width,
+        "test": parsed.test,
     }
-    results = compare("zoo_nasb", _Comparison(given, data).rows(), given.seeds, given.json, settings)
+    results = compare("zoo_nasb", _Comparison(parsed, data).rows(), parsed.seeds, parsed.json, settings)
     text = table(results, ()) + "\n\n" + table(results, (), "pretrained")
     for entry in results:
         if "genotype" in entry:

@@ -41,11 +41,11 @@ def _selectivity(network: nn.Module, data: Data) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> str:
     """The command: trains what its options name and returns the table as text."""
-    given = arguments(
+    parsed = arguments(
         "REAF against plain and group convolution", training=2500, test=3000, epochs=4
     ).parse_args(argv)
-    torch.set_num_threads(given.threads)
-    data = subset(given.data, given.training, given.test, halve=given.halve)
+    torch.set_num_threads(parsed.threads)
+    data = subset(parsed.data, parsed.training, parsed.test, halve=parsed.halve)
     common = {"classes": len(data.classes), "input_shape": data.shape}
 
     def row(label: str, name: str, options: dict[str, Any]) -> Row:
@@ -53,13 +53,15 @@ def main(argv: Sequence[str] | None = None) -> str:
 
         def run(seed: int) -> dict[str, Any]:
             network = Standardised(build(name, **common, **options), data)
-            figures = fit(network, data, epochs=given.epochs, rate=3e-3, seed=seed, flip=True)
+            figures = fit(network, data, epochs=parsed.epochs, rate=3e-3, seed=seed, flip=True)
             return figures | _selectivity(network, data)
 
         return Row(label, run, {"parameters": cost["parameters"], "mflops": cost["flops"] / 1e6})
 
-    settings = {"data": data.name, "shape": data.shape, "epochs": given.epochs, "test": given.test}
-    results = compare("zoo_reaf", [row(*network) for network in NETWORKS], given.seeds, given.json, settings)
+    settings = {"data": data.name, "shape": data.shape, "epochs": parsed.epochs, "test": parsed.test}
+    results = compare(
+        "zoo_reaf", [row(*network) for network in NETWORKS], parsed.seeds, parsed.json, settings
+    )
     text = (
         table(results, ("parameters", "mflops"))
         + "\n\n"

@@ -27,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> str:
     """The command: trains what its options name and returns the table as text."""
     parser = arguments("UA-ResNet against Bi-Real ResNet", training=6000, test=4000, epochs=4)
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
-    given = parser.parse_args(argv)
-    torch.set_num_threads(given.threads)
-    data = subset(given.data, given.training, given.test, halve=given.halve)
+    parsed = parser.parse_args(argv)
+    torch.set_num_threads(parsed.threads)
+    data = subset(parsed.data, parsed.training, parsed.test, halve=parsed.halve)
     options = {"classes": len(data.classes), "input_shape": data.shape}
 
     def row(name: str) -> Row:
@@ -38,14 +38,14 @@ def main(argv: Sequence[str] | None = None) -> str:
         return Row(
             name,
             lambda seed: fit(
-                Standardised(build(name, **options), data), data, epochs=given.epochs, rate=4e-3, seed=seed
+                Standardised(build(name, **options), data), data, epochs=parsed.epochs, rate=4e-3, seed=seed
             ),
             facts,
         )
 
-    settings = {"data": data.name, "shape": data.shape, "epochs": given.epochs, "test": given.test}
+    settings = {"data": data.name, "shape": data.shape, "epochs": parsed.epochs, "test": parsed.test}
     text = table(
-        compare("zoo_unified", map(row, given.networks), given.seeds, given.json, settings),
+        compare("zoo_unified", map(row, parsed.networks), parsed.seeds, parsed.json, settings),
         ("storage_kbit", "mflops"),
     )
     print(text)

@@ -47,9 +47,9 @@ def test_instructions_are_counted(tmp_path):
     plain = emulator._machine
 
     def watched(chosen):
-        made = plain(chosen)
-        made[0].hook_add(unicorn.UC_HOOK_CODE, lambda uc, address, size, data: seen.append(address))
-        return made
+        machine = plain(chosen)
+        machine[0].hook_add(unicorn.UC_HOOK_CODE, lambda uc, address, size, data: seen.append(address))
+        return machine
 
     emulator._machine = watched
     try:
@@ -79,5 +79,5 @@ def test_the_plain_loops_compute_the_same(tmp_path):
     net = Network(nodes, (1, 8, 6))
     write_plain(net, tmp_path)
     image = images(net, 4)[3]
-    found = emulate(target, compile_for(target, tmp_path, "plain", image)).outputs
-    np.testing.assert_array_equal(found, run(net, image[None])[0])
+    outputs = emulate(target, compile_for(target, tmp_path, "plain", image)).outputs
+    np.testing.assert_array_equal(outputs, run(net, image[None])[0])

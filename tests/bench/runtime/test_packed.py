@@ -40,8 +40,8 @@ def test_compare():
 
 
 def test_equality(monkeypatch):
-    found = packed.equality(2, 50)
-    assert found["networks"] == 2 and all(not seeds for seeds in found["wrong"].values())
+    figures = packed.equality(2, 50)
+    assert figures["networks"] == 2 and all(not seeds for seeds in figures["wrong"].values())
     reference = packed.run_reference
     monkeypatch.setattr(packed, "run_reference", lambda net, images: reference(net, images) + 1)
     assert all(seeds == [50] for seeds in packed.equality(1, 50)["wrong"].values())
@@ -55,8 +55,8 @@ def test_rivals_compute_the_same_topology():
     model, images = twin("small-resnet", shape), random_images(shape, 8)
     wanted, last = (way().numpy() for way in rivals.torch_ways(model, images, False).values())
     models = rivals.ort_models(model, random_images(shape, 64))
-    found = {name: rivals.ort_session(data, images, 1)()[0] for name, data in models.items()}
+    outputs = {name: rivals.ort_session(data, images, 1)()[0] for name, data in models.items()}
     spread = np.abs(wanted).max()
     assert np.abs(last - wanted).max() < 1e-4 * spread
-    assert np.abs(found.pop("onnxruntime fp32") - wanted).max() < 1e-4 * spread
-    assert len(found) == 2 and all(0 < np.abs(y - wanted).max() < 0.3 * spread for y in found.values())
+    assert np.abs(outputs.pop("onnxruntime fp32") - wanted).max() < 1e-4 * spread
+    assert len(outputs) == 2 and all(0 < np.abs(y - wanted).max() < 0.3 * spread for y in outputs.values())

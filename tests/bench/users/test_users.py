@@ -31,5 +31,5 @@ def test_equal_everywhere(name):
 
 def test_a_difference_is_a_problem(monkeypatch):
     pytest.importorskip("onnxruntime")
-    monkeypatch.setattr(users, "integer_logits", lambda made, images: torch.zeros(len(images), 1))
+    monkeypatch.setattr(users, "integer_logits", lambda twin, images: torch.zeros(len(images), 1))
     assert users.check("table, argmax", "int8").problem == "integer mode differs from the reference"
