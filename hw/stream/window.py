@@ -87,17 +87,18 @@ class FreeWindow(WindowPlan, wiring.Component):
         step, released = Signal(), Signal(range(self.height + 1))
         found = Scout(m, self, self._writer(m, ring.write_port(), released))
         nest, inside, address = self._reader(m, step, found, released)
-        last = nest.last["ky"] & nest.last["kx"] & nest.last["chunk"] if self.by_window else 1
+        last = nest.full["ky"] if self.by_window else 1
         m.d.comb += [step.eq(found.some & (self.room | ~Value.cast(last)[0])), self.reserve.eq(step & last)]
         # step, address, memory, register: a cycle each
         stages = [Signal(2, name=f"stage{k}") for k in range(3)]  # is there a beat, is it inside
         m.d.sync += [read.addr.eq(address), stages[0].eq(Cat(step, inside))]
         m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
-        m.d.sync += self.beat.as_value().eq(read.data)
+        beat = Signal(bits, reset_less=True)
+        m.d.sync += beat.eq(read.data)
         if any(self.pad):
             with m.If(~stages[1][1]):  # a constant: the registers' own reset does it
-                m.d.sync += self.beat.as_value().eq(self._outside())
-        m.d.comb += self.valid.eq(stages[2][0])
+                m.d.sync += beat.eq(self._outside())
+        m.d.comb += [self.valid.eq(stages[2][0]), self.beat.as_value().eq(beat)]
         return m
 
     @property
