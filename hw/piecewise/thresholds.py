@@ -192,14 +192,16 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         return rom.data
 
 
-def _held(m: Module, enable, name: str, **values) -> list[Signal]:
-    """Each of ``values`` in a register that loads with ``enable``."""
-    held = [
-        Signal(Value.cast(value).shape(), name=f"{key}{name}", reset_less=True)
-        for key, value in values.items()
-    ]
-    with m.If(enable):
-        m.d.sync += [register.eq(value) for register, value in zip(held, values.values(), strict=True)]
+def _held(m: Module, enable, name: str, **values) -> list:
+    """Each of ``values`` that has bits in a register that loads with ``enable``."""
+    held = []
+    for key, value in values.items():
+        shape = Value.cast(value).shape()
+        register = Signal(shape, name=f"{key}{name}", reset_less=True) if shape.width else value
+        if shape.width:
+            with m.If(enable):
+                m.d.sync += register.eq(value)
+        held.append(register)
     return held
 
 

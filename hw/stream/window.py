@@ -120,7 +120,7 @@ class FreeWindow(WindowPlan, wiring.Component):
         """Fills the ring; returns how far it is, as `Written`."""
         address = Signal(range(max(2, self._depth)))
         held = Signal(signed((self.rows + self.height).bit_length() + 2))  # rows begun and not given back
-        following = Signal.like(held)
+        kept = Signal.like(held)
         columns = Signal(range(self.width + 1))
         accept, row_end, room = Signal(), Signal(), Signal(init=1)
         nest = LoopNest(m, accept, [("column_in", self.width), ("chunk_in", self.chunks)])
@@ -131,13 +131,14 @@ class FreeWindow(WindowPlan, wiring.Component):
             write.addr.eq(address),
             write.data.eq(self.i.payload.as_value()),
             write.en.eq(accept),
-            following.eq(held + row_end - released),
+            kept.eq(held - released),
         ]
         with m.If(accept):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
         with m.If(nest.end["chunk_in"]):
             m.d.sync += columns.eq(Mux(row_end, 0, columns + 1))
-        m.d.sync += [held.eq(following), room.eq(following < self.rows)]
+        # both answers ready before it is known whether a row ends
+        m.d.sync += [held.eq(kept + row_end), room.eq(Mux(row_end, kept < self.rows - 1, kept < self.rows))]
         return Written(row_end, columns)
 
     def _reader(self, m, step, found, released):
