@@ -174,7 +174,9 @@ class _Growing:
         rows = ["relu", "relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min"]
         if draw.random() < 0.5:
             kind = draw.choice(_CURVES if curve else _RECTIFIERS)
-            self.add(drawn_module(draw, kind, {}, self.shape, ODD))
+            slopes = kind is nn.PReLU and draw.random() < 0.5
+            fixed = {"num_parameters": self.shape[0]} if slopes else {}
+            self.add(drawn_module(draw, kind, fixed, self.shape, ODD))
         else:
             self.add(drawn_call(draw, ROWS[draw.choice(_CURVE_CALLS if curve else rows)], self.shape, ODD))
             if draw.random() < 0.1:

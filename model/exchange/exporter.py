@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.borders import beyond
 from fermatnet.model.exchange.values import WORD, Value, Values, short
 from fermatnet.model.network.nodes import (
     Affine,
@@ -193,7 +194,7 @@ class Exporter(Values):
         kernel, stride, padding = map(pair, (module.kernel_size, module.stride, module.padding))
         size = self.types[x.name].shape[1:]
         more = [
-            _beyond(side, *window) if module.ceil_mode else 0
+            beyond(side, *window) if module.ceil_mode else 0
             for side, *window in zip(size, kernel, stride, padding, strict=True)
         ]
         pad = (*padding, padding[0] + more[0], padding[1] + more[1])
@@ -222,13 +223,3 @@ class Exporter(Values):
         table, first = module.table()
         made = self.append(Lookup(short(name), (x.name,), table.numpy(), first))
         return replace(x, name=made, exponent=np.full(len(x.exponent), module.after.exponent()))
-
-
-def _beyond(side: int, kernel: int, stride: int, padding: int) -> int:
-    """Pixels that the last window of a pool with ceil_mode reaches beyond its padded map: it begins inside
-    the map or the padding before it."""
-    left = side + 2 * padding - kernel
-    count = -(-left // stride) + 1
-    if (count - 1) * stride >= side + padding:
-        count -= 1
-    return max(0, (count - 1) * stride - left)

@@ -7,7 +7,8 @@ import torch
 from torch import fx, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.activations import average, constant, curve
+from fermatnet.model.nn.activations import constant, curve
+from fermatnet.model.nn.averages import average
 from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases, leaving
 from fermatnet.model.nn.convert_widths import insert_after, wide
 from fermatnet.model.nn.curves import ceiling_of, is_curve, is_rectifier, rises_from_zero

@@ -59,6 +59,20 @@ class Ends(nn.Module):
         return self.b(y * y + 0.25).topk(2, 1)[1]
 
 
+class Between(nn.Module):
+    """Averages of what there is, to the end of the map; bilinear upsampling; a slope a channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.slopes = nn.Conv2d(1, 2, 2), nn.PReLU(2)
+        self.slopes.weight.data = torch.tensor([0.25, -0.5])
+        self.up, self.last = nn.Upsample(scale_factor=(2, 3), mode="bilinear"), nn.Conv2d(2, 2, 1)
+        self.pool = nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.up(self.pool(self.slopes(self.first(x)))))
+
+
 def network(
     model: nn.Module, how: str, dims: tuple[int, ...], low: int, high: int
 ) -> tuple[Network, np.ndarray]:
@@ -76,6 +90,7 @@ CASES = [
     (Shuffled, "int8", (2, 4, 5), 0, 255, 400),
     (Shuffled, "pa", (2, 4, 5), 0, 255, 1000),
     (rows, "int8", (2, 12), -2048, 2047, 100),
+    (Between, "int8", (1, 4, 5), 0, 255, 600),
     (Ends, "int8", (6,), -128, 127, 40),
 ]
 

@@ -37,6 +37,10 @@ REFUSED = {
         lambda f: f.op("Conv", f.real(f.last, 0.0517, 3), f.constant(np.ones((2, 1, 3, 3)))),
         "must be quantized constants",
     ),
+    "weights that are one number": (
+        lambda f: f.op("Conv", f.real(f.last, 0.0517, 3), f.weight(3, 0.02)),
+        r"weights of shape \(\)",
+    ),
     "a constant image": (
         lambda f: f.op("Add", f.real(f.last, 0.0517, 3), f.constant(np.ones((1, 5, 5)))),
         "one a channel is",
