@@ -1,7 +1,7 @@
 """What an average over windows becomes: a sum and its factor in fixed point. ``c`` is the
 :class:`fermatnet.model.nn.converter.Converter` at work.
 
-Windows at the border may count less: those without count_include_pad, and the last ones of ceil_mode. The sums
+Windows at the border may count less: those without count_include_pad, and the last ones of ceil_mode. Sums
 are then cut into bands of windows that count alike, each band gets its own factor, and they are put together
 again, columns first.
 """
