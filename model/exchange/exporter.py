@@ -1,5 +1,6 @@
 """The visitor that turns torch layers into integer nodes of the network file."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.borders import beyond
 from fermatnet.model.exchange.values import WORD, Value, Values, short
+from fermatnet.model.network.inputs import Input
 from fermatnet.model.network.nodes import (
     Affine,
     Conv,
@@ -30,8 +32,9 @@ __all__ = ["Exporter", "Value"]
 class Exporter(Values):
     """Visitor that appends nodes; see :class:`fermatnet.model.nn.walk.Visitor`."""
 
-    def __init__(self, shape: tuple[int, int, int], value_range: tuple[int, int], engine: str):
-        super().__init__(shape, value_range)
+    def __init__(self, inputs: Sequence[Input], engine: str):
+        super().__init__(inputs[0].shape, (inputs[0].lo, inputs[0].hi))
+        self.types = {one.name: one.type for one in inputs}
         self.engine = engine
 
     # ---- layers
