@@ -35,6 +35,15 @@ FALLING = frozenset({"Abs", "Add", "Celu", "Div", "Exp", "Gelu", "HardSwish", "L
 }
 
 
+_NEAREST = "quantize the float model again with nearest upsampling, or give it to fermatnet.quantize"
+_RESIZE = {
+    **dict.fromkeys(("axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside")),
+    **dict.fromkeys(("extrapolation_value", "keep_aspect_ratio_policy", "nearest_mode")),
+    "mode": Only((b"nearest",), _NEAREST),
+    "antialias": Only((0,)),
+}
+
+
 def _elementwise(name: str) -> Operator:
     """onnxruntime itself is asked what it computes, so every attribute that its schema has is understood."""
     schema = onnx.defs.get_schema(name)
@@ -49,6 +58,16 @@ TABLE: dict[tuple[str, str], Operator] = {
     **{("", name): _elementwise(name) for name in RISING | FALLING},
     ("", "Clip"): OPERATORS["", "Clip"],
     ("", "Unsqueeze"): Operator((1, 11, 13, 21, 23, 24, 25), ("x", "i?"), {"axes": READ}),
+    ("", "Slice"): Operator((10, 11, 13), ("x", "i", "i", "i?", "i?")),
+    ("", "Split"): Operator((2, 11, 13, 18), ("x", "i?"), dict.fromkeys(("axis", "split", "num_outputs"))),
+    ("", "Pad"): Operator(
+        (11, 13, 18, 19, 21, 23, 24, 25),
+        ("x", "i", "n?", "i?"),
+        {"mode": Only((b"constant", b"reflect", b"edge", b"wrap"))},
+    ),
+    ("", "Resize"): Operator((11, 13, 18, 19), ("x", "n?", "n?", "i?"), _RESIZE),
+    ("", "DepthToSpace"): Operator((1, 11, 13), ("x",), {"blocksize": READ, "mode": READ}),
+    ("", "SpaceToDepth"): Operator((1, 13), ("x",), {"blocksize": READ}),
     ("", "ArgMax"): Operator(
         (1, 11, 12, 13), ("x",), dict.fromkeys(("axis", "keepdims", "select_last_index"))
     ),
@@ -96,7 +115,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 # The hardware has these layers, `fermatnet.model.nn.convert` makes them, but no file brings them in.
-_TORCH_ONLY = ("ConvTranspose", "DepthToSpace", "Pad", "Resize", "Slice", "SpaceToDepth", "Split")
+_TORCH_ONLY = ("ConvTranspose",)
 
 
 def arguments_of(node: onnx.NodeProto, opsets: dict[str, int]) -> dict[str, Any]:
