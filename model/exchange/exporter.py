@@ -51,7 +51,7 @@ class Exporter(Values):
         w, k = module.quantizer.integers(module.weight.detach())
         top = int(w.abs().max())
         if top > 32767:
-            raise InputError(f"layer {name!r}: weights up to {top} need more than 16 bits")
+            raise InputError(f"layer {name!r}: weights up to {top} need more than 16 bits: use int8 or int16")
         return w.numpy(), np.broadcast_to(k.numpy(), (w.shape[0],)), 8 if top <= 127 else 16
 
     def _narrow(self, name: str) -> bool:
@@ -83,7 +83,10 @@ class Exporter(Values):
             unit = 2.0 ** module.bias_exponent()
             shift = kx + int(kw[0]) - module.bias_exponent()
             if shift < 0:
-                raise InputError(f"layer {name!r}: its inputs' unit 2^{-kx} is too coarse for the bias")
+                raise InputError(
+                    f"layer {name!r}: its inputs' unit 2^{-kx} is too coarse for the bias: put a batch norm "
+                    "before it, or give convert images="
+                )
             bias = np.floor(module.bias.detach().double().numpy() * unit + 0.5).astype(np.int64) << shift
         made = self.append(Dense(short(name), (x.name,), w, bias, bits))
         return Value(made, kx + kw, flat=True)
@@ -182,8 +185,8 @@ class Exporter(Values):
             wide, o, up = wide >> 1, o >> 1, up - 1
         if up > 62 or (np.abs(wide) >= 1 << 31).any() or (np.abs(o) >= 1 << 62).any():
             raise InputError(
-                f"layer {name!r}: its multipliers do not fit 31 bits with a shift of at most 62 (channel "
-                "scales too far apart)"
+                f"layer {name!r}: its multipliers do not fit 31 bits with a shift of at most 62, its "
+                "channels' scales lie too far apart: put a batch norm before it, or use the scheme int8"
             )
         wide, o = wide.astype(np.int64), o.astype(np.int64)
         made = self.append(Affine(short(name), (x.name,), wide, o, up, module.lo, module.top))
