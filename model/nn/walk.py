@@ -101,7 +101,9 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
 
 
 def forward_names(model: nn.Module) -> list[str]:
-    """Names of all that ``forward`` takes by place."""
+    """Names of all that ``forward`` takes by place; none of a compiled module."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return []
     return [p.name for p in _parameters(type(model).forward) if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
 
 

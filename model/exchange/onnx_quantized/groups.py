@@ -20,7 +20,7 @@ from fermatnet.model.network.nodes import Affine
 
 __all__ = ["Chain", "grouped", "product_of", "trace"]
 
-_PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
+_PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _JOINS = frozenset({"Add", "Div", "Mul", "Sub", "Max", "Min"})
 _PASSED = RISING | FALLING | MOVES | AVERAGES | {"BatchNormalization"}
 

@@ -58,6 +58,11 @@ TABLE: dict[tuple[str, str], Operator] = {
     **{("", name): _elementwise(name) for name in RISING | FALLING},
     ("", "Clip"): OPERATORS["", "Clip"],
     ("", "Unsqueeze"): Operator((1, 11, 13, 21, 23, 24, 25), ("x", "i?"), {"axes": READ}),
+    ("", "ConvTranspose"): Operator(
+        (1, 11, 22),
+        ("x", "w", "c?"),
+        {**_WINDOW, **dict.fromkeys(("dilations", "group", "output_padding", "output_shape"))},
+    ),
     ("", "Slice"): Operator((10, 11, 13), ("x", "i", "i", "i?", "i?")),
     ("", "Split"): Operator((2, 11, 13, 18), ("x", "i?"), dict.fromkeys(("axis", "split", "num_outputs"))),
     ("", "Pad"): Operator(
@@ -114,9 +119,6 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "QLinearSoftmax": {"axis": -1, "opset": None},
 }
 
-# The hardware has these layers, `fermatnet.model.nn.convert` makes them, but no file brings them in.
-_TORCH_ONLY = ("ConvTranspose",)
-
 
 def arguments_of(node: onnx.NodeProto, opsets: dict[str, int]) -> dict[str, Any]:
     """Every attribute of a node by name, defaults filled in. Raises InputError that names the node and what
@@ -135,8 +137,6 @@ def arguments_of(node: onnx.NodeProto, opsets: dict[str, int]) -> dict[str, Any]
 
 def _instead(op_type: str) -> str:
     """What to write where the import reads no operator of this name."""
-    if op_type in _TORCH_ONLY:
-        return "what the hardware has of it is read from torch: give the float model to fermatnet.quantize"
     if op_type == "Erf":
         return "export GELU as one operator (opset 20 or later, torch.onnx.export(..., opset_version=20))"
     read = sorted({name for _, name in TABLE})

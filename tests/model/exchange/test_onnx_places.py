@@ -80,6 +80,29 @@ def test_split(on_integers, tmp_path):
     equal(f.save(tmp_path / "m.onnx", f.real(q, 0.05, -20)))
 
 
+TRANSPOSED = {
+    "plain": ((4, 3, 2, 2), {"strides": [2, 2]}),
+    "padded": ((4, 3, 3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}),
+    "groups": ((4, 2, 3, 2), {"strides": [1, 3], "pads": [1, 0, 0, 1], "group": 2}),
+    "dilated": ((4, 1, 2, 2), {"dilations": [2, 1], "pads": [0, 1, 1, 1]}),
+}
+
+
+@pytest.mark.parametrize("name", TRANSPOSED)
+def test_transposed_convolution(name, tmp_path):
+    shape, attributes = TRANSPOSED[name]
+    rng, f = np.random.default_rng(1), File(*DIMS)
+    outputs = shape[1] * attributes.get("group", 1)
+    scale = f.constant(rng.uniform(0.01, 0.03, outputs if outputs == shape[1] else ()))
+    whole_weight = f.constant(rng.integers(-127, 128, shape), np.int8)
+    zero = f.constant(np.zeros(outputs if outputs == shape[1] else (), np.int8), np.int8)
+    weight = f.op("DequantizeLinear", whole_weight, scale, zero, axis=1)
+    y = f.op("ConvTranspose", f.real(f.last, 0.0517, 3), weight, **attributes)
+    q = f.quantize(f.op("Relu", y), 0.3, -128)
+    made = imported(f.save(tmp_path / "m.onnx", f.real(q, 0.3, -128)), Options(compare=40))
+    assert made.notes[-1].startswith("compared 40 samples with onnxruntime"), made.notes
+
+
 def test_in_hardware(tmp_path):
     f = File(2, 4, 3)
     x = NODES["edges"](f, f.real(f.last, 0.0517, 3))
