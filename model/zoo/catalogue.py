@@ -129,6 +129,10 @@ NAMES = {
         r"resnet(?P<depth>\d+)",
         form="scheme",
     ),
+    "resnet8": Name(
+        "the convolutions of MLPerf Tiny's ResNet8, pre-activation, for 32x32 images",
+        form="scheme",
+    ),
     "resnext50": Name("ResNeXt 32x4d; options groups, inner", r"resnext(?P<depth>\d+)"),
     "se-mobilenet": Name("MobileNet with squeeze-and-excitation"),
     "se-resnet50": Name("ResNet with squeeze-and-excitation", r"se-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
