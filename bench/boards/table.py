@@ -24,12 +24,11 @@ __all__ = ["ROWS", "run", "same_bytes"]
 # board: network, cycles an image (None: what fits and meets its clock)
 ROWS: dict[str, tuple[str, int | None]] = {
     "ulx3s-85f": ("digits", 4608),
-    "ulx3s-25f": ("digits-small", 4608),
-    "orangecrab": ("digits-small", 4608),
-    "colorlight-i5": ("digits-small", 4608),
+    "orangecrab": ("digits", 18432),
+    "colorlight-i5": ("digits", 18432),
     "icebreaker": ("digits-small", 4608),
     "tangnano9k": ("digits-small", 4608),
-    "tangnano20k": ("digits-small", 4608),
+    "tangnano20k": ("digits", 18432),
 }
 COLUMNS = ("board", "network", "cycles", "LUT", "FF", "BRAM", "DSP", "clock", "Fmax", "images/s UART", "core")
 
