@@ -229,6 +229,8 @@ def test_a_board_that_falls_silent(folder):
 def test_bad_input(folder, tmp_path):
     with pytest.raises(InputError, match=r"port /dev/nothing cannot be opened \(no such file or directory\)"):
         Board(folder, "/dev/nothing")
+    with pytest.raises(InputError, match=r"port /dev/null cannot be opened \(it is no serial port\)"):
+        Board(folder, "/dev/null")
     with pytest.raises(InputError, match="holds no board's files"):
         Board(tmp_path / "none", "sim")
     with opened(folder, ModelBoard(compute, PIXELS)) as board, pytest.raises(InputError, match="uint8"):
