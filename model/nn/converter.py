@@ -173,7 +173,8 @@ class Converter:
             constant(self, node, module)
 
     def _weighted(self, node: fx.Node, module: Any) -> None:
-        edge = node is self.weighted[0] or node is self.weighted[-1]
+        leaves = any(user.op == "output" for user in node.users)
+        edge = leaves or node is self.weighted[0] or node is self.weighted[-1]
         depthwise = (
             isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
         )
@@ -185,6 +186,8 @@ class Converter:
             why = (
                 "first layer"
                 if node is self.weighted[0]
+                else "its result leaves: last layer"
+                if leaves
                 else "last layer"
                 if edge
                 else "depthwise: few operations"
