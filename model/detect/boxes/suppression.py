@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,12 +38,12 @@ class Detections:
 def suppress(boxes: Tensor, overlap: float) -> Tensor:
     """Places, int64 ascending, of the ``boxes`` (n, 4, the best first) that overlap no kept one before them
     by more than ``overlap``."""
-    crossing = (overlaps(boxes, boxes) > overlap).tolist()
-    kept: list[int] = []
+    crossing = (overlaps(boxes, boxes) > overlap).numpy()
+    alive = np.ones(len(boxes), bool)
     for place, row in enumerate(crossing):
-        if not any(row[other] for other in kept):
-            kept.append(place)
-    return torch.tensor(kept, dtype=torch.int64)
+        if alive[place]:
+            alive[place + 1 :] &= ~row[place + 1 :]
+    return torch.from_numpy(np.flatnonzero(alive))
 
 
 @torch.no_grad()
