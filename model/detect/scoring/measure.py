@@ -11,6 +11,7 @@ from fermatnet.model.detect.boxes.suppression import Rule, detections
 from fermatnet.model.detect.data.augment import load
 from fermatnet.model.detect.data.batches import packed
 from fermatnet.model.detect.data.items import BoxSet
+from fermatnet.model.detect.scoring.coco import coco_scores
 from fermatnet.model.detect.scoring.voc import Found, Truth, voc_map
 
 __all__ = ["found_in", "images_a_second", "scores", "truths"]
@@ -46,13 +47,16 @@ def truths(part: BoxSet) -> list[Truth]:
     return [Truth(item.boxes, item.labels, item.difficult) for item in part.items]
 
 
-def scores(founds: Sequence[Found], part: BoxSet) -> dict[str, Any]:
+def scores(founds: Sequence[Found], part: BoxSet, *, coco: bool = False) -> dict[str, Any]:
     """{"map": VOC 2007's mean average precision at overlap 0.5, "map_area": the same by the area below the
-    curve, "classes": {name: of each class by points}}."""
+    curve, "classes": {name: of each class by points}}; with ``coco`` "coco" has COCO's scores."""
     there = truths(part)
     mean, each = voc_map(there, founds, len(part.classes))
     area, _ = voc_map(there, founds, len(part.classes), points=False)
-    return {"map": mean, "map_area": area, "classes": dict(zip(part.classes, each, strict=True))}
+    made = {"map": mean, "map_area": area, "classes": dict(zip(part.classes, each, strict=True))}
+    if coco:
+        made["coco"] = coco_scores(there, founds, len(part.classes))
+    return made
 
 
 def images_a_second(model: nn.Module, image: tuple[int, int, int], batch: int = 1, times: int = 10) -> float:

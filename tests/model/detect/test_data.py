@@ -90,7 +90,11 @@ def test_difficult_objects_and_crowds(tmp_path):
 @pytest.mark.parametrize(
     "where, value, words",
     [
-        (("annotations", 0, "category_id"), 8, "annotation 1 has category id 8, which the file does not list"),
+        (
+            ("annotations", 0, "category_id"),
+            8,
+            "annotation 1 has category id 8, which the file does not list",
+        ),
         (("annotations", 0, "image_id"), 99, "annotation 1 is of image 99, which the file does not list"),
         (("annotations", 0, "bbox"), [90, 5, 20, 5], "annotation 1 of im0.png: box .* reaches outside"),
         (("annotations", 0, "bbox"), [5, 5, 0, 5], "annotation 1 of im0.png: box .* has no area"),
