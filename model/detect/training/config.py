@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fermatnet.model.detect.training.settings import FREE, Settings
+from fermatnet.model.detect.training.settings import FREE, SETTING_SHAPES, Settings
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import versions
 from fermatnet.model.json_shape import validate
@@ -62,7 +62,7 @@ def read_config(folder: RunFolder) -> dict[str, Any]:
     validate(config, _CONFIG, path)
     known = {key: SHAPES[key] for key in config["options"] if key in SHAPES}
     validate(config["options"], known, path, "options.")
-    shapes = {key: type(value) for key, value in Settings().plain().items() if key in config["settings"]}
+    shapes = {key: kind for key, kind in SETTING_SHAPES.items() if key in config["settings"]}
     validate(config["settings"], shapes, path, "settings.")
     return config
 

@@ -15,11 +15,11 @@ from fermatnet.model.detect.scoring.measure import found_in, scores
 from fermatnet.model.detect.training.build import plain_detector, quantized, standardised
 from fermatnet.model.detect.training.config import check_same, config_of, read_config, totals
 from fermatnet.model.detect.training.goals import Boxes
-from fermatnet.model.detect.training.settings import Settings, settings
+from fermatnet.model.detect.training.settings import RECIPES, SETTING_SHAPES, Settings, settings
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.loop import Phase
-from fermatnet.model.train.options import Options, options
+from fermatnet.model.train.options import SHAPES, Options, options
 from fermatnet.model.train.phases import phases, settled
 from fermatnet.model.train.processes import (
     agree,
@@ -30,6 +30,7 @@ from fermatnet.model.train.processes import (
     share,
     world_size,
 )
+from fermatnet.model.train.recipe import with_recipe
 from fermatnet.model.train.results import progress_bars, tensorboard
 from fermatnet.model.train.teacher import as_teacher
 from fermatnet.model.zoo.catalogue import check
@@ -250,7 +251,7 @@ def train(
     resume : go on from the last checkpoint; the weights come out as if it had never stopped (CPU)
     twin : run whose full-precision network is the start and the teacher, instead of training one
     network : options of the detector's own builder, such as ``{"width": 8}``
-    recipe : name or file of a recipe (`fermatnet.model.detect.training.recipe`); what is given beside it wins
+    recipe : name or file of a recipe of this package; what is given beside it wins
     given : `fermatnet.model.detect.training.settings.Settings` and
         `fermatnet.model.train.options.Options`; None and missing ones take the recipe's, then the defaults
 
@@ -259,9 +260,7 @@ def train(
     The summary that is also written: mean average precision of each form on the test split, seconds, ...
     """
     if recipe is not None:
-        from fermatnet.model.detect.training.recipe import with_recipe
-
-        given = with_recipe(recipe, given)
+        given = with_recipe(recipe, given, RECIPES, SHAPES | SETTING_SHAPES)
     mine, rest = settings(given)
     chosen = options(net, data, _USUAL | rest)
     run = _Run(net, data, out, mine, chosen, twin, network, progress)

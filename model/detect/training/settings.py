@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from pathlib import Path
+from typing import Any, get_type_hints
 
 from fermatnet.model.detect.data.augment import Augmentation
 from fermatnet.model.errors import InputError
 
-__all__ = ["SETTINGS", "Settings", "settings"]
+__all__ = ["FREE", "RECIPES", "SETTINGS", "SETTING_SHAPES", "Settings", "settings"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class Settings:
 
 
 SETTINGS = tuple(item.name for item in fields(Settings))
+SETTING_SHAPES = dict(get_type_hints(Settings))
+"""What each setting is in JSON, for `fermatnet.model.json_shape`."""
+RECIPES = Path(__file__).parent / "recipes"
 FREE = ("check", "every")
 """Settings that change nothing of the result: a run may go on with others."""
 
