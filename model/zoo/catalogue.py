@@ -47,6 +47,10 @@ NAMES = {
         "attention-augmented Wide-ResNet joined with AW-convolutions (0 to 3)",
         r"aw-aa-wideresnet-(?P<join>\d)",
     ),
+    "aw-cbam-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, AW-convolutions in and CBAM before its pyramid",
+        form="detector",
+    ),
     "aw-cbam-mobilenet": Name("MobileNet with AW-convolutions and CBAM"),
     "aw-cbam-resnet50": Name(
         "ResNet with AW-convolutions and CBAM",
@@ -58,8 +62,15 @@ NAMES = {
     "aw-cbam-ssdlite300-mobilenet": Name(
         "SSDLite300 on MobileNet, AW-convolutions in and CBAM before its heads", form="detector"
     ),
+    "aw-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, AW-convolutions in its pyramid", form="detector"
+    ),
     "aw-mobilenet": Name("MobileNet with AW-convolutions"),
     "aw-resnet50": Name("ResNet with AW-convolutions", r"aw-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
+    "aw-se-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, AW-convolutions in and SE before its pyramid",
+        form="detector",
+    ),
     "aw-se-mobilenet": Name("MobileNet with AW-convolutions and squeeze-and-excitation"),
     "aw-se-resnet50": Name(
         "ResNet with AW-convolutions and squeeze-and-excitation",
@@ -88,6 +99,9 @@ NAMES = {
         r"bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
         form="binary",
     ),
+    "cbam-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, CBAM before its pyramid", form="detector"
+    ),
     "cbam-mobilenet": Name("MobileNet with CBAM; option form = full, maxpool, spatial"),
     "cbam-resnet50": Name(
         "ResNet with CBAM; option form = full, maxpool, spatial",
@@ -111,6 +125,7 @@ NAMES = {
         r"enhanced-bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
         form="binary",
     ),
+    "fasterrcnn-resnet101-fpn": Name("Faster R-CNN on ResNet101-FPN, needs torchvision", form="detector"),
     "lfc": Name("fully connected 1024-1024-1024 for MNIST (LFC)", form="scheme"),
     "mobilenetv1": Name("MobileNet v1; full precision unless `how` says otherwise", form="scheme"),
     "mobilenetv2": Name("MobileNetV2"),
@@ -146,6 +161,9 @@ NAMES = {
         form="scheme",
     ),
     "resnext50": Name("ResNeXt 32x4d; options groups, inner", r"resnext(?P<depth>\d+)"),
+    "se-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, SE before its pyramid", form="detector"
+    ),
     "se-mobilenet": Name("MobileNet with squeeze-and-excitation"),
     "se-resnet50": Name("ResNet with squeeze-and-excitation", r"se-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
     "se-ssd300-vgg16": Name("SSD300 on VGG16, SE before its heads", form="detector"),

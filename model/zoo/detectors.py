@@ -41,6 +41,11 @@ def words(join: str) -> str:
     return f", {' and '.join(parts)} its heads" if parts else ""
 
 
+def pyramid_words(join: str) -> str:
+    """The same of the pyramid of Faster R-CNN."""
+    return words(join).replace("its heads", "its pyramid")
+
+
 register(
     "ssdlite-small",
     partial(detector, "small.small_detector", {}),
@@ -59,4 +64,9 @@ for _join, _fixed in JOINS.items():
         f"{_join}ssdlite300-mobilenet",
         partial(detector, "ssd.ssdlite_mobilenet", _fixed),
         f"SSDLite300 on MobileNet{words(_join)}",
+    )
+    register(
+        f"{_join}fasterrcnn-resnet101-fpn",
+        partial(detector, "faster_rcnn.faster_rcnn", _fixed),
+        f"Faster R-CNN on ResNet101-FPN, needs torchvision{pyramid_words(_join)}",
     )
