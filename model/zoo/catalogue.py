@@ -83,6 +83,10 @@ NAMES = {
         "SSDLite300 on MobileNet, AW-convolutions in and SE before its heads", form="detector"
     ),
     "aw-ssd300-vgg16": Name("SSD300 on VGG16, AW-convolutions in its heads", form="detector"),
+    "aw-ssdlite-small": Name(
+        "small SSDLite-like detector, 3x3 convolutions to a step of 32 pixels, AW-convolutions in its heads",
+        form="detector",
+    ),
     "aw-ssdlite300-mobilenet": Name("SSDLite300 on MobileNet, AW-convolutions in its heads", form="detector"),
     "binary-resnet18": Name(
         "ResNet binarized as it is, shortcuts around blocks only (table 5.1)",

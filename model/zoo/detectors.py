@@ -46,11 +46,12 @@ def pyramid_words(join: str) -> str:
     return words(join).replace("its heads", "its pyramid")
 
 
-register(
-    "ssdlite-small",
-    partial(detector, "small.small_detector", {}),
-    "small SSDLite-like detector, 3x3 convolutions to a step of 32 pixels",
-)
+for _join in ("", "aw-"):
+    register(
+        f"{_join}ssdlite-small",
+        partial(detector, "small.small_detector", JOINS[_join]),
+        f"small SSDLite-like detector, 3x3 convolutions to a step of 32 pixels{words(_join)}",
+    )
 register(
     "ssd300-resnet50",
     partial(detector, "ssd.ssd_resnet50", {}),

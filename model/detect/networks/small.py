@@ -4,8 +4,9 @@ pixels, and SSDLite's heads."""
 from torch import nn
 
 from fermatnet.model.detect.boxes.priors import small_levels
+from fermatnet.model.detect.networks.attention import aw_separable
 from fermatnet.model.detect.networks.detector import Detector
-from fermatnet.model.detect.networks.heads import Convolution, heads, separable_convolution
+from fermatnet.model.detect.networks.heads import heads, separable_convolution
 from fermatnet.model.errors import InputError
 
 __all__ = ["small_detector"]
@@ -24,10 +25,10 @@ def small_detector(
     classes: int = 4,
     shape: tuple[int, int, int] = (3, 144, 192),
     width: int = 16,
-    make: Convolution = separable_convolution,
+    aw: bool = False,
 ) -> Detector:
     """Three stages of ``width`` to 8 ``width`` channels; ``classes`` count the background, ``shape`` is (C,
-    H, W), both sides multiples of 32 or near."""
+    H, W), both sides multiples of 32 or near; ``aw``: AW-convolutions in the heads."""
     if width < 2 or classes < 2:
         raise InputError(f"width and classes must be at least 2, not {width} and {classes}")
     wide = [width, 2 * width, 4 * width, 8 * width]
@@ -45,5 +46,7 @@ def small_detector(
         nn.Sequential(*block(wide[3], wide[3], 2), *block(wide[3], wide[3])),
     ]
     levels = small_levels((shape[1], shape[2]), [(8, 8), (16, 16), (32, 32)])
-    scores, boxes = heads([wide[2], wide[3], wide[3]], levels, classes - 1, make)
+    scores, boxes = heads(
+        [wide[2], wide[3], wide[3]], levels, classes - 1, aw_separable if aw else separable_convolution
+    )
     return Detector(stages, scores, boxes, levels, shape, classes - 1)

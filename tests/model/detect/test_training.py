@@ -63,7 +63,7 @@ def test_every_detector_trains_two_steps(place, name, sets, tmp_path):
 
 
 def test_the_names_are_all_registered():
-    assert len(DETECTORS) == 14 and set(DETECTORS) <= set(names())
+    assert len(DETECTORS) == 15 and set(DETECTORS) <= set(names())
     with pytest.raises(InputError, match="too small"):
         build("ssd300-vgg16", classes=3, shape=(3, 64, 64), width=4)
 
