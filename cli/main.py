@@ -74,7 +74,7 @@ def _version() -> str:
 @click.version_option(_version(), prog_name="fermatnet")
 @click.option("--debug", is_flag=True, envvar=DEBUG, help="Show tracebacks, for reports of bugs.")
 def cli(debug: bool) -> None:
-    """Train a CNN in PyTorch, get Verilog that computes, bit for bit, what Python says it computes."""
+    """Bring a CNN, get Verilog, C or a bitstream that computes, bit for bit, what Python says it computes."""
 
 
 def _is_debug() -> bool:

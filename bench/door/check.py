@@ -43,6 +43,7 @@ class Outcome:
         return re.split(r"[;,(]| is not understood", text)[0][:60]
 
     def row(self) -> dict[str, Any]:
+        """As a line of the results."""
         return {**asdict(self), "reason": self.reason}
 
 

@@ -42,6 +42,7 @@ class Outcome:
     queues: int = 0
 
     def row(self) -> dict[str, Any]:
+        """As a line of the results."""
         return asdict(self)
 
 

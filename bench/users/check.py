@@ -43,6 +43,7 @@ class Row:
     problem: str = ""
 
     def plain(self) -> dict[str, Any]:
+        """As a line of the results."""
         return asdict(self)
 
 

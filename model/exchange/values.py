@@ -67,6 +67,7 @@ class Values(Builder):
         return xs if len(shapes) == 1 else [self.vector(name, x) for x in xs]
 
     def common(self, name: str, x: Value) -> int:
+        """The power of two that all channels share; InputError where their units differ."""
         if (x.exponent != x.exponent[0]).any():
             raise InputError(
                 f"layer {name!r}: its input channels have different units; put a fixed-point layer before it"

@@ -98,6 +98,7 @@ class Converter:
         )
 
     def is_relu(self, node: fx.Node) -> bool:
+        """Whether the layer of a node is a rectifier, with or without a ceiling."""
         return is_rectifier(self.layer(node))
 
     def ceiling(self, node: fx.Node) -> float | None:

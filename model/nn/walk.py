@@ -41,23 +41,56 @@ class Visitor(Protocol):
     """What a walk needs; every method gets the layer's name, its module (where there is one) and the incoming
     values."""
 
-    def pixels(self, name: str, module: Any, x: Any) -> Any: ...
-    def conv(self, name: str, module: Any, x: Any) -> Any: ...
-    def linear(self, name: str, module: Any, x: Any) -> Any: ...
-    def norm(self, name: str, module: Any, x: Any) -> Any: ...
-    def fixed(self, name: str, module: Any, x: Any) -> Any: ...
-    def pieces(self, name: str, module: Any, x: Any) -> Any: ...
-    def relu(self, name: str, module: Any, x: Any) -> Any: ...
-    def maxpool(self, name: str, module: Any, x: Any) -> Any: ...
-    def sumpool(self, name: str, window: Window, average: bool, x: Any) -> Any: ...
-    def curve(self, name: str, module: Any, x: Any) -> Any: ...
-    def moved(self, name: str, module: Any, x: Any) -> Any: ...
-    def positions(self, name: str, module: Any, x: Any) -> Any: ...
-    def add(self, name: str, a: Any, b: Any) -> Any: ...
-    def subtract(self, name: str, a: Any, b: Any) -> Any: ...
-    def multiply(self, name: str, a: Any, b: Any) -> Any: ...
-    def concat(self, name: str, xs: list[Any], axis: int) -> Any: ...
-    def flatten(self, name: str, x: Any) -> Any: ...
+    def pixels(self, name: str, module: Any, x: Any) -> Any:
+        """The image as it comes: what divides it into numbers of the network."""
+
+    def conv(self, name: str, module: Any, x: Any) -> Any:
+        """A convolution of maps (1-d ones are maps of one row)."""
+
+    def linear(self, name: str, module: Any, x: Any) -> Any:
+        """A dense layer of vectors."""
+
+    def norm(self, name: str, module: Any, x: Any) -> Any:
+        """A batch normalisation with its statistics as they are."""
+
+    def fixed(self, name: str, module: Any, x: Any) -> Any:
+        """An activation, norm or bias that rounds to a power-of-two step and clips."""
+
+    def pieces(self, name: str, module: Any, x: Any) -> Any:
+        """A piecewise activation: levels between end-points, as binary planes."""
+
+    def relu(self, name: str, module: Any, x: Any) -> Any:
+        """A rectifier, with or without a ceiling."""
+
+    def maxpool(self, name: str, module: Any, x: Any) -> Any:
+        """The largest of each window."""
+
+    def sumpool(self, name: str, window: Window, average: bool, x: Any) -> Any:
+        """The sums of windows, or their averages."""
+
+    def curve(self, name: str, module: Any, x: Any) -> Any:
+        """A function of one number, by a table."""
+
+    def moved(self, name: str, module: Any, x: Any) -> Any:
+        """Numbers that change their places only: pads, slices, shuffles, upsampling."""
+
+    def positions(self, name: str, module: Any, x: Any) -> Any:
+        """The places of the largest numbers (argmax, top-k)."""
+
+    def add(self, name: str, a: Any, b: Any) -> Any:
+        """The sum of two tensors; one may be a vector a channel."""
+
+    def subtract(self, name: str, a: Any, b: Any) -> Any:
+        """The difference of two tensors."""
+
+    def multiply(self, name: str, a: Any, b: Any) -> Any:
+        """The products of two tensors; one may be a vector a channel."""
+
+    def concat(self, name: str, xs: list[Any], axis: int) -> Any:
+        """Tensors behind one another along an axis (1: channels)."""
+
+    def flatten(self, name: str, x: Any) -> Any:
+        """A map as a vector, channels first."""
 
 
 class _Tracer(fx.Tracer):

@@ -164,6 +164,10 @@ NAMES = {
         r"resnet(?P<depth>\d+)",
         form="scheme",
     ),
+    "resnet8": Name(
+        "the convolutions of MLPerf Tiny's ResNet8, pre-activation, for 32x32 images",
+        form="scheme",
+    ),
     "resnext50": Name("ResNeXt 32x4d; options groups, inner", r"resnext(?P<depth>\d+)"),
     "se-fasterrcnn-resnet101-fpn": Name(
         "Faster R-CNN on ResNet101-FPN, needs torchvision, SE before its pyramid", form="detector"

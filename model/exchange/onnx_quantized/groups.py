@@ -34,6 +34,7 @@ class Chain:
 
     @property
     def leaf(self) -> bool:
+        """Whether the chain begins at a tensor that is quantized already."""
         return self.start.op_type == "DequantizeLinear"
 
 
