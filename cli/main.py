@@ -22,6 +22,7 @@ DEBUG = "FERMATNET_DEBUG"
 _COMMANDS = {
     "demo": "The whole path on bundled digits: train, export, generate, simulate, synthesise, report.",
     "train": "Train a network of the zoo, quantization-aware; writes a run folder.",
+    "detect": "Object detection: train, evaluate, run and export SSD detectors.",
     "export": "Export a trained run to a network file (ONNX, integers only).",
     "import": "Turn a quantized model (TensorFlow Lite, ONNX QDQ or QLinear, QONNX) into a network file.",
     "import-qonnx": "The same, under its older name.",

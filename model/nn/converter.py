@@ -153,7 +153,8 @@ class Converter:
             constant(self, node, module)
 
     def _weighted(self, node: fx.Node, module: Any) -> None:
-        edge = node in self.first or node is self.weighted[-1]
+        leaves = any(user.op == "output" for user in node.users)
+        edge = leaves or node in self.first or node is self.weighted[-1]
         depthwise = (
             isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
         )
@@ -163,7 +164,13 @@ class Converter:
                 None if self.scheme.full_precision else UniformWeight(self.scheme.edge_bits or 8)
             )
             why = (
-                "first layer" if node in self.first else "last layer" if edge else "depthwise: few operations"
+                "first layer"
+                if node in self.first
+                else "its result leaves: last layer"
+                if leaves
+                else "last layer"
+                if edge
+                else "depthwise: few operations"
             )
         else:
             quantizer, why = self.scheme.weight(shape), "inner layer"
