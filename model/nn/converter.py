@@ -164,13 +164,7 @@ class Converter:
                 None if self.scheme.full_precision else UniformWeight(self.scheme.edge_bits or 8)
             )
             why = (
-                "first layer"
-                if node in self.first
-                else "its result leaves: last layer"
-                if leaves
-                else "last layer"
-                if edge
-                else "depthwise: few operations"
+                "first layer" if node in self.first else "last layer" if edge else "depthwise: few operations"
             )
         else:
             quantizer, why = self.scheme.weight(shape), "inner layer"
