@@ -22,18 +22,17 @@ import hashlib
 import itertools
 import json
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.options import SHAPES
 from fermatnet.model.zoo.catalogue import check
+from fermatnet.search.backends import BACKENDS, check_backend, parallel
 
 __all__ = ["BACKENDS", "Sweep", "read_sweep", "run_sweep"]
 
-BACKENDS = ("loky", "threading", "dask")
 _KEYS = {"out", "data", "options", "grid", "rows", "recipe"}
 _OF_A_ROW = {"net", "data", "recipe", "network", *SHAPES}
 
@@ -118,28 +117,6 @@ def perform(row: dict[str, Any], folder: str) -> dict[str, Any]:
     return entry | {key: summary[key] for key in kept if key in summary}
 
 
-@contextmanager
-def _backend(name: str, scheduler: str | None) -> Iterator[None]:
-    import joblib
-
-    if name != "dask":
-        with joblib.parallel_config(backend=name):
-            yield
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError("the dask back end needs dask: pip install 'fermatnet[sweeps]'") from error
-    if scheduler is None:
-        raise InputError("the dask back end needs the address of a scheduler: --scheduler tcp://HOST:8786")
-    try:
-        client = Client(scheduler, timeout=10)
-    except OSError as error:
-        raise InputError(f"no dask scheduler answers at {scheduler}: {str(error).splitlines()[0]}") from error
-    with client, joblib.parallel_config(backend="dask", wait_for_workers_timeout=60):
-        yield
-
-
 def run_sweep(
     sweep: Sweep,
     *,
@@ -156,13 +133,12 @@ def run_sweep(
     """
     import joblib
 
-    if backend not in BACKENDS:
-        raise InputError(f"back ends are {', '.join(BACKENDS)}, not {backend!r}")
+    check_backend(backend)
     sweep.out.mkdir(parents=True, exist_ok=True)
     done = sweep.finished()
     todo = [row for row in sweep.rows if key_of(row) not in done]
     if todo:
-        with _backend(backend, scheduler), sweep.results.open("a") as kept:
+        with parallel(backend, scheduler), sweep.results.open("a") as kept:
             if kept.tell() and not sweep.results.read_text().endswith("\n"):
                 kept.write("\n")  # after a line that a kill has cut short
             calls = (joblib.delayed(perform)(row, str(sweep.out / key_of(row))) for row in todo)

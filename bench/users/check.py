@@ -18,7 +18,9 @@ from fermatnet.model.network import load, run, save
 from fermatnet.model.network.nodes import Conv, Dense, Lookup, PiecewiseConv
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.door.compare import named_outputs
+from fermatnet.model.nn.door.entries import arrays
 from fermatnet.model.nn.integer import integer_logits
+from fermatnet.model.nn.samples import Batch, Samples, called
 from fermatnet.model.nn.scheme import scheme
 
 __all__ = ["Row", "check"]
@@ -47,20 +49,28 @@ class Row:
         return asdict(self)
 
 
-def _images(name: str) -> Tensor:
+def _images(name: str) -> Batch:
     user = NETWORKS[name]
     low = -(1 << user.bits - 1) if user.signed else 0
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(low, low + (1 << user.bits), (IMAGES, *user.shape), generator=generator)
+
+    def drawn(shape: tuple[int, ...]) -> Tensor:
+        return torch.randint(low, low + (1 << user.bits), (IMAGES, *shape), generator=generator)
+
+    if not isinstance(user.shape, dict):
+        return drawn(user.shape)
+    return Samples({key: drawn(shape) for key, shape in user.shape.items()})
 
 
-def _trained(twin: nn.Module, images: Tensor) -> None:
+def _trained(twin: nn.Module, images: Batch) -> None:
     """A few steps towards zero: steps, levels and norms move."""
     optimizer = torch.optim.SGD(twin.parameters(), lr=1e-3)
     twin.train()
     for _ in range(STEPS):
         optimizer.zero_grad()
-        sum(output.double().square().mean() for output in named_outputs(twin(images)).values()).backward()  # type: ignore
+        sum(
+            output.double().square().mean() for output in named_outputs(called(twin, images)).values()
+        ).backward()  # type: ignore
         optimizer.step()
     twin.eval()
 
@@ -72,21 +82,28 @@ def check(name: str, how: str) -> Row:
     torch.manual_seed(0)
     user, images, started = NETWORKS[name], _images(name), time.perf_counter()
     model = user.make()
-    model.train()(images.float() * 2.0**-user.bits)  # norms with statistics
+    whole = isinstance(images, Tensor)
+    scaled = images * 2.0**-user.bits if whole else images.map(lambda x: x * 2.0**-user.bits)
+    called(model.train(), scaled)  # norms with statistics
+    calibration = images if whole else images.parts
     try:
         twin, report = convert(
-            model.eval(), scheme(how), user.shape, bits=user.bits, signed=user.signed, images=images
+            model.eval(), scheme(how), user.shape, bits=user.bits, signed=user.signed, images=calibration
         )
         _trained(twin, images)
         net = export(twin, user.shape, name=name)
     except InputError as error:
         return Row(name, how, problem=f"refused: {error}")
-    samples = images.numpy().astype(net.input_dtype)
+    samples = arrays(images, {net_input.name: net_input.dtype for net_input in net.inputs})
+    fed = samples if isinstance(samples, dict) else {net.input_name: samples}
     with tempfile.TemporaryDirectory(prefix="fermatnet-user-") as folder:
         save(net, Path(folder) / "net.onnx")
         outputs = run(load(Path(folder) / "net.onnx"), samples)
         session = onnxruntime.InferenceSession(Path(folder) / "net.onnx", providers=["CPUExecutionProvider"])
-        other = session.run(None, {"image": samples.reshape(len(samples), *net.input_shape)})
+        other = session.run(
+            None,
+            {net_input.name: fed[net_input.name].reshape(-1, *net_input.shape) for net_input in net.inputs},
+        )
     wanted = _joined(list(outputs.values()) if isinstance(outputs, dict) else [outputs])
     problems = [] if np.array_equal(_joined(other), wanted) else ["onnxruntime differs from the reference"]
     if not np.array_equal(integer_logits(twin, images).numpy(), wanted):
