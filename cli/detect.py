@@ -47,25 +47,25 @@ def _setting(name: str, kind: Any, text: str) -> click.Option:
     return click.Option([word, name], type=kind, default=None, help=text)
 
 
-def _train(net: str, data: str, out: str, resume: bool, **given: Any) -> None:
+def _train(net: str, data: str, out: str, resume: bool, **options: Any) -> None:
     catalogue.check(net)
     if catalogue.form(net) != "detector":
         raise InputError(f"{net} is no detector: train it with fermatnet train")
-    check_scheme(given["scheme"] or "float", given["weights"], given["activations"])
-    if given["device"] is not None:
-        check_device(given["device"])
+    check_scheme(options["scheme"] or "float", options["weights"], options["activations"])
+    if options["device"] is not None:
+        check_device(options["device"])
     with phases("detect train") as phase:
         phase("loading torch")
         from fermatnet.model.detect.training.run import train
     try:
-        summary = train(net, data, out, resume=resume, **given)
+        summary = train(net, data, out, resume=resume, **options)
     except KeyboardInterrupt:
         if (Path(out) / "config.json").is_file():
             raise Interrupted("the same command with --resume goes on after the last checkpoint") from None
         raise
-    for name, found in summary["scores"].items():
-        each = ", ".join(f"{label} {value:.3f}" for label, value in found["classes"].items())
-        line(f"{name:10} mAP {found['map']:.4f} of {summary['test_images']} test images ({each})")
+    for name, scores in summary["scores"].items():
+        each = ", ".join(f"{label} {value:.3f}" for label, value in scores["classes"].items())
+        line(f"{name:10} mAP {scores['map']:.4f} of {summary['test_images']} test images ({each})")
     line(f"run folder: {out}")
 
 
@@ -110,23 +110,23 @@ command.add_command(
 @click.option("--data", metavar="DATA", help=f"Other data than the run's: {_DATA}")
 @click.option("--split", help="Another split than the run's test split.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def _evaluate(run: str, as_json: bool, **given: Any) -> None:
+def _evaluate(run: str, as_json: bool, **options: Any) -> None:
     """Score the finished run in folder RUN: VOC's and COCO's average precision, images a second."""
     with phases("detect evaluate") as phase:
         phase("loading torch")
         from fermatnet.model.detect.training.finished import evaluate_run
 
         phase("looking at the images")
-        found = evaluate_run(run, **given)
+        scores = evaluate_run(run, **options)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(scores, indent=2))
         return
-    line(f"mAP (VOC 2007, overlap 0.5)  {found['map']:.4f}   by area {found['map_area']:.4f}")
-    for name, value in found["classes"].items():
+    line(f"mAP (VOC 2007, overlap 0.5)  {scores['map']:.4f}   by area {scores['map_area']:.4f}")
+    for name, value in scores["classes"].items():
         line(f"  {name:24} {value:.4f}")
-    coco = found["coco"]
+    coco = scores["coco"]
     line(f"COCO AP {coco['ap']:.4f}  AP50 {coco['ap50']:.4f}  AP75 {coco['ap75']:.4f}")
-    line(f"{found['images']} images, {found['images_per_second']} a second (network, one at a time)")
+    line(f"{scores['images']} images, {scores['images_per_second']} a second (network, one at a time)")
 
 
 @command.command(name="run")
@@ -153,18 +153,18 @@ def _run(source: str, images: tuple[str, ...], out: str, score: float, overlap: 
 
         files = image_files(images)
         find, size, names = finder(source, Rule(score=score, overlap=overlap))
-    found = {}
+    by_image = {}
     with atomic_directory(out, force=force) as folder, bar("images", len(files)) as tick:
         for number, path in enumerate(files, 1):
             picture, rows = found_in_file(path, find, size, names)
             labels = [names.index(row["class"]) + 1 for row in rows]
             boxes = [row["box"] for row in rows]
-            made = drawn(picture, boxes, labels, names, [row["score"] for row in rows])
-            save(made, folder / f"{path.stem}.png")
-            found[path.name] = rows
+            picture_with_boxes = drawn(picture, boxes, labels, names, [row["score"] for row in rows])
+            save(picture_with_boxes, folder / f"{path.stem}.png")
+            by_image[path.name] = rows
             tick(number)
-        (folder / "detections.json").write_text(json.dumps(found, indent=1) + "\n")
-    line(f"{len(files)} images, {sum(map(len, found.values()))} objects: {out}")
+        (folder / "detections.json").write_text(json.dumps(by_image, indent=1) + "\n")
+    line(f"{len(files)} images, {sum(map(len, by_image.values()))} objects: {out}")
 
 
 @command.command(name="export")

@@ -74,41 +74,42 @@ def command(
     with phases("explore") as phase:
         phase("reading the network")
         net = load(network)
-        found = explore(net, device, progress=phase, **options)
+        exploration = explore(net, device, progress=phase, **options)
         if choose is not None and out is not None:
             phase(f"generating design {choose}")
-            make(net, found, choose, out, force=force)
+            make(net, exploration, choose, out, force=force)
     again = ["fermatnet", "explore", network, "--device", device]
     for key in ("clock_mhz", "count"):
         again += [f"--{key.replace('_', '-')}", f"{options[key]:g}"]
-    _write(found, page, target, f"{shlex.join(again)} --choose K --out DIR")
-    _print(found)
+    _write(exploration, page, target, f"{shlex.join(again)} --choose K --out DIR")
+    _print(exploration)
     if out is not None:
         line(f"{out}: design {choose}")
 
 
-def _write(found: dict[str, Any], page: str | None, target: str | None, again: str) -> None:
+def _write(exploration: dict[str, Any], page: str | None, target: str | None, again: str) -> None:
     if page is not None:
         from fermatnet.report.explore import render
 
         with atomic_file(page) as temporary:
-            temporary.write_text(render(found, again))
+            temporary.write_text(render(exploration, again))
     if target is not None:
         with atomic_file(target) as temporary:
-            temporary.write_text(json.dumps(found, indent=2) + "\n")
+            temporary.write_text(json.dumps(exploration, indent=2) + "\n")
 
 
-def _print(found: dict[str, Any]) -> None:
-    capacity = found["capacity"]
-    table = Table(title=f"{found['name']} on {found['device']}: predicted at {found['clock_mhz']:g} MHz")
+def _print(exploration: dict[str, Any]) -> None:
+    capacity = exploration["capacity"]
+    where, clock_mhz = f"{exploration['name']} on {exploration['device']}", exploration["clock_mhz"]
+    table = Table(title=f"{where}: predicted at {clock_mhz:g} MHz")
     columns = {"cycles": "cycles", "images_per_second": "images/s", "latency": "latency"}
     costs = {key: f"{key.upper()} of {capacity[key]:,}" for key in ("luts", "ffs", "brams", "dsps")}
     for title in ("K", *columns.values(), *costs.values(), "engines"):
         table.add_column(title, justify="left" if title == "engines" else "right")
-    for point in found["front"]:
+    for point in exploration["front"]:
         figures = (f"{point[key]:,.10g}" for key in (*columns, *costs))
         table.add_row(str(point["number"]), *figures, point["engine"])
     results.print(table)
-    if not found["fits"]:
-        line(f"none of these fits {found['device']}: choose a larger device, or a smaller network")
-    line(f"{len(found['others'])} other designs are beaten by these or do not fit")
+    if not exploration["fits"]:
+        line(f"none of these fits {exploration['device']}: choose a larger device, or a smaller network")
+    line(f"{len(exploration['others'])} other designs are beaten by these or do not fit")

@@ -1,6 +1,7 @@
 """explore.html: the front of a network on a device, to look at and to choose from, in one self-contained
 page."""
 
+import itertools
 import json
 import math
 from typing import Any
@@ -20,7 +21,9 @@ def _ticks(low: float, high: float) -> list[float]:
     """1, 2 and 5 times powers of ten within a range; at least its ends' decades."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [
-        step * 10.0**decade for decade in decades for step in (1, 2, 5) if low <= step * 10.0**decade <= high
+        step * 10.0**decade
+        for decade, step in itertools.product(decades, (1, 2, 5))
+        if low <= step * 10.0**decade <= high
     ]
 
 

@@ -120,12 +120,12 @@ def memory_bits(
     modules: dict[str, dict[str, int]], memories: dict[str, dict[str, int]], name: str
 ) -> dict[str, int]:
     """``rom_bits`` and ``ram_bits`` of module ``name`` with all that is under it."""
-    found = dict(memories.get(name, {"rom_bits": 0, "ram_bits": 0}))
+    totals = dict(memories.get(name, {"rom_bits": 0, "ram_bits": 0}))
     for kind, many in modules[name].items():
         if kind in modules:
             for key, bits in memory_bits(modules, memories, kind).items():
-                found[key] += many * bits
-    return found
+                totals[key] += many * bits
+    return totals
 
 
 def delay_ns(flat: dict[str, Any], library: liberty.Library) -> float:

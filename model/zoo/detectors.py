@@ -31,8 +31,8 @@ def detector(
 ) -> nn.Module:
     """What the function ``place``, "MODULE.FUNCTION" of the detectors' networks, makes."""
     module, _, function = place.partition(".")
-    found = importlib.import_module(f"fermatnet.model.detect.networks.{module}")
-    return getattr(found, function)(classes=classes, shape=shape, **fixed, **more)
+    networks = importlib.import_module(f"fermatnet.model.detect.networks.{module}")
+    return getattr(networks, function)(classes=classes, shape=shape, **fixed, **more)
 
 
 def words(join: str) -> str:

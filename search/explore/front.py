@@ -4,6 +4,7 @@ Designs are planned and predicted one by one (`fermatnet.search.explore.points`)
 ends; what comes out depends on the network, the device and the count alone.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -67,12 +68,12 @@ def explore(
     parts = [wanted[start::jobs] for start in range(min(jobs, len(wanted)))]  # fast and slow ones in each
     say(f"predicting {len(wanted)} designs")
     if jobs == 1:
-        made = [predicted(net, device, clock_mhz, wanted)]
+        batches = [predicted(net, device, clock_mhz, wanted)]
     else:
         with parallel(backend, scheduler):
             calls = (joblib.delayed(predicted)(net, device, clock_mhz, part) for part in parts)
-            made = joblib.Parallel(n_jobs=jobs)(calls)
-    points = [point for part in made for point in part if point is not None]
+            batches = joblib.Parallel(n_jobs=jobs)(calls)
+    points = [point for point in itertools.chain.from_iterable(batches) if point is not None]
     if not points:
         raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")
     fitting = [point for point in points if point["fits"]]

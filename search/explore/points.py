@@ -50,7 +50,7 @@ def candidates(net: Network, device: str, clock_mhz: float, count: int) -> list[
     """About ``count`` designs for each engine that differs: periods that some fold of a layer has, spread
     evenly by their logarithm between the fastest that is not hopeless and the slowest."""
     engines = {0: ENGINES[:1], 1: ENGINES[1:]}.get(len(_open(net)), ENGINES)
-    found = []
+    designs = []
     for engine in engines:
         try:
             layers = layers_for(with_engine(net, engine), device, clock_mhz=clock_mhz)
@@ -62,8 +62,8 @@ def candidates(net: Network, device: str, clock_mhz: float, count: int) -> list[
             for period in folding.periods(layers, floor)
             if folding.total_cost(layers, folding.fold_for_cycles(layers, period, floor)) <= most
         ]
-        found += [Wanted(period, engine) for period in _spread(periods, count)]
-    return found
+        designs += [Wanted(period, engine) for period in _spread(periods, count)]
+    return designs
 
 
 def _spread(periods: Sequence[int], count: int) -> list[int]:
@@ -87,28 +87,28 @@ def predicted(
     known: dict[Any, Resources] = {}
     chosen, engine = _open(net), ""
     rows = []
-    for one in wanted:
-        if one.engine != engine:  # what is known of layers on another engine
+    for design in wanted:
+        if design.engine != engine:  # what is known of layers on another engine
             known = {key: value for key, value in known.items() if key[0] not in chosen}
-            engine = one.engine
+            engine = design.engine
         try:
-            rows.append(_fitted(with_engine(net, engine), device, clock_mhz, one, known))
+            rows.append(_fitted(with_engine(net, engine), device, clock_mhz, design, known))
         except InputError:
             rows.append(None)
     return rows
 
 
 def _fitted(
-    net: Network, device: str, clock_mhz: float, one: Wanted, known: dict[Any, Resources]
+    net: Network, device: str, clock_mhz: float, sought: Wanted, known: dict[Any, Resources]
 ) -> dict[str, Any]:
     """The point of a design; weights of the largest layers come from outside where the block memories of the
     device are too few, and that is all that does not fit."""
     capacity, external = find_device(device), list[str]()
     while True:
         asked: Any = external or "auto"
-        design = plan(net, cycles=one.cycles, device=device, clock_mhz=clock_mhz, external=asked)
-        found = resources_layers.by_layer(design, device, known=known)
-        point = _point(design, one, device, clock_mhz, found)
+        design = plan(net, cycles=sought.cycles, device=device, clock_mhz=clock_mhz, external=asked)
+        resources = resources_layers.by_layer(design, device, known=known)
+        point = _point(design, sought, device, clock_mhz, resources)
         missing, inside = point["brams"] - capacity.brams, _weights(design)
         if missing <= 0 or point["luts"] > capacity.luts or not inside:
             return point
@@ -123,22 +123,22 @@ def _fitted(
 
 def _weights(design: Design) -> dict[str, int]:
     """Bits of the weights in memory of each layer that could take them from outside."""
-    found = {}
+    bits = {}
     for name, layer in design.layers.items():
         constant = hasattr(layer, "constant") and layer.constant(design.folds[name])
         if layer.streamable() and name not in design.external and not constant:
-            found[name] = layer.outputs * layer.taps * layer.weight_bits()  # type: ignore[attr-defined]
-    return found
+            bits[name] = layer.outputs * layer.taps * layer.weight_bits()  # type: ignore[attr-defined]
+    return bits
 
 
 def _point(
-    design: Design, one: Wanted, device: str, clock_mhz: float, found: dict[str, Resources]
+    design: Design, sought: Wanted, device: str, clock_mhz: float, resources: dict[str, Resources]
 ) -> dict[str, Any]:
-    capacity, whole = find_device(device), resources_layers.row(resources_layers.total(found))
+    capacity, whole = find_device(device), resources_layers.row(resources_layers.total(resources))
     return {
         "cycles": design.cycles_per_image,
-        "asked": one.cycles,
-        "engine": one.engine,
+        "asked": sought.cycles,
+        "engine": sought.engine,
         "latency": design.latency,
         "images_per_second": round(clock_mhz * 1e6 / design.cycles_per_image, 2),
         **whole,
@@ -151,7 +151,7 @@ def _point(
                 "form": _form(design, node.name),
                 "pe": design.folds[node.name].pe,
                 "simd": design.folds[node.name].simd,
-                "luts": round(found[node.name].luts),
+                "luts": round(resources[node.name].luts),
             }
             for node in design.net.nodes
         ],

@@ -130,10 +130,10 @@ def _changes(lines: Iterator[str]) -> dict[str, int]:
             for bit, (old, new) in enumerate(zip(reversed(before), reversed(value), strict=True)):
                 counts[code][bit] += {old, new} == {"0", "1"}
         last[code] = value
-    found = {}
+    by_name = {}
     for code, entries in names.items():
         for name in entries:
             if widths[code] == 1:
-                found[name] = counts[code][0]
-            found |= {f"{name}[{bit}]": count for bit, count in enumerate(counts[code])}
-    return found
+                by_name[name] = counts[code][0]
+            by_name |= {f"{name}[{bit}]": count for bit, count in enumerate(counts[code])}
+    return by_name

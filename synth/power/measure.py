@@ -52,11 +52,11 @@ def measure(
         if not opensta.present():
             return {**row, "power_mw": None}
         drives, outputs = drives_of(component, stimuli or {})
-        found = activity.toggles(folder, top, drives, outputs, skip=skip, cycles=cycles)
-        nets = [value for name, value in found.items() if name.startswith("n")]
+        toggles = activity.toggles(folder, top, drives, outputs, skip=skip, cycles=cycles)
+        nets = [value for name, value in toggles.items() if name.startswith("n")]
         row["activity"] = round(sum(nets) / max(1, len(nets)), 3)
         held = {name for name, cell in library.cells.items() if cell.sequential}
-        return row | opensta.power(folder, top, mapped["flat"], found, held, clock_mhz)
+        return row | opensta.power(folder, top, mapped["flat"], toggles, held, clock_mhz)
 
 
 def drives_of(

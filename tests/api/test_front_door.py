@@ -60,11 +60,11 @@ class Pair(nn.Module):
 
 
 def test_several_inputs_and_outputs_go_by_name(tmp_path, monkeypatch):
-    given = {"x": torch.randint(0, 256, (8, 3), dtype=torch.uint8)}
-    given["y"] = torch.randint(0, 256, (8, 2), dtype=torch.uint8)
-    q = fn.quantize(Pair(), fn.scheme("int8"), {"x": (3,), "y": (2,)}, calibration=given)
+    samples = {"x": torch.randint(0, 256, (8, 3), dtype=torch.uint8)}
+    samples["y"] = torch.randint(0, 256, (8, 2), dtype=torch.uint8)
+    q = fn.quantize(Pair(), fn.scheme("int8"), {"x": (3,), "y": (2,)}, calibration=samples)
     net = fn.export(q)
-    arrays = {name: one.numpy() for name, one in given.items()}
+    arrays = {name: values.numpy() for name, values in samples.items()}
     assert set(net.run(arrays)) == set(net.outputs) and len(net.outputs) == 2
     fn.generate(net, tmp_path / "hw", cycles=100)
     with pytest.raises(fn.InputError, match="takes x, y: give a dict with one array a name"):

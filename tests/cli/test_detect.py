@@ -29,7 +29,7 @@ def root(tmp_path_factory):
 
 
 def test_from_boxes_to_integers(root, tmp_path):
-    run, made = tmp_path / "run", tmp_path / "made"
+    run, exported = tmp_path / "run", tmp_path / "made"
     words = [
         "train",
         "ssdlite-small",
@@ -46,19 +46,19 @@ def test_from_boxes_to_integers(root, tmp_path):
     assert status == 0 and "quantized  mAP" in shown and (run / "curves.png").is_file()
     status, shown, _ = call("detect", "evaluate", run, "--json")
     assert status == 0
-    found = json.loads(shown)
-    assert found["objects"] == 5 and set(found["classes"]) == {"wide", "high"}
-    assert call("detect", "export", run, "--out", made)[0] == 0
-    names = {path.name for path in made.iterdir()} | {path.name for path in (made / "host").iterdir()}
+    scores = json.loads(shown)
+    assert scores["objects"] == 5 and set(scores["classes"]) == {"wide", "high"}
+    assert call("detect", "export", run, "--out", exported)[0] == 0
+    names = {path.name for path in exported.iterdir()} | {path.name for path in (exported / "host").iterdir()}
     assert names == {"network.onnx", "detect.json", "host", "boxes.c", "boxes.h", "run.c", "Makefile"}
-    for source in (run, made):
+    for source in (run, exported):
         out = tmp_path / f"drawn-{source.name}"
         images = root / "JPEGImages"
         assert call("detect", "run", source, images, "--out", out, "--score", "0.05")[0] == 0
         rows = json.loads((out / "detections.json").read_text())
         assert set(rows) == {"im0.png", "im1.png"} and (out / "im0.png").is_file()
     by_both = [json.loads((tmp_path / f"drawn-{n}" / "detections.json").read_text()) for n in ("run", "made")]
-    first = [np.array([row["box"] for row in one["im0.png"]]) for one in by_both]
+    first = [np.array([row["box"] for row in by_image["im0.png"]]) for by_image in by_both]
     if len(first[0]) == len(first[1]) > 0:  # the float functions and the integers on the same maps
         assert np.abs(np.sort(first[0], 0) - np.sort(first[1], 0)).max() < 1
 
@@ -83,8 +83,8 @@ def test_from_boxes_to_integers(root, tmp_path):
     ],
 )
 def test_one_line_for_what_cannot_be(root, tmp_path, words, line):
-    given = [word.replace("voc:V", f"voc:{root}") for word in words]
-    status, _, error = call("detect", *given, "--out", tmp_path / "run")
+    arguments = [word.replace("voc:V", f"voc:{root}") for word in words]
+    status, _, error = call("detect", *arguments, "--out", tmp_path / "run")
     assert status == 2 and line in error and not (tmp_path / "run").exists()
 
 

@@ -51,8 +51,8 @@ class Turning(wiring.Component):
 
 
 def measured(words=0):
-    made = verilog.emit(Turning(words), "block")
-    return measure(Turning(words), made, TINY, liberty.read(TINY), cycles=100)
+    emitted = verilog.emit(Turning(words), "block")
+    return measure(Turning(words), emitted, TINY, liberty.read(TINY), cycles=100)
 
 
 def test_changes_of_a_file():
@@ -60,9 +60,9 @@ def test_changes_of_a_file():
         "$var wire 1 ! a $end\n$var wire 3 # b $end\n$enddefinitions $end\n#0\nx!\nb000 #\n"
         "#1\n1!\nb101 #\n#2\n0!\n#3\n1!\nb1 #\n"
     )
-    found = activity._changes(iter(text.splitlines(keepends=True)))
-    assert found["a"] == 2  # from the unknown value is no change
-    assert [found[f"b[{bit}]"] for bit in range(3)] == [1, 0, 2]
+    changes = activity._changes(iter(text.splitlines(keepends=True)))
+    assert changes["a"] == 2  # from the unknown value is no change
+    assert [changes[f"b[{bit}]"] for bit in range(3)] == [1, 0, 2]
 
 
 @needs_icarus
@@ -127,8 +127,8 @@ def test_general_butterflies_compute(prime):
     pair = ModularPair(prime)
     pair.latency = 0
     x, y = (grid.ravel() for grid in np.meshgrid(np.arange(prime), np.arange(prime)))
-    found = GateBlock(pair)(x=x, y=y)
-    assert (found["s"] == (x + y) % prime).all() and (found["d"] == (x - y) % prime).all()
+    outputs = GateBlock(pair)(x=x, y=y)
+    assert (outputs["s"] == (x + y) % prime).all() and (outputs["d"] == (x - y) % prime).all()
     w = np.random.default_rng(0).integers(0, prime, len(x))
-    found = GateBlock(TwiddleButterfly(prime))(x=x, y=y, w=w)
-    assert (found["s"] == (x + y) % prime).all() and (found["d"] == (x - y) * w % prime).all()
+    outputs = GateBlock(TwiddleButterfly(prime))(x=x, y=y, w=w)
+    assert (outputs["s"] == (x + y) % prime).all() and (outputs["d"] == (x - y) * w % prime).all()
