@@ -23,6 +23,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("compiler.array",),
         "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals",
     ),
+    "clock": (
+        ("compiler.clock",),
+        "Whole networks placed and routed at several folds: Fmax, beside its goal",
+    ),
     "compile": (("compiler.overview",), "Compiler: elaboration time, random networks, simulation speed"),
     "resources": (("compiler.prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
     "rivals": (("compiler.rivals",), "Constant matrices beside da4ml: the same integers, the same synthesis"),
