@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the judge of quantized ONNX files")
 
+from fermatnet.bench.exchange.quantized_files import quantized
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.importer import Options, imported
@@ -78,6 +79,14 @@ def test_split(on_integers, tmp_path):
         parts.append(f.real(q, *((0.0517, 3) if on_integers else (scale, 5))))
     q = f.quantize(f.op("Concat", parts[1], parts[0], parts[1], axis=1), 0.05, -20)
     equal(f.save(tmp_path / "m.onnx", f.real(q, 0.05, -20)))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_file_of_onnxruntimes_quantizer(signed, tmp_path):
+    made = imported(
+        quantized(tmp_path / "m.onnx", "moved", per_channel=signed, signed=signed), Options(compare=60)
+    )
+    assert made.notes[-1].endswith("outputs equal"), made.notes
 
 
 TRANSPOSED = {
