@@ -153,7 +153,8 @@ class Converter:
             constant(self, node, module)
 
     def _weighted(self, node: fx.Node, module: Any) -> None:
-        edge = node in self.first or node is self.weighted[-1]
+        leaves = any(user.op == "output" for user in node.users)
+        edge = leaves or node in self.first or node is self.weighted[-1]
         depthwise = (
             isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
         )
