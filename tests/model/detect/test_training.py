@@ -20,7 +20,7 @@ from .sets import CLASSES, make_coco, make_voc
 
 DETECTORS = [name for name, item in NAMES.items() if item.form == "detector" and "rcnn" not in name]
 SMALL = {
-    "vgg16": ({"width": 4}, 264),
+    "vgg16": ({"width": 2}, 264),
     "resnet50": ({"width": 4}, 64),
     "mobilenet": ({"width": 0.1}, 66),
     "small": ({"width": 4}, 64),
