@@ -23,6 +23,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("compiler.array",),
         "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals",
     ),
+    "gates": (
+        ("gates.table",),
+        "Cell libraries: area, delay and power of popcounts, arrays, butterflies, convolutions, TFC",
+    ),
     "compile": (("compiler.overview",), "Compiler: elaboration time, random networks, simulation speed"),
     "resources": (("compiler.prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
     "rivals": (("compiler.rivals",), "Constant matrices beside da4ml: the same integers, the same synthesis"),
@@ -73,10 +77,11 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
 @click.option("--only", metavar="NAME", help="A part of the benchmark by name, where it has such.")
 @click.option(
     "--liberty",
-    "liberty_file",
+    "libraries",
+    multiple=True,
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Cell library, where the benchmark counts gates.",
+    help="Cell library (.lib or .lib.gz), where the benchmark counts gates; bench gates takes several.",
 )
 @click.option(
     "--results",
@@ -113,6 +118,8 @@ def command(
         if path is not None:
             check_file(path)
     try:
+        libraries = options["libraries"] or None
+        options |= {"libraries": libraries, "liberty_file": libraries[0] if libraries else None}
         _run(paths, {**options, "quick": options["quick"] or None, "results": results_file})
     except KeyboardInterrupt:
         if results_file is not None and Path(results_file).exists():

@@ -32,6 +32,7 @@ _COMMANDS = {
     "c": "Generate portable C99 from a network file, with a test program and its vectors.",
     "load": "Make the burst that loads a network's weights into a reloadable design.",
     "sim": "Simulate a network's Verilog with cocotb and check it against the reference.",
+    "explore": "Show the designs of a network on a device, speed against cost, and generate one.",
     "synth": "Synthesise generated Verilog with yosys and nextpnr; resources by layer, Fmax.",
     "board": "Build a bitstream for a board: the network, a UART link, the clock; --list shows the boards.",
     "host": "Send images to a board over its serial port, or to its simulation.",

@@ -140,10 +140,10 @@ class _Demo:
         """A bitstream where the device is that of a board, and the figures of its placement."""
 
         def work() -> dict[str, Any]:
-            found = self._placed(net)
+            figures = self._placed(net)
             with atomic_file(self.placed) as temporary:
-                temporary.write_text(json.dumps(found, indent=2) + "\n")
-            return found
+                temporary.write_text(json.dumps(figures, indent=2) + "\n")
+            return figures
 
         return self.steps.run(
             "synth",

@@ -25,7 +25,7 @@ def build_board(
     net: Network, folder: Path, device: str, cycles: int, progress: Progress, detail: Progress
 ) -> dict[str, Any]:
     """The board's folder, and of it what a report of a synthesis says; see `placed`."""
-    found = build(
+    description = build(
         net,
         find_board(BOARDS[device]),
         folder,
@@ -35,7 +35,7 @@ def build_board(
         detail=detail,
         finish=write_page,
     )
-    return placed(found)
+    return placed(description)
 
 
 def placed(found: dict[str, Any]) -> dict[str, Any]:

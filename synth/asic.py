@@ -10,42 +10,39 @@ from typing import Any
 from fermatnet.model.errors import InputError
 from fermatnet.synth import count, delays, liberty, tools
 
-__all__ = ["ACTIVITY", "delay_ns", "estimate", "map_cells"]
+__all__ = [
+    "ACTIVITY",
+    "LIBRARY",
+    "SIMULATED",
+    "TIMED",
+    "WORDS",
+    "delay_ns",
+    "estimate",
+    "map_cells",
+    "memory_bits",
+]
 
 LIBRARY = "cells.lib"
+SIMULATED, TIMED = "simulated.v", "timed.v"
+WORDS = 16  # a memory of more words is counted apart
 ACTIVITY = 0.2  # changes of a net per clock cycle, assumed; a clock net has 2
 
 
-def map_cells(directory: Path, verilog: Sequence[str], top: str, *, apart: str = "") -> dict[str, Any]:
-    """Maps the Verilog files in ``directory`` to the library ``cells.lib`` there.
+def map_cells(
+    directory: Path, verilog: Sequence[str], top: str, *, apart: str = "", avoid: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Maps the Verilog files in ``directory`` to the library ``cells.lib`` there; ``avoid``: cells not to be
+    taken (`fermatnet.synth.liberty.avoided`).
 
-    Memories become flip-flops and multiplexers: a library of logic cells has no RAM. Returns the cells by
-    module (``modules``), instances of the module ``apart`` (``instances``), and the whole design as one flat
-    module (``flat``).
+    Memories of more than `WORDS` words stay memories, since a library of logic cells has no RAM; smaller ones
+    become flip-flops. Returns the cells by module (``modules``), instances of the module ``apart``
+    (``instances``), the whole design as one flat module (``flat``), and by module the bits of its memories
+    that are read only and of the others (``memories``). In ``directory`` stay `SIMULATED`, the flat netlist
+    with its memories, and `TIMED`, without them; both name cells and nets alike.
     """
     yosys = tools.find("yosys")
-    keep = (
-        [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"]
-        if apart
-        else []
-    )
-    script = [
-        f"read_verilog -defer {' '.join(verilog)}",
-        f"hierarchy -check -top {top}",
-        *keep,
-        f"synth -flatten -top {top}",
-        f"dfflibmap -liberty {LIBRARY}",
-        f"abc -liberty {LIBRARY}",
-        "opt_clean -purge",
-        "write_json netlist.json",
-        "tee -q -o cells.json stat -json",
-        "setattr -unset keep_hierarchy a:keep_hierarchy",
-        "setattr -mod -unset keep_hierarchy *",
-        "flatten",
-        "write_json flat.json",
-    ]
-    (directory / "map.ys").write_text("\n".join(script) + "\n")
-    seconds = tools.run(yosys, ["-l", "yosys.log", "map.ys"], directory, "yosys.out")
+    (directory / "map.ys").write_text("\n".join(_script(verilog, top, apart, avoid)) + "\n")
+    seconds = tools.run(yosys, ["-q", "-l", "yosys.log", "map.ys"], directory, "yosys.out")
     stat = json.loads((directory / "cells.json").read_text())
     modules = {
         name.removeprefix("\\"): {
@@ -53,16 +50,82 @@ def map_cells(directory: Path, verilog: Sequence[str], top: str, *, apart: str =
         }
         for name, body in stat["modules"].items()
     }
-    design = json.loads((directory / "netlist.json").read_text())["modules"][top]
-    instances = {name: cell["type"] for name, cell in design["cells"].items() if cell["type"] in modules}
-    flat = json.loads((directory / "flat.json").read_text())["modules"][top]
+    netlist = json.loads((directory / "netlist.json").read_text())["modules"]
+    cells = netlist[top]["cells"]
+    instances = {name: cell["type"] for name, cell in cells.items() if cell["type"] in modules}
     return {
         "modules": modules,
         "instances": instances,
-        "flat": flat,
+        "flat": json.loads((directory / "flat.json").read_text())["modules"][top],
+        "memories": {name: _memories(body) for name, body in netlist.items()},
         "version": yosys.version,
         "seconds": seconds,
     }
+
+
+def _script(verilog: Sequence[str], top: str, apart: str, avoid: Sequence[str]) -> list[str]:
+    keep = (
+        [f"select -set apart {apart}/c:* {apart}/t:$* %d", "setattr -set keep_hierarchy 1 @apart"]
+        if apart
+        else []
+    )
+    unused = "".join(f" -dont_use {cell}" for cell in avoid)
+    return [
+        f"read_verilog -defer {' '.join(verilog)}",
+        f"hierarchy -check -top {top}",
+        *keep,
+        f"synth -flatten -top {top} -run begin:fine",
+        f"memory_map t:$mem_v2 r:SIZE<={WORDS} %i",  # what `synth` does with all of them
+        "opt -fast -full",
+        "opt -undriven -fine",
+        "techmap",
+        "opt -fast",
+        "abc",
+        "opt -fast",
+        f"dfflibmap -liberty {LIBRARY}{unused}",
+        f"abc -liberty {LIBRARY}{unused}",
+        "opt_clean -purge",
+        "write_json netlist.json",
+        "tee -q -o cells.json stat -json",
+        "setattr -unset keep_hierarchy a:keep_hierarchy",
+        "setattr -mod -unset keep_hierarchy *",
+        "flatten",
+        "splitnets",
+        "rename -hide w:* c:*",  # plain names, which every tool can read
+        "rename -enumerate -pattern c% c:*",
+        "rename -enumerate -pattern n% w:$*",
+        "write_json flat.json",
+        f"write_verilog -noattr {SIMULATED}",
+        "delete t:$mem_v2",
+        "setundef -zero",
+        "splitnets -ports -format __",  # OpenSTA 2.0 reads no concatenations
+        "opt_clean -purge",
+        f"write_verilog -noattr {TIMED}",
+    ]
+
+
+def _memories(module: dict[str, Any]) -> dict[str, int]:
+    """Bits of the memories of a module, those without a write port as ``rom_bits``."""
+    bits = {"rom_bits": 0, "ram_bits": 0}
+    for cell in module["cells"].values():
+        if cell["type"] == "$mem_v2":
+            size, width, writers = (
+                int(cell["parameters"][name], 2) for name in ("SIZE", "WIDTH", "WR_PORTS")
+            )
+            bits["ram_bits" if writers else "rom_bits"] += size * width
+    return bits
+
+
+def memory_bits(
+    modules: dict[str, dict[str, int]], memories: dict[str, dict[str, int]], name: str
+) -> dict[str, int]:
+    """``rom_bits`` and ``ram_bits`` of module ``name`` with all that is under it."""
+    found = dict(memories.get(name, {"rom_bits": 0, "ram_bits": 0}))
+    for kind, many in modules[name].items():
+        if kind in modules:
+            for key, bits in memory_bits(modules, memories, kind).items():
+                found[key] += many * bits
+    return found
 
 
 def delay_ns(flat: dict[str, Any], library: liberty.Library) -> float:
@@ -100,7 +163,8 @@ def estimate(
             switched += many * capacitance * (2.0 if clock else ACTIVITY)
     dynamic = 0.5 * switched * library.voltage**2 * clock_mhz * 1e6
     nand = min(
-        (cell.area for kind, cell in library.cells.items() if re.match(r"(?i)nand2", kind)), default=0.0
+        (cell.area for kind, cell in library.cells.items() if re.search(r"(?i)nand2(_?x?\d+)?$", kind)),
+        default=0.0,
     )
     return {
         "gates": int(sum(cells.values())),

@@ -231,14 +231,21 @@ def _asic(
     clock: float,
     progress: Progress | None,
 ) -> dict[str, Any]:
-    shutil.copyfile(path, folder / asic.LIBRARY)
+    (folder / asic.LIBRARY).write_text(liberty.text_of(path))
     if progress is not None:
         progress(f"yosys: mapping {interface['top']} to {library.name}")
-    mapped = asic.map_cells(folder, interface["files"]["verilog"], interface["top"], apart=interface["top"])
-    whole = asic.estimate(mapped["modules"], interface["top"], library, clock)
+    top = interface["top"]
+    mapped = asic.map_cells(
+        folder, interface["files"]["verilog"], top, apart=top, avoid=liberty.avoided(library)
+    )
+    modules, memories = mapped["modules"], mapped["memories"]
+
+    def priced(module: str) -> dict[str, Any]:
+        return asic.estimate(modules, module, library, clock) | asic.memory_bits(modules, memories, module)
+
+    whole = priced(top)
     layers = [
-        {"instance": instance, **asic.estimate(mapped["modules"], module, library, clock)}
-        for instance, module in sorted(mapped["instances"].items())
+        {"instance": instance, **priced(module)} for instance, module in sorted(mapped["instances"].items())
     ]
     return {
         **whole,
@@ -247,7 +254,8 @@ def _asic(
         "library": library.name,
         "voltage": library.voltage,
         "meaning": {
-            "area": "sum of cell areas in the library's units, memories as flip-flops, no wires",
+            "area": "sum of cell areas in the library's units, no wires; memories of more than "
+            f"{asic.WORDS} words are not in it: rom_bits and ram_bits count them",
             "delay_ns": "clock to output and logic of the longest path by the library's tables, "
             "loaded by the driven pins; no wires, no set-up time",
             "power_mw": f"leakage + C V^2 f / 2 of input pins at {clock:g} MHz, "

@@ -1,14 +1,17 @@
 """Reads what the reports need from a Liberty cell library: areas, leakage, input capacitances, units."""
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["Cell", "Group", "Library", "read"]
+__all__ = ["Cell", "Group", "Library", "avoided", "read", "text_of"]
 
+SPECIAL = re.compile(r"lpflow|probe|macro_sparecell")
 PREFIX = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 
 
@@ -48,10 +51,7 @@ class Group:
 
 def read(path: Path) -> Library:
     """The library in the Liberty file ``path``; `InputError` when there is none, or no cells in it."""
-    try:
-        text = Path(path).read_text(errors="replace")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+    text = text_of(path)
     root = Group("", "")
     _parse(_tokens(re.sub(r"/\*.*?\*/", " ", text, flags=re.S)), root)
     library = next((group for group in root.groups if group.kind == "library"), None)
@@ -67,6 +67,28 @@ def read(path: Path) -> Library:
     seconds = _unit(library.attributes.get("time_unit", "1ns"), "s")
     return Library(
         library.argument, _number(library.attributes.get("nom_voltage", "0")), cells, seconds, farads, library
+    )
+
+
+def text_of(path: Path) -> str:
+    """The text of a Liberty file, plain or compressed by gzip; `InputError` where it cannot be read."""
+    try:
+        held = Path(path).read_bytes()
+        if held.startswith(b"\x1f\x8b"):
+            held = gzip.decompress(held)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    return held.decode(errors="replace")
+
+
+def avoided(library: Library) -> list[str]:
+    """Cells that a mapper must not take: those that the library marks ``dont_use``, and sky130's cells for
+    probes, spares and power domains, which look like ordinary gates."""
+    cells = (group for group in library.group.groups if group.kind == "cell")
+    return sorted(
+        cell.argument
+        for cell in cells
+        if cell.attributes.get("dont_use") == "true" or SPECIAL.search(cell.argument)
     )
 
 

@@ -9,7 +9,6 @@ with goals, and one set of levels.
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,12 @@ from rich.table import Table
 
 from fermatnet.bench.compiler.array_speed import depth_rows, speed_rows
 from fermatnet.bench.compiler.array_synthesis import gates, kept, mapped_cells
+from fermatnet.bench.gates.circuits import with_gate
 from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
 from fermatnet.hw.piecewise.compressor.popcount import Popcount
 from fermatnet.hw.piecewise.dot import Dot
-from fermatnet.hw.piecewise.forms import Form, Group, choose_form, forms_of
+from fermatnet.hw.piecewise.forms import choose_form, forms_of
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.piecewise.pieces import check_levels
 from fermatnet.synth import liberty
@@ -71,14 +71,6 @@ def popcount_rows(quick: bool = False) -> list[dict[str, Any]]:
     return rows
 
 
-def _with_gate(form: Form, gate: str) -> Form:
-    groups = tuple(
-        Group(g.factor, tuple(tuple((i, j, gate) for i, j, _ in column) for column in g.pairs))
-        for g in form.groups
-    )
-    return replace(form, groups=groups)
-
-
 def xnor_rows(library_path: Path | None) -> list[dict[str, Any]]:
     """The same 64-bit popcount and the same dot product of 4 x 5 planes over 16 inputs, with AND and with
     XNOR."""
@@ -90,7 +82,7 @@ def xnor_rows(library_path: Path | None) -> list[dict[str, Any]]:
             blocks = {
                 target: Popcount(64, target=target, gate=gate)
                 if what.startswith("popcount")
-                else Dot(_with_gate(one_hot, gate), 16, 12, target=target)
+                else Dot(with_gate(one_hot, gate), 16, 12, target=target)
                 for target in ("lut6", "asic")
             }
             row: dict[str, Any] = {

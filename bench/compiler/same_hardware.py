@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["compare", "main", "write_all"]
+__all__ = ["compare", "main", "trained", "write_all"]
 
 SEED, IMAGES = 0, 4
 PARTS = ("zoo", "ip", "random")
@@ -67,7 +67,7 @@ def _find(name: str) -> Any:
     return getattr(_home(name), name)
 
 
-def _trained(name: str) -> Any:
+def trained(name: str) -> Any:
     """A network of the zoo with seeded weights, calibrated on seeded images and exported."""
     import torch
 
@@ -122,7 +122,7 @@ def _write_random(seed: int, folder: Path) -> None:
 def _write_zoo(out: Path, say: Callable[[str], None]) -> None:
     for name, cycles in ZOO.items():
         say(name)
-        _write_network(_trained(name), out / name, cycles=cycles, resources=True)
+        _write_network(trained(name), out / name, cycles=cycles, resources=True)
     say("PA-ResNet8")
     _write_network(_find("pa_resnet")(), out / "pa-resnet8", cycles=40_000, resources=True)
 

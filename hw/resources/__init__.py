@@ -23,10 +23,11 @@ from fermatnet.model.errors import InputError
 
 __all__ = ["LOGIC", "Resources", "family_of", "is_predicted", "predict"]
 
-TABLE_INPUTS = {"xc7": 6, "ecp5": 4}
-LOGIC = {"xc7": 0.93, "ecp5": 0.9}  # tables of yosys for one of the cover, fitted
+TABLE_INPUTS = {"xc7": 6, "ecp5": 4, "ice40": 4}
+READ_AS = {"ice40": "ecp5"}  # carry chains of one table a bit, as there; no wide tables
+LOGIC = {"xc7": 0.93, "ecp5": 0.9, "ice40": 0.9}  # tables of yosys for one of the cover, fitted
 HARD_PRODUCT = 9  # bits of a product from which yosys takes a hard multiplier
-HARD_INPUTS = {"xc7": (25, 18), "ecp5": (18, 18)}
+HARD_INPUTS = {"xc7": (25, 18), "ecp5": (18, 18), "ice40": (16, 16)}
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,11 @@ def is_predicted(device: str) -> bool:
 
 
 def predict(component: wiring.Component, family: str = "xc7") -> Resources:
-    """Resources of a component on ``family`` "xc7" or "ecp5"; InputError for another one. A second or so for
-    a large layer."""
+    """Resources of a component on ``family`` "xc7", "ecp5" or "ice40"; InputError for another one. A second
+    or so for a large layer."""
     if family not in TABLE_INPUTS:
         raise InputError(f"resources are predicted for {' and '.join(TABLE_INPUTS)}, not for {family!r}")
-    return _resources(elaborated(component, family), family, {})
+    return _resources(elaborated(component, READ_AS.get(family, family)), family, {})
 
 
 def _resources(made: Contents, family: str, known: dict[int, Resources]) -> Resources:
@@ -88,6 +89,7 @@ def _resources(made: Contents, family: str, known: dict[int, Resources]) -> Reso
     result = Resources(tables, round(registers), blocks, hard)
     for component in made.inside:
         if id(component) not in known:
-            known[id(component)] = _resources(elaborated(component, family, inside=True), family, known)
+            part = elaborated(component, READ_AS.get(family, family), inside=True)
+            known[id(component)] = _resources(part, family, known)
         result += known[id(component)]
     return result

@@ -11,18 +11,21 @@ __all__ = ["column_tables", "in_tables", "kept"]
 # xc7 prices (techlibs/xilinx/brams_xc4v.txt, lutrams_xc5v.txt): a half or a whole block, four tables of
 # distributed memory; a bit of a read-only memory made of tables costs 1/64. ecp5
 # (techlibs/lattice/brams_16kd.txt, lutrams_trellis.txt): a block, 16 x 4 bits of distributed memory, a bit
-# 1/16.
+# 1/16. ice40 (techlibs/ice40/brams.txt): a block; it has no distributed memory, so that a small RAM is
+# registers, at a price of 1 a bit.
 BLOCKS: dict[str, list[tuple[int, tuple[int, ...], int, float]]] = {
     "xc7": [(14, (1, 2, 4, 9, 18, 36), 129, 0.5), (15, (1, 2, 4, 9, 18, 36, 72), 257, 1.0)],
     "ecp5": [(14, (1, 2, 4, 9, 18, 36), 128, 1.0)],
+    "ice40": [(12, (2, 4, 8, 16), 64, 1.0)],
 }
 # (depth, width, price, tables that are counted)
-DISTRIBUTED = {"xc7": [(32, 6, 8, 4), (64, 3, 8, 4)], "ecp5": [(16, 4, 4, 6)]}
-LOGIC_BIT = {"xc7": 1 / 64, "ecp5": 1 / 16}
+DISTRIBUTED = {"xc7": [(32, 6, 8, 4), (64, 3, 8, 4)], "ecp5": [(16, 4, 4, 6)], "ice40": []}
+LOGIC_BIT = {"xc7": 1 / 64, "ecp5": 1 / 16, "ice40": 1 / 16}
 # added to the price, for a bit of each further row of distributed memory
 MULTIPLEXER = 0.5
+REGISTER_TABLES = 0.9  # for each further bit of a RAM made of registers: four of eight tables, and decoders
 # added to a block's price, for what stands around one that is read as it is written
-AROUND = {"xc7": 0.0, "ecp5": 5.0}
+AROUND = {"xc7": 0.0, "ecp5": 5.0, "ice40": 5.0}
 
 
 @cache
@@ -54,7 +57,7 @@ def _tables(family: str, store: Store) -> tuple[float, float]:
 def column_tables(family: str, words: int) -> float:
     """Tables a column of random bits takes, as measured on memories of 12 to 512 words: tables and wide
     multiplexers make powers of two."""
-    inside = {"xc7": 6, "ecp5": 4}[family]
+    inside = {"xc7": 6, "ecp5": 4, "ice40": 4}[family]
     whole = 1 << max(0, (words - 1).bit_length() - inside)
     return whole * (1.0 if words <= 256 else 1.15)
 
@@ -72,7 +75,12 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
             tables, registers = _tables(family, store)
             return tables, registers * store.clocked, 0.0, "tables"
         return 0.0, 0.0, blocks, "block"
-    found: list[tuple[float, float]] = []
+    bits = store.words * store.width
+    if family == "ice40" and (not store.clocked or bits < block_price + AROUND[family]):
+        # registers, which choose themselves when they are written, and a multiplexer that reads them
+        tables = REGISTER_TABLES * store.width * (store.words - 1)
+        return tables, float(bits + store.width * store.clocked), 0.0, "registers"
+    found: list[tuple[float, float]] = [(float("inf"), 0.0)] if family == "ice40" else []
     for depth, width, price, each in DISTRIBUTED[family]:
         rows = ceil(store.words / depth)
         count = rows * ceil(store.width / width)
@@ -82,7 +90,7 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
     if store.clocked and cheapest >= block_price + AROUND[family]:
         # its blocks do not give the old word: yosys writes a cycle later, compares addresses and passes the
         # word on
-        if family == "ecp5":
+        if family in ("ecp5", "ice40"):
             address = (store.words - 1).bit_length()
             return float(store.width + ceil(address / 2)), 2.0 * store.width + address + 2, blocks, "block"
         return 0.0, 0.0, blocks, "block"

@@ -205,14 +205,14 @@ NAMES = {
 
 def _found(name: str) -> Name | None:
     return NAMES.get(name) or next(
-        (it for it in NAMES.values() if it.pattern and re.fullmatch(it.pattern, name)), None
+        (item for item in NAMES.values() if item.pattern and re.fullmatch(item.pattern, name)), None
     )
 
 
 def form(name: str) -> str:
     """ "scheme", "binary", "detector" or "real" (`Name.form`); "real" for a name that is not in the table."""
-    found = _found(name)
-    return "real" if found is None else found.form
+    item = _found(name)
+    return "real" if item is None else item.form
 
 
 def check(name: str) -> None:

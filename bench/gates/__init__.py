@@ -1,0 +1,1 @@
+"""The project's circuits in the gates of real cell libraries."""

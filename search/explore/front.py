@@ -1,0 +1,110 @@
+"""The Pareto front of a network on a device: designs that no other one beats in every respect.
+
+Designs are planned and predicted one by one (`fermatnet.search.explore.points`), spread over joblib's back
+ends; what comes out depends on the network, the device and the count alone.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fermatnet.hw.compiler.generate import generate
+from fermatnet.hw.devices import device as find_device
+from fermatnet.hw.resources import layers as resources_layers
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network
+from fermatnet.search.backends import check_backend, parallel
+from fermatnet.search.explore.points import candidates, predicted, with_engine
+
+__all__ = ["COSTS", "explore", "make", "pareto"]
+
+COSTS = ("cycles", "luts", "brams", "dsps")
+"""What a design is judged by, less of each being better."""
+
+
+def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The points that no other one equals or beats in every of the `COSTS`, fastest first; of equal ones the
+    first."""
+    front: list[dict[str, Any]] = []
+    for point in sorted(points, key=lambda point: tuple(point[key] for key in COSTS)):
+        if not any(all(other[key] <= point[key] for key in COSTS) for other in front):
+            front.append(point)
+    return front
+
+
+def explore(
+    net: Network,
+    device: str,
+    *,
+    clock_mhz: float = 100.0,
+    count: int = 16,
+    jobs: int = 2,
+    backend: str = "loky",
+    scheduler: str | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """What ``net`` can be on ``device``, predicted.
+
+    Parameters
+    ----------
+    net, device : the network, and the name of a device whose family is predicted
+    clock_mhz : the clock that designs are pipelined for and images a second are counted at
+    count : designs looked at for each choice of engines
+    jobs, backend, scheduler : of joblib, see `fermatnet.search.backends`
+    progress : told a few words at each step
+
+    Returns ``front`` (points of `fermatnet.search.explore.points.predicted`, numbered from 1 by ``number``;
+    those that fit, or where none does, ``fits`` being False, the front of all), ``others`` (those beaten or
+    too large), ``device``, its ``capacity``, ``clock_mhz``, ``name``. Raises InputError for an unknown device
+    or one that is not predicted, and where no design can be made.
+    """
+    import joblib
+
+    check_backend(backend)
+    resources_layers.check(device, reloadable=False)
+    say = progress or (lambda words: None)
+    say("choosing designs to look at")
+    wanted = candidates(net, device, clock_mhz, count)
+    parts = [wanted[start::jobs] for start in range(min(jobs, len(wanted)))]  # fast and slow ones in each
+    say(f"predicting {len(wanted)} designs")
+    if jobs == 1:
+        made = [predicted(net, device, clock_mhz, wanted)]
+    else:
+        with parallel(backend, scheduler):
+            calls = (joblib.delayed(predicted)(net, device, clock_mhz, part) for part in parts)
+            made = joblib.Parallel(n_jobs=jobs)(calls)
+    points = [point for part in made for point in part if point is not None]
+    if not points:
+        raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")
+    fitting = [point for point in points if point["fits"]]
+    front = pareto(fitting or points)
+    capacity = find_device(device)
+    chosen = {id(point) for point in front}
+    others = [point for point in points if id(point) not in chosen]
+    return {
+        "name": net.meta.get("name", "network"),
+        "device": device,
+        "capacity": {key: getattr(capacity, key) for key in ("luts", "ffs", "brams", "dsps")},
+        "clock_mhz": clock_mhz,
+        "fits": bool(fitting),
+        "front": [{"number": number, **point} for number, point in enumerate(front, 1)],
+        "others": sorted(others, key=lambda point: (point["cycles"], point["luts"], point["engine"])),
+    }
+
+
+def make(net: Network, found: dict[str, Any], number: int, out: str, **options: Any) -> dict[str, Any]:
+    """Generates point ``number`` of the front of ``found`` into the folder ``out``; ``options``: others of
+    `fermatnet.hw.compiler.generate.generate`. Returns the interface; InputError where there is no such
+    point."""
+    points = {point["number"]: point for point in found["front"]}
+    if number not in points:
+        raise InputError(f"the front has points 1 to {len(points)}, not {number}")
+    point = points[number]
+    return generate(
+        with_engine(net, point["engine"]),
+        out,
+        cycles=point["asked"],
+        device=found["device"],
+        clock_mhz=found["clock_mhz"],
+        external=point["external"] or "none",
+        **options,
+    )

@@ -1,0 +1,172 @@
+# amaranth: UnusedElaboratable=no
+"""One design of a network as a point: what it is asked for, and what it is predicted to take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fermatnet.hw.compiler import folding
+from fermatnet.hw.compiler.design import Design
+from fermatnet.hw.compiler.planner import layers_for, least_beats, plan
+from fermatnet.hw.devices import device as find_device
+from fermatnet.hw.layers.windowed import array_of
+from fermatnet.hw.resources import Resources
+from fermatnet.hw.resources import layers as resources_layers
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network
+
+__all__ = ["ENGINES", "Wanted", "candidates", "predicted", "with_engine"]
+
+ENGINES = ("auto", "direct", "fermat")
+"""Engines of integer convolutions that the network leaves open: the cheaper one each, or all of a kind."""
+BEYOND = 4.0
+"""A design that the layers' own formulas put above so many devices is not looked at."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a design is asked for: ``cycles`` an image at most, and the ``engine`` of open convolutions."""
+
+    cycles: int
+    engine: str
+
+
+def with_engine(net: Network, engine: str) -> Network:
+    """The network with its open integer convolutions on ``engine``; itself for "auto". InputError where a
+    convolution cannot be on that engine."""
+    if engine == "auto":
+        return net
+    chosen = _open(net)
+    nodes = [replace(node, engine=engine) if node.name in chosen else node for node in net.nodes]
+    return replace(net, nodes=nodes)
+
+
+def _open(net: Network) -> set[str]:
+    """Layers whose engine is to be chosen."""
+    return {node.name for node in net.nodes if getattr(node, "engine", None) == "auto"}
+
+
+def candidates(net: Network, device: str, clock_mhz: float, count: int) -> list[Wanted]:
+    """About ``count`` designs for each engine that differs: periods that some fold of a layer has, spread
+    evenly by their logarithm between the fastest that is not hopeless and the slowest."""
+    engines = {0: ENGINES[:1], 1: ENGINES[1:]}.get(len(_open(net)), ENGINES)
+    found = []
+    for engine in engines:
+        try:
+            layers = layers_for(with_engine(net, engine), device, clock_mhz=clock_mhz)
+        except InputError:  # a convolution that this engine cannot compute
+            continue
+        floor, most = least_beats(net), BEYOND * find_device(device).luts
+        periods = [
+            period
+            for period in folding.periods(layers, floor)
+            if folding.total_cost(layers, folding.fold_for_cycles(layers, period, floor)) <= most
+        ]
+        found += [Wanted(period, engine) for period in _spread(periods, count)]
+    return found
+
+
+def _spread(periods: Sequence[int], count: int) -> list[int]:
+    """At most ``count`` of some ascending numbers, at about equal ratios, the ends among them."""
+    if len(periods) <= count:
+        return list(periods)
+    low, high = periods[0], periods[-1]
+    goals = (low * (high / low) ** (k / (count - 1)) for k in range(count))
+    return sorted({min(periods, key=lambda period: abs(period - goal)) for goal in goals})
+
+
+def predicted(
+    net: Network, device: str, clock_mhz: float, wanted: Sequence[Wanted]
+) -> list[dict[str, Any] | None]:
+    """The point of each wanted design, None for one that cannot be made.
+
+    A point: ``cycles`` (an image), ``asked``, ``engine``, ``latency``, ``images_per_second`` at the clock,
+    ``luts``, ``ffs``, ``brams``, ``dsps``, ``fits`` the device, ``external`` layers, and ``layers``: name,
+    kind, form, parallelism and LUTs of each.
+    """
+    known: dict[Any, Resources] = {}
+    chosen, engine = _open(net), ""
+    rows = []
+    for one in wanted:
+        if one.engine != engine:  # what is known of layers on another engine
+            known = {key: value for key, value in known.items() if key[0] not in chosen}
+            engine = one.engine
+        try:
+            rows.append(_fitted(with_engine(net, engine), device, clock_mhz, one, known))
+        except InputError:
+            rows.append(None)
+    return rows
+
+
+def _fitted(
+    net: Network, device: str, clock_mhz: float, one: Wanted, known: dict[Any, Resources]
+) -> dict[str, Any]:
+    """The point of a design; weights of the largest layers come from outside where the block memories of the
+    device are too few, and that is all that does not fit."""
+    capacity, external = find_device(device), list[str]()
+    while True:
+        asked: Any = external or "auto"
+        design = plan(net, cycles=one.cycles, device=device, clock_mhz=clock_mhz, external=asked)
+        found = resources_layers.by_layer(design, device, known=known)
+        point = _point(design, one, device, clock_mhz, found)
+        missing, inside = point["brams"] - capacity.brams, _weights(design)
+        if missing <= 0 or point["luts"] > capacity.luts or not inside:
+            return point
+        external = list(design.external)
+        bits = missing * capacity.bram_bits
+        for name, held in sorted(inside.items(), key=lambda entry: -entry[1]):
+            external.append(name)
+            bits -= held
+            if bits <= 0:
+                break
+
+
+def _weights(design: Design) -> dict[str, int]:
+    """Bits of the weights in memory of each layer that could take them from outside."""
+    found = {}
+    for name, layer in design.layers.items():
+        constant = hasattr(layer, "constant") and layer.constant(design.folds[name])
+        if layer.streamable() and name not in design.external and not constant:
+            found[name] = layer.outputs * layer.taps * layer.weight_bits()  # type: ignore[attr-defined]
+    return found
+
+
+def _point(
+    design: Design, one: Wanted, device: str, clock_mhz: float, found: dict[str, Resources]
+) -> dict[str, Any]:
+    capacity, whole = find_device(device), resources_layers.row(resources_layers.total(found))
+    return {
+        "cycles": design.cycles_per_image,
+        "asked": one.cycles,
+        "engine": one.engine,
+        "latency": design.latency,
+        "images_per_second": round(clock_mhz * 1e6 / design.cycles_per_image, 2),
+        **whole,
+        "fits": all(whole[key] <= getattr(capacity, key) for key in whole),
+        "external": list(design.external),
+        "layers": [
+            {
+                "name": node.name,
+                "kind": design.layers[node.name].kind,
+                "form": _form(design, node.name),
+                "pe": design.folds[node.name].pe,
+                "simd": design.folds[node.name].simd,
+                "luts": round(found[node.name].luts),
+            }
+            for node in design.net.nodes
+        ],
+    }
+
+
+def _form(design: Design, name: str) -> str:
+    """How a layer computes: what its block's array is made of."""
+    layer, fold = design.layers[name], design.folds[name]
+    if type(layer).__name__ == "FermatConvLayer":
+        return "Fermat transform"
+    if not layer.foldable or not hasattr(layer, "constant"):
+        return "stream"
+    if layer.constant(fold):
+        return "constants"
+    array = array_of(design.components[name])
+    form = getattr(getattr(array, "form", None), "kind", "")
+    return f"popcount, {form}" if form else "multipliers"
