@@ -40,7 +40,7 @@ def row(form: str, seed: int, data: str, out: Path, epochs: int | None = None, *
     net, options = FORMS[form]
     folder = out / f"{form}-{seed}"
     if form == "pa":
-        options = options | {"twin": out / f"float-{seed}", "epochs": epochs or 25}
+        options = options | {"twin": out / f"float-{seed}", "epochs": epochs or 14}
     elif epochs:
         options = options | {"float_epochs": epochs}
     if not (folder / "summary.json").is_file():
