@@ -43,8 +43,7 @@ def quantize(
     InputError, before anything is trained, for everything that the hardware would compute differently or not
     at all.
     """
-    several = isinstance(input_shape, Mapping)
-    shape: Any = dict(input_shape) if several else tuple(input_shape)  # convert checks it
+    shape: Any = dict(input_shape) if isinstance(input_shape, Mapping) else tuple(input_shape)
     twin, changes = convert(model, how, shape, images=calibration, mean=mean, std=std, bits=bits, **more)
     twin.changes, twin.input_shape = changes, shape  # type: ignore[assignment]
     return twin

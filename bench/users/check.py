@@ -20,8 +20,9 @@ from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.door.compare import named_outputs
 from fermatnet.model.nn.door.entries import arrays
 from fermatnet.model.nn.integer import integer_logits
-from fermatnet.model.nn.samples import Batch, Samples, called
+from fermatnet.model.nn.samples import Batch, Samples, called, each
 from fermatnet.model.nn.scheme import scheme
+from fermatnet.model.nn.walk import input_names
 
 __all__ = ["Row", "check"]
 
@@ -82,10 +83,9 @@ def check(name: str, how: str) -> Row:
     torch.manual_seed(0)
     user, images, started = NETWORKS[name], _images(name), time.perf_counter()
     model = user.make()
-    whole = isinstance(images, Tensor)
-    scaled = images * 2.0**-user.bits if whole else images.map(lambda x: x * 2.0**-user.bits)
+    scaled = Samples({key: x * 2.0**-user.bits for key, x in each(input_names(model), images).items()})
     called(model.train(), scaled)  # norms with statistics
-    calibration = images if whole else images.parts
+    calibration = images if isinstance(images, Tensor) else images.parts
     try:
         twin, report = convert(
             model.eval(), scheme(how), user.shape, bits=user.bits, signed=user.signed, images=calibration

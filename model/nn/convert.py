@@ -145,7 +145,9 @@ def _arguments(model: nn.Module | None, told: _Told, report: Report) -> _Checked
     shapes = _tried(report, shaped, told.shape, names)
     inputs = None if shapes is None else _tried(report, entries, shapes, told)
     images = None if inputs is None else _tried(report, checked_samples, told.images, inputs)
-    return None if report.refusals else _Checked(told.scheme, inputs, images, told.check)
+    if report.refusals or inputs is None:
+        return None
+    return _Checked(told.scheme, inputs, images, told.check)
 
 
 def _converted(model: Any, told: _Told, report: Report) -> nn.Module | None:

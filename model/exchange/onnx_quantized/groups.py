@@ -57,10 +57,10 @@ def trace(g: Graph, name: str) -> Chain:
 
 def _checked(nodes: list[onnx.NodeProto]) -> tuple[onnx.NodeProto, ...]:
     """InputError where zeros are put around a tensor among functions that make something else of zero."""
-    pad = next((node for node in nodes if node.op_type == "Pad"), None)
-    for node in nodes if pad is not None else ():
+    pads = [node for node in nodes if node.op_type == "Pad"]
+    for node in nodes if pads else ():
         if node.op_type in RISING | FALLING | {"BatchNormalization"} and not keeps_zero(node):
-            raise InputError(f"{label(pad)}: {node.op_type} beside it is not read: quantize between them")
+            raise InputError(f"{label(pads[0])}: {node.op_type} beside it is not read: quantize between them")
     return tuple(nodes)
 
 

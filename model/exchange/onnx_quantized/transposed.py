@@ -50,8 +50,8 @@ def spread(
     turned = [_turned(part, group) for part in (whole, scale)]
     if row:
         turned = [part[:, :, 0] for part in turned]
-    sides = slice(1, 2) if row else slice(0, 2)
-    plain = {"group": group, "dilations": list(dilation[sides]), "auto_pad": b"NOTSET"}
+    sides = [dilation[1]] if row else [dilation[0], dilation[1]]
+    plain = {"group": group, "dilations": sides, "auto_pad": b"NOTSET"}
     return made, plain, turned[0], turned[1]
 
 

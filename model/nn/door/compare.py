@@ -189,8 +189,8 @@ def _first_difference(reference: nn.Module, twin: nn.Module, twin_images: Batch,
     plain = copied(reference)
     effective_weights(plain, Report())
     try:
-        names = images.parts if isinstance(images, Samples) else None
-        mine = _Recorder(fx.GraphModule(plain, traced(plain, Report(), names and list(names))))
+        names = list(images.parts) if isinstance(images, Samples) else None
+        mine = _Recorder(fx.GraphModule(plain, traced(plain, Report(), names)))
         theirs = _Recorder(twin)  # type: ignore[arg-type]
         mine.run(*parts_of(_typed(plain, images)))
         theirs.run(*parts_of(twin_images))

@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the judge of quantized ONNX files")
 
+from fermatnet.bench.exchange.quantized_files import quantized
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.importer import Options, imported
@@ -80,10 +81,19 @@ def test_split(on_integers, tmp_path):
     equal(f.save(tmp_path / "m.onnx", f.real(q, 0.05, -20)))
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_file_of_onnxruntimes_quantizer(signed, tmp_path):
+    made = imported(
+        quantized(tmp_path / "m.onnx", "moved", per_channel=signed, signed=signed), Options(compare=60)
+    )
+    assert made.notes[-1].endswith("outputs equal"), made.notes
+
+
 TRANSPOSED = {
     "plain": ((4, 3, 2, 2), {"strides": [2, 2]}),
     "padded": ((4, 3, 3, 3), {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 1]}),
     "groups": ((4, 2, 3, 2), {"strides": [1, 3], "pads": [1, 0, 0, 1], "group": 2}),
+    "a row": ((4, 3, 4), {"strides": [2], "pads": [1, 2]}),
     "dilated": ((4, 1, 2, 2), {"dilations": [2, 1], "pads": [0, 1, 1, 1]}),
 }
 
@@ -91,7 +101,7 @@ TRANSPOSED = {
 @pytest.mark.parametrize("name", TRANSPOSED)
 def test_transposed_convolution(name, tmp_path):
     shape, attributes = TRANSPOSED[name]
-    rng, f = np.random.default_rng(1), File(*DIMS)
+    rng, f = np.random.default_rng(1), File(*DIMS[: len(shape) - 1])
     outputs = shape[1] * attributes.get("group", 1)
     scale = f.constant(rng.uniform(0.01, 0.03, outputs if outputs == shape[1] else ()))
     whole_weight = f.constant(rng.integers(-127, 128, shape), np.int8)
