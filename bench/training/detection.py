@@ -40,7 +40,7 @@ def row(form: str, seed: int, data: str, out: Path, epochs: int | None = None, *
     net, options = FORMS[form]
     folder = out / f"{form}-{seed}"
     if form == "pa":
-        options = options | {"twin": out / f"float-{seed}", "epochs": epochs or 25}
+        options = options | {"twin": out / f"float-{seed}", "epochs": epochs or 14}
     elif epochs:
         options = options | {"float_epochs": epochs}
     if not (folder / "summary.json").is_file():
@@ -52,19 +52,19 @@ def row(form: str, seed: int, data: str, out: Path, epochs: int | None = None, *
     return {"form": form, "seed": seed, **kept, "coco": found["coco"], **cost}
 
 
-def pictures(folder: Path, data: str, split: str, target: Path, count: int = 8, score: float = 0.4) -> None:
-    """The first images of a split with the objects that a run or an exported detector finds, in one PNG."""
+def pictures(folder: Path, data: str, split: str, target: Path, count: int = 4, score: float = 0.4) -> None:
+    """The first images of a split with the objects that a run or an export finds, in one picture."""
     find, size, names = finder(folder, Rule(score=score))
     part = open_boxes(data, names, "skip").part(split)
     made = []
     for item in part.items[:count]:
         picture, rows = found_in_file(item.path, find, size, names)
         labels = [names.index(one["class"]) + 1 for one in rows]
-        made.append(drawn(picture, [one["box"] for one in rows], labels, names))  # type: ignore[arg-type]
+        made.append(drawn(picture, [one["box"] for one in rows], labels, names))
     save(mosaic(made), target)
 
 
-def truth(data: str, classes: tuple[str, ...], split: str, target: Path, count: int = 8) -> None:
+def truth(data: str, classes: tuple[str, ...], split: str, target: Path, count: int = 4) -> None:
     """The same images with the boxes that people drew."""
     part = open_boxes(data, classes, "skip").part(split)
     items = part.items[:count]
@@ -103,9 +103,9 @@ def command(
     run(data, out, numbers, chosen, json_path)
     if target:
         target.mkdir(parents=True, exist_ok=True)
-        truth(data, ("RBC", "WBC", "Platelets"), "test", target / "detection-truth.png")
+        truth(data, ("RBC", "WBC", "Platelets"), "test", target / "detection-truth.jpg")
         for form in chosen:
-            name = f"detection-{form}.png"
+            name = f"detection-{form}.jpg"
             pictures(out / f"{form}-{numbers[-1]}", data, "test", target / name)
 
 

@@ -75,9 +75,9 @@ class AffineLayer(ElementwiseLayer):
     def block(self, at: Placement) -> Block:
         node, held, x = self.node, self.contents, self.inputs[0]
         if at.lanes[0] == x.shape[0] and held is None:  # the factors are constants
-            goal = {"x_range": (x.lo, x.hi), "target": self.target, "clock_mhz": self.clock_mhz}
             scale = node.multiplier, node.offset, node.shift, node.lo, node.hi
-            return Block(ConstantAffine(*scale, shape_of(x), **goal))
+            ends, target, mhz = (x.lo, x.hi), self.target, self.clock_mhz
+            return Block(ConstantAffine(*scale, shape_of(x), x_range=ends, target=target, clock_mhz=mhz))
         return Block(
             AffineUnit(
                 node.multiplier,

@@ -118,18 +118,15 @@ class AffineUnit(wiring.Component):
     def _cuts(self, clock: Clock | None) -> _Cuts:
         """Where the clock asks for a register: behind the memory where its read and the product are too much
         for a cycle, behind a sum where the next one or the clip is."""
-        shapes = self.x_shape, self.multiplier_shape
-        sums = len(partial_products(*(Signal(shape) for shape in shapes), self.target))
+        sums = len(partial_products(Signal(self.x_shape), Signal(self.multiplier_shape), self.target))
         if clock is None:
             return _Cuts(False, (False,) * sums)
         read = clock.delays.memory if is_block(self.word.size, self.cycles) else 0.0
-        product = read + clock.multiplier(*(shape.width for shape in shapes))
-        adder = clock.chain(self.total_shape.width)
-        steps, cuts, ns = (
-            [adder] * sums + [clock.chain(self.total_shape.width - self.shift) + clock.table()],
-            [],
-            0.0,
-        )
+        product = read + clock.multiplier(self.x_shape.width, self.multiplier_shape.width)
+        clip = clock.chain(self.total_shape.width - self.shift) + clock.table()
+        steps: list[float] = [clock.chain(self.total_shape.width)] * sums + [clip]
+        cuts: list[bool] = []
+        ns = 0.0
         for step, following in pairwise(steps):
             ns += step
             cuts.append(ns + following > clock.budget)

@@ -16,12 +16,12 @@ COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#c
 
 def drawn(
     picture: Any,
-    boxes: np.ndarray,
+    boxes: Any,
     labels: Sequence[int],
     names: Sequence[str],
     scores: Sequence[float] | None = None,
 ) -> Any:
-    """A copy of a Pillow image with boxes (n, 4) in its pixels, each with its class (labels from 1) and,
+    """A copy of a Pillow image with boxes, (n, 4) numbers in its pixels, their classes (labels from 1) and,
     where there are ``scores``, its score."""
     from PIL import ImageDraw
 

@@ -10,7 +10,7 @@ from fermatnet.model.zoo import register
 
 __all__ = ["JOINS", "detector"]
 
-JOINS = {
+JOINS: dict[str, dict[str, Any]] = {
     "": {},
     "aw-": {"aw": True},
     "se-": {"module": "se"},

@@ -123,9 +123,11 @@ def read_plan(path: str | Path) -> Plan:
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}") from error
     validate(found, _SHAPE, path)
-    maps = [
-        Map(**{k: tuple(v) if isinstance(v, list) else v for k, v in one.items()}) for one in found["maps"]
+    kept: list[dict[str, Any]] = [
+        {key: tuple(value) if isinstance(value, list) else value for key, value in one.items()}
+        for one in found["maps"]
     ]
+    maps = [Map(**one) for one in kept]
     priors = np.asarray(found["priors"], np.int64).reshape(-1, 4)
     if len(priors) != sum(one.size[0] * one.size[1] * one.shapes for one in maps):
         raise InputError(f"{path} is damaged: its {len(priors)} priors are not those of its maps")
@@ -144,7 +146,7 @@ def plan_of(detector: Detector, net: Network, labels: Sequence[str], rule: Rule 
         if max(hi - lo for lo, hi in ranges) >= 1 << 16:
             raise InputError(f"output {ends[0]!r} or {ends[1]!r} is wider than 16 bits: quantize the heads")
         bits = [_bits(net, name) for name in ends]
-        maps.append(Map(*ends, size, len(level.shapes), *bits, *ranges))
+        maps.append(Map(ends[0], ends[1], size, len(level.shapes), bits[0], bits[1], ranges[0], ranges[1]))
     priors = np.floor(detector.priors.double().numpy() * (1 << SIDE) + 0.5).astype(np.int64)
     return Plan(tuple(detector.image), tuple(labels), tuple(maps), priors, rule or Rule())  # type: ignore[arg-type]
 

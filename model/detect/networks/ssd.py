@@ -62,7 +62,8 @@ def _vgg_stages(channels: int, width: int) -> tuple[list[nn.Module], list[int]]:
         *(nn.Conv2d(channels, full, 3, padding=6, dilation=6), nn.ReLU()),
         *(nn.Conv2d(full, full, 1), nn.ReLU()),
     ]
-    stages, sizes, wide = [nn.Sequential(*first), nn.Sequential(*second)], [channels, full], full
+    stages: list[nn.Module] = [nn.Sequential(*first), nn.Sequential(*second)]
+    sizes, wide = [channels, full], full
     for middle, outputs, stride in ((4, 8, 2), (2, 4, 2), (2, 4, 1), (2, 4, 1)):
         middle, outputs = middle * width, outputs * width
         narrow = [nn.Conv2d(wide, middle, 1), nn.ReLU()]
@@ -110,18 +111,19 @@ def _mobilenet_stages(shape: Shape, width: float) -> tuple[list[nn.Module], list
         nn.Sequential(*layers[:cut], *inside[:3]),
         nn.Sequential(*inside[3:], *layers[cut + 1 :]),
     ]
-    last = layers[-3].out_channels
-    sizes = [inside[0].out_channels, last]  # type: ignore[list-item]
+    first, last = inside[0], layers[-3]
+    assert isinstance(first, nn.Conv2d) and isinstance(last, nn.Conv2d)
+    sizes = [first.out_channels, last.out_channels]
     for base, share in ((512, 0.2), (256, 0.25), (256, 0.5), (64, 0.25)):
         outputs = max(8, round(base * width))
-        stages.append(_narrow(int(sizes[-1]), outputs, share))
+        stages.append(_narrow(sizes[-1], outputs, share))
         sizes.append(outputs)
-    return stages, sizes  # type: ignore[return-value]
+    return stages, sizes
 
 
 def _strides(layer: nn.Module) -> bool:
     """Whether a layer is an inverted residual that halves its map."""
-    inner = layer.layers if isinstance(layer, InvertedResidual) else []
+    inner = list(layer.layers) if isinstance(layer, InvertedResidual) else []
     return any(isinstance(one, nn.Conv2d) and one.stride == (2, 2) for one in inner)
 
 
