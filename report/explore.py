@@ -19,9 +19,8 @@ COST = {"luts": "LUTs", "ffs": "flip-flops", "brams": "block RAMs", "dsps": "mul
 def _ticks(low: float, high: float) -> list[float]:
     """1, 2 and 5 times powers of ten within a range; at least its ends' decades."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return [
-        step * 10.0**decade for decade in decades for step in (1, 2, 5) if low <= step * 10.0**decade <= high
-    ]
+    ticks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def chart(found: dict[str, Any]) -> str:

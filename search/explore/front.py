@@ -36,7 +36,7 @@ def explore(
     device: str,
     *,
     clock_mhz: float = 100.0,
-    count: int = 16,
+    count: int = 10,
     jobs: int = 2,
     backend: str = "loky",
     scheduler: str | None = None,
@@ -72,7 +72,8 @@ def explore(
         with parallel(backend, scheduler):
             calls = (joblib.delayed(predicted)(net, device, clock_mhz, part) for part in parts)
             made = joblib.Parallel(n_jobs=jobs)(calls)
-    points = [point for part in made for point in part if point is not None]
+    every = [point for part in made for point in part]
+    points = [point for point in every if point is not None]
     if not points:
         raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")
     fitting = [point for point in points if point["fits"]]
