@@ -1,4 +1,4 @@
-"""Bring a CNN, get Verilog that computes, bit for bit, what Python says: the package's front door.
+"""Bring a CNN, get Verilog, C or a bitstream that computes, bit for bit, what Python says: the front door.
 
     import fermatnet as fn
 

@@ -58,6 +58,7 @@ class Peak:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def look(self) -> None:
+        """Take a reading now, as the watching thread does."""
         pid = os.getpid()
         own, others = resident(pid), sum(resident(number) for number in below(pid))
         self.together = max(self.together, own + others)

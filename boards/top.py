@@ -88,9 +88,9 @@ class BoardTop(wiring.Component):
         if not self.setting.numbers:
             m.d.comb += ClockSignal().eq(self.osc)
             return
-        locked = Signal()
+        locked, device = Signal(), self.board.device
         if self.board.family == "xc7":
-            platform_of(platform).verilog_module(PLLE2_NAME, PLLE2)
+            device = platform_of(platform).verilog_module(PLLE2_NAME, PLLE2)
         m.submodules.pll = pll(
             self.board.family,
             self.setting,
@@ -98,7 +98,7 @@ class BoardTop(wiring.Component):
             clock=ClockSignal(),
             locked=locked,
             mhz=self.board.clock_mhz,
-            device=self.board.device,
+            device=device,
         )
         m.submodules.locked = FFSynchronizer(locked, self.locked, o_domain="start", init=0)
         m.domains.start = ClockDomain(reset_less=True)

@@ -23,6 +23,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("compiler.array",),
         "AND-popcount: LUTs an AND, AND against XNOR, the array against its rivals",
     ),
+    "clock": (
+        ("compiler.clock",),
+        "Whole networks placed and routed at several folds: Fmax, beside its goal",
+    ),
     "gates": (
         ("gates.table",),
         "Cell libraries: area, delay and power of popcounts, arrays, butterflies, convolutions, TFC",

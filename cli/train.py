@@ -86,12 +86,13 @@ def _kind(name: str, kind: Any) -> Any:
     return str
 
 
-def _flag(name: str, kind: Any, default: Any) -> click.Option:
-    flag, text = f"--{name.replace('_', '-')}", _HELP.get(name, f"{name.replace('_', ' ').capitalize()}.")
+def flag(name: str, kind: Any, default: Any) -> click.Option:
+    """The option of the command line for a field of `Options`."""
+    word, text = f"--{name.replace('_', '-')}", _HELP.get(name, f"{name.replace('_', ' ').capitalize()}.")
     if kind is bool:
-        return click.Option([f"{flag}/--no-{name}", name], default=None, help=text)
+        return click.Option([f"{word}/--no-{name}", name], default=None, help=text)
     shown = "" if default is None else f"  [usual: {default}]"
-    return click.Option([flag, name], type=_kind(name, kind), default=None, help=text + shown)
+    return click.Option([word, name], type=_kind(name, kind), default=None, help=text + shown)
 
 
 def _check(net: str, data: str, out: str, resume: bool, given: dict[str, Any]) -> None:
@@ -183,7 +184,7 @@ command = click.Command(
             metavar="NAME=VALUE",
             help="Of the network's own builder, such as width=8 or form=maxpool; may be repeated.",
         ),
-        *(_flag(item.name, item.type, item.default) for item in fields(Options)),
+        *(flag(item.name, item.type, item.default) for item in fields(Options)),
     ],
     help="""Train NET of the zoo, quantization-aware.
 

@@ -13,16 +13,19 @@ __all__ = ["render", "write_page"]
 _WORDS = {"luts": "look-up tables", "ffs": "flip-flops", "brams": "block RAMs", "dsps": "multipliers"}
 
 
-def _cards(found: dict[str, Any]) -> list[tuple[str, str]]:
-    rate = found["images_per_second"]
+def _cards(description: dict[str, Any]) -> list[tuple[str, str]]:
+    rate = description["images_per_second"]
     cards = [
-        (f"{rate['uart']:,.0f}", f"images per second over the line at {found['link']['baud']:,} baud"),
+        (f"{rate['uart']:,.0f}", f"images per second over the line at {description['link']['baud']:,} baud"),
         (f"{rate['core']:,.0f}", "images per second that the network itself takes"),
-        (f"{found['clock_mhz']:.4g} MHz", f"clock, from an oscillator of {found['oscillator_mhz']:g} MHz"),
-        (f"{found['cycles_per_image']:,}", "cycles per image"),
+        (
+            f"{description['clock_mhz']:.4g} MHz",
+            f"clock, from an oscillator of {description['oscillator_mhz']:g} MHz",
+        ),
+        (f"{description['cycles_per_image']:,}", "cycles per image"),
     ]
-    if "chip" in found:
-        chip = found["chip"]
+    if "chip" in description:
+        chip = description["chip"]
         cards.append((f"{chip['fmax_mhz']:.1f} MHz", "reached by placement: the clock is met"))
         share = chip["luts"] / chip["capacity"]["luts"]
         cards.append((f"{100 * share:.0f} %", f"of the chip's {chip['capacity']['luts']:,} look-up tables"))

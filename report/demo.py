@@ -140,10 +140,10 @@ class _Demo:
         """A bitstream where the device is that of a board, and the figures of its placement."""
 
         def work() -> dict[str, Any]:
-            found = self._placed(net)
+            figures = self._placed(net)
             with atomic_file(self.placed) as temporary:
-                temporary.write_text(json.dumps(found, indent=2) + "\n")
-            return found
+                temporary.write_text(json.dumps(figures, indent=2) + "\n")
+            return figures
 
         return self.steps.run(
             "synth",
@@ -177,10 +177,13 @@ class _Demo:
             name: bool(np.array_equal(logits[name], logits["reference"]))
             for name in ("torch", "onnxruntime", "rtl", "rtl_stalled")
         }
+        board = None
         if self.board.is_dir():
-            seen = logits["reference"][: on_board.IMAGES]
-            exact["board"] = bool(np.array_equal(self.through_board(), seen))
+            outputs = self.through_board()
+            exact["board"] = bool(np.array_equal(outputs, logits["reference"][: len(outputs)]))
+            board = on_board.summary(self.board, outputs, data.test.labels)
         return {
+            "board": board,
             "images": len(data.test.images),
             "accuracy": _accuracies(trained, logits, data.test.labels),
             "exact": exact,
@@ -196,7 +199,7 @@ class _Demo:
             },
             "seconds": self.steps.seconds,
             "network": {"name": "digits", **summary(net)},
-            "command": f"fermatnet demo --device {self.device} --seed {self.seed}",
+            "command": f"fermatnet demo --device {self.device} --cycles {self.cycles} --seed {self.seed}",
             **_evidence(self.out, data, _classes(logits["rtl"])),
         }
 

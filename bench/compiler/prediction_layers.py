@@ -64,6 +64,7 @@ class Case:
         return layer_of(net, self.nodes[-1], TREES[device])
 
     def component(self, device: str) -> wiring.Component:
+        """The hardware of this layer (or of the part named) for a device."""
         if self.part:
             kind, *arguments = self.part
             return kind(*arguments)

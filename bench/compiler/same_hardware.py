@@ -132,15 +132,14 @@ def _write_blocks(out: Path, say: Callable[[str], None]) -> None:
     for name in sorted(registry.blocks()):
         say(f"block {name}")
         (out / name).mkdir(parents=True)
-        registry.generate(name, out / name, **_weights(registry.blocks()[name], out))
+        registry.generate(name, out / name, **_weights(name, out))
 
 
-def _weights(block: Any, out: Path) -> dict[str, str]:
-    """The option of a block that stands for a matrix and so has no default: a small one, from the seed."""
+def _weights(block: str, out: Path) -> dict[str, str]:
+    """Of the block that stands for a matrix, which has no default, a small one from the seed."""
     import numpy as np
 
-    needed = [option for option in block.options if option.name == "weights" and not option.default]
-    if not needed:
+    if block != "matrix":
         return {}
     path = out / "weights.npy"
     np.save(path, np.random.default_rng(SEED).integers(-8, 8, (6, 10)))

@@ -18,6 +18,7 @@ from fermatnet.model.network import load, run, save
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.door.compare import named_outputs, output_scales
 from fermatnet.model.nn.integer import integer_logits
+from fermatnet.model.nn.samples import Samples
 from fermatnet.model.nn.scheme import scheme
 
 __all__ = ["Outcome", "check"]
@@ -43,6 +44,7 @@ class Outcome:
         return re.split(r"[;,(]| is not understood", text)[0][:60]
 
     def row(self) -> dict[str, Any]:
+        """As a line of the results."""
         return {**asdict(self), "reason": self.reason}
 
 
@@ -66,7 +68,7 @@ def _user(drawn: Drawn, images: torch.Tensor) -> dict[str, torch.Tensor]:
         inputs = (images.double() / ((1 << drawn.bits) - 1) - mean) / std
     model = getattr(drawn.model, "_orig_mod", drawn.model)  # what torch.compile would compile
     with torch.no_grad():
-        return named_outputs(model.double().eval()(inputs))
+        return named_outputs(drawn.called(model.double().eval(), inputs))
 
 
 def check(seed: int) -> Outcome:
@@ -81,9 +83,10 @@ def check(seed: int) -> Outcome:
 
 def _outcome(drawn: Drawn, told: dict[str, Any]) -> Outcome:
     images = _images(drawn)
-    arguments: dict[str, Any] = {"bits": drawn.bits, "signed": drawn.signed, **drawn.normal}
+    arguments: dict[str, Any] = {"bits": drawn.bits, "signed": drawn.signed, **drawn.means}
+    given = drawn.given(images)
     try:
-        made, report = convert(drawn.model, drawn.how, drawn.shape, images=images, **arguments)
+        made, report = convert(drawn.model, drawn.how, drawn.dims, images=given, **arguments)
     except InputError as error:
         text = str(error)
         unseen = "another function" in text and "in place" not in drawn.extras
@@ -97,10 +100,10 @@ def _outcome(drawn: Drawn, told: dict[str, Any]) -> Outcome:
         )
         return Outcome(**told, refused=text, problem=problem)
     padded = any(change.now == "padding with black" for change in report)
-    twin, _ = convert(drawn.model, scheme("float"), drawn.shape, **arguments)
+    twin, _ = convert(drawn.model, scheme("float"), drawn.dims, **arguments)
     problems = []
     with torch.no_grad():
-        got = named_outputs(twin.eval()(images))
+        got = named_outputs(drawn.called(twin.eval(), images))
     if not padded:
         wanted = _user(drawn, images)
         far = max(_far(want, got[name]) for name, want in wanted.items())
@@ -126,23 +129,24 @@ def _integers(drawn: Drawn, made: torch.nn.Module, images: torch.Tensor) -> list
     with tempfile.TemporaryDirectory(prefix="fermatnet-door-") as folder:
         file = Path(folder) / "net.onnx"
         try:
-            save(export(made, drawn.shape, images=images), file)
+            save(export(made, drawn.dims, images=drawn.given(images)), file)
         except InputError as error:
             return [f"export refused what convert accepted: {error}"]
         net = load(file)
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        samples = images.numpy().astype(net.input_dtype)
-        maps = samples.reshape(len(samples), *net.input_shape)
-        others = session.run(None, {session.get_inputs()[0].name: maps})
+        samples = drawn.given(images.numpy().astype(net.input_dtype))
+        parts = samples if drawn.first else {net.input_name: samples}
+        maps = {one.name: parts[one.name].reshape(-1, *one.shape) for one in net.inputs}
+        others = session.run(None, maps)
     with torch.no_grad():
-        found = named_outputs(deepcopy(made).eval()(images)).values()
+        found = named_outputs(drawn.called(deepcopy(made).eval(), images)).values()
     result = run(net, samples)
     results = list(result.values()) if isinstance(result, dict) else [result]
     integers = _side_by_side(results, len(images))
     scaled = [one.double().numpy() / scale for one, scale in zip(found, output_scales(net), strict=True)]
     answers = {
         "onnxruntime": _side_by_side(others, len(images)),
-        "integer mode": integer_logits(made, images).numpy(),
+        "integer mode": integer_logits(made, Samples(drawn.given(images)) if drawn.first else images).numpy(),
         "the model in evaluation": _side_by_side(scaled, len(images)),
     }
     return [

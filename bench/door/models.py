@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fermatnet.bench.door.moves import drawn_move
-from fermatnet.bench.door.steps import Branch, Drawn, Named, Scaled, Steps
+from fermatnet.bench.door.steps import Branch, Drawn, Named, Scaled, Steps, Two
 from fermatnet.bench.door.touches import touch
 from fermatnet.bench.door.values import ROWS, drawn_call, drawn_module
 from fermatnet.model.nn.scheme import scheme
@@ -21,6 +21,7 @@ __all__ = ["draw_model"]
 
 SCHEMES = [("pa", 4, 5), ("pa", 2, 1), ("pa", 8, 7), ("int8", None, None), ("int16", None, None)]
 ODD = 0.11  # of the steps with a drawn argument
+TWO = 0.1  # of the models whose image has channels to divide
 _FOREIGN: tuple[Callable[[Tensor], Tensor], ...] = (
     torch.sin,
     torch.exp,
@@ -174,7 +175,9 @@ class _Growing:
         rows = ["relu", "relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min"]
         if draw.random() < 0.5:
             kind = draw.choice(_CURVES if curve else _RECTIFIERS)
-            self.add(drawn_module(draw, kind, {}, self.shape, ODD))
+            slopes = kind is nn.PReLU and draw.random() < 0.5
+            fixed = {"num_parameters": self.shape[0]} if slopes else {}
+            self.add(drawn_module(draw, kind, fixed, self.shape, ODD))
         else:
             self.add(drawn_call(draw, ROWS[draw.choice(_CURVE_CALLS if curve else rows)], self.shape, ODD))
             if draw.random() < 0.1:
@@ -280,4 +283,16 @@ def draw_model(seed: int) -> Drawn:
         extras=growing.extras,
     )  # type: ignore
     touch(draw, drawn)
+    if drawn.shape[0] > 1 and draw.random() < TWO:
+        _divide(draw, drawn)
     return drawn
+
+
+def _divide(draw: random.Random, drawn: Drawn) -> None:
+    """The channels of the image come in as two inputs."""
+    drawn.first = draw.randint(1, drawn.shape[0] - 1)
+    channels = drawn.shape[0] - drawn.first
+    kind: Any = {3: nn.Conv2d, 2: nn.Conv1d}.get(len(drawn.shape))
+    own = nn.Linear(channels, channels) if kind is None else kind(channels, channels, 3, 1, 1)
+    drawn.model = Two(drawn.model, draw.choice([None, nn.Sequential(own, nn.ReLU())]))
+    drawn.extras.append("two inputs")

@@ -68,6 +68,8 @@ def _maps(draw: random.Random) -> list[Callable[[Tensor], Any]]:
         lambda x: functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, more, more)),
         lambda x: functional.interpolate(x, scale_factor=factor, mode=way),
         lambda x: functional.interpolate(x, size=(x.shape[2] * 2, x.shape[3])),
+        lambda x: functional.interpolate(x, scale_factor=(more, 2), mode="bilinear"),
+        lambda x: functional.avg_pool2d(x, 3, more, 1, ceil_mode=mode == "reflect", count_include_pad=False),
         lambda x: functional.pixel_unshuffle(x, 2),
         lambda x: functional.pixel_shuffle(functional.pixel_unshuffle(x, 2), 2),
         lambda x: x.transpose(2, 3),

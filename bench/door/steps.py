@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from fermatnet.model.nn.scheme import Scheme
 
-__all__ = ["Branch", "Drawn", "Named", "Scaled", "Steps"]
+__all__ = ["Branch", "Drawn", "Named", "Scaled", "Steps", "Two"]
 
 
 class Steps(nn.Module):
@@ -67,6 +67,19 @@ class Branch(nn.Module):
         return x + y
 
 
+class Two(nn.Module):
+    """Two inputs that become one, by channels, maybe after a layer of the second one's own."""
+
+    def __init__(self, body: nn.Module, own: nn.Module | None):
+        super().__init__()
+        self.body, self.own = body, own
+
+    def forward(self, x: Tensor, y: Tensor) -> Any:
+        if self.own is None:
+            return self.body(torch.cat([x, y], 1))
+        return self.body(torch.cat([x, self.own(y)], 1))
+
+
 class Scaled(nn.Conv2d):
     """A convolution that does something else besides."""
 
@@ -83,7 +96,8 @@ class Named(nn.Conv2d):
 
 @dataclass
 class Drawn:
-    """A model with what it is converted with; ``extras``: what was done to it, in words."""
+    """A model with what it is converted with; ``extras``: what was done to it, in words. ``first``: channels
+    of the first of two inputs, "x" and "y"; 0: there is one input."""
 
     seed: int
     model: nn.Module
@@ -93,3 +107,27 @@ class Drawn:
     signed: bool = False
     normal: dict[str, Any] = field(default_factory=dict)
     extras: list[str] = field(default_factory=list)
+    first: int = 0
+
+    @property
+    def dims(self) -> Any:
+        """The shape as ``convert`` takes it."""
+        if not self.first:
+            return self.shape
+        return {"x": (self.first, *self.shape[1:]), "y": (self.shape[0] - self.first, *self.shape[1:])}
+
+    @property
+    def means(self) -> dict[str, Any]:
+        """The normalisation as ``convert`` takes it."""
+        if not self.first:
+            return self.normal
+        return {key: {"x": one[: self.first], "y": one[self.first :]} for key, one in self.normal.items()}
+
+    def given(self, images: Any) -> Any:
+        """The images (n, *shape), a tensor or an array, as the inputs of the model."""
+        return {"x": images[:, : self.first], "y": images[:, self.first :]} if self.first else images
+
+    def called(self, model: nn.Module, images: Any) -> Any:
+        """What a model, or a twin, makes of them."""
+        given = self.given(images)
+        return model(**given) if self.first else model(given)

@@ -1,7 +1,7 @@
 """Mutants of quantized ONNX files: refused by name, or equal to onnxruntime on the same file.
 
 ``python -m fermatnet.bench.exchange.onnx_mutants --count 1000 --seed 0``. The files are what onnxruntime's
-quantizer makes of four networks, QDQ and QLinear operators; each mutant is read without the comparison that
+quantizer makes of five networks, QDQ and QLinear operators; each mutant is read without the comparison that
 guards the import and then compared on other samples.
 """
 
@@ -17,7 +17,7 @@ import onnx
 
 from fermatnet.bench.exchange.mutants import report
 from fermatnet.bench.exchange.mutations import changed
-from fermatnet.bench.exchange.quantized_files import SHAPES, quantized
+from fermatnet.bench.exchange.quantized_files import MOVED, SHAPES, quantized
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange import onnx_quantized
 
@@ -42,7 +42,7 @@ def _base(net: str, form: str, signed: bool) -> bytes:
 def mutants(count: int, seed: int) -> Iterator[tuple[str, onnx.ModelProto]]:
     """``count`` models, each with a line that says what was changed."""
     rng = np.random.default_rng(seed)
-    bases = list(product(SHAPES, _FORMS, (True, False)))
+    bases = [*product(SHAPES, _FORMS, (True, False)), *product(MOVED, ("QDQ",), (True, False))]
     for k in range(count):
         base = bases[k % len(bases)]
         model = onnx.load_model_from_string(_base(*base))

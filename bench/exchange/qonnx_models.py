@@ -3,15 +3,16 @@ QONNX model zoo.
 
 ``python -m fermatnet.bench.exchange.qonnx_models --zoo DIR --rtl 4``. Brevitas' models (TFC, SFC, LFC, CNV,
 ResNet18 4W4A of ``brevitas_examples.bnn_pynq``) get random weights, and norms from a few random images; the
-imported network is compared with Brevitas' own forward pass in float64, a zoo file with its executor in
-float64. ``--rtl N`` also simulates those in `RTL` on N images under random stalls.
+imported network is compared with the file's executor in float64, and with Brevitas' own forward pass in
+float64 as far as the file's float32 scales go. ``--rtl N`` also simulates those in `RTL` on N images under
+random stalls.
 """
 
 import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.compare import images
 from fermatnet.model.exchange.executor import Executor
 from fermatnet.model.exchange.qonnx.importer import Translation, translated
-from fermatnet.model.exchange.source_file import read
+from fermatnet.model.exchange.source_file import Source, read
 from fermatnet.model.network import run
 from fermatnet.sim.network import simulate
 
@@ -47,9 +48,7 @@ ZOO: dict[str, dict[str, Any]] = {
 """Options of the import, by file."""
 RTL = ("tfc_1w1a", "TFC_1W1A", "TFC_2W2A", "kwsmlp_w3a3")
 _NEAR = 1e-3  # how near a whole number of units the source's reals must be,
-_SINGLE = (
-    2.0**-22
-)  # or relatively: the file holds scales in float32, which Brevitas works out anew in float64
+_SINGLE = 2.0**-22  # or relatively: Brevitas works out in float64 the scales that the file holds in float32
 
 
 def brevitas_model(name: str) -> tuple[torch.nn.Module, torch.Tensor, float]:
@@ -71,27 +70,34 @@ def brevitas_model(name: str) -> tuple[torch.nn.Module, torch.Tensor, float]:
     return net.eval(), pixels, scale
 
 
-def _integers(real: np.ndarray, made: Translation) -> np.ndarray:
-    """Real outputs in the network's unit; the lowest number where they are no whole number of it."""
+def _different(real: np.ndarray, made: Translation, own: np.ndarray) -> int:
+    """How many integers ``own`` (n, K) are not the real outputs in the network's unit."""
     exact = real.reshape(len(real), -1) / made.output.scale - made.output.remainder
-    whole = np.rint(exact)
-    near = np.minimum(np.maximum(_NEAR, _SINGLE * np.abs(exact)), 0.25)
-    return np.where(np.abs(exact - whole) <= near, whole, np.iinfo(np.int32).min).astype(np.int64)
+    return int((np.abs(exact - own) > np.maximum(_NEAR, _SINGLE * np.abs(exact))).sum())
+
+
+def _file(source: Source, made: Translation, pixels: np.ndarray) -> np.ndarray:
+    """Real outputs (n, K) of the file's own operators in float64."""
+    executor, sizes = Executor(source.model, made.tensor), source.dims[1:]
+    x = pixels.astype(np.float64) * made.scale
+    return np.concatenate([executor(part.reshape(1, *sizes)).reshape(1, -1) for part in x])
 
 
 def _row(
-    name: str, made: Translation, pixels: np.ndarray, source: Callable[[np.ndarray], np.ndarray], rtl: int
+    name: str, made: Translation, pixels: np.ndarray, reals: dict[str, np.ndarray], rtl: int
 ) -> dict[str, Any]:
-    """``source``: real outputs (n, K) of the format's own arithmetic in float64."""
-    wanted, own = _integers(source(pixels), made), run(made.network, pixels)
+    """``reals``: outputs (n, K) in float64 by whose they are; "different" counts for all of them."""
+    own = run(made.network, pixels)
+    assert isinstance(own, np.ndarray), "these networks have one output"
     row: dict[str, Any] = {"model": name, "images": len(pixels), "outputs": own.size}
-    row |= {"different": int((own != wanted).sum()), "layers": len(made.network.nodes)}
+    row |= {f"different_{whose}": _different(real, made, own) for whose, real in reals.items()}
+    row |= {"different": sum(row[f"different_{whose}"] for whose in reals), "layers": len(made.network.nodes)}
     if rtl and name in RTL:
         with tempfile.TemporaryDirectory(prefix="fermatnet-qonnx-") as scratch:
             folder = Path(scratch) / "design"
             described = generate(made.network, folder, cycles=4096)
             stalled = simulate(folder, pixels[:rtl], stalls=1).outputs
-        row["rtl_different"] = int((stalled != wanted[:rtl]).sum())
+        row["rtl_different"] = int((stalled != own[:rtl]).sum())
         row["cycles"] = described["cycles_per_image"]
     return row
 
@@ -104,30 +110,24 @@ def brevitas_row(name: str, rtl: int = 0, **options: Any) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fermatnet-qonnx-") as scratch:
         path = Path(scratch) / f"{name}.onnx"
         export_qonnx(net, args=(pixels[:1] * scale).float(), export_path=str(path), **options)
-        made = translated(read(path), input_scale=scale)
+        file = read(path)
+        made = translated(file, input_scale=scale)
+        given = pixels.numpy().astype(np.uint8)
+        reals = {"file": _file(file, made, given)}
     net.double()
-
-    def source(given: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            real = net(torch.from_numpy(given).double() * scale)
-        return np.asarray(getattr(real, "value", real))
-
-    return _row(name, made, pixels.numpy().astype(np.uint8), source, rtl)
+    with torch.no_grad():
+        real = net(pixels.double() * scale)
+    reals["brevitas"] = np.asarray(getattr(real, "value", real))
+    return _row(name, made, given, reals, rtl)
 
 
 def zoo_row(folder: Path, name: str, rtl: int = 0, count: int = 24) -> dict[str, Any]:
     """One file of the model zoo."""
     source = read(folder / f"{name}.onnx")
     made = translated(source, **ZOO[name])
-    executor, (one,) = Executor(source.model, made.tensor), made.network.inputs
+    (one,) = made.network.inputs
     pixels = images(one.shape, one.lo, one.hi, count, 1, one.dtype)
-
-    def real(given: np.ndarray) -> np.ndarray:
-        x = given.astype(np.float64) * made.scale
-        sizes = source.dims[1:]
-        return np.concatenate([executor(part.reshape(1, *sizes)).reshape(1, -1) for part in x])
-
-    return _row(name, made, pixels.reshape(count, *one.dims), real, rtl)
+    return _row(name, made, pixels.reshape(count, *one.dims), {"file": _file(source, made, pixels)}, rtl)
 
 
 def _rows(zoo: Path | None, only: str, rtl: int) -> Iterator[dict[str, Any]]:

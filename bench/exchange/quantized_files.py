@@ -10,6 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 SHAPES = {"residual": (3, 12, 12), "mobilenet": (3, 12, 12), "one_d": (3, 40), "mlp": (24,)}
+MOVED = {"moved": (3, 8, 8)}
+"""A network whose layers put values into another order, in the form QDQ."""
+_ALL = {**SHAPES, **MOVED}
 
 
 class _Net:
@@ -25,10 +28,13 @@ class _Net:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name, **attributes))
         return name
 
-    def constant(self, value: Any) -> str:
+    def constant(self, value: Any, kind: Any = np.float32) -> str:
         name = f"c{len(self.constants)}"
-        self.constants[name] = np.asarray(value, np.float32)
+        self.constants[name] = np.asarray(value, kind)
         return name
+
+    def whole(self, *values: int) -> str:
+        return self.constant(values, np.int64)
 
     def weight(self, *shape: int) -> str:
         """Rows of different widths, so that a scale a channel differs from one for all."""
@@ -76,15 +82,27 @@ def _mlp(n: _Net) -> str:
     return n.gemm(b, 5, 16)
 
 
-_MAKERS = {"residual": _residual, "mobilenet": _mobilenet, "one_d": _one_d, "mlp": _mlp}
+def _moved(n: _Net) -> str:
+    a = n.op("Relu", n.conv(n.op("Pad", "x", n.whole(0, 0, 1, 1, 0, 0, 0, 0)), 8, 3, 2, 2))
+    first = n.op("Slice", a, n.whole(0), n.whole(4), n.whole(1))
+    second = n.op("Slice", a, n.whole(4), n.whole(8), n.whole(1))
+    b = n.op("DepthToSpace", n.op("Concat", second, first, axis=1), blocksize=2, mode="CRD")
+    c = n.op("Relu", n.conv(b, 4, 2, 3, 3, pad=1, strides=[2, 2]))
+    up = n.op("Resize", c, "", n.constant([1, 1, 2, 2]), mode="nearest")
+    turned = n.op("ConvTranspose", c, n.weight(4, 4, 2, 2), strides=[2, 2])
+    d = n.op("Relu", n.op("Add", up, turned))
+    return n.gemm(n.op("Flatten", n.op("GlobalAveragePool", d)), 5, 4)
+
+
+_MAKERS = {"moved": _moved, "residual": _residual, "mobilenet": _mobilenet, "one_d": _one_d, "mlp": _mlp}
 
 
 def float_file(path: Path, net: str, seed: int = 0) -> Path:
-    """A float network of random weights, input "x" (n, *SHAPES[net])."""
+    """A float network of random weights, input "x" (n, *SHAPES[net]) or of `MOVED`."""
     n = _Net(seed)
     last = _MAKERS[net](n)
     constants = [numpy_helper.from_array(value, name) for name, value in n.constants.items()]
-    entry = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *SHAPES[net]])
+    entry = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", *_ALL[net]])
     leaving = helper.make_tensor_value_info(last, TensorProto.FLOAT, None)
     graph = helper.make_graph(n.nodes, net, [entry], [leaving], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -113,7 +131,7 @@ def quantized(
 ) -> Path:
     """The file that onnxruntime's quantizer makes: ``form`` QDQ or QOperator, activations int8 or uint8."""
     source = float_file(path.with_suffix(".float.onnx"), net, seed)
-    samples = np.random.default_rng(seed + 1).normal(0, 1, (24, *SHAPES[net])).astype(np.float32)
+    samples = np.random.default_rng(seed + 1).normal(0, 1, (24, *_ALL[net])).astype(np.float32)
     quantize_static(
         source,
         path,

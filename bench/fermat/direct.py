@@ -26,6 +26,7 @@ class Direct:
 
     @property
     def products(self) -> int:
+        """Products a cycle."""
         return self.pe * self.simd
 
 

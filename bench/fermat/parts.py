@@ -87,6 +87,7 @@ class Parts:
                 self.known[row.pop("part")] = row
 
     def cost(self, name: str, build: Callable[[], wiring.Component]) -> dict[str, Any]:
+        """Cells of a part, synthesised unless its row is known."""
         if name not in self.known:
             with (
                 tempfile.TemporaryDirectory(prefix="fermatnet-part-") as scratch,

@@ -31,6 +31,7 @@ class Checked:
     layers: int = 0
 
     def row(self) -> dict[str, Any]:
+        """As a line of the results."""
         return asdict(self)
 
 

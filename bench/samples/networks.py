@@ -44,6 +44,7 @@ class Choices:
         self.given, self.taken = list(given), list[int]()
 
     def integer(self, lo: int, hi: int) -> int:
+        """The next choice, from lo to hi inclusive: one given, else drawn, else the least."""
         place = len(self.taken)
         if place < len(self.given):
             value = min(self.given[place], hi - lo)
@@ -53,6 +54,7 @@ class Choices:
         return lo + value
 
     def pick(self, options):
+        """One of the options."""
         return options[self.integer(0, len(options) - 1)]
 
 

@@ -42,12 +42,14 @@ class Layer:
     def random(
         cls, batch: int, k: int, n: int, channels: int, outputs: int, kind: type, seed: int = 0
     ) -> "Layer":
+        """A layer of the whole range of its type, from a seed."""
         random, limits = np.random.default_rng(seed), np.iinfo(kind)
         x: np.ndarray = random.integers(limits.min, limits.max + 1, (batch, channels, n, n)).astype(kind)
         return cls(x, random.integers(limits.min, limits.max + 1, (outputs, channels, k, k)).astype(kind))
 
     @property
     def pad(self) -> int:
+        """Zeros on each side that keep the map's size."""
         return self.w.shape[2] // 2
 
     @property

@@ -85,6 +85,7 @@ class Task:
 
     @property
     def key(self) -> str:
+        """METHOD/SEED."""
         return f"{self.method}/{self.seed}"
 
 

@@ -18,8 +18,11 @@ from fermatnet.model.network import load, run, save
 from fermatnet.model.network.nodes import Conv, Dense, Lookup, PiecewiseConv
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.door.compare import named_outputs
+from fermatnet.model.nn.door.entries import arrays
 from fermatnet.model.nn.integer import integer_logits
+from fermatnet.model.nn.samples import Batch, Samples, called, each
 from fermatnet.model.nn.scheme import scheme
+from fermatnet.model.nn.walk import input_names
 
 __all__ = ["Row", "check"]
 
@@ -43,23 +46,30 @@ class Row:
     problem: str = ""
 
     def plain(self) -> dict[str, Any]:
+        """As a line of the results."""
         return asdict(self)
 
 
-def _images(name: str) -> Tensor:
+def _images(name: str) -> Batch:
     user = NETWORKS[name]
     low = -(1 << user.bits - 1) if user.signed else 0
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(low, low + (1 << user.bits), (IMAGES, *user.shape), generator=generator)
+
+    def drawn(shape: tuple[int, ...]) -> Tensor:
+        return torch.randint(low, low + (1 << user.bits), (IMAGES, *shape), generator=generator)
+
+    if not isinstance(user.shape, dict):
+        return drawn(user.shape)
+    return Samples({key: drawn(shape) for key, shape in user.shape.items()})
 
 
-def _trained(made: nn.Module, images: Tensor) -> None:
+def _trained(made: nn.Module, images: Batch) -> None:
     """A few steps towards zero: steps, levels and norms move."""
     optimizer = torch.optim.SGD(made.parameters(), lr=1e-3)
     made.train()
     for _ in range(STEPS):
         optimizer.zero_grad()
-        sum(one.double().square().mean() for one in named_outputs(made(images)).values()).backward()  # type: ignore
+        sum(one.double().square().mean() for one in named_outputs(called(made, images)).values()).backward()  # type: ignore
         optimizer.step()
     made.eval()
 
@@ -71,21 +81,24 @@ def check(name: str, how: str) -> Row:
     torch.manual_seed(0)
     user, images, started = NETWORKS[name], _images(name), time.perf_counter()
     model = user.make()
-    model.train()(images.float() * 2.0**-user.bits)  # norms with statistics
+    scaled = Samples({key: x * 2.0**-user.bits for key, x in each(input_names(model), images).items()})
+    called(model.train(), scaled)  # norms with statistics
+    given = images if isinstance(images, Tensor) else images.parts
     try:
         made, report = convert(
-            model.eval(), scheme(how), user.shape, bits=user.bits, signed=user.signed, images=images
+            model.eval(), scheme(how), user.shape, bits=user.bits, signed=user.signed, images=given
         )
         _trained(made, images)
         net = export(made, user.shape, name=name)
     except InputError as error:
         return Row(name, how, problem=f"refused: {error}")
-    samples = images.numpy().astype(net.input_dtype)
+    samples = arrays(images, {one.name: one.dtype for one in net.inputs})
+    fed = samples if isinstance(samples, dict) else {net.input_name: samples}
     with tempfile.TemporaryDirectory(prefix="fermatnet-user-") as folder:
         save(net, Path(folder) / "net.onnx")
         result = run(load(Path(folder) / "net.onnx"), samples)
         session = onnxruntime.InferenceSession(Path(folder) / "net.onnx", providers=["CPUExecutionProvider"])
-        other = session.run(None, {"image": samples.reshape(len(samples), *net.input_shape)})
+        other = session.run(None, {one.name: fed[one.name].reshape(-1, *one.shape) for one in net.inputs})
     wanted = _joined(list(result.values()) if isinstance(result, dict) else [result])
     problems = [] if np.array_equal(_joined(other), wanted) else ["onnxruntime differs from the reference"]
     if not np.array_equal(integer_logits(made, images).numpy(), wanted):

@@ -16,10 +16,11 @@ __all__ = ["NETWORKS", "User"]
 
 @dataclass(frozen=True)
 class User:
-    """How to build a network, the shape of a sample, the bits of its integers and whether they are signed."""
+    """How to build a network, the shape of a sample (by name, where there are several inputs), the bits of
+    its integers and whether they are signed."""
 
     make: Callable[[], nn.Module]
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | dict[str, tuple[int, ...]]
     bits: int = 8
     signed: bool = False
 
@@ -106,16 +107,30 @@ class Inception(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self, turned: bool) -> None:
+    def __init__(self, turned: bool, mode: str = "nearest") -> None:
         super().__init__()
         self.down, self.deep = unit(1, 4), unit(4, 8)
-        self.up = nn.ConvTranspose2d(8, 4, 2, 2) if turned else nn.Upsample(scale_factor=2)
+        self.up = nn.ConvTranspose2d(8, 4, 2, 2) if turned else nn.Upsample(scale_factor=2, mode=mode)
         self.join, self.last = unit(8 if turned else 12, 4), nn.Conv2d(4, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.down(x)
         deep = self.deep(functional.max_pool2d(first, 2))
         return self.last(self.join(torch.cat([first, self.up(deep)], dim=1)))
+
+
+class Fused(nn.Module):
+    """A camera's image and a vector of readings; slopes a channel, averages of what a window meets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        pool = nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)
+        self.camera = nn.Sequential(nn.Conv2d(3, 8, 3), nn.PReLU(8), pool, unit(8, 8))
+        self.readings = nn.Sequential(nn.Linear(6, 8), nn.ReLU())
+        self.last = nn.Linear(16, 4)
+
+    def forward(self, camera: Tensor, readings: Tensor) -> Tensor:
+        return self.last(torch.cat([self.camera(camera).mean((2, 3)), self.readings(readings)], 1))
 
 
 class Detector(nn.Module):
@@ -201,6 +216,8 @@ NETWORKS: dict[str, User] = {
     "inception": User(Inception, (3, 12, 12)),
     "u-net, nearest": User(lambda: UNet(turned=False), (1, 16, 16)),
     "u-net, transposed": User(lambda: UNet(turned=True), (1, 16, 16)),
+    "u-net, bilinear": User(lambda: UNet(turned=False, mode="bilinear"), (1, 16, 16)),
+    "camera and readings": User(Fused, {"camera": (3, 14, 14), "readings": (6,)}),
     "detector, two heads": User(Detector, (3, 24, 24)),
     "ecg, signed 12 bits": User(Heart, (1, 128), 12, signed=True),
     "table, argmax": User(Table, (16,)),

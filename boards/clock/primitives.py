@@ -107,10 +107,10 @@ def _gowin(
 
 
 def _xc7(
-    setting: Setting, source: Signal, clock: Signal, locked: Signal, mhz: float, device: str
+    setting: Setting, source: Signal, clock: Signal, locked: Signal, mhz: float, module: str
 ) -> Instance:
     return Instance(
-        PLLE2_NAME,
+        module,
         p_PERIOD_PS=round(1e6 / mhz),
         p_MULTIPLY=setting["feedback"],
         p_REFER=setting["refer"],
@@ -145,19 +145,25 @@ _MODEL = """\
 // {name}: the clock goes through as it is, lock comes after 16 cycles.
 module {name} #({parameters}) ({ports});
     reg [4:0] passed = 0;
-    assign {clock} = {source};
+    assign {clocks} = {{{count}{{{source}}}}};
     assign {locked} = passed[4];
     always @(posedge {source}) if (!passed[4]) passed <= passed + 5'd1;
 endmodule
 """
 
 
-def _model(name: str, parameters: str, inputs: str, source: str, clock: str, locked: str) -> str:
+def _model(name: str, parameters: str, inputs: str, source: str, clocks: str, locked: str) -> str:
+    made = clocks.split()
     ports = [f"input wire {one}" for one in (source, *inputs.split())]
-    ports += [f"output wire {clock}", f"output wire {locked}"]
-    defaults = ", ".join(f"parameter {one} = 0" for one in parameters.split())
+    ports += [f"output wire {one}" for one in (*made, locked)]
     return _MODEL.format(
-        name=name, parameters=defaults, ports=", ".join(ports), source=source, clock=clock, locked=locked
+        name=name,
+        parameters=", ".join(f"parameter {one} = 0" for one in parameters.split()),
+        ports=", ".join(ports),
+        source=source,
+        clocks="{" + ", ".join(made) + "}",
+        count=len(made),
+        locked=locked,
     )
 
 
@@ -193,7 +199,7 @@ MODELS = {
         "CLKIN1_PERIOD CLKFBOUT_MULT DIVCLK_DIVIDE CLKOUT0_DIVIDE",
         "CLKFBIN PWRDWN RST",
         "CLKIN1",
-        "CLKOUT0",
+        "CLKOUT0 CLKFBOUT",
         "LOCKED",
     )
     + "module BUFG (input wire I, output wire O);\n    assign O = I;\nendmodule\n",
@@ -204,5 +210,6 @@ MODELS = {
 def pll(
     family: str, setting: Setting, *, source: Signal, clock: Signal, locked: Signal, **about: Any
 ) -> Instance:
-    """The PLL of ``family`` from ``source`` to ``clock``; ``about``: ``mhz`` of the source, ``device``."""
+    """The PLL of ``family`` from ``source`` to ``clock``; ``about``: ``mhz`` of the source, ``device``, which
+    for Xilinx 7 is the name that the module `PLLE2` goes by."""
     return _PLLS[family](setting, source, clock, locked, about["mhz"], about["device"])

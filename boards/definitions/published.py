@@ -6,7 +6,7 @@ from typing import Any
 from fermatnet.boards.definitions.board import Board, Pin
 from fermatnet.model.errors import InputError
 
-__all__ = ["platform", "resource_pin", "single_pin"]
+__all__ = ["board", "platform", "resource_pin", "single_pin"]
 
 
 def platform(module: str, name: str) -> Any:

@@ -25,6 +25,9 @@ __all__ = ["SIMULATED", "Board", "read_description"]
 SIMULATED = "sim"
 """Name of the port behind which the board is simulated."""
 
+SLOWEST_SIMULATED = 16
+"""How far patience with a simulated board is stretched: its machine may be busy with other things."""
+
 _PORT = {"lanes": SIZE, "element_bits": range(1, 65), "shape": [SIZE, SIZE, SIZE], "tdata_bits": SIZE}
 _SHAPE = {
     "format": int,
@@ -32,6 +35,9 @@ _SHAPE = {
     "family": str,
     "network": str,
     "design": str,
+    "clock_mhz": float,
+    "cycles_per_image": SIZE,
+    "latency_cycles": SIZE,
     "input": _PORT,
     "output": _PORT | {"element_signed": bool},
     "link": {"baud": SIZE, "divisor": SIZE, "window": SIZE, "weights": int, "reloadable": bool},
@@ -107,8 +113,11 @@ class Board:
         frame = (
             self.description["input"]["beats_per_image"] * self.description["input"]["tdata_bits"] / 8
         ) + 64
-        line = 10 * frame / self.link["baud"]
-        usual = 5.0 if self.simulated else 0.2 + 2 * self.link["window"] * line
+        line, about = 10 * frame / self.link["baud"], self.description
+        core = about["latency_cycles"] + self.link["window"] * about["cycles_per_image"]
+        usual = 0.2 + 2 * self.link["window"] * line + core / (1e6 * max(1.0, about["clock_mhz"]))
+        if self.simulated:
+            return Session(opened, patience=patience or 5.0, slowest=SLOWEST_SIMULATED)
         return Session(opened, patience=patience or usual)
 
     def _first_info(self, patience: float | None) -> Info:
@@ -186,7 +195,10 @@ class Board:
             return
         info = self._check(self._session.hello())
         if info.weights_lost or info.weights != self._weights:
-            raise LinkError("the board was reset and has lost its weights: load them again (--load)")
+            raise LinkError(
+                "the board has lost its weights (by a reset, or a load that did not end): load them again "
+                "(--load)"
+            )
 
     def restart(self) -> None:
         """Resets the network and the link. Loaded weights are lost; they are loaded again when needed."""

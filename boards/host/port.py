@@ -1,5 +1,6 @@
 """Serial ports, by pyserial; what can go wrong with one is one line."""
 
+import errno
 import os
 import time
 from typing import Any, Protocol
@@ -60,7 +61,7 @@ class SerialPort:
         from serial.tools.list_ports import comports
 
         names = [port.device for port in comports()]
-        return f"there are {', '.join(names)}" if names else "there is no serial port on this machine"
+        return f"here are: {', '.join(names)}" if names else "there is no serial port on this machine"
 
     def write(self, data: bytes) -> None:
         """Sends all of ``data``; `PortLost` where the port is gone."""
@@ -99,4 +100,5 @@ class SerialPort:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
-    return str(error)
+    # what tcgetattr says of a file, of which pyserial gives the text only
+    return "it is no serial port" if f"({errno.ENOTTY}, " in str(error) else str(error)

@@ -13,12 +13,13 @@ __all__ = ["Run"]
 
 @dataclass
 class _Sent:
-    """An image under way: its place, its body and the CRC in it, and when it was sent."""
+    """An image under way: its place, its body and the CRC in it, when it was sent, and whether again."""
 
     at: int
     data: bytes
     check: bytes
     since: float
+    again: bool = False
 
 
 class Run:
@@ -49,7 +50,7 @@ class Run:
         self.results: list[bytes | None] = [None] * len(images)
         self.waiting = deque(range(len(images)))
         self.under_way: dict[int, _Sent] = {}
-        self.silent, self.done = 0, 0
+        self.silent, self.done, self.heard = 0, 0, time.monotonic()
 
     def run(self, progress: Callable[[int], None] | None = None) -> list[bytes]:
         """The results in order."""
@@ -76,22 +77,23 @@ class Run:
         if not self.under_way:
             return 0.0
         oldest = min(sent.since for sent in self.under_way.values())
-        return max(0.0, oldest + self.session.patience - time.monotonic())
+        return max(0.0, oldest + self.session.wait - time.monotonic())
 
     def _repeat_late(self) -> None:
         """Sends again what has been under way for too long."""
         now = time.monotonic()
-        late = [sent for sent in self.under_way.values() if now - sent.since > self.session.patience]
+        late = [sent for sent in self.under_way.values() if now - sent.since > self.session.wait]
         if not late:
             return
         self.silent += 1
         if self.silent > ATTEMPTS:
-            raise LinkError(f"the board has not answered for {ATTEMPTS * self.session.patience:.0f} s")
+            raise LinkError(f"the board has not answered for {now - self.heard:.0f} s")
+        self.session.silence()
         self._again(late)
 
     def _again(self, sent: list[_Sent]) -> None:
         for one in sent:
-            one.since = time.monotonic()
+            one.since, one.again = time.monotonic(), True
             self.session.statistics.repeated += 1
             self.session.send(one.data)
 
@@ -108,7 +110,9 @@ class Run:
         if sent is None or frame.payload[:4] != sent.check:
             self.session.statistics.stray += 1
             return
-        self.silent = 0
+        self.silent, self.heard = 0, time.monotonic()
+        if not sent.again:
+            self.session.answered(self.heard - sent.since)
         if frame.payload[4:8] != self.weights:
             self._restore()
             return

@@ -15,6 +15,8 @@ __all__ = ["ATTEMPTS", "LinkError", "Session"]
 
 ATTEMPTS = 12
 """Times that a question is asked without any answer before the host gives up."""
+SLOWEST = 4
+"""How many times as long as usual a host waits in the end for a board that has answered before."""
 
 
 class LinkError(InputError):
@@ -31,10 +33,15 @@ class Session:
         Seconds without an answer after which a frame is sent again.
     away : float
         Seconds that a port may be gone.
+    slowest : int
+        How many times ``patience`` the wait for an answer may become. It follows the answers that come to
+        frames sent once, and each silence doubles it until the next of them, as in TCP (RFC 6298, and Karn's
+        rule): frames that are only late would otherwise be repeated until the line is full of them.
     """
 
-    def __init__(self, port: Port, *, patience: float, away: float = 30.0):
-        self.port, self.patience, self.away = port, patience, away
+    def __init__(self, port: Port, *, patience: float, away: float = 30.0, slowest: int = SLOWEST):
+        self.port, self.patience, self.away, self.slowest = port, patience, away, slowest
+        self._stretch, self._usual, self._heard = 1, 0.0, False
         self.decoder, self.statistics = Decoder(), Statistics()
         self._sequence = random.SystemRandom().randrange(1 << 16)  # not where an earlier host began
 
@@ -42,6 +49,22 @@ class Session:
         """Number of the next frame, 16 bits, after the last one 0 again."""
         self._sequence = (self._sequence + 1) & 0xFFFF
         return self._sequence
+
+    @property
+    def wait(self) -> float:
+        """Seconds after which a frame is sent again now."""
+        least, most = self.patience, self.slowest * self.patience
+        return min(max(least, 2 * self._usual) * self._stretch, most)
+
+    def silence(self) -> None:
+        """Notes that an answer did not come in time; a board that never answered is not waited for longer."""
+        if self._heard:
+            self._stretch = min(2 * self._stretch, self.slowest)
+
+    def answered(self, seconds: float) -> None:
+        """Notes that a frame that was sent once has its answer, ``seconds`` later."""
+        self._heard, self._stretch = True, 1
+        self._usual = max(seconds, self._usual + (seconds - self._usual) / 8)
 
     def send(self, data: bytes) -> None:
         """Sends a body; a port that is gone is waited for, and what was sent then is lost."""
@@ -83,9 +106,13 @@ class Session:
             self.statistics.repeated += attempt > 0
             if attempt:  # whatever the board is in the middle of ends here
                 self._flush()
+            sent = time.monotonic()
             self.send(data)
             answer = self._answer(kind, sequence)
             if answer is not None:
+                self._heard = True
+                if attempt == 0:
+                    self.answered(time.monotonic() - sent)
                 return answer
         raise LinkError(
             f"the board does not answer ({ATTEMPTS} times asked): is it programmed, and is this its port?"
@@ -98,7 +125,7 @@ class Session:
             self.recover()
 
     def _answer(self, kind: Kind, sequence: int) -> tuple[Code, bytes] | None:
-        until = time.monotonic() + self.patience
+        until = time.monotonic() + self.wait
         while (left := until - time.monotonic()) > 0:
             for frame in self.receive(left):
                 if frame.kind == REPLY and frame.payload == bytes([Code.BAD_FRAME]):
@@ -112,6 +139,7 @@ class Session:
                     return None
                 else:
                     return Code(frame.payload[0]), frame.payload[1:]
+        self.silence()
         return None
 
     def hello(self) -> Info:

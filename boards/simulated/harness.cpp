@@ -2,7 +2,8 @@
 // bytes to read. Prints the terminal's name, then runs until its standard input ends. A line "r" there presses
 // the reset button (where there is one) for a while.
 //
-// Usage: board DIVISOR    (clock cycles a bit; the PLL's model passes the oscillator through)
+// Usage: board DIVISOR QUIET    (clock cycles a bit, the PLL's model passes the oscillator through; cycles
+// without a bit after which nothing more can come, so that the simulation rests)
 
 #include <cstdio>
 #include <cstdlib>
@@ -17,12 +18,11 @@
 #include "verilated.h"
 
 static const int BATCH = 4096;         // cycles between two looks at the terminal
-static const long QUIET = 400000;      // cycles without a bit after which the simulation rests
 static const int RESET_CYCLES = 64;
 
 static Vboard *board;
 static int divisor;
-static long quiet = 0, resetting = 0;
+static long quiet = 0, quiet_end, resetting = 0;
 static std::deque<unsigned char> to_board;
 static std::string from_board;
 
@@ -82,7 +82,7 @@ static void cycle() {
 
 int main(int count, char **arguments) {
     Verilated::commandArgs(count, arguments);
-    if (count < 2 || (divisor = atoi(arguments[1])) < 4) return 2;
+    if (count < 3 || (divisor = atoi(arguments[1])) < 4 || (quiet_end = atol(arguments[2])) < 1) return 2;
     int terminal = posix_openpt(O_RDWR | O_NOCTTY);
     if (terminal < 0 || grantpt(terminal) || unlockpt(terminal)) return 3;
     const char *name = ptsname(terminal);
@@ -103,7 +103,7 @@ int main(int count, char **arguments) {
             ssize_t written = write(terminal, from_board.data(), from_board.size());
             if (written > 0) from_board.erase(0, written);
         }
-        bool resting = quiet > QUIET && to_board.empty() && from_board.empty() && resetting == 0;
+        bool resting = quiet > quiet_end && to_board.empty() && from_board.empty() && resetting == 0;
         struct pollfd watched[2] = {{terminal, POLLIN, 0}, {0, POLLIN, 0}};
         poll(watched, 2, resting ? 1000 : 0);
         char buffer[4096];

@@ -1,6 +1,8 @@
 """The simulated board as a process with a pseudo-terminal."""
 
+import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,11 @@ from fermatnet.boards.top import TOP
 from fermatnet.model.errors import InputError
 
 __all__ = ["SimulatedBoard"]
+
+
+SLACK_CYCLES = 20_000
+"""Cycles without a bit, beyond those of the network, in which the board may still answer: a reset's, a
+load's."""
 
 
 class SimulatedBoard:
@@ -28,8 +35,9 @@ class SimulatedBoard:
         reset = description["reset_level"]
         program = compiled(sources, TOP, reset_on=reset)
         self.has_reset = reset is not None
+        quiet = SLACK_CYCLES + 2 * (description["latency_cycles"] + description["cycles_per_image"])
         self._process = subprocess.Popen(
-            [str(program), str(description["link"]["divisor"])],
+            [str(program), str(description["link"]["divisor"]), str(quiet)],
             cwd=folder,  # its memory files are read there
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -47,6 +55,11 @@ class SimulatedBoard:
         assert self._process.stdin is not None
         self._process.stdin.write("r\n")
         self._process.stdin.flush()
+
+    def pause(self, seconds: float) -> None:
+        """Stops the board's time at once, for ``seconds`` of its host's."""
+        self._process.send_signal(signal.SIGSTOP)
+        threading.Timer(seconds, self._process.send_signal, [signal.SIGCONT]).start()
 
     def close(self) -> None:
         """Ends the simulation."""

@@ -131,7 +131,13 @@ def _registers(parent: ET.Element) -> None:
         _add(entry, "description", register.what)
         _add(entry, "addressOffset", str(4 * k))
         _add(entry, "size", "32")
-        _add(entry, "access", _ACCESS[register.mode])
+        field = _add(entry, "field")
+        _add(field, "name", "value")
+        _add(field, "bitOffset", "0")
+        _add(field, "bitWidth", "32")
+        _add(field, "access", _ACCESS[register.mode])
+        if register.mode == "c":
+            _add(field, "modifiedWriteValue", "oneToClear")
 
 
 def _ports(parent: ET.Element, ports: dict[str, Any]) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 from fermatnet.hw import timing
 from fermatnet.hw.stream.fifo import Fifo
 
-__all__ = ["Edge", "conversions", "converter"]
+__all__ = ["CUT", "Edge", "conversions", "converter"]
+
+CUT = 2  # places of a queue that only keeps ready from running through many blocks in one cycle
 
 
 @dataclass(frozen=True)

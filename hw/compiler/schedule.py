@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from fermatnet.hw import timing
-from fermatnet.hw.compiler.edges import Edge, converter
+from fermatnet.hw.compiler.edges import CUT, Edge, converter
+from fermatnet.hw.compiler.ready import cut_ready
 from fermatnet.hw.layers import Fold, Layer, StreamRate, beats_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
@@ -29,7 +30,6 @@ from fermatnet.model.network.types import TensorType
 __all__ = ["CUT", "Schedule", "depth_needed", "lanes_plan", "make"]
 
 SOURCE_LATENCY = 1  # the register at the AXI4-Stream edge
-CUT = 2  # places of a queue that only keeps ready from running through many blocks in one cycle
 IMAGES = (3, 6, 12, 24)  # unrolled, as many as the steady state takes to come
 
 
@@ -83,7 +83,7 @@ def lanes_plan(
                     name, node.name, index, paces[name].lanes, lanes, net.types[name].bits, CUT if cut else 0
                 )
             )
-    return edges, paces
+    return cut_ready(net, layers, folds, edges), paces
 
 
 def _source_lanes(image: TensorType, period: int) -> int:

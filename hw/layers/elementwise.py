@@ -58,6 +58,7 @@ class ThresholdLayer(ElementwiseLayer):
                 lanes=lanes,
                 interval=self._interval(lanes, at.incoming[0]) if at.incoming else 1,
                 contents=(held.thresholds, held.sign) if held is not None else None,
+                clock=self.clock,
             )
         )
 
@@ -74,9 +75,9 @@ class AffineLayer(ElementwiseLayer):
     def block(self, at: Placement) -> Block:
         node, held, x = self.node, self.contents, self.inputs[0]
         if at.lanes[0] == x.shape[0] and held is None:  # the factors are constants
-            ends, target = (x.lo, x.hi), self.target
             scale = node.multiplier, node.offset, node.shift, node.lo, node.hi
-            return Block(ConstantAffine(*scale, shape_of(x), x_range=ends, target=target))
+            ends, target, mhz = (x.lo, x.hi), self.target, self.clock_mhz
+            return Block(ConstantAffine(*scale, shape_of(x), x_range=ends, target=target, clock_mhz=mhz))
         return Block(
             AffineUnit(
                 node.multiplier,
@@ -87,6 +88,7 @@ class AffineLayer(ElementwiseLayer):
                 shape_of(self.inputs[0]),
                 lanes=at.lanes[0],
                 contents=(held.multiplier, held.offset) if held is not None else None,
+                clock=self.clock,
             )
         )
 

@@ -10,7 +10,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import wiring
 
 from fermatnet.hw import timing
-from fermatnet.hw.rtl.clock import DEFAULT_MHZ
+from fermatnet.hw.rtl.clock import DEFAULT_MHZ, Clock
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import Node, TensorType
@@ -139,6 +139,11 @@ class Layer:
         made = copy.copy(self)
         vars(made)["clock_mhz"] = mhz
         return made
+
+    @property
+    def clock(self) -> Clock:
+        """The clock, on the logic that the blocks are made for."""
+        return Clock(self.clock_mhz, self.target)
 
     def __setattr__(self, key: str, value: Any) -> None:
         raise AttributeError(f"layer {self.name!r} is a plan and does not change: make another one")

@@ -1,17 +1,30 @@
 """Fixed-point scale and level tables: what joins piecewise layers to residual sums."""
 
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
+from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.rtl.memory_size import is_block
 from fermatnet.hw.rtl.rom import Rom, constant
+from fermatnet.hw.rtl.wide_product import partial_products, sum_at
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
 
 __all__ = ["AffineUnit", "LevelsUnit"]
+
+
+class _Cuts(NamedTuple):
+    """Registers: behind the memory of factors, and behind each of the sums."""
+
+    word: bool
+    sums: tuple[bool, ...]
 
 
 class AffineUnit(wiring.Component):
@@ -20,8 +33,9 @@ class AffineUnit(wiring.Component):
 
     The shift is arithmetic (floor). Multipliers and offsets are stored no wider than their largest value.
 
-    Latency: 3 cycles, 2 when all channels pass in one beat (the factors are then constants). Throughput: one
-    beat a cycle, C/lanes beats a pixel.
+    Latency: 3 cycles, 2 when all channels pass in one beat (the factors are then constants), and one for each
+    register that the clock asks for (``cuts``): behind the memory, and behind sums of the parts of a wide
+    product and of the offset. Throughput: one beat a cycle, C/lanes beats a pixel.
 
     Parameters
     ----------
@@ -37,6 +51,9 @@ class AffineUnit(wiring.Component):
         Channels a beat; divides C.
     contents : (multiplier, offset) or None
         What the memory holds, where ``multiplier`` and ``offset`` are the extremes that size it.
+    clock : Clock or None
+        By which the sums are cut, and for whose target's multipliers the product; None: no more registers
+        than said.
 
     Members
     -------
@@ -55,6 +72,7 @@ class AffineUnit(wiring.Component):
         *,
         lanes: int,
         contents: tuple[np.ndarray, np.ndarray] | None = None,
+        clock: Clock | None = None,
     ):
         self.multiplier, self.offset = np.asarray(multiplier, np.int64), np.asarray(offset, np.int64)
         self.shift, self.lo, self.hi, self.x_shape, self.lanes = (
@@ -78,11 +96,15 @@ class AffineUnit(wiring.Component):
         if lanes < 1 or self.channels % lanes:
             raise InputError(f"lanes must divide {self.channels} channels, not {lanes}")
         self.cycles = self.channels // lanes
-        self.latency = 3 if self.cycles > 1 else 2
         self.multiplier_shape = range_shape(min(int(self.multiplier.min()), 0), int(self.multiplier.max()))
         self.offset_shape = range_shape(min(int(self.offset.min()), 0), max(int(self.offset.max()), 0))
         ends = [int(m) * end for m in self.multiplier for end in shape_range(self.x_shape)]
-        self.product_shape = range_shape(min([0, *ends]), max([0, *ends]))
+        low, high = min([0, *ends]), max([0, *ends])
+        reach = shape_range(self.offset_shape)
+        self.total_shape = range_shape(low + reach[0], high + reach[1])
+        self.target = clock.target if clock else "generic"
+        self.cuts = self._cuts(clock)
+        self.latency = 2 + (self.cycles > 1) + self.cuts.word + sum(self.cuts.sums)
         self.o_shape = range_shape(self.lo, self.hi)
         if contents is not None:
             self.multiplier, self.offset = (np.asarray(values, np.int64) for values in contents)
@@ -92,6 +114,24 @@ class AffineUnit(wiring.Component):
                 "o": Out(stream.Signature(data.ArrayLayout(self.o_shape, lanes))),
             }
         )
+
+    def _cuts(self, clock: Clock | None) -> _Cuts:
+        """Where the clock asks for a register: behind the memory where its read and the product are too much
+        for a cycle, behind a sum where the next one or the clip is."""
+        sums = len(partial_products(Signal(self.x_shape), Signal(self.multiplier_shape), self.target))
+        if clock is None:
+            return _Cuts(False, (False,) * sums)
+        read = clock.delays.memory if is_block(self.word.size, self.cycles) else 0.0
+        product = read + clock.multiplier(self.x_shape.width, self.multiplier_shape.width)
+        clip = clock.chain(self.total_shape.width - self.shift) + clock.table()
+        steps: list[float] = [clock.chain(self.total_shape.width)] * sums + [clip]
+        cuts: list[bool] = []
+        ns = 0.0
+        for step, following in pairwise(steps):
+            ns += step
+            cuts.append(ns + following > clock.budget)
+            ns = 0.0 if cuts[-1] else ns
+        return _Cuts(self.cycles > 1 and product > clock.budget, tuple(cuts))
 
     @property
     def word(self) -> data.ArrayLayout:
@@ -117,36 +157,62 @@ class AffineUnit(wiring.Component):
         m = Module()
         valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
-        x, stage = Signal.like(self.i.payload), 0
-        factors = Signal(self.word)
-        if self.cycles == 1:
-            m.d.comb += [
-                x.eq(self.i.payload),
-                factors.eq(constant(m, platform, self.word.size, self.words()[0], "affine")),
-            ]
-        else:
-            m.submodules.table = rom = Rom(self.word.size, self.words(), "affine")
-            beat = Signal(range(self.cycles))
-            with m.If(enables[0]):
-                m.d.sync += x.eq(self.i.payload)
-                with m.If(self.i.valid):
-                    m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
-            m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0]), factors.eq(rom.data)]
-            stage = 1
-        product = Signal(data.ArrayLayout(self.product_shape, self.lanes))
-        offset = Signal(data.ArrayLayout(self.offset_shape, self.lanes))
+        x, factors, stage = self._fetch(m, platform, enables)
         for lane in range(self.lanes):
-            with m.If(enables[stage]):
-                m.d.sync += [
-                    product[lane].eq(x[lane] * factors[lane].multiplier),
-                    offset[lane].eq(factors[lane].offset),
-                ]
-            moved = (product[lane] + offset[lane]) >> self.shift
-            with m.If(enables[-1]):
-                m.d.sync += self.o.payload[lane].eq(
-                    Mux(moved < self.lo, self.lo, Mux(moved > self.hi, self.hi, moved))
-                )
+            self._lane(m, lane, x[lane], factors[lane], enables[stage:])
         return m
+
+    def _fetch(self, m, platform, enables):
+        """The beat and its factors, and the number of stages that took."""
+        x, factors = Signal.like(self.i.payload), Signal(self.word)
+        if self.cycles == 1:
+            word = constant(m, platform, self.word.size, self.words()[0], "affine")
+            m.d.comb += [x.eq(self.i.payload), factors.eq(word)]
+            return x, factors, 0
+        m.submodules.table = rom = Rom(self.word.size, self.words(), "affine")
+        beat = Signal(range(self.cycles))
+        with m.If(enables[0]):
+            m.d.sync += x.eq(self.i.payload)
+            with m.If(self.i.valid):
+                m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
+        m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0])]
+        if not self.cuts.word:
+            m.d.comb += factors.eq(rom.data)
+            return x, factors, 1
+        later = Signal.like(x, name="later")
+        with m.If(enables[1]):
+            m.d.sync += [factors.eq(rom.data), later.eq(x)]
+        return later, factors, 2
+
+    def _lane(self, m, lane, x, factors, enables):
+        """Products, their sum with the offset, the clip: by the clock a register behind each sum."""
+        stage = iter(enables)
+        parts = partial_products(x, factors.multiplier, self.target)
+        terms = [Signal(part.shape(), name=f"product{lane}_{k}") for k, (part, _) in enumerate(parts)]
+        offset = Signal(self.offset_shape, name=f"offset{lane}")
+        with m.If(next(stage)):
+            m.d.sync += [term.eq(part) for term, (part, _) in zip(terms, parts, strict=True)]
+            m.d.sync += offset.eq(factors.offset)
+        places = [place for _, place in parts[1:]] + [0]
+        total, rest = terms[0], [*terms[1:], offset]
+        for n, cut in enumerate(self.cuts.sums):
+            total, rest = sum_at(total, rest[0], places[n]), rest[1:]
+            if cut:
+                total, rest = self._held(m, next(stage), f"{lane}_{n}", total, rest)
+        moved = total >> self.shift
+        with m.If(next(stage)):
+            m.d.sync += self.o.payload[lane].eq(
+                Mux(moved < self.lo, self.lo, Mux(moved > self.hi, self.hi, moved))
+            )
+
+    def _held(self, m, enable, name, total, rest):
+        """A sum so far, and what is to be added to it, in registers."""
+        shape = self.total_shape if not rest else total.shape()
+        held = [Signal(shape, name=f"sum{name}")]
+        held += [Signal(value.shape(), name=f"rest{name}_{k}") for k, value in enumerate(rest)]
+        with m.If(enable):
+            m.d.sync += [register.eq(value) for register, value in zip(held, [total, *rest], strict=True)]
+        return held[0], held[1:]
 
 
 class LevelsUnit(wiring.Component):

@@ -5,6 +5,8 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 from numpy.typing import ArrayLike
 
+from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.rtl.memory_size import is_block
 from fermatnet.hw.rtl.words import pack_words, shape_range
 from fermatnet.model.errors import InputError
 
@@ -32,6 +34,8 @@ class ThresholdPlan:
         gap is no longer.
     contents : (thresholds, sign) or None
         What the memory holds, where ``thresholds`` and ``sign`` are the extremes that size it.
+    clock : Clock or None
+        By which a comparison is cut; None: not at all.
 
     Attributes
     ----------
@@ -39,6 +43,8 @@ class ThresholdPlan:
         Cycles from an input beat to its output beat; beats of one pixel.
     form, gap : str, int
         What was built; least cycles between two beats.
+    cuts : int
+        Registers within a comparison, 0 to 2: see `cuts_of`.
     """
 
     def __init__(
@@ -51,7 +57,9 @@ class ThresholdPlan:
         form: str = "auto",
         interval: int = 1,
         contents: tuple[np.ndarray, np.ndarray] | None = None,
+        clock: Clock | None = None,
     ):
+        self.clock = clock
         self.thresholds, self.sign = np.asarray(thresholds, np.int64), np.asarray(sign, np.int64)
         self.x_shape, self.lanes = Shape.cast(x_shape), lanes
         if (
@@ -75,8 +83,8 @@ class ThresholdPlan:
         self.bound_shape = Shape(self.x_shape.width + past, self.x_shape.signed)
         self.flips = bool(np.any(self.sign < 0))
         self.form = self._choose(form, interval)
-        self.gap = self.index_bits if self.form == "serial" else 1
-        self.latency = self.index_bits + 1 if self.form != "parallel" else 2 if self.cycles > 1 else 1
+        self.cuts = self.cuts_of(self.form)
+        self.gap, self.latency = self.gap_of(self.form), self._latency()
         if contents is not None:
             self.sign = np.asarray(contents[1], np.int64)
             self.bounds = self._bounds(np.asarray(contents[0], np.int64), self.sign)
@@ -123,10 +131,45 @@ class ThresholdPlan:
         )
         return found
 
+    def cuts_of(self, form: str) -> int:
+        """Registers that the clock asks for between a memory's read and the next one.
+
+        The searches: one behind the comparison, then one behind the memory. *parallel*: one behind the
+        memory, then one behind the comparisons; where all channels pass in one beat, there is no memory and
+        at most the latter.
+        """
+        if self.clock is None:
+            return 0
+        clock, words = self.clock, self.cycles << (0 if form == "parallel" else self.index_bits - 1)
+        width = self.word.size if form == "parallel" else self.entry.size
+        read = clock.delays.memory if self.cycles > 1 and is_block(width, words) else 0.0
+        compare = clock.chain(self.bound_shape.width) + (clock.table() if self.flips else 0.0)
+        follow = clock.table() * (1 + self.pieces // 8)  # the encoder, or the next address
+        if read + compare + follow <= clock.budget:
+            return 0
+        if self.cycles == 1:
+            return 1
+        return 1 if (compare + follow if form == "parallel" else read + compare) <= clock.budget else 2
+
+    def gap_of(self, form: str) -> int:
+        """Least cycles between two beats."""
+        return self.index_bits * (1 + self.cuts_of(form)) if form == "serial" else 1
+
+    def _latency(self) -> int:
+        """Cycles from a beat to its answer."""
+        if self.form == "parallel":
+            return 1 + self.cuts + (self.cycles > 1)
+        # what a search with a register behind each comparison finds needs no other one
+        return self.index_bits * (1 + self.cuts) + (self.form == "serial" or not self.cuts)
+
     def _choose(self, form: str, interval: int) -> str:
         costs = self.costs()
         if form == "auto":
-            fitting = [name for name in costs if name != "serial" or 1 < self.index_bits <= interval]
+            fitting = [
+                name
+                for name in costs
+                if name != "serial" or (1 < self.index_bits and self.gap_of(name) <= interval)
+            ]
             return min(fitting, key=lambda name: costs[name])
         if form not in ("parallel", "search", "serial"):
             raise InputError(f"form must be one of auto, parallel, search, serial, not {form!r}")
@@ -186,6 +229,5 @@ class ThresholdPlan:
 
 
 def _memory_luts(width: int, words: int) -> float:
-    """LUTs of a read-only memory: none where block memory takes it (from about 1,000 bits), else a table of
-    six inputs a bit."""
-    return 0.0 if width * words >= 1024 else width * -(-words // 64)
+    """LUTs of a read-only memory: none where block memory takes it, else a table of six inputs a bit."""
+    return 0.0 if is_block(width, words) else width * -(-words // 64)

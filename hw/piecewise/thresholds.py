@@ -1,6 +1,6 @@
 """Thresholds: integers to piece indices, with a row of end-points for each channel (batch norm folded in)."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,13 +20,13 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
 
     *parallel*: one comparator for each lane and threshold; their outputs are a thermometer code, so the index
     needs only the position of its one step. Latency: 2 cycles, 1 when all channels pass in one beat (the
-    thresholds are then constants).
+    thresholds are then constants), and ``cuts``.
     *search*: binary search, S = ceil(log2(N+1)) stages of one comparator and one memory a lane; the bits
-    found so far address the next stage's memory. Latency: S + 1 cycles. *serial*: the same search by one
-    comparator and one memory a lane, S cycles a beat.
-    Latency: S + 1 cycles.
+    found so far address the next stage's memory. Latency: S (1 + cuts) cycles, one more without cuts.
+    *serial*: the same search by one comparator and one memory a lane, S (1 + cuts) cycles a beat and one more
+    from a beat to its answer.
 
-    Throughput: one beat in ``gap`` cycles (S for serial, else 1), C/lanes beats a pixel.
+    Throughput: one beat in ``gap`` cycles (S (1 + cuts) for serial, else 1), C/lanes beats a pixel.
 
     Parameters are those of `ThresholdPlan`.
 
@@ -57,74 +57,90 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
 
     def _search(self) -> Module:
         m = Module()
-        steps = self.index_bits
-        valids, enables = elastic(m, self.i.valid, self.o.ready, steps + 1)
+        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         beat = self._beat(m, enables[0] & self.i.valid)
         for lane in range(self.lanes):
-            x, place, found = self.i.payload[lane], beat, Const(0, 0)
-            for level in range(steps):
-                rom = Rom(self.entry.size, self.search_words(lane, level), "thresholds")
-                m.submodules[f"table{lane}_{level}"] = rom
-                m.d.comb += [rom.addr.eq(Cat(found, place)), rom.en.eq(enables[level])]
-                held_x, held_place = (
-                    Signal(self.x_shape, name=f"x{lane}_{level}"),
-                    Signal(len(beat), name=f"place{lane}_{level}"),
-                )
-                with m.If(enables[level]):
-                    m.d.sync += [held_x.eq(x), held_place.eq(place)]
-                    if level:
-                        held_found = Signal(level, name=f"found{lane}_{level}")
-                        m.d.sync += held_found.eq(found)
-                x, place = held_x, held_place
-                found = Cat(self._step(x, rom.data), held_found if level else Const(0, 0))
-            with m.If(enables[steps]):
-                m.d.sync += self.o.payload[lane].eq(found)
+            self._search_lane(m, lane, beat, enables)
         return m
+
+    def _search_lane(self, m: Module, lane: int, beat: Signal, enables: list[Signal]) -> None:
+        """Levels of a lane: a memory, its register, a comparison, its register."""
+        stage = iter(enables)
+        x, place, found = self.i.payload[lane], beat, Const(0, 0)
+        for level in range(self.index_bits):
+            rom = Rom(self.entry.size, self.search_words(lane, level), "thresholds")
+            m.submodules[f"table{lane}_{level}"] = rom
+            enable = next(stage)
+            m.d.comb += [rom.addr.eq(Cat(found, place)), rom.en.eq(enable)]
+            x, place, found = _held(m, enable, f"{lane}_{level}", x=x, place=place, found=found)
+            word = rom.data
+            if self.cuts == 2:
+                name = f"{lane}_{level}_word"
+                x, place, found, word = _held(m, next(stage), name, x=x, place=place, found=found, word=word)
+            found = Cat(self._step(x, word), found)
+            if self.cuts and level < self.index_bits - 1:
+                name = f"{lane}_{level}_found"
+                x, place, found = _held(m, next(stage), name, x=x, place=place, found=found)
+        with m.If(next(stage)):
+            m.d.sync += self.o.payload[lane].eq(found)
 
     def _serial(self) -> Module:
         m = Module()
-        steps = self.index_bits
-        busy, step, done = Signal(), Signal(range(steps)), Signal()
-        free = ~self.o.valid | self.o.ready
-        m.d.comb += [done.eq(busy & (step == steps - 1) & free), self.i.ready.eq(~busy | done)]
-        accept = Signal()
-        m.d.comb += accept.eq(self.i.valid & self.i.ready)
+        steps, cycles = self.index_bits, 1 + self.cuts
+        busy, step, turn = Signal(), Signal(range(steps)), Signal(range(max(2, cycles)))
+        done, accept, move = Signal(), Signal(), Signal()
+        last = turn == self.cuts  # the step's comparison is in this cycle
+        m.d.comb += [
+            move.eq(busy & last & (step != steps - 1)),
+            done.eq(busy & last & (step == steps - 1) & (~self.o.valid | self.o.ready)),
+            self.i.ready.eq(~busy | done),
+            accept.eq(self.i.valid & self.i.ready),
+        ]
         beat = self._beat(m, accept)
-        place, move = Signal.like(beat), Signal()
-        m.d.comb += move.eq(accept | (busy & (step != steps - 1)))
+        place = Signal.like(beat)
         with m.If(accept):
-            m.d.sync += [busy.eq(1), step.eq(0), place.eq(beat)]
+            m.d.sync += [busy.eq(1), step.eq(0), turn.eq(0), place.eq(beat)]
         with m.Elif(done):
             m.d.sync += busy.eq(0)
         with m.Elif(move):
-            m.d.sync += step.eq(step + 1)
+            m.d.sync += [step.eq(step + 1), turn.eq(0)]
+        with m.Elif(~last):
+            m.d.sync += turn.eq(turn + 1)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(done):
             m.d.sync += self.o.valid.eq(1)
         for lane in range(self.lanes):
-            x, found, following = (
-                Signal(self.x_shape, name=f"x{lane}"),
-                Signal(steps, name=f"found{lane}"),
-                Signal(steps, name=f"next{lane}"),
-            )
-            # One memory holds all levels of a beat: the index found so far behind a leading one is the place
-            # of its bound.
-            words = [word for words in self.heaps(lane) for word in words]
-            m.submodules[f"table{lane}"] = rom = Rom(self.entry.size, words, "thresholds")
-            m.d.comb += following.eq(Cat(self._step(x, rom.data), found))
+            self._serial_lane(m, lane, accept, move, done, Cat(beat, place), turn)
+        return m
+
+    def _serial_lane(self, m, lane, accept, move, done, places, turn) -> None:
+        """One memory holds all levels of a beat: the index found so far behind a leading one is the place of
+        its bound."""
+        steps = self.index_bits
+        beat, place = places[: len(places) // 2], places[len(places) // 2 :]
+        x = Signal(self.x_shape, name=f"x{lane}")
+        found, following = Signal(steps, name=f"found{lane}"), Signal(steps, name=f"next{lane}")
+        words = [word for words in self.heaps(lane) for word in words]
+        m.submodules[f"table{lane}"] = rom = Rom(self.entry.size, words, "thresholds")
+        word = rom.data
+        if self.cuts:  # the address is a register's
+            m.d.comb += [rom.addr.eq(Cat(found, place)), rom.en.eq(turn == 0)]
+            if self.cuts == 2:
+                (word,) = _held(m, turn == 1, f"{lane}", word=word)
+        else:
             m.d.comb += [
                 rom.addr.eq(Mux(accept, Cat(Const(1, steps), beat), Cat(following, place))),
-                rom.en.eq(move),
+                rom.en.eq(accept | move),
             ]
-            with m.If(accept):
-                m.d.sync += [x.eq(self.i.payload[lane]), found.eq(1)]
-            with m.Elif(move):
-                m.d.sync += found.eq(following)
-            with m.If(done):
-                m.d.sync += self.o.payload[lane].eq(following)
-        return m
+        m.d.comb += following.eq(Cat(self._step(x, word), found))
+        with m.If(accept):
+            m.d.sync += [x.eq(self.i.payload[lane]), found.eq(1)]
+        with m.Elif(move):
+            m.d.sync += found.eq(following)
+        with m.If(done):
+            m.d.sync += self.o.payload[lane].eq(following)
 
     def _step(self, x, word):
         """Whether x lies in an upper piece."""
@@ -142,21 +158,27 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         m = Module()
         valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
-        x = Signal.like(self.i.payload)
+        stage = iter(enables)
+        x = self.i.payload
         if self.cycles == 1:
-            m.d.comb += x.eq(self.i.payload)
             word = constant(m, platform, self.word.size, self.words()[0], "thresholds")
         else:
-            with m.If(enables[0]):
-                m.d.sync += x.eq(self.i.payload)
+            (held,) = _held(m, next(stage), "", x=x.as_value())
             word = self._read(m, enables[0])
+            if self.cuts:
+                held, word = _held(m, next(stage), "_word", x=held, word=word)
+            x = x.shape()(held)
         table = self.word(word)
+        encode = self.cuts == (1 if self.cycles == 1 else 2)  # behind a register
+        compared = next(stage) if encode else None
         index = Signal.like(self.o.payload)
         for lane in range(self.lanes):
             entry = table.lanes[lane]
-            steps = [
+            steps = Cat(
                 (x[lane] >= entry.bounds[j]) ^ (entry.flip if self.flips else 0) for j in range(self.pieces)
-            ]
+            )
+            if compared is not None:
+                (steps,) = _held(m, compared, f"{lane}", steps=steps)
             m.d.comb += index[lane].eq(_thermometer_to_binary(m, steps, self.index_bits, f"steps{lane}"))
         with m.If(enables[-1]):
             m.d.sync += self.o.payload.eq(index)
@@ -170,11 +192,24 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         return rom.data
 
 
-def _thermometer_to_binary(m: Module, steps: list, bits: int, name: str):
+def _held(m: Module, enable, name: str, **values) -> list:
+    """Each of ``values`` that has bits in a register that loads with ``enable``."""
+    held = []
+    for key, value in values.items():
+        shape = Value.cast(value).shape()
+        register = Signal(shape, name=f"{key}{name}", reset_less=True) if shape.width else value
+        if shape.width:
+            with m.If(enable):
+                m.d.sync += register.eq(value)
+        held.append(register)
+    return held
+
+
+def _thermometer_to_binary(m: Module, steps, bits: int, name: str):
     """Number of ones of a thermometer code (steps[j] implies steps[j-1]): bit k is the parity of every 2^k-th
     step."""
     code = Signal(len(steps), name=name)
-    m.d.comb += [code[j].eq(step) for j, step in enumerate(steps)]
+    m.d.comb += code.eq(steps)
     result = Signal(bits, name=f"{name}_count")
     for k in range(bits):
         taps = [code[j] for j in range((1 << k) - 1, len(steps), 1 << k)]

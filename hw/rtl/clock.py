@@ -13,23 +13,26 @@ DEFAULT_MHZ = 100.0
 @dataclass(frozen=True)
 class Delays:
     """Nanoseconds: of a table, of a carry chain from its inputs to its sums and for each bit it passes, of
-    the wires before each of them, and of a register (clock to output, and set-up)."""
+    the wires before each of them, of a register (clock to output, and set-up), of a block memory (from the
+    clock to its output, less a register's), and of a multiplier (0: made of tables)."""
 
     table: float
     chain: float
     carry: float
     wire: float
     register: float
+    memory: float
+    multiplier: float
 
 
 # ecp5: speed grade 6 as nextpnr has it (its cells' delays; wires as placed in arrays of some thousand
 # tables); lut6: 7 series of the slowest grade, data sheet; asic: a 130 nm library; generic: iCE40 HX, the
 # slowest family that is not named.
 TARGETS = {
-    "ecp5": Delays(0.24, 0.95, 0.036, 1.25, 0.6),
-    "lut6": Delays(0.13, 0.60, 0.030, 0.9, 0.6),
-    "asic": Delays(0.25, 0.50, 0.150, 0.1, 0.4),
-    "generic": Delays(0.45, 0.70, 0.130, 1.2, 0.9),
+    "ecp5": Delays(0.24, 0.95, 0.036, 1.25, 0.6, 5.2, 3.9),
+    "lut6": Delays(0.13, 0.60, 0.030, 0.9, 0.6, 2.0, 3.8),
+    "asic": Delays(0.25, 0.50, 0.150, 0.1, 0.4, 2.0, 0.0),
+    "generic": Delays(0.45, 0.70, 0.130, 1.2, 0.9, 1.6, 0.0),
 }
 
 
@@ -67,6 +70,13 @@ class Clock:
     def chain(self, bits: int) -> float:
         """Nanoseconds of a carry chain of ``bits`` positions and the wires before it."""
         return self.delays.wire + self.delays.chain + self.delays.carry * bits
+
+    def multiplier(self, a: int, b: int) -> float:
+        """Nanoseconds of a product of values of ``a`` and ``b`` bits, that fits a multiplier where there are
+        any, with the wires before and behind it; a tree of sums elsewhere."""
+        if self.delays.multiplier:
+            return 2 * self.delays.wire + self.delays.multiplier
+        return self.table() + (min(a, b) - 1).bit_length() * self.chain(a + b)
 
     def adders(self, bits: int) -> int:
         """Sums of ``bits`` bits that fit one after the other between two registers, at least one."""

@@ -19,8 +19,11 @@ def elastic(
     """
     valids = [Signal(name=f"{name}{k}_valid") for k in range(depth)]
     enables = [Signal(name=f"{name}{k}_en") for k in range(depth)]
+    full = [Signal(name=f"{name}{k}_full") for k in range(depth)]  # it and all behind it hold an item
     for k in range(depth):
-        m.d.comb += enables[k].eq(~valids[k] | (enables[k + 1] if k + 1 < depth else ready))
+        m.d.comb += full[k].eq(valids[k] & full[k + 1] if k + 1 < depth else valids[k])
+        # not from the next stage's enable: a consumer's ready often comes late
+        m.d.comb += enables[k].eq(~full[k] | ready)
         with m.If(enables[k]):
             m.d.sync += valids[k].eq(valids[k - 1] if k else valid)
     return valids, enables

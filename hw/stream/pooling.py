@@ -105,7 +105,7 @@ class SumPool(wiring.Component):
 
     One accumulator per column of windows and channel chunk, in memory read without a clock.
 
-    Latency: 1 cycle from the last beat of a window to its beat out. Throughput: one beat in per cycle,
+    Latency: 2 cycles from the last beat of a window to its beat out. Throughput: one beat in per cycle,
     ``cycles`` = height * width * channels / lanes.
 
     Parameters
@@ -118,7 +118,7 @@ class SumPool(wiring.Component):
         it: they wrap and come back).
     """
 
-    latency = 1
+    latency = 2
 
     def __init__(self, shape, channels, height, width, *, kernel, lanes, out_shape=None):
         self.shape = Shape.cast(shape)
@@ -139,6 +139,7 @@ class SumPool(wiring.Component):
         wide = signed(self.shape.width + more) if self.shape.signed else unsigned(self.shape.width + more)
         self.out_shape = wide if out_shape is None else Shape.cast(out_shape)
         self.cycles = height * width * channels // lanes
+        self.chunks, self.columns = channels // lanes, width // kernel[1]
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes))),
@@ -148,11 +149,46 @@ class SumPool(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        chunks, columns = self.channels // self.lanes, self.width // self.kernel[1]
-        words = chunks * columns
         layout = data.ArrayLayout(self.out_shape, self.lanes)
-        m.submodules.sums = sums = Memory(shape=layout, depth=words, init=[])
+        m.submodules.sums = sums = Memory(shape=layout, depth=self.chunks * self.columns, init=[])
         write, read = sums.write_port(), sums.read_port(domain="comb")
+        accept, move = Signal(), Signal()
+        first, last, address = self._place(m, accept)
+        # A beat and the sum before it are registers, and what is to become of them.
+        x, before = Signal.like(self.i.payload, reset_less=True), Signal(layout, reset_less=True)
+        here, emit, place = Signal(), Signal(), Signal.like(address)
+        m.d.comb += [
+            move.eq(here & (~emit | self.o.ready | ~self.o.valid)),
+            self.i.ready.eq(~here | move),
+            accept.eq(self.i.valid & self.i.ready),
+            read.addr.eq(address),
+            write.addr.eq(place),
+            write.en.eq(move),
+        ]
+        begin = first["ky"] & first["kx"]
+        for k in range(self.lanes):
+            m.d.comb += write.data[k].eq(x[k] + before[k])
+        with m.If(self.i.ready):
+            m.d.sync += here.eq(self.i.valid)
+        with m.If(accept):
+            m.d.sync += [x.eq(self.i.payload), emit.eq(last["ky"] & last["kx"]), place.eq(address)]
+            m.d.sync += before.eq(read.data)
+            if self.chunks == 1:  # the sum before may be the one that is made in this cycle
+                with m.If(here & (place == address)):
+                    m.d.sync += before.eq(write.data)
+            with m.If(begin):
+                m.d.sync += before.eq(0)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(move & emit):
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(write.data)]
+        return m
+
+    def _place(self, m, accept):
+        """Which turns of its loops a beat is in, the first ones and the last ones by name, and the address of
+        its sum: chunk by chunk, window column by window column."""
+        chunks, columns = self.chunks, self.columns
+        words = chunks * columns
         sizes = [
             ("y", self.height // self.kernel[0]),
             ("ky", self.kernel[0]),
@@ -160,7 +196,6 @@ class SumPool(wiring.Component):
             ("kx", self.kernel[1]),
             ("chunk", chunks),
         ]
-        accept = Signal()
         inner, first, last, counters = accept, {}, {}, {}
         for name, size in reversed(sizes):
             counters[name] = Signal(range(max(2, size)), name=name)
@@ -168,7 +203,6 @@ class SumPool(wiring.Component):
             with m.If(inner):
                 m.d.sync += counters[name].eq(Mux(last[name], 0, counters[name] + 1))
             inner = inner & last[name]
-        # The address: chunk by chunk, window column by window column.
         address, base = Signal(range(max(2, words))), Signal(range(max(2, words)))
         with m.If(accept):
             m.d.sync += address.eq(address + 1)
@@ -179,20 +213,7 @@ class SumPool(wiring.Component):
                         address.eq(Mux(last["x"], 0, base + chunks)),
                         base.eq(Mux(last["x"], 0, base + chunks)),
                     ]
-        emit = last["ky"] & last["kx"]
-        m.d.comb += [
-            self.i.ready.eq(~emit | self.o.ready | ~self.o.valid),
-            accept.eq(self.i.valid & self.i.ready),
-        ]
-        m.d.comb += [read.addr.eq(address), write.addr.eq(address), write.en.eq(accept)]
-        begin = first["ky"] & first["kx"]
-        for k in range(self.lanes):
-            m.d.comb += write.data[k].eq(self.i.payload[k] + Mux(begin, 0, read.data[k]))
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
-        with m.If(accept & emit):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(write.data)]
-        return m
+        return first, last, address
 
 
 class ArgMax(wiring.Component):

@@ -70,7 +70,7 @@ class WidthConverter(wiring.Component):
 
     def _collect(self, m):
         ratio, bits = self.lanes_out // self.lanes_in, self.shape.width * self.lanes_in
-        held = Signal(bits * ratio)
+        held = Signal(bits * ratio, reset_less=True)
         count = Signal(range(ratio + 1))
         full = count == ratio
         leave = self.o.valid & self.o.ready
@@ -95,8 +95,10 @@ class WidthConverter(wiring.Component):
         m.d.comb += [self.o.valid.eq(~empty), self.o.payload.as_value().eq(held[:bits])]
         m.d.comb += self.i.ready.eq(empty | (few & self.o.ready))
         with m.If(empty | self.o.ready):
-            # what is taken with the last piece, or into the empty one, counts only if it is valid
-            m.d.sync += held.eq(Mux(few, self.i.payload.as_value(), held >> bits))
+            # What is taken with the last piece, or into the empty one, counts only if it is valid; what moves
+            # into the last place never does.
+            coming = self.i.payload.as_value()
+            m.d.sync += held.eq(Cat(Mux(few, coming[:-bits], held[bits:]), coming[-bits:]))
         m.d.comb += following.eq(count)
         with m.If(self.i.valid & self.i.ready):
             m.d.comb += following.eq(ratio)
@@ -110,7 +112,7 @@ class WidthConverter(wiring.Component):
         unit = gcd(self.lanes_in, self.lanes_out)
         take, give, bits = self.lanes_in // unit, self.lanes_out // unit, self.shape.width * unit
         room = take + 2 * give
-        held = Signal(bits * room)
+        held = Signal(bits * room, reset_less=True)
         count = Signal(range(room + 1))
         accept, leave = Signal(), Signal()
         m.d.comb += [self.o.valid.eq(count >= give), self.o.payload.as_value().eq(held[: bits * give])]

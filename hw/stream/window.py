@@ -87,17 +87,18 @@ class FreeWindow(WindowPlan, wiring.Component):
         step, released = Signal(), Signal(range(self.height + 1))
         found = Scout(m, self, self._writer(m, ring.write_port(), released))
         nest, inside, address = self._reader(m, step, found, released)
-        last = nest.last["ky"] & nest.last["kx"] & nest.last["chunk"] if self.by_window else 1
+        last = nest.full["ky"] if self.by_window else 1
         m.d.comb += [step.eq(found.some & (self.room | ~Value.cast(last)[0])), self.reserve.eq(step & last)]
         # step, address, memory, register: a cycle each
         stages = [Signal(2, name=f"stage{k}") for k in range(3)]  # is there a beat, is it inside
         m.d.sync += [read.addr.eq(address), stages[0].eq(Cat(step, inside))]
         m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
-        m.d.sync += self.beat.as_value().eq(read.data)
+        beat = Signal(bits, reset_less=True)
+        m.d.sync += beat.eq(read.data)
         if any(self.pad):
             with m.If(~stages[1][1]):  # a constant: the registers' own reset does it
-                m.d.sync += self.beat.as_value().eq(self._outside())
-        m.d.comb += self.valid.eq(stages[2][0])
+                m.d.sync += beat.eq(self._outside())
+        m.d.comb += [self.valid.eq(stages[2][0]), self.beat.as_value().eq(beat)]
         return m
 
     @property
@@ -119,7 +120,7 @@ class FreeWindow(WindowPlan, wiring.Component):
         """Fills the ring; returns how far it is, as `Written`."""
         address = Signal(range(max(2, self._depth)))
         held = Signal(signed((self.rows + self.height).bit_length() + 2))  # rows begun and not given back
-        following = Signal.like(held)
+        kept = Signal.like(held)
         columns = Signal(range(self.width + 1))
         accept, row_end, room = Signal(), Signal(), Signal(init=1)
         nest = LoopNest(m, accept, [("column_in", self.width), ("chunk_in", self.chunks)])
@@ -130,13 +131,14 @@ class FreeWindow(WindowPlan, wiring.Component):
             write.addr.eq(address),
             write.data.eq(self.i.payload.as_value()),
             write.en.eq(accept),
-            following.eq(held + row_end - released),
+            kept.eq(held - released),
         ]
         with m.If(accept):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
         with m.If(nest.end["chunk_in"]):
             m.d.sync += columns.eq(Mux(row_end, 0, columns + 1))
-        m.d.sync += [held.eq(following), room.eq(following < self.rows)]
+        # both answers ready before it is known whether a row ends
+        m.d.sync += [held.eq(kept + row_end), room.eq(Mux(row_end, kept < self.rows - 1, kept < self.rows))]
         return Written(row_end, columns)
 
     def _reader(self, m, step, found, released):

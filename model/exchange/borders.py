@@ -9,7 +9,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.network.builder import Builder
 from fermatnet.model.network.nodes import Concat, Slice, SumPool
 
-__all__ = ["Bands", "banded", "bands"]
+__all__ = ["Bands", "banded", "bands", "beyond"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,16 @@ def bands(size: int, kernel: int, stride: int, before: int, after: int) -> Bands
         runs.append((place, place + length, pixels))
         place += length
     return Bands(tuple(runs))
+
+
+def beyond(side: int, kernel: int, stride: int, padding: int) -> int:
+    """Pixels that the last window of a pool with ceil_mode reaches beyond its padded map: it begins inside
+    the map or the padding before it."""
+    left = side + 2 * padding - kernel
+    count = -(-left // stride) + 1
+    if (count - 1) * stride >= side + padding:
+        count -= 1
+    return max(0, (count - 1) * stride - left)
 
 
 def banded(

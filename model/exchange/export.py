@@ -9,6 +9,7 @@ the sign; gamma = 0 gives a constant index.
 
 import json
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,14 @@ from fermatnet.model.exchange.moved import folded_pads
 from fermatnet.model.network import Network
 from fermatnet.model.network.inputs import Input
 from fermatnet.model.nn.door.compare import compare_network
-from fermatnet.model.nn.door.images import check_images, check_range, check_shape, probes
+from fermatnet.model.nn.door.entries import Entry, checked_samples, probed, shaped
+from fermatnet.model.nn.door.images import check_range
 from fermatnet.model.nn.door.report import Report
 from fermatnet.model.nn.door.steps import without_step
 from fermatnet.model.nn.door.wrappers import unwrapped
 from fermatnet.model.nn.layers import PixelScale
-from fermatnet.model.nn.walk import walk
+from fermatnet.model.nn.samples import Batch, Samples
+from fermatnet.model.nn.walk import input_names, trace, walk
 
 __all__ = ["export", "versions"]
 
@@ -39,13 +42,13 @@ def versions() -> dict[str, str]:
 @torch.no_grad()
 def export(
     model: nn.Module,
-    shape: tuple[int, ...],
-    value_range: tuple[int, int] | None = None,
+    shape: tuple[int, ...] | Mapping[str, tuple[int, ...]],
+    value_range: tuple[int, int] | Mapping[str, tuple[int, int]] | None = None,
     *,
     name: str = "network",
     engine: str = "auto",
     meta: dict[str, Any] | None = None,
-    images: Tensor | None = None,
+    images: Tensor | Mapping[str, Tensor] | None = None,
     check: bool = True,
 ) -> Network:
     """The network file of a trained model, compared with the model in evaluation, integer for integer.
@@ -55,8 +58,8 @@ def export(
     model : the quantized twin, of `fermatnet.model.nn.convert.convert` or of the zoo
     name : stands in the file
     shape, value_range : the raw image (C, H, W), (c, n) or (n,), and the inclusive range of its integers;
-    None: all that the model was
-        converted for.
+    None: all that the model was converted for. With several inputs a dict each, by the names of ``forward``,
+    which the network's inputs then have; one input is called ``image``.
     engine : of the integer convolutions, "auto", "fermat" or "direct".
     meta : provenance; everything becomes text.
     images : raw integers (n, *shape) to compare on; None: the first of the calibration images, or random
@@ -69,17 +72,16 @@ def export(
     """
     if engine not in ("auto", "fermat", "direct"):
         raise InputError(f"engine must be auto, fermat or direct, not {engine!r}")
-    model, dims = unwrapped(model, Report()), check_shape(shape)
-    pixels = next((module for module in model.modules() if isinstance(module, PixelScale)), None)
-    value_range = check_range(value_range, pixels)
+    model = unwrapped(model, Report())
+    inputs, given = _inputs(model, shape, value_range)
     if unset := without_step(model):
         raise InputError(
             f"layer {unset!r} has no step yet: give convert some images=, or train the model, before the "
             "export"
         )
-    image = Input("image", dims, *value_range)
-    exporter = Exporter(image.shape, value_range, engine)
-    found = walk(model.eval(), exporter, Value("image", np.zeros(image.shape[0], np.int64)))
+    exporter = Exporter(list(given.values()), engine)
+    values = {key: Value(one.name, np.zeros(one.shape[0], np.int64)) for key, one in given.items()}
+    found = walk(model.eval(), exporter, values)
     outputs = _outputs(exporter, found)
     facts: dict[str, Any] = {
         "name": name,
@@ -88,22 +90,62 @@ def export(
         **(meta or {}),
     }
     names = tuple(out.name for out in outputs.values())
+    first, *more = given.values()
     net = Network(
         folded_pads(exporter.nodes, names),
-        dims,
-        value_range,
+        first.dims,
+        (first.lo, first.hi),
+        first.name,
+        more_inputs=tuple(more),
         output=names[0],
         outputs=names,
         meta={key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()},
     )
     if check:
         kept = images if images is not None else getattr(model, "meta", {}).get("images")
-        pixels = pixels or PixelScale(8)
-        told = PixelScale(pixels.bits, signed=pixels.signed, dims=dims)
-        kept = check_images(kept, told)
-        kept = None if kept is None else kept.clamp(*value_range)
-        net.meta["compared"] = compare_network(model, net, probes(dims, value_range, kept))
+        ranges = {key: (one.lo, one.hi) for key, one in given.items()}
+        kept = _clamped(checked_samples(kept, inputs), ranges)
+        net.meta["compared"] = compare_network(model, net, probed(inputs, kept, ranges))
     return net
+
+
+def _clamped(images: Batch | None, ranges: Mapping[str, tuple[int, int]]) -> Batch | None:
+    if images is None:
+        return None
+    if isinstance(images, Tensor):
+        return images.clamp(*next(iter(ranges.values())))
+    return Samples({name: x.clamp(*ranges[name]) for name, x in images.parts.items()})
+
+
+def _inputs(model: nn.Module, shape: Any, value_range: Any) -> tuple[tuple[Entry, ...], dict[str, Input]]:
+    """What comes in, as the comparison and as the file see it, by the names of ``forward``."""
+    names = input_names(model) or ["image"]
+    shapes = shaped(shape, names)
+    if missing := [name for name in names if name not in shapes]:
+        raise InputError(f"the model takes {', '.join(names)}, and no shape of {missing[0]!r} is given")
+    scales = _scales_of(model, names)
+    inputs, given = [], {}
+    for name, dims in shapes.items():
+        pixels = scales.get(name)
+        limits = value_range.get(name) if isinstance(value_range, Mapping) else value_range
+        low, high = check_range(limits, pixels)
+        own = pixels or PixelScale(8)
+        inputs.append(Entry(name, PixelScale(own.bits, signed=own.signed, dims=dims)))
+        given[name] = Input("image" if len(names) == 1 else name, dims, low, high)
+    return tuple(inputs), given
+
+
+def _scales_of(model: nn.Module, names: list[str]) -> dict[str, PixelScale]:
+    """The layers that take the raw integers, by input."""
+    if len(names) == 1:
+        found = next((module for module in model.modules() if isinstance(module, PixelScale)), None)
+        return {} if found is None else {names[0]: found}
+    scales = {}
+    for node in trace(model).nodes:
+        layer = model.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(layer, PixelScale):
+            scales[str(node.args[0].target)] = layer
+    return scales
 
 
 def _outputs(exporter: Exporter, found: Any) -> dict[str, Value]:

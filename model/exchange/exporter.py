@@ -1,5 +1,6 @@
 """The visitor that turns torch layers into integer nodes of the network file."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 import torch
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.borders import beyond
 from fermatnet.model.exchange.values import WORD, Value, Values, short
+from fermatnet.model.network.inputs import Input
 from fermatnet.model.network.nodes import (
     Affine,
     Conv,
@@ -29,8 +32,9 @@ __all__ = ["Exporter", "Value"]
 class Exporter(Values):
     """Visitor that appends nodes; see :class:`fermatnet.model.nn.walk.Visitor`."""
 
-    def __init__(self, shape: tuple[int, int, int], value_range: tuple[int, int], engine: str):
-        super().__init__(shape, value_range)
+    def __init__(self, inputs: Sequence[Input], engine: str):
+        super().__init__(inputs[0].shape, (inputs[0].lo, inputs[0].hi))
+        self.types = {one.name: one.type for one in inputs}
         self.engine = engine
 
     # ---- layers
@@ -47,7 +51,7 @@ class Exporter(Values):
         w, k = module.quantizer.integers(module.weight.detach())
         top = int(w.abs().max())
         if top > 32767:
-            raise InputError(f"layer {name!r}: weights up to {top} need more than 16 bits")
+            raise InputError(f"layer {name!r}: weights up to {top} need more than 16 bits: use int8 or int16")
         return w.numpy(), np.broadcast_to(k.numpy(), (w.shape[0],)), 8 if top <= 127 else 16
 
     def _narrow(self, name: str) -> bool:
@@ -79,7 +83,10 @@ class Exporter(Values):
             unit = 2.0 ** module.bias_exponent()
             shift = kx + int(kw[0]) - module.bias_exponent()
             if shift < 0:
-                raise InputError(f"layer {name!r}: its inputs' unit 2^{-kx} is too coarse for the bias")
+                raise InputError(
+                    f"layer {name!r}: its inputs' unit 2^{-kx} is too coarse for the bias: put a batch norm "
+                    "before it, or give convert images="
+                )
             bias = np.floor(module.bias.detach().double().numpy() * unit + 0.5).astype(np.int64) << shift
         made = self.append(Dense(short(name), (x.name,), w, bias, bits))
         return Value(made, kx + kw, flat=True)
@@ -178,8 +185,8 @@ class Exporter(Values):
             wide, o, up = wide >> 1, o >> 1, up - 1
         if up > 62 or (np.abs(wide) >= 1 << 31).any() or (np.abs(o) >= 1 << 62).any():
             raise InputError(
-                f"layer {name!r}: its multipliers do not fit 31 bits with a shift of at most 62 (channel "
-                "scales too far apart)"
+                f"layer {name!r}: its multipliers do not fit 31 bits with a shift of at most 62, its "
+                "channels' scales lie too far apart: put a batch norm before it, or use the scheme int8"
             )
         wide, o = wide.astype(np.int64), o.astype(np.int64)
         made = self.append(Affine(short(name), (x.name,), wide, o, up, module.lo, module.top))
@@ -193,7 +200,7 @@ class Exporter(Values):
         kernel, stride, padding = map(pair, (module.kernel_size, module.stride, module.padding))
         size = self.types[x.name].shape[1:]
         more = [
-            _beyond(side, *window) if module.ceil_mode else 0
+            beyond(side, *window) if module.ceil_mode else 0
             for side, *window in zip(size, kernel, stride, padding, strict=True)
         ]
         pad = (*padding, padding[0] + more[0], padding[1] + more[1])
@@ -222,13 +229,3 @@ class Exporter(Values):
         table, first = module.table()
         made = self.append(Lookup(short(name), (x.name,), table.numpy(), first))
         return replace(x, name=made, exponent=np.full(len(x.exponent), module.after.exponent()))
-
-
-def _beyond(side: int, kernel: int, stride: int, padding: int) -> int:
-    """Pixels that the last window of a pool with ceil_mode reaches beyond its padded map: it begins inside
-    the map or the padding before it."""
-    left = side + 2 * padding - kernel
-    count = -(-left // stride) + 1
-    if (count - 1) * stride >= side + padding:
-        count -= 1
-    return max(0, (count - 1) * stride - left)

@@ -67,6 +67,7 @@ class Values(Builder):
         return xs if len(shapes) == 1 else [self.vector(name, x) for x in xs]
 
     def common(self, name: str, x: Value) -> int:
+        """The power of two that all channels share; InputError where their units differ."""
         if (x.exponent != x.exponent[0]).any():
             raise InputError(
                 f"layer {name!r}: its input channels have different units; put a fixed-point layer before it"
@@ -103,7 +104,10 @@ class Values(Builder):
         if not shift.any():
             return x
         if shift.max() > 16:
-            raise InputError(f"layer {name!r}: its inputs' units differ by 2^{int(shift.max())}")
+            raise InputError(
+                f"layer {name!r}: its inputs' units differ by 2^{int(shift.max())}, more than 2^16: put "
+                "a batch norm before each of them"
+            )
         made = self.append(
             Affine(f"{x.name}_align", (x.name,), np.int64(1) << shift, np.zeros_like(shift), 0, -WORD, WORD)
         )

@@ -116,8 +116,8 @@ def convolve2d(
             root_of_order(b, n)
     images = len(x)
     frames = cut_tiles(x, geometry, plan).reshape(images * prod(plan.tiles), group, -1, *plan.lengths)
-    found = [_convolve_frames(Ring(b), frames, weight, geometry, plan, group) for b in plan.widths]
-    outputs = reconstruct(found, plan.widths, plan.lo, plan.hi)
+    remainders = [_convolve_frames(Ring(b), frames, weight, geometry, plan, group) for b in plan.widths]
+    outputs = reconstruct(remainders, plan.widths, plan.lo, plan.hi)
     return join_tiles(outputs.reshape(images, *plan.tiles, weight.shape[0], *plan.tile), geometry)
 
 
@@ -126,7 +126,7 @@ def _convolve_frames(
 ) -> np.ndarray:
     """Frames (m, group, channels, Ny, Nx) to residues (m, O, Vy, Vx) modulo one modulus."""
     o = len(weight) // group
-    result = np.zeros((len(frames), len(weight), *plan.tile), object if ring.b > 62 else np.int64)
+    remainders = np.zeros((len(frames), len(weight), *plan.tile), object if ring.b > 62 else np.int64)
     for g in range(group):
         spectra = weight_spectra(weight[g * o : (g + 1) * o], geometry, plan.lengths, ring.b).reshape(
             o, -1, *plan.lengths
@@ -136,8 +136,8 @@ def _convolve_frames(
             for out in _slices(o, max(1, CHUNK // (spectrum.shape[0] * prod(plan.lengths)))):
                 total = _accumulate(ring, spectrum, spectra[out])
                 y = inverse2d(ring, total, scale=False)[..., : plan.tile[0], : plan.tile[1]]
-                result[part, g * o + out.start : g * o + out.stop] = residues(ring, y)
-    return result
+                remainders[part, g * o + out.start : g * o + out.stop] = residues(ring, y)
+    return remainders
 
 
 def _accumulate(ring: Ring, x: Number, w: Number) -> Number:

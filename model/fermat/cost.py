@@ -237,14 +237,14 @@ def matches(layer: Layer, spectra: str) -> list[Match]:
     Where it never does, for one product.
     """
     per = layer.outputs // layer.group
-    found = []
+    candidates = []
     for products in (p for p in range(1, per + 1) if per % p == 0):
         area = transform_area(layer, products, spectra)
         if area.fits or products == 1:
             cycles = layer.cycles(products)
             macs = max(1, ceil(layer.macs / cycles))
-            found.append(Match(products, cycles, area, macs, direct_area(layer, macs)))
-    return [match for match in found if match.transform.fits] or found
+            candidates.append(Match(products, cycles, area, macs, direct_area(layer, macs)))
+    return [match for match in candidates if match.transform.fits] or candidates
 
 
 def at_goal(layer: Layer, cycles: int) -> Match:

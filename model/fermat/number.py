@@ -196,8 +196,8 @@ class Ring:
         total = (x.value + y.value) & self.mask
         carry = total < x.value
         increment = ~(carry | x.zero | y.zero)
-        result = (total + increment) & self.mask
-        return Number(result, (x.zero & y.zero) | (increment & (result == 0)))
+        value = (total + increment) & self.mask
+        return Number(value, (x.zero & y.zero) | (increment & (value == 0)))
 
     def neg(self, x: Number) -> Number:
         """-x: the complement of the code; zero stays zero."""

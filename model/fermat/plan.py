@@ -113,10 +113,10 @@ class Plan:
 
 def phases(geometry: Geometry) -> list[tuple[int, int]]:
     """Image phases (row, column) that at least one tap of the kernel reads."""
-    found = []
+    per_axis = []
     for extent, stride, dilation in zip(geometry.kernel, geometry.stride, geometry.dilation, strict=True):
-        found.append(sorted({tap * dilation % stride for tap in range(extent)}))
-    return [(a, b) for a in found[0] for b in found[1]]
+        per_axis.append(sorted({tap * dilation % stride for tap in range(extent)}))
+    return [(a, b) for a in per_axis[0] for b in per_axis[1]]
 
 
 def polyphase(weight: np.ndarray, geometry: Geometry) -> np.ndarray:

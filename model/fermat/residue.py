@@ -27,19 +27,19 @@ __all__ = ["balance", "check_widths", "halving", "mixed_radix_digits", "modulus"
 def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
     """The widths, ascending; InputError unless each is in 2..64 and the moduli 2^b + 1 are pairwise
     coprime."""
-    result = tuple(sorted(int(b) for b in widths))
-    if not result:
+    ascending = tuple(sorted(int(b) for b in widths))
+    if not ascending:
         raise InputError("a residue system needs at least one modulus")
-    for b in result:
+    for b in ascending:
         if not 2 <= b <= 64:
             raise InputError(f"modulus width must be 2..64 bits, not {b}")
-    for i, a in enumerate(result):
-        for b in result[i + 1 :]:
+    for i, a in enumerate(ascending):
+        for b in ascending[i + 1 :]:
             if gcd(2**a + 1, 2**b + 1) != 1:
                 raise InputError(
                     f"moduli 2^{a}+1 and 2^{b}+1 are not coprime (common factor {gcd(2**a + 1, 2**b + 1)})"
                 )
-    return result
+    return ascending
 
 
 def modulus(widths: Sequence[int]) -> int:

@@ -137,10 +137,10 @@ def forward2d(ring: Ring, x: Number) -> Number:
 
 def inverse2d(ring: Ring, x: Number, scale: bool = True) -> Number:
     """Rows, then columns, each in reverse of ``forward2d``; both 1/N in one rotation at the end."""
-    result = inverse(ring, inverse(ring, x, -1, scale=False), -2, scale=False)
+    unscaled = inverse(ring, inverse(ring, x, -1, scale=False), -2, scale=False)
     if not scale:
-        return result
-    return ring.shift(result, -(x.shape[-1].bit_length() - 1) - (x.shape[-2].bit_length() - 1))
+        return unscaled
+    return ring.shift(unscaled, -(x.shape[-1].bit_length() - 1) - (x.shape[-2].bit_length() - 1))
 
 
 # -- the same transforms on balanced residues in int64: no codes, no flags, b <= 32, for whole layers

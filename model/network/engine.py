@@ -73,12 +73,12 @@ def conv_choice(net: Any, node: Any, cycles: int | None = None) -> Choice:
     layer = layer_sizes(net, node, plan)
     if cycles is not None:
         return _at_goal(plan, layer, cycles)
-    found = matches(layer, plan.spectra)
-    best = min(found, key=lambda match: match.transform.worth * match.cycles)
+    candidates = matches(layer, plan.spectra)
+    best = min(candidates, key=lambda match: match.transform.worth * match.cycles)
     pays = best.transform.worth < best.direct.worth
     figures = _figures(best, (best.transform.worth, best.direct.worth))
     if pays:
-        least = min(match.products for match in found if match.transform.worth < match.direct.worth)
+        least = min(match.products for match in candidates if match.transform.worth < match.direct.worth)
         return Choice(
             plan,
             f"Fermat engine by cost, {figures}, cheaper from {least} parallel product{'s' * (least > 1)} "

@@ -84,15 +84,15 @@ class Network:
                 f"outputs {', '.join(self.outputs)} must be different, {self.output!r} the first of them: "
                 "give each tensor once"
             )
-        for name in (*(one.name for one in self.inputs), *(node.name for node in self.nodes)):
+        for name in (*(net_input.name for net_input in self.inputs), *(node.name for node in self.nodes)):
             if name not in self.outputs and not self.consumers(name):
-                kind = "input" if any(one.name == name for one in self.inputs) else "layer"
+                kind = "input" if any(net_input.name == name for net_input in self.inputs) else "layer"
                 raise InputError(f"{kind} {name!r} is read by nobody")
 
     @cached_property
     def types(self) -> dict[str, TensorType]:
         """Type of every tensor by name: shape and the range that the true weights allow."""
-        types = {one.name: one.type for one in self.inputs}
+        types = {net_input.name: net_input.type for net_input in self.inputs}
         if len(types) != len(self.inputs):
             raise InputError("two inputs have one name")
         indices: set[str] = set()
@@ -134,7 +134,7 @@ class Network:
 
     def is_input(self, name: str) -> bool:
         """Whether a tensor comes from outside."""
-        return any(one.name == name for one in self.inputs)
+        return any(net_input.name == name for net_input in self.inputs)
 
     @property
     def classes(self) -> int:

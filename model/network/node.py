@@ -94,11 +94,11 @@ class Node:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Initializers in file order, in the types that the file holds."""
-        made = {}
+        arrays = {}
         for name, kind in self.ARRAYS.items():
             stored = f"i{self.weight_bits // 8}" if kind == "w" else kind  # type: ignore[attr-defined]
-            made[name] = getattr(self, name).astype(stored)
-        return made
+            arrays[name] = getattr(self, name).astype(stored)
+        return arrays
 
     @classmethod
     def op_named(cls, op: str) -> Op | None:

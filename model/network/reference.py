@@ -17,21 +17,23 @@ def check_images(net: Network, images: Samples) -> dict[str, np.ndarray]:
     """Every input by name, int64 (n, C, H, W); InputError unless ``images`` is an array of the network's
     input type, shape and range (n at least 1), or, where several tensors come in, one such array for each
     name."""
-    given = {net.input_name: images} if isinstance(images, np.ndarray) else dict(images)
-    names = [one.name for one in net.inputs]
-    if sorted(given) != sorted(names):
+    by_name = {net.input_name: images} if isinstance(images, np.ndarray) else dict(images)
+    names = [net_input.name for net_input in net.inputs]
+    if sorted(by_name) != sorted(names):
         raise InputError(
-            f"the network takes {', '.join(names)}: give one array a name, not {', '.join(given) or 'none'}"
+            f"the network takes {', '.join(names)}: give one array a name, not {', '.join(by_name) or 'none'}"
         )
-    taken = {}
-    for one in net.inputs:
+    checked = {}
+    for net_input in net.inputs:
         try:
-            taken[one.name] = one.checked(given[one.name])
+            checked[net_input.name] = net_input.checked(by_name[net_input.name])
         except InputError as error:
-            raise InputError(f"input {one.name!r}: {error}" if len(names) > 1 else str(error)) from error
-    if len({len(value) for value in taken.values()}) > 1:
+            raise InputError(
+                f"input {net_input.name!r}: {error}" if len(names) > 1 else str(error)
+            ) from error
+    if len({len(value) for value in checked.values()}) > 1:
         raise InputError("all inputs must hold the same number of samples")
-    return taken
+    return checked
 
 
 def activations(net: Network, images: Samples) -> Iterator[tuple[str, np.ndarray]]:
@@ -41,13 +43,13 @@ def activations(net: Network, images: Samples) -> Iterator[tuple[str, np.ndarray
     yield from list(values.items())
     waiting = {name: len(net.consumers(name)) for name in net.types}
     for node in net.nodes:
-        result = node.compute(net, *(values[name] for name in node.inputs))
+        output = node.compute(net, *(values[name] for name in node.inputs))
         for name in node.inputs:
             waiting[name] -= 1
             if not waiting[name]:
                 values.pop(name, None)
-        values[node.name] = result
-        yield node.name, result
+        values[node.name] = output
+        yield node.name, output
 
 
 def _chunk(images: Samples, start: int, batch: int) -> Samples:

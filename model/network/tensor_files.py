@@ -17,14 +17,14 @@ INDEX = "tensors.json"
 
 def _file_names(names: list[str]) -> dict[str, str]:
     """A file a tensor, in the network's order: its name, without what a file system might not take."""
-    taken: dict[str, str] = {}
+    files: dict[str, str] = {}
     for name in names:
         base = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:100].lstrip(".") or "tensor"
         file, count = f"{base}.npy", 2
-        while file.lower() in {other.lower() for other in taken.values()}:
+        while file.lower() in {other.lower() for other in files.values()}:
             file, count = f"{base}~{count}.npy", count + 1
-        taken[name] = file
-    return taken
+        files[name] = file
+    return files
 
 
 def write_tensors(
@@ -41,8 +41,8 @@ def write_tensors(
     tensor in the network's order, the inputs first. Memory is bounded by ``batch``; raises InputError as
     `check_images`.
     """
-    given = check_images(net, images)
-    count = len(next(iter(given.values())))
+    samples = check_images(net, images)
+    count = len(next(iter(samples.values())))
     files = _file_names(list(net.types))
     stores = {
         name: np.lib.format.open_memmap(

@@ -1,19 +1,18 @@
 """What becomes of single steps that have no weights: activations that are no rectifiers, arithmetic with
-constants, averages. ``c`` is the :class:`fermatnet.model.nn.converter.Converter` at work."""
+constants. ``c`` is the :class:`fermatnet.model.nn.converter.Converter` at work."""
 
 from typing import Any
 
+import torch
 from torch import fx, nn
 
-from fermatnet.model.nn.convert_widths import insert_after
+from fermatnet.model.nn.convert_widths import insert_after, new_step
 from fermatnet.model.nn.curves import Curve, Real
-from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
-from fermatnet.model.nn.layers import AvgPool2d, Constant, SumPool
-from fermatnet.model.nn.operators.rules import pair
-from fermatnet.model.nn.twins import Scaled
+from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale, Slopes
+from fermatnet.model.nn.layers import Constant
 from fermatnet.model.nn.uniform import UniformActivation
 
-__all__ = ["average", "constant", "curve"]
+__all__ = ["constant", "curve"]
 
 _CURVE_BITS = 8  # of the integers that a table is of, and of those in it
 
@@ -33,6 +32,8 @@ def curve(c: Any, node: fx.Node, module: nn.Module) -> None:
         pieces.function = module
         c.put(node, pieces, was, "pieces of its values")
         c.activations[str(node.target)] = module
+    elif isinstance(module, nn.PReLU) and module.num_parameters > 1:
+        _slopes(c, node, module)
     else:
         bits = (c.scheme.activations or _CURVE_BITS) if method.fixed_point else _CURVE_BITS
         made = Curve(module, _rounded(c, node), bits)
@@ -53,6 +54,22 @@ def _rounded(c: Any, node: fx.Node) -> nn.Module:
     return rounding
 
 
+def _slopes(c: Any, node: fx.Node, module: nn.PReLU) -> None:
+    """relu(x) - a relu(-x) with a slope a channel: a table would be one a channel."""
+    _rounded(c, node)
+    (source,) = node.all_input_nodes
+    was, name = str(node.target), node.name
+    with c.graph.inserting_before(node):
+        positive = new_step(c, f"{name}_positive", nn.ReLU(), source)
+        negative = c.graph.call_function(torch.sub, (positive, source))
+        scaled = new_step(c, f"{name}_slopes", Slopes(module.weight, bits=_CURVE_BITS), negative)
+    for step in (positive, negative, scaled):
+        c.shapes[step] = c.shapes[source]
+    node.op, node.target, node.args, node.kwargs = "call_function", torch.add, (positive, scaled), {}
+    why = f"relu(x) - a relu(-x), {module.num_parameters} slopes in fixed point"
+    c.changes.note(was, type(module).__name__, "Slopes", why)
+
+
 def constant(c: Any, node: fx.Node, module: Constant) -> None:
     """gain x + offset, both constants."""
     narrow = c.curved(node, pieces=False) or any(
@@ -65,25 +82,3 @@ def constant(c: Any, node: fx.Node, module: Constant) -> None:
     made.bias.data.copy_(module.offset)
     made.bias.requires_grad_(False)
     c.put(node, made, "arithmetic", "with constants: fixed point")
-
-
-def average(c: Any, node: fx.Node, module: nn.AvgPool2d) -> None:
-    """A sum over windows and its factor in fixed point; exact by itself where a power of two divides."""
-    kernel, place = pair(module.kernel_size), c.shapes[node.args[0]][2:]  # type: ignore[index]
-    stride, padding = pair(module.stride), pair(module.padding)
-    area = kernel[0] * kernel[1]
-    divisor = module.divisor_override or area
-    disjoint = (
-        stride == kernel and not any(padding) and not any(s % k for s, k in zip(place, kernel, strict=True))
-    )
-    if kernel == place and not any(padding):
-        summed: nn.Module = SumPool()
-    elif not disjoint:
-        summed = SumPool(kernel, stride, padding)
-    elif divisor != area or area & (area - 1):
-        summed = SumPool(kernel[0] if kernel[0] == kernel[1] else kernel)
-    else:
-        c.put(node, AvgPool2d(kernel, kernel), type(module).__name__, "exact in evaluation")
-        return
-    why = f"sum over {kernel[0]}x{kernel[1]}, the factor in fixed point"
-    c.put(node, Scaled(summed, c.scheme.rescale(1.0 / divisor)), type(module).__name__, why)

@@ -12,7 +12,7 @@ table of :mod:`fermatnet.model.nn.operators` or refused, and two comparisons sta
 (:mod:`fermatnet.model.nn.door.compare`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +24,14 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export
 from fermatnet.model.nn.converter import Converter
 from fermatnet.model.nn.door.compare import compare_twin, reference_of
-from fermatnet.model.nn.door.images import (
-    check_images,
-    check_normalisation,
-    check_pixels,
-    check_shape,
-    normalised,
-    probes,
+from fermatnet.model.nn.door.entries import (
+    Entry,
+    checked_samples,
+    entries,
+    pixel_names,
+    probed,
+    shaped,
+    taken,
 )
 from fermatnet.model.nn.door.normalisation import fold_normalisation
 from fermatnet.model.nn.door.prepare import as_float32, effective_weights, look
@@ -38,10 +39,11 @@ from fermatnet.model.nn.door.report import Change, Report
 from fermatnet.model.nn.door.ties import look_at_ties
 from fermatnet.model.nn.door.traced import shapes_of, traced
 from fermatnet.model.nn.door.wrappers import copied, unwrap_children, unwrapped
-from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.measure import calibrate, learn_from_images
 from fermatnet.model.nn.operators import refusals
+from fermatnet.model.nn.samples import Batch
 from fermatnet.model.nn.scheme import Scheme
+from fermatnet.model.nn.walk import forward_names
 
 __all__ = ["Change", "Report", "convert"]
 
@@ -49,13 +51,13 @@ __all__ = ["Change", "Report", "convert"]
 def convert(
     model: nn.Module,
     scheme: Scheme,
-    shape: tuple[int, ...],
+    shape: tuple[int, ...] | Mapping[str, tuple[int, ...]],
     *,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
-    bits: int | None = None,
-    signed: bool | None = None,
-    images: Tensor | np.ndarray | None = None,
+    mean: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    std: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
+    bits: int | Mapping[str, int] | None = None,
+    signed: bool | Mapping[str, bool] | None = None,
+    images: Tensor | np.ndarray | Mapping[str, Tensor | np.ndarray] | None = None,
     strict: bool = True,
     check: bool = True,
 ) -> tuple[nn.Module, Report]:
@@ -65,7 +67,9 @@ def convert(
     ----------
     model : any ``nn.Module`` that ``torch.fx`` traces
     scheme : of `fermatnet.model.nn.scheme.scheme`
-    shape : of one image (C, H, W), of c rows of n values (c, n), or of a vector (n,)
+    shape : of one image (C, H, W), of c rows of n values (c, n), or of a vector (n,); of a model with several
+        inputs a dict, a shape a name of ``forward``: bits, signed, mean, std and images are dicts then too
+        (bits and signed may be one value for all)
     bits, signed : of the raw integers, 1 to 16 bits; None: as the type of ``images`` says, 8 bits and
         unsigned without them. The model takes them times 2^-bits
     mean, std : the normalisation the model was trained with, a channel, of pixels in 0..1; None: it took
@@ -108,14 +112,16 @@ class _Checked:
     """The same once they are checked."""
 
     scheme: Scheme
-    pixels: PixelScale
-    normal: tuple[list[float], list[float]] | None
-    images: Tensor | None
+    inputs: tuple[Entry, ...]
+    images: Batch | None
     check: bool
 
     @property
-    def dims(self) -> tuple[int, ...]:
-        return self.pixels.dims or ()
+    def shape(self) -> Any:
+        """As ``export`` takes it."""
+        if len(self.inputs) == 1:
+            return self.inputs[0].dims
+        return {one.name: one.dims for one in self.inputs}
 
 
 def _tried(report: Report, check: Callable[..., Any], *args: Any) -> Any:
@@ -127,7 +133,7 @@ def _tried(report: Report, check: Callable[..., Any], *args: Any) -> Any:
         return None
 
 
-def _arguments(told: _Told, report: Report) -> _Checked | None:
+def _arguments(model: nn.Module | None, told: _Told, report: Report) -> _Checked | None:
     """The arguments as they are used, or None where one is refused."""
     if not isinstance(told.scheme, Scheme):
         report.refuse(
@@ -135,18 +141,18 @@ def _arguments(told: _Told, report: Report) -> _Checked | None:
             "",
             f"the scheme must be made by scheme(NAME), scheme('int8') for instance, not {told.scheme!r}",
         )
-    dims = _tried(report, check_shape, told.shape)
-    if dims is None:
+    names = ["image"] if model is None else forward_names(model) or ["image"]
+    shapes = _tried(report, shaped, told.shape, names)
+    inputs = None if shapes is None else _tried(report, entries, shapes, told)
+    images = None if inputs is None else _tried(report, checked_samples, told.images, inputs)
+    if report.refusals or inputs is None:
         return None
-    pixels = _tried(report, check_pixels, told.bits, told.signed, told.images, dims)
-    normal = _tried(report, check_normalisation, told.mean, told.std, dims[0])
-    images = None if pixels is None else _tried(report, check_images, told.images, pixels)
-    return None if report.refusals else _Checked(told.scheme, pixels, normal, images, told.check)
+    return _Checked(told.scheme, inputs, images, told.check)
 
 
 def _converted(model: Any, told: _Told, report: Report) -> nn.Module | None:
-    checked = _arguments(told, report)
     inside = _tried(report, unwrapped, model, report)
+    checked = _arguments(inside, told, report)
     if inside is not None:
         look(inside, report)
     if checked is None or report.refusals:
@@ -159,28 +165,29 @@ def _converted(model: Any, told: _Told, report: Report) -> nn.Module | None:
 
 
 def _twin(model: nn.Module, told: _Checked, report: Report) -> nn.Module | None:
-    pixels, normal, images = told.pixels, told.normal, told.images
+    inputs, images = told.inputs, told.images
     source = copied(model)
     unwrap_children(source, report)
     effective_weights(source, report)
     as_float32(source, report)
-    shown = probes(told.dims, pixels.range, images)
-    graph = traced(source, report)
-    reference = reference_of(model, normalised(shown[:3], pixels.bits, normal)) if told.check else None
-    shapes = shapes_of(source, graph, told.dims)
+    shown = probed(inputs, images)
+    graph = traced(source, report, [one.name for one in inputs] if forward_names(model) else None)
+    reference = reference_of(model, taken(inputs, shown[:3])) if told.check else None
+    shapes = shapes_of(source, graph, [one.dims for one in inputs])
     for refusal in refusals(source, graph, shapes):
         report.refuse(refusal.name, refusal.what, refusal.why)
     look_at_ties(source, graph, report)
     if report.refusals:
         return None
-    converter = Converter(source, graph, shapes, told.scheme, pixels, normal is not None, report)
+    converter = Converter(source, graph, shapes, told.scheme, inputs, report)
     made = converter.run()
     if reference is not None:
-        compare_twin(reference, made, converter.activations, shown, pixels.bits, normal, report)
+        compare_twin(reference, made, converter.activations, shown, inputs, report)
         if report.refusals:
             return None
-    if normal is not None:
-        fold_normalisation(made, normal[0], normal[1], pixels.bits, report)
+    for name, one in zip(pixel_names(inputs), inputs, strict=True):
+        if one.normal is not None:
+            fold_normalisation(made, *one.normal, one.pixels.bits, report, name)
     if images is not None:
         report.extend(Change(*line) for line in learn_from_images(made, images))
     made.meta["images"] = shown[:-2]  # a few, for the comparison on export
@@ -188,7 +195,7 @@ def _twin(model: nn.Module, told: _Checked, report: Report) -> nn.Module | None:
     return made
 
 
-def _look_at_export(made: nn.Module, told: _Checked, shown: Tensor, report: Report) -> None:
+def _look_at_export(made: nn.Module, told: _Checked, shown: Batch, report: Report) -> None:
     """Refuses now, before any training, what ``export`` would refuse later: by a trial."""
     if not told.scheme.method.exportable:
         report.note(
@@ -203,7 +210,7 @@ def _look_at_export(made: nn.Module, told: _Checked, shown: Tensor, report: Repo
         if told.images is None:
             calibrate(trial, shown)
         try:
-            export(trial, told.dims, check=False)
+            export(trial, told.shape, check=False)
         except InputError as error:
             report.refuse("export", "", str(error))
         made.eval()

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from fermatnet.model.nn.layers import Constant, Positions
+from fermatnet.model.nn.layers import Constant, Positions, SumPool
 from fermatnet.model.nn.moves import Move
 from fermatnet.model.nn.operators import CALLS, MODULES, known_kind, row_of, site_of
-from fermatnet.model.nn.operators.layouts import canonical, moves_values
+from fermatnet.model.nn.operators.interpolated import as_module
+from fermatnet.model.nn.operators.layouts import canonical, interpolates, interpolation, moves_values
 from fermatnet.model.nn.operators.rewrites import taken_positions, to_layer
 from fermatnet.model.nn.operators.rules import Shapes
 
@@ -34,6 +35,9 @@ def as_layers(source: nn.Module, graph: fx.Graph, shapes: Shapes) -> None:
             k = int(site_of(source, graph, step, shapes).given["k"])
             to_layer(site_of(source, graph, node, shapes), step.args[0], Positions(k, (k,)))
             continue
+        if node in shapes and node.op == "call_function" and interpolates(source, node):
+            to_layer(site_of(source, graph, node, shapes), interpolation(node)["input"], as_module(node))
+            continue
         row = row_of(node)
         if row is None or node not in shapes or row.moves:
             continue
@@ -49,7 +53,7 @@ def as_layers(source: nn.Module, graph: fx.Graph, shapes: Shapes) -> None:
     for node in list(graph.nodes):
         if node.op == "call_module":
             site = site_of(source, graph, node, shapes)
-            if isinstance(site.module, Move | Constant | Positions):
+            if isinstance(site.module, Move | Constant | Positions | SumPool):
                 continue
             kind = known_kind(site.module)
             assert kind is not None, (

@@ -12,7 +12,7 @@ from fermatnet.model.nn.moves import Move
 from fermatnet.model.nn.operators.names import DIFFERENCES, JOINS, PRODUCTS, SUMS
 from fermatnet.model.nn.uniform import UniformActivation
 
-__all__ = ["insert_after", "wide"]
+__all__ = ["insert_after", "new_step", "wide"]
 
 BITS = 8  # of the integers that a layer with weights takes, and a product
 _WIDER = (*SUMS, *DIFFERENCES, *PRODUCTS, *JOINS)
@@ -69,3 +69,13 @@ def insert_after(
         made, delete_user_cb=lambda user: user is not made and (readers is None or user in readers)
     )
     return made
+
+
+def new_step(c: Any, name: str, layer: nn.Module, source: fx.Node) -> fx.Node:
+    """``layer`` as a new step of the converter ``c`` that reads ``source``, at the graph's place of
+    insertion."""
+    while hasattr(c.root, name):
+        name += "_again"
+    c.root.add_module(name, layer)
+    c.replaced.add(name)
+    return c.graph.create_node("call_module", name, (source,))

@@ -1,20 +1,24 @@
 """What each step of a traced model becomes under a scheme: the converter behind `fermatnet.model.nn.convert`,
 and its report."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.activations import average, constant, curve
+from fermatnet.model.nn.activations import constant, curve
+from fermatnet.model.nn.averages import average
 from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases, leaving
 from fermatnet.model.nn.convert_widths import insert_after, wide
 from fermatnet.model.nn.curves import ceiling_of, is_curve, is_rectifier, rises_from_zero
+from fermatnet.model.nn.door.entries import Entry
 from fermatnet.model.nn.door.report import Change, Report
 from fermatnet.model.nn.door.ties import SharedParameters
-from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
-from fermatnet.model.nn.layers import Constant, Linear, PixelScale
+from fermatnet.model.nn.entering import first_layers, give_bias, raw_integers
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm
+from fermatnet.model.nn.layers import Constant, Linear
 from fermatnet.model.nn.moves import Reshape
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
@@ -24,7 +28,6 @@ from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 __all__ = ["Change", "Converter"]
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_MOST = (1 << 15) - 1  # that a layer with weights takes
 
 
 class Converter:
@@ -37,8 +40,7 @@ class Converter:
         graph: fx.Graph,
         shapes: dict[fx.Node, tuple[int, ...]],
         scheme: Scheme,
-        pixels: PixelScale,
-        biased: bool,
+        inputs: Sequence[Entry],
         report: Report,
     ):
         self.source, self.graph, self.shapes = source, graph, shapes
@@ -51,12 +53,16 @@ class Converter:
         as_layers(source, graph, shapes)
         for name in drop_unused(graph):
             report.note(name, "step", "nothing", "its result is read by nobody: left out")
-        if biased:
-            self._give_bias()
+        weighted = [node for node in graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)]
+        self.first = first_layers(graph, weighted)
+        if any(one.normal is not None for one in inputs):
+            for node in self.first:
+                give_bias(self, node)
         fold_biases(source, graph)
         self.root = fx.GraphModule(source, graph)
-        self.scheme, self.pixels, self.bits = scheme, pixels, pixels.bits
-        self.weighted = [node for node in graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)]
+        self.scheme, self.inputs = scheme, inputs
+        self.bits = max(one.pixels.bits for one in inputs)
+        self.weighted = weighted
         if not self.weighted:
             raise InputError(
                 f"{type(source).__name__} has no layer to quantize: it needs an nn.Conv2d or an nn.Linear"
@@ -67,20 +73,6 @@ class Converter:
         if not isinstance(node, fx.Node) or node.op != "call_module":
             return None
         return (self.root if node.target in self.replaced else self.source).get_submodule(str(node.target))
-
-    def _give_bias(self) -> None:
-        """A place for the constant of the normalisation, where the first layer has neither a bias nor a
-        norm."""
-        first = next(
-            (node for node in self.graph.nodes if isinstance(self.layer(node), nn.Conv2d | nn.Linear)), None
-        )
-        module = self.layer(first)
-        if (
-            first is not None
-            and module.bias is None
-            and not any(isinstance(self.layer(user), _NORMS) for user in first.users)
-        ):
-            module.bias = nn.Parameter(torch.zeros(module.weight.shape[0]))
 
     def put(self, node: fx.Node, module: nn.Module, was: str, why: str) -> None:
         """Let ``module`` do this step: under the step's own name, so that a module used twice becomes two."""
@@ -98,6 +90,7 @@ class Converter:
         )
 
     def is_relu(self, node: fx.Node) -> bool:
+        """Whether the layer of a node is a rectifier, with or without a ceiling."""
         return is_rectifier(self.layer(node))
 
     def ceiling(self, node: fx.Node) -> float | None:
@@ -139,24 +132,11 @@ class Converter:
             if len(dims) == 2:
                 readers = [user for user in node.users if user.op == "output"]
                 insert_after(self.graph, self.root, node, Reshape(tuple(dims)), readers)
-        self._raw_pixels()
+        raw_integers(self, self.inputs)
         self.graph.lint()
         self.root.recompile()
         self.root.delete_all_unused_submodules()
         return fx.GraphModule(self.root, self.graph)
-
-    def _raw_pixels(self) -> None:
-        """The image as integers, first of all."""
-        first = next(node for node in self.graph.nodes if node.op == "placeholder")
-        self.root.add_module("pixels", self.pixels)
-        with self.graph.inserting_after(first):
-            scale = self.graph.call_module("pixels", (first,))
-        first.replace_all_uses_with(scale, delete_user_cb=lambda user: user is not scale)
-        if self.pixels.range[1] > _MOST:
-            insert_after(self.graph, self.root, scale, Rescale(bits=15, fraction=15, signed=False))
-            self.changes.note(
-                "pixels", "16 bits", "15 bits", "layers with weights take signed integers of 16 bits: halved"
-            )
 
     def _module(self, node: fx.Node, module: nn.Module) -> None:
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -173,7 +153,8 @@ class Converter:
             constant(self, node, module)
 
     def _weighted(self, node: fx.Node, module: Any) -> None:
-        edge = node is self.weighted[0] or node is self.weighted[-1]
+        leaves = any(user.op == "output" for user in node.users)
+        edge = leaves or node in self.first or node is self.weighted[-1]
         depthwise = (
             isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
         )
@@ -183,16 +164,12 @@ class Converter:
                 None if self.scheme.full_precision else UniformWeight(self.scheme.edge_bits or 8)
             )
             why = (
-                "first layer"
-                if node is self.weighted[0]
-                else "last layer"
-                if edge
-                else "depthwise: few operations"
+                "first layer" if node in self.first else "last layer" if edge else "depthwise: few operations"
             )
         else:
             quantizer, why = self.scheme.weight(shape), "inner layer"
         wide = self.bits > 8  # whatever reads the image has to sum exactly
-        made: Any = weighted_twin(module, quantizer, self.bits if wide or node is self.weighted[0] else 8)
+        made: Any = weighted_twin(module, quantizer, self.bits if wide or node in self.first else 8)
         self.shared.take(made, module)
         bias = self._own_bias(node, made)
         unscaled = any(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fermatnet.model.nn.rounding import fixed, power_of_two, uniform
 from fermatnet.model.nn.uniform import Saturating, fitting_step, integer_range
 
-__all__ = ["BatchNorm", "FixedBias", "FixedNorm", "Rescale", "exact_affine"]
+__all__ = ["BatchNorm", "FixedBias", "FixedNorm", "Rescale", "Slopes", "exact_affine"]
 
 
 def exact_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor, Tensor]:
@@ -232,3 +232,22 @@ class FixedBias(_FixedPoint):
             return self._evaluate(x)
         shape = (1, -1) + (1,) * (x.dim() - 2)
         return self._train(x * self.gain.view(shape) + self.bias.view(shape))
+
+
+class Slopes(Rescale):
+    """Multiplication by minus a learned number a channel, ``weight`` (C,), with fixed-point output: what a
+    rectifier with a slope a channel, ``relu(x) - weight relu(-x)``, makes of its negative side."""
+
+    def __init__(self, weight: nn.Parameter, *, bits: int = 8):
+        super().__init__(bits=bits)
+        self.weight = weight
+
+    def real_affine(self) -> tuple[Tensor, Tensor]:
+        gain = -self.factor.double() * self.weight.detach().double()
+        return gain, torch.zeros_like(gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return self._evaluate(x)
+        gain = (self.factor * self.weight).view(1, -1, *[1] * (x.dim() - 2))
+        return self._train(-x * gain)

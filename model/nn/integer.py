@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.walk import Window, walk
+from fermatnet.model.nn.samples import Batch, each, parts_of
+from fermatnet.model.nn.walk import Window, input_names, walk
 
 __all__ = ["Integers", "integer_logits", "integer_values"]
 
@@ -247,12 +248,14 @@ def _shifted(x: Integers, exponent: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def integer_values(model: nn.Module, images: Tensor, keep: dict[str, Any] | None = None) -> Any:
+def integer_values(model: nn.Module, images: Batch, keep: dict[str, Any] | None = None) -> Any:
     """Integers of the model's output, with their exponent, in the structure that the model returns; ``keep``
-    collects the value of every layer by name. images: raw integers (n, *dims)."""
-    if images.dtype.is_floating_point or images.dtype.is_complex:
-        raise InputError(f"images must be raw integers, uint8 for instance, not {images.dtype}")
-    start = Integers(images.long(), torch.zeros(1, dtype=torch.int64))
+    collects the value of every layer by name. images: raw integers (n, *dims), one tensor an input."""
+    for one in parts_of(images):
+        if one.dtype.is_floating_point or one.dtype.is_complex:
+            raise InputError(f"images must be raw integers, uint8 for instance, not {one.dtype}")
+    unit = torch.zeros(1, dtype=torch.int64)
+    start = {name: Integers(x.long(), unit) for name, x in each(input_names(model), images).items()}
     return _results(walk(model.eval(), IntegerInterpreter(keep), start))
 
 
@@ -265,7 +268,7 @@ def _results(value: Any) -> Any:
     return _integers(value, "output")
 
 
-def integer_logits(model: nn.Module, images: Tensor, batch: int = 256) -> Tensor:
+def integer_logits(model: nn.Module, images: Batch, batch: int = 256) -> Tensor:
     """int64 (n, K) outputs of raw images (n, *dims): what the network file, the reference and the hardware
     must give too. Several outputs stand side by side in their order."""
     parts = []

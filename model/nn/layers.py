@@ -122,6 +122,7 @@ class Linear(_Quantized, nn.Linear):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def bias_exponent(self) -> int:
+        """Power of two of the bias's unit: ``bias_bits`` above the least unit of the weights."""
         return int(self.quantizer.integers(self.weight)[1].min()) + int(self.bias_bits)
 
     def forward(self, x: Tensor) -> Tensor:

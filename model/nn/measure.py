@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.post_training import calibrate_integers
 from fermatnet.model.nn.post_training.observe import quantizers
+from fermatnet.model.nn.samples import Batch, called
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 
 __all__ = ["ENOUGH", "calibrate", "keeps_statistics", "learn_from_images", "reestimate_norms"]
@@ -38,9 +39,9 @@ def keeps_statistics(model: nn.Module) -> bool:
     )
 
 
-def learn_from_images(model: nn.Module, images: Tensor) -> list[tuple[str, str, str, str]]:
-    """Calibrate a converted model on raw images (N, C, H, W); lines of the conversion's report: (what, was,
-    is now, why).
+def learn_from_images(model: nn.Module, images: Batch) -> list[tuple[str, str, str, str]]:
+    """Calibrate a converted model on raw images (N, *dims), one tensor an input; lines of the conversion's
+    report: (what, was, is now, why).
 
     Integer networks (uniform quantizers of at least 8 bits): post-training quantization over all images,
     norms as they were trained.
@@ -97,7 +98,7 @@ def learn_from_images(model: nn.Module, images: Tensor) -> list[tuple[str, str, 
 
 
 @torch.no_grad()
-def calibrate(model: nn.Module, images: Tensor) -> None:
+def calibrate(model: nn.Module, images: Batch) -> None:
     """One pass over a batch: every activation measures its input in order; steps that are not set yet are
     set."""
     hooks = [
@@ -116,7 +117,7 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
     ]
     try:
         model.train()
-        model(images)
+        called(model, images)
     finally:
         for hook in hooks:
             hook.remove()
@@ -126,7 +127,7 @@ def calibrate(model: nn.Module, images: Tensor) -> None:
 
 
 @torch.no_grad()
-def reestimate_norms(model: nn.Module, batches: Iterable[Tensor]) -> int:
+def reestimate_norms(model: nn.Module, batches: Iterable[Batch]) -> int:
     """Running means and variances anew as plain averages over the batches; returns how many norms were
     measured."""
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -139,7 +140,7 @@ def reestimate_norms(model: nn.Module, batches: Iterable[Tensor]) -> int:
         model.train()
         count = 0
         for images in batches:
-            model(images)
+            called(model, images)
             count += 1
         if norms and not count:
             raise InputError("re-estimating norms needs at least one batch")

@@ -31,10 +31,12 @@ class Scheme:
 
     @property
     def method(self) -> Method:
+        """The quantization method of this name in the catalogue."""
         return methods()[self.name]
 
     @property
     def full_precision(self) -> bool:
+        """Whether nothing is quantized."""
         return self.name == "float"
 
     @property
@@ -137,6 +139,7 @@ class Scheme:
         return Rescale(gain, bits=bits, signed=signed, full_precision=not self.method.exportable)
 
     def describe(self) -> str:
+        """As tables have it: ``pa(4,5)``; 32 stands for real numbers."""
         if self.full_precision:
             return "full precision"
         return f"{self.name}({self.weights or 32},{self.activations or 32})"

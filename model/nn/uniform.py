@@ -63,10 +63,12 @@ class UniformWeight(nn.Module):
         return self.lo - zero, self.hi - zero
 
     def ready(self, w: Tensor) -> None:
+        """Choose the step from these values unless a step is there already."""
         if bool(torch.isnan(self.log2_step[0])):
             self.calibrate(w)
 
     def step(self, w: Tensor) -> Tensor:
+        """The steps, powers of two, in a shape that broadcasts over the weights."""
         step = power_of_two(self.log2_step)
         return step.view(-1, *[1] * (w.dim() - 1)) if self.channels else step.view([])
 
@@ -159,6 +161,7 @@ class UniformActivation(Saturating, nn.Module):
         )
 
     def ready(self, x: Tensor) -> None:
+        """Choose the step from these values unless a step is there already."""
         if bool(torch.isnan(self.log2_step)):
             self.calibrate(x)
 

@@ -7,6 +7,7 @@ A step that the hardware has no layer for is an InputError that names it.
 """
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from fermatnet.model.nn.operators.rules import pair
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.uniform import UniformActivation
 
-__all__ = ["Visitor", "Window", "trace", "walk"]
+__all__ = ["Visitor", "Window", "forward_names", "input_names", "trace", "walk"]
 
 
 @dataclass(frozen=True)
@@ -41,28 +42,65 @@ class Visitor(Protocol):
     """What a walk needs; every method gets the layer's name, its module (where there is one) and the incoming
     values."""
 
-    def pixels(self, name: str, module: Any, x: Any) -> Any: ...
-    def conv(self, name: str, module: Any, x: Any) -> Any: ...
-    def linear(self, name: str, module: Any, x: Any) -> Any: ...
-    def norm(self, name: str, module: Any, x: Any) -> Any: ...
-    def fixed(self, name: str, module: Any, x: Any) -> Any: ...
-    def pieces(self, name: str, module: Any, x: Any) -> Any: ...
-    def relu(self, name: str, module: Any, x: Any) -> Any: ...
-    def maxpool(self, name: str, module: Any, x: Any) -> Any: ...
-    def sumpool(self, name: str, window: Window, average: bool, x: Any) -> Any: ...
-    def curve(self, name: str, module: Any, x: Any) -> Any: ...
-    def moved(self, name: str, module: Any, x: Any) -> Any: ...
-    def positions(self, name: str, module: Any, x: Any) -> Any: ...
-    def add(self, name: str, a: Any, b: Any) -> Any: ...
-    def subtract(self, name: str, a: Any, b: Any) -> Any: ...
-    def multiply(self, name: str, a: Any, b: Any) -> Any: ...
-    def concat(self, name: str, xs: list[Any], axis: int) -> Any: ...
-    def flatten(self, name: str, x: Any) -> Any: ...
+    def pixels(self, name: str, module: Any, x: Any) -> Any:
+        """The image as it comes: what divides it into numbers of the network."""
+
+    def conv(self, name: str, module: Any, x: Any) -> Any:
+        """A convolution of maps (1-d ones are maps of one row)."""
+
+    def linear(self, name: str, module: Any, x: Any) -> Any:
+        """A dense layer of vectors."""
+
+    def norm(self, name: str, module: Any, x: Any) -> Any:
+        """A batch normalisation with its statistics as they are."""
+
+    def fixed(self, name: str, module: Any, x: Any) -> Any:
+        """An activation, norm or bias that rounds to a power-of-two step and clips."""
+
+    def pieces(self, name: str, module: Any, x: Any) -> Any:
+        """A piecewise activation: levels between end-points, as binary planes."""
+
+    def relu(self, name: str, module: Any, x: Any) -> Any:
+        """A rectifier, with or without a ceiling."""
+
+    def maxpool(self, name: str, module: Any, x: Any) -> Any:
+        """The largest of each window."""
+
+    def sumpool(self, name: str, window: Window, average: bool, x: Any) -> Any:
+        """The sums of windows, or their averages."""
+
+    def curve(self, name: str, module: Any, x: Any) -> Any:
+        """A function of one number, by a table."""
+
+    def moved(self, name: str, module: Any, x: Any) -> Any:
+        """Numbers that change their places only: pads, slices, shuffles, upsampling."""
+
+    def positions(self, name: str, module: Any, x: Any) -> Any:
+        """The places of the largest numbers (argmax, top-k)."""
+
+    def add(self, name: str, a: Any, b: Any) -> Any:
+        """The sum of two tensors; one may be a vector a channel."""
+
+    def subtract(self, name: str, a: Any, b: Any) -> Any:
+        """The difference of two tensors."""
+
+    def multiply(self, name: str, a: Any, b: Any) -> Any:
+        """The products of two tensors; one may be a vector a channel."""
+
+    def concat(self, name: str, xs: list[Any], axis: int) -> Any:
+        """Tensors behind one another along an axis (1: channels)."""
+
+    def flatten(self, name: str, x: Any) -> Any:
+        """A map as a vector, channels first."""
 
 
 class _Tracer(fx.Tracer):
-    """One image in; layers of the table and our own are leaves; other arguments of ``forward`` keep their
-    defaults."""
+    """The inputs ``names`` come in; layers of the table and our own are leaves; other arguments of
+    ``forward`` keep their defaults."""
+
+    def __init__(self, names: Sequence[str]):
+        super().__init__()
+        self.names = names
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         # subclasses made elsewhere too
@@ -74,12 +112,14 @@ class _Tracer(fx.Tracer):
     def create_args_for_root(
         self, root_fn: Any, is_module: bool, concrete_args: Any = None
     ) -> tuple[Any, list[Any]]:
-        name = next(iter(_parameters(root_fn)), None)
-        if name is None:
-            raise InputError(
-                f"{type(self.root).__name__}: its forward takes no image: write forward(self, x)"
-            )
-        return root_fn, [self.root, self.create_proxy("placeholder", name.name, (), {})]
+        taken = [parameter.name for parameter in _parameters(root_fn)]
+        last = max((place for place, name in enumerate(taken) if name in self.names), default=-1)
+        inputs: list[Any] = [self.root]
+        for parameter in _parameters(root_fn)[: last + 1]:
+            found = parameter.name in self.names
+            made = self.create_proxy("placeholder", parameter.name, (), {}) if found else parameter.default
+            inputs.append(made)
+        return root_fn, inputs
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # a slice of a Sequential is a new module of the same layers
@@ -93,33 +133,51 @@ def _parameters(function: Any) -> list[inspect.Parameter]:
     return list(inspect.signature(function).parameters.values())[1:]
 
 
-def _needed(model: nn.Module) -> None:
-    """InputError where ``forward`` cannot be called with one image."""
+def forward_names(model: nn.Module) -> list[str]:
+    """Names of all that ``forward`` takes by place; none of a compiled module."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return []
+    return [p.name for p in _parameters(type(model).forward) if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)]
+
+
+def input_names(model: nn.Module) -> list[str]:
+    """Names of the inputs of a model: what ``forward`` cannot be called without, or the first argument."""
     needed = [
         p.name
         for p in _parameters(type(model).forward)
         if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
-    keyword = [
-        p.name for p in _parameters(type(model).forward) if p.kind is p.KEYWORD_ONLY and p.default is p.empty
-    ]
-    if len(needed) > 1 or keyword:
+    return needed or forward_names(model)[:1]
+
+
+def _check_names(model: nn.Module, names: Sequence[str]) -> None:
+    """InputError where ``forward`` cannot be called with these inputs by place."""
+    kind = type(model).__name__
+    if not names:
+        raise InputError(f"{kind}: its forward takes no image: write forward(self, x)")
+    needed = input_names(model)
+    by_place = forward_names(model)
+    if keyword := [name for name in needed if name not in by_place]:
+        raise InputError(f"{kind}: its forward takes {keyword[0]!r} by keyword only: take it by place")
+    if missing := [name for name in needed if name not in names and len(needed) > 1]:
         raise InputError(
-            f"{type(model).__name__}: its forward takes {len(needed)} inputs ({', '.join(needed)}): a "
-            "network for the "
-            "hardware has one, the image; give the others defaults, or join them before the network"
+            f"{kind}: its forward takes {len(needed)} inputs ({', '.join(needed)}), and no shape of "
+            f"{missing[0]!r} is given: give convert shape={{{needed[0]!r}: ..., {missing[0]!r}: ...}}, or a "
+            "default to what the network does not need"
         )
 
 
-def trace(model: nn.Module) -> fx.Graph:
-    """The model's graph with our layers as leaves; control flow on values is an InputError."""
+def trace(model: nn.Module, names: Sequence[str] | None = None) -> fx.Graph:
+    """The model's graph with our layers as leaves and the inputs ``names`` (None: those of `input_names`);
+    control flow on values is an InputError."""
     if isinstance(model, torch.jit.ScriptModule):
         raise InputError(
             f"{type(model).__name__} is compiled by torch.jit: take the Python module it was made from"
         )
-    _needed(model)
+    names = input_names(model) if names is None else names
+    _check_names(model, names)
     try:
-        return _Tracer().trace(model)
+        return _Tracer(names).trace(model)
     except InputError:
         raise
     except Exception as error:
@@ -223,7 +281,7 @@ def walk(model: nn.Module, visitor: Visitor, x: Any) -> Any:
     for node in graph.nodes:
         if node.op == "placeholder":
             if values and not isinstance(x, dict):
-                raise InputError("a network for the hardware has one input")
+                raise InputError(f"the network takes {len(input_names(model))} inputs: give one value a name")
             values[node] = x[str(node.target)] if isinstance(x, dict) else x
         elif node.op == "call_module":
             name = str(node.target)

@@ -36,7 +36,7 @@ def windows(
         raise InputError(
             f"a {kh}x{kw} kernel with dilation {dy}x{dx} does not fit a padded map of {height}x{width}"
         )
-    result = np.empty((n, out_h, out_w, kh, kw, channels), x.dtype)
+    patches = np.empty((n, out_h, out_w, kh, kw, channels), x.dtype)
     for ky in range(kh):
         for kx in range(kw):
             part = padded[
@@ -45,8 +45,8 @@ def windows(
                 ky * dy : ky * dy + sy * (out_h - 1) + 1 : sy,
                 kx * dx : kx * dx + sx * (out_w - 1) + 1 : sx,
             ]
-            result[:, :, :, ky, kx] = part.transpose(0, 2, 3, 1)
-    return result.reshape(n, out_h, out_w, kh * kw * channels)
+            patches[:, :, :, ky, kx] = part.transpose(0, 2, 3, 1)
+    return patches.reshape(n, out_h, out_w, kh * kw * channels)
 
 
 def pack_plane(bits: NDArray[np.bool_]) -> NDArray[np.uint64]:
@@ -110,11 +110,11 @@ def _convolve_windows(
 ) -> NDArray[np.int64]:
     """(rows, K) indices and (O, K) codes to (rows, O) sums."""
     t_planes = {i: pack_plane(table == i) for i in np.flatnonzero(w) if np.any(table == i)}
-    result = np.zeros((rows.shape[0], table.shape[0]), np.int64)
+    sums = np.zeros((rows.shape[0], table.shape[0]), np.int64)
     for start in range(0, rows.shape[0], CHUNK):
         block = rows[start : start + CHUNK]
         for j in range(1, a.size):
             v_plane = pack_plane(block == j)
             for i, t_plane in t_planes.items():
-                result[start : start + CHUNK] += w[i] * a[j] * _counts(t_plane, v_plane)
-    return result
+                sums[start : start + CHUNK] += w[i] * a[j] * _counts(t_plane, v_plane)
+    return sums

@@ -46,15 +46,15 @@ class Planes:
 
 def digits(value: int) -> list[tuple[int, int]]:
     """(sign, exponent) of the non-adjacent form of an integer: the fewest signed powers of two."""
-    found, exponent, rest = [], 0, int(value)
+    terms, exponent, rest = [], 0, int(value)
     while rest:
         if rest & 1:
             sign = 2 - (rest & 3)
-            found.append((sign, exponent))
+            terms.append((sign, exponent))
             rest -= sign
         rest >>= 1
         exponent += 1
-    return found
+    return terms
 
 
 def one_hot(levels: ArrayLike) -> Planes:
@@ -95,17 +95,17 @@ def _search(values: tuple[int, ...], only_powers: bool) -> Planes:
     for count in range((len(wanted) - 1).bit_length(), last):
         if _choose(len(useful), count) > MAX_CANDIDATES:
             break
-        found = _best(wanted, useful, count)
-        if found:
-            return _members(values, found)
+        coefficients = _best(wanted, useful, count)
+        if coefficients:
+            return _members(values, coefficients)
     return _members(values, complement) if only_powers else one_hot(values)
 
 
 def _choose(n: int, k: int) -> int:
-    result = 1
+    count = 1
     for step in range(k):
-        result = result * (n + k - 1 - step) // (step + 1)
-    return result
+        count = count * (n + k - 1 - step) // (step + 1)
+    return count
 
 
 def _best(wanted: list[int], useful: list[int], count: int) -> tuple[int, ...] | None:

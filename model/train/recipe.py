@@ -12,6 +12,7 @@ batch = "thesis 7.4, 'We set the batch size to 128'"
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,36 +38,40 @@ class Recipe:
     source: dict[str, str]
 
 
-def recipes() -> list[str]:
+def recipes(folder: Path = FOLDER) -> list[str]:
     """Names of the recipes that come along."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted(path.stem for path in folder.glob("*.toml"))
 
 
-def read_recipe(name: str) -> Recipe:
+def read_recipe(name: str, folder: Path = FOLDER, shapes: Mapping[str, Any] = SHAPES) -> Recipe:
     """The recipe of that name, or in that file (a name with .toml); InputError in one line where it is
     damaged, names an option that training has not, or lacks the source of one."""
-    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
     if not path.is_file():
-        raise InputError(f"no recipe is called {name!r}; there are {', '.join(recipes())}, or FILE.toml")
+        raise InputError(
+            f"no recipe is called {name!r}; there are {', '.join(recipes(folder))}, or FILE.toml"
+        )
     try:
         found = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a TOML file: {error}") from error
     validate(found, _SHAPE, path)
     for option in found["options"]:
-        if option not in SHAPES:
+        if option not in shapes:
             raise InputError(f"{path}: training has no option {option!r}")
         if not isinstance(found["source"].get(option), str):
             raise InputError(f"{path}: [source] does not say where {option} is from")
     for option in found["source"]:
         if option not in found["options"]:
             raise InputError(f"{path}: [source] tells of {option}, which [options] does not set")
-    shape = {key: SHAPES[key] for key in found["options"]}
+    shape = {key: shapes[key] for key in found["options"]}
     validate(found["options"], shape, path, "options.")
     return Recipe(found["title"], found["data"], tuple(found["networks"]), found["options"], found["source"])
 
 
-def with_recipe(name: str, given: dict[str, Any]) -> dict[str, Any]:
+def with_recipe(
+    name: str, given: dict[str, Any], folder: Path = FOLDER, shapes: Mapping[str, Any] = SHAPES
+) -> dict[str, Any]:
     """The recipe's options, and over them those that were given (None: not given)."""
     chosen = {key: value for key, value in given.items() if value is not None}
-    return read_recipe(name).options | chosen
+    return read_recipe(name, folder, shapes).options | chosen

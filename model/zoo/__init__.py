@@ -80,8 +80,8 @@ def entry(name: str) -> tuple[Entry, dict[str, Any]]:
 
 def build(name: str, **options: Any) -> Any:
     """A ``torch.nn.Module`` of that name; an option its builder does not know is an InputError."""
-    item, given = entry(name)
-    merged = given | options
+    item, defaults = entry(name)
+    merged = defaults | options
     parameters = inspect.signature(item.builder).parameters
     if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         for key in merged:

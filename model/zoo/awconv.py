@@ -32,8 +32,8 @@ class AWConv2d(nn.Module):
 
     Parameters: expand_in = r_C1 (maps shared by so many input channels; None: all), expand_out = r_C2
     (likewise for output channels), expand_kernel = r_hw (True: one value for the whole kernel), reduction = r
-    between the pointwise convolutions, residual: AK = K + A*K, otherwise A*K. Input (n, C1, H, W), output (n,
-    C2, H', W').
+    between the pointwise convolutions, which have a bias or not, residual: AK = K + A*K, otherwise A*K. Input
+    (n, C1, H, W), output (n, C2, H', W').
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class AWConv2d(nn.Module):
         expand_kernel: bool = False,
         reduction: int = 16,
         residual: bool = True,
+        pointwise_bias: bool = False,
     ) -> None:
         super().__init__()
         expand_in = channels_in if expand_in is None else expand_in
@@ -77,10 +78,10 @@ class AWConv2d(nn.Module):
         )
         self.pool = nn.AdaptiveAvgPool2d(self.side)
         self.attend = nn.Sequential(
-            nn.Conv2d(channels_in, hidden, 1, bias=False),
+            nn.Conv2d(channels_in, hidden, 1, bias=pointwise_bias),
             nn.BatchNorm2d(hidden),
             nn.ReLU(),
-            nn.Conv2d(hidden, maps, 1, bias=False),
+            nn.Conv2d(hidden, maps, 1, bias=pointwise_bias),
             nn.BatchNorm2d(maps),
             nn.Sigmoid(),
         )

@@ -17,7 +17,7 @@ class Name:
     """One line of ``help``, the ``pattern`` of a family's names, and what there is to train.
 
     form: "scheme", layers from a quantization scheme; "binary", the thesis's one-bit network, pretrained with
-    real weights; "real", full precision only.
+    real weights; "real", full precision only; "detector", trained by ``fermatnet detect train``.
     """
 
     help: str
@@ -47,18 +47,47 @@ NAMES = {
         "attention-augmented Wide-ResNet joined with AW-convolutions (0 to 3)",
         r"aw-aa-wideresnet-(?P<join>\d)",
     ),
+    "aw-cbam-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, AW-convolutions in and CBAM before its pyramid",
+        form="detector",
+    ),
     "aw-cbam-mobilenet": Name("MobileNet with AW-convolutions and CBAM"),
     "aw-cbam-resnet50": Name(
         "ResNet with AW-convolutions and CBAM",
         r"aw-cbam-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
     ),
+    "aw-cbam-ssd300-vgg16": Name(
+        "SSD300 on VGG16, AW-convolutions in and CBAM before its heads", form="detector"
+    ),
+    "aw-cbam-ssdlite300-mobilenet": Name(
+        "SSDLite300 on MobileNet, AW-convolutions in and CBAM before its heads", form="detector"
+    ),
+    "aw-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, AW-convolutions in its pyramid", form="detector"
+    ),
     "aw-mobilenet": Name("MobileNet with AW-convolutions"),
     "aw-resnet50": Name("ResNet with AW-convolutions", r"aw-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
+    "aw-se-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, AW-convolutions in and SE before its pyramid",
+        form="detector",
+    ),
     "aw-se-mobilenet": Name("MobileNet with AW-convolutions and squeeze-and-excitation"),
     "aw-se-resnet50": Name(
         "ResNet with AW-convolutions and squeeze-and-excitation",
         r"aw-se-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
     ),
+    "aw-se-ssd300-vgg16": Name(
+        "SSD300 on VGG16, AW-convolutions in and SE before its heads", form="detector"
+    ),
+    "aw-se-ssdlite300-mobilenet": Name(
+        "SSDLite300 on MobileNet, AW-convolutions in and SE before its heads", form="detector"
+    ),
+    "aw-ssd300-vgg16": Name("SSD300 on VGG16, AW-convolutions in its heads", form="detector"),
+    "aw-ssdlite-small": Name(
+        "small SSDLite-like detector, 3x3 convolutions to a step of 32 pixels, AW-convolutions in its heads",
+        form="detector",
+    ),
+    "aw-ssdlite300-mobilenet": Name("SSDLite300 on MobileNet, AW-convolutions in its heads", form="detector"),
     "binary-resnet18": Name(
         "ResNet binarized as it is, shortcuts around blocks only (table 5.1)",
         r"binary-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
@@ -74,11 +103,16 @@ NAMES = {
         r"bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
         form="binary",
     ),
+    "cbam-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, CBAM before its pyramid", form="detector"
+    ),
     "cbam-mobilenet": Name("MobileNet with CBAM; option form = full, maxpool, spatial"),
     "cbam-resnet50": Name(
         "ResNet with CBAM; option form = full, maxpool, spatial",
         r"cbam-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
     ),
+    "cbam-ssd300-vgg16": Name("SSD300 on VGG16, CBAM before its heads", form="detector"),
+    "cbam-ssdlite300-mobilenet": Name("SSDLite300 on MobileNet, CBAM before its heads", form="detector"),
     "cnv": Name("six 3x3 convolutions and three dense layers for CIFAR-10 (CNV)", form="scheme"),
     "densenet121": Name("DenseNet121; full precision unless `how` says otherwise", form="scheme"),
     "digits": Name(
@@ -95,6 +129,7 @@ NAMES = {
         r"enhanced-bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
         form="binary",
     ),
+    "fasterrcnn-resnet101-fpn": Name("Faster R-CNN on ResNet101-FPN, needs torchvision", form="detector"),
     "lfc": Name("fully connected 1024-1024-1024 for MNIST (LFC)", form="scheme"),
     "mobilenetv1": Name("MobileNet v1; full precision unless `how` says otherwise", form="scheme"),
     "mobilenetv2": Name("MobileNetV2"),
@@ -129,14 +164,31 @@ NAMES = {
         r"resnet(?P<depth>\d+)",
         form="scheme",
     ),
+    "resnet8": Name(
+        "the convolutions of MLPerf Tiny's ResNet8, pre-activation, for 32x32 images",
+        form="scheme",
+    ),
     "resnext50": Name("ResNeXt 32x4d; options groups, inner", r"resnext(?P<depth>\d+)"),
+    "se-fasterrcnn-resnet101-fpn": Name(
+        "Faster R-CNN on ResNet101-FPN, needs torchvision, SE before its pyramid", form="detector"
+    ),
     "se-mobilenet": Name("MobileNet with squeeze-and-excitation"),
     "se-resnet50": Name("ResNet with squeeze-and-excitation", r"se-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?"),
+    "se-ssd300-vgg16": Name("SSD300 on VGG16, SE before its heads", form="detector"),
+    "se-ssdlite300-mobilenet": Name("SSDLite300 on MobileNet, SE before its heads", form="detector"),
     "sfc": Name("fully connected 256-256-256 for MNIST (SFC)", form="scheme"),
     "small-resnet": Name(
         "pre-activation residual network 16-32-64 of 77k weights for 28x28 or 32x32 images",
         form="scheme",
     ),
+    "ssd300-resnet50": Name(
+        "SSD300 on ResNet50; full precision unless a scheme says otherwise", form="detector"
+    ),
+    "ssd300-vgg16": Name("SSD300 on VGG16", form="detector"),
+    "ssdlite-small": Name(
+        "small SSDLite-like detector, 3x3 convolutions to a step of 32 pixels", form="detector"
+    ),
+    "ssdlite300-mobilenet": Name("SSDLite300 on MobileNet", form="detector"),
     "tfc": Name("fully connected 64-64-64 for MNIST (TFC)", form="scheme"),
     "ua-densenet51-53": Name(
         "unified architecture: dense, fractal and residual (depth, growth)",
@@ -153,14 +205,14 @@ NAMES = {
 
 def _found(name: str) -> Name | None:
     return NAMES.get(name) or next(
-        (it for it in NAMES.values() if it.pattern and re.fullmatch(it.pattern, name)), None
+        (item for item in NAMES.values() if item.pattern and re.fullmatch(item.pattern, name)), None
     )
 
 
 def form(name: str) -> str:
-    """ "scheme", "binary" or "real" (`Name.form`); "real" for a name that is not in the table."""
-    found = _found(name)
-    return "real" if found is None else found.form
+    """ "scheme", "binary", "detector" or "real" (`Name.form`); "real" for a name that is not in the table."""
+    item = _found(name)
+    return "real" if item is None else item.form
 
 
 def check(name: str) -> None:
@@ -175,6 +227,8 @@ def check_scheme(name: str, scheme: str) -> None:
     """InputError unless ``fermatnet train`` can train ``name`` with a scheme of that name."""
     check(name)
     kind = form(name)
+    if kind == "detector":
+        raise InputError(f"{name} is a detector: train it with fermatnet detect train")
     if kind == "real" and scheme != "float":
         raise InputError(
             f"{name} is trained in full precision, its layers take no scheme {scheme}: leave --scheme out"

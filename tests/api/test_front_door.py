@@ -47,3 +47,30 @@ def test_quantize_export_run_save_load_generate(tmp_path):
     assert fn.generate(again, tmp_path / "hw", cycles=4000)["cycles_per_image"] <= 4000
     with pytest.raises(fn.InputError, match=r"not made by fermatnet.quantize"):
         fn.export(model)
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 2), nn.Linear(2, 2)
+
+    def forward(self, x, y):
+        joined = torch.relu(self.a(x)) + self.b(y)
+        return joined, joined.relu()
+
+
+def test_several_inputs_and_outputs_go_by_name(tmp_path, monkeypatch):
+    given = {"x": torch.randint(0, 256, (8, 3), dtype=torch.uint8)}
+    given["y"] = torch.randint(0, 256, (8, 2), dtype=torch.uint8)
+    q = fn.quantize(Pair(), fn.scheme("int8"), {"x": (3,), "y": (2,)}, calibration=given)
+    net = fn.export(q)
+    arrays = {name: one.numpy() for name, one in given.items()}
+    assert set(net.run(arrays)) == set(net.outputs) and len(net.outputs) == 2
+    fn.generate(net, tmp_path / "hw", cycles=100)
+    with pytest.raises(fn.InputError, match="takes x, y: give a dict with one array a name"):
+        fn.simulate(tmp_path / "hw", arrays["x"])
+    from fermatnet.sim import several
+
+    monkeypatch.setattr(several, "simulate_several", lambda directory, images, **more: (images, more))
+    images, more = fn.simulate(tmp_path / "hw", arrays, stalls=3)
+    assert images is arrays and more == {"stalls": 3, "waves": None}

@@ -2,6 +2,9 @@
 refused."""
 
 import json
+import shutil
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.boards import build as flow
+from fermatnet.boards.clock.primitives import MODELS
 from fermatnet.boards.definitions.catalogue import find_board
 from fermatnet.boards.top import TOP
 from fermatnet.hw.compiler.interface import read_interface
@@ -92,21 +96,36 @@ def test_a_network_that_cannot_fit_is_refused(monkeypatch, net, tmp_path):
     assert tools.mapped and not tools.placed and not (tmp_path / "out").exists()
 
 
+def elaborates(folder: Path, found, *, pll: bool) -> bool:
+    """Whether iverilog finds every module of a board's top level, with the model of its PLL or without."""
+    model = folder / "pll_model.v"
+    model.write_text(MODELS[found["family"]] if pll else "")
+    sources = [folder / "verilog" / one for one in found["files"]["verilog"]]
+    command = ["iverilog", "-g2005", "-s", TOP, "-o", "/dev/null", *sources, model]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def test_without_tools(net, tmp_path):
     """A board that no open tool places on: constraints and Vivado's script."""
-    found = flow.build(net, find_board("arty-a7-35"), tmp_path / "out", cycles=600)
+    found = flow.build(net, find_board("arty-a7-35"), tmp_path / "out", cycles=600, clock_mhz=60)
     assert "chip" not in found and found["bitstream"] == ""
     script = (tmp_path / "out" / "vivado.tcl").read_text()
     assert "xc7a35ticsg324-1L" in script and all(name in script for name in found["files"]["verilog"])
     xdc = (tmp_path / "out" / "verilog" / "board.xdc").read_text()
+    if shutil.which("iverilog"):
+        assert elaborates(tmp_path / "out", found, pll=True)
+        assert not elaborates(tmp_path / "out", found, pll=False)
     assert "PACKAGE_PIN E3 IOSTANDARD LVCMOS33 } [get_ports osc]" in xdc and "create_clock" in xdc
 
 
 def test_the_same_bytes(net, tmp_path):
     for name in ("one", "two"):
-        flow.build(
+        found = flow.build(
             net, find_board("tangnano9k"), tmp_path / name, cycles=600, reloadable=True, bitstream=False
         )
+    if shutil.which("iverilog"):
+        assert elaborates(tmp_path / "two", found, pll=True)
+        (tmp_path / "two" / "pll_model.v").unlink()
     paths = sorted(
         path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()
     )

@@ -31,15 +31,15 @@ CHARTS = {
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_what_is_given_is_shown(name):
-    chart, given, words = CHARTS[name]
-    text = chart(given)
+    chart, data, words = CHARTS[name]
+    text = chart(data)
     svg = ET.fromstring(text)
-    shown = {"".join(one.itertext()).strip() for one in svg.iter("{http://www.w3.org/2000/svg}text")}
+    shown = {"".join(element.itertext()).strip() for element in svg.iter("{http://www.w3.org/2000/svg}text")}
     assert set(words) <= shown, shown
-    assert chart(given) == text  # no dates, no random names
+    assert chart(data) == text  # no dates, no random names
 
 
 def test_of_a_confusion_only_what_happened_is_written():
     svg = ET.fromstring(figures.confusion([[7, 0], [0, 9]]))
-    shown = [one.text for one in svg.iter("{http://www.w3.org/2000/svg}text")]
+    shown = [element.text for element in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert "0" not in [text for text in shown if text not in ("0", "1")] and shown.count("0") == 2  # two axes

@@ -42,6 +42,27 @@ def report() -> dict[str, Any]:
     }
 
 
+def test_a_board_is_on_the_page():
+    """Its own accuracy, on the images that went through it, and a link to its page."""
+    about = {"title": "My <board>", "bitstream": "bitstream.bit", "clock_mhz": 48.0, "uart": 1333.3}
+    found = report() | {"board": about | {"images": 20, "accuracy": 0.95}}
+    found["exact"]["board"] = True
+    text = page.render(found)
+    for words in (
+        "20 images",
+        "95.00 %",
+        "My &lt;board&gt;",
+        "48 MHz",
+        "1,333",
+        'href="board/report.html"',
+        "Five",
+    ):
+        assert words in text, words
+    found["exact"]["board"] = False
+    assert "DIFFERENT" in page.render(found)
+    assert "Five" not in page.render(report()) and "board/report.html" not in page.render(report())
+
+
 def test_figures_of_the_report_are_on_the_page():
     text = page.render(report())
     for words in ("87.65 %", "12,346", "65.4 MHz", "4,321", "11,222", "ecp5-85k", "12.3 s", "equal"):

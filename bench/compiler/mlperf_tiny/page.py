@@ -78,8 +78,21 @@ def page(rows: Sequence[Mapping[str, Any]], quality: Mapping[str, str]) -> str:
     text += f"\nTools: {', '.join(versions)}.\n" if versions else ""
     if any("earlier" in row for row in rows):
         text += _EARLIER
+    text += _missing(rows)
     text += _PUBLISHED_HEAD
     return text + "".join(f"| {' | '.join(entry)} |\n" for entry in _PUBLISHED)
+
+
+def _missing(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line that names the designs which yosys has not counted on the hardware of today."""
+    names = [
+        f"{_NAMES[row['model']][0]} on {row['device']}, {row['cycles_per_image']:,} cycles"
+        for row in rows
+        if "earlier" in row or not row["synthesised"]
+    ]
+    if not names:
+        return ""
+    return f"\nNot counted on the hardware of today, {len(names)} of {len(rows)}: {'; '.join(names)}.\n"
 
 
 def _row(row: Mapping[str, Any]) -> str:

@@ -57,6 +57,7 @@ class Graph:
     producer : the node that writes a tensor.
     tensors : quantized tensors by the file's name.
     used : numbers (id) of the nodes that were taken into account.
+    parts : (the copy itself, its origin) by the number (id) of a copy of one output of a node of several.
     floats : quantized tensors that onnxruntime computes in float32, having no integer kernel for them, where
         it may fall on the other side of a step.
     means : those that are averages, whose sums lie on a step often.
@@ -69,6 +70,7 @@ class Graph:
         self.producer.pop("", None)  # an output left out
         self.tensors: dict[str, Tensor] = {}
         self.used: set[int] = set()
+        self.parts: dict[int, tuple[onnx.NodeProto, onnx.NodeProto]] = {}
         self.floats: list[str] = []
         self.means: list[str] = []
         self.builder: Builder = None  # type: ignore[assignment]  # made when the input's type is known
@@ -77,6 +79,21 @@ class Graph:
         """The node's checked attributes; it counts as taken into account from now on."""
         self.used.add(id(node))
         return arguments_of(node, self.source.opsets)
+
+    def part(self, node: onnx.NodeProto, output: str) -> onnx.NodeProto:
+        """A node as the one that writes ``output`` alone; a node of one output is it already."""
+        if len(node.output) == 1:
+            return node
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.ClearField("output")
+        copy.output.append(output)
+        self.parts[id(copy)] = copy, node
+        return copy
+
+    def part_of(self, node: onnx.NodeProto) -> tuple[onnx.NodeProto, str]:
+        """(the file's node, its output) of what `part` gave."""
+        return self.parts.get(id(node), (node, node))[1], node.output[0]
 
     def type(self, tensor: Tensor) -> TensorType:
         """Shape (C, H, W) and range in the network."""

@@ -13,13 +13,14 @@ from fermatnet.model.exchange.onnx_quantized import elementwise
 from fermatnet.model.exchange.onnx_quantized.graph import Graph, Quantization, Tensor
 from fermatnet.model.exchange.onnx_quantized.moves import AVERAGES, MOVES, average, moved
 from fermatnet.model.exchange.onnx_quantized.operators import FALLING, RISING
+from fermatnet.model.exchange.onnx_quantized.places import keeps_zero
 from fermatnet.model.exchange.onnx_quantized.products import Product, finish, from_floats
 from fermatnet.model.exchange.onnx_quantized.steps import steps
 from fermatnet.model.network.nodes import Affine
 
 __all__ = ["Chain", "grouped", "product_of", "trace"]
 
-_PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
+_PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _JOINS = frozenset({"Add", "Div", "Mul", "Sub", "Max", "Min"})
 _PASSED = RISING | FALLING | MOVES | AVERAGES | {"BatchNormalization"}
 
@@ -34,6 +35,7 @@ class Chain:
 
     @property
     def leaf(self) -> bool:
+        """Whether the chain begins at a tensor that is quantized already."""
         return self.start.op_type == "DequantizeLinear"
 
 
@@ -46,11 +48,20 @@ def trace(g: Graph, name: str) -> Chain:
             raise InputError(f"{name!r} is used as real numbers: quantize it (a QuantizeLinear first)")
         live = [key for key in node.input if key and key not in g.values]
         if node.op_type == "DequantizeLinear" and node.input[0] in g.tensors:
-            return Chain(node, tuple(nodes[::-1]))
+            return Chain(node, _checked(nodes[::-1]))
         if node.op_type not in _PASSED or len(live) != 1:
-            return Chain(node, tuple(nodes[::-1]))
-        nodes.append(node)
+            return Chain(node, _checked(nodes[::-1]))
+        nodes.append(g.part(node, name) if node.op_type == "Split" else node)
         name = live[0]
+
+
+def _checked(nodes: list[onnx.NodeProto]) -> tuple[onnx.NodeProto, ...]:
+    """InputError where zeros are put around a tensor among functions that make something else of zero."""
+    pads = [node for node in nodes if node.op_type == "Pad"]
+    for node in nodes if pads else ():
+        if node.op_type in RISING | FALLING | {"BatchNormalization"} and not keeps_zero(node):
+            raise InputError(f"{label(pads[0])}: {node.op_type} beside it is not read: quantize between them")
+    return tuple(nodes)
 
 
 def leaf_of(g: Graph, node: onnx.NodeProto) -> Tensor:

@@ -13,6 +13,7 @@ from fermatnet.model.exchange.arguments import label, misfit
 from fermatnet.model.exchange.borders import banded
 from fermatnet.model.exchange.emit import requantized
 from fermatnet.model.exchange.onnx_quantized.graph import Graph, Quantization, Tensor
+from fermatnet.model.exchange.onnx_quantized.places import PLACED, placed
 from fermatnet.model.exchange.onnx_quantized.products import Step, rowed
 from fermatnet.model.exchange.qonnx.windows import ceiled, kernel, window
 from fermatnet.model.exchange.requantize.sources import float32_scale
@@ -21,7 +22,7 @@ from fermatnet.model.network.nodes import MaxPool, SumPool
 
 __all__ = ["AVERAGES", "MOVES", "average", "moved"]
 
-MOVES = frozenset({"Dropout", "Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Unsqueeze"})
+MOVES = PLACED | {"Dropout", "Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Unsqueeze"}
 AVERAGES = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean"})
 _WINDOWED = ("AveragePool", "QLinearAveragePool")
 Pair = tuple[int, int]
@@ -29,6 +30,8 @@ Pair = tuple[int, int]
 
 def moved(g: Graph, node: onnx.NodeProto, x: Tensor) -> Tensor:
     """``x`` after a node of `MOVES`."""
+    if node.op_type in PLACED:
+        return placed(g, node, x)
     given = g.take(node)
     if node.op_type in ("Identity", "Dropout"):
         return x

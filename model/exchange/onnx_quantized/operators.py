@@ -35,6 +35,15 @@ FALLING = frozenset({"Abs", "Add", "Celu", "Div", "Exp", "Gelu", "HardSwish", "L
 }
 
 
+_NEAREST = "quantize the float model again with nearest upsampling, or give it to fermatnet.quantize"
+_RESIZE = {
+    **dict.fromkeys(("axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside")),
+    **dict.fromkeys(("extrapolation_value", "keep_aspect_ratio_policy", "nearest_mode")),
+    "mode": Only((b"nearest",), _NEAREST),
+    "antialias": Only((0,)),
+}
+
+
 def _elementwise(name: str) -> Operator:
     """onnxruntime itself is asked what it computes, so every attribute that its schema has is understood."""
     schema = onnx.defs.get_schema(name)
@@ -49,6 +58,21 @@ TABLE: dict[tuple[str, str], Operator] = {
     **{("", name): _elementwise(name) for name in RISING | FALLING},
     ("", "Clip"): OPERATORS["", "Clip"],
     ("", "Unsqueeze"): Operator((1, 11, 13, 21, 23, 24, 25), ("x", "i?"), {"axes": READ}),
+    ("", "ConvTranspose"): Operator(
+        (1, 11, 22),
+        ("x", "w", "c?"),
+        {**_WINDOW, **dict.fromkeys(("dilations", "group", "output_padding", "output_shape"))},
+    ),
+    ("", "Slice"): Operator((10, 11, 13), ("x", "i", "i", "i?", "i?")),
+    ("", "Split"): Operator((2, 11, 13, 18), ("x", "i?"), dict.fromkeys(("axis", "split", "num_outputs"))),
+    ("", "Pad"): Operator(
+        (11, 13, 18, 19, 21, 23, 24, 25),
+        ("x", "i", "n?", "i?"),
+        {"mode": Only((b"constant", b"reflect", b"edge", b"wrap"))},
+    ),
+    ("", "Resize"): Operator((11, 13, 18, 19), ("x", "n?", "n?", "i?"), _RESIZE),
+    ("", "DepthToSpace"): Operator((1, 11, 13), ("x",), {"blocksize": READ, "mode": READ}),
+    ("", "SpaceToDepth"): Operator((1, 13), ("x",), {"blocksize": READ}),
     ("", "ArgMax"): Operator(
         (1, 11, 12, 13), ("x",), dict.fromkeys(("axis", "keepdims", "select_last_index"))
     ),
@@ -95,9 +119,6 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "QLinearSoftmax": {"axis": -1, "opset": None},
 }
 
-# The hardware has these layers, `fermatnet.model.nn.convert` makes them, but no file brings them in.
-_TORCH_ONLY = ("ConvTranspose", "DepthToSpace", "Pad", "Resize", "Slice", "SpaceToDepth", "Split")
-
 
 def arguments_of(node: onnx.NodeProto, opsets: dict[str, int]) -> dict[str, Any]:
     """Every attribute of a node by name, defaults filled in. Raises InputError that names the node and what
@@ -116,8 +137,6 @@ def arguments_of(node: onnx.NodeProto, opsets: dict[str, int]) -> dict[str, Any]
 
 def _instead(op_type: str) -> str:
     """What to write where the import reads no operator of this name."""
-    if op_type in _TORCH_ONLY:
-        return "what the hardware has of it is read from torch: give the float model to fermatnet.quantize"
     if op_type == "Erf":
         return "export GELU as one operator (opset 20 or later, torch.onnx.export(..., opset_version=20))"
     read = sorted({name for _, name in TABLE})

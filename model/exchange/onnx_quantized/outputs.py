@@ -77,7 +77,7 @@ def ending(g: Graph, name: str) -> Ending:
 def _open(g: Graph, name: str, nodes: set[int], taken: list[str]) -> Ending:
     """A product that no quantizer follows: its accumulators come out, the bias in their unit."""
     chain = trace(g, name)
-    if chain.leaf or chain.nodes or chain.start.op_type not in ("Conv", "Gemm", "MatMul"):
+    if chain.leaf or chain.nodes or chain.start.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         last = chain.nodes[-1] if chain.nodes else chain.start
         raise InputError(f"{label(last)}: {last.op_type} ends the network in floats: quantize its output")
     product = product_of(g, chain.start)

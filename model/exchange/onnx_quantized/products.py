@@ -11,6 +11,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.arguments import label, misfit
 from fermatnet.model.exchange.emit import channel_ranges, check_sums, requantized
 from fermatnet.model.exchange.onnx_quantized.graph import Graph, Quantization, Tensor
+from fermatnet.model.exchange.onnx_quantized.transposed import CONVOLUTIONS, spread
 from fermatnet.model.exchange.onnx_quantized.weights import (
     Weight,
     by_output,
@@ -51,10 +52,12 @@ class Product:
 
 
 def from_floats(g: Graph, node: onnx.NodeProto, x: Tensor) -> Product:
-    """Conv, Gemm or MatMul between DequantizeLinear and QuantizeLinear."""
+    """Conv, ConvTranspose, Gemm or MatMul between DequantizeLinear and QuantizeLinear."""
     given = g.take(node)
     whole, scale = dequantized(g, node.input[1], node)
-    if node.op_type != "Conv" and whole.ndim != 2:
+    if node.op_type == "ConvTranspose":
+        x, given, whole, scale = spread(g, node, given, x, whole, scale)
+    if node.op_type not in CONVOLUTIONS and whole.ndim != 2:
         raise misfit(node, f"weights of shape {whole.shape}")
     if node.op_type == "MatMul" or (node.op_type == "Gemm" and not given["transB"]):
         whole, scale = whole.T, scale.T
@@ -109,7 +112,7 @@ def from_linear(g: Graph, node: onnx.NodeProto) -> tuple[Product, Quantization]:
 def _made(g: Graph, p: Product, given: dict[str, Any]) -> Product:
     """The product with its window worked out, shapes checked."""
     node, dims, weight = p.node, p.x.dims, p.weight.integers
-    if node.op_type not in ("Conv", "QLinearConv"):
+    if node.op_type not in (*CONVOLUTIONS, "QLinearConv"):
         if len(dims) != 1 or weight.ndim != 2 or weight.shape[1] != dims[0]:
             raise InputError(
                 f"{label(node)}: {node.op_type} of {('batch', *dims)} with weights {weight.shape} is not "

@@ -109,6 +109,9 @@ class _Reader:
                 g.tensors[node.output[0]] = grouped(g, node, out)
         elif node.op_type in LINEAR:
             g.tensors[node.output[0]] = emitted(g, node)
+        elif node.op_type == "Split" and live and live[0] in g.tensors:
+            for name in node.output:
+                g.tensors[name] = moved(g, g.part(node, name), g.activation(node, 0))
         elif any(name in g.tensors for name in live) and node.op_type != "DequantizeLinear":
             made = self._on_integers(node, live)
             if made is not None:
@@ -129,7 +132,10 @@ class _Reader:
             return elementwise.concatenated(g, node, tensors, axis)
         if node.op_type in ("QLinearSoftmax", "ArgMax"):
             return None
-        raise InputError(f"{label(node)}: {node.op_type} of integers is not read")
+        raise InputError(
+            f"{label(node)}: {node.op_type} of integers is not read: put a DequantizeLinear before it and a "
+            "QuantizeLinear after it"
+        )
 
     def _clipped(self, node: onnx.NodeProto, x: Tensor) -> Tensor:
         """QCDQ narrows the range of a quantizer by a Clip."""

@@ -70,7 +70,9 @@ def dequantized(g: Graph, name: str, node: onnx.NodeProto) -> tuple[np.ndarray, 
 
 
 def by_output(node: onnx.NodeProto, whole: np.ndarray, scale: np.ndarray) -> Weight:
-    """Weights (O, ...) whose scale is one number, or one an output."""
+    """Weights (O, ...) whose scale is one number, or one an output; InputError for a single number."""
+    if whole.ndim < 2:
+        raise misfit(node, f"weights of shape {whole.shape}")
     rows = scale.reshape(len(scale), -1)
     if (rows != rows[:, :1]).any():
         raise InputError(

@@ -118,6 +118,9 @@ def _appended(g: Graph, x: Value, factor: np.ndarray, bias: np.ndarray) -> str:
         made.bias = bias
         return x.name
     if np.abs(factor).max() >= 1 << 17:
-        raise InputError("the outputs have scales too far apart: the last layer needs one weight scale")
+        raise InputError(
+            "the outputs have scales too far apart: give the last layer one weight scale, or quantize "
+            "its output"
+        )
     layer = Affine(f"{x.name}_bias", (x.name,), factor, bias, 0, -WORD, WORD)
     return g.build.append(layer)

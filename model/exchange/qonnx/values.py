@@ -52,6 +52,7 @@ class Value:
     chain: tuple[Step, ...] = ()
 
     def then(self, *steps: Step) -> "Value":
+        """The same integers with further steps between them and the reals."""
         return replace(self, chain=(*self.chain, *steps))
 
     @property
@@ -86,6 +87,7 @@ class Weights:
 
     @property
     def real(self) -> np.ndarray:
+        """The weights as float64 numbers."""
         return self.integers * self.scale
 
 

@@ -35,12 +35,14 @@ class Tensor:
 
     @property
     def one_scale(self) -> float:
+        """The scale of a tensor that is quantized as a whole; InputError where it has several or none."""
         if len(self.scale) != 1:
             raise InputError(f"tensor {self.name!r} must have one scale, not {len(self.scale) or 'none'}")
         return float(self.scale[0])
 
     @property
     def one_zero(self) -> int:
+        """The zero point, 0 where the file has none."""
         return int(self.zero[0]) if len(self.zero) else 0
 
 

@@ -43,6 +43,7 @@ class Layers:
         }
 
     def put(self, tensor: int, name: str) -> None:
+        """Say which node of the network now stands for a tensor of the file."""
         self.operands.names[tensor] = name
 
     def add(self, operation: Operation) -> None:

@@ -44,11 +44,13 @@ class Operands:
         self.names: dict[int, str] = {}
 
     def read(self, tensor: int) -> str:
+        """The network's node for a tensor; InputError where no layer writes it."""
         if tensor not in self.names:
             raise InputError(f"reads {self.model.tensors[tensor].name!r}, which no earlier layer writes")
         return self.names[tensor]
 
     def constant(self, operation: Operation, place: int, dtype: str, rank: int = 0) -> Tensor:
+        """An operand that the file holds, of this dtype and rank; InputError otherwise."""
         if place >= len(operation.inputs):
             raise InputError(f"{operation.kind} of {len(operation.inputs)} operands is not read")
         tensor = self.model.tensors[operation.inputs[place]]
@@ -59,6 +61,7 @@ class Operands:
         return tensor
 
     def bias(self, operation: Operation, outputs: int) -> np.ndarray:
+        """int64 (outputs,), zeros where the operator has none; InputError for another length."""
         if len(operation.inputs) < 3 or operation.inputs[2] < 0:
             return np.zeros(outputs, np.int64)
         data = self.constant(operation, 2, "int32").data
@@ -134,6 +137,7 @@ class Operands:
         )
 
     def window(self, operation: Operation, kernel: tuple[int, int], source: str) -> dict[str, Any]:
+        """Stride, padding (top, left, bottom, right) and dilation as the network's layers take them."""
         options = operation.options
         stride = options["StrideH"], options["StrideW"]
         dilation = options.get("DilationHFactor", 1), options.get("DilationWFactor", 1)
@@ -151,6 +155,7 @@ class Operands:
         return {"stride": stride, "pad": pad, "dilation": dilation}
 
     def same_quantization(self, operation: Operation) -> Tensor:
+        """The output of an operator that moves numbers only; InputError where an input has another scale."""
         out = self.model.tensors[operation.outputs[0]]
         for number in operation.inputs:
             tensor = self.model.tensors[number]

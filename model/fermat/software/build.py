@@ -94,12 +94,10 @@ def _build() -> Path:
         Path(folder, "transforms.h").write_text(transforms)
         built = Path(folder, "convolution.so")
         command = [compiler, *FLAGS, "-I", folder, str(UNIT), "-o", str(built)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode:
-            raise OSError(
-                f"{compiler} failed: "
-                f"{result.stderr.strip().splitlines()[0] if result.stderr.strip() else result.returncode}"
-            )
+        compilation = subprocess.run(command, capture_output=True, text=True, check=False)
+        if compilation.returncode:
+            complaint = compilation.stderr.strip().splitlines()
+            raise OSError(f"{compiler} failed: {complaint[0] if complaint else compilation.returncode}")
         os.replace(built, target)  # atomic: a reader sees all of it or none
     return target
 
@@ -107,18 +105,18 @@ def _build() -> Path:
 @functools.cache
 def _load() -> tuple[ctypes.CDLL | None, str]:
     try:
-        found = ctypes.CDLL(str(_build()))
+        extension = ctypes.CDLL(str(_build()))
     except (OSError, subprocess.SubprocessError) as problem:
         return None, str(problem)
     i, p = ctypes.c_int64, ctypes.c_void_p
-    found.fermat_forward.argtypes = [i, p, ctypes.POINTER(Geometry), i, i, i, p, i]
-    found.fermat_weights.argtypes = [i, p, p, i, i, i, i, i, i, i, i, p, i]
-    found.fermat_exceptions.argtypes = [p, p, i, i, i, i, i, i, i, p, p, i]
-    found.fermat_augment_weights.argtypes = [i, i, i, i, i, p, p, p]
-    found.fermat_augment_tiles.argtypes = [i, i, i, i, i, p, p]
-    found.fermat_multiply.argtypes = [i, p, p, p, p, i, i, i, i, i]
-    found.fermat_inverse.argtypes = [i, p, p, p, ctypes.POINTER(Geometry), i, i, i, p, i, p, i]
-    found.fermat_finish.argtypes = [
+    extension.fermat_forward.argtypes = [i, p, ctypes.POINTER(Geometry), i, i, i, p, i]
+    extension.fermat_weights.argtypes = [i, p, p, i, i, i, i, i, i, i, i, p, i]
+    extension.fermat_exceptions.argtypes = [p, p, i, i, i, i, i, i, i, p, p, i]
+    extension.fermat_augment_weights.argtypes = [i, i, i, i, i, p, p, p]
+    extension.fermat_augment_tiles.argtypes = [i, i, i, i, i, p, p]
+    extension.fermat_multiply.argtypes = [i, p, p, p, p, i, i, i, i, i]
+    extension.fermat_inverse.argtypes = [i, p, p, p, ctypes.POINTER(Geometry), i, i, i, p, i, p, i]
+    extension.fermat_finish.argtypes = [
         i,
         ctypes.POINTER(Operands),
         ctypes.POINTER(Geometry),
@@ -136,7 +134,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         ("direct_blocked32", 9),
         ("direct_blocked64", 9),
     ):
-        getattr(found, name).argtypes = [p, p, p, *[i] * numbers]
+        getattr(extension, name).argtypes = [p, p, p, *[i] * numbers]
     for name in (
         "fermat_forward",
         "fermat_weights",
@@ -146,10 +144,10 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
         "fermat_inverse",
         "fermat_finish",
     ):
-        getattr(found, name).restype = None
-    found.fermat_exceptions.restype = i
-    found.fermat_instructions.restype = ctypes.c_char_p
-    return found, ""
+        getattr(extension, name).restype = None
+    extension.fermat_exceptions.restype = i
+    extension.fermat_instructions.restype = ctypes.c_char_p
+    return extension, ""
 
 
 def available() -> bool:
@@ -164,7 +162,7 @@ def why_not() -> str:
 
 def library() -> ctypes.CDLL:
     """The loaded extension; OSError with the compiler's first line when it cannot be built."""
-    found, problem = _load()
-    if found is None:
+    extension, problem = _load()
+    if extension is None:
         raise OSError(problem)
-    return found
+    return extension

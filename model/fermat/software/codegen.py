@@ -47,11 +47,11 @@ class _Butterflies:
 
     def value(self, i: int) -> Interval:
         """Loaded when first used."""
-        found = self.v[i]
-        if found is None:
+        interval = self.v[i]
+        if interval is None:
             self.line.body.append(f"    const V i{i} = p[{i} * stride];")
-            found = self.v[i] = Interval(f"i{i}", -self.bound, self.bound)
-        return found
+            interval = self.v[i] = Interval(f"i{i}", -self.bound, self.bound)
+        return interval
 
     def store(self, i: int) -> None:
         a = self.value(i)

@@ -159,9 +159,9 @@ def convolve(
     if np.dtype(dtype) not in (np.dtype(np.int32), np.dtype(np.int64)):
         raise InputError(f"dtype must be int64 or int32, not {np.dtype(dtype).name}")
     if groups > 1 and engine == "compiled" and method != "fermat":
-        found = _grouped_loops(x, w, pads, groups, bounds, used, narrow, profile, options)
-        if found is not None:
-            return found
+        outputs = _grouped_loops(x, w, pads, groups, bounds, used, narrow, profile, options)
+        if outputs is not None:
+            return outputs
     parts = [
         Weights(w[g * each_out : (g + 1) * each_out])
         if not cache

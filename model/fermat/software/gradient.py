@@ -129,7 +129,7 @@ def weight_gradient(
     # (C * phases, n * blocks, ...)
     images = images.reshape(-1, deep.shape[1], *images.shape[4:]).swapaxes(0, 1)
     kernels = kernels.reshape(-1, outputs, *block).swapaxes(0, 1)
-    result = np.zeros((outputs, each_in, kh, kw), np.int64)
+    gradient = np.zeros((outputs, each_in, kh, kw), np.int64)
     rows_in, rows_out = images.shape[0] // groups, outputs // groups
     for k in range(groups):
         part = convolve(
@@ -144,6 +144,6 @@ def weight_gradient(
         part = part.reshape(each_in, *phases, rows_out, *taps).transpose(3, 0, 1, 2, 4, 5)
         for r in range(phases[0]):
             for s in range(phases[1]):
-                target = result[k * rows_out : (k + 1) * rows_out, :, r :: sides[0], s :: sides[1]]
+                target = gradient[k * rows_out : (k + 1) * rows_out, :, r :: sides[0], s :: sides[1]]
                 target[...] = part[:, :, r, s, : target.shape[2], : target.shape[3]]
-    return result
+    return gradient

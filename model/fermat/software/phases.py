@@ -21,7 +21,7 @@ def space_to_depth(
     phases = (min(stride[0], kernel[0]), min(stride[1], kernel[1]))
     taps = (-(-kernel[0] // stride[0]), -(-kernel[1] // stride[1]))
     rows, columns = out[0] + taps[0] - 1, out[1] + taps[1] - 1
-    result = _zeros(x, (n, channels, *phases, rows, columns))
+    deep = _zeros(x, (n, channels, *phases, rows, columns))
     for r in range(phases[0]):
         first_row = max(0, -((r - padding[0]) // stride[0]))  # first i with stride * i + r - padding >= 0
         source_row = stride[0] * first_row + r - padding[0]
@@ -31,10 +31,10 @@ def space_to_depth(
             part = x[:, :, source_row :: stride[0], source_column :: stride[1]][
                 :, :, : rows - first_row, : columns - first_column
             ]
-            result[
+            deep[
                 :, :, r, s, first_row : first_row + part.shape[2], first_column : first_column + part.shape[3]
             ] = part
-    return result.reshape(n, channels * phases[0] * phases[1], rows, columns)
+    return deep.reshape(n, channels * phases[0] * phases[1], rows, columns)
 
 
 def taps_to_depth(w: Any, stride: tuple[int, int]) -> Any:
@@ -42,9 +42,9 @@ def taps_to_depth(w: Any, stride: tuple[int, int]) -> Any:
     outputs, channels, kh, kw = w.shape
     phases = (min(stride[0], kh), min(stride[1], kw))
     taps = (-(-kh // stride[0]), -(-kw // stride[1]))
-    result = _zeros(w, (outputs, channels, *phases, *taps))
+    deep = _zeros(w, (outputs, channels, *phases, *taps))
     for r in range(phases[0]):
         for s in range(phases[1]):
             part = w[:, :, r :: stride[0], s :: stride[1]]
-            result[:, :, r, s, : part.shape[2], : part.shape[3]] = part
-    return result.reshape(outputs, channels * phases[0] * phases[1], *taps)
+            deep[:, :, r, s, : part.shape[2], : part.shape[3]] = part
+    return deep.reshape(outputs, channels * phases[0] * phases[1], *taps)

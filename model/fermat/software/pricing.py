@@ -134,8 +134,9 @@ def fermat_stages(
             -(-tiles * 2 * pairs // LANES[t]) if 2 * pairs < LANES[t] else tiles * -(-channels // LANES[t])
         )
         weights = total * panels * 16 * 2 * pairs * PACKED_WEIGHT[t]
-        taken, given = total * tiles * 2 * pairs * PACKED[t], total * tiles * 16 * panels * RESULT[t]
-        stages["forward"] += vectors * total * forward + _memory(costs, 0, taken, weights)
+        input_bytes = total * tiles * 2 * pairs * PACKED[t]
+        product_bytes = total * tiles * 16 * panels * RESULT[t]
+        stages["forward"] += vectors * total * forward + _memory(costs, 0, input_bytes, weights)
         depth = (
             channels
             if t == 48
@@ -151,9 +152,9 @@ def fermat_stages(
             max(busy, reading) + min(busy, reading) / 2 if tiles <= ROWS[t] else busy + reading
         )
         # results are written to lines that must be fetched first, half of it beside the products
-        stages["product"] += 0 if shallow else _memory(costs, 0, given, weights) / 2
+        stages["product"] += 0 if shallow else _memory(costs, 0, product_bytes, weights) / 2
         stages["inverse"] += tiles * panels * total * (inverse * kept - (costs.saved[t] if shallow else 0))
-        stages["inverse"] += 0 if shallow else _memory(costs, 1, given, weights)
+        stages["inverse"] += 0 if shallow else _memory(costs, 1, product_bytes, weights)
     # made anew at every call
     if total * panels * 16 * (channels + 2) * sum(PACKED_WEIGHT[t] for t in moduli) > KEPT:
         stages["weights"] = sum(

@@ -155,10 +155,10 @@ def conv2d_input_grad(
 ) -> torch.Tensor:
     """(2.2): gradient with respect to the input, int64, from the output's integer gradient; exact."""
     options.setdefault("threads", torch.get_num_threads())
-    found = software_gradient.input_gradient(
+    gradient = software_gradient.input_gradient(
         tuple(x_shape), as_array("w", w), as_array("grad", grad), stride, padding, groups, **options
     )
-    return torch.from_numpy(found).to(grad.device)
+    return torch.from_numpy(gradient).to(grad.device)
 
 
 def conv2d_weight_grad(
@@ -172,7 +172,7 @@ def conv2d_weight_grad(
 ) -> torch.Tensor:
     """(2.3): gradient with respect to the weights, int64, from the output's integer gradient; exact."""
     options.setdefault("threads", torch.get_num_threads())
-    found = software_gradient.weight_gradient(
+    gradient = software_gradient.weight_gradient(
         as_array("x", x), tuple(w_shape), as_array("grad", grad), stride, padding, groups, **options
     )
-    return torch.from_numpy(found).to(grad.device)
+    return torch.from_numpy(gradient).to(grad.device)

@@ -49,8 +49,11 @@ def constants(points: int) -> np.ndarray:
     The idempotents of F_5 = 641 * 6700417 turn the Chinese remainder theorem into a linear combination: e is
     1 modulo one factor, 0 modulo the other.
     """
-    one = 6700417 * pow(6700417, -1, 641)
-    values = [v * pow(points, -1, F5) % F5 for v in (one, 1 - one, (1 - one) << 11, (1 - one) << 22)]
+    idempotent = 6700417 * pow(6700417, -1, 641)
+    values = [
+        v * pow(points, -1, F5) % F5
+        for v in (idempotent, 1 - idempotent, (1 - idempotent) << 11, (1 - idempotent) << 22)
+    ]
     return np.array([v - F5 if v > F5 // 2 else v for v in values], np.int64)
 
 
@@ -139,12 +142,12 @@ class Weights:
     ) -> Spectrum:
         """Spectra of outputs first..last-1, from the cache or made now."""
         key = (t, *plan.points, first, last)
-        found = self.spectra.get(key)
-        if found is None:
-            found = spectrum(np.ascontiguousarray(self.w[first:last], np.int64), t, plan.points, threads)
+        spectra = self.spectra.get(key)
+        if spectra is None:
+            spectra = spectrum(np.ascontiguousarray(self.w[first:last], np.int64), t, plan.points, threads)
             if keep:
-                self.spectra[key] = found
-        return found
+                self.spectra[key] = spectra
+        return spectra
 
     @property
     def nbytes(self) -> int:

@@ -15,12 +15,12 @@ OPSET = 21
 def function(op: str) -> FunctionProto:
     """The model-local function of one operator, as its layer defines it. Raises KeyError for an operator of
     no layer."""
-    made = next((found for layer in LAYERS if (found := layer.op_named(op)) is not None), None)
-    if made is None:
+    operator = next((candidate for layer in LAYERS if (candidate := layer.op_named(op)) is not None), None)
+    if operator is None:
         raise KeyError(op)
     body = Body()
-    made.body(body)
+    operator.body(body)
     imports = [helper.make_opsetid("", OPSET)]
     return helper.make_function(
-        DOMAIN, op, list(made.inputs), ["y"], body.nodes, imports, list(made.attributes)
+        DOMAIN, op, list(operator.inputs), ["y"], body.nodes, imports, list(operator.attributes)
     )

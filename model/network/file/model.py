@@ -48,11 +48,11 @@ def _leaving(net: Network, name: str) -> ValueInfoProto:
 def _input_entries(net: Network) -> dict[str, str]:
     """Range of every input, and its shape where that is a vector or a row."""
     entries = {}
-    for k, one in enumerate(net.inputs):
-        suffix = f".{one.name}" if k else ""
-        entries[f"input_range{suffix}"] = f"{one.lo},{one.hi}"
-        if len(one.dims) < 3:
-            entries[f"input_dims{suffix}"] = ",".join(map(str, one.dims))
+    for k, net_input in enumerate(net.inputs):
+        suffix = f".{net_input.name}" if k else ""
+        entries[f"input_range{suffix}"] = f"{net_input.lo},{net_input.hi}"
+        if len(net_input.dims) < 3:
+            entries[f"input_dims{suffix}"] = ",".join(map(str, net_input.dims))
     return entries
 
 
@@ -73,8 +73,8 @@ def to_model(net: Network) -> ModelProto:
             )
         )
     images = [
-        helper.make_tensor_value_info(one.name, _STORED[one.dtype], ["batch", *one.shape])
-        for one in net.inputs
+        helper.make_tensor_value_info(net_input.name, _STORED[net_input.dtype], ["batch", *net_input.shape])
+        for net_input in net.inputs
     ]
     results = [_leaving(net, name) for name in net.outputs]
     graph = helper.make_graph(nodes, "fermatnet", images, results, initializers)

@@ -43,7 +43,7 @@ _KEPT_NARROW = ("codes", "sign")  # arrays that a layer holds in the file's own 
 
 
 def _node(proto: NodeProto, arrays: dict[str, np.ndarray]) -> Node:
-    layer = next((found for found in LAYERS if found.op_named(proto.op_type) is not None), None)
+    layer = next((candidate for candidate in LAYERS if candidate.op_named(proto.op_type) is not None), None)
     if layer is None:
         raise InputError(f"unknown op {proto.op_type!r}")
     attributes = {a.name: helper.get_attribute_value(a) for a in proto.attribute}
@@ -153,23 +153,23 @@ def _input(proto: ValueInfoProto, meta: dict[str, str], suffix: str, path: Path)
     dtype = next((name for name in DTYPES if kind.elem_type == getattr(TensorProto, name.upper())), None)
     if dtype is None:
         raise InputError(f"{path}: input {proto.name!r} must hold {', '.join(DTYPES)}")
-    given, dims = meta.get(f"input_range{suffix}", ""), meta.get(f"input_dims{suffix}")
-    span = re.fullmatch(r"(-?\d{1,5}),(-?\d{1,5})", given)
+    range_text, dims = meta.get(f"input_range{suffix}", ""), meta.get(f"input_dims{suffix}")
+    span = re.fullmatch(r"(-?\d{1,5}),(-?\d{1,5})", range_text)
     if span is None:
         raise InputError(
-            f"{path}: input {proto.name!r}: input_range must be two numbers of its type, not {given!r}"
+            f"{path}: input {proto.name!r}: input_range must be two numbers of its type, not {range_text!r}"
         )
     if dims is not None and not re.fullmatch(r"\d{1,9}(,\d{1,9})?", dims):
         raise InputError(f"{path}: input_dims must be one or two numbers, not {dims!r}")
     try:
-        one = Input(
+        net_input = Input(
             proto.name, tuple(map(int, dims.split(","))) if dims else shape, int(span[1]), int(span[2]), dtype
         )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    if one.shape != shape:
+    if net_input.shape != shape:
         raise InputError(f"{path}: input_dims {dims} is not the input's shape {shape}")
-    return one
+    return net_input
 
 
 def _read(proto: NodeProto, arrays: dict[str, np.ndarray], path: Path) -> Node:

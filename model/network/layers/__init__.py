@@ -70,8 +70,8 @@ LAYERS: list[type[Node]] = [
 def register(layer: type[Node]) -> None:
     """From now on network files may hold ``layer``; InputError where one of its operators is
     known already."""
-    taken = [op for op in layer.OPS if any(known.op_named(op) for known in LAYERS if known is not layer)]
-    if taken:
-        raise InputError(f"operator {taken[0]!r} belongs to another layer already: choose another name")
+    clashes = [op for op in layer.OPS if any(known.op_named(op) for known in LAYERS if known is not layer)]
+    if clashes:
+        raise InputError(f"operator {clashes[0]!r} belongs to another layer already: choose another name")
     if layer not in LAYERS:
         LAYERS.append(layer)

@@ -63,10 +63,10 @@ class Dense(Node):
         return (y + self.bias if self.bias.size else y)[:, :, None, None]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        made = super().arrays()
+        arrays = super().arrays()
         if not self.bias.size:
-            made["bias"] = np.zeros(self.weight.shape[0], np.int64)
-        return made
+            arrays["bias"] = np.zeros(self.weight.shape[0], np.int64)
+        return arrays
 
     @classmethod
     def read(

@@ -75,13 +75,13 @@ class Concat(Node):
 
     @classmethod
     def op_named(cls, op: str) -> Op | None:
-        found = re.fullmatch(r"Concat(|Rows|Columns)(|Int)([2-9]|[1-9][0-9]+)", op)
-        if found is None:
+        match = re.fullmatch(r"Concat(|Rows|Columns)(|Int)([2-9]|[1-9][0-9]+)", op)
+        if match is None:
             return None
-        inputs = tuple(f"x{k}" for k in range(int(found[3])))
+        inputs = tuple(f"x{k}" for k in range(int(match[3])))
 
         def body(b: Body) -> None:
-            b.op("Concat", *(map(b.int64, inputs) if found[2] else inputs), out="y", axis=_AXES[found[1]])
+            b.op("Concat", *(map(b.int64, inputs) if match[2] else inputs), out="y", axis=_AXES[match[1]])
 
         return Op(body, inputs)
 
@@ -94,9 +94,9 @@ class Concat(Node):
         attributes: dict[str, Any],
         arrays: dict[str, np.ndarray],
     ) -> "Concat":
-        found = re.match(r"Concat(Rows|Columns|)", op)
-        assert found
-        return cls(name, inputs, _AXES[found[1]], **arrays)
+        match = re.match(r"Concat(Rows|Columns|)", op)
+        assert match
+        return cls(name, inputs, _AXES[match[1]], **arrays)
 
 
 def _product(b: Body) -> None:

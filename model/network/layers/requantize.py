@@ -131,14 +131,14 @@ class Requantize(Node):
     def arrays(self) -> dict[str, np.ndarray]:
         second = self.second.astype(np.int64)
         half = np.where(second > 0, np.int64(1) << np.maximum(second - 1, 0), 0)
-        made = {
+        derived = {
             "multiplier": self.multiplier,
             "offset": self.offset,
             "half": half,
             "divisor": np.int64(1) << second,
         }
         return {
-            name: array.astype(np.int64) for name, array in {**made, "at": self.at, "by": self.by}.items()
+            name: array.astype(np.int64) for name, array in {**derived, "at": self.at, "by": self.by}.items()
         }
 
     def attributes(self, net: Context) -> dict[str, Any]:

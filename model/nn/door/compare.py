@@ -15,12 +15,13 @@ from torch import Tensor, fx, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run
-from fermatnet.model.nn.door.images import normalised
+from fermatnet.model.nn.door.entries import Entry, arrays, pixel_names, taken, twin_input
 from fermatnet.model.nn.door.prepare import effective_weights
 from fermatnet.model.nn.door.report import Report
 from fermatnet.model.nn.door.traced import traced
 from fermatnet.model.nn.door.wrappers import USER_ERRORS, copied
 from fermatnet.model.nn.layers import PixelScale
+from fermatnet.model.nn.samples import Batch, Samples, called, parts_of
 
 __all__ = [
     "TOLERANCE",
@@ -35,7 +36,6 @@ __all__ = [
 
 TOLERANCE = 1e-4
 _SMALLEST = 1e-12  # outputs below this are zero
-Normalisation = tuple[Sequence[float], Sequence[float]] | None
 
 
 def full_precision(made: nn.Module, activations: dict[str, nn.Module]) -> nn.Module:
@@ -57,7 +57,7 @@ def _kind(model: nn.Module) -> torch.dtype:
     return next((value.dtype for value in model.parameters() if value.is_floating_point()), torch.float64)
 
 
-def reference_of(model: nn.Module, images: Tensor) -> nn.Module:
+def reference_of(model: nn.Module, images: Batch) -> nn.Module:
     """A copy that computes in float64, or in float32 where the model itself asks for that; it takes such
     ``images``, or InputError."""
     reference = copied(model).double()
@@ -69,17 +69,22 @@ def reference_of(model: nn.Module, images: Tensor) -> nn.Module:
     return reference
 
 
+def _typed(model: nn.Module, images: Batch) -> Batch:
+    """The images, new ones of the model's type: a model may work in place."""
+    kind = _kind(model)
+    return images.clone().to(kind) if isinstance(images, Tensor) else images.map(lambda x: x.clone().to(kind))
+
+
 @torch.no_grad()
-def user_outputs(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+def user_outputs(model: nn.Module, images: Batch) -> dict[str, Tensor]:
     """What a model in evaluation gives for float64 images: tensors with a row for each image by name (""
     where it is one), or InputError."""
     try:
-        found = model(images.clone().to(_kind(model)))  # a model may work in place
+        found = called(model, _typed(model, images))
     except Exception as error:  # the model's own code may end in anything: the cause is named
         what = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"the model does not take images of {'x'.join(map(str, images.shape[1:]))}: {what}"
-        ) from error
+        shown = " and ".join("x".join(map(str, one.shape[1:])) for one in parts_of(images))
+        raise InputError(f"the model does not take images of {shown}: {what}") from error
     tensors = named_outputs(found)
     if not tensors:
         count = f" of {len(found)}" if isinstance(found, list | tuple | dict) else ""
@@ -124,22 +129,18 @@ def compare_twin(
     reference: nn.Module,
     made: nn.Module,
     activations: dict[str, nn.Module],
-    images: Tensor,
-    bits: int,
-    normalisation: Normalisation,
+    images: Batch,
+    inputs: Sequence[Entry],
     report: Report,
 ) -> None:
     """Compares before the normalisation is folded: both get what the user's model takes. ``reference``: its
     copy in float64."""
     twin = full_precision(made, activations)
-    if normalisation is None:
-        inputs = images.double() * 2.0**-bits
-        got = user_outputs(twin, images)
-    else:
-        inputs = normalised(images, bits, normalisation)
-        twin.set_submodule("pixels", nn.Identity())
-        got = user_outputs(twin, inputs)
-    want = user_outputs(reference, inputs)
+    for name, entry in zip(pixel_names(inputs), inputs, strict=True):
+        if entry.normal is not None:
+            twin.set_submodule(name, nn.Identity())
+    given, real = twin_input(inputs, images), taken(inputs, images)
+    got, want = user_outputs(twin, given), user_outputs(reference, real)
     shapes = {name: tuple(one.shape) for name, one in want.items()}
     if shapes != {name: tuple(one.shape) for name, one in got.items()}:
         report.refuse(
@@ -151,7 +152,7 @@ def compare_twin(
         return
     far = max(_far(want[name], got[name]) for name in want)
     if not far <= TOLERANCE:
-        where = _first_difference(reference, twin, inputs if normalisation is not None else images, inputs)
+        where = _first_difference(reference, twin, given, real)
         report.refuse(
             where,
             "twin",
@@ -182,16 +183,17 @@ class _Recorder(fx.Interpreter):
 
 
 @torch.no_grad()
-def _first_difference(reference: nn.Module, twin: nn.Module, twin_images: Tensor, images: Tensor) -> str:
+def _first_difference(reference: nn.Module, twin: nn.Module, twin_images: Batch, images: Batch) -> str:
     """The first step after the last one on which both agree. (A bias that moved into a norm makes a step
     differ before they agree again.)"""
     plain = copied(reference)
     effective_weights(plain, Report())
     try:
-        mine = _Recorder(fx.GraphModule(plain, traced(plain, Report())))
+        names = list(images.parts) if isinstance(images, Samples) else None
+        mine = _Recorder(fx.GraphModule(plain, traced(plain, Report(), names)))
         theirs = _Recorder(twin)  # type: ignore[arg-type]
-        mine.run(images.to(_kind(plain)))
-        theirs.run(twin_images)
+        mine.run(*parts_of(_typed(plain, images)))
+        theirs.run(*parts_of(twin_images))
     except USER_ERRORS:
         return "the model"
     found = ""
@@ -205,18 +207,20 @@ def _first_difference(reference: nn.Module, twin: nn.Module, twin_images: Tensor
 
 
 @torch.no_grad()
-def compare_network(model: nn.Module, net: Network, images: Tensor) -> str:
+def compare_network(model: nn.Module, net: Network, images: Batch) -> str:
     """What was compared, in a sentence; InputError where the file and the model in evaluation differ in one
     integer."""
     scaled = any(isinstance(module, PixelScale) for module in model.modules())
     try:
-        found = named_outputs(model(images if scaled else images.float()))
+        found = named_outputs(
+            called(model, images if scaled or isinstance(images, Samples) else images.float())
+        )
         evaluated = [one.double().reshape(len(images), -1).numpy() for one in found.values()]
     except USER_ERRORS as error:
         raise InputError(
             f"the model cannot be evaluated on its own images: {str(error).splitlines()[0]}"
         ) from error
-    result = run(net, images.numpy().astype(net.input_dtype))
+    result = run(net, arrays(images, {one.name: one.dtype for one in net.inputs}))
     integers = list(result.values()) if isinstance(result, dict) else [result]
     scales = output_scales(net)
     wanted = [one / scale for one, scale in zip(evaluated, scales, strict=True)]

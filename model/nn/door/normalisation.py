@@ -10,7 +10,7 @@ from torch import fx, nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.door.report import Report
 from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias
-from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale
+from fermatnet.model.nn.layers import Conv2d, Linear
 
 __all__ = ["fold_normalisation"]
 
@@ -18,13 +18,9 @@ __all__ = ["fold_normalisation"]
 _PASSING = (nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Identity, nn.Dropout, nn.Dropout2d)
 
 
-def _first_layer(model: Any) -> fx.Node:
+def _first_layer(model: Any, pixels: str) -> fx.Node:
     """The step that takes the normalisation up: the only one that reads the image, or the pooled image."""
-    node = next(
-        node
-        for node in model.graph.nodes
-        if node.op == "call_module" and isinstance(model.get_submodule(node.target), PixelScale)
-    )
+    node = next(node for node in model.graph.nodes if node.op == "call_module" and node.target == pixels)
     while len(node.users) == 1:
         node = next(iter(node.users))
         layer = model.get_submodule(node.target) if node.op == "call_module" else None
@@ -47,11 +43,11 @@ def _is_shared(model: nn.Module, layer: Any) -> bool:
 
 
 def fold_normalisation(
-    model: Any, mean: Sequence[float], std: Sequence[float], bits: int, report: Report
+    model: Any, mean: Sequence[float], std: Sequence[float], bits: int, report: Report, pixels: str = "pixels"
 ) -> None:
     """y = W ((p / (2^bits - 1)) - mean) / std for the raw pixel p = 2^bits * (what the first layer now
-    gets)."""
-    first = _first_layer(model)
+    gets); ``pixels``: the layer that takes the raw integers in."""
+    first = _first_layer(model, pixels)
     layer: Any = model.get_submodule(str(first.target))
     if _is_shared(model, layer):
         raise InputError(

@@ -1,6 +1,7 @@
 """The steps of a model in evaluation, with the shapes between them, and what training would do otherwise."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,14 +22,14 @@ IMAGES = (
 )
 
 
-def traced(source: nn.Module, report: Report) -> fx.Graph:
-    """The graph of a model in evaluation. The report says which optional arguments keep their defaults, and
-    what training does besides."""
+def traced(source: nn.Module, report: Report, names: Sequence[str] | None = None) -> fx.Graph:
+    """The graph of a model in evaluation, of the inputs ``names`` (None: those it cannot do without). The
+    report says which optional arguments keep their defaults, and what training does besides."""
     source.eval()
-    graph = trace(source)
+    graph = trace(source, names)
     source.train()
     try:
-        training: fx.Graph | None = trace(source)
+        training: fx.Graph | None = trace(source, names)
     except InputError:
         training = None
     source.eval()
@@ -36,8 +37,10 @@ def traced(source: nn.Module, report: Report) -> fx.Graph:
         if node.op == "call_module" and not node.args and set(node.kwargs) == {"input"}:
             node.args, node.kwargs = (node.kwargs["input"],), {}
     _mark_dropout(source, graph, training, report)
-    for parameter in list(inspect.signature(type(source).forward).parameters.values())[2:]:
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+    inputs = {str(node.target) for node in graph.nodes if node.op == "placeholder"}
+    for parameter in list(inspect.signature(type(source).forward).parameters.values())[1:]:
+        kinds = (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if parameter.kind not in kinds and parameter.name not in inputs:
             report.note(
                 f"argument {parameter.name!r}",
                 "optional",
@@ -104,8 +107,11 @@ class _Values(fx.Interpreter):
             self.moves[n] = (base, found)
 
 
-def shapes_of(source: nn.Module, graph: fx.Graph, shape: tuple[int, ...]) -> dict[fx.Node, tuple[int, ...]]:
-    """Shape of every step that is a tensor, for a batch of three images.
+def shapes_of(
+    source: nn.Module, graph: fx.Graph, dims: Sequence[tuple[int, ...]]
+) -> dict[fx.Node, tuple[int, ...]]:
+    """Shape of every step that is a tensor, for a batch of three images; ``dims``: of one sample of each
+    input.
 
     A side of a map that a step takes as an argument (``F.avg_pool2d(x, x.size(3))``) is put in as the number
     it is; the number of images, which differs between batches, is not. Steps that only move values get
@@ -116,10 +122,11 @@ def shapes_of(source: nn.Module, graph: fx.Graph, shape: tuple[int, ...]) -> dic
         with torch.no_grad():
             runs = [_Values(model, follows=True), _Values(model, follows=False)]
             for count, values in enumerate(runs, IMAGES):
-                values.run(torch.zeros(count, *shape))
+                values.run(*(torch.zeros(count, *one) for one in dims))
     except USER_ERRORS as error:
         what = str(error).splitlines()[0]
-        raise InputError(f"the model does not take images of {'x'.join(map(str, shape))}: {what}") from error
+        shown = " and ".join("x".join(map(str, one)) for one in dims)
+        raise InputError(f"the model does not take images of {shown}: {what}") from error
     own = dict(zip(model.graph.nodes, graph.nodes, strict=True))  # a module may keep a copy of the graph
     fixed = {own[n]: number for n, number in runs[0].numbers.items() if runs[1].numbers.get(n) == number}
     shapes = {own[n]: found for n, found in runs[0].shapes.items()}

@@ -35,7 +35,7 @@ _values = where(
 )
 _MOVED = {
     "pad": "zeros, or another mode of padding",
-    "interpolate": 'mode "nearest" by whole factors',
+    "interpolate": 'mode "nearest", "linear" or "bilinear" by whole factors',
     "expand": "of one pixel to a map",
 }
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import fx, nn
 
+from fermatnet.model.nn.operators import interpolated
 from fermatnet.model.nn.operators.calls import CallRow, row_of
-from fermatnet.model.nn.operators.layouts import moves_values
+from fermatnet.model.nn.operators.layouts import interpolates, moves_values
 from fermatnet.model.nn.operators.modules import MODULES, ModuleRow
 from fermatnet.model.nn.operators.remedies import remedy
 from fermatnet.model.nn.operators.rewrites import constant_of, taken_positions
@@ -114,7 +115,8 @@ def _module_reasons(site: Site, kind: type[nn.Module]) -> list[str]:
     found = [reason for reason in found if reason]
     if not found and (wrong := row.fits(site)):
         found.append(wrong)
-    return found or (_move_reasons(site) if row.moves else [])
+    moves = row.moves and not interpolates(site.source, site.node)
+    return found or (_move_reasons(site) if moves else [])
 
 
 def _move_reasons(site: Site) -> list[str]:
@@ -129,12 +131,14 @@ def _move_reasons(site: Site) -> list[str]:
 
 _ORDER = (
     "only an order of channels, rows or columns, zeros around them, whole-number nearest upsampling, pixel "
-    "shuffle and flattening have hardware; keep (n, C, H, W), and write mode='nearest'"
+    "shuffle and flattening have hardware; keep (n, C, H, W), and upsample with mode='nearest' or 'bilinear'"
 )
 
 
 def _call_reasons(site: Site, row: CallRow) -> list[str]:
     node = site.node
+    if interpolates(site.source, node):
+        return [wrong] if (wrong := interpolated.fits(site)) else []
     if row.moves:
         return _move_reasons(site)
     bound = bind(node.target, row.schemas, node.args, node.kwargs)  # type: ignore[arg-type]

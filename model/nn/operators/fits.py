@@ -13,10 +13,8 @@ from fermatnet.model.nn.operators.rules import Site, pair, sizes
 __all__ = [
     "as_window",
     "batch_norm",
-    "counts_padding",
     "divides",
     "maps",
-    "no_gaps",
     "padding",
     "rows",
     "transposed",
@@ -49,14 +47,6 @@ def rows(site: Site) -> str:
 def padding(value: Any, site: Site) -> bool:
     """Whether a padding is a number, "valid" or "same"."""
     return value in ("valid", "same") or sizes.holds(value, site)
-
-
-def counts_padding(value: Any, site: Site) -> bool:
-    """Whether all windows of an average have one divisor: zeros around the map count, or there are none."""
-    module = site.module
-    return (
-        bool(value) or pair(module.padding) == (0, 0) or getattr(module, "divisor_override", None) is not None
-    )
 
 
 def transposed(site: Site) -> str:
@@ -99,16 +89,6 @@ def vector_norm(site: Site) -> str:
             break
         node = before
     return wrong
-
-
-def no_gaps(value: Any, site: Site) -> bool:
-    """ceil_mode changes nothing where the windows fill the map, and no divisor where that is given."""
-    if not value or len(site.before) not in (3, 4):
-        return not value
-    module = site.module
-    directions = len(site.before) - 2
-    window = [pair(x)[-directions:] for x in (module.kernel_size, module.stride, module.padding)]
-    return all((side + 2 * p - k) % s == 0 for side, k, s, p in zip(site.before[2:], *window, strict=True))
 
 
 def _wanted(value: Any, site: Site) -> list[tuple[Any, int]]:

@@ -17,9 +17,12 @@ from torch.nn import functional
 from fermatnet.model.nn.moves import Gather, Move, PixelShuffle, PixelUnshuffle, Reshape
 
 __all__ = [
+    "LINEAR",
     "MODULES",
     "canonical",
     "functions_of",
+    "interpolates",
+    "interpolation",
     "moved_places",
     "moves_values",
     "places_of",
@@ -96,6 +99,8 @@ _TARGETS = {target for targets in FUNCTIONS.values() for target in targets} | {
     name for names in METHODS.values() for name in names
 }
 _LARGEST_BLOCK = 16
+LINEAR = {"linear": 3, "bilinear": 4}
+"""Modes of upsampling that give values between those of its input, and the tensor's dimensions."""
 
 
 def functions_of(name: str) -> tuple[Callable[..., Any] | str, ...]:
@@ -105,9 +110,25 @@ def functions_of(name: str) -> tuple[Callable[..., Any] | str, ...]:
 
 def moves_values(source: nn.Module, node: fx.Node) -> bool:
     """Whether a step is one that is judged by what it does to places."""
+    if interpolates(source, node):
+        return False
     if node.op == "call_module":
         return isinstance(source.get_submodule(str(node.target)), MODULES)
     return node.op in ("call_function", "call_method") and node.target in _TARGETS
+
+
+def interpolation(node: fx.Node) -> dict[str, Any]:
+    """The arguments of a call of ``interpolate``, by name."""
+    names = ("input", "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor", "antialias")
+    return {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+
+
+def interpolates(source: nn.Module, node: fx.Node) -> bool:
+    """Whether a step is an upsampling whose values lie between those of its input."""
+    if node.op == "call_module":
+        module = source.get_submodule(str(node.target))
+        return isinstance(module, nn.Upsample) and module.mode in LINEAR
+    return node.target in FUNCTIONS["interpolate"] and interpolation(node).get("mode") in LINEAR
 
 
 def places_of(shape: tuple[int, ...]) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fermatnet.model.nn.moves import Gather, Insert, Move
+from fermatnet.model.nn.moves import Gather, Insert
 from fermatnet.model.nn.operators.layouts import canonical
 from fermatnet.model.nn.operators.rules import Site, pair
 
@@ -17,8 +17,8 @@ __all__ = ["conv", "dropout", "move_before", "pad_before", "pool", "transposed"]
 _NO_PADDING = (0, 0)
 
 
-def move_before(site: Site, move: Move) -> None:
-    """Let ``move`` do its work on what the step reads."""
+def move_before(site: Site, move: nn.Module) -> None:
+    """Let ``move``, or another layer without weights, do its work on what the step reads."""
     name = f"{site.node.name}_places"
     while hasattr(site.source, name):
         name += "_again"

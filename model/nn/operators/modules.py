@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from fermatnet.model.nn.operators import fits, lifted
+from fermatnet.model.nn.operators import fits, interpolated, lifted
 from fermatnet.model.nn.operators.rules import (
     Rule,
     Site,
@@ -59,7 +59,7 @@ _MOVES: tuple[tuple[type[nn.Module], str, str], ...] = (
     (
         nn.Upsample,
         "size scale_factor mode align_corners recompute_scale_factor name",
-        "nearest, whole factors",
+        "nearest, linear or bilinear, whole factors",
     ),
     (
         nn.UpsamplingNearest2d,
@@ -113,14 +113,8 @@ _average = {
     "kernel_size": sizes,
     "stride": sizes,
     "padding": sizes,
-    "ceil_mode": where(
-        "`False`, or `True` where the windows fill the map",
-        fits.no_gaps,
-        "choose kernel and stride that fill the map, or pad",
-    ),
-    "count_include_pad": where(
-        "`True` where it is padded", fits.counts_padding, "average with count_include_pad=True, or pad before"
-    ),
+    "ceil_mode": flag,
+    "count_include_pad": flag,
 }
 _divisor = where("`None` or a number above 0", lambda v, s: v is None or v > 0)
 
@@ -146,8 +140,8 @@ _ROWS = (
     ModuleRow(nn.LeakyReLU, {"negative_slope": _bound, "inplace": flag}, note=_TABLE),
     ModuleRow(
         nn.PReLU,
-        {"num_parameters": only(1, "one slope for all channels: nn.PReLU()"), "init": anything},
-        note=_TABLE,
+        {"num_parameters": anything, "init": anything},
+        note=f"{_TABLE}; slopes of channels in fixed point",
     ),
     *(
         ModuleRow(kind, note=_TABLE)
@@ -198,7 +192,14 @@ _ROWS = (
         note="of rows (n, C, L)",
     ),
     *(
-        ModuleRow(kind, dict.fromkeys(names.split(), anything), moves=True, note=note)
+        ModuleRow(
+            kind,
+            dict.fromkeys(names.split(), anything),
+            interpolated.fits,
+            interpolated.simplify,
+            moves=True,
+            note=note,
+        )
         for kind, names, note in _MOVES
     ),
     ModuleRow(nn.Identity),

@@ -36,7 +36,8 @@ Besides the operators:
 | `DataParallel`, `torch.compile` | taken out of the wrapper; `torch.jit` is refused |
 | float64 models | become float32; float16 and bfloat16 are refused: their rounding is part of the function |
 | nan, infinite numbers, lazy layers that saw no image | refused by name |
-| optional arguments of `forward` | keep their defaults; several inputs are refused |
+| optional arguments of `forward` | keep their defaults |
+| several inputs | a dict of shapes by the names of `forward`; images, bits, mean, std too |
 | several outputs, in a tuple, a list or a dict | leave as several tensors, each with a unit of its own |
 | steps that nobody reads | left out, said in the report |
 | `F.dropout(training=self.training)` | trains as it did |
@@ -44,6 +45,8 @@ Besides the operators:
 | rows `(c, n)`, vectors `(n,)` | maps of one row, channels of one pixel; the twin has your shapes |
 | steps that only move values | judged by what they do to places, however they are written |
 | such as | an order of channels, rows and columns, zeros, nearest upsampling, pixel shuffle, flattening |
+| bilinear upsampling, `align_corners=False` | repeated pixels, sums and a factor in fixed point |
+| averages of what there is, `ceil_mode` | a sum, a factor for each band of windows that count alike |
 | activations that are no rectifier | an exact table of 8-bit integers |
 | those of them that rise from zero, as a sigmoid does | under `pa` pieces of their values |
 | numbers and buffers of one value a channel | added, subtracted, multiplied in fixed point, not trained |

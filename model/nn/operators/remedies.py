@@ -33,7 +33,8 @@ _TABLE: tuple[tuple[str, str], ...] = (
         "conv1d conv2d convtranspose1d convtranspose2d linear bilinear batchnorm einsum matmul bmm mm addmm",
     ),
     (
-        "use nn.Upsample or F.interpolate with mode='nearest' and whole factors, or nn.ConvTranspose2d",
+        "use nn.Upsample or F.interpolate with whole factors, mode='nearest', or mode='bilinear' and "
+        "align_corners=False; or nn.ConvTranspose2d",
         "upsamplingbilinear2d fold unfold gridsample affinegrid",
     ),
     ("only maps of two directions: use nn.ConvTranspose2d", "convtranspose3d"),

@@ -15,6 +15,7 @@ from fermatnet.model.nn.post_training.weights import (
     set_bias_units,
     set_weight_steps,
 )
+from fermatnet.model.nn.samples import Batch
 
 __all__ = ["Calibration", "calibrate_integers"]
 
@@ -33,7 +34,7 @@ class Calibration:
 
 
 @torch.no_grad()
-def calibrate_integers(model: nn.Module, images: Tensor) -> Calibration:
+def calibrate_integers(model: nn.Module, images: Batch) -> Calibration:
     """Set every step of a network of uniform quantizers from raw images (N, C, H, W) of integers; norms keep
     what they know."""
     samples = observe(model, images)

@@ -15,7 +15,7 @@ from torch import nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
-from fermatnet.model.nn.walk import Window, walk
+from fermatnet.model.nn.walk import Window, input_names, walk
 
 __all__ = ["Edge", "Groups", "groups", "one_step"]
 
@@ -206,12 +206,12 @@ class _Grouping:
 def groups(model: nn.Module) -> Groups | None:
     """Groups and edges of a model, or None where it has steps that the hardware has no layer for."""
     visitor = _Grouping()
-    image = visitor.value()
+    images = {name: visitor.value() for name in input_names(model)}
     try:
-        result = walk(model, visitor, image)  # type: ignore[arg-type]
+        result = walk(model, visitor, images)  # type: ignore[arg-type]
     except InputError:
         return None
-    pinned = visitor.pinned | {image.group, *(value.group for value in _results(result))}
+    pinned = visitor.pinned | {value.group for value in (*images.values(), *_results(result))}
     shared = _shared(model) | {module for module, count in Counter(visitor.seen).items() if count > 1}
     for edge in visitor.edges:  # what two steps share cannot take up two factors
         if edge.module in shared:

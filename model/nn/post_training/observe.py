@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from fermatnet.model.nn.curves import Curve
 from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.layers import Conv2d, Linear
+from fermatnet.model.nn.samples import Batch, called
 from fermatnet.model.nn.uniform import UniformActivation
 
 __all__ = ["BATCH", "observe", "quantizers", "real_arithmetic"]
@@ -51,7 +52,7 @@ def real_arithmetic(model: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def observe(model: nn.Module, images: Tensor) -> dict[nn.Module, Tensor]:
+def observe(model: nn.Module, images: Batch) -> dict[nn.Module, Tensor]:
     """Samples float32 from a run of all images (N, C, H, W) in real arithmetic.
 
     Of every quantizer of activations (C, n) values it would round: each batch gives as many places, drawn by
@@ -59,7 +60,7 @@ def observe(model: nn.Module, images: Tensor) -> dict[nn.Module, Tensor]:
     reads.
     """
     parts: dict[nn.Module, list[Tensor]] = {module: [] for module in quantizers(model)}
-    batches = images.split(BATCH)
+    batches = list(images.split(BATCH))
     draw = torch.Generator().manual_seed(0)
 
     def keep(module: nn.Module, _: Any, y: Tensor) -> None:
@@ -82,7 +83,7 @@ def observe(model: nn.Module, images: Tensor) -> dict[nn.Module, Tensor]:
         model.eval()
         with real_arithmetic(model):
             for batch in batches:
-                model(batch)
+                called(model, batch)
     finally:
         for hook in hooks:
             hook.remove()

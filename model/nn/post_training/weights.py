@@ -13,6 +13,7 @@ from fermatnet.model.nn.post_training.graph import Groups, one_step
 from fermatnet.model.nn.post_training.observe import BATCH, real_arithmetic
 from fermatnet.model.nn.post_training.ranges import best_exponent, best_steps
 from fermatnet.model.nn.post_training.scales import scale_input, scale_output
+from fermatnet.model.nn.samples import Batch, called
 
 __all__ = ["correct_means", "fill_channels", "set_bias_units", "set_weight_steps"]
 
@@ -71,7 +72,7 @@ def set_bias_units(found: Groups) -> None:
 
 
 @torch.no_grad()
-def correct_means(model: nn.Module, images: Tensor, followed: list[tuple[Any, Any]]) -> int:
+def correct_means(model: nn.Module, images: Batch, followed: list[tuple[Any, Any]]) -> int:
     """Take the mean of what rounded weights add to each channel out of the norm or bias that follows; returns
     of how many layers.
 
@@ -107,7 +108,7 @@ def correct_means(model: nn.Module, images: Tensor, followed: list[tuple[Any, An
     try:
         with real_arithmetic(model):
             for batch in images.split(BATCH):
-                model(batch)
+                called(model, batch)
     finally:
         for hook in hooks:
             hook.remove()

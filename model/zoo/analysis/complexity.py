@@ -90,16 +90,16 @@ def _chapter5(measured: Measured) -> dict[str, float]:
     real_macs, binary_macs = measured.total("real", "macs"), measured.total("binary", "macs")
     if not binary:  # the full-precision rows of table 5.1: the dense excess is then real
         real, real_macs = real + measured.excess_weights, real_macs + measured.excess_macs
-    result = {
+    figures = {
         "storage_mbit": (32 * real + binary + (measured.excess_weights if binary else 0)) / 1e6,
         "flops": real_macs + (binary_macs + (measured.excess_macs if binary else 0)) / WORD,
     }
     if measured.excess_weights:
-        result["storage_mbit_true_sum"] = (
-            result["storage_mbit"] - measured.excess_weights * (1 if binary else 32) / 1e6
+        figures["storage_mbit_true_sum"] = (
+            figures["storage_mbit"] - measured.excess_weights * (1 if binary else 32) / 1e6
         )
-        result["flops_true_sum"] = result["flops"] - measured.excess_macs / (WORD if binary else 1)
-    return result
+        figures["flops_true_sum"] = figures["flops"] - measured.excess_macs / (WORD if binary else 1)
+    return figures
 
 
 def _plain(measured: Measured) -> dict[str, float]:

@@ -85,17 +85,17 @@ class _Hooks:
     """What the hooks of one run write down."""
 
     def __init__(self, network: nn.Module) -> None:
-        found = [activation_bits(module) for module in network.modules()]
-        self.pieces = max((planes for bits, planes in filter(None, found)), default=0)
+        activations = [activation_bits(module) for module in network.modules()]
+        self.pieces = max((planes for bits, planes in filter(None, activations)), default=0)
         self.layers: list[Layer] = []
         self.join_elements = self.extra_macs = self.excess_weights = self.excess_macs = (
             self.pooled_elements
         ) = 0
 
     def register(self, name: str, module: Any) -> None:
-        found = _kind(module)
-        if found is not None:
-            module.register_forward_hook(partial(self.layer, name, found))
+        precision = _kind(module)
+        if precision is not None:
+            module.register_forward_hook(partial(self.layer, name, precision))
         bits = activation_bits(module)
         if bits is not None:
             module.register_forward_hook(partial(self.quantized, bits[0]))
@@ -113,7 +113,7 @@ class _Hooks:
     def layer(
         self,
         name: str,
-        found: Precision,
+        precision: Precision,
         module: Any,
         inputs: tuple,
         output: Any,
@@ -121,7 +121,7 @@ class _Hooks:
         weights = module.weight.numel()
         bias = getattr(module, "bias", None)
         macs = 0
-        if found.kind != "norm":
+        if precision.kind != "norm":
             macs = (
                 weights * math.prod(output.shape[2:])
                 if module.weight.dim() == 4
@@ -129,20 +129,20 @@ class _Hooks:
             )
         shapes = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
         own = isinstance(module, BinaryConv2d)  # quantizes its input itself
-        bits = found.bits if own else getattr(inputs[0], _BITS, REAL)
+        bits = precision.bits if own else getattr(inputs[0], _BITS, REAL)
         # a plane of weights times a real activation is an addition of its own
-        planes = max(1, self.pieces) if own or self.pieces else WORD // found.planes
+        planes = max(1, self.pieces) if own or self.pieces else WORD // precision.planes
         self.layers.append(
             Layer(
                 name,
-                found.kind,
+                precision.kind,
                 weights,
                 0 if bias is None else bias.numel(),
                 macs,
-                found.planes,
-                found.planes * planes,
+                precision.planes,
+                precision.planes * planes,
                 *shapes,
-                found.bits,
+                precision.bits,
                 bits,
             )
         )

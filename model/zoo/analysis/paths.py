@@ -100,17 +100,17 @@ def gradient_paths(block: nn.Module) -> list[Path]:
             f"{total} gradient paths are too many to list (limit {LIST_LIMIT}); path_statistics counts them"
         )
     order = {name: index for index, name in enumerate(graph.parameters)}
-    found: list[Path] = []
+    paths: list[Path] = []
 
-    def extend(name: str, taken: tuple[str, ...], weight: int) -> None:
+    def extend(name: str, convolutions: tuple[str, ...], weight: int) -> None:
         for following in graph.successors[name]:
             if following is None:
-                found.append(Path(taken, weight))
+                paths.append(Path(convolutions, weight))
             else:
-                extend(following, (*taken, following), weight + graph.parameters[following])
+                extend(following, (*convolutions, following), weight + graph.parameters[following])
 
     extend("", (), 0)
-    return sorted(found, key=lambda path: (-path.length, [order[name] for name in path.convolutions]))
+    return sorted(paths, key=lambda path: (-path.length, [order[name] for name in path.convolutions]))
 
 
 def path_statistics(block: nn.Module) -> dict[str, Any]:

@@ -121,14 +121,14 @@ def reaf_hardware(
         )
     if merged == 1:
         return convolution(how, channels_in, channels_out, kernel, stride=stride, groups=groups_in)
-    made = convolution(how, channels_in, channels_out, kernel, stride=stride)
-    mask = torch.zeros(made.weight.shape, dtype=torch.bool)
+    masked = convolution(how, channels_in, channels_out, kernel, stride=stride)
+    mask = torch.zeros(masked.weight.shape, dtype=torch.bool)
     rows, size = channels_out // len(chosen), channels_in // groups_in
     for group, combination in enumerate(chosen):
         for part in combination:
             mask[group * rows : (group + 1) * rows, part * size : (part + 1) * size] = True
-    if made.quantizer is not None:
-        made.quantizer = MaskedWeight(made.quantizer, mask)
+    if masked.quantizer is not None:
+        masked.quantizer = MaskedWeight(masked.quantizer, mask)
     else:
-        made.quantizer = MaskedWeight(nn.Identity(), mask)
-    return made
+        masked.quantizer = MaskedWeight(nn.Identity(), mask)
+    return masked

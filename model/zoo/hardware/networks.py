@@ -99,9 +99,9 @@ class _Branch(nn.Module):
         for node, pairs in enumerate(genotype, start=1):
             (before, low), (channels, level) = nodes[node - 1], nodes[node]
             self.backbone.append(Unit(how, before, channels, stride=1 << (level - low)))
-            made = nn.ModuleList()
+            operations = nn.ModuleList()
             for source, operation in pairs:
-                made.append(_operation(how, operation, channels))
+                operations.append(_operation(how, operation, channels))
                 for step in range(nodes[source][1] + 1, level + 1):
                     key = f"{source}-{step}"
                     if key not in self.adapters:
@@ -111,7 +111,7 @@ class _Branch(nn.Module):
                             nodes[source][0] if step == nodes[source][1] + 1 else width[step - 1],
                             width[step],
                         )
-            self.found.append(made)
+            self.found.append(operations)
         self.genotype = genotype
 
     def node(self, node: int, values: list[Tensor], resized: dict[tuple[int, int], Tensor]) -> Tensor:

@@ -81,18 +81,18 @@ class HardwareREAFNet(StagedNetwork):
             narrow, wide, out = inner << stage, middle << stage, outer << stage
             for index in range(count):
                 step = 2 if stage and index == 0 else 1
-                made: list[nn.Module]
+                layers: list[nn.Module]
                 if bottleneck:
-                    made = [
+                    layers = [
                         convolution(how, channels, narrow, 1, stride=step),
                         reaf_hardware(how, narrow, wide, 3, *merged),
                         convolution(how, wide, out, 1),
                     ]
                 else:
-                    made = [
+                    layers = [
                         reaf_hardware(how, channels, narrow, 3, *merged, stride=step),
                         reaf_hardware(how, narrow, out, 3, *merged),
                     ]
-                body.append(_Block(how, channels, made, step))
+                body.append(_Block(how, channels, layers, step))
                 channels = out
         super().__init__(how, body, channels, width, classes, shape, bits, stride)

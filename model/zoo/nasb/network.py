@@ -91,7 +91,7 @@ class Cell(nn.Module):
         self.found = nn.ModuleList()
         self.sums = nn.ModuleList()
         for _ in range(branches):
-            chain_units, found, sums = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+            chain_units, operations, sums = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
             for node, pairs in enumerate(genotype, start=1):
                 (before, low), (channels, level) = nodes[node - 1], nodes[node]
                 chain_units.append(
@@ -99,12 +99,12 @@ class Cell(nn.Module):
                         before, channels, 3, stride=1 << (level - low), relu=relu, padding_value=padding_value
                     )
                 )
-                found.append(
+                operations.append(
                     nn.ModuleList(make_operation(operation, channels, **options) for _, operation in pairs)
                 )
                 sums.append(Sum())
             self.backbone.append(chain_units)
-            self.found.append(found)
+            self.found.append(operations)
             self.sums.append(sums)
         self.merges = nn.ModuleList(Sum() for _ in range(len(genotype) // 2)) if branches > 1 else None
 
@@ -112,10 +112,10 @@ class Cell(nn.Module):
         self, branch: int, node: int, values: list[Tensor], resized: dict[tuple[int, int], Tensor]
     ) -> Tensor:
         backbone: Any = self.backbone[branch]
-        found: Any = self.found[branch]
+        operations: Any = self.found[branch]
         sums: Any = self.sums[branch]
         terms = [backbone[node - 1](values[node - 1])]
-        for operation, (source, _) in zip(found[node - 1], self.genotype[node - 1], strict=True):
+        for operation, (source, _) in zip(operations[node - 1], self.genotype[node - 1], strict=True):
             key = (source, self.levels[node])
             if key not in resized:
                 resized[key] = self.adapters[branch](values[source], source, self.levels[node])

@@ -156,13 +156,13 @@ def search(
     for epoch in range(start, epochs):
         sums = {"validation_loss": 0.0, "training_loss": 0.0, "accuracy": 0.0, "cost": 0.0}
         for _ in range(steps):
-            found: dict[str, float] = {}
+            figures: dict[str, float] = {}
             if epoch >= warmup:
-                found["validation_loss"], found["cost"] = stepper.architecture(
+                figures["validation_loss"], figures["cost"] = stepper.architecture(
                     next(held_out), price, cost_weight
                 )
-            found["training_loss"], found["accuracy"] = stepper.weight(next(train))
-            for name, value in found.items():
+            figures["training_loss"], figures["accuracy"] = stepper.weight(next(train))
+            for name, value in figures.items():
                 sums[name] += value / steps
         result.history.append({"epoch": epoch} | sums)
         if keep is not None:

@@ -229,11 +229,11 @@ def cell_cost(cell: CellGenotype) -> dict[str, Fraction | int]:
     """Table 4.1 for one cell: units of bit operations and binary parameters of backbone and found operations,
     pools counted."""
     chosen = [OPERATIONS[operation] for node in cell for _, operation in node]
-    found = sum((operation.units for operation in chosen), Fraction(0))
+    units = sum((operation.units for operation in chosen), Fraction(0))
     return {
         "backbone": len(cell),
-        "found": found,
-        "total": len(cell) + found,
+        "found": units,
+        "total": len(cell) + units,
         "max_pools": sum(operation.pool == "max" for operation in chosen),
         "average_pools": sum(operation.pool == "average" for operation in chosen),
         "identities": sum(operation.name == "identity" for operation in chosen),

@@ -161,10 +161,10 @@ class SearchNet(nn.Module):
 
     def probabilities(self) -> list[dict[str, list[float]]]:
         """For each cell: edge "source-node" -> probability of each operation (4.3)."""
-        result: list[dict[str, list[float]]] = [{} for _ in self.cells]
+        per_cell: list[dict[str, list[float]]] = [{} for _ in self.cells]
         for number, source, node, _, edge in self.searched():
-            result[number][f"{source}-{node}"] = functional.softmax(edge.alpha.detach(), 0).tolist()
-        return result
+            per_cell[number][f"{source}-{node}"] = functional.softmax(edge.alpha.detach(), 0).tolist()
+        return per_cell
 
 
 def cut(
@@ -176,7 +176,7 @@ def cut(
     Probabilities are those of the pair's own edge (4.3). Zero is never kept; V4 leaves Identity out as well.
     With one pair kept a node has one predecessor and one operation, as figure 4.2 (b) draws it.
     """
-    result = []
+    genotype = []
     for node in range(1, nodes):
         pairs = []
         for source in range(node):
@@ -188,5 +188,5 @@ def cut(
             ]
         count = variant.kept_last if node == nodes - 1 else variant.kept
         best = sorted(pairs, key=lambda item: (-item[0], item[1], item[2]))[:count]
-        result.append(tuple(sorted((source, index) for _, source, index in best)))
-    return tuple(result)
+        genotype.append(tuple(sorted((source, index) for _, source, index in best)))
+    return tuple(genotype)

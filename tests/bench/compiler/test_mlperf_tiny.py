@@ -93,3 +93,10 @@ def test_a_damaged_store_is_seen(tmp_path):
     (tmp_path / "rows.jsonl").write_text("{")
     with pytest.raises(json.JSONDecodeError):
         designs.kept(tmp_path / "rows.jsonl")
+
+
+def test_the_page_names_what_is_not_counted(calls, tmp_path):
+    rows = list(designs.rows(tmp_path, tmp_path / "rows.jsonl", ""))
+    missing = [row for row in rows if not row["synthesised"]]
+    assert len(missing) == 1 and "Not counted on the hardware of today, 1 of 12: ResNet8 on" in page(rows, {})
+    assert "Not counted" not in page([row for row in rows if row not in missing], {})

@@ -12,6 +12,8 @@ FAST = {
     "shufflenet": "pa",
     "shufflenet v2": "int8",
     "u-net, transposed": "pa",
+    "u-net, bilinear": "pa",
+    "camera and readings": "int8",
     "detector, two heads": "int8",
     "ecg, signed 12 bits": "pa",
     "table, argmax": "int8",

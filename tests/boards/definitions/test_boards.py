@@ -1,5 +1,8 @@
 """Definitions of boards: those that are known, a user's own, and what is wrong with one in one line."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from fermatnet.boards.constraints import constraints
@@ -7,22 +10,9 @@ from fermatnet.boards.definitions.catalogue import ALIASES, BOARDS, find_board
 from fermatnet.boards.definitions.file import read_board
 from fermatnet.model.errors import InputError
 
-OWN = """
-name = "mine"
-title = "My board"
-device = "ecp5-25k"
-package = "CABGA256"
-clock_mhz = 25
-[pins]
-clock = "P6"
-rx = "R7"
-tx = "P7"
-leds = ["T6"]
-leds_inverted = true
-reset = "R1"
-[attributes]
-IO_TYPE = "LVCMOS33"
-"""
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "own-board.md"
+OWN = re.findall(r"^```toml\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)[0]
+"""The example of the page: whoever follows it gets what is tested here."""
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -54,14 +44,12 @@ def test_packages_and_speeds_reach_nextpnr():
 
 
 def test_a_board_of_ones_own(tmp_path):
+    assert OWN.count("\n") <= 30
     (tmp_path / "mine.toml").write_text(OWN)
     board = find_board(str(tmp_path / "mine.toml"))
-    assert (board.name, board.clock_mhz, board.chip.place[2], board.leds[0].inverted) == (
-        "mine",
-        25,
-        "CABGA256",
-        True,
-    )
+    assert (board.name, board.clock_mhz, board.baud) == ("my-board", 25, 1000000)
+    assert board.chip.place == ("--25k", "--package", "CABGA256", "--speed", "6")
+    assert board.leds[0].inverted and board.reset.inverted and not board.rx.inverted
     text = constraints(board)[1]
     assert 'LOCATE COMP "osc" SITE "P6";' in text and 'IOBUF PORT "led_0" IO_TYPE=LVCMOS33;' in text
     assert 'FREQUENCY PORT "osc" 25 MHZ;' in text
@@ -73,7 +61,7 @@ def test_a_board_of_ones_own(tmp_path):
         (('device = "ecp5-25k"', 'device = "ecp5"'), "device must be one of .*ecp5-25k"),
         (
             ('device = "ecp5-25k"', 'device = "asic"'),
-            "board mine: the families are ecp5, ice40, gowin, xc7, not asic",
+            "board my-board: the families are ecp5, ice40, gowin, xc7, not asic",
         ),
         (
             ("clock_mhz = 25", "clock_mhz = 25000000"),

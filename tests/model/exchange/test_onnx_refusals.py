@@ -29,13 +29,22 @@ REFUSED = {
         lambda f: f.op("Erf", f.real(f.last, 0.0517, 3)),
         "Erf is not read: export GELU as one operator",
     ),
-    "a transposed convolution": (
-        lambda f: f.op("ConvTranspose", f.real(f.last, 0.0517, 3), f.weight(np.ones((1, 2, 2, 2)), 0.02)),
-        "ConvTranspose is not read: what the hardware has of it is read from torch",
+    "a transposed convolution of a size": (
+        lambda f: f.op(
+            "ConvTranspose",
+            f.real(f.last, 0.0517, 3),
+            f.weight(np.ones((1, 2, 2, 2)), 0.02),
+            output_shape=[9, 9],
+        ),
+        "ConvTranspose with output_shape or auto_pad is not read: give pads and output_padding",
     ),
     "float weights": (
         lambda f: f.op("Conv", f.real(f.last, 0.0517, 3), f.constant(np.ones((2, 1, 3, 3)))),
         "must be quantized constants",
+    ),
+    "weights that are one number": (
+        lambda f: f.op("Conv", f.real(f.last, 0.0517, 3), f.weight(3, 0.02)),
+        r"weights of shape \(\)",
     ),
     "a constant image": (
         lambda f: f.op("Add", f.real(f.last, 0.0517, 3), f.constant(np.ones((1, 5, 5)))),

@@ -101,10 +101,10 @@ def test_multiplication(b: int) -> None:
             p = code(x, b) * code(y, b) + code(x, b) + code(y, b)
             assert p < 1 << (2 * b)
             high, low = divmod(p, 1 << b)
-            result = (low - high + (low < high)) & mask
+            product = (low - high + (low < high)) & mask
             zero = low - high == -1
-            assert (1 << b if zero else result) == code(x * y, b)
-            assert result == 0 or not zero
+            assert (1 << b if zero else product) == code(x * y, b)
+            assert product == 0 or not zero
     assert failures["printed negation"] > 0 and failures["b result bits"] > 0 and failures["corrected"] == 0
     if b > 2:
         assert printed(1 << b, 3, mask, b + 1) != code(3 << b, b), (

@@ -93,16 +93,18 @@ ONE_LAYER = {
 }
 
 
-def extremes(one: Input, count: int = 6) -> np.ndarray:
+def extremes(net_input: Input, count: int = 6) -> np.ndarray:
     """Random samples, and all lowest, all highest."""
-    samples = RNG.integers(one.lo, one.hi + 1, (count, *one.dims))
-    samples[0], samples[1] = one.lo, one.hi
-    return samples.astype(one.dtype)
+    samples = RNG.integers(net_input.lo, net_input.hi + 1, (count, *net_input.dims))
+    samples[0], samples[1] = net_input.lo, net_input.hi
+    return samples.astype(net_input.dtype)
 
 
 def through_onnxruntime(net: Network, path, samples: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     session = onnxruntime.InferenceSession(path)
-    shaped = {one.name: samples[one.name].reshape(-1, *one.shape) for one in net.inputs}
+    shaped = {
+        net_input.name: samples[net_input.name].reshape(-1, *net_input.shape) for net_input in net.inputs
+    }
     results = session.run(list(net.outputs), shaped)
     return {
         name: value.reshape(len(value), -1).astype(np.int64)
@@ -111,7 +113,7 @@ def through_onnxruntime(net: Network, path, samples: dict[str, np.ndarray]) -> d
 
 
 def check(net: Network, tmp_path) -> None:
-    samples = {one.name: extremes(one) for one in net.inputs}
+    samples = {net_input.name: extremes(net_input) for net_input in net.inputs}
     path = tmp_path / "net.onnx"
     save(net, path)
     again = load(path)

@@ -71,9 +71,17 @@ def halves(x):
     return torch.cat([second, first + second], dim=1)
 
 
+def slopes():
+    """A slope a channel, one of them negative."""
+    made = nn.PReLU(4)
+    made.weight.data = torch.tensor([0.25, -0.5, 0.1, 1.5])
+    return made
+
+
 MIDDLE = {
     "leaky": nn.LeakyReLU(0.2),
     "one slope": nn.PReLU(),
+    "slopes": slopes(),
     "relu6 and more": nn.Hardtanh(-0.5, 0.75),
     "clamp": lambda x: x.clamp(max=0.5),
     "threshold": nn.Threshold(0.1, 0.05),
@@ -91,11 +99,18 @@ MIDDLE = {
     "average of all": nn.AvgPool2d((3, 2), 1),
     "divisor": nn.AvgPool2d(3, 2, 1, divisor_override=4),
     "ceil": nn.MaxPool2d(3, 2, 1, ceil_mode=True),
+    "average of what there is": nn.AvgPool2d(3, 2, 1, count_include_pad=False),
+    "average to the end": nn.AvgPool2d(5, ceil_mode=True),
+    "padded average to the end": nn.AvgPool2d((3, 4), (2, 3), 1, ceil_mode=True),
+    "divisor to the end": nn.AvgPool2d(5, 3, ceil_mode=True, divisor_override=7),
+    "averages of columns": nn.AvgPool2d((12, 3), (1, 2), (0, 1), count_include_pad=False),
     "zeros": nn.ZeroPad2d((1, 0, 2, 1)),
     "zeros before a pool": nn.Sequential(nn.ZeroPad2d(1), nn.MaxPool2d(2)),
     "reflected": nn.ReflectionPad2d(1),
     "nearest": nn.Upsample(scale_factor=(2, 3)),
     "size": lambda x: functional.interpolate(x, size=(24, 24)),
+    "bilinear": nn.Upsample(scale_factor=(3, 2), mode="bilinear"),
+    "bilinear rows": lambda x: functional.interpolate(x, size=(12, 48), mode="bilinear"),
     "transposed": nn.ConvTranspose2d(4, 4, 3, 2, 1, 1, groups=2),
     "transposed 4": nn.ConvTranspose2d(4, 4, 4, 2, 1, bias=False),
     "transposed 1": nn.ConvTranspose2d(4, 4, 3, padding=1, dilation=1),
@@ -125,6 +140,27 @@ def test_layers_in_the_middle(name, tmp_path):
     function, channels = MIDDLE[name] if isinstance(MIDDLE[name], tuple) else (MIDDLE[name], 4)
     how = scheme(("int8", "pa")[sum(map(ord, name)) % 2])
     same_everywhere(Around(function, channels), how, SHAPE, tmp_path)
+
+
+@pytest.mark.parametrize("how", ["int8", "pa"])
+def test_rows_between_pixels_and_slopes(how, tmp_path):
+    torch.manual_seed(0)
+    rows = [nn.Conv1d(2, 4, 3), slopes(), nn.Upsample(scale_factor=2, mode="linear"), nn.Conv1d(4, 4, 3)]
+    rows += [nn.BatchNorm1d(4), slopes(), nn.AvgPool1d(4, 3, 2, ceil_mode=True, count_include_pad=False)]
+    head = [nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 4), slopes(), nn.Linear(4, 2)]
+    same_everywhere(nn.Sequential(*rows, *head), scheme(how), (2, 12), tmp_path)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 5])
+def test_bilinear_is_torchs(factor):
+    """By itself, in full precision: gathers, sums and one average."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Upsample(scale_factor=(factor, 2), mode="bilinear"))
+    made, report = convert(model, scheme("float"), (1, 3, 5))
+    images = torch.randint(0, 256, (4, 1, 3, 5), dtype=torch.uint8)
+    want = model.double()(images.double() / 256)
+    assert report.compared
+    torch.testing.assert_close(made.eval().double()(images), want, rtol=1e-6, atol=1e-6)
 
 
 PADDINGS = [("same", "zeros", 4), (1, "reflect", 3), ((2, 1), "replicate", 3), ("same", "circular", 2)]

@@ -37,9 +37,9 @@ def test_promised_counts(levels, count):
 
 @given(st.integers(-(1 << 40), 1 << 40))
 def test_digits(value):
-    found = digits(value)
-    assert sum(sign << exponent for sign, exponent in found) == value
-    exponents = [exponent for _, exponent in found]
+    terms = digits(value)
+    assert sum(sign << exponent for sign, exponent in terms) == value
+    exponents = [exponent for _, exponent in terms]
     assert all(b - a >= 2 for a, b in itertools.pairwise(exponents))
 
 

@@ -180,7 +180,7 @@ def test_augmented_convolution_attends_to_all_places():
 
 
 def test_four_joins_put_aw_in_four_places():
-    found = {}
+    kernels = {}
     for join in range(4):
         network = build(
             f"aw-aa-wideresnet-{join}",
@@ -191,7 +191,7 @@ def test_four_joins_put_aw_in_four_places():
             minimum=2,
             input_shape=(3, 16, 16),
         )
-        found[join] = sorted(
+        kernels[join] = sorted(
             {
                 name.rsplit(".", 1)[-1] + str(m.kernel)
                 for name, m in network.named_modules()
@@ -200,7 +200,7 @@ def test_four_joins_put_aw_in_four_places():
         )
         network(torch.randn(2, 3, 16, 16)).square().mean().backward()
         assert all(p.grad is not None for p in network.parameters())
-    assert found == {0: ["conv23"], 1: ["conv13"], 2: ["conv21"], 3: ["conv31"]}
+    assert kernels == {0: ["conv23"], 1: ["conv13"], 2: ["conv21"], 3: ["conv31"]}
 
 
 @pytest.mark.parametrize(

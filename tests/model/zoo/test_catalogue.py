@@ -40,6 +40,7 @@ def test_schemes_that_a_network_cannot_have():
         ("mobilenetv2", "pa", "trained in full precision"),
         ("bireal-resnet18", "sign", "one-bit layers of its own"),
         ("cnv", "thesis", "no form of its own"),
+        ("ssd300-vgg16", "float", "fermatnet detect train"),
     ):
         with pytest.raises(InputError, match=words):
             check_scheme(name, scheme)

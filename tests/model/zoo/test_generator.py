@@ -73,8 +73,8 @@ def test_generators_make_images_that_depend_on_the_label(image):
 def test_table_8_7():
     with torch.device("meta"):
         human = HumanImageNetGenerator()
-        found = FoundGenerator(choice_of(1), classes=1000, image=(3, 224, 224))
+        searched = FoundGenerator(choice_of(1), classes=1000, image=(3, 224, 224))
     assert generator_figures(human)["weights"] == 40_363_712
     # z split 33/33/34 over maps of 28, 56, 112 with width 64, then 15 3x3, 6 1x1 and the output layer
     linears = 64 * 28 * 28 * (33 + 33 * 4 + 34 * 16)
-    assert generator_figures(found)["weights"] == linears + 15 * 9 * 64 * 64 + 6 * 64 * 64 + 9 * 64 * 3
+    assert generator_figures(searched)["weights"] == linears + 15 * 9 * 64 * 64 + 6 * 64 * 64 + 9 * 64 * 3

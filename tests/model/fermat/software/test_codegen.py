@@ -71,16 +71,16 @@ def test_every_interval_holds_the_values_at_its_ends(b, lane):
         s = int(random.integers(0, b))
         for kind, factor in (("shift", 1 << s), ("reduce", 1), ("balance", 1)):
             line = Line(b, lane)
-            given = Interval("a", lo, hi)
-            result = line.shift(given, s) if kind == "shift" else getattr(line, kind)(given)
+            operand = Interval("a", lo, hi)
+            output = line.shift(operand, s) if kind == "shift" else getattr(line, kind)(operand)
             for a in (lo, hi, (lo + hi) // 2, min(max(-1, lo), hi), min(max(0, lo), hi)):
                 scope = {"S": int, "a": a}
                 for text in line.body:
                     name, expression = text.strip().removeprefix("const V ").rstrip(";").split(" = ")
                     scope[name] = eval(expression, {}, scope)
                 assert (
-                    result.lo <= scope[result.name] <= result.hi
-                    and (scope[result.name] - a * factor) % f == 0
+                    output.lo <= scope[output.name] <= output.hi
+                    and (scope[output.name] - a * factor) % f == 0
                 )
 
 

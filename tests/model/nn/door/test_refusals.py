@@ -34,19 +34,23 @@ REFUSED = {
         lambda: Around(lambda x: x + x[:, :, :1]),
         "or one of them a value a channel",
     ),
-    "slopes of channels": (lambda: Around(nn.PReLU(4)), "one slope for all channels"),
-    "ceil_mode": (
-        lambda: Around(nn.Sequential(nn.ReLU(), nn.AvgPool2d(5, ceil_mode=True))),
-        "ceil_mode=True",
-    ),
-    "padding of an average": (
-        lambda: Around(nn.AvgPool2d(2, 2, 1, count_include_pad=False)),
-        "count_include_pad=False .* only `True` where it is padded",
-    ),
     "ones around": (lambda: Around(nn.ConstantPad2d(1, 1.0)), "only an order of channels, rows or columns"),
     "a transposed map": (lambda: Around(lambda x: x.transpose(2, 3)), "only an order of channels"),
     "a reshape": (lambda: Around(lambda x: x.reshape(-1, 4, 6, 24)), "only an order of channels"),
-    "bilinear": (lambda: Around(nn.Upsample(scale_factor=2, mode="bilinear")), "mode='nearest'"),
+    "bilinear corners": (
+        lambda: Around(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)),
+        "align_corners=False",
+    ),
+    "older bilinear": (lambda: Around(nn.UpsamplingBilinear2d(scale_factor=2)), "use nn.Upsample"),
+    "bilinear parts": (
+        lambda: Around(lambda x: functional.interpolate(x, scale_factor=1.5, mode="bilinear")),
+        "use whole factors",
+    ),
+    "smoothed": (
+        lambda: Around(lambda x: functional.interpolate(x, scale_factor=2, mode="bilinear", antialias=True)),
+        "antialias=True is not understood",
+    ),
+    "bicubic": (lambda: Around(nn.Upsample(scale_factor=2, mode="bicubic")), "mode='nearest' or 'bilinear'"),
     "other images": (lambda: Around(lambda x: x.flip(0)), "only an order of channels"),
     "padding of a transposed convolution": (
         lambda: Around(nn.ConvTranspose2d(4, 4, 2, padding=2)),

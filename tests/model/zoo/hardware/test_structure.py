@@ -24,15 +24,15 @@ def existing(module):
 
 def layers(network):
     """(kernel, stride, outputs, existing weights) of all convolutions and the classifier, sorted."""
-    found = []
+    rows = []
     for module in network.modules():
         if isinstance(module, nn.Conv2d | REAFConv2d) and not isinstance(module, MeanWindow):
             kernel = tuple(module.weight.shape[-2:])
             stride = module.stride if isinstance(module.stride, tuple) else (module.stride,) * 2
-            found.append((kernel, stride, module.weight.shape[0], existing(module)))
+            rows.append((kernel, stride, module.weight.shape[0], existing(module)))
         elif isinstance(module, nn.Linear):
-            found.append(((1, 1), (1, 1), module.out_features, module.weight.numel()))
-    return sorted(found)
+            rows.append(((1, 1), (1, 1), module.out_features, module.weight.numel()))
+    return sorted(rows)
 
 
 @pytest.mark.parametrize("shape", [SMALL, LARGE], ids=["small", "imagenet stem"])

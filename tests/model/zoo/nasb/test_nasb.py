@@ -96,15 +96,15 @@ def test_published_cost_of_nasb_resnet18():
     """Twelve max poolings and four identities: 0.18 Mbit of norms more than Bi-Real (printed 33.6 and
     33.8)."""
     bireal = report("nasb-resnet18", (3, 224, 224), 1000, genotype="bireal")
-    found = report("nasb-resnet18", (3, 224, 224), 1000)
+    searched = report("nasb-resnet18", (3, 224, 224), 1000)
     genotype = thesis_genotype()
     assert sum(cell_cost(cell)["max_pools"] for cell in genotype) == 12
     assert sum(cell_cost(cell)["identities"] for cell in genotype) == 4
-    assert found["weights_binary"] == bireal["weights_binary"]
-    assert found["storage_mbit"] - bireal["storage_mbit"] == pytest.approx(
+    assert searched["weights_binary"] == bireal["weights_binary"]
+    assert searched["storage_mbit"] - bireal["storage_mbit"] == pytest.approx(
         2 * 32 * 3 * (64 + 128 + 256 + 512) / 1e6
     )
-    assert f"{found['storage_mbit']:.1f}" == "33.7" and f"{bireal['storage_mbit']:.1f}" == "33.5"
+    assert f"{searched['storage_mbit']:.1f}" == "33.7" and f"{bireal['storage_mbit']:.1f}" == "33.5"
 
 
 def test_gradient_of_the_gates_is_4_6():
@@ -160,11 +160,11 @@ def test_variants_keep_what_section_4_3_3_says(variant):
         available = [node * (10 - len(rule.without)) for node in range(1, len(cell) + 1)]
         assert kept == [min(rule.kept, a) for a in available[:-1]] + [min(rule.kept_last, available[-1])]
         assert all(operation not in rule.without for node in cell for _, operation in node)
-    found = NASBNet(
+    discrete = NASBNet(
         18, 4, classes=3, input_shape=(1, 8, 8), variant=variant, genotype=genotype_to_json(genotype)
     )
-    found(torch.randn(2, 1, 16, 16)).square().mean().backward()
-    branches = {m for cell in found.cells for m in [len(cell.backbone)]}
+    discrete(torch.randn(2, 1, 16, 16)).square().mean().backward()
+    branches = {m for cell in discrete.cells for m in [len(cell.backbone)]}
     assert branches == {rule.branches}
 
 

@@ -1,0 +1,128 @@
+"""How fast whole networks run: placed and routed on ECP5-85K, at several folds, each Fmax beside its goal.
+
+``fermatnet bench clock`` generates, maps and places each design (minutes each): rows are kept as they come
+(``--results``) and found again by their Verilog. ``--only`` takes the designs whose name holds a word;
+``--models`` is a folder with ``digits.onnx``, trained where it is missing.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fermatnet.bench.boards.networks import network
+from fermatnet.bench.samples.shapes import pa_resnet
+from fermatnet.hw.compiler.generate import generate
+from fermatnet.model.atomic import atomic_file
+from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network
+from fermatnet.synth.flow import synthesise
+
+__all__ = ["DESIGNS", "run"]
+
+DEVICE = "ecp5-85k"
+AIM = 150.0  # MHz that designs are pipelined and placed for
+GOAL, GOAL_LUTS = 120.0, {"digits, 4608": 10_500}
+COLUMNS = ("design", "cycles", "latency", "LUT", "FF", "BRAM", "DSP", "Fmax", "goal", "slowest in")
+
+
+def _tfc(models: Path | None) -> Network:
+    """The fully connected 64-64-64 topology as it begins, M = 4 and N = 5: its weights are drawn."""
+    import torch
+
+    from fermatnet.model import zoo
+    from fermatnet.model.exchange.export import export
+    from fermatnet.model.nn.scheme import scheme
+
+    torch.manual_seed(0)
+    net = zoo.build("tfc", how=scheme("pa", weights=4, activations=5), shape=(1, 28, 28))
+    return export(net.eval(), (1, 28, 28), (0, 255), name="tfc")
+
+
+Make = Callable[[Path | None], Network]
+_NETWORKS: dict[str, tuple[Make, tuple[int, ...]]] = {
+    "digits": (lambda models: network("digits", models), (4608,)),
+    "TFC": (_tfc, (784, 3136, 12544)),
+    "PA-ResNet8": (lambda models: pa_resnet(), (36_864, 147_456, 589_824)),
+}
+DESIGNS = {f"{name}, {cycles}": (make, cycles) for name, (make, all_) in _NETWORKS.items() for cycles in all_}
+"""Design: network, cycles an image."""
+
+
+def run(
+    *,
+    json_path: Path | None = None,
+    models: str | None = None,
+    results: str | None = None,
+    only: str | None = None,
+    quick: bool | None = None,
+) -> list[dict[str, Any]]:
+    """Measures the designs whose name holds ``only`` (``quick``: the first of them), prints the table and
+    gives its rows back."""
+    names = [name for name in DESIGNS if only is None or only in name][: 1 if quick else None]
+    if not names:
+        raise InputError(f"no design's name holds {only!r}; there are {'; '.join(DESIGNS)}")
+    rows = []
+    for name in names:
+        print(f"{name} ...", flush=True)
+        rows.append(_row(name, None if models is None else Path(models), results))
+    _print(rows)
+    if json_path is not None:
+        with atomic_file(json_path) as temporary:
+            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+    return rows
+
+
+def _row(name: str, models: Path | None, results: str | None) -> dict[str, Any]:
+    make, cycles = DESIGNS[name]
+    with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
+        folder = Path(scratch) / "out"
+        made = generate(make(models), folder, cycles=cycles, clock_mhz=AIM, device=DEVICE)
+        digest = hashlib.sha256((folder / "fermatnet.v").read_bytes()).hexdigest()
+        known = _kept(results).get(digest)
+        if known is not None:
+            return known | {"design": name}
+        found = synthesise(folder, DEVICE, clock_mhz=AIM)
+    row = {
+        "design": name,
+        "cycles": made["cycles_per_image"],
+        "latency": made["latency_cycles"],
+        **{key: found[key] for key in ("luts", "ffs", "brams", "dsps", "fmax_mhz")},
+        "goal_mhz": GOAL,
+        "goal_luts": GOAL_LUTS.get(name),
+        "slowest": found["critical_path"].get("layer", ""),
+        "critical_path": found["critical_path"],
+        "images_per_second": found["images_per_second"],
+        "versions": found["versions"],
+        "verilog_sha256": digest,
+    }
+    if results is not None:
+        with Path(results).open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    return row
+
+
+def _kept(results: str | None) -> dict[str, dict[str, Any]]:
+    """Rows by their Verilog."""
+    if results is None or not Path(results).is_file():
+        return {}
+    rows = [json.loads(line) for line in Path(results).read_text().splitlines() if line]
+    return {row["verilog_sha256"]: row for row in rows}
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    table = Table(title=f"Fmax on {DEVICE}, pipelined for {AIM:g} MHz")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column in ("design", "slowest in") else "right")
+    for row in rows:
+        luts = f"{row['luts']:,}" + (f" (at most {row['goal_luts']:,})" if row["goal_luts"] else "")
+        numbers = (f"{row[key]:,}" for key in ("cycles", "latency"))
+        others = (f"{row[key]:,}" for key in ("ffs", "brams", "dsps"))
+        speed = f"{row['fmax_mhz']:.1f}", f"{row['goal_mhz']:.0f}"
+        table.add_row(row["design"], *numbers, luts, *others, *speed, row["slowest"])
+    Console(width=140).print(table)

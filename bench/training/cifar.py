@@ -1,0 +1,102 @@
+"""ResNet8 on CIFAR-10: full precision once, then PA(4,5) and PA(2,1) from its weights, resumable at any kill.
+
+    python -m fermatnet.bench.training.cifar --data cifar10:DIR --work DIR --results cifar.jsonl
+    python -m fermatnet.bench.training.cifar --data cifar10:DIR --work DIR --results cifar.jsonl --part pa-4-5
+
+A finished part is one line of the results, with its accuracy on all test images by training's own evaluation,
+and its exported network file, ``DIR/SEED/PART.onnx``.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from fermatnet.model.result_log import ResultLog
+
+__all__ = ["PARTS", "run"]
+
+COMMON: dict[str, Any] = {
+    "batch": 128,
+    "schedule": "cosine",
+    "warmup": 0.05,
+    "pad": 4,
+    "flip": True,
+    "validation": 0.0,
+}
+TWIN: dict[str, Any] = {
+    **COMMON,
+    "scheme": "float",
+    "epochs": 0,
+    "float_epochs": 100,
+    "optimizer": "sgd",
+    "float_lr": 0.1,
+    "momentum": 0.9,
+    "nesterov": True,
+    "weight_decay": 5e-4,
+    "channels_last": True,
+}
+QUANTIZED: dict[str, Any] = {
+    **COMMON,
+    "scheme": "pa",
+    "epochs": 60,
+    "optimizer": "adamw",
+    "lr": 2e-3,
+    "distill": 0.5,
+}
+# part: weight pieces M, activation pieces N
+PARTS = {"pa-4-5": (4, 5), "pa-2-1": (2, 1)}
+
+
+def run(
+    data: str, work: Path, results: Path | None, parts: list[str], seed: int = 0, threads: int = 2
+) -> None:
+    """Train what ``results`` lacks, in order. ``data`` as ``fermatnet train`` takes it."""
+    log = ResultLog(results)
+    for part in ["float", *parts]:
+        log.row(f"{part}/{seed}", lambda part=part: _perform(part, data, work / str(seed), seed, threads))
+
+
+def _perform(part: str, data: str, work: Path, seed: int, threads: int) -> dict[str, Any]:
+    from fermatnet.model.network import save
+    from fermatnet.model.train.finished import export_run
+    from fermatnet.model.train.run import train
+
+    options, twin = TWIN, None
+    if part != "float":
+        weights, activations = PARTS[part]
+        options, twin = {**QUANTIZED, "weights": weights, "activations": activations}, work / "float"
+    summary = train(
+        "resnet8",
+        data,
+        work / part,
+        resume=True,
+        seed=seed,
+        threads=threads,
+        progress=False,
+        twin=twin,
+        **options,
+    )
+    if twin is not None:
+        save(export_run(work / part), work / f"{part}.onnx")
+    return {
+        "test_accuracy": summary["test_accuracy"],
+        "seconds": summary["seconds"]["total"],
+        "options": options,
+    }
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", required=True, help="cifar10:DIR")
+    parser.add_argument("--work", required=True, type=Path, help="run folders and network files")
+    parser.add_argument("--results", required=True, type=Path, help="one JSON line a finished part")
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="may be repeated [all]")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    run(args.data, args.work, args.results, args.part or list(PARTS), args.seed, args.threads)
+
+
+if __name__ == "__main__":
+    main()

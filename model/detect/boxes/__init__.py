@@ -1,0 +1,1 @@
+"""Boxes: overlaps, priors, coding against priors, matching, and what is left of overlapping detections."""

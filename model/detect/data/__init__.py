@@ -1,0 +1,1 @@
+"""Images with boxes: readers of VOC and COCO folders, SSD's augmentation, batches."""

@@ -1,0 +1,1 @@
+"""Detectors: backbones cut into stages, heads, and the form that training takes them in."""

@@ -1,0 +1,1 @@
+"""Training of detectors: settings, the run, what is measured on the test part."""

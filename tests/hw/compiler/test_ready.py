@@ -1,0 +1,56 @@
+"""Queues that cut ready: where, how many, by the clock, and predicted like all others."""
+
+import numpy as np
+import pytest
+
+from fermatnet.bench.samples.queues import fork_and_join
+from fermatnet.bench.samples.rtl import simulate_top
+from fermatnet.hw.compiler.edges import CUT
+from fermatnet.hw.compiler.planner import plan
+from fermatnet.hw.compiler.top import Top
+from fermatnet.model.network import Network, run
+from fermatnet.model.network.nodes import Affine
+
+
+def chain(length):
+    """So many fixed-point scales, one after the other."""
+    factors = np.array([3, -5]), np.array([7, 100])
+    inputs = ["image", *(f"scale{k}" for k in range(length - 1))]
+    nodes = [Affine(f"scale{k}", (name,), *factors, 2, -128, 127) for k, name in enumerate(inputs)]
+    return Network(nodes, (2, 3, 4))
+
+
+def cuts(design):
+    return [edge.producer for edge in design.schedule.edges.values() if edge.before]
+
+
+@pytest.mark.parametrize("mhz", [50, 100, 250])
+def test_no_chain_is_longer_than_the_clock_allows(mhz):
+    design = plan(chain(9), clock_mhz=mhz)
+    clock = design.layers["scale0"].clock
+    most = max(2, int(clock.budget // clock.table()) - 2)
+    places = [-1 if name == "image" else int(name.removeprefix("scale")) for name in cuts(design)]
+    # ready comes through so many blocks to one more
+    assert max(np.diff([-1, *places, 8])) == min(9, most + 1)
+    assert len(places) == 9 // (most + 1)  # and no cut more than needed
+    assert {design.schedule.edges[f"scale{k + 1}", 0].before for k in places} <= {CUT}
+
+
+def test_behind_a_join_and_not_at_its_inputs():
+    net, folds = fork_and_join(1)
+    ones = np.ones(2, int)
+    longer = [Affine(f"more{k}", (f"more{k - 1}" if k else "add",), ones, ones, 1, -9, 9) for k in range(2)]
+    design = plan(Network([*net.nodes, *longer], net.input_shape), folds=folds, clock_mhz=250)
+    assert "add" in cuts(design)
+    assert not any(design.schedule.edges["add", side].before for side in (0, 1))
+
+
+def test_what_is_cut_comes_when_predicted():
+    net = chain(6)
+    design = plan(net, clock_mhz=250)
+    assert cuts(design)
+    images = np.random.default_rng(0).integers(0, 256, (5, *net.input_shape)).astype(np.uint8)
+    result = simulate_top(Top(design), images, calm=5, limit=2_000)
+    np.testing.assert_array_equal(result.outputs, run(net, images))
+    assert result.latency == design.latency
+    assert result.ends[-1] - result.ends[-2] == design.cycles_per_image
