@@ -33,7 +33,7 @@ from fermatnet.model.outputs import apart
 )
 @click.option(
     "--count",
-    default=12,
+    default=10,
     show_default=True,
     type=click.IntRange(2, 1000),
     help="Designs to look at for each choice of engines.",

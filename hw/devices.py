@@ -6,6 +6,7 @@ its family, `fermatnet.synth` maps, places and routes for it.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fermatnet.model.errors import InputError
 
@@ -17,13 +18,17 @@ ICE40_UP = (
     "Lattice FPGA-DS-02008 (iCE40 UltraPlus family data sheet), table 2.1; EBR of 4 kbit, 16x16 multipliers"
 )
 GOWIN = "Gowin DS117 (GW1NR) and DS226 (GW2AR), tables 1-1; block RAM of 18 kbit, 18x18 multipliers"
+GATEMATE = "Cologne Chip DS1001 (GateMate FPGA CCGM1A1 data sheet), table 1.1; block RAM of 20 kbit halves"
+NEXUS = "Lattice FPGA-DS-02049 (CrossLink-NX family data sheet), table 1.1; EBR of 18 kbit, 18x18 multipliers"
+CYCLONE = "Intel CV-51001 (Cyclone V device overview), 5CSEBA6; M10K blocks of 10 kbit, 18x18 multipliers"
 ARTIX = "AMD DS180 (7 series overview); block RAM of 36 kbit, DSP48E1"
 ZYNQ = "AMD DS190 (Zynq-7000 overview); block RAM of 36 kbit, DSP48E1"
 
 
 @dataclass(frozen=True)
 class Device:
-    """A device: its yosys ``family`` (ecp5, ice40, gowin, xc7 or asic) and what it holds.
+    """A device: its yosys ``family`` (ecp5, ice40, gowin, gatemate, nexus, xc7, intel
+    or asic) and what it holds.
 
     ``luts`` (of ``lut_inputs`` inputs), ``ffs``, ``brams`` (of ``bram_bits``), ``dsps``: capacity, more than
     any design takes where there is no limit; ``pins``: inputs and outputs of ``package``; ``map``: yosys' own
@@ -82,6 +87,13 @@ def _gowin(name: str, luts: int, ffs: int, brams: int, dsps: int, pins: int, par
     return Device(name, "gowin", luts, ffs, brams, dsps, 18432, 4, pins, "QN88", speed, options, place, GOWIN)
 
 
+def _mapped(
+    name: str, family: str, sizes: tuple[int, int, int, int, int], inputs: int, **more: Any
+) -> Device:
+    luts, ffs, brams, dsps, bits = sizes
+    return Device(name, family, luts, ffs, brams, dsps, bits, inputs, **more)
+
+
 DEVICES = {
     entry.name: entry
     for entry in (
@@ -94,6 +106,38 @@ DEVICES = {
         _ice40("ice40-up5k", 5280, 30, 8, "sg48", 39, ICE40_UP),
         _gowin("gw1nr-9", 8640, 6480, 26, 20, 71, "GW1NR-LV9QN88PC6/I5", "GW1N-9C"),
         _gowin("gw2ar-18", 20736, 15552, 46, 48, 66, "GW2AR-LV18QN88C8/I7", "GW2A-18C"),
+        # a processing element: a tree of four two-input tables, two flip-flops; products are made of them
+        _mapped(
+            "ccgm1a1",
+            "gatemate",
+            (40960, 40960, 64, 10**6, 20480),
+            4,
+            pins=162,
+            package="FBGA320",
+            map=("-noiopad",),
+            place=("--device", "CCGM1A1"),
+            source=GATEMATE,
+        ),
+        _mapped(
+            "lifcl-40",
+            "nexus",
+            (32256, 32256, 84, 56, 18432),
+            4,
+            pins=192,
+            package="CABGA400",
+            speed="9",
+            map=("-family", "lifcl"),
+            place=("--device", "LIFCL-40-9BG400CES"),
+            source=NEXUS,
+        ),
+        _mapped(
+            "5cseba6",
+            "intel",
+            (83820, 167640, 553, 224, 10240),
+            6,
+            map=("-family", "cyclonev", "-noiopad", "-noclkbuf"),
+            source=CYCLONE,
+        ),
         _xc7("xc7", 63400, 126800, 135, 240, ARTIX),  # the size of an XC7A100T
         _xc7("xc7a35t", 20800, 41600, 50, 90, ARTIX),
         _xc7("xc7a100t", 63400, 126800, 135, 240, ARTIX),

@@ -32,6 +32,47 @@ WEIGHTS: dict[str, dict[str, dict[str, float]]] = {
         "brams": {name: 1 for name in ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM", "pROMX9")},
         "dsps": {"MULT9X9": 0.5, "MULT18X18": 1, "MULT36X36": 4},
     },
+    "gatemate": {
+        # an adder takes the place of a table, a multiplexer of four or eight that of two or four
+        "luts": {
+            **{f"CC_LUT{inputs}": 1 for inputs in range(1, 5)},
+            "CC_L2T4": 1,
+            "CC_L2T5": 2,
+            "CC_MX2": 1,
+            "CC_MX4": 2,
+            "CC_MX8": 4,
+            "CC_ADDF": 1,
+        },
+        "ffs": {"CC_DFF": 1, "CC_DLT": 1},
+        "brams": {"CC_BRAM_20K": 1, "CC_BRAM_40K": 2},
+        "dsps": {"CC_MULT": 1},  # of processing elements
+    },
+    "nexus": {
+        "luts": {"LUT4": 1, "INV": 1, "WIDEFN9": 2, "CCU2": 2, "DPR16X4": 6},
+        "ffs": {f"FD1P3{kind}": 1 for kind in ("BX", "DX", "IX", "JX")},
+        "brams": {
+            "PDP16K": 1,
+            "PDPSC16K": 1,
+            "DP16K": 1,
+            "SP16K": 1,
+            "PDP16K_MODE": 1,
+            "PDPSC16K_MODE": 1,
+            "DP16K_MODE": 1,
+        },
+        "dsps": {"MULT9X9": 0.5, "MULT18X18": 1, "MULT18X36": 2, "MULT36X36": 4},
+    },
+    "intel": {
+        # an arithmetic cell takes half a module, as a table of up to five inputs can
+        "luts": {
+            **{f"MISTRAL_ALUT{inputs}": 1 for inputs in range(2, 7)},
+            "MISTRAL_NOT": 1,
+            "MISTRAL_ALUT_ARITH": 1,
+            "MISTRAL_MLAB": 1,
+        },
+        "ffs": {"MISTRAL_FF": 1},
+        "brams": {"MISTRAL_M10K": 1},
+        "dsps": {"MISTRAL_MUL9X9": 1, "MISTRAL_MUL18X18": 1, "MISTRAL_MUL27X27": 2},
+    },
     "xc7": {
         "luts": {
             **{f"LUT{inputs}": 1 for inputs in range(1, 7)},

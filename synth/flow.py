@@ -170,7 +170,7 @@ def _fpga(
     say = progress or (lambda words: None)
     top, sources, prefix = interface["top"], list(interface["files"]["verilog"]), ""
     into, out = (interface.get(side, {}).get("tdata_bits", 0) for side in ("input", "output"))
-    if target.family in ("ice40", "gowin") and placing and into and into + out + 8 > target.pins:
+    if target.place and target.family != "ecp5" and placing and into and into + out + 8 > target.pins:
         (folder / "frame.v").write_text(pins.frame(top, into, out, edge_ports(interface)))
         sources, prefix = [*sources, "frame.v"], "core."
     say(f"yosys: mapping {top} to {target.name} (the first call of a WebAssembly build takes a minute more)")

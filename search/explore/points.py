@@ -19,7 +19,7 @@ __all__ = ["ENGINES", "Wanted", "candidates", "predicted", "with_engine"]
 
 ENGINES = ("auto", "direct", "fermat")
 """Engines of integer convolutions that the network leaves open: the cheaper one each, or all of a kind."""
-BEYOND = 4.0
+BEYOND = 1.5
 """A design that the layers' own formulas put above so many devices is not looked at."""
 
 
@@ -127,8 +127,13 @@ def _weights(design: Design) -> dict[str, int]:
     for name, layer in design.layers.items():
         constant = hasattr(layer, "constant") and layer.constant(design.folds[name])
         if layer.streamable() and name not in design.external and not constant:
-            bits[name] = layer.outputs * layer.taps * layer.weight_bits()  # type: ignore[attr-defined]
+            bits[name] = layer.outputs * layer.taps * _bits(layer.node)  # type: ignore[attr-defined]
     return bits
+
+
+def _bits(node: Any) -> int:
+    """Bits of a weight: an integer's, or those of the number of a level."""
+    return int(getattr(node, "weight_bits", 0)) or (len(node.levels_w) - 1).bit_length()
 
 
 def _point(

@@ -27,7 +27,7 @@ def test_what_is_known_of_each():
         assert device.family in (*COMMANDS, "asic") and (device.source or name == "asic")
         assert (
             bool(device.place)
-            == (device.family in ("ecp5", "ice40", "gowin"))
+            == (device.family in ("ecp5", "ice40", "gowin", "gatemate", "nexus"))
             == bool(device.pins and device.package)
         )
         assert is_predicted(name) == (device.family in ("ecp5", "xc7"))
@@ -41,5 +41,5 @@ def test_the_compiler_plans_for_each():
     }
     wanted = {"ecp5": "ecp5", "xc7": "lut6", "asic": "asic"}
     assert targets == {name: {wanted.get(device.family, "generic")} for name, device in DEVICES.items()}
-    with pytest.raises(InputError, match="families xc7 and ecp5, not for 'ice40-up5k'"):
-        family_of("ice40-up5k")
+    with pytest.raises(InputError, match="families xc7 and ecp5 and ice40, not for 'gw1nr-9'"):
+        family_of("gw1nr-9")

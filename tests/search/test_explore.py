@@ -1,0 +1,79 @@
+"""Exploring: the front is one, numbers do not depend on how the work is spread, a chosen design generates."""
+
+import random
+
+import pytest
+
+from fermatnet.bench.samples.shapes import pa_resnet
+from fermatnet.model.errors import InputError
+from fermatnet.report.explore import render
+from fermatnet.search.explore.front import COSTS, explore, make, pareto
+
+DEVICE = "xc7z020"
+
+
+@pytest.fixture(scope="module")
+def net():
+    return pa_resnet((1, 4, 4), (2,), (1,), seed=3, classes=4)
+
+
+@pytest.fixture(scope="module")
+def found(net):
+    return explore(net, DEVICE, count=4, jobs=1)
+
+
+def test_front_by_brute_force():
+    rng = random.Random(0)
+    points = [{key: rng.randrange(6) for key in COSTS} for _ in range(300)]
+    values = {tuple(point[key] for key in COSTS) for point in points}
+
+    def beaten(value):
+        return any(
+            other != value and all(a <= b for a, b in zip(other, value, strict=True)) for other in values
+        )
+
+    expected = sorted(value for value in values if not beaten(value))
+    assert [tuple(point[key] for key in COSTS) for point in pareto(points)] == expected
+
+
+def test_points_fit_and_are_numbered(found):
+    assert found["fits"] and [point["number"] for point in found["front"]] == list(
+        range(1, len(found["front"]) + 1)
+    )
+    for point in found["front"]:
+        assert all(point[key] <= found["capacity"][key] for key in found["capacity"])
+        assert point["luts"] >= sum(layer["luts"] for layer in point["layers"]) * 0.9
+
+
+def test_on_a_dask_cluster_of_two_processes(net, found):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        spread = explore(net, DEVICE, count=4, jobs=2, backend="dask", scheduler=cluster.scheduler_address)
+    assert spread == found
+
+
+def test_the_chosen_design_is_the_predicted_one(net, found, tmp_path):
+    point = found["front"][-1]
+    made = make(net, found, point["number"], str(tmp_path / "hw"), resources=True)
+    assert made["cycles_per_image"] == point["cycles"] and made["latency_cycles"] == point["latency"]
+    assert {key: made["resources"]["total"][key] for key in ("luts", "ffs", "brams", "dsps")} == {
+        key: point[key] for key in ("luts", "ffs", "brams", "dsps")
+    }
+
+
+def test_what_is_refused(net, found):
+    with pytest.raises(InputError, match="the front has points 1 to"):
+        make(net, found, 99, "nowhere")
+    with pytest.raises(InputError, match="not for 'gw1nr-9'"):
+        explore(net, "gw1nr-9")
+    with pytest.raises(InputError, match="back ends are"):
+        explore(net, DEVICE, backend="none")
+
+
+def test_the_page_holds_all_points_and_no_markup_of_names(found):
+    page = render({**found, "name": "<b>net</b>"}, "fermatnet explore x --choose K --out DIR")
+    assert "<b>net</b>" not in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    for point in found["front"]:
+        assert page.count(f'data-number="{point["number"]}"') == 2  # in the picture and in the table
