@@ -37,7 +37,7 @@ def explore(
     device: str,
     *,
     clock_mhz: float = 100.0,
-    count: int = 16,
+    count: int = 10,
     jobs: int = 2,
     backend: str = "loky",
     scheduler: str | None = None,

@@ -37,7 +37,8 @@ def with_engine(net: Network, engine: str) -> Network:
     if engine == "auto":
         return net
     chosen = _open(net)
-    nodes = [replace(node, engine=engine) if node.name in chosen else node for node in net.nodes]
+    moved: dict[str, Any] = {"engine": engine}
+    nodes = [replace(node, **moved) if node.name in chosen else node for node in net.nodes]
     return replace(net, nodes=nodes)
 
 
@@ -86,7 +87,7 @@ def predicted(
     """
     known: dict[Any, Resources] = {}
     chosen, engine = _open(net), ""
-    rows = []
+    rows: list[dict[str, Any] | None] = []
     for design in wanted:
         if design.engine != engine:  # what is known of layers on another engine
             known = {key: value for key, value in known.items() if key[0] not in chosen}

@@ -64,7 +64,8 @@ def drives_of(
 ) -> tuple[dict[str, activity.Drive], dict[str, int]]:
     """Drives of a component's inputs, and the widths of its outputs, by the names of the ports in Verilog."""
     rng = np.random.default_rng(0)
-    inputs, outputs = {}, {}
+    inputs: dict[str, int] = {}
+    outputs: dict[str, int] = {}
     for path, member, value in component.signature.flatten(component):
         bits = Value.cast(value).shape().width
         (inputs if member.flow is wiring.In else outputs)["__".join(map(str, path))] = bits
