@@ -51,7 +51,7 @@ def family_of(device: str) -> str:
     family = find_device(device).family
     if family not in TABLE_INPUTS:
         raise InputError(
-            f"resources are predicted for the families {' and '.join(TABLE_INPUTS)}, not for {device!r}"
+            f"resources are predicted for the families {', '.join(TABLE_INPUTS)}, not for {device!r}"
         )
     return family
 
@@ -66,7 +66,7 @@ def predict(component: wiring.Component, family: str = "xc7") -> Resources:
     """Resources of a component on ``family`` "xc7", "ecp5" or "ice40"; InputError for another one. A second
     or so for a large layer."""
     if family not in TABLE_INPUTS:
-        raise InputError(f"resources are predicted for {' and '.join(TABLE_INPUTS)}, not for {family!r}")
+        raise InputError(f"resources are predicted for {', '.join(TABLE_INPUTS)}, not for {family!r}")
     return _resources(elaborated(component, READ_AS.get(family, family)), family, {})
 
 

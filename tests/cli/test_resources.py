@@ -44,7 +44,7 @@ def test_info_and_verilog_say_the_same(file, tmp_path):
 @pytest.mark.parametrize(
     "words, say",
     [
-        (("--resources", "--device", "ice40-hx8k"), "predicted for the families xc7 and ecp5"),
+        (("--resources", "--device", "gw1nr-9"), "predicted for the families xc7, ecp5, ice40"),
         (("--resources", "--cycles", "3"), "cannot be met"),
     ],
 )

@@ -48,6 +48,7 @@ class Entry:
 
     @property
     def dims(self) -> tuple[int, ...]:
+        """Shape of a sample, without the batch."""
         return self.pixels.dims or ()
 
 

@@ -59,7 +59,7 @@ def test_in_the_interface(design, tmp_path):
 @pytest.mark.parametrize(
     "options, say",
     [
-        ({"device": "ice40-hx8k"}, "predicted for the families xc7 and ecp5"),
+        ({"device": "gw1nr-9"}, "predicted for the families xc7, ecp5, ice40"),
         ({"reloadable": True}, "two banks"),
     ],
 )

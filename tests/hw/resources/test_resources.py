@@ -58,8 +58,8 @@ def test_against_yosys(tmp_path):
 
 
 def test_unknown_family():
-    with pytest.raises(InputError, match="xc7 and ecp5"):
-        predict(Fifo(unsigned(3), 4), "ice40")
+    with pytest.raises(InputError, match="xc7, ecp5, ice40"):
+        predict(Fifo(unsigned(3), 4), "gw1nr")
 
 
 def test_cost_of_folds_grows_with_the_rows_at_once():
