@@ -21,6 +21,7 @@ from fermatnet.model.network.nodes import Concat, DepthToSpace, SelectChannels, 
 __all__ = ["PLACED", "keeps_zero", "placed"]
 
 PLACED = frozenset({"DepthToSpace", "Pad", "Resize", "Slice", "SpaceToDepth", "Split"})
+_COUNTED = 1 << 24  # places that float32 tells apart
 _ZERO = frozenset({"Abs", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "Neg", "PRelu", "Relu", "Tanh"})
 
 
@@ -71,17 +72,19 @@ def _of_samples(g: Graph, node: onnx.NodeProto, given: dict[str, Any], x: Tensor
 
 def _places(g: Graph, node: onnx.NodeProto, output: str, x: Tensor) -> np.ndarray:
     """int64 (C', H', W'): the place in ``x`` of every value that comes out, -1 for a border."""
-    batch = max(g.source.dims[0], 1)
+    batch = g.source.dims[0] if g.source.dims[0] > 0 else 2  # an open number may be any: samples must not mix
     count = prod(x.dims)
-    start = np.arange(1, batch * count + 1, dtype=np.float32).reshape(batch, *x.dims)
+    if count > _COUNTED:
+        raise InputError(f"{label(node)}: samples of {count:,} values are too large: at most {_COUNTED:,}")
+    start = np.broadcast_to(np.arange(1, count + 1, dtype=np.float32).reshape(x.dims), (batch, *x.dims))
     plain = onnx.NodeProto()
     plain.CopyFrom(node)
     if node.op_type == "Pad" and len(node.input) > 2:
         plain.input[2] = ""  # the border is zero
     (leaf,) = {name for name in node.input if name and name not in g.values}
-    made = ask.answer([plain], g.values, g.source.model.opset_import, {leaf: start}, output)
-    if made.ndim != start.ndim or len(made) != batch:
-        raise InputError(f"{label(node)}: it changes the number of samples or of dimensions")
+    made = ask.answer([plain], g.values, g.source.model.opset_import, {leaf: start.copy()}, output)
+    if made.ndim != start.ndim or len(made) != batch or (made != made[:1]).any():
+        raise InputError(f"{label(node)}: it changes the samples or the number of dimensions")
     one = made[0] - 1
     shape = {1: (*one.shape, 1, 1), 2: (one.shape[0], 1, one.shape[-1]), 3: one.shape}[one.ndim]
     return one.reshape(shape)

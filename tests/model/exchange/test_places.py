@@ -165,3 +165,13 @@ def test_refused_by_name(name, tmp_path):
     with pytest.raises(InputError, match=words) as caught:
         imported(path, Options(compare=0))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("batch", ["N", 4])
+def test_a_pad_that_moves_samples(batch, tmp_path):
+    """Zeros before the first sample and the last one cut off: as many samples, but others."""
+    f = File(*DIMS)
+    moved = f.op("Pad", f.real(f.last, 0.0517, 3), whole(f, 1, 0, 0, 0, -1, 0, 0, 0))
+    path = f.save(tmp_path / "m.onnx", f.real(f.quantize(moved, 0.041, -9), 0.041, -9), batch)
+    with pytest.raises(InputError, match="it changes the samples"):
+        imported(path, Options(compare=0))
