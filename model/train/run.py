@@ -22,7 +22,6 @@ from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import Options, options
 from fermatnet.model.train.phases import PlannedPhase, own_form, phases, settled
 from fermatnet.model.train.processes import (
-    agree,
     local_device,
     need_device,
     parallel,
@@ -31,7 +30,8 @@ from fermatnet.model.train.processes import (
     world_size,
 )
 from fermatnet.model.train.recipe import with_recipe
-from fermatnet.model.train.results import Results, lost_files, progress_bars, tensorboard, write
+from fermatnet.model.train.record import Record
+from fermatnet.model.train.results import Results, lost_files, progress_bars, write
 from fermatnet.model.train.scores import scores
 from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.train.start import build_for, builder_arguments, carry_over
@@ -59,8 +59,6 @@ class _Run:
         self.rank, self.world = world_size()
         self.first = self.rank == 0
         self.progress = progress and self.first
-        self.created = False
-        self.entries: list[dict[str, Any]] = []
         self.twin = str(Path(twin).resolve()) if twin else None
         check_scheme(net, unsettled.scheme)
         self.own = own_form(net, unsettled)
@@ -97,12 +95,15 @@ class _Run:
         self.metric = targets_of(self.data).metric
         if self.options.threads:
             torch.set_num_threads(self.options.threads)
-        state = self._open(resume)
+        self.record = Record(self.folder, self.rank, self.world, self.device, self.options.tensorboard)
+        config, names = self.config(), [name for name, *_ in self.phases()]
+        state = self.record.open(
+            config, resume, names, lambda: check_same(self.folder, read_config(self.folder), config)
+        )
         try:
             return self._train(state)
         except Exception:
-            if self.first and self.created and not self.folder.has("checkpoint.pt"):
-                self.folder.discard()  # so that the corrected call finds its folder free
+            self.record.discard()
             raise
 
     def _check(self, resume: bool) -> None:
@@ -138,7 +139,7 @@ class _Run:
                 else:
                     model = self._phase(number, name, model, epochs, rate, twin, state, bar)
                     state = None
-                seconds = sum(e["seconds"] for e in self.entries if e["phase"] == name)
+                seconds = sum(e["seconds"] for e in self.record.entries if e["phase"] == name)
                 results.add(name, self._scores(model, self.data.test), seconds)
                 twin = model if name == "float" else twin
         return self._close(results)
@@ -146,31 +147,6 @@ class _Run:
     def _scores(self, model: nn.Module, part: Any) -> dict[str, float]:
         share(model, self.world)
         return scores(model, part, self.rank, self.world, targets_of(self.data))
-
-    def _open(self, resume: bool) -> dict[str, Any] | None:
-        config = self.config()
-        # the first process decides: another may see the folder that it is just making
-        if agree(not resume or not self.folder.path.exists(), self.world, self.device):
-            if self.first:
-                self.folder.create()
-                self.created = True
-                self.folder.write_json("config.json", config)
-            return None
-        check_same(self.folder, read_config(self.folder), config)
-        if not self.folder.has("checkpoint.pt"):
-            return None
-        state = self.folder.load("checkpoint.pt")
-        order = [name for name, *_ in self.phases()]
-        kept = [
-            e
-            for e in self.folder.metrics()
-            if order.index(e["phase"]) < state["phase"]
-            or (order.index(e["phase"]) == state["phase"] and e["epoch"] <= state["state"]["epoch"])
-        ]
-        self.entries = kept
-        if self.first:
-            self.folder.set_metrics(kept)
-        return state
 
     def _network(self, scheme: Scheme, twin: nn.Module | None) -> nn.Module:
         torch.manual_seed(self.options.seed)
@@ -211,39 +187,14 @@ class _Run:
         )
         if state:
             phase.restore(state["state"])
-        writer: Any = tensorboard(self.folder) if self.options.tensorboard and self.first else None
-        task = bar.add_task(f"{name:9s}", total=epochs, completed=phase.epoch, note="")
-        while phase.epoch < epochs:
-            entry: dict[str, Any] = {
-                "phase": name,
-                "epoch": phase.epoch + 1,
-                **phase.run_epoch(save=lambda: self._keep(number, phase)),
-            }
-            if self.validation is not None:
-                score = self._scores(phase.result(), self.validation)
-                entry |= {"validation": score["top1"]} | ({"top5": score["top5"]} if "top5" in score else {})
-            self.entries.append(entry)
-            if self.first:
-                self.folder.set_metrics(self.entries)
-            self._keep(number, phase)
-            for key in ("loss", "accuracy", "validation", "top5", "lr") if writer else ():
-                if key in entry:
-                    writer.add_scalar(f"{name}/{key}", entry[key], entry["epoch"])
-            note = f"loss {entry['loss']:.4f}  {self.metric} {entry['accuracy']:.4f}"
-            bar.update(task, completed=phase.epoch, note=note)
-        if writer:
-            writer.close()
-        trained = phase.result().requires_grad_(True)
-        share(trained, self.world)
-        if self.first:
-            self.folder.save(f"{name}.pt", {"model": trained.state_dict()})
-        return trained
+        return self.record.train(number, phase, bar, measured=self._validated, metric=self.metric)
 
-    def _keep(self, number: int, phase: Phase) -> None:
-        """The checkpoint as the run now is; every process knows of the first one's buffers from here on."""
-        share(phase.model, self.world)
-        if self.first:
-            self.folder.save("checkpoint.pt", {"phase": number, "state": phase.state()})
+    def _validated(self, phase: Phase) -> dict[str, Any]:
+        """Accuracy on the images that are set aside, where there are any."""
+        if self.validation is None:
+            return {}
+        score = self._scores(phase.result(), self.validation)
+        return {"validation": score["top1"]} | ({"top5": score["top5"]} if "top5" in score else {})
 
     def _close(self, results: Results) -> dict[str, Any]:
         facts = {
@@ -256,7 +207,7 @@ class _Run:
             "metric": self.metric,
         }
         lost = lost_files(self.data, self.world, self.device)
-        summary = results.summary(facts, self.entries, lost)
+        summary = results.summary(facts, self.record.entries, lost)
         if self.first:
             write(self.folder, summary)
         return summary

@@ -85,7 +85,7 @@ def check_same(folder: RunFolder, old: dict[str, Any], new: dict[str, Any]) -> N
 def totals(run: Any) -> dict[str, Any]:
     """summary.json: scores of each form on the test split, time and memory."""
     seconds = {name: 0.0 for name in run.scores}
-    for entry in run.entries:
+    for entry in run.record.entries:
         seconds[entry["phase"]] = seconds.get(entry["phase"], 0.0) + entry["seconds"]
     last = next(reversed(run.scores))
     return {

@@ -20,9 +20,8 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import SHAPES, Options, options
-from fermatnet.model.train.phases import phases, settled
+from fermatnet.model.train.phases import PlannedPhase, phases, settled
 from fermatnet.model.train.processes import (
-    agree,
     local_device,
     need_device,
     parallel,
@@ -31,7 +30,8 @@ from fermatnet.model.train.processes import (
     world_size,
 )
 from fermatnet.model.train.recipe import with_recipe
-from fermatnet.model.train.results import progress_bars, tensorboard
+from fermatnet.model.train.record import Record
+from fermatnet.model.train.results import progress_bars
 from fermatnet.model.train.teacher import as_teacher
 from fermatnet.model.zoo.catalogue import check
 
@@ -56,12 +56,12 @@ class _Run:
         self.folder = RunFolder(out)
         self.rank, self.world = world_size()
         self.first = self.rank == 0
-        self.progress, self.created = progress and self.first, False
+        self.progress = progress and self.first
         self.twin = str(Path(twin).resolve()) if twin else None
         check(net)
         self.options, self.scheme = settled(given, self.twin, net)
         self.device = local_device(given.device, self.world)
-        self.entries: list[dict[str, Any]] = []
+        self.record = Record(self.folder, self.rank, self.world, self.device, self.options.tensorboard)
         self.scores: dict[str, dict[str, Any]] = {}
 
     @property
@@ -79,13 +79,18 @@ class _Run:
         self.detector = plain_detector(self.net, (3, *self.image), len(self.training.classes), self.network)
         if not self.scheme.full_precision:
             quantized(self.detector, self.scheme)  # what has no quantized twin is refused before training
-        state = self._open(resume)
+        config, names = config_of(self), [name for name, *_ in self._phases()]
+        state = self.record.open(
+            config, resume, names, lambda: check_same(self.folder, read_config(self.folder), config)
+        )
         try:
             return self._train(state)
         except Exception:
-            if self.first and self.created and not self.folder.has("checkpoint.pt"):
-                self.folder.discard()
+            self.record.discard()
             raise
+
+    def _phases(self) -> list[PlannedPhase]:
+        return phases(self.options, self.scheme, self.twin)
 
     def _read(self) -> None:
         source = open_boxes(self.data_name, self.settings.names(), self.settings.boxes)
@@ -104,29 +109,12 @@ class _Run:
             workers=self.options.workers or 0,
         )
 
-    def _open(self, resume: bool) -> dict[str, Any] | None:
-        config = config_of(self)
-        if agree(not resume or not self.folder.path.exists(), self.world, self.device):
-            if self.first:
-                self.folder.create()
-                self.created = True
-                self.folder.write_json("config.json", config)
-            return None
-        check_same(self.folder, read_config(self.folder), config)
-        if not self.folder.has("checkpoint.pt"):
-            return None
-        state = self.folder.load("checkpoint.pt")
-        order = [name for name, *_ in phases(self.options, self.scheme, self.twin)]
-        here = (state["phase"], state["state"]["epoch"])
-        self.entries = [e for e in self.folder.metrics() if (order.index(e["phase"]), e["epoch"]) <= here]
-        return state
-
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
         teacher: Joined | None = None
         if self.twin:
             teacher = self._load_twin()
         with progress_bars(self.progress) as bar:
-            for number, (name, _, epochs, rate) in enumerate(phases(self.options, self.scheme, self.twin)):
+            for number, (name, _, epochs, rate) in enumerate(self._phases()):
                 model = self._network(name).to(self.device)
                 if state and state["phase"] > number:
                     model.load_state_dict(self.folder.load(f"{name}.pt")["model"])
@@ -193,36 +181,13 @@ class _Run:
         )
         if state:
             phase.restore(state["state"])
-        writer: Any = tensorboard(self.folder) if self.options.tensorboard and self.first else None
-        task = bar.add_task(f"{name:9s}", total=epochs, completed=phase.epoch, note="")
-        while phase.epoch < epochs:
-            self._epoch(number, name, phase, writer)
-            bar.update(task, completed=phase.epoch, note=f"loss {self.entries[-1]['loss']:.4f}")
-        if writer:
-            writer.close()
-        result = phase.result().requires_grad_(True)
-        share(result, self.world)
-        if self.first:
-            self.folder.save(f"{name}.pt", {"model": result.state_dict()})
-        return result  # type: ignore[return-value]
+        return self.record.train(number, phase, bar, measured=self._validated)  # type: ignore[return-value]
 
-    def _epoch(self, number: int, name: str, phase: Phase, writer: Any) -> None:
-        entry: dict[str, Any] = {"phase": name, "epoch": phase.epoch + 1}
-        entry |= phase.run_epoch(save=lambda: self._keep(number, phase))
-        if self.checked is not None and entry["epoch"] % self.settings.every == 0:
-            entry["validation"] = self._measure(phase.result(), self.checked)["map"]
-        self.entries.append(entry)
-        if self.first:
-            self.folder.set_metrics(self.entries)
-        self._keep(number, phase)
-        for key in ("loss", "accuracy", "validation", "lr") if writer else ():
-            if key in entry:
-                writer.add_scalar(f"{name}/{key}", entry[key], entry["epoch"])
-
-    def _keep(self, number: int, phase: Phase) -> None:
-        share(phase.model, self.world)
-        if self.first:
-            self.folder.save("checkpoint.pt", {"phase": number, "state": phase.state()})
+    def _validated(self, phase: Phase) -> dict[str, Any]:
+        """Average precision on the split that is looked at on the way, every so many epochs."""
+        if self.checked is None or phase.epoch % self.settings.every:
+            return {}
+        return {"validation": self._measure(phase.result(), self.checked)["map"]}
 
     def _close(self) -> dict[str, Any]:
         summary = totals(self)
