@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from fermatnet.model.errors import InputError
-from fermatnet.report import palette
+from fermatnet.report.template import filled
 
 __all__ = ["render", "write_page"]
 
@@ -43,17 +41,11 @@ def _bars(chip: dict[str, Any]) -> list[dict[str, Any]]:
 
 def render(found: dict[str, Any]) -> str:
     """The page of what ``board.json`` says; nothing on it changes from one run to the next."""
-    environment = Environment(
-        loader=PackageLoader("fermatnet.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
     chip = found.get("chip")
     path = (chip or {}).get("critical_path") or {}
-    return environment.get_template("board.html").render(
+    return filled(
+        "board.html",
         found=found,
-        palette=palette,
         cards=_cards(found),
         bars=_bars(chip) if chip else [],
         layers=chip["layers"] if chip else [],

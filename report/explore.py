@@ -6,10 +6,10 @@ import json
 import math
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fermatnet.report import palette
+from fermatnet.report.template import filled
 
 __all__ = ["render"]
 
@@ -89,17 +89,11 @@ def chart(found: dict[str, Any]) -> str:
 def render(found: dict[str, Any], command: str) -> str:
     """The page of what `fermatnet.search.explore.front.explore` found; ``command``: what generates a point,
     K standing for its number."""
-    environment = Environment(
-        loader=PackageLoader("fermatnet.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-    )
     details = {point["number"]: point["layers"] for point in found["front"]}
     text = json.dumps(details).replace("<", "\\u003c")  # within a script element
-    return environment.get_template("explore.html").render(
+    return filled(
+        "explore.html",
         found=found,
-        palette=palette,
         cost=COST,
         command=command,
         drawing=Markup(chart(found)),

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fermatnet.report import figures, palette
 from fermatnet.report.drawing import draw
+from fermatnet.report.template import filled
 
 __all__ = ["render"]
 
@@ -49,14 +49,10 @@ def _engines(report: dict[str, Any]) -> list[tuple[str, float, bool | None]]:
 
 def render(report: dict[str, Any]) -> str:
     """The page as text; everything on it comes from ``report``, and is escaped but for the drawings."""
-    loader = PackageLoader("fermatnet.report")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
     path = report["synth"].get("critical_path") or {}
-    return environment.get_template("page.html").render(
+    return filled(
+        "page.html",
         **{name: report[name] for name in ("network", "synth", "command", "mistakes", "versions")},
-        palette=palette,
         cards=_cards(report),
         key=KEY,
         engines=_engines(report),

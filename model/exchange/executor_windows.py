@@ -36,8 +36,9 @@ def _padding(
     counts = []
     for k in axes:
         places = (shape[k] + sum(both[k]) - extents[k]) / strides[k]
-        count = (ceil(places) if getattr(node, "ceil_mode", 0) else floor(places)) + 1
-        if (count - 1) * strides[k] >= shape[k] + both[k][0]:  # starts in the padding after the map
+        up = bool(getattr(node, "ceil_mode", 0))
+        count = (ceil(places) if up else floor(places)) + 1
+        if up and (count - 1) * strides[k] >= shape[k] + both[k][0]:  # starts in the padding after the map
             count -= 1
         counts.append(count)
     return strides, dilations, both, counts

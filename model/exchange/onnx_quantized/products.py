@@ -78,6 +78,11 @@ def _bias(g: Graph, node: onnx.NodeProto, unit: np.ndarray) -> tuple[np.ndarray,
         whole, scale = dequantized(g, node.input[2], node)
         if whole.size not in (1, len(unit)):
             raise misfit(node, f"a bias of {whole.size} numbers for {len(unit)} outputs")
+        if g.values[maker.input[0]].dtype == np.int32 and (whole != g.values[maker.input[0]]).any():
+            raise InputError(
+                f"{label(node)}: its bias has a zero point, which onnxruntime does not look at: int32 "
+                "integers have none"
+            )
         if np.allclose(scale.reshape(-1), unit, rtol=_SAME, atol=0):
             return np.broadcast_to(whole.reshape(-1), none.shape).astype(np.int64), none
         if g.values[maker.input[0]].dtype == np.int32:

@@ -45,6 +45,15 @@ def test_a_dropped_check_of_units_is_seen(tmp_path, monkeypatch):
     assert onnx_mutants.verdict(model, tmp_path)[0] == "equal"
 
 
+def test_a_zero_point_of_a_bias_is_refused(tmp_path):
+    """onnxruntime's integer kernels take the integers as they are, its float operators take it off."""
+    model = onnx.load(quantized(tmp_path / "m.onnx", "mlp"))
+    tensor = next(item for item in model.graph.initializer if item.name.endswith("c4_quantized_zero_point"))
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.int32(40), tensor.name))
+    kind, reason = onnx_mutants.verdict(model, tmp_path)
+    assert kind == "refused" and "its bias has a zero point" in reason
+
+
 def test_the_commands(capsys):
     for bench, name in ((onnx_mutants, "quantized ONNX"), (tflite_mutants, "TensorFlow Lite")):
         assert bench.main(["--count", "3", "--seed", "5", "--show"]) == 0, name

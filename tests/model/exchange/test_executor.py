@@ -41,7 +41,8 @@ def drawn(rng, op):
         given["ceil_mode" if op != "Conv" else "group"] = int(op == "Conv")
         given["dilations"] = [1, 1]
     else:
-        given["pads"] = [int(rng.integers(0, kernel[k % 2])) for k in range(4)]
+        wider = 3 if op == "Conv" else 0  # whole windows may lie beside the map; pools take no such border
+        given["pads"] = [int(rng.integers(0, kernel[k % 2] + wider)) for k in range(4)]
     if op == "AveragePool":
         given.pop("dilations", None)
         given["count_include_pad"] = int(rng.integers(2))
