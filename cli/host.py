@@ -59,10 +59,13 @@ def command(
     if (source is None) != (target is None):
         raise click.UsageError("--input and --output go together")
     apart([source, weights], [target])
-    from fermatnet.boards.host.board import Board
+    from fermatnet.boards.host.board import Board, read_description
+    from fermatnet.sim.stimulus import checked_images
 
     with ExitStack() as stack:
         images = load_array(source) if source else None
+        if images is not None:  # before a board is simulated, or waited for
+            checked_images(images, read_description(directory)["input"])
         store = stack.enter_context(array_file(target)) if target else None
         if port == "sim":
             notes.print("simulating the board (its first time compiles it, a minute or so) ...")

@@ -69,3 +69,18 @@ def test_bad_input_is_one_line(built_folder, words, said):
     done = fermatnet(*words, cwd=built_folder)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
     assert done.stderr.strip().count("\n") <= 1 and not (built_folder / "o").exists()
+
+
+def test_images_are_judged_before_a_board_is_waited_for(built_folder, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((2, 7), np.uint8))
+    words = (
+        "--port",
+        "/dev/nothing",
+        "--input",
+        str(tmp_path / "x.npy"),
+        "--output",
+        str(tmp_path / "y.npy"),
+    )
+    done = fermatnet("host", "b", *words, cwd=built_folder)
+    assert done.returncode == 2 and "images must have shape" in done.stderr
+    assert not (tmp_path / "y.npy").exists()
