@@ -1,5 +1,6 @@
 """Data-parallel runs: the processes that torchrun has started, and the device of each."""
 
+import gc
 import json
 import os
 from collections.abc import Callable
@@ -65,7 +66,12 @@ def process_group(world: int, device: str) -> Any:
         def __enter__(self) -> None:
             torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
 
-        def __exit__(self, *_: Any) -> None:
+        def __exit__(self, kind: Any, *_: Any) -> None:
+            # wrapped networks hold the group, in circles: left to the end of the interpreter they now and
+            # then abort it ("terminate called without an active exception")
+            gc.collect()
+            if kind is None:
+                torch.distributed.barrier()  # none leaves, and is missed, while another still writes
             torch.distributed.destroy_process_group()
 
     return Group()

@@ -7,6 +7,7 @@ import pytest
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.model.errors import InputError
 from fermatnet.report.explore import render
+from fermatnet.search.explore import front
 from fermatnet.search.explore.front import COSTS, explore, make, pareto
 
 DEVICE = "xc7z020"
@@ -43,6 +44,19 @@ def test_points_fit_and_are_numbered(found):
     for point in found["front"]:
         assert all(point[key] <= found["capacity"][key] for key in found["capacity"])
         assert point["luts"] >= sum(layer["luts"] for layer in point["layers"]) * 0.9
+
+
+def test_what_does_not_fit_is_never_on_the_front(net, found, monkeypatch):
+    """A design of the front that is said not to fit is among the others."""
+    whole, point = front.predicted, found["front"][-1]
+
+    def predicted(*wanted):
+        return [one and {**one, "fits": one["luts"] != point["luts"]} for one in whole(*wanted)]
+
+    monkeypatch.setattr(front, "predicted", predicted)
+    without = explore(net, DEVICE, count=4, jobs=1)
+    assert point["luts"] not in [one["luts"] for one in without["front"]]
+    assert point["luts"] in [one["luts"] for one in without["others"]]
 
 
 def test_on_a_dask_cluster_of_two_processes(net, found):

@@ -102,6 +102,7 @@ MIDDLE = {
     "average of what there is": nn.AvgPool2d(3, 2, 1, count_include_pad=False),
     "average to the end": nn.AvgPool2d(5, ceil_mode=True),
     "padded average to the end": nn.AvgPool2d((3, 4), (2, 3), 1, ceil_mode=True),
+    "average of what there is, to the end": nn.AvgPool2d((3, 4), (2, 3), 1, True, count_include_pad=False),
     "divisor to the end": nn.AvgPool2d(5, 3, ceil_mode=True, divisor_override=7),
     "averages of columns": nn.AvgPool2d((12, 3), (1, 2), (0, 1), count_include_pad=False),
     "zeros": nn.ZeroPad2d((1, 0, 2, 1)),
