@@ -22,6 +22,7 @@ from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.rtl import verilog
 from fermatnet.hw.rtl.identifier import check_name
 from fermatnet.hw.rtl.reloadable import load_words
+from fermatnet.hw.rtl.split import by_layer
 from fermatnet.hw.stream.options import StreamOptions
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
@@ -29,7 +30,7 @@ from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.network import Network
 from fermatnet.model.outputs import check_directory
 
-__all__ = ["build", "generate", "load_burst", "weight_words"]
+__all__ = ["TARGETS", "VENDOR_CELLS", "build", "generate", "load_burst", "weight_words"]
 
 _RELOADABLE = {  # what a load needs to know of the design
     "layers": [{"name": str, "pe": SIZE, "simd": SIZE}],
@@ -39,6 +40,12 @@ _RELOADABLE = {  # what a load needs to know of the design
     "stream": dict,
     "reload": {"bounds": dict, "structure_sha256": str},
 }
+
+
+VENDOR_CELLS = {"ecp5": ("CCU2C",)}
+"""By family: cells that generated Verilog may hold by name, for compressors on carry chains."""
+TARGETS = ("auto", "plain", *VENDOR_CELLS)
+"""What Verilog can be written for."""
 
 
 def build(net: Network, folds: Mapping[str, Fold] | None = None, *, cycles: int | None = None) -> Top:
@@ -83,6 +90,8 @@ def generate(
     frame_buffer: bool = False,
     tdata_width: str | int = "auto",
     tkeep: bool = False,
+    target: str = "auto",
+    per_layer: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Writes NAME.v, its memories NAME_*.hex, NAME.core, NAME.vlt and interface.json; returns the interface.
@@ -103,6 +112,9 @@ def generate(
     name : of the top module; begins the name of every module and memory file, so that designs of different
     names live in one project
     tlast, frame_buffer, tdata_width, tkeep : those of `fermatnet.hw.stream.options.StreamOptions`
+    target : "plain", Verilog that any tool of any vendor takes; a family of `VENDOR_CELLS`, whose cells are
+    then in it by name; "auto": the device's family where it is one of these
+    per_layer : a file NAME_<instance>.v for the modules of each layer, beside NAME.v for the others
     progress : told each step
 
     With weights from outside there is also ``NAME_w_<instance>.hex``, what each weight port has to bring over
@@ -115,6 +127,7 @@ def generate(
     that do not divide, layers that cannot be generated and unknown devices.
     """
     check_name(name)
+    target = _target(target, device)
     options = StreamOptions(tlast, frame_buffer, tdata_width, tkeep)
     find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
@@ -144,10 +157,17 @@ def generate(
     with atomic_directory(out_dir, force=force) as folder:
         say(f"building {len(net.nodes)} layers and their Verilog")
         top = Top(design)
-        emitted = verilog.emit(top, name, folder)
+        emitted = verilog.emit(top, name, folder, vendor=target != "plain")
         description = interface(
             design, net.meta.get("name", "network"), list(emitted.memories), clock_mhz, device, top=name
         )
+        used = [cell for cell in VENDOR_CELLS.get(target, ()) if f" {cell} " in emitted.verilog]
+        description |= {"target": target, "vendor_cells": used}
+        if per_layer:
+            files = by_layer(emitted.verilog, name, [layer["instance"] for layer in description["layers"]])
+            description["files"]["verilog"] = list(files)
+            for file, text in files.items():
+                (folder / file).write_text(text)
         for port in description["external"]:
             (folder / port["file"]).write_text(_hex(weight_words(design, port["layer"]), port["width"]))
         if top.loader:
@@ -164,6 +184,19 @@ def generate(
         (folder / f"{name}.core").write_text(core_file(description))
         (folder / f"{name}.vlt").write_text(waivers())
     return description
+
+
+def _target(wanted: str, device: str) -> str:
+    """The family whose cells are used, or "plain"; InputError for a family that has none here, or another
+    one than the device's."""
+    family = find_device(device).family
+    if wanted == "auto":
+        return family if family in VENDOR_CELLS else "plain"
+    if wanted != "plain" and wanted not in VENDOR_CELLS:
+        raise InputError(f"target must be one of {', '.join(TARGETS)}, not {wanted!r}")
+    if wanted not in ("plain", family):
+        raise InputError(f"target {wanted} has cells that {device} has not: name a device of the family")
+    return wanted
 
 
 def _hex(words: list[int], width: int) -> str:
@@ -207,7 +240,11 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
     options = StreamOptions(*(chosen[key] for key in ("tlast", "frame_buffer", "tdata_width", "tkeep")))
     top = Top(replace(design, options=options))
     if (
-        hashlib.sha256(verilog.emit(top, description["top"]).verilog.encode()).hexdigest()
+        hashlib.sha256(
+            verilog.emit(
+                top, description["top"], vendor=description.get("target") != "plain"
+            ).verilog.encode()
+        ).hexdigest()
         != reload["structure_sha256"]
     ):
         raise InputError(
