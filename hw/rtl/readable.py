@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 __all__ = ["readable"]
 
 COLUMNS = 110
+HEAD = """\
+// A process that reads registers alone begins by a change at time 0: that of `never`, which is 0 ever after.
+/* verilator lint_off INITIALDLY */
+"""
+"""First lines of text that has such processes."""
 _TOKEN = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*")|(?P<number>\d*'s?[hbdo][0-9a-fxzA-FXZ?_]+)|(?P<call>\$[A-Za-z_]\w*)"""
     r"""|(?P<escaped>\\\S+)\s?|(?P<word>[A-Za-z_][\w$]*)|(?P<other>.|\n)""",
@@ -87,7 +92,8 @@ def readable(text: str) -> str:
         found = modules.get(match[1].removeprefix("\\"))
         parts.append(match[0] if found is None else _written(found, modules, titles))
         at = match.end()
-    return _NOTE.sub("", "".join(parts) + text[at:])
+    made = _NOTE.sub("", "".join(parts) + text[at:])
+    return (HEAD if " initial never" in made else "") + made
 
 
 def _read(name: str, body: str) -> _Module:
@@ -143,7 +149,9 @@ def _name(module: _Module, modules: dict[str, _Module]) -> None:
         free = {name for name in _identifiers(below.text) if not _odd(name)} | set(below.names.values())
         for port, value in connections.items():
             if _odd(port) and port in below.ports and port not in below.names:
-                said = _flat(_renamed(value, module.names)) if below.ports[port] == "input" else ""
+                nameless = _base(port).startswith("port")
+                said = nameless or below.ports[port] == "input"
+                said = _flat(_renamed(value, module.names)) if said else ""
                 below.names[port] = _free(said or _base(port), free)
 
 
@@ -234,8 +242,8 @@ def _written(module: _Module, modules: dict[str, _Module], titles: dict[str, str
     rest = _PORT.sub("", rest)
     rest = _DECLARED.sub(lambda match: "" if match[1].removeprefix("\\") in kinds else match[0], rest)
     rest = _CASE.sub(r"\1\2: \3\n", rest)
-    # A process that reads registers alone begins with a change at time 0, and a declared value is none where
-    # variables are SystemVerilog's; a nonblocking assignment comes when all processes wait.
+    # A declared value is no change where variables are SystemVerilog's (iverilog -g2012), and a nonblocking
+    # assignment comes when all processes wait already.
     rest = _STARTER.sub(r"  reg \1 ; initial \1  <= 1'h0;\n", rest)
     title = titles.get(module.name, module.name)
     return f"module {title}(\n{_wrapped(ports, '  ')}\n);\n{_renamed_body(rest, names)}"

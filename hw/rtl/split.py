@@ -11,7 +11,8 @@ _MODULE = re.compile(r"^(?:\(\*.*\*\)\n)*module (\w+)\b.*?^endmodule\n", re.MULT
 def by_layer(text: str, top: str, layers: Iterable[str]) -> dict[str, str]:
     """File names and texts that together are ``text``: ``<top>_<layer>.v`` holds the modules of the instance
     ``layer``, those that begin with its name or stand in it alone, ``<top>.v`` the others, the top module
-    among them."""
+    among them. Each begins with the lines of comment that ``text`` begins with."""
+    head = re.match(r"(?:(?://.*|/\*.*\*/)\n)*", text)
     modules = {match[1]: match[0] for match in _MODULE.finditer(text)}
     own = {f"{top}_{layer}": layer for layer in layers}
     readers: dict[str, set[str]] = {name: set() for name in modules}
@@ -23,7 +24,7 @@ def by_layer(text: str, top: str, layers: Iterable[str]) -> dict[str, str]:
     for name, body in modules.items():
         if home[name]:
             file = f"{top}_{home[name]}.v"
-            files[file] = files.get(file, "") + body + "\n"
+            files[file] = files.get(file, head[0] if head else "") + body + "\n"
     files[f"{top}.v"] = re.sub(r"\n{3,}", "\n\n", files[f"{top}.v"])
     return files
 

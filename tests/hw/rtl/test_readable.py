@@ -57,7 +57,7 @@ def equivalent(tmp_path, first, second):
     (tmp_path / "second.v").write_text(second)
     script = []
     for name in ("first", "second"):
-        script += [f"read_verilog {name}.v", "hierarchy -top block", "proc"]
+        script += [f"read_verilog -nosynthesis {name}.v", "hierarchy -top block", "proc"]
         script += ["setattr -unset keep_hierarchy c:*", "setattr -mod -unset keep_hierarchy *", "flatten"]
         script += ["memory_map", "opt", f"rename block {name}", f"design -stash {name}"]
     script += ["design -copy-from first first", "design -copy-from second second"]
