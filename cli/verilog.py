@@ -120,14 +120,12 @@ def command(
     if sum(goal is not None for goal in (fps, cycles, luts)) > 1:
         raise click.UsageError("give at most one of --fps, --cycles and --luts")
     judge(out, network, force=force)
-    target = target or ("auto" if device else "plain")
-    device = device or "ecp5-85k"
-    from fermatnet.hw.compiler.generate import generate
+    from fermatnet.hw.compiler.generate import DEVICE, generate
     from fermatnet.hw.resources.layers import check
     from fermatnet.model.network import load
 
     if resources:
-        check(device, reloadable)
+        check(device or DEVICE, reloadable)
     with phases("verilog") as phase:
         phase("reading the network")
         interface = generate(
@@ -146,7 +144,7 @@ def command(
             frame_buffer=frame_buffer,
             tdata_width=tdata_width,
             tkeep=tkeep,
-            target=target,
+            target=target or "auto",
             per_layer=per_layer,
             progress=phase,
         )
@@ -154,9 +152,8 @@ def command(
         cells = ", ".join(interface["vendor_cells"])
         line(f"cells of {interface['target']} by name: {cells}; --target plain is without")
     if "resources" in interface and not resources:
-        line(
-            f"predicted: {interface['resources']['total']['luts']:,} LUTs on {device}, {luts:,} were allowed"
-        )
+        taken = interface["resources"]["total"]["luts"]
+        line(f"predicted: {taken:,} LUTs on {interface['device']}, {luts:,} were allowed")
     from fermatnet.cli.resource_table import pipelining, show
 
     if resources:

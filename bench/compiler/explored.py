@@ -7,6 +7,7 @@ the predicted ones, and whether the points stand in the same order by both. Rows
 folder with ``digits.onnx``.
 """
 
+import functools
 import hashlib
 import json
 import resource
@@ -23,7 +24,8 @@ from fermatnet.bench.boards.networks import network
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
-from fermatnet.model.network import Network, sha256
+from fermatnet.model.network import Network
+from fermatnet.model.network.file.store import sha256
 from fermatnet.search.explore.front import explore, make
 from fermatnet.synth.flow import synthesise
 
@@ -37,6 +39,7 @@ NETWORKS: dict[str, Callable[[Path | None], Network]] = {
 JUDGED = "digits"  # the network whose points are mapped
 GOAL_SECONDS, GOAL_ERROR = 60, 0.10
 JOBS = 2
+FRONT_COLUMNS = ("device", "network", "seconds", "CPU s", "points", "designs", "fits", "LUT", "cycles")
 
 
 def mean_error(rows: list[dict[str, Any]]) -> float:
@@ -69,9 +72,8 @@ def run(
     for device in devices:
         for name, net in nets.items():
             print(f"{name} on {device} ...", flush=True)
-            fronts.append(
-                kept.row(["front", device, name, sha256(net)], lambda n=net, d=device: _front(n, d))
-            )  # type: ignore[misc]
+            key = ["front", device, name, sha256(net)]
+            fronts.append(kept.row(key, functools.partial(_front, net, device)))
     for front in [] if quick else fronts:
         if front["network"] != JUDGED:
             continue

@@ -30,7 +30,7 @@ from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.network import Network
 from fermatnet.model.outputs import check_directory
 
-__all__ = ["TARGETS", "VENDOR_CELLS", "build", "generate", "load_burst", "weight_words"]
+__all__ = ["DEVICE", "TARGETS", "VENDOR_CELLS", "build", "generate", "load_burst", "weight_words"]
 
 _RELOADABLE = {  # what a load needs to know of the design
     "layers": [{"name": str, "pe": SIZE, "simd": SIZE}],
@@ -44,6 +44,8 @@ _RELOADABLE = {  # what a load needs to know of the design
 
 VENDOR_CELLS = {"ecp5": ("CCU2C",)}
 """By family: cells that generated Verilog may hold by name, for compressors on carry chains."""
+DEVICE = "ecp5-85k"
+"""The device that layers are built and priced for where none is named."""
 TARGETS = ("auto", "plain", *VENDOR_CELLS)
 """What Verilog can be written for."""
 
@@ -79,7 +81,7 @@ def generate(
     cycles: int | None = None,
     luts: float | None = None,
     clock_mhz: float = 100.0,
-    device: str = "ecp5-85k",
+    device: str | None = None,
     force: bool = False,
     folds: Mapping[str, Fold] | None = None,
     external: Collection[str] | str = "auto",
@@ -103,7 +105,8 @@ def generate(
     fps, cycles, luts : at most one goal: images a second at ``clock_mhz``, cycles an image, or LUTs; without
     one the fastest design predicted to take half the device
     clock_mhz : clock that the design is meant for, a goal that its blocks are pipelined for
-    device : its name; its family decides how layers are built and priced
+    device : its name; its family decides how layers are built and priced. None: plain Verilog for any vendor,
+    built and priced as for `DEVICE`
     force : replace a folder that is not empty
     folds : parallelism of layers by name, in the place of a goal
     external : layers whose weights come through ports, or "auto": those that do not fit the device
@@ -113,7 +116,7 @@ def generate(
     names live in one project
     tlast, frame_buffer, tdata_width, tkeep : those of `fermatnet.hw.stream.options.StreamOptions`
     target : "plain", Verilog that any tool of any vendor takes; a family of `VENDOR_CELLS`, whose cells are
-    then in it by name; "auto": the device's family where it is one of these
+    then in it by name; "auto": the named device's family where it is one of these, else plain
     per_layer : a file NAME_<instance>.v for the modules of each layer, beside NAME.v for the others
     progress : told each step
 
@@ -127,7 +130,7 @@ def generate(
     that do not divide, layers that cannot be generated and unknown devices.
     """
     check_name(name)
-    target = _target(target, device)
+    target, device = _target(target, device), device or DEVICE
     options = StreamOptions(tlast, frame_buffer, tdata_width, tkeep)
     find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
@@ -186,12 +189,12 @@ def generate(
     return description
 
 
-def _target(wanted: str, device: str) -> str:
+def _target(wanted: str, device: str | None) -> str:
     """The family whose cells are used, or "plain"; InputError for a family that has none here, or another
     one than the device's."""
-    family = find_device(device).family
+    family = find_device(device or DEVICE).family
     if wanted == "auto":
-        return family if family in VENDOR_CELLS else "plain"
+        return family if device is not None and family in VENDOR_CELLS else "plain"
     if wanted != "plain" and wanted not in VENDOR_CELLS:
         raise InputError(f"target must be one of {', '.join(TARGETS)}, not {wanted!r}")
     if wanted not in ("plain", family):

@@ -36,8 +36,9 @@ _DECLARED = re.compile(
 )
 _STARTER = re.compile(r"^  reg (\\\$auto\$verilog_backend\S*) +(?:= 0)?;\n", re.MULTILINE)
 _CASE = re.compile(r"^( +)([^\s:]+(?:, [^\s:]+)*):\n(?: *\(\*.*\*\)\n)? +([^\n;]+;)\n", re.MULTILINE)
+# what yosys says beside the text; ``init`` of a wire repeats the value of the register that drives it
 _NOTE = re.compile(
-    r'^ *\(\* (?:top =  1 |generator = "[^"]*"|unused_bits = "[^"]*"|hdlname = "[^"]*") ?\*\)\n', re.MULTILINE
+    r'^ *\(\* (?:top =  1 |(?:generator|unused_bits|hdlname) = "[^"]*"|init = [\w\']+) ?\*\)\n', re.MULTILINE
 )
 _WORDS = (
     "always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign "
