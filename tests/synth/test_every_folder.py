@@ -139,3 +139,25 @@ def test_slang(made):
         compilation.addSyntaxTree(pyslang.syntax.SyntaxTree.fromFile(str(folder / name)))
     assert not [str(one.code) for one in compilation.getAllDiagnostics() if one.isError()]
     assert top in [str(instance.name) for instance in compilation.getRoot().topInstances]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"target": "ecp5", "device": "xc7z020"}, "cells that xc7z020 has not"),
+        ({"target": "ice40"}, "target must be one of auto, plain, ecp5, not 'ice40'"),
+    ],
+)
+def test_targets_that_cannot_be(tmp_path, options, words):
+    with pytest.raises(InputError, match=words):
+        generate(network(), tmp_path / "out", cycles=CYCLES, **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_target_against_device(tmp_path):
+    """Plain for a device of a family with cells; the family's cells without naming a device."""
+    made = generate(network(), tmp_path / "plain", cycles=CYCLES, device="ecp5-85k", target="plain")
+    assert (made["target"], made["vendor_cells"]) == ("plain", [])
+    assert "CCU2C" not in (tmp_path / "plain" / "fermatnet.v").read_text()
+    made = generate(network(), tmp_path / "cells", cycles=CYCLES, target="ecp5")
+    assert made["vendor_cells"] == ["CCU2C"] and "CCU2C" in (tmp_path / "cells" / "fermatnet.v").read_text()

@@ -1,6 +1,8 @@
 """Readable Verilog: the same circuit by a solver, plain names, nothing with a dollar sign, fewer lines."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 from amaranth.hdl import Module, Signal
@@ -88,6 +90,43 @@ def test_names_say_where_signals_come_from():
     made = verilog.emit(CASES["dot"](), "block").verilog
     assert re.search(r"wire .*counter\d+_o\b", made) and "wire reg_" not in made
     assert "reg_" in verilog.emit(Awkward(), "block").verilog
+
+
+class Still(wiring.Component):
+    """A process that reads nothing but a register which stays as it is."""
+
+    def __init__(self):
+        super().__init__({"o": Out(4), "d": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        state = Signal(2, init=2)
+        m.d.sync += state.eq(state ^ self.d)
+        with m.Switch(state):
+            with m.Case(2):
+                m.d.comb += self.o.eq(9)
+            with m.Default():
+                m.d.comb += self.o.eq(3)
+        return m
+
+
+BENCH = """
+module bench;
+  wire [3:0] o;
+  block block (.clk(1'b0), .rst(1'b0), .d(1'b0), .o(o));
+  initial #1 $display("o is %0d", o);
+endmodule
+"""
+
+
+@pytest.mark.skipif(not shutil.which("iverilog"), reason="needs Icarus Verilog")
+@pytest.mark.parametrize("language", ["-g2005", "-g2012"])
+def test_processes_begin_before_anything_changes(language, tmp_path):
+    """Under -g2012 a declared value is no event: with the back end's own text Icarus 11 shows x there."""
+    (tmp_path / "block.v").write_text(verilog.emit(Still(), "block").verilog + BENCH)
+    subprocess.run(["iverilog", language, "-o", "bench", "block.v"], cwd=tmp_path, check=True)
+    done = subprocess.run(["vvp", "-n", "bench"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "o is 9"
 
 
 def test_other_text_is_left_alone():
