@@ -107,9 +107,7 @@ class Packed(SumsOfProducts):
         words = Tree(m, products, self.step, f"{start}_")
         while len(words.terms) > 1 and 1 << words.at < self.packing.chain:
             words.level(lambda left: left == 1)
-        parts = [
-            self._apart(one.value, len(rows), low) for one, low in zip(words.terms, lowest, strict=False)
-        ]
+        parts = [self.apart(one.value, len(rows), low) for one, low in zip(words.terms, lowest, strict=False)]
         trees = [Tree(m, [part[f] for part in parts], self.step, f"{start + f}") for f in range(len(rows))]
         for tree in trees:
             tree.at = words.at
@@ -133,7 +131,7 @@ class Packed(SumsOfProducts):
         bits = [digits[0][0], *(one[0] ^ below[-1] for below, one in pairwise(digits))]
         return [held(m, bit & x[0], f"{name}_{f}") for f, bit in enumerate(bits)]
 
-    def _apart(self, word: Value, fields: int, lowest: list[Value]) -> list[Sum]:
+    def apart(self, word: Value, fields: int, lowest: list[Value]) -> list[Sum]:
         """The sums in the fields of a word, each less what the fields below took."""
         step = self.packing.spacing
         digits = [word[f * step : (f + 1) * step] for f in range(fields - 1)] + [word[(fields - 1) * step :]]
