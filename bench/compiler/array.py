@@ -1,8 +1,8 @@
 """The AND-popcount array in numbers: LUTs of the popcount, AND against XNOR, a layer in all its exact forms,
 products of integers in every way, depth against LUTs, and speed beside its goals.
 
-``fermatnet bench array`` prints seven tables and writes them as JSON. The cell library for the gate comparison
-is the one of ``--liberty FILE``, or that of Debian's qflow-tech-osu018 where it is installed. With ``--json
+``fermatnet bench array`` prints seven tables and writes them as JSON. The cell library for the comparison of
+gates is the one of ``--liberty FILE``, or that of Debian's qflow-tech-osu018 where it is installed. With ``--json
 FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``--quick`` takes the popcounts
 with goals, and one set of levels.
 """
