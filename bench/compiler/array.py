@@ -2,9 +2,9 @@
 products of integers in every way, depth against LUTs, and speed beside its goals.
 
 ``fermatnet bench array`` prints seven tables and writes them as JSON. The cell library for the comparison of
-gates is the one of ``--liberty FILE``, or that of Debian's qflow-tech-osu018 where it is installed. With ``--json
-FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``--quick`` takes the popcounts
-with goals, and one set of levels.
+gates is the one of ``--liberty FILE``, or that of Debian's qflow-tech-osu018 where it is installed. With
+``--json FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``--quick`` takes the
+popcounts with goals, and one set of levels.
 """
 
 import json
