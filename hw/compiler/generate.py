@@ -20,6 +20,7 @@ from fermatnet.hw.layers.windowed import array_of
 from fermatnet.hw.resources import Resources, is_predicted
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.rtl import verilog
+from fermatnet.hw.rtl.collection import uncollected
 from fermatnet.hw.rtl.identifier import check_name
 from fermatnet.hw.rtl.reloadable import load_words
 from fermatnet.hw.stream.options import StreamOptions
@@ -64,6 +65,7 @@ def _cycles_wanted(fps: float | None, cycles: int | None, luts: float | None, cl
     return cycles
 
 
+@uncollected()
 def generate(
     net: Network,
     out_dir: str | Path,

@@ -18,6 +18,7 @@ from amaranth.hdl._mem import MemoryInstance
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from fermatnet.hw.rtl.collection import uncollected
 from fermatnet.hw.rtl.platform import Platform
 from fermatnet.model.cachedir import writable
 
@@ -152,6 +153,7 @@ class Emitted:
         return [directory / file for file in files]
 
 
+@uncollected()
 def emit(component: wiring.Component, name: str, directory: Path | None = None) -> Emitted:
     """Verilog for a component as top module ``name``; written to ``directory`` too when one is given.
 
