@@ -30,7 +30,7 @@ def described(source: str | Path) -> dict[str, Any]:
         net, plan = load(folder / "network.onnx"), read_plan(folder / "detect.json")
         meta = net.meta
         name, size, classes, priors = meta["name"], plan.image, plan.labels, len(plan.priors)
-        kind = "the exported network's integers"
+        kind = "the exported network"
         facts = [("layers", str(len(net.nodes))), ("outputs", ", ".join(net.outputs))]
         scheme, score, images = meta.get("scheme"), meta.get("test_map"), meta.get("test_images")
     else:
