@@ -1,13 +1,15 @@
 """The link between two layers: its lanes, its queues, and the conversion from one width to the other."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fermatnet.hw import timing
+from fermatnet.hw.layers import beats_of
 from fermatnet.hw.stream.fifo import Fifo
+from fermatnet.model.network.types import TensorType
 
 __all__ = ["CUT", "Edge", "conversions", "converter"]
 
@@ -17,7 +19,8 @@ CUT = 2  # places of a queue that only keeps ready from running through many blo
 @dataclass(frozen=True)
 class Edge:
     """One input of one layer: lanes as they come and as the block takes them, queues before and after the
-    conversion (0: none)."""
+    conversion (0: none), and whether the conversion ``rests`` for a cycle a beat of the wider side, so that
+    its ready is a register (`fermatnet.hw.stream.width`)."""
 
     producer: str
     consumer: str
@@ -27,11 +30,22 @@ class Edge:
     width: int  # bits of one value
     before: int = 0
     after: int = 0
+    rests: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
         """The layer that reads the edge, and which of its inputs it is."""
         return self.consumer, self.index
+
+    def cut(self) -> "Edge":
+        """The edge with a queue of `CUT` places on the narrow side of its conversion, none of it resting."""
+        if self.lanes_from > self.lanes_to:
+            return replace(self, rests=False, after=max(self.after, CUT))
+        return replace(self, rests=False, before=max(self.before, CUT))
+
+    def rest_cycles(self, tensor: TensorType) -> int:
+        """Cycles an image through a conversion that rests."""
+        return sum(beats_of(tensor, lanes) for lanes in conversions(self.lanes_from, self.lanes_to)[:2])
 
     def latencies(self) -> tuple[int, int]:
         """Cycles the queues add."""
@@ -55,8 +69,9 @@ def converter(edge: Edge) -> Any:
         b // a if b > a else a // b
         for a, b in itertools.pairwise(conversions(edge.lanes_from, edge.lanes_to))
     ]
+    if not ratios:
+        return None
     if len(ratios) == 2:
-        return timing.Repack(*ratios)
-    return (
-        (timing.Collect if edge.lanes_to > edge.lanes_from else timing.Serialise)(*ratios) if ratios else None
-    )
+        return timing.Repack(*ratios, edge.rests)
+    kind = timing.Collect if edge.lanes_to > edge.lanes_from else timing.Serialise
+    return kind(*ratios, edge.rests)

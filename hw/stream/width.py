@@ -21,7 +21,8 @@ class WidthConverter(wiring.Component):
     widths are equal.
     Throughput: the wider side's beat per ``max(lanes) / min(lanes)`` cycles, that is ``cycles`` a pixel =
     max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the
-    other.
+    other. A serialiser or collector that ``rests`` takes nothing in the cycle in which the last piece or the
+    whole leaves, one cycle more for each beat of the wider side: then ``i.ready`` is a register.
 
     Parameters
     ----------
@@ -30,13 +31,16 @@ class WidthConverter(wiring.Component):
     lanes_in, lanes_out : int
         Both divide ``channels``.
     channels : int
+    rests : bool
+        Of a serialiser or collector only.
 
     Members
     -------
     i : In(stream), o : Out(stream)
     """
 
-    def __init__(self, shape, lanes_in, lanes_out, channels):
+    def __init__(self, shape, lanes_in, lanes_out, channels, *, rests=False):
+        self.rests = rests
         self.shape, self.lanes_in, self.lanes_out, self.channels = (
             Shape.cast(shape),
             lanes_in,
@@ -47,8 +51,14 @@ class WidthConverter(wiring.Component):
             raise InputError(
                 f"width converter: {lanes_in} and {lanes_out} lanes must both divide {channels} channels"
             )
+        if rests and (lanes_in == lanes_out or (lanes_in % lanes_out and lanes_out % lanes_in)):
+            raise InputError(
+                f"width converter: one between {lanes_in} and {lanes_out} lanes cannot rest: leave rests away"
+            )
         self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in)
         self.cycles = max(channels // lanes_in, channels // lanes_out)
+        if rests:
+            self.cycles += channels // max(lanes_in, lanes_out)
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes_in))),
@@ -71,34 +81,36 @@ class WidthConverter(wiring.Component):
     def _collect(self, m):
         ratio, bits = self.lanes_out // self.lanes_in, self.shape.width * self.lanes_in
         held = Signal(bits * ratio, reset_less=True)
-        count = Signal(range(ratio + 1))
-        full = count == ratio
-        leave = self.o.valid & self.o.ready
+        count = Signal(range(ratio))  # pieces held, of those that are not whole yet
+        full, last = Signal(), Signal()  # full: a register, for the neighbour's ready asks it
         m.d.comb += [
+            last.eq(count == ratio - 1),
             self.o.valid.eq(full),
             self.o.payload.as_value().eq(held),
-            self.i.ready.eq(~full | self.o.ready),
+            self.i.ready.eq(~full if self.rests else ~full | self.o.ready),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
                 held.eq(Cat(held[bits:], self.i.payload.as_value())),
-                count.eq(Mux(full, 1, count + 1)),
+                count.eq(Mux(last, 0, count + 1)),
+                full.eq(last),
             ]
-        with m.Elif(leave):
-            m.d.sync += count.eq(0)
+        with m.Elif(self.o.ready):
+            m.d.sync += full.eq(0)
 
     def _serialise(self, m):
         ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out
         held = Signal(bits * ratio, reset_less=True)
         count, following = Signal(range(ratio + 1)), Signal(range(ratio + 1))  # pieces left
         empty, few = Signal(init=1), Signal(init=1)  # none, one at most: registers, for many tables ask
+        takes, ready = (empty, empty) if self.rests else (few, empty | (few & self.o.ready))
         m.d.comb += [self.o.valid.eq(~empty), self.o.payload.as_value().eq(held[:bits])]
-        m.d.comb += self.i.ready.eq(empty | (few & self.o.ready))
+        m.d.comb += self.i.ready.eq(ready)
         with m.If(empty | self.o.ready):
             # What is taken with the last piece, or into the empty one, counts only if it is valid; what moves
             # into the last place never does.
             coming = self.i.payload.as_value()
-            m.d.sync += held.eq(Cat(Mux(few, coming[:-bits], held[bits:]), coming[-bits:]))
+            m.d.sync += held.eq(Cat(Mux(takes, coming[:-bits], held[bits:]), coming[-bits:]))
         m.d.comb += following.eq(count)
         with m.If(self.i.valid & self.i.ready):
             m.d.comb += following.eq(ratio)
