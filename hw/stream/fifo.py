@@ -82,7 +82,9 @@ class Fifo(wiring.Component):
 
     def _memory(self, m):
         words = self.depth - 1 if self.deep else self.depth
-        m.submodules.memory = memory = Memory(shape=self.width, depth=words, init=[])
+        # deep: no word is read in the cycle in which it is written
+        attrs = {"no_rw_check": 1} if self.deep else {}
+        m.submodules.memory = memory = Memory(shape=self.width, depth=words, init=[], attrs=attrs)
         write, read = memory.write_port(), memory.read_port(domain="sync" if self.deep else "comb")
         w, r = Signal(range(max(2, words))), Signal(range(max(2, words)))
         level = Signal(range(words + 1))  # beats in the memory
