@@ -15,12 +15,15 @@ __all__ = ["CUT", "Edge", "conversions", "converter"]
 
 CUT = 2  # places of a queue that only keeps ready from running through many blocks in one cycle
 
+WIDE = 256
+"""Bits of a serialiser above which it rests behind every piece, where there is time."""
+
 
 @dataclass(frozen=True)
 class Edge:
     """One input of one layer: lanes as they come and as the block takes them, queues before and after the
     conversion (0: none), and whether the conversion ``rests`` for a cycle a beat of the wider side, so that
-    its ready is a register (`fermatnet.hw.stream.width`)."""
+    its ready is a register; ``halves``: behind every piece (`fermatnet.hw.stream.width`)."""
 
     producer: str
     consumer: str
@@ -31,6 +34,7 @@ class Edge:
     before: int = 0
     after: int = 0
     rests: bool = False
+    halves: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
@@ -40,11 +44,22 @@ class Edge:
     def cut(self) -> "Edge":
         """The edge with a queue of `CUT` places on the narrow side of its conversion, none of it resting."""
         if self.lanes_from > self.lanes_to:
-            return replace(self, rests=False, after=max(self.after, CUT))
+            return replace(self, rests=False, halves=False, after=max(self.after, CUT))
         return replace(self, rests=False, before=max(self.before, CUT))
 
-    def rest_cycles(self, tensor: TensorType) -> int:
+    def hurried(self) -> "Edge":
+        """The edge with fewer rests: none behind every piece, or else none."""
+        return replace(self, halves=False) if self.halves else self.cut()
+
+    @property
+    def wide(self) -> bool:
+        """Whether the bits of a serialiser are too many for one enable in a cycle."""
+        return self.lanes_from % self.lanes_to == 0 and self.lanes_from * self.width > WIDE
+
+    def rest_cycles(self, tensor: TensorType, halves: bool = False) -> int:
         """Cycles an image through a conversion that rests."""
+        if halves:
+            return 2 * beats_of(tensor, self.lanes_to)
         return sum(beats_of(tensor, lanes) for lanes in conversions(self.lanes_from, self.lanes_to)[:2])
 
     def latencies(self) -> tuple[int, int]:
@@ -73,5 +88,6 @@ def converter(edge: Edge) -> Any:
         return None
     if len(ratios) == 2:
         return timing.Repack(*ratios, edge.rests)
-    kind = timing.Collect if edge.lanes_to > edge.lanes_from else timing.Serialise
-    return kind(*ratios, edge.rests)
+    if edge.lanes_to > edge.lanes_from:
+        return timing.Collect(*ratios, edge.rests)
+    return timing.Serialise(*ratios, edge.rests, edge.halves)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from fermatnet.hw.compiler.edges import Edge, conversions
 from fermatnet.hw.layers import Fold, Layer
 from fermatnet.model.network import Network
+from fermatnet.model.network.types import TensorType
 
 __all__ = ["cut_ready"]
 
@@ -22,7 +23,8 @@ def cut_ready(
     behind a join rather than at each of its inputs.
 
     A conversion of width cuts it by a rest for a cycle a beat of the wider side, where ``period`` cycles an
-    image leave room; elsewhere a queue of `fermatnet.hw.compiler.edges.CUT` places does, on the narrow side.
+    image leave room, and a wide one by a rest behind every piece; elsewhere a queue of
+    `fermatnet.hw.compiler.edges.CUT` places does, on the narrow side.
     """
     behind: dict[str, int] = {}  # by tensor, the blocks that its ready comes through
     found = {edge.key: edge for edge in edges}
@@ -36,7 +38,7 @@ def cut_ready(
             if not layer.windowed(folds[edge.consumer]):  # whose ready is a register's
                 chain += 1 + behind[edge.consumer]
             if chain and chain + (name in joins) > _most(layer):
-                found[edge.key], chain = _cut(edge, edge.rest_cycles(net.types[name]) <= period)
+                found[edge.key], chain = _cut(edge, net.types[name], period)
             chains.append(0 if edge.before else chain)
         behind[name] = max(chains) + (len(leaving) > 1)
     return [found[edge.key] for edge in edges]
@@ -48,10 +50,11 @@ def _conversion(edge: Edge) -> int:
     return sum(COLLECTS if b > a else SERIALISES for a, b in pairwise(way))
 
 
-def _cut(edge: Edge, may_rest: bool) -> tuple[Edge, int]:
+def _cut(edge: Edge, tensor: TensorType, period: int) -> tuple[Edge, int]:
     """The edge with its ready cut, and the tables that are left before the cut."""
-    if _conversion(edge) and may_rest:
-        return replace(edge, rests=True), 0
+    if _conversion(edge) and edge.rest_cycles(tensor) <= period:
+        halves = edge.wide and edge.rest_cycles(tensor, halves=True) <= period
+        return replace(edge, rests=True, halves=halves), 0
     return edge.cut(), QUEUED if edge.lanes_from > edge.lanes_to else 0
 
 

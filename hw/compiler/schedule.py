@@ -109,7 +109,7 @@ def least_period(
         for lanes in (edge.lanes_from, edge.lanes_to)
     ]
     cycles += [beats_of(net.types[name], pace.lanes) for name, pace in paces.items()]
-    cycles += [edge.rest_cycles(net.types[edge.producer]) for edge in edges if edge.rests]
+    cycles += [edge.rest_cycles(net.types[edge.producer], edge.halves) for edge in edges if edge.rests]
     return max(cycles)
 
 
@@ -247,13 +247,13 @@ def _grow_rings(net, models, rows, needs, seen, ahead) -> bool:
 
 
 def _hurry(plan, seen) -> bool:
-    """A conversion that rests while beats wait for it does not rest; a queue cuts its ready instead."""
+    """A conversion that rests while beats wait for it rests less, or not: a queue cuts its ready instead."""
     late = [
         edge
         for key, edge in plan.items()
         if edge.rests and (seen[key][0][1] > seen[key][0][0] + edge.latencies()[0]).any()
     ]
-    plan.update({edge.key: edge.cut() for edge in late})
+    plan.update({edge.key: edge.hurried() for edge in late})
     return bool(late)
 
 

@@ -64,7 +64,7 @@ class Stage(wiring.Component):
             way = conversions(edge.lanes_from, edge.lanes_to)
             for step, (a, b) in enumerate(itertools.pairwise(way)):
                 rests = edge.rests and not step
-                converter = WidthConverter(shape, a, b, max(a, b), rests=rests)
+                converter = WidthConverter(shape, a, b, max(a, b), rests=rests, halves=edge.halves)
                 m.submodules[f"width{k}_{step}"] = converter
                 link(m, source, converter.i)
                 source = converter.o

@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.rtl.copies import copies, spread
 from fermatnet.model.errors import InputError
 
 __all__ = ["WidthConverter"]
@@ -22,7 +23,8 @@ class WidthConverter(wiring.Component):
     Throughput: the wider side's beat per ``max(lanes) / min(lanes)`` cycles, that is ``cycles`` a pixel =
     max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the
     other. A serialiser or collector that ``rests`` takes nothing in the cycle in which the last piece or the
-    whole leaves, one cycle more for each beat of the wider side: then ``i.ready`` is a register.
+    whole leaves, one cycle more for each beat of the wider side: then ``i.ready`` is a register. A serialiser
+    that ``halves`` its pace gives a piece in every other cycle, and moves its bits by registers alone.
 
     Parameters
     ----------
@@ -31,16 +33,16 @@ class WidthConverter(wiring.Component):
     lanes_in, lanes_out : int
         Both divide ``channels``.
     channels : int
-    rests : bool
-        Of a serialiser or collector only.
+    rests, halves : bool
+        Of a serialiser or collector only; of a serialiser that rests only.
 
     Members
     -------
     i : In(stream), o : Out(stream)
     """
 
-    def __init__(self, shape, lanes_in, lanes_out, channels, *, rests=False):
-        self.rests = rests
+    def __init__(self, shape, lanes_in, lanes_out, channels, *, rests=False, halves=False):
+        self.rests, self.halves = rests, halves
         self.shape, self.lanes_in, self.lanes_out, self.channels = (
             Shape.cast(shape),
             lanes_in,
@@ -55,10 +57,14 @@ class WidthConverter(wiring.Component):
             raise InputError(
                 f"width converter: one between {lanes_in} and {lanes_out} lanes cannot rest: leave rests away"
             )
+        if halves and not (rests and lanes_in > lanes_out):
+            raise InputError(
+                "width converter: only a serialiser that rests can halve its pace: give rests=True"
+            )
         self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in)
         self.cycles = max(channels // lanes_in, channels // lanes_out)
         if rests:
-            self.cycles += channels // max(lanes_in, lanes_out)
+            self.cycles += channels // (lanes_out if halves else max(lanes_in, lanes_out))
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes_in))),
@@ -72,6 +78,8 @@ class WidthConverter(wiring.Component):
             wiring.connect(m, wiring.flipped(self.i), wiring.flipped(self.o))
         elif self.lanes_out % self.lanes_in == 0:
             self._collect(m)
+        elif self.halves:
+            self._serialise_slowly(m, platform)
         elif self.lanes_in % self.lanes_out == 0:
             self._serialise(m)
         else:
@@ -117,6 +125,31 @@ class WidthConverter(wiring.Component):
         with m.Elif(~empty & self.o.ready):
             m.d.comb += following.eq(count - 1)
         m.d.sync += [count.eq(following), empty.eq(following == 0), few.eq(following <= 1)]
+
+    def _serialise_slowly(self, m, platform):
+        """What loads and moves the many bits are registers, one for each few dozen: a piece that leaves lets
+        them move in the next cycle, and the following piece is there behind that."""
+        ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out
+        groups = spread([bits] * ratio)
+        loads = [Signal(name=f"loads{group}", init=1) for group in range(groups[-1] + 1)]  # it is empty
+        moves = [Signal(name=f"moves{group}") for group in range(groups[-1] + 1)]
+        count, there, last, leaves = Signal(range(ratio + 1)), Signal(), Signal(), Signal()
+        takes = self.i.valid & loads[0]
+        copies(m, platform, (loads[0] & ~self.i.valid) | (leaves & last), loads)
+        copies(m, platform, leaves & ~last, moves)
+        m.d.comb += [self.i.ready.eq(loads[0]), self.o.valid.eq(there), leaves.eq(there & self.o.ready)]
+        m.d.sync += there.eq(takes | moves[0] | (there & ~self.o.ready))
+        with m.If(takes):
+            m.d.sync += [count.eq(ratio), last.eq(0)]
+        with m.Elif(leaves):
+            m.d.sync += [count.eq(count - 1), last.eq(count == 2)]
+        pieces = [Signal(bits, name=f"piece{k}", reset_less=True) for k in range(ratio)]
+        for k, (piece, group) in enumerate(zip(pieces, groups, strict=True)):
+            coming = self.i.payload.as_value().word_select(k, bits)
+            following = pieces[k + 1] if k + 1 < ratio else coming
+            with m.If(loads[group] | moves[group]):
+                m.d.sync += piece.eq(Mux(loads[group], coming, following))
+        m.d.comb += self.o.payload.as_value().eq(pieces[0])
 
     def _gearbox(self, m):
         """Pieces of gcd channels; room for one beat in and two out, so that the side with more beats never

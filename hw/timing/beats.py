@@ -28,18 +28,28 @@ class Chain:
 @dataclass(frozen=True)
 class Serialise:
     """One beat in, ``ratio`` out, the first one cycle later; takes the next one as the last piece leaves, or
-    the cycle after where it ``rests``."""
+    the cycle after where it ``rests``. ``halves``: rests behind every piece."""
 
     ratio: int
     rests: bool = False
+    halves: bool = False
+
+    @property
+    def _gap(self) -> int:
+        """Cycles between two beats in, at least."""
+        return 2 * self.ratio if self.halves else self.ratio + self.rests
+
+    @property
+    def _pieces(self) -> np.ndarray:
+        """When pieces leave, after the beat was taken."""
+        return 1 + np.arange(self.ratio) * (1 + self.halves)
 
     def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        taken = earliest(offered, self.ratio + self.rests)
-        return taken, (taken[:, None] + 1 + np.arange(self.ratio)).reshape(-1)
+        taken = earliest(offered, self._gap)
+        return taken, (taken[:, None] + self._pieces).reshape(-1)
 
     def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
-        first = (wanted.reshape(-1, self.ratio) - 1 - np.arange(self.ratio)).min(axis=1)
-        return latest(first, period, self.ratio + self.rests)
+        return latest((wanted.reshape(-1, self.ratio) - self._pieces).min(axis=1), period, self._gap)
 
 
 @dataclass(frozen=True)

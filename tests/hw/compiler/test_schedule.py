@@ -72,6 +72,7 @@ def test_latest_and_earliest_are_inverse_limits():
         timing.Chain(4, 3),
         timing.Serialise(4),
         timing.Serialise(4, rests=True),
+        timing.Serialise(4, rests=True, halves=True),
         timing.Collect(3),
         timing.Collect(3, rests=True),
         timing.Repack(2, 3),

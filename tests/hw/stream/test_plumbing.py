@@ -143,17 +143,30 @@ def test_width_converter(streams, lanes_in, lanes_out, channels, seed):
         assert times["o"][11 * per_pixel] - times["o"][per_pixel] == 10 * dut.cycles
 
 
-@pytest.mark.parametrize("lanes_in, lanes_out", [(1, 4), (4, 1), (3, 12), (12, 6)])
+@pytest.mark.parametrize(
+    "lanes_in, lanes_out, halves",
+    [
+        (1, 4, False),
+        (4, 1, False),
+        (3, 12, False),
+        (12, 6, False),
+        (4, 1, True),
+        (12, 1, True),
+        (12, 6, True),
+    ],
+)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_width_converter_that_rests(streams, lanes_in, lanes_out, seed):
+def test_width_converter_that_rests(streams, lanes_in, lanes_out, halves, seed):
     pixels = np.random.default_rng(7).integers(-8, 8, (12, 12))
-    dut = WidthConverter(signed(4), lanes_in, lanes_out, 12, rests=True)
+    dut = WidthConverter(signed(4), lanes_in, lanes_out, 12, rests=True, halves=halves)
     expected = pixels.reshape(-1, lanes_out).tolist()
     got, times = streams(dut, {"i": pixels.reshape(-1, lanes_in).tolist()}, {"o": len(expected)}, seed=seed)
     assert got["o"] == expected
     if seed is None:
-        kind = timing.Collect if lanes_out > lanes_in else timing.Serialise
-        model = kind(max(lanes_in, lanes_out) // min(lanes_in, lanes_out), rests=True)
+        if lanes_out > lanes_in:
+            model = timing.Collect(lanes_out // lanes_in, rests=True)
+        else:
+            model = timing.Serialise(lanes_in // lanes_out, rests=True, halves=halves)
         taken, out = model.forward(np.full(144 // lanes_in, times["i"][0]))
         assert times["i"] == taken.tolist() and times["o"] == out.tolist()
         assert out[12 * 11 // lanes_out] - out[0] == 11 * dut.cycles
@@ -167,6 +180,7 @@ def test_refusals():
         (lambda: Concat([signed(3), signed(3)], [3, 4], lanes=2, shape=signed(3)), "do not divide"),
         (lambda: WidthConverter(signed(4), 3, 2, 8), "must both divide"),
         (lambda: WidthConverter(signed(4), 2, 3, 6, rests=True), "cannot rest"),
+        (lambda: WidthConverter(signed(4), 6, 3, 6, halves=True), "only a serialiser that rests"),
     ]:
         with pytest.raises(InputError, match=message):
             build()
