@@ -87,7 +87,7 @@ def converter(edge: Edge) -> Any:
     if not ratios:
         return None
     if len(ratios) == 2:
-        return timing.Repack(*ratios, edge.rests)
+        return timing.Repack(ratios[0], ratios[1], edge.rests)
     if edge.lanes_to > edge.lanes_from:
-        return timing.Collect(*ratios, edge.rests)
-    return timing.Serialise(*ratios, edge.rests, edge.halves)
+        return timing.Collect(ratios[0], edge.rests)
+    return timing.Serialise(ratios[0], edge.rests, edge.halves)
