@@ -40,6 +40,12 @@ from fermatnet.cli.phases import phases
     help="Clock goal: arrays and trees of counters get as many registers as it asks for.",
 )
 @click.option(
+    "--dsps",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Take at most N hard multipliers (families ecp5 and xc7); beyond them products are made of LUTs.",
+)
+@click.option(
     "--device",
     type=device_choice(),
     help="Device the design is meant for, with cells of its family where that has some; without one plain "
@@ -98,6 +104,7 @@ def command(
     cycles: int | None,
     luts: int | None,
     clock_mhz: float,
+    dsps: int | None,
     device: str | None,
     target: str | None,
     per_layer: bool,
@@ -135,6 +142,7 @@ def command(
             cycles=cycles,
             luts=luts,
             clock_mhz=clock_mhz,
+            dsps=dsps,
             device=device,
             reloadable=reloadable,
             force=force,

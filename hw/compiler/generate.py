@@ -83,6 +83,7 @@ def generate(
     cycles: int | None = None,
     luts: float | None = None,
     clock_mhz: float = 100.0,
+    dsps: int | None = None,
     device: str | None = None,
     force: bool = False,
     folds: Mapping[str, Fold] | None = None,
@@ -107,6 +108,8 @@ def generate(
     fps, cycles, luts : at most one goal: images a second at ``clock_mhz``, cycles an image, or LUTs; without
     one the fastest design predicted to take half the device
     clock_mhz : clock that the design is meant for, a goal that its blocks are pipelined for
+    dsps : hard multipliers that the design is predicted to take at most (families ecp5 and xc7); beyond them
+    arrays multiply in tables
     device : its name; its family decides how layers are built and priced. None: plain Verilog for any vendor,
     built and priced as for `DEVICE`
     force : replace a folder that is not empty
@@ -144,7 +147,16 @@ def generate(
     known: dict[Any, Resources] = {}
     if luts is not None and not reloadable and is_predicted(device):
         design, resources = (
-            plan_within(net, luts, device, external=external, clock_mhz=clock_mhz, progress=say, known=known),
+            plan_within(
+                net,
+                luts,
+                device,
+                external=external,
+                clock_mhz=clock_mhz,
+                dsps=dsps,
+                progress=say,
+                known=known,
+            ),
             True,
         )
     else:
@@ -157,6 +169,7 @@ def generate(
             external=external,
             reloadable=reloadable,
             clock_mhz=clock_mhz,
+            dsps=dsps,
         )
     design = replace(design, options=options)
     with atomic_directory(out_dir, force=force) as folder:
