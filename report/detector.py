@@ -26,6 +26,8 @@ def described(source: str | Path) -> dict[str, Any]:
     """{"name", "source", "facts", "test"} of `fermatnet.report.detections.render`, of a run folder or of a
     folder that ``fermatnet detect export`` has written."""
     folder = Path(source)
+    priors: Any
+    facts: list[tuple[str, Any]]
     if (folder / "detect.json").is_file():
         net, plan = load(folder / "network.onnx"), read_plan(folder / "detect.json")
         meta = net.meta
@@ -40,7 +42,11 @@ def described(source: str | Path) -> dict[str, Any]:
         kind, facts, scheme = "the trained network", [], config["scheme"]
         summary = RunFolder(folder).read_json("summary.json", {"map": float})
         score, images = summary["map"], config.get("test_images")
-    words = [("image", "x".join(map(str, size))), ("classes", ", ".join(classes)), ("scheme", scheme)]
+    words = [
+        ("image", "x".join(map(str, size))),
+        ("classes", ", ".join(classes)),
+        ("scheme", scheme),
+    ]
     facts = [*words, ("priors", priors), *facts]
     test = None if score is None or images is None else {"map": float(score), "images": images}
     return {"name": name, "source": kind, "facts": facts, "test": test}
