@@ -116,6 +116,8 @@ def command(
             raise InputError("--device with --verilog is for --netlist: the Verilog there is made already")
         device = device or described.get("device")
     if netlist:
+        if watched:
+            raise InputError("--layers watches the generated Verilog: leave out --netlist, whose layers lose ports")
         check_device(device or "ecp5-85k")
     net, images = load(network), load_samples(source)
     count = len(next(iter(check_images(net, images).values())))

@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from fermatnet.hw.compiler.interface import read_interface
@@ -57,8 +58,9 @@ def circuit_of(
     return read(scratch / NETLIST, top, target.family)
 
 
-def put(circuit: Circuit, directory: Path, out: Path) -> None:
-    """Writes ``out``: the generated folder ``directory`` with ``circuit`` in the place of its Verilog."""
+def put(circuit: Circuit, directory: Path, out: Path, memories: Sequence[str] = ()) -> None:
+    """Writes ``out``: the generated folder ``directory`` with ``circuit`` in the place of its Verilog.
+    ``memories``: files that it reads, put there by the caller."""
     interface = json.loads((directory / "interface.json").read_text())
     replaced = {*interface["files"]["verilog"], *interface["files"]["memories"]}
     out.mkdir(parents=True)
@@ -67,5 +69,5 @@ def put(circuit: Circuit, directory: Path, out: Path) -> None:
             shutil.copyfile(path, out / path.name)
     (out / NETS).write_text(circuit.verilog())
     (out / CELLS).write_text(models.text(circuit.family, circuit.kinds))
-    interface["files"] |= {"verilog": [NETS, CELLS], "memories": []}
+    interface["files"] |= {"verilog": [NETS, CELLS], "memories": list(memories)}
     (out / "interface.json").write_text(json.dumps(interface, indent=2) + "\n")

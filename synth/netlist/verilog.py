@@ -5,6 +5,7 @@ parameters keep their names, so that what watches a generated design watches its
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,13 @@ _UNKNOWN = {"0": "1'b0", "1": "1'b1", "x": "1'bx", "z": "1'bz"}
 @dataclass
 class Circuit:
     """The modules of a netlist by name, in yosys' JSON form, those of the cells left out; ``kinds``: the cells'
-    types."""
+    types; ``own``: Verilog of modules that were added to it."""
 
     family: str
     top: str
     modules: dict[str, dict[str, Any]]
     kinds: set[str]
+    own: str = ""
 
     def cells(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every cell of the vendor's, with the name ``module.cell``."""
@@ -36,7 +38,7 @@ class Circuit:
 
     def verilog(self) -> str:
         """The netlist's Verilog, without the cells' models."""
-        return "\n".join(_module(name, module) for name, module in self.modules.items())
+        return "\n".join(_module(name, module) for name, module in self.modules.items()) + self.own
 
 
 def read(path: Path, top: str, family: str) -> Circuit:
@@ -69,7 +71,7 @@ def _module(name: str, module: dict[str, Any]) -> str:
     ports, wires = module["ports"], _wires(module)
     heads = [f"{port['direction']} [{len(port['bits']) - 1}:0] {_escaped(key)}" for key, port in ports.items()]
     inputs = {bit for port in ports.values() if port["direction"] == "input" for bit in port["bits"]}
-    lines = [f"module {_escaped(name)}({', '.join(heads)});"]
+    lines = [f"module {_plain(name)} ({', '.join(heads)});"]
     lines += [f"  wire {wire};" for bit, wire in wires.items() if bit not in inputs]
     for key, port in ports.items():
         if port["direction"] == "output":
@@ -102,7 +104,7 @@ def _instance(name: str, cell: dict[str, Any], wires: dict[int, str]) -> str:
     values = [f".{_escaped(key)}({_value(value)})" for key, value in cell["parameters"].items()]
     ports = [f".{_escaped(key)}({_joined(bits, wires)})" for key, bits in cell["connections"].items()]
     chosen = f" #({', '.join(values)})" if values else ""
-    return f"  {_escaped(cell['type'])}{chosen} {_escaped(name)} ({', '.join(ports)});"
+    return f"  {_plain(cell['type'])}{chosen} {_escaped(name)} ({', '.join(ports)});"
 
 
 def _joined(bits: list[int | str], wires: dict[int, str]) -> str:
@@ -114,6 +116,11 @@ def _value(value: str) -> str:
     if value and set(value) <= set("01xz"):
         return f"{len(value)}'b{value}"
     return f'"{value[:-1] if value.endswith(" ") else value}"'
+
+
+def _plain(name: str) -> str:
+    """A module's name, as it is where it may be."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else _escaped(name)
 
 
 def _escaped(name: str) -> str:
