@@ -117,7 +117,9 @@ def command(
         device = device or described.get("device")
     if netlist:
         if watched:
-            raise InputError("--layers watches the generated Verilog: leave out --netlist, whose layers lose ports")
+            raise InputError(
+                "--layers watches the generated Verilog: leave out --netlist, whose layers lose ports"
+            )
         check_device(device or "ecp5-85k")
     net, images = load(network), load_samples(source)
     count = len(next(iter(check_images(net, images).values())))

@@ -1,12 +1,13 @@
 """Netlists simulated: what yosys made of whole networks, against the reference, and with faults put in.
 
-``fermatnet bench netlist`` generates each design, maps it to cells of its device, and streams 20 images through the
-netlist under random stalls on both sides; every output must be the reference's. Then it does so again with one fault
-at a time: a bit of a look-up table, a bit of a block memory's contents, two wires exchanged. Some faults cannot be
-seen (a bit of a table for inputs that never come together), so the rows say how many of each kind were found.
+``fermatnet bench netlist`` generates each design, maps it to cells of its device, and streams 20 images
+through the netlist under random stalls on both sides; every output must be the reference's. Then it does so
+again with one fault at a time: a bit of a look-up table, a bit of a block memory's contents, two wires
+exchanged. Some faults cannot be seen (a bit of a table for inputs that never come together), so the rows say
+how many of each kind were found.
 
-``--models`` is a folder with ``digits.onnx`` and ``digits-small.onnx``, trained where they are missing; ``--only``
-takes the designs whose name holds a word; rows are kept as they come (``--results``).
+``--models`` is a folder with ``digits.onnx`` and ``digits-small.onnx``, trained where they are missing;
+``--only`` takes the designs whose name holds a word; rows are kept as they come (``--results``).
 """
 
 import json
@@ -81,8 +82,8 @@ def run(
     quick: bool | None = None,
     seed: int = 1,
 ) -> list[dict[str, Any]]:
-    """Simulates the designs whose name holds ``only`` (``quick``: the first of them) as netlists, without and with
-    faults drawn from ``seed``; prints the table and gives its rows back."""
+    """Simulates the designs whose name holds ``only`` (``quick``: the first of them) as netlists, without and
+    with faults drawn from ``seed``; prints the table and gives its rows back."""
     names = [name for name in DESIGNS if only is None or only in name][: 1 if quick else None]
     if not names:
         raise InputError(f"no design's name holds {only!r}; there are {'; '.join(DESIGNS)}")
@@ -106,7 +107,8 @@ def _row(name: str, models: Path | None, log: ResultLog, seed: int) -> dict[str,
         interface = generate(net, folder / "hw", cycles=cycles, device=device)
         key = digest((folder / "hw" / "fermatnet.v").read_text())
         return log.row(
-            f"netlist/{name}/{seed}/{key}", lambda: {"design": name, **_measured(net, interface, folder, seed)}
+            f"netlist/{name}/{seed}/{key}",
+            lambda: {"design": name, **_measured(net, interface, folder, seed)},
         )
 
 
@@ -157,6 +159,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
         table.add_column(column, justify="left" if column in ("design", "device") else "right")
     for row in rows:
         numbers = (f"{row[key]:,}" for key in ("luts", "ffs", "brams", "dsps"))
-        found = ("{} of {}".format(*row["faults"][kind]) if kind in row["faults"] else "-" for kind in mutants.KINDS)
+        found = (
+            "{} of {}".format(*row["faults"][kind]) if kind in row["faults"] else "-"
+            for kind in mutants.KINDS
+        )
         table.add_row(row["design"], row["device"], *numbers, "yes" if row["equal"] else "NO", *found)
     Console(width=140).print(table)

@@ -9,7 +9,6 @@ from pathlib import Path
 from fermatnet.hw.compiler.interface import read_interface
 from fermatnet.hw.devices import Device
 from fermatnet.hw.devices import device as find_device
-from fermatnet.model.errors import InputError
 from fermatnet.synth.mapping import NETLIST, map_design
 from fermatnet.synth.netlist import models
 from fermatnet.synth.netlist.verilog import Circuit, read
@@ -28,11 +27,11 @@ def netlist_design(
     progress: Progress | None = None,
     detail: Progress | None = None,
 ) -> Circuit:
-    """Maps the design in ``directory`` to cells of ``device`` by the flow of `fermatnet.synth.flow`, and writes
-    to the new folder ``out`` what simulates like it: interface, netlist and models of the cells.
+    """Maps the design in ``directory`` to cells of ``device`` by the flow of `fermatnet.synth.flow`, and
+    writes to the new folder ``out`` what simulates like it: interface, netlist and models of the cells.
 
-    Raises InputError for a device whose family has no models, for cells without one, and with yosys' own words
-    where it refuses the design. Contents of memories stand in the netlist: ``out`` has no memory files.
+    Raises InputError for a device whose family has no models, for cells without one, and with yosys' own
+    words where it refuses the design. Contents of memories stand in the netlist: ``out`` has no memory files.
     """
     interface = read_interface(directory, "network")
     target = find_device(device)
@@ -51,8 +50,6 @@ def circuit_of(
     """The netlist of a generated folder, made in ``scratch``, each layer kept apart."""
     sources, top = interface["files"]["verilog"], interface["top"]
     for name in (*sources, *interface["files"]["memories"]):
-        if not (directory / name).is_file():
-            raise InputError(f"{directory} has no {name}, which its interface.json names; generate it again")
         shutil.copyfile(directory / name, scratch / name)
     map_design(scratch, sources, top, target, apart=top, detail=detail)
     return read(scratch / NETLIST, top, target.family)

@@ -1,8 +1,8 @@
 """Simulation models of the vendors' cells: which there are, what each knows, and those that a netlist needs.
 
-The models stand in ``cells``, a file or two a family, written from the vendors' documents in the small part of
-Verilog that Verilator, Icarus and yosys read alike. A model may know only some values of a parameter; a netlist
-with others is refused, because a wrong model would be worse than none.
+The models stand in ``cells``, a file or two a family, written from the vendors' documents in the small part
+of Verilog that Verilator, Icarus and yosys read alike. A model may know only some values of a parameter; a
+netlist with others is refused, because a wrong model would be worse than none.
 """
 
 import functools
@@ -30,8 +30,8 @@ _IGNORED = {"$scopeinfo"}  # yosys notes where hierarchy was; no hardware
 
 @dataclass(frozen=True)
 class Model:
-    """A cell: its Verilog ``text``, the parameter values that it ``knows`` where it does not know all, and the
-    models it ``uses``."""
+    """A cell: its Verilog ``text``, the parameter values that it ``knows`` where it does not know all, and
+    the models it ``uses``."""
 
     name: str
     text: str
@@ -44,8 +44,8 @@ def models(family: str) -> dict[str, Model]:
     """All models of a family by the cell's name; `InputError` for a family without any."""
     if family not in FAMILIES:
         raise InputError(
-            f"there are no simulation models for the cells of {family}; a netlist is simulated for a device of "
-            f"{', '.join(FAMILIES)}"
+            f"there are no simulation models for the cells of {family}; a netlist is simulated for a device "
+            f"of {', '.join(FAMILIES)}"
         )
     folder = resources.files("fermatnet.synth.netlist") / "cells"
     whole = expand("".join((folder / file).read_text() for file in FAMILIES[family]))
@@ -72,14 +72,14 @@ def check(family: str, kind: str, parameters: dict[str, str], cell: str) -> None
     for name, known in model.knows.items():
         if name in parameters and plain(parameters[name]) not in known:
             raise InputError(
-                f"cell {cell} is a {kind} with {name} = {plain(parameters[name])}; its simulation model knows "
+                f"cell {cell} is a {kind} with {name} = {plain(parameters[name])}; its model knows "
                 f"only {' and '.join(known)}"
             )
 
 
 def plain(value: str) -> str:
-    """A parameter's value: a number where yosys wrote bits, else the word (which ends in a space where it could
-    be taken for bits)."""
+    """A parameter's value: a number where yosys wrote bits, else the word (which ends in a space where it
+    could be taken for bits)."""
     return str(int(value, 2)) if re.fullmatch("[01]+", value) else value.rstrip(" ")
 
 

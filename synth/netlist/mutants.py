@@ -1,7 +1,7 @@
 """Faults put into a netlist on purpose, to see that its simulation finds them.
 
-All mutants stand in one netlist: a mutated cell is there twice, and a file that the simulation reads when it begins
-names the copy that counts. So a simulator is compiled once for all of them.
+All mutants stand in one netlist: a mutated cell is there twice, and a file that the simulation reads when it
+begins names the copy that counts. So a simulator is compiled once for all of them.
 """
 
 import copy
@@ -21,7 +21,8 @@ CHOICE = "mutant.hex"
 
 _EITHER = f"""
 // {CHOICE} says whose result counts: the cell's or its mutant's.
-module fermatnet_either #(parameter WIDTH = 1, NUMBER = 1) (input [WIDTH-1:0] cell_, mutant, output [WIDTH-1:0] q);
+module fermatnet_either #(parameter WIDTH = 1, NUMBER = 1)
+    (input [WIDTH-1:0] cell_, mutant, output [WIDTH-1:0] q);
     reg [31:0] chosen [0:0];
     initial $readmemh("{CHOICE}", chosen);
     assign q = chosen[0] == NUMBER ? mutant : cell_;
@@ -56,7 +57,9 @@ def _memory(rng: random.Random, body: dict[str, Any]) -> str | None:
     """One bit of a block memory's contents, in a part of it that holds something."""
     if body["type"] not in _MEMORIES:
         return None
-    return _flip(rng, body, [n for n, bits in body["parameters"].items() if n.startswith("INIT") and "1" in bits])
+    return _flip(
+        rng, body, [n for n, bits in body["parameters"].items() if n.startswith("INIT") and "1" in bits]
+    )
 
 
 def _flip(rng: random.Random, body: dict[str, Any], names: Sequence[str]) -> str | None:
@@ -97,7 +100,8 @@ KINDS: dict[str, Change] = {"table": _table, "memory": _memory, "wire": _swap}
 
 
 def draw(circuit: Circuit, each: int, seed: int) -> list[Mutant]:
-    """``each`` faults of every kind that the circuit can have, in different cells, the same for the same seed."""
+    """``each`` faults of every kind that the circuit can have, in different cells, the same for the same
+    seed."""
     rng, found, taken = random.Random(seed), list[Mutant](), set[tuple[str, str]]()
     cells = [
         (module, cell)
@@ -121,8 +125,8 @@ def draw(circuit: Circuit, each: int, seed: int) -> list[Mutant]:
 
 
 def with_mutants(circuit: Circuit, mutants: Sequence[Mutant]) -> Circuit:
-    """The circuit with all ``mutants`` in it, none of them counting until `choose` says so. `InputError` where
-    two change the same cell."""
+    """The circuit with all ``mutants`` in it, none of them counting until `choose` says so. `InputError`
+    where two change the same cell."""
     modules = copy.deepcopy(circuit.modules)
     if len({(mutant.module, mutant.cell) for mutant in mutants}) != len(mutants):
         raise InputError("two mutants change the same cell")

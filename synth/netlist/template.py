@@ -1,19 +1,19 @@
 """Expands the files of cell models, which say once what a vendor's ports and parameters say a hundred times.
 
-==========================  =====================================================================================
-``@each A B@ ... @end@``    the text in between once for each word, ``%`` being the word; blocks do not nest
-``@bits DI 18@``            ``DI0, DI1, ..., DI17``
-``@word DI 18@``            ``{DI17, ..., DI1, DI0}``
-``@parameters I_ 2 64 256@``  64 parameters I_00 to I_3F, numbered in 2 hexadecimal digits, of 256 bits, zero
-``@contents I_ 2 64@``      ``{I_3F, ..., I_00}``
-``@table O INIT I 3@``      O is the bit of INIT that I0 to I2 select
-``@table O INIT A B C@``    the same with other names
-``@first CLR@``             ``C``
-``@power 5@``               ``32``
-``@comma@``                 a comma, but after the last word of an ``@each``
-==========================  =====================================================================================
+=============================  ====================================================
+``@each A B@ ... @end@``       the text in between once for each word, which is ``%``
+``@bits DI 18@``               ``DI0, DI1, ..., DI17``
+``@word DI 18@``               ``{DI17, ..., DI1, DI0}``
+``@parameters I_ 2 64 256@``   64 parameters, I_00 to I_3F, of 256 bits, zero
+``@contents I_ 2 64@``         ``{I_3F, ..., I_00}``
+``@table O INIT I 3@``         O is the bit of INIT that I0 to I2 select
+``@table O INIT A B C@``       the same with other names
+``@first CLR@``                ``C``
+``@power 5@``                  ``32``
+``@comma@``                    a comma, but after the last word of an ``@each``
+=============================  ====================================================
 
-A number may be a product and quotient in brackets, as ``(36/18*64)``.
+Blocks do not nest. A number may be a product and quotient in brackets, as ``(36/18*64)``.
 """
 
 import re
@@ -75,7 +75,11 @@ def _table(out: str, contents: str, *inputs: str) -> str:
     if len(inputs) == 2:
         inputs = tuple(f"{inputs[0]}{at}" for at in range(int(inputs[1])))
     count = len(inputs)
-    lines = ["`ifdef VERILATOR", f"    assign {out} = {contents}[{{{', '.join(reversed(inputs))}}}];", "`else"]
+    lines = [
+        "`ifdef VERILATOR",
+        f"    assign {out} = {contents}[{{{', '.join(reversed(inputs))}}}];",
+        "`else",
+    ]
     lines.append(f"    wire [{(1 << count) - 1}:0] at_{count} = {contents};")
     for at in reversed(range(count)):
         half, above = 1 << at, f"at_{at + 1}"

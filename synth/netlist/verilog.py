@@ -1,7 +1,7 @@
 """A netlist as yosys writes it to JSON, and as Verilog of nothing but instances.
 
-Every module has one wire a bit, named after the signal that yosys kept, as ``\\result[3] ``; ports, instances and
-parameters keep their names, so that what watches a generated design watches its netlist too.
+Every module has one wire a bit, named after the signal that yosys kept, as ``\\result[3] ``; ports, instances
+and parameters keep their names, so that what watches a generated design watches its netlist too.
 """
 
 import json
@@ -20,8 +20,8 @@ _UNKNOWN = {"0": "1'b0", "1": "1'b1", "x": "1'bx", "z": "1'bz"}
 
 @dataclass
 class Circuit:
-    """The modules of a netlist by name, in yosys' JSON form, those of the cells left out; ``kinds``: the cells'
-    types; ``own``: Verilog of modules that were added to it."""
+    """The modules of a netlist by name, in yosys' JSON form, those of the cells left out; ``kinds``: the
+    cells' types; ``own``: Verilog of modules that were added to it."""
 
     family: str
     top: str
@@ -69,31 +69,33 @@ def _is_library(module: dict[str, Any]) -> bool:
 
 def _module(name: str, module: dict[str, Any]) -> str:
     ports, wires = module["ports"], _wires(module)
-    heads = [f"{port['direction']} [{len(port['bits']) - 1}:0] {_escaped(key)}" for key, port in ports.items()]
+    heads = [
+        f"{port['direction']} [{len(port['bits']) - 1}:0] {_escaped(key)}" for key, port in ports.items()
+    ]
     inputs = {bit for port in ports.values() if port["direction"] == "input" for bit in port["bits"]}
     lines = [f"module {_plain(name)} ({', '.join(heads)});"]
     lines += [f"  wire {wire};" for bit, wire in wires.items() if bit not in inputs]
     for key, port in ports.items():
         if port["direction"] == "output":
             lines.append(f"  assign {_escaped(key)} = {_joined(port['bits'], wires)};")
-    for key, cell in module["cells"].items():
+    for number, (key, cell) in enumerate(module["cells"].items()):
         if cell["type"] != "$scopeinfo":
-            lines.append(_instance(key, cell, wires))
+            # names that yosys made up tell nothing and are long
+            lines.append(_instance(f"{cell['type']}_{number}" if key.startswith("$") else key, cell, wires))
     return "\n".join([*lines, "endmodule", ""])
 
 
 def _wires(module: dict[str, Any]) -> dict[int, str]:
     """What stands for each bit: a bit of an input port, or a wire named after the signal."""
     names: dict[int, str] = {}
-    for hidden in (0, 1):
-        for key, net in module["netnames"].items():
-            if net["hide_name"] == hidden:
-                for place, bit in enumerate(net["bits"]):
-                    names.setdefault(bit, f"\\{key}[{place}] ")
-    for cell in module["cells"].values():  # a bit without a name
+    for key, net in module["netnames"].items():
+        if not net["hide_name"]:
+            for place, bit in enumerate(net["bits"]):
+                names.setdefault(bit, f"\\{key}[{place}] ")
+    for cell in module["cells"].values():  # a bit without a name, or with one that yosys made up
         for bits in cell["connections"].values():
             for bit in bits:
-                names.setdefault(bit, f"\\unnamed[{bit}] ")
+                names.setdefault(bit, f"\\net[{bit}] ")
     for key, port in module["ports"].items():
         if port["direction"] == "input":
             names |= {bit: f"{_escaped(key)}[{place}]" for place, bit in enumerate(port["bits"])}

@@ -1,8 +1,9 @@
-"""The small blocks of every design, each proved equal to its netlist for each family, and faults that are refused.
+"""The small blocks of every design, each proved equal to its netlist for each family, and faults that are
+refused.
 
 ``python -m fermatnet.synth.proofs.netlists.blocks --results FILE.jsonl`` proves all of them in some minutes.
-Multipliers are narrow, because a solver cannot compare wide ones; queues hold a power of two, because a counter
-that never reaches some of its values could stand there in a state in which nothing is promised.
+Multipliers are narrow, because a solver cannot compare wide ones; queues hold a power of two, because a
+counter that never reaches some of its values could stand there in a state in which nothing is promised.
 """
 
 import argparse
@@ -135,8 +136,8 @@ def run(
     only: str | None = None,
     quick: bool | None = None,
 ) -> list[dict[str, Any]]:
-    """Proves the blocks whose name or device holds ``only`` and refuses faults (``quick``: without faults); prints
-    a line each and gives the rows back."""
+    """Proves the blocks whose name or device holds ``only`` and refuses faults (``quick``: without faults);
+    prints a line each and gives the rows back."""
     log, rows = ResultLog(results), []
     for name in BLOCKS:
         for device in DEVICES:
@@ -163,7 +164,8 @@ def _words(row: dict[str, Any]) -> str:
     verdict = {True: "proved", False: "refuted", None: "not proved"}[row["proved"]]
     fault = f" with a fault ({row['fault']})" if row["fault"] else ""
     note = "" if row["as_expected"] else "   <-- NOT EXPECTED"
-    return f"{verdict:10} {row['cpu_seconds']:7.2f} s  {row['block']}, {row['device']}{fault}: {row['how']}{note}"
+    what = f"{row['block']}, {row['device']}{fault}: {row['how']}{note}"
+    return f"{verdict:10} {row['cpu_seconds']:7.2f} s  {what}"
 
 
 if __name__ == "__main__":

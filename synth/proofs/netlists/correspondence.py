@@ -1,10 +1,11 @@
 """Equality of two sequential circuits by corresponding registers (C. A. J. van Eijk, DATE 1998).
 
-Registers of both circuits that agree in a random simulation from the start, up to complement, are supposed to agree
-always. A solver is asked for a state in which all of them agree and after whose next clock edge some do not; if
-there is one, its pairs part, and the question is asked again. What is left agrees always, because it does at the
-start; with it in hand the outputs are compared. The proof is for every input and every length of time; where the
-outputs do not follow from registers alone the answer is that there is none, never a wrong one.
+Registers of both circuits that agree in a random simulation from the start, up to complement, are supposed to
+agree always. A solver is asked for a state in which all of them agree and after whose next clock edge some do
+not; if there is one, its pairs part, and the question is asked again. What is left agrees always, because it
+does at the start; with it in hand the outputs are compared. The proof is for every input and every length of
+time; where the outputs do not follow from registers alone the answer is that there is none, never a wrong
+one.
 """
 
 from collections import defaultdict
@@ -25,7 +26,8 @@ Verdict = tuple[bool | None, str]
 
 
 def equal(graph: Graph, seed: int = 0, quiet: tuple[int, ...] = ()) -> Verdict:
-    """Whether every output of the graph stays 0. ``quiet``: places of inputs that are rarely 1, such as reset."""
+    """Whether every output of the graph stays 0. ``quiet``: places of inputs that are rarely 1, such as
+    reset."""
     start = np.zeros((len(graph.registers), WORDS), np.uint64)
     history, differing = _history(graph, start, seed, quiet)
     if differing is not None:
@@ -44,9 +46,7 @@ def equal(graph: Graph, seed: int = 0, quiet: tuple[int, ...] = ()) -> Verdict:
     return True, f"{len(graph.registers)} registers in {len(classes)} groups, {rounds} rounds"
 
 
-def _history(
-    graph: Graph, state: Words, seed: int, quiet: tuple[int, ...]
-) -> tuple[list[Words], int | None]:
+def _history(graph: Graph, state: Words, seed: int, quiet: tuple[int, ...]) -> tuple[list[Words], int | None]:
     """States of random runs, and the cycle in which an output rose."""
     rng, states = np.random.default_rng(seed), [state]
     for cycle in range(CYCLES):
@@ -136,7 +136,9 @@ class _Solver:
         for group in classes:
             wanted = None
             for place, complement in group:
-                following = terms_of.mk_false() if place < 0 else of(self.graph.registers[place][1] ^ complement)
+                following = (
+                    terms_of.mk_false() if place < 0 else of(self.graph.registers[place][1] ^ complement)
+                )
                 if wanted is None:
                     wanted = following
                 elif wanted.id() != following.id():

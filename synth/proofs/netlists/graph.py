@@ -1,4 +1,5 @@
-"""And-inverter graphs with registers, as yosys writes them (AIGER, A. Biere, FMV report 07/1, JKU Linz 2007)."""
+"""And-inverter graphs with registers, as yosys writes them (AIGER, A. Biere, FMV report 07/1, JKU Linz
+2007)."""
 
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ Words = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Graph:
-    """Literals are 2 v + complement, 0 being false. ``gates``: (variable, literal, literal), each after what it
-    reads; ``registers``: variable and literal of the next value, 0 at first; ``outputs``: literals."""
+    """Literals are 2 v + complement, 0 being false. ``gates``: (variable, literal, literal), each after what
+    it reads; ``registers``: variable and literal of the next value, 0 at first; ``outputs``: literals."""
 
     inputs: tuple[int, ...]
     registers: tuple[tuple[int, int], ...]

@@ -19,8 +19,8 @@ __all__ = ["Pair", "pair"]
 
 # memories become registers; what has no value is any value, the same in both
 _PREPARE = (
-    "hierarchy -top block; proc; setattr -unset keep_hierarchy c:*; setattr -mod -unset keep_hierarchy *; flatten; "
-    "memory_map; opt_clean; async2sync; dffunmap; opt_clean; rename block"
+    "hierarchy -top block; proc; setattr -unset keep_hierarchy c:*; setattr -mod -unset keep_hierarchy *; "
+    "flatten; memory_map; opt_clean; async2sync; dffunmap; opt_clean; rename block"
 )
 _SCRIPT = f"""
 read_verilog -nosynthesis block.v
@@ -57,8 +57,8 @@ def pair(component: wiring.Component, device: str, fault: str = "", seed: int = 
     """The component's Verilog beside its netlist for ``device``; with a ``fault``, one of the kinds of
     `fermatnet.synth.netlist.mutants`, beside a netlist that has one. InputError for cells without a model.
 
-    The word that a read-only memory holds before its first read is nobody's, and yosys may choose it; it is 0 here,
-    in both."""
+    The word that a read-only memory holds before its first read is nobody's, and yosys may choose it; it is 0
+    here, in both."""
     target = find_device(device)
     with tempfile.TemporaryDirectory(prefix="fermatnet-proof-") as scratch:
         folder = Path(scratch)

@@ -2,12 +2,14 @@
 
 import copy
 import json
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from fermatnet.model.errors import InputError
+from fermatnet.sim.runner import lint
 from fermatnet.synth.netlist import models, mutants
 from fermatnet.synth.netlist.template import expand
 from fermatnet.synth.netlist.verilog import read
@@ -34,7 +36,9 @@ def test_short_forms(short, long):
 def test_models_compile_and_have_no_marks_left(family, tmp_path):
     every = models.models(family)
     (tmp_path / "cells.v").write_text(models.text(family, every))
-    assert not {name for name, model in every.items() if "@" in model.text.replace("@(", "").replace("@*", "")}
+    assert not {name for name, model in every.items() if re.search("@[^(*]", model.text)}
+    errors = lint({"cells.v": models.text(family, every)}, "LUT4" if "LUT4" in every else "SB_LUT4")
+    assert not [line for line in errors if line.startswith("%Error")]
     if shutil.which("iverilog") is None:
         pytest.skip("iverilog is not on PATH")
     command = ["iverilog", "-Wall", "-o", "/dev/null", "cells.v"]
@@ -52,7 +56,10 @@ def netlist(kind="LUT4", **parameters):
     }
     top = {
         "attributes": {},
-        "ports": {"a": {"direction": "input", "bits": [2, 3]}, "z": {"direction": "output", "bits": [4, "1"]}},
+        "ports": {
+            "a": {"direction": "input", "bits": [2, 3]},
+            "z": {"direction": "output", "bits": [4, "1"]},
+        },
         "cells": {"one": cell},
         "netnames": {"z": {"hide_name": 0, "bits": [4, "1"]}},
     }
@@ -79,8 +86,14 @@ def test_a_netlist_as_verilog(tmp_path):
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (netlist("ALU54B"), "cell top.one is a ALU54B, for which there is no simulation model; ecp5 has models of LUT4"),
-        (netlist("TRELLIS_FF", CEMUX="0 "), "cell top.one is a TRELLIS_FF with CEMUX = 0; .*knows only 1 and CE and INV"),
+        (
+            netlist("ALU54B"),
+            "cell top.one is a ALU54B, for which there is no simulation model; ecp5 has models of LUT4",
+        ),
+        (
+            netlist("TRELLIS_FF", CEMUX="0 "),
+            "cell top.one is a TRELLIS_FF with CEMUX = 0; .*knows only 1 and CE and INV",
+        ),
     ],
 )
 def test_what_cannot_be_simulated_is_named(made, words, tmp_path):
@@ -89,7 +102,7 @@ def test_what_cannot_be_simulated_is_named(made, words, tmp_path):
 
 
 def test_a_family_without_models():
-    with pytest.raises(InputError, match="no simulation models for the cells of gowin.*ecp5, ice40, xc7"):
+    with pytest.raises(InputError, match=r"no simulation models for the cells of gowin.*ecp5, ice40, xc7"):
         models.models("gowin")
 
 

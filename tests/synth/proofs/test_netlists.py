@@ -1,5 +1,5 @@
-"""Netlists of small blocks are the blocks: a sample of the proofs, faults that are not proved, and the method itself
-on circuits by hand."""
+"""Netlists of small blocks are the blocks: a sample of the proofs, faults that are not proved, and the method
+itself on circuits by hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,8 @@ pytest.importorskip("bitwuzla")
 
 
 @pytest.mark.parametrize(
-    ("name", "device"), [("queue of 8", "ecp5-85k"), ("butterfly, b = 16", "xc7a35t"), ("comparators in parallel", "ice40-up5k")]
+    ("name", "device"),
+    [("queue of 8", "ecp5-85k"), ("butterfly, b = 16", "xc7a35t"), ("comparators in parallel", "ice40-up5k")],
 )
 def test_a_netlist_is_its_block(name, device):
     row = proved(name, device)
@@ -30,8 +31,6 @@ def test_every_block_is_made():
         assert make("ecp5-85k") is not None
 
 
-
-
 def toggles(output: str) -> str:
     """Registers 2 (variable) and 3: both take their own complement while the input is 1; output as given."""
     return f"aag 6 1 2 1 3\n2\n4 8\n6 10\n{output}\n8 2 5\n10 2 7\n12 4 7\n"
@@ -42,7 +41,8 @@ def test_the_method_by_hand():
     assert equal(graph) == (True, "2 registers in 2 groups, 1 rounds")
     verdict, words = equal(parse(toggles("4")))  # the register itself: it rises
     assert verdict is False and words == "a run of 2 cycles tells them apart"
-    # a counter modulo 3 that never reaches 3, where the output would rise: nobody proves that by registers alone
+    # a counter modulo 3 that never reaches 3, where the output would rise: nobody proves that by registers
+    # alone
     unreached = "aag 6 0 2 1 2\n4 10\n2 4\n8\n8 2 4\n10 3 5\n"
     verdict, words = equal(parse(unreached))
     assert verdict is None and "do not decide" in words
