@@ -29,6 +29,7 @@ module fermatnet_either #(parameter WIDTH = 1, NUMBER = 1)
 endmodule
 """
 _TABLES = {"INIT", "LUT_INIT", "INIT0", "INIT1"}
+_CLOCKS = ("CLK", "C", "WCK", "RCLK", "WCLK")
 _MEMORIES = ("DP16KD", "RAMB18E1", "RAMB36E1", "SB_RAM40_4K")
 
 
@@ -77,13 +78,11 @@ def _flip(rng: random.Random, body: dict[str, Any], names: Sequence[str]) -> str
 
 def _swap(rng: random.Random, body: dict[str, Any]) -> str | None:
     """Two data inputs exchanged."""
-    places = [
-        (port, place)
-        for port, bits in sorted(body["connections"].items())
-        if body["port_directions"][port] == "input" and port not in ("CLK", "C", "WCK", "RCLK", "WCLK")
-        for place in range(len(bits))
-    ]
     nets = body["connections"]
+    ports = [
+        port for port in sorted(nets) if body["port_directions"][port] == "input" and port not in _CLOCKS
+    ]
+    places = [(port, place) for port in ports for place in range(len(nets[port]))]
     wired = [(port, place) for port, place in places if isinstance(nets[port][place], int)]
     if len({nets[port][place] for port, place in wired}) < 2:
         return None
@@ -104,11 +103,9 @@ def draw(circuit: Circuit, each: int, seed: int) -> list[Mutant]:
     seed."""
     rng, found, taken = random.Random(seed), list[Mutant](), set[tuple[str, str]]()
     cells = [
-        (module, cell)
-        for module, body in sorted(circuit.modules.items())
-        for cell, inside in sorted(body["cells"].items())
-        if inside["type"] in circuit.kinds
+        (module, cell) for module, body in sorted(circuit.modules.items()) for cell in sorted(body["cells"])
     ]
+    cells = [pair for pair in cells if circuit.modules[pair[0]]["cells"][pair[1]]["type"] in circuit.kinds]
     for kind, change in KINDS.items():
         rng.shuffle(cells)
         made = 0

@@ -6,7 +6,7 @@ and parameters keep their names, so that what watches a generated design watches
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,9 @@ class Circuit:
         return "\n".join(_module(name, module) for name, module in self.modules.items()) + self.own
 
 
-def read(path: Path, top: str, family: str) -> Circuit:
+def read(path: Path, top: str, family: str, given: Collection[str] = ()) -> Circuit:
     """The netlist below ``top``. `InputError` for a cell that cannot be simulated (see
-    `fermatnet.synth.netlist.models.check`)."""
+    `fermatnet.synth.netlist.models.check`). ``given``: types of cells whose models the caller has."""
     everything = json.loads(path.read_text())["modules"]
     modules: dict[str, dict[str, Any]] = {}
     kinds: set[str] = set()
@@ -57,7 +57,7 @@ def read(path: Path, top: str, family: str) -> Circuit:
             kind = body["type"]
             if kind in everything and kind not in models(family) and not _is_library(everything[kind]):
                 waiting.append(kind)
-            else:
+            elif kind not in given:
                 check(family, kind, body["parameters"], f"{name}.{cell}")
                 kinds.add(kind)
     return Circuit(family, top, modules, kinds - {"$scopeinfo"})
@@ -72,7 +72,8 @@ def _module(name: str, module: dict[str, Any]) -> str:
     heads = [
         f"{port['direction']} [{len(port['bits']) - 1}:0] {_escaped(key)}" for key, port in ports.items()
     ]
-    inputs = {bit for port in ports.values() if port["direction"] == "input" for bit in port["bits"]}
+    taken = [port["bits"] for port in ports.values() if port["direction"] == "input"]
+    inputs = {bit for bits in taken for bit in bits}
     lines = [f"module {_plain(name)} ({', '.join(heads)});"]
     lines += [f"  wire {wire};" for bit, wire in wires.items() if bit not in inputs]
     for key, port in ports.items():
