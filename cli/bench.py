@@ -37,6 +37,14 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "compile": (("compiler.overview",), "Compiler: elaboration time, random networks, simulation speed"),
     "resources": (("compiler.prediction",), "LUT, FF, BRAM and DSP by layer: predicted against yosys"),
+    "vendors": (
+        ("compiler.vendors",),
+        "One plain Verilog folder through seven families' mappers: cells by layer, Fmax where placed",
+    ),
+    "explore": (
+        ("compiler.explored",),
+        "Fronts of designs for three devices: time, prediction against yosys, order of points",
+    ),
     "rivals": (("compiler.rivals",), "Constant matrices beside da4ml: the same integers, the same synthesis"),
     "software": (
         ("software.overview",),

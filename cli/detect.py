@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fermatnet.cli.console import bar, line
+from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
 from fermatnet.cli.kinds import FiniteRange, InputDirectory, OutputDirectory, judge, own_options
 from fermatnet.cli.phases import phases
@@ -126,45 +126,47 @@ def _evaluate(run: str, as_json: bool, **options: Any) -> None:
         line(f"  {name:24} {value:.4f}")
     coco = scores["coco"]
     line(f"COCO AP {coco['ap']:.4f}  AP50 {coco['ap50']:.4f}  AP75 {coco['ap75']:.4f}")
-    line(f"{scores['images']} images, {scores['images_per_second']} a second (network, one at a time)")
+    speed = f"{scores['images_per_second']} a second, {scores['with_boxes_per_second']} with their boxes"
+    line(f"{scores['images']} images; one at a time, the network takes {speed}")
 
 
 @command.command(name="run")
 @click.argument("source", type=InputDirectory(), metavar="RUN")
 @click.argument("images", nargs=-1, required=True, type=click.Path(exists=True))
-@click.option(
-    "--out", required=True, type=OutputDirectory(), metavar="DIR", help="Pictures, detections.json."
-)
+@click.option("--out", required=True, type=OutputDirectory(), metavar="DIR", help="Pictures, report.")
 @click.option("--score", default=0.4, show_default=True, type=FiniteRange(0, 1), help="Least score shown.")
 @click.option("--overlap", default=0.45, show_default=True, type=FiniteRange(0.01, 1), help="Of suppression.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Of an exported network: compare onnxruntime's maps and the generated C's boxes with the "
+    "reference's, and those of the simulated --verilog.",
+)
+@click.option(
+    "--verilog",
+    type=InputDirectory("interface.json", "no generated design"),
+    metavar="DIR",
+    help="Folder of `fermatnet verilog` of the exported network: its speed and resources for the page.",
+)
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
-def _run(source: str, images: tuple[str, ...], out: str, score: float, overlap: float, force: bool) -> None:
-    """Draw what RUN finds in IMAGES: files, or folders of them.
+def _run(source: str, images: tuple[str, ...], out: str, force: bool, **options: Any) -> int:
+    """Draw what RUN finds in IMAGES, files or folders of them: pictures, detections.json, report.html.
 
     RUN is a run folder, or a folder of `fermatnet detect export`: then the integers are the hardware's.
+    Exit status 1 where --check finds a difference.
     """
     judge(out, source, *images, force=force)
     with phases("detect run") as phase:
         phase("loading torch")
-        from fermatnet.model.atomic import atomic_directory
-        from fermatnet.model.detect.boxes.suppression import Rule
-        from fermatnet.model.detect.drawing import drawn, save
-        from fermatnet.model.detect.inference import finder, found_in_file, image_files
+        from fermatnet.model.detect.inference import image_files
+        from fermatnet.report.detector import draw_detections
 
-        files = image_files(images)
-        find, size, names = finder(source, Rule(score=score, overlap=overlap))
-    by_image = {}
-    with atomic_directory(out, force=force) as folder, bar("images", len(files)) as tick:
-        for number, path in enumerate(files, 1):
-            picture, rows = found_in_file(path, find, size, names)
-            labels = [names.index(row["class"]) + 1 for row in rows]
-            boxes = [row["box"] for row in rows]
-            picture_with_boxes = drawn(picture, boxes, labels, names, [row["score"] for row in rows])
-            save(picture_with_boxes, folder / f"{path.stem}.png")
-            by_image[path.name] = rows
-            tick(number)
-        (folder / "detections.json").write_text(json.dumps(by_image, indent=1) + "\n")
-    line(f"{len(files)} images, {sum(map(len, by_image.values()))} objects: {out}")
+        report = draw_detections(source, image_files(images), out, force=force, progress=phase, **options)
+    for row in report["exact"]:
+        line(f"{row['engine']}: {row['equal']} of {row['images']} images equal to the reference")
+    objects = sum(len(image["objects"]) for image in report["images"])
+    line(f"{len(report['images'])} images, {objects} objects: {out}")
+    return 0 if all(row["equal"] == row["images"] for row in report["exact"]) else 1
 
 
 @command.command(name="export")
@@ -172,8 +174,16 @@ def _run(source: str, images: tuple[str, ...], out: str, score: float, overlap: 
 @click.option("--out", required=True, type=OutputDirectory(), metavar="DIR", help="Folder to write.")
 @click.option("--score", default=0.01, show_default=True, type=FiniteRange(0, 1), help="Least score kept.")
 @click.option("--overlap", default=0.45, show_default=True, type=FiniteRange(0.01, 1), help="Of suppression.")
+@click.option(
+    "--size",
+    type=(click.IntRange(32, 4096), click.IntRange(32, 4096)),
+    metavar="H W",
+    help="Of the images, when not those of the training.",
+)
 @click.option("--force", is_flag=True, help="Replace a folder that is not empty.")
-def _export(run: str, out: str, score: float, overlap: float, force: bool) -> None:
+def _export(
+    run: str, out: str, score: float, overlap: float, size: tuple[int, int] | None, force: bool
+) -> None:
     """Export the quantized run in folder RUN: DIR/network.onnx with an output for each head's map,
     DIR/detect.json, and DIR/host with the C that turns the maps into boxes."""
     judge(out, run, force=force)
@@ -186,7 +196,7 @@ def _export(run: str, out: str, score: float, overlap: float, force: bool) -> No
         from fermatnet.model.network import save
 
         phase("turning the trained network into integers")
-        net, plan = export_run(run, rule=Rule(score=score, overlap=overlap))
+        net, plan = export_run(run, rule=Rule(score=score, overlap=overlap), size=size)
         with atomic_directory(out, force=force) as folder:
             save(net, folder / "network.onnx")
             plan.write(folder / "detect.json")

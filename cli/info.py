@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from fermatnet.model.network import Network
 
 
-def _design(net: "Network", cycles: int | None, device: str, clock_mhz: float) -> dict[str, Any]:
+def _design(
+    net: "Network", cycles: int | None, dsps: int | None, device: str, clock_mhz: float
+) -> dict[str, Any]:
     """Folds, cycles and predicted resources by layer."""
     from fermatnet.hw.compiler.describe import add_resources, interface
     from fermatnet.hw.compiler.planner import plan
@@ -23,7 +25,7 @@ def _design(net: "Network", cycles: int | None, device: str, clock_mhz: float) -
     resources_layers.check(device, reloadable=False)
     with phases("info") as phase:
         phase("folding the layers")
-        design = plan(net, cycles=cycles, device=device, clock_mhz=clock_mhz)
+        design = plan(net, cycles=cycles, device=device, clock_mhz=clock_mhz, dsps=dsps)
         described = interface(design, net.meta.get("name", "network"), [], clock_mhz, device)
         phase("predicting the resources of the layers")
         add_resources(described, design, device, phase.detail)
@@ -48,6 +50,13 @@ def _design(net: "Network", cycles: int | None, device: str, clock_mhz: float) -
     "folded for it.",
 )
 @click.option(
+    "--dsps",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="With --resources: take at most N hard multipliers (families ecp5 and xc7); beyond them products "
+    "are made of LUTs.",
+)
+@click.option(
     "--device",
     default="ecp5-85k",
     show_default=True,
@@ -62,19 +71,25 @@ def _design(net: "Network", cycles: int | None, device: str, clock_mhz: float) -
     help="With --resources: clock goal, for which arrays are pipelined.",
 )
 def command(
-    network: str, as_json: bool, resources: bool, cycles: int | None, device: str, clock_mhz: float
+    network: str,
+    as_json: bool,
+    resources: bool,
+    cycles: int | None,
+    dsps: int | None,
+    device: str,
+    clock_mhz: float,
 ) -> None:
     """Show what NETWORK (.onnx) holds: layers, engines, bits, operations, memory, bounds and the chosen
     moduli.
 
-    Resources are those of the design that the same --cycles, --device and --clock-mhz
-    give in `fermatnet verilog`.
+    Resources are those of the design that the same --cycles, --dsps, --device and
+    --clock-mhz give in `fermatnet verilog`.
     """
     from fermatnet.model.network import load
     from fermatnet.model.network.summary import summary
 
     net = load(network)
-    design = _design(net, cycles, device, clock_mhz) if resources else None
+    design = _design(net, cycles, dsps, device, clock_mhz) if resources else None
     info: dict[str, Any] = summary(net, design["cycles_per_image"] if design is not None else cycles)
     if design is not None:
         info["design"] = design

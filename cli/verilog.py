@@ -40,12 +40,23 @@ from fermatnet.cli.phases import phases
     help="Clock goal: arrays and trees of counters get as many registers as it asks for.",
 )
 @click.option(
-    "--device",
-    default="ecp5-85k",
-    show_default=True,
-    type=device_choice(),
-    help="Device the design is meant for.",
+    "--dsps",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Take at most N hard multipliers (families ecp5 and xc7); beyond them products are made of LUTs.",
 )
+@click.option(
+    "--device",
+    type=device_choice(),
+    help="Device the design is meant for, with cells of its family where that has some; without one plain "
+    "Verilog for any, sized for an ecp5-85k.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["plain", "ecp5"]),
+    help="Plain Verilog, or with cells of a family by name, whatever --device says.",
+)
+@click.option("--per-layer", is_flag=True, help="One Verilog file for each layer beside the top's.")
 @click.option(
     "--name",
     default="fermatnet",
@@ -93,7 +104,10 @@ def command(
     cycles: int | None,
     luts: int | None,
     clock_mhz: float,
-    device: str,
+    dsps: int | None,
+    device: str | None,
+    target: str | None,
+    per_layer: bool,
     reloadable: bool,
     resources: bool,
     force: bool,
@@ -113,12 +127,12 @@ def command(
     if sum(goal is not None for goal in (fps, cycles, luts)) > 1:
         raise click.UsageError("give at most one of --fps, --cycles and --luts")
     judge(out, network, force=force)
-    from fermatnet.hw.compiler.generate import generate
+    from fermatnet.hw.compiler.generate import DEVICE, generate
     from fermatnet.hw.resources.layers import check
     from fermatnet.model.network import load
 
     if resources:
-        check(device, reloadable)
+        check(device or DEVICE, reloadable)
     with phases("verilog") as phase:
         phase("reading the network")
         interface = generate(
@@ -128,6 +142,7 @@ def command(
             cycles=cycles,
             luts=luts,
             clock_mhz=clock_mhz,
+            dsps=dsps,
             device=device,
             reloadable=reloadable,
             force=force,
@@ -137,12 +152,16 @@ def command(
             frame_buffer=frame_buffer,
             tdata_width=tdata_width,
             tkeep=tkeep,
+            target=target or "auto",
+            per_layer=per_layer,
             progress=phase,
         )
+    if interface["vendor_cells"]:
+        cells = ", ".join(interface["vendor_cells"])
+        line(f"cells of {interface['target']} by name: {cells}; --target plain is without")
     if "resources" in interface and not resources:
-        line(
-            f"predicted: {interface['resources']['total']['luts']:,} LUTs on {device}, {luts:,} were allowed"
-        )
+        taken = interface["resources"]["total"]["luts"]
+        line(f"predicted: {taken:,} LUTs on {interface['device']}, {luts:,} were allowed")
     from fermatnet.cli.resource_table import pipelining, show
 
     if resources:

@@ -58,7 +58,7 @@ class Block:
 
     def __init__(self, component: wiring.Component) -> None:
         with tempfile.TemporaryDirectory(prefix="fermatnet-formal-") as directory:
-            verilog.emit(component, "block", Path(directory))
+            verilog.emit(component, "block", Path(directory), raw=True)
             yosys(SCRIPT, Path(directory))
             self.text = (Path(directory) / "block.smt2").read_text()
         self._state = next(

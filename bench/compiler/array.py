@@ -1,10 +1,10 @@
 """The AND-popcount array in numbers: LUTs of the popcount, AND against XNOR, a layer in all its exact forms,
-depth against LUTs, and speed beside its goals.
+products of integers in every way, depth against LUTs, and speed beside its goals.
 
-``fermatnet bench array`` prints six tables and writes them as JSON. The cell library for the gate comparison
-is the one of ``--liberty FILE``, or that of Debian's qflow-tech-osu018 where it is installed. With ``--json
-FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``--quick`` takes the popcounts
-with goals, and one set of levels.
+``fermatnet bench array`` prints seven tables and writes them as JSON. The cell library for the comparison of
+gates is the one of ``--liberty FILE``, or that of Debian's qflow-tech-osu018 where it is installed. With
+``--json FILE`` each synthesis is kept in FILE.jsonl by its Verilog and not done again; ``--quick`` takes the
+popcounts with goals, and one set of levels.
 """
 
 import json
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from fermatnet.bench.compiler.array_products import product_rows
 from fermatnet.bench.compiler.array_speed import depth_rows, speed_rows
 from fermatnet.bench.compiler.array_synthesis import gates, kept, mapped_cells
 from fermatnet.bench.gates.circuits import with_gate
@@ -206,6 +207,7 @@ def run(
         "xnor": lambda: xnor_rows(library),
         "gates": lambda: gate_rows(library),
         "layers": lambda: layer_rows(quick),
+        "products": lambda: product_rows(quick),
         "depth": lambda: depth_rows(quick),
         "speed": lambda: speed_rows(quick),
     }
@@ -215,6 +217,7 @@ def run(
         "xnor": "The same circuit with AND and with XNOR",
         "gates": "One gate",
         "layers": "One layer in every exact form (xc7, 8 x 144, folded 2 x 16)",
+        "products": "Products of integers, a matrix of 32 x 32 folded 8 x 8",
         "depth": "Popcounts by depth: LUTs of the cheapest tree found",
         "speed": "Placed and routed alone on ecp5-85k, speed grade 6",
     }

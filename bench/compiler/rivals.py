@@ -4,7 +4,7 @@
 lets both tools write their Verilog without registers that the other one lacks, and counts tables after yosys
 (``synth_xilinx -family xc7 -flatten``). Then the dense layers of the multilayer perceptron 16-64-32-32-5, one
 by one. Rows where the rival is smaller stay in. ``--quick`` takes the three smallest matrices and no
-perceptron. da4ml comes from pip and is needed by nothing else.
+perceptron. da4ml comes from pip and is needed by nothing else. Rows are kept as they come (``--results``).
 """
 
 import itertools
@@ -25,6 +25,7 @@ from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.rtl import verilog
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
+from fermatnet.model.result_log import ResultLog, digest
 from fermatnet.synth.flow import cells
 
 __all__ = ["drawn", "perceptron", "run"]
@@ -57,13 +58,13 @@ def perceptron(seed: int = 0) -> Iterator[Matrix]:
         yield f"dense {inputs} to {outputs}, weights up to {top}", weight, Shape(8)
 
 
-def _ours(weight: np.ndarray, shape: Shape, folder: Path) -> dict[str, Any]:
+def _ours(weight: np.ndarray, shape: Shape, folder: Path) -> list[Path]:
     block = ConstantMatrix(weight, [], shape, target="lut6", stages=1)
     verilog.emit(block, "matrix", folder)
-    return cells(folder / "matrix.v", "matrix", "xc7")
+    return [folder / "matrix.v"]
 
 
-def _rival(weight: np.ndarray, shape: Shape, folder: Path) -> dict[str, Any]:
+def _rival(weight: np.ndarray, shape: Shape, folder: Path) -> list[Path]:
     try:
         from da4ml.codegen import VerilogModel
         from da4ml.trace import FixedVariableArrayInput, HWConfig, comb_trace
@@ -74,18 +75,23 @@ def _rival(weight: np.ndarray, shape: Shape, folder: Path) -> dict[str, Any]:
     bits = np.full(inputs, shape.width - int(shape.signed))
     values = x.quantize(np.full(inputs, int(shape.signed)), bits, np.zeros(inputs, int))
     VerilogModel(comb_trace(x, values @ weight.T.astype(np.float64)), "rival", folder).write()
-    sources = [path for path in sorted(folder.rglob("*.v")) if "wrapper" not in path.name]
-    return cells(sources, "rival", "xc7")
+    return [path for path in sorted(folder.rglob("*.v")) if "wrapper" not in path.name]
 
 
-def _row(name: str, weight: np.ndarray, shape: Shape, goal: int | None) -> dict[str, Any]:
+def _row(name: str, weight: np.ndarray, shape: Shape, goal: int | None, log: ResultLog) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fermatnet-rivals-") as scratch:
         folders = [Path(scratch) / side for side in ("ours", "rival")]
         for folder in folders:
             folder.mkdir()
-        own, other = _ours(weight, shape, folders[0]), _rival(weight, shape, folders[1])
+        sources = _ours(weight, shape, folders[0]), _rival(weight, shape, folders[1])
+        text = "".join(path.read_text() for path in (*sources[0], *sources[1]))
+        row = log.row(f"{name} {digest(text)}", lambda: _counted(*sources))
+    return {"matrix": name, **row, "goal": goal}
+
+
+def _counted(ours: list[Path], rival: list[Path]) -> dict[str, Any]:
+    own, other = cells(ours, "matrix", "xc7"), cells(rival, "rival", "xc7")
     return {
-        "matrix": name,
         "luts": own["luts"],
         "inverters": own.get("INV", 0),
         "da4ml_luts": other["luts"],
@@ -93,35 +99,37 @@ def _row(name: str, weight: np.ndarray, shape: Shape, goal: int | None) -> dict[
         "ratio": own["luts"] / other["luts"],
         "ratio_with_inverters": (own["luts"] + own.get("INV", 0)) / (other["luts"] + other.get("INV", 0)),
         "dsps": own["dsps"],
-        "goal": goal,
     }
 
 
-def run(json_path: str | Path | None = None, *, quick: bool = False) -> dict[str, Any]:
-    """Measures, prints the tables, writes JSON when a path is given; returns the rows."""
+def run(
+    json_path: str | Path | None = None, *, quick: bool = False, results: str | None = None
+) -> dict[str, Any]:
+    """Measures, prints the tables, writes JSON when a path is given; returns the rows. A row kept in
+    ``results`` is taken while both tools' Verilog is the same."""
     console = Console(width=None if sys.stdout.isatty() else 150)
     wanted = {"matrices": list(drawn(3 if quick else MATRICES)), "perceptron": list(perceptron())}
     if quick:
         wanted = {"matrices": wanted["matrices"][:2]}
-    results: dict[str, Any] = {}
+    log, found = ResultLog(results), dict[str, Any]()
     for title, matrices in wanted.items():
         rows = []
         for name, weight, shape in track(matrices, title, transient=True):
             dense = title == "matrices" and weight.shape == (32, 32)
-            rows.append(_row(name, weight, shape, GOAL if dense else None))
+            rows.append(_row(name, weight, shape, GOAL if dense else None, log))
         mean = {key: float(np.mean([row[key] for row in rows])) for key in ("ratio", "ratio_with_inverters")}
         rows.append({"matrix": "mean, goal below 1", **mean})
-        results[title] = rows
+        found[title] = rows
         _print(console, title, rows)
     if json_path is not None:
         with atomic_file(json_path) as path:
-            path.write_text(json.dumps(results, indent=2) + "\n")
-    return results
+            path.write_text(json.dumps(found, indent=2) + "\n")
+    return found
 
 
 def _print(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
     table = Table(title=f"Constant {title}, xc7: tables of this project and of da4ml", title_justify="left")
-    columns = list(rows[0])
+    columns = [key for key in rows[0] if key not in ("key", "date")]
     for column in columns:
         table.add_column(column, justify="left" if column == "matrix" else "right")
     for row in rows:

@@ -20,7 +20,7 @@ from fermatnet.hw.layers import Fold, layer_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, run, save
 
-__all__ = ["Outcome", "check", "check_seed", "onnxruntime_run", "random_folds", "shrunk"]
+__all__ = ["Outcome", "check", "check_seed", "onnxruntime_run", "random_folds", "random_ways", "shrunk"]
 
 CLOCKS = 100.0, 250.0  # MHz that blocks are pipelined for: by turns, seed for seed
 IMAGES, CALM = 5, 3  # the first three without stalls: the distance between two of them is the period
@@ -74,6 +74,16 @@ def random_folds(net: Network, choices: Choices, most_cycles: int) -> dict[str, 
     return folds
 
 
+def random_ways(net: Network, choices: Choices, folds: dict[str, Fold]) -> dict[str, str]:
+    """How arrays multiply, drawn from ``choices`` among the ways that each has."""
+    ways = {}
+    for node in net.nodes:
+        options = list(layer_of(net, node).ways(folds[node.name]))
+        if options:
+            ways[node.name] = choices.pick(options)
+    return ways
+
+
 def check(
     net: Network,
     choices: Choices,
@@ -85,9 +95,11 @@ def check(
     """Folds drawn, then everything compared; the weights of layers ``external`` come from streams."""
     layers = {node.name: layer_of(net, node) for node in net.nodes}
     # A device without trees of its own: random levels would have a new tree searched for every layer.
+    folds = random_folds(net, choices, most_cycles)
     design = plan(
         net,
-        folds=random_folds(net, choices, most_cycles),
+        folds=folds,
+        ways=random_ways(net, choices, folds),
         device="ice40-hx8k",
         external=external or "none",
         clock_mhz=CLOCKS[seed % len(CLOCKS)],

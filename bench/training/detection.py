@@ -32,12 +32,22 @@ FORMS: dict[str, tuple[str, dict[str, Any]]] = {
 """Network and options of each form; "pa" starts from the run of "float" of the same seed."""
 
 
-def row(form: str, seed: int, data: str, out: Path, epochs: int | None = None, **more: Any) -> dict[str, Any]:
+def row(
+    form: str,
+    seed: int,
+    data: str,
+    out: Path,
+    epochs: int | None = None,
+    width: int | None = None,
+    **more: Any,
+) -> dict[str, Any]:
     """One form with one seed: trained where it is not yet, and scored on the test split.
 
-    epochs : of this form, None for the recipe's.
+    epochs : of this form, None for the recipe's.  width : of the detector, None for its own.
     """
     net, options = FORMS[form]
+    if width:
+        options = options | {"network": {"width": width}}
     folder = out / f"{form}-{seed}"
     if form == "pa":
         options = options | {"twin": out / f"float-{seed}", "epochs": epochs or 14}
@@ -72,13 +82,18 @@ def truth(data: str, classes: tuple[str, ...], split: str, target: Path, count: 
 
 
 def run(
-    data: str, out: Path, seeds: list[int], forms: list[str], json_path: Path | None
+    data: str,
+    out: Path,
+    seeds: list[int],
+    forms: list[str],
+    json_path: Path | None = None,
+    **more: Any,
 ) -> list[dict[str, Any]]:
-    """All rows, each written to ``json_path`` as soon as it is there."""
+    """All rows, each written to ``json_path`` as soon as it is there; ``more``: as `row` takes it."""
     rows = []
     for seed in seeds:
         for form in forms:
-            rows.append(row(form, seed, data, out))
+            rows.append(row(form, seed, data, out, **more))
             click.echo(
                 f"{form:6} seed {seed}  mAP {rows[-1]['map']:.4f}  COCO AP50 {rows[-1]['coco']['ap50']:.4f}"
             )
@@ -93,14 +108,23 @@ def run(
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the runs.")
 @click.option("--seeds", default="0", show_default=True, help="Comma between them.")
 @click.option("--forms", default="float,pa,aw", show_default=True)
+@click.option("--width", type=click.IntRange(2, 64), help="Of the detector.  [usual: 16]")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Of torch.  [usual: its own choice]")
 @click.option("--json", "json_path", type=click.Path(path_type=Path))
 @click.option("--pictures", "target", type=click.Path(path_type=Path), help="Folder for the drawings.")
 def command(
-    data: str, out: Path, seeds: str, forms: str, json_path: Path | None, target: Path | None
+    data: str,
+    out: Path,
+    seeds: str,
+    forms: str,
+    width: int | None,
+    threads: int | None,
+    json_path: Path | None,
+    target: Path | None,
 ) -> None:
     """Train the forms on BCCD and print their scores."""
     chosen, numbers = forms.split(","), [int(seed) for seed in seeds.split(",")]
-    run(data, out, numbers, chosen, json_path)
+    run(data, out, numbers, chosen, json_path, width=width, threads=threads, check="val", every=10)
     if target:
         target.mkdir(parents=True, exist_ok=True)
         truth(data, ("RBC", "WBC", "Platelets"), "test", target / "detection-truth.jpg")

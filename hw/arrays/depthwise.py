@@ -9,6 +9,8 @@ from amaranth.lib import data
 from numpy.typing import ArrayLike
 
 from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
+from fermatnet.hw.arrays.products.choice import Operands, make
+from fermatnet.hw.rtl.clock import Clock
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.model.errors import InputError
@@ -25,7 +27,8 @@ class DepthwiseArray(FreeRunning):
 
     The pipeline never stops: see `fermatnet.hw.arrays.free_running`.
 
-    Latency: T + 2 cycles, and those of the queue, from the first tap of a chunk to its result. Throughput:
+    Latency: T + 1 cycles, those of a product and those of the queue, from the first tap of a chunk to its
+    result. Throughput:
     one beat a cycle, ``cycles`` = C / lanes * T for one pixel.
 
     Parameters
@@ -38,6 +41,8 @@ class DepthwiseArray(FreeRunning):
     levels : (N+1,) int or None
     contents : (C, T) int or None
         What the memory holds, where ``weight`` are the extremes that size it.
+    clock, products : Clock, str
+        As those of `fermatnet.hw.arrays.integer.IntegerArray`.
 
     Members
     -------
@@ -52,6 +57,8 @@ class DepthwiseArray(FreeRunning):
         lanes: int,
         levels: ArrayLike | None = None,
         contents: np.ndarray | None = None,
+        clock: Clock | None = None,
+        products: str = "auto",
     ):
         self.weight, self.x_shape, self.lanes = np.asarray(weight, np.int64), Shape.cast(x_shape), lanes
         if self.weight.ndim != 2 or not self.weight.size:
@@ -66,19 +73,23 @@ class DepthwiseArray(FreeRunning):
             else (int(self.levels.min()), int(self.levels.max()))
         )
         self.value_shape = self.x_shape if self.levels is None else range_shape(min(0, lo), max(0, hi))
-        self.weight_shape = range_shape(min(0, int(self.weight.min())), max(0, int(self.weight.max())))
+        extremes = min(0, int(self.weight.min())), max(0, int(self.weight.max()))
+        operands = Operands(extremes, self.value_shape, 1, lanes, shared=False)
+        self.products = make(operands, clock or Clock(), products)
+        self.weight_shape = self.products.weight_shape
         ends = np.stack([self.weight * lo, self.weight * hi])
         low, high = (
             np.minimum(ends.min(axis=0), 0).sum(axis=1).min(),
             np.maximum(ends.max(axis=0), 0).sum(axis=1).max(),
         )
         self.acc_shape = range_shape(int(low), int(high))
-        self.product_shape = range_shape(min(0, int(ends.min())), max(0, int(ends.max())))
         self.weight_width = lanes * self.weight_shape.width  # bits of a word of the weight memory, one a beat
         if contents is not None:
             self.weight = np.asarray(contents, np.int64)
         i_layout, o_layout = data.ArrayLayout(self.x_shape, lanes), data.ArrayLayout(self.acc_shape, lanes)
-        self._stream(i_layout, o_layout, self.channels // lanes * self.taps, self.taps, 3)
+        self._stream(
+            i_layout, o_layout, self.channels // lanes * self.taps, self.taps, 2 + self.products.latency
+        )
 
     def words(self) -> list[int]:
         """Weight memory: chunk after chunk of channels, tap after tap."""
@@ -95,15 +106,16 @@ class DepthwiseArray(FreeRunning):
         m.d.sync += [came.eq(self.i.payload), weights.eq(rom.data)]
         m.d.sync += [x[k].eq(self._value(came[k])) for k in range(self.lanes)]
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
+        begin = Const(-self.products.offset * self.taps, self.acc_shape)  # what makes every product larger
         results = []
         for k, group in enumerate(groups):
-            product = Signal(self.product_shape, name=f"product{k}", reset_less=True)
-            acc, total = Signal(self.acc_shape, name=f"acc{k}"), Signal(self.acc_shape, name=f"total{k}")
-            m.d.sync += product.eq(weights[k] * x[k])
-            m.d.comb += total.eq(product + acc)
+            (product,) = self.products.sums(m, [[weights[k]]], [x[k]], first=k)
+            acc = Signal(self.acc_shape, name=f"acc{k}", init=begin.value)
+            total = Signal(self.acc_shape, name=f"total{k}")
+            m.d.comb += total.eq(product.value + acc)
             if self.taps > 1:
                 with m.If(flags.done[group]):
-                    m.d.sync += acc.eq(0)
+                    m.d.sync += acc.eq(begin)
                 with m.Elif(flags.valid[group]):
                     m.d.sync += acc.eq(total)
             results.append(total)

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from fermatnet.hw.arrays.folding import Folding
 from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
-from fermatnet.hw.arrays.products import Products
+from fermatnet.hw.arrays.products.choice import Operands, make
+from fermatnet.hw.arrays.products.sums import added
 from fermatnet.hw.rtl.clock import Clock
 from fermatnet.hw.rtl.rom import Rom, constant, reloadable
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
@@ -44,6 +45,8 @@ class IntegerArray(FreeRunning):
         What the memories hold, where ``weight`` and ``bias`` are the extremes that size them.
     clock : Clock
         By which the sums of products are cut.
+    products : str
+        "auto", or how products are made: one of `fermatnet.hw.arrays.products.choice.WAYS`.
 
     Attributes
     ----------
@@ -72,6 +75,7 @@ class IntegerArray(FreeRunning):
         simd: int,
         contents: tuple[np.ndarray, np.ndarray] | None = None,
         clock: Clock | None = None,
+        products: str = "auto",
     ):
         self.weight, self.bias = np.asarray(weight, np.int64), np.asarray(bias, np.int64)
         if self.weight.ndim != 2 or not self.weight.size:
@@ -82,28 +86,34 @@ class IntegerArray(FreeRunning):
             raise InputError(f"bias must be ({self.weight.shape[0]},) or empty, not {self.bias.shape}")
         self.x_shape, self.pe, self.simd = Shape.cast(x_shape), pe, simd
         self.folding = Folding(self.weight.shape[0], self.weight.shape[1], pe, simd)
-        self.weight_shape = range_shape(min(int(self.weight.min()), 0), max(int(self.weight.max()), 0))
+        ends = min(int(self.weight.min()), 0), max(int(self.weight.max()), 0)
+        self.products = make(Operands(ends, self.x_shape, simd, pe), clock or Clock(), products)
+        self.weight_shape = self.products.weight_shape
         self.biased = bool(self.bias.any())  # by the bounds, where weights are reloadable
-        self.bias_shape = range_shape(min(int(self.bias.min()), 0), max(int(self.bias.max()), 0))
+        # what makes every beat's sums larger is taken off with the bias
+        self.start = -self.products.offset * self.folding.beats
+        self.bias_shape = range_shape(
+            min(int(self.bias.min()), 0) + self.start, max(int(self.bias.max()), 0) + self.start
+        )
         lo, hi = shape_range(self.x_shape)
-        products = np.stack([self.weight * lo, self.weight * hi])
-        low = np.minimum(products.min(axis=0), 0).sum(axis=1) + self.bias
-        high = np.maximum(products.max(axis=0), 0).sum(axis=1) + self.bias
+        corners = np.stack([self.weight * lo, self.weight * hi])
+        low = np.minimum(corners.min(axis=0), 0).sum(axis=1) + self.bias
+        high = np.maximum(corners.max(axis=0), 0).sum(axis=1) + self.bias
         self.acc_shape = range_shape(min(int(low.min()), 0), max(int(high.max()), 0))
         self.weight_width = pe * simd * self.weight_shape.width
         if contents is not None:
             weight, bias = contents
             self.weight = np.asarray(weight, np.int64)
             self.bias = np.asarray(bias, np.int64) if np.size(bias) else np.zeros_like(self.bias)
-        self.products = Products(self.weight_shape, self.x_shape, simd, clock or Clock())
-        self.pipeline, self.levels = self.products.latency, min(self.products.step, simd.bit_length())
+        self.pipeline, self.levels = self.products.latency - 1, self.products.levels
         i_layout, o_layout = data.ArrayLayout(self.x_shape, simd), data.ArrayLayout(self.acc_shape, pe)
-        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, 3 + self.products.latency)
+        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, 2 + self.products.latency)
 
     def words(self) -> list[int]:
         """Weight memory, one word a beat: lane after lane of output after output."""
         width = self.weight_shape.width
-        return pack_words([[(w, width) for w in tile.ravel()] for tile in self.folding.tiles(self.weight)])
+        tiles = self.products.encoded(self.folding.tiles(self.weight))
+        return pack_words([[(w, width) for w in tile.ravel()] for tile in tiles])
 
     def sums(self, m: Module, platform: Any, walk: Beats, enter: Value, groups: list[int]) -> tuple:
         layout = data.ArrayLayout(data.ArrayLayout(self.weight_shape, self.simd), self.pe)
@@ -114,9 +124,9 @@ class IntegerArray(FreeRunning):
         m.d.sync += [came.eq(self.i.payload), x.eq(came), weights.eq(rom.data)]
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         bias = self._bias(m, platform, flags)
+        sums = self.products.sums(m, [weights[n] for n in range(self.pe)], x)
         results = []
         for n, group in enumerate(groups):
-            sum_n = self.products.sum(m, weights[n], x, f"{n}")
             total = Signal(self.acc_shape, name=f"total{n}")
             before = bias[n]
             if self.folding.beats > 1:
@@ -124,7 +134,7 @@ class IntegerArray(FreeRunning):
                 before = Mux(flags.first[group], before, acc)
                 with m.If(flags.valid[group]):
                     m.d.sync += acc.eq(total)
-            m.d.comb += total.eq(sum_n + before)
+            m.d.comb += total.eq(added(sums[n].value, before, sums[n].carry))
             results.append(total)
         return results, flags.done
 
@@ -133,7 +143,7 @@ class IntegerArray(FreeRunning):
         fold."""
         layout = data.ArrayLayout(self.bias_shape, self.pe)
         rows = pack_words(
-            [[(b, self.bias_shape.width) for b in row] for row in self.bias.reshape(-1, self.pe)]
+            [[(b + self.start, self.bias_shape.width) for b in row] for row in self.bias.reshape(-1, self.pe)]
         )
         loads = self.biased and reloadable(platform)
         if len(set(rows)) == 1 and not loads:

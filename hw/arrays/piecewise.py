@@ -12,6 +12,7 @@ from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.piecewise.dot import Dot, Lanes
 from fermatnet.hw.piecewise.forms import choose_form
 from fermatnet.hw.rtl.clock import DEFAULT_MHZ, Clock
+from fermatnet.hw.rtl.copies import copies
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
@@ -135,6 +136,9 @@ class PiecewiseArray(FreeRunning):
         t = Signal(len(rom.data), name="held_t", reset_less=True)
         m.d.sync += [v.eq(planes), t.eq(rom.data)]
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
+        clear = [Signal(name=f"clear{group}", init=1) for group in range(groups[-1] + 1)]
+        if self.folding.beats > 1:
+            copies(m, platform, flags.before(1)[2], clear)
         results = []
         for n, group in enumerate(groups):
             m.submodules[f"dot{n}"] = dot = Dot(
@@ -150,20 +154,23 @@ class PiecewiseArray(FreeRunning):
             m.d.sync += partial.eq(dot.o)
             # what takes off the constants of all its beats
             start = -dot.offset * self.folding.beats
-            results.append(self._accumulate(m, n, partial, start, flags.valid[group], flags.done[group]))
+            results.append(self._accumulate(m, n, partial, start, flags.valid[group], clear[group]))
         return results, flags.done
 
-    def _accumulate(self, m: Module, n: int, partial: Signal, start: int, valid: Value, done: Value) -> Value:
-        """Running sum of output n, modulo 2^width; with its last beat the register goes back to ``start``."""
+    def _accumulate(
+        self, m: Module, n: int, partial: Signal, start: int, valid: Value, clear: Value
+    ) -> Value:
+        """Running sum of output n, modulo 2^width; with its last beat, and after reset, the register goes
+        back to ``start``: ``clear`` alone does it, with no table on its way."""
         width = self.acc_shape.width
         begin = Const(start % (1 << width), width)
         result = Signal(width, name=f"result{n}")
         if self.folding.beats == 1:
             m.d.comb += result.eq(partial + begin)
             return result
-        acc = Signal(width, name=f"acc{n}", init=begin.value)
+        acc = Signal(width, name=f"acc{n}", init=begin.value, reset_less=True)
         m.d.comb += result.eq(partial + acc)
-        with m.If(done):
+        with m.If(clear):
             m.d.sync += acc.eq(begin)
         with m.Elif(valid):
             m.d.sync += acc.eq(result)

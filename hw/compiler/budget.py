@@ -38,17 +38,19 @@ def plan_within(
     *,
     external: Collection[str] | str = "auto",
     clock_mhz: float = DEFAULT_MHZ,
+    dsps: int | None = None,
     progress: Callable[[str], None] | None = None,
     known: dict[Any, Resources] | None = None,
 ) -> Design:
     """The design for ``luts`` tables on ``device``, whose cells must be of a predicted family.
 
-    Raises InputError, with what the smallest design would take, when none is within. ``progress`` is told
-    each design tried; ``known`` gets what layers were predicted to take, for
-    `fermatnet.hw.resources.layers.by_layer`. Takes the time of a few predictions: seconds.
+    ``dsps``: as in `fermatnet.hw.compiler.planner.plan`. Raises InputError, with what the smallest design
+    would take, when none is within. ``progress`` is told each design tried; ``known`` gets what layers were
+    predicted to take, for `fermatnet.hw.resources.layers.by_layer`. Takes the time of a few predictions:
+    seconds.
     """
     say = progress or (lambda words: None)
-    search = _Search(net, luts, device, external, clock_mhz, say, {} if known is None else known)
+    search = _Search(net, luts, device, external, clock_mhz, dsps, say, {} if known is None else known)
     return search.run()
 
 
@@ -59,6 +61,7 @@ class _Search:
     device: str
     external: Collection[str] | str
     clock_mhz: float
+    dsps: int | None
     progress: Callable[[str], None]
     known: dict[Any, Resources]  # of layers that stay as they are from one design to the next
 
@@ -84,7 +87,14 @@ class _Search:
             at = min(max(at, too_large + 1), fits - 1)
             if probe >= PROBES // 2:  # where the formula leads nowhere
                 at = (too_large + fits) // 2
-            design, predicted = self._predict(at)
+            try:
+                design, predicted = self._predict(at)
+            except InputError:
+                if self.dsps is None:
+                    raise
+                # too many multipliers at this speed
+                too_large = at
+                continue
             ratio = predicted / costs[at]
             if predicted <= self.luts:
                 best, fits = design, at
@@ -112,6 +122,7 @@ class _Search:
             device=self.device,
             external=self.external,
             clock_mhz=self.clock_mhz,
+            dsps=self.dsps,
         )
         total = resources_layers.total(resources_layers.by_layer(design, self.device, known=self.known))
         return design, round(total.luts)

@@ -1,23 +1,29 @@
 """The link between two layers: its lanes, its queues, and the conversion from one width to the other."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fermatnet.hw import timing
+from fermatnet.hw.layers import beats_of
 from fermatnet.hw.stream.fifo import Fifo
+from fermatnet.model.network.types import TensorType
 
 __all__ = ["CUT", "Edge", "conversions", "converter"]
 
 CUT = 2  # places of a queue that only keeps ready from running through many blocks in one cycle
 
+WIDE = 256
+"""Bits of a serialiser above which it rests behind every piece, where there is time."""
+
 
 @dataclass(frozen=True)
 class Edge:
     """One input of one layer: lanes as they come and as the block takes them, queues before and after the
-    conversion (0: none)."""
+    conversion (0: none), and whether the conversion ``rests`` for a cycle a beat of the wider side, so that
+    its ready is a register; ``halves``: behind every piece (`fermatnet.hw.stream.width`)."""
 
     producer: str
     consumer: str
@@ -27,11 +33,34 @@ class Edge:
     width: int  # bits of one value
     before: int = 0
     after: int = 0
+    rests: bool = False
+    halves: bool = False
 
     @property
     def key(self) -> tuple[str, int]:
         """The layer that reads the edge, and which of its inputs it is."""
         return self.consumer, self.index
+
+    def cut(self) -> "Edge":
+        """The edge with a queue of `CUT` places on the narrow side of its conversion, none of it resting."""
+        if self.lanes_from > self.lanes_to:
+            return replace(self, rests=False, halves=False, after=max(self.after, CUT))
+        return replace(self, rests=False, before=max(self.before, CUT))
+
+    def hurried(self) -> "Edge":
+        """The edge with fewer rests: none behind every piece, or else none."""
+        return replace(self, halves=False) if self.halves else self.cut()
+
+    @property
+    def wide(self) -> bool:
+        """Whether the bits of a serialiser are too many for one enable in a cycle."""
+        return self.lanes_from % self.lanes_to == 0 and self.lanes_from * self.width > WIDE
+
+    def rest_cycles(self, tensor: TensorType, halves: bool = False) -> int:
+        """Cycles an image through a conversion that rests."""
+        if halves:
+            return 2 * beats_of(tensor, self.lanes_to)
+        return sum(beats_of(tensor, lanes) for lanes in conversions(self.lanes_from, self.lanes_to)[:2])
 
     def latencies(self) -> tuple[int, int]:
         """Cycles the queues add."""
@@ -55,8 +84,10 @@ def converter(edge: Edge) -> Any:
         b // a if b > a else a // b
         for a, b in itertools.pairwise(conversions(edge.lanes_from, edge.lanes_to))
     ]
+    if not ratios:
+        return None
     if len(ratios) == 2:
-        return timing.Repack(*ratios)
-    return (
-        (timing.Collect if edge.lanes_to > edge.lanes_from else timing.Serialise)(*ratios) if ratios else None
-    )
+        return timing.Repack(ratios[0], ratios[1], edge.rests)
+    if edge.lanes_to > edge.lanes_from:
+        return timing.Collect(ratios[0], edge.rests)
+    return timing.Serialise(ratios[0], edge.rests, edge.halves)

@@ -20,8 +20,10 @@ from fermatnet.hw.layers.windowed import array_of
 from fermatnet.hw.resources import Resources, is_predicted
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.hw.rtl import verilog
+from fermatnet.hw.rtl.collection import uncollected
 from fermatnet.hw.rtl.identifier import check_name
 from fermatnet.hw.rtl.reloadable import load_words
+from fermatnet.hw.rtl.split import by_layer
 from fermatnet.hw.stream.options import StreamOptions
 from fermatnet.model.atomic import atomic_directory
 from fermatnet.model.errors import InputError
@@ -29,7 +31,7 @@ from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.network import Network
 from fermatnet.model.outputs import check_directory
 
-__all__ = ["build", "generate", "load_burst", "weight_words"]
+__all__ = ["DEVICE", "TARGETS", "VENDOR_CELLS", "build", "generate", "load_burst", "weight_words"]
 
 _RELOADABLE = {  # what a load needs to know of the design
     "layers": [{"name": str, "pe": SIZE, "simd": SIZE}],
@@ -39,6 +41,14 @@ _RELOADABLE = {  # what a load needs to know of the design
     "stream": dict,
     "reload": {"bounds": dict, "structure_sha256": str},
 }
+
+
+VENDOR_CELLS = {"ecp5": ("CCU2C",)}
+"""By family: cells that generated Verilog may hold by name, for compressors on carry chains."""
+DEVICE = "ecp5-85k"
+"""The device that layers are built and priced for where none is named."""
+TARGETS = ("auto", "plain", *VENDOR_CELLS)
+"""What Verilog can be written for."""
 
 
 def build(net: Network, folds: Mapping[str, Fold] | None = None, *, cycles: int | None = None) -> Top:
@@ -64,6 +74,7 @@ def _cycles_wanted(fps: float | None, cycles: int | None, luts: float | None, cl
     return cycles
 
 
+@uncollected()
 def generate(
     net: Network,
     out_dir: str | Path,
@@ -72,7 +83,8 @@ def generate(
     cycles: int | None = None,
     luts: float | None = None,
     clock_mhz: float = 100.0,
-    device: str = "ecp5-85k",
+    dsps: int | None = None,
+    device: str | None = None,
     force: bool = False,
     folds: Mapping[str, Fold] | None = None,
     external: Collection[str] | str = "auto",
@@ -83,6 +95,8 @@ def generate(
     frame_buffer: bool = False,
     tdata_width: str | int = "auto",
     tkeep: bool = False,
+    target: str = "auto",
+    per_layer: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Writes NAME.v, its memories NAME_*.hex, NAME.core, NAME.vlt and interface.json; returns the interface.
@@ -94,7 +108,10 @@ def generate(
     fps, cycles, luts : at most one goal: images a second at ``clock_mhz``, cycles an image, or LUTs; without
     one the fastest design predicted to take half the device
     clock_mhz : clock that the design is meant for, a goal that its blocks are pipelined for
-    device : its name; its family decides how layers are built and priced
+    dsps : hard multipliers that the design is predicted to take at most (families ecp5 and xc7); beyond them
+    arrays multiply in tables
+    device : its name; its family decides how layers are built and priced. None: plain Verilog for any vendor,
+    built and priced as for `DEVICE`
     force : replace a folder that is not empty
     folds : parallelism of layers by name, in the place of a goal
     external : layers whose weights come through ports, or "auto": those that do not fit the device
@@ -103,6 +120,9 @@ def generate(
     name : of the top module; begins the name of every module and memory file, so that designs of different
     names live in one project
     tlast, frame_buffer, tdata_width, tkeep : those of `fermatnet.hw.stream.options.StreamOptions`
+    target : "plain", Verilog that any tool of any vendor takes; a family of `VENDOR_CELLS`, whose cells are
+    then in it by name; "auto": the named device's family where it is one of these, else plain
+    per_layer : a file NAME_<instance>.v for the modules of each layer, beside NAME.v for the others
     progress : told each step
 
     With weights from outside there is also ``NAME_w_<instance>.hex``, what each weight port has to bring over
@@ -115,6 +135,7 @@ def generate(
     that do not divide, layers that cannot be generated and unknown devices.
     """
     check_name(name)
+    target, device = _target(target, device), device or DEVICE
     options = StreamOptions(tlast, frame_buffer, tdata_width, tkeep)
     find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
@@ -126,7 +147,16 @@ def generate(
     known: dict[Any, Resources] = {}
     if luts is not None and not reloadable and is_predicted(device):
         design, resources = (
-            plan_within(net, luts, device, external=external, clock_mhz=clock_mhz, progress=say, known=known),
+            plan_within(
+                net,
+                luts,
+                device,
+                external=external,
+                clock_mhz=clock_mhz,
+                dsps=dsps,
+                progress=say,
+                known=known,
+            ),
             True,
         )
     else:
@@ -139,15 +169,23 @@ def generate(
             external=external,
             reloadable=reloadable,
             clock_mhz=clock_mhz,
+            dsps=dsps,
         )
     design = replace(design, options=options)
     with atomic_directory(out_dir, force=force) as folder:
         say(f"building {len(net.nodes)} layers and their Verilog")
         top = Top(design)
-        emitted = verilog.emit(top, name, folder)
+        emitted = verilog.emit(top, name, folder, vendor=target != "plain")
         description = interface(
             design, net.meta.get("name", "network"), list(emitted.memories), clock_mhz, device, top=name
         )
+        used = [cell for cell in VENDOR_CELLS.get(target, ()) if f" {cell} " in emitted.verilog]
+        description |= {"target": target, "vendor_cells": used}
+        if per_layer:
+            files = by_layer(emitted.verilog, name, [layer["instance"] for layer in description["layers"]])
+            description["files"]["verilog"] = list(files)
+            for file, text in files.items():
+                (folder / file).write_text(text)
         for port in description["external"]:
             (folder / port["file"]).write_text(_hex(weight_words(design, port["layer"]), port["width"]))
         if top.loader:
@@ -164,6 +202,19 @@ def generate(
         (folder / f"{name}.core").write_text(core_file(description))
         (folder / f"{name}.vlt").write_text(waivers())
     return description
+
+
+def _target(wanted: str, device: str | None) -> str:
+    """The family whose cells are used, or "plain"; InputError for a family that has none here, or another
+    one than the device's."""
+    family = find_device(device or DEVICE).family
+    if wanted == "auto":
+        return family if device is not None and family in VENDOR_CELLS else "plain"
+    if wanted != "plain" and wanted not in VENDOR_CELLS:
+        raise InputError(f"target must be one of {', '.join(TARGETS)}, not {wanted!r}")
+    if wanted not in ("plain", family):
+        raise InputError(f"target {wanted} has cells that {device} has not: name a device of the family")
+    return wanted
 
 
 def _hex(words: list[int], width: int) -> str:
@@ -207,7 +258,11 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
     options = StreamOptions(*(chosen[key] for key in ("tlast", "frame_buffer", "tdata_width", "tkeep")))
     top = Top(replace(design, options=options))
     if (
-        hashlib.sha256(verilog.emit(top, description["top"]).verilog.encode()).hexdigest()
+        hashlib.sha256(
+            verilog.emit(
+                top, description["top"], vendor=description.get("target") != "plain"
+            ).verilog.encode()
+        ).hexdigest()
         != reload["structure_sha256"]
     ):
         raise InputError(

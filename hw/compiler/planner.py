@@ -10,11 +10,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fermatnet.hw.compiler import folding, schedule
+from fermatnet.hw.compiler import folding, multipliers, schedule
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.compiler.edges import Edge
 from fermatnet.hw.compiler.schedule import Schedule
 from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope
+from fermatnet.hw.devices import Device
 from fermatnet.hw.devices import device as find_device
 from fermatnet.hw.layers import Block, Fold, Layer, Placement, StreamRate, beats_of, layer_of
 from fermatnet.hw.rtl.clock import DEFAULT_MHZ
@@ -69,6 +70,8 @@ def plan(
     reloadable: bool = False,
     bounds: Bounds | None = None,
     clock_mhz: float = DEFAULT_MHZ,
+    dsps: int | None = None,
+    ways: Mapping[str, str] | None = None,
 ) -> Design:
     """Every choice for a network: folds (for ``cycles`` an image, for ``luts``, by hand, or the fastest that
     takes half of the device), lanes, rings, queues. ``depths`` overrides the queues of edges (for tests that
@@ -80,7 +83,12 @@ def plan(
     ``external``: layers whose weights stream in from outside; "auto": the largest ones, as many as do not fit
     the device's block memories; "none". ``reloadable``: built for any weights within ``bounds`` (by default
     those of `fermatnet.hw.compiler.worst_case`). ``clock_mhz``: the clock that blocks are pipelined for.
+    ``dsps``: hard multipliers that the whole design is predicted to take at most
+    (`fermatnet.hw.compiler.multipliers`); None: what the device has, for the arrays. ``ways``: how the arrays
+    of some layers multiply, whatever that takes.
     """
+    if dsps is not None:
+        multipliers.check(device, reloadable)
     if reloadable:
         _check_ends(net)
     capacity = find_device(device)
@@ -92,22 +100,44 @@ def plan(
     if cycles is None and folds is None:  # the period is known now: engines are compared at it, too
         layers = layers_for(wide, device, real, target, clock_mhz=clock_mhz)
         chosen = folding.fold_for_cycles(layers, target, least_beats(wide))
+    layers = multipliers.within_device(layers, chosen, capacity.dsps)
+    layers = multipliers.assigned(layers, ways or {})
     edges, paces = schedule.lanes_plan(wide, layers, chosen, target)
     period = schedule.least_period(wide, layers, chosen, edges, paces)
     if cycles is not None and period > cycles:
         raise InputError(f"{cycles} cycles an image cannot be met: {period} is the nearest")
+    kept = net if reloadable else None
+
+    def finished(layers: Layers) -> Design:
+        made, components, outside = _placed(wide, layers, chosen, edges, paces, period, external, capacity)
+        made = _with_depths(made, depths or {})
+        return Design(wide, layers, chosen, paces, made, components, outside, kept, bounds)
+
+    return finished(layers) if dsps is None else multipliers.kept(finished, layers, chosen, device, dsps)
+
+
+def _placed(
+    net: Network,
+    layers: Layers,
+    folds: dict[str, Fold],
+    edges: list[Edge],
+    paces: dict[str, StreamRate],
+    period: int,
+    external: Collection[str] | str,
+    capacity: Device,
+) -> tuple[Schedule, dict[str, Any], tuple[str, ...]]:
+    """The schedule, the components, each built once, and the layers whose weights come from outside."""
     asked = () if isinstance(external, str) else tuple(external)
-    blocks = _blocks(wide, layers, chosen, edges, paces, asked)
-    made = schedule.make(wide, _models(blocks), edges, paces, period)
+    blocks = _blocks(net, layers, folds, edges, paces, asked)
+    made = schedule.make(net, _models(blocks), edges, paces, period)
     outside = _external(layers, blocks, made, external, capacity.brams * capacity.bram_bits)
     if set(outside) != set(asked):  # blocks that wait for weights have other latencies
-        blocks = _blocks(wide, layers, chosen, edges, paces, outside)
-        made = schedule.make(wide, _models(blocks), edges, paces, period)
+        blocks = _blocks(net, layers, folds, edges, paces, outside)
+        made = schedule.make(net, _models(blocks), edges, paces, period)
     components = {
         name: block.build(made.rows.get(name, 0), streamed=name in outside) for name, block in blocks.items()
     }
-    made = _with_depths(made, depths or {})
-    return Design(wide, layers, chosen, paces, made, components, outside, net if reloadable else None, bounds)
+    return made, components, outside
 
 
 def _check_ends(net: Network) -> None:

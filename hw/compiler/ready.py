@@ -1,21 +1,31 @@
-"""How far ready runs in one cycle: through every block that no window and no queue ends, one table each."""
+"""How far ready runs in one cycle: through every block that no window and no queue ends, one table each, and
+through the conversions of width between them."""
 
 from dataclasses import replace
+from itertools import pairwise
 
-from fermatnet.hw.compiler.edges import CUT, Edge
+from fermatnet.hw.compiler.edges import Edge, conversions
 from fermatnet.hw.layers import Fold, Layer
 from fermatnet.model.network import Network
+from fermatnet.model.network.types import TensorType
 
 __all__ = ["cut_ready"]
 
 ENDS = 2  # tables beside the blocks': what ready enables, and what it counts
+COLLECTS, SERIALISES = 1, 2  # tables of a conversion; a serialiser's also enables its many bits
+QUEUED = 1  # of a serialiser in front of a queue
 
 
 def cut_ready(
-    net: Network, layers: dict[str, Layer], folds: dict[str, Fold], edges: list[Edge]
+    net: Network, layers: dict[str, Layer], folds: dict[str, Fold], edges: list[Edge], period: int
 ) -> list[Edge]:
-    """The edges, with a queue of `fermatnet.hw.compiler.edges.CUT` places where ready would run through more
-    blocks than the layers' clock has time for; behind a join rather than at each of its inputs."""
+    """The edges, with ready cut where it would run through more blocks than the layers' clock has time for;
+    behind a join rather than at each of its inputs.
+
+    A conversion of width cuts it by a rest for a cycle a beat of the wider side, where ``period`` cycles an
+    image leave room, and a wide one by a rest behind every piece; elsewhere a queue of
+    `fermatnet.hw.compiler.edges.CUT` places does, on the narrow side.
+    """
     behind: dict[str, int] = {}  # by tensor, the blocks that its ready comes through
     found = {edge.key: edge for edge in edges}
     joins = {node.name for node in net.nodes if len(node.inputs) > 1}
@@ -24,14 +34,28 @@ def cut_ready(
         chains = [0]
         for edge in leaving:
             layer = layers[edge.consumer]
-            chain = 0
+            chain = _conversion(edge)
             if not layer.windowed(folds[edge.consumer]):  # whose ready is a register's
-                chain = 1 + behind[edge.consumer] + (edge.lanes_from != edge.lanes_to)
+                chain += 1 + behind[edge.consumer]
             if chain and chain + (name in joins) > _most(layer):
-                found[edge.key], chain = replace(edge, before=max(edge.before, CUT)), 0
+                found[edge.key], chain = _cut(edge, net.types[name], period)
             chains.append(0 if edge.before else chain)
         behind[name] = max(chains) + (len(leaving) > 1)
     return [found[edge.key] for edge in edges]
+
+
+def _conversion(edge: Edge) -> int:
+    """Tables that ready comes through in the conversion of width."""
+    way = conversions(edge.lanes_from, edge.lanes_to)
+    return sum(COLLECTS if b > a else SERIALISES for a, b in pairwise(way))
+
+
+def _cut(edge: Edge, tensor: TensorType, period: int) -> tuple[Edge, int]:
+    """The edge with its ready cut, and the tables that are left before the cut."""
+    if _conversion(edge) and edge.rest_cycles(tensor) <= period:
+        halves = edge.wide and edge.rest_cycles(tensor, halves=True) <= period
+        return replace(edge, rests=True, halves=halves), 0
+    return edge.cut(), QUEUED if edge.lanes_from > edge.lanes_to else 0
 
 
 def _most(layer: Layer) -> int:

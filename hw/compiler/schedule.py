@@ -83,7 +83,8 @@ def lanes_plan(
                     name, node.name, index, paces[name].lanes, lanes, net.types[name].bits, CUT if cut else 0
                 )
             )
-    return cut_ready(net, layers, folds, edges), paces
+    period = max(period, least_period(net, layers, folds, edges, paces))
+    return cut_ready(net, layers, folds, edges, period), paces
 
 
 def _source_lanes(image: TensorType, period: int) -> int:
@@ -108,6 +109,7 @@ def least_period(
         for lanes in (edge.lanes_from, edge.lanes_to)
     ]
     cycles += [beats_of(net.types[name], pace.lanes) for name, pace in paces.items()]
+    cycles += [edge.rest_cycles(net.types[edge.producer], edge.halves) for edge in edges if edge.rests]
     return max(cycles)
 
 
@@ -127,9 +129,11 @@ def make(
         wanted, needs = _backward(net, models, plan, paces, period)
         first = {one.name: wanted[one.name] for one in net.inputs}
         images, times, seen = _steady(net, models, plan, first, period)
-        changed = _grow_rings(net, models, rows, needs, seen, (images - 1) * period)
-        if not changed:
-            changed = _grow_queues(net, models, plan, times, seen)
+        changed = (
+            _hurry(plan, seen)
+            or _grow_rings(net, models, rows, needs, seen, (images - 1) * period)
+            or _grow_queues(net, models, plan, times, seen)
+        )
         if not changed:
             first_image |= {
                 name: model
@@ -240,6 +244,17 @@ def _grow_rings(net, models, rows, needs, seen, ahead) -> bool:
             models[node.name] = replace(model, rows=model.rows + 1)
             changed = True
     return changed
+
+
+def _hurry(plan, seen) -> bool:
+    """A conversion that rests while beats wait for it rests less, or not: a queue cuts its ready instead."""
+    late = [
+        edge
+        for key, edge in plan.items()
+        if edge.rests and (seen[key][0][1] > seen[key][0][0] + edge.latencies()[0]).any()
+    ]
+    plan.update({edge.key: edge.hurried() for edge in late})
+    return bool(late)
 
 
 def _grow_queues(net, models, plan, times, seen) -> bool:

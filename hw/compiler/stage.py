@@ -63,7 +63,8 @@ class Stage(wiring.Component):
                 source = self._queue(m, f"queue{k}", source, shape, edge.lanes_from, edge.before)
             way = conversions(edge.lanes_from, edge.lanes_to)
             for step, (a, b) in enumerate(itertools.pairwise(way)):
-                converter = WidthConverter(shape, a, b, max(a, b))
+                rests = edge.rests and not step
+                converter = WidthConverter(shape, a, b, max(a, b), rests=rests, halves=edge.halves)
                 m.submodules[f"width{k}_{step}"] = converter
                 link(m, source, converter.i)
                 source = converter.o

@@ -2,12 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from fermatnet.hw.rtl.words import range_shape
+from fermatnet.hw.rtl.words import range_width
 
-__all__ = ["AdderGraph", "Term", "Word", "combined", "extremes", "input_words", "positions", "source"]
+__all__ = [
+    "AdderGraph",
+    "Term",
+    "Word",
+    "combined",
+    "extremes",
+    "input_words",
+    "positions",
+    "source",
+    "sum_size",
+]
 
 
 @dataclass(frozen=True, order=True)
@@ -43,10 +54,10 @@ class Word:
         """Whether the stored word can be negative."""
         return self.low < self.base
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Bits of the word less its base."""
-        return range_shape(self.low - self.base, self.high - self.base).width
+        return range_width(self.low - self.base, self.high - self.base)
 
 
 def input_words(low: Sequence[int], high: Sequence[int], offset: bool) -> list[Word]:
@@ -54,7 +65,7 @@ def input_words(low: Sequence[int], high: Sequence[int], offset: bool) -> list[W
     highest bit inverted."""
     words = []
     for row, lo, hi in zip(np.eye(len(low), dtype=np.int64), low, high, strict=True):
-        base = -(1 << range_shape(lo, hi).width - 1) if offset and lo < 0 else 0
+        base = -(1 << range_width(lo, hi) - 1) if offset and lo < 0 else 0
         words.append(Word(lo, hi, base, weights=row))
     return words
 
@@ -98,11 +109,39 @@ def positions(word: Word, words: Sequence[Word]) -> int:
     """Positions of the carry chain of a sum of two: below the higher shift one operand passes unchanged, and
     a top bit that only a carry reaches costs none."""
     first, second = word.parts
-    free = abs(first.shift - second.shift)
-    operands = [words[term.word] for term in word.parts]
-    top = max(term.shift + one.width for term, one in zip(word.parts, operands, strict=True))
-    bare = word.width > top and not any(one.signed for one in operands)
-    return max(1, word.width - free - bare)
+    return _positions(word.width, words[first.word], words[second.word], second.shift - first.shift)
+
+
+def _positions(width: int, first: Word, second: Word, shift: int) -> int:
+    """`positions` of a sum of ``width`` bits; ``shift`` of the second word less that of the first, the lower
+    of which is 0."""
+    top = max(first.width + max(0, -shift), second.width + max(0, shift))
+    bare = width > top and not (first.signed or second.signed)
+    return max(1, width - abs(shift) - bare)
+
+
+def sum_size(first: Word, second: Word, shift: int, relation: int, offset: bool) -> tuple[int, int]:
+    """Width and `positions` of ``first + relation 2^shift second``, times 2^-shift where shift is negative,
+    without making it: for two words of different inputs, or one word twice.
+
+    ``relation`` is +1 or -1; ``offset`` as in `combined`.
+    """
+    up, down = max(0, -shift), max(0, shift)
+    if first is second:
+        factor = (1 << up) + (relation << down)
+        low, high = sorted((factor * first.low, factor * first.high))
+    else:
+        ends = (second.low << down, second.high << down)
+        low, high = [
+            (end << up) + relation * own
+            for end, own in zip((first.low, first.high), ends[::relation], strict=True)
+        ]
+    base = 0
+    if offset:
+        taken = second.base if relation > 0 else -(second.base + (1 << second.width) - 1)
+        base = (first.base << up) + (taken << down)
+    width = range_width(low - base, high - base)
+    return width, _positions(width, first, second, shift)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ which is that of a heap of bits and not of one more adder.
 
 import heapq
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
-from fermatnet.hw.constant.graph import AdderGraph, Term, Word, combined, input_words, positions
+from fermatnet.hw.constant.graph import AdderGraph, Term, Word, combined, input_words, positions, sum_size
 from fermatnet.model.piecewise.planes import digits
 
 __all__ = ["share"]
@@ -97,15 +98,17 @@ class _Sharing:
     def __init__(self, words: list[Word], rows: list[Digits], price: float, deepest: int, offset: bool):
         self.words, self.price, self.deepest, self.offset = words, price, deepest, offset
         self.outputs: list[dict[int, dict[int, int]]] = []  # sign by word and shift
+        self.inputs = [1 << place for place in range(len(words))]  # that a word is of, a bit each
+        self.sizes: dict[tuple[int, ...], tuple[int, int]] = {}  # of sums, by the ranges of the two
         self.counts: Counter[Pattern] = Counter()
         self.worth: dict[Pattern, tuple[float, int]] = {}
         self.queue: list[tuple[float, Pattern]] = []
-        for row in rows:
+        for output, row in enumerate(rows):
             self.outputs.append({})
-            placed = [(word, shift, sign) for word, own in enumerate(row) for sign, shift in own]
-            for at, one in enumerate(placed):
-                self.outputs[-1].setdefault(one[0], {})[one[1]] = one[2]
-                self.counts.update([_pattern(one, other) for other in placed[:at]])
+            for word, own in enumerate(row):
+                for sign, shift in own:
+                    self.counts.update(self._meets(output, word, shift, sign))
+                    self.outputs[output].setdefault(word, {})[shift] = sign
         for pattern in self.counts:
             self._push(pattern)
 
@@ -129,13 +132,27 @@ class _Sharing:
 
     def _gain(self, pattern: Pattern, uses: int) -> float:
         """Tables that a word saves."""
-        if pattern not in self.worth:
+        worth = self.worth.get(pattern)
+        if worth is None:
+            worth = self.worth[pattern] = self._worth(pattern)
+        return uses * worth[0] - worth[1]
+
+    def _worth(self, pattern: Pattern) -> tuple[float, int]:
+        """Tables that each use saves, and that the adder costs: those of `_word`, which is not made where its
+        range follows from the two words' (most of the time of a search passes here)."""
+        a, b, shift, relation = pattern
+        one, other = self.words[a], self.words[b]
+        if a != b and self.inputs[a] & self.inputs[b]:
             word = self._word(pattern, 1)
-            saved = sum([self.words[term.word].width for term in word.parts]) - word.width
-            cost = positions(word, self.words) if word.depth <= self.deepest else 1 << 30
-            self.worth[pattern] = saved * self.price, cost
-        each, once = self.worth[pattern]
-        return uses * each - once
+            width, cost = word.width, positions(word, self.words)
+        else:
+            kind = one.low, one.high, one.base, other.low, other.high, other.base, a == b, shift, relation
+            if kind not in self.sizes:
+                self.sizes[kind] = sum_size(one, other, shift, relation, self.offset)
+            width, cost = self.sizes[kind]
+        if max(one.depth, other.depth) >= self.deepest:
+            cost = 1 << 30
+        return (one.width + other.width - width) * self.price, cost
 
     def _word(self, pattern: Pattern, sign: int) -> Word:
         """The sum that a pattern is; ``sign`` of its first term where the two differ."""
@@ -170,22 +187,28 @@ class _Sharing:
             word = self._word(pattern, -sign)
         flipped, new = word.parts[0].sign, len(self.words)
         self.words.append(word)
+        self.inputs.append(self.inputs[a] | self.inputs[b])
         for output, shift, first in found:
             self._remove(output, a, shift)
             self._remove(output, b, shift + apart)
             self._add(output, new, min(shift, shift + apart), first * flipped)
 
-    def _others(self, output: int) -> list[tuple[int, int, int]]:
-        terms = self.outputs[output]
-        return [(word, shift, sign) for word, own in terms.items() for shift, sign in own.items()]
+    def _meets(self, output: int, word: int, shift: int, sign: int) -> Iterator[Pattern]:
+        """Patterns of a term with each term of an output."""
+        for other, own in self.outputs[output].items():
+            for place, its in own.items():
+                if (other, place) < (word, shift):
+                    yield other, word, shift - place, sign * its
+                else:
+                    yield word, other, place - shift, sign * its
 
     def _remove(self, output: int, word: int, shift: int) -> None:
         own = self.outputs[output][word]
-        one = (word, shift, own.pop(shift))
+        sign = own.pop(shift)
         if not own:
             del self.outputs[output][word]
-        for other in self._others(output):
-            self.counts[_pattern(one, other)] -= 1
+        for pattern in self._meets(output, word, shift, sign):
+            self.counts[pattern] -= 1
 
     def _add(self, output: int, word: int, shift: int, sign: int) -> None:
         known = self.outputs[output].get(word, {})
@@ -195,14 +218,7 @@ class _Sharing:
             if not same:
                 return
             shift += 1
-        for other in self._others(output):
-            pattern = _pattern((word, shift, sign), other)
+        for pattern in self._meets(output, word, shift, sign):
             self.counts[pattern] += 1
             self._push(pattern)
         self.outputs[output].setdefault(word, {})[shift] = sign
-
-
-def _pattern(one: tuple[int, int, int], other: tuple[int, int, int]) -> Pattern:
-    if other < one:
-        one, other = other, one
-    return one[0], other[0], other[1] - one[1], one[2] * other[2]

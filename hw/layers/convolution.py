@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 
 from fermatnet.hw.arrays.depthwise import DepthwiseArray
 from fermatnet.hw.arrays.integer import IntegerArray
+from fermatnet.hw.arrays.products.choice import Operands
 from fermatnet.hw.layers.extremes import ends
 from fermatnet.hw.layers.layer import Fold, StreamRate, divisors, shape_of
 from fermatnet.hw.layers.matrix import MatrixVectorLayer
@@ -61,7 +62,19 @@ class ConvLayer(MatrixVectorLayer):
         held = None if self.contents is None else (self.rows_of(self.contents), none)
         shape = shape_of(self.inputs[0])
         clock = Clock(self.clock_mhz, self.target)
-        return IntegerArray(self.matrix, none, shape, pe=fold.pe, simd=fold.simd, contents=held, clock=clock)
+        return IntegerArray(
+            self.matrix,
+            none,
+            shape,
+            pe=fold.pe,
+            simd=fold.simd,
+            contents=held,
+            clock=clock,
+            products=self.multiply,
+        )
+
+    def operands(self, fold: Fold) -> Operands | None:
+        return Operands.of(self.matrix, shape_of(self.inputs[0]), fold.simd, fold.pe)
 
     def unrolled(self):
         return self.constants(self.matrix, np.zeros(0, np.int64))
@@ -96,10 +109,20 @@ class Depthwise(ConvLayer):
     def needs_window(self, fold):
         return True
 
+    def operands(self, fold):
+        return Operands.of(self.matrix, shape_of(self.inputs[0]), 1, fold.pe, shared=False)
+
 
 class DepthwiseConvLayer(Depthwise):
     """A depthwise convolution of integers."""
 
     def array(self, fold):
         held = None if self.contents is None else self.rows_of(self.contents)
-        return DepthwiseArray(self.matrix, shape_of(self.inputs[0]), lanes=fold.pe, contents=held)
+        return DepthwiseArray(
+            self.matrix,
+            shape_of(self.inputs[0]),
+            lanes=fold.pe,
+            contents=held,
+            clock=self.clock,
+            products=self.multiply,
+        )

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 from fermatnet.hw.arrays.integer import IntegerArray
+from fermatnet.hw.arrays.products.choice import Operands
 from fermatnet.hw.layers.extremes import ends, room
 from fermatnet.hw.layers.layer import Fold, divisors, shape_of
 from fermatnet.hw.layers.matrix import MatrixVectorLayer
@@ -35,8 +36,18 @@ class DenseLayer(MatrixVectorLayer):
         shape = shape_of(self.inputs[0])
         clock = Clock(self.clock_mhz, self.target)
         return IntegerArray(
-            self.matrix, self.node.bias, shape, pe=fold.pe, simd=fold.simd, contents=held, clock=clock
+            self.matrix,
+            self.node.bias,
+            shape,
+            pe=fold.pe,
+            simd=fold.simd,
+            contents=held,
+            clock=clock,
+            products=self.multiply,
         )
+
+    def operands(self, fold):
+        return Operands.of(self.matrix, shape_of(self.inputs[0]), fold.simd, fold.pe)
 
     def unrolled(self):
         return self.constants(self.matrix, self.node.bias)

@@ -126,6 +126,8 @@ class Layer:
 
     clock_mhz = DEFAULT_MHZ
     """The clock that blocks are pipelined for."""
+    multiply = "auto"
+    """How its array multiplies: "auto", or one of the `ways`."""
     net: Network
     node: Any
     name: str
@@ -139,6 +141,21 @@ class Layer:
         made = copy.copy(self)
         vars(made)["clock_mhz"] = mhz
         return made
+
+    def multiplying(self, way: str) -> "Layer":
+        """The same layer, multiplying in one of the `ways`."""
+        made = copy.copy(self)
+        vars(made)["multiply"] = way
+        return made
+
+    def ways(self, fold: Fold) -> dict[str, tuple[float, int]]:
+        """(tables, hard multipliers) of each way in which the block can multiply at a fold, about
+        (`fermatnet.hw.arrays.products.choice`); none where it has no array of multipliers."""
+        return {}
+
+    def way(self, fold: Fold) -> str:
+        """The one of the `ways` that it takes."""
+        return self.multiply
 
     @property
     def clock(self) -> Clock:

@@ -9,6 +9,7 @@ from amaranth.lib import wiring
 
 from fermatnet.hw import timing
 from fermatnet.hw.arrays.free_running import FreeRunning
+from fermatnet.hw.arrays.products.choice import Operands, chosen, prices
 from fermatnet.hw.arrays.streamed import Streamed
 from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.layers import cost
@@ -83,6 +84,18 @@ class MatrixVectorLayer(Layer):
     def constant_cost(self) -> float:
         """Tables of `unrolled`, about."""
         return cost.constant_matrix(self.matrix, shape_of(self.inputs[0]).width)
+
+    def operands(self, fold: Fold) -> Operands | None:
+        """What the array multiplies in a beat; None where it has no multipliers."""
+        return None
+
+    def ways(self, fold):
+        operands = None if self.constant(fold) else self.operands(fold)
+        return {} if operands is None else prices(operands, self.target)
+
+    def way(self, fold):
+        operands = self.operands(fold)
+        return self.multiply if operands is None else chosen(operands, self.target, self.multiply)
 
     def streamable(self):
         return True

@@ -10,11 +10,13 @@ from amaranth.hdl import Shape
 
 from fermatnet.hw.arrays.depthwise import DepthwiseArray
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
+from fermatnet.hw.arrays.products.choice import Operands
 from fermatnet.hw.constant.levels import ConstantLevels
 from fermatnet.hw.layers import cost
 from fermatnet.hw.layers.convolution import ConvLayer, Depthwise
 from fermatnet.hw.layers.extremes import ends
 from fermatnet.hw.layers.layer import shape_of
+from fermatnet.hw.rtl.words import range_shape
 
 __all__ = ["DepthwisePiecewiseLayer", "PiecewiseConvLayer"]
 
@@ -56,6 +58,9 @@ class PiecewiseConvLayer(ConvLayer):
             contents=held,
         )
 
+    def operands(self, fold):
+        return None
+
     def constant_cost(self):
         # one term a weight, and the sums of each level times it
         chosen = (self.node.levels_w[self.matrix] != 0).astype(np.int64)
@@ -92,4 +97,12 @@ class DepthwisePiecewiseLayer(Depthwise, PiecewiseConvLayer):
             lanes=fold.pe,
             levels=levels,
             contents=held,
+            clock=self.clock,
+            products=self.multiply,
+        )
+
+    def operands(self, fold):
+        levels = self.node.levels_a
+        return Operands.of(
+            self._levels_of(self.node), range_shape(0, int(levels.max())), 1, fold.pe, shared=False
         )

@@ -23,7 +23,7 @@ from fermatnet.hw.piecewise.compressor.prices import PRICES
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.planes import Planes, digits, one_hot, short_planes
 
-__all__ = ["FORMS", "Form", "Group", "choose_form", "estimate", "forms_of"]
+__all__ = ["FORMS", "Form", "Group", "binary_form", "choose_form", "estimate", "forms_of"]
 
 FORMS = ("auto", "planes", "powers", "one-hot", "table")
 
@@ -83,6 +83,11 @@ def _planes_form(kind: str, weight: Planes, activation: Planes) -> Form:
         for factor, by in sorted(columns.items())
     )
     return Form(kind, groups, offset, weight, activation, weight_bits=weight.count)
+
+
+def binary_form(weight: tuple[int, ...], activation: tuple[int, ...]) -> Form:
+    """Of values that are given by their bits: what each bit counts, signed powers of two."""
+    return _planes_form("binary", Planes(weight, ()), Planes(activation, ()))
 
 
 def _table_form(levels_w: np.ndarray, levels_a: np.ndarray) -> Form:

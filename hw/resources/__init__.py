@@ -26,7 +26,8 @@ __all__ = ["LOGIC", "Resources", "family_of", "is_predicted", "predict"]
 TABLE_INPUTS = {"xc7": 6, "ecp5": 4, "ice40": 4}
 READ_AS = {"ice40": "ecp5"}  # carry chains of one table a bit, as there; no wide tables
 LOGIC = {"xc7": 0.93, "ecp5": 0.9, "ice40": 0.9}  # tables of yosys for one of the cover, fitted
-HARD_PRODUCT = 9  # bits of a product from which yosys takes a hard multiplier
+HARD_PRODUCT = {"xc7": 9, "ecp5": 4, "ice40": 9}  # bits of a product from which yosys takes a hard multiplier
+WIDE_FACTOR = 4  # bits of both factors from which a product of tables needs half as many more
 HARD_INPUTS = {"xc7": (25, 18), "ecp5": (18, 18), "ice40": (16, 16)}
 
 
@@ -82,11 +83,11 @@ def _resources(made: Contents, family: str, known: dict[int, Resources]) -> Reso
         own_tables, own_registers, own_blocks, _ = kept(store, family)
         tables, registers, blocks = tables + own_tables, registers + own_registers, blocks + own_blocks
     for a, b, used in made.products:
-        if min(a, b) >= 2 and min(used, a + b) >= HARD_PRODUCT:
+        if min(a, b) >= 2 and min(used, a + b) >= HARD_PRODUCT[family]:
             wide, narrow = HARD_INPUTS[family]
             hard += min(-(-a // wide) * -(-b // narrow), -(-b // wide) * -(-a // narrow))
         else:
-            tables += a * b
+            tables += (1.55 if min(a, b) >= WIDE_FACTOR else 1.0) * a * b
     result = Resources(tables, round(registers), blocks, hard)
     for component in made.inside:
         if id(component) not in known:

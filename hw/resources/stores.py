@@ -8,7 +8,7 @@ from fermatnet.hw.resources.cells import Instance, Memory, Netlist, ReadPort, Wr
 from fermatnet.hw.resources.contents import Contents, Store
 from fermatnet.hw.resources.platform import Inside
 from fermatnet.hw.resources.signals import Signals
-from fermatnet.hw.rtl.copies import COPY_MODULE
+from fermatnet.hw.rtl.copies import COPIES
 from fermatnet.hw.rtl.rom import KEPT_FROM, ROM_MODULE, Rom
 
 __all__ = ["Stores"]
@@ -39,7 +39,7 @@ class Stores:
             rom = self._platform.roms[cell.index]
             self._made.stores.append(Store(rom.depth, rom.width, tuple(rom.words), True))
             self._equal_columns(index, rom)
-        elif cell.type == COPY_MODULE:
+        elif cell.type in COPIES:
             self._made.registers += 1
         elif counter := by_name(name):
             self._made.counters += counter.cost

@@ -7,30 +7,38 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Signal
 
 from fermatnet.hw.rtl.platform import platform_of
 
-__all__ = ["COPY_MODULE", "SPREAD", "copies", "spread"]
+__all__ = ["COPIES", "SPREAD", "copies", "spread"]
 
-COPY_MODULE = "fermatnet_copy"
 SPREAD = 40
 """Registers that one copy drives, about."""
 
-# A module of its own, and kept: equal registers in one module become one again.
-COPY_VERILOG = f"""\
+COPIES = {f"fermatnet_copy{'_set' * start}": start for start in (0, 1)}
+"""Names of the modules, and what the register holds after reset."""
+
+
+def _verilog(start: int) -> tuple[str, str]:
+    """Name and text of a module of its own, and kept: equal registers in one module become one again."""
+    name = list(COPIES)[start]
+    return (
+        name,
+        f"""\
 (* keep_hierarchy *)
-module {COPY_MODULE} (input wire clk, input wire rst, input wire d, output reg q);
-    initial q = 1'b0;
-    always @(posedge clk) q <= rst ? 1'b0 : d;
+module {name} (input wire clk, input wire rst, input wire d, output reg q);
+    initial q = 1'b{start};
+    always @(posedge clk) q <= rst ? 1'b{start} : d;
 endmodule
-"""
+""",
+    )
 
 
 def copies(m: Module, platform: Any, value: Any, registers: list[Signal]) -> None:
-    """Registers of one bit that each load ``value`` every cycle, 0 after reset; synthesis leaves them
-    apart."""
+    """Registers of one bit that each load ``value`` every cycle, their initial value after reset; synthesis
+    leaves them apart."""
     kept = platform_of(platform)
     for register in registers:
         if kept.named_modules and len(registers) > 1:
             m.submodules[register.name] = Instance(
-                kept.verilog_module(COPY_MODULE, COPY_VERILOG),
+                kept.verilog_module(*_verilog(register.init)),
                 i_clk=ClockSignal(),
                 i_rst=ResetSignal(),
                 i_d=value,

@@ -18,7 +18,9 @@ from amaranth.hdl._mem import MemoryInstance
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
+from fermatnet.hw.rtl.collection import uncollected
 from fermatnet.hw.rtl.platform import Platform
+from fermatnet.hw.rtl.readable import readable
 from fermatnet.model.cachedir import writable
 
 __all__ = ["Emitted", "FilePlatform", "emit"]
@@ -38,6 +40,8 @@ class FilePlatform(Platform):
     shared_modules = True
 
     prefix: str = "fermatnet"
+    raw: bool = False
+    vendor: bool = True
     images: dict[str, str] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
     _shared: dict[str, str] = field(default_factory=dict)
@@ -49,6 +53,7 @@ class FilePlatform(Platform):
         """Takes the text of module ``name``, to be instantiated by the name that is returned; one text a
         name."""
         own = self._prefixed(name)
+        text = text if self.vendor else _VENDOR.sub(r"\1", text)
         text = re.sub(rf"(?<=\bmodule ){re.escape(name)}\b", own, text)
         if self.modules.setdefault(own, text) != text:
             raise ValueError(f"two different modules are called {own}")
@@ -61,7 +66,9 @@ class FilePlatform(Platform):
         name = f"{self._prefixed(kind)}_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         if name not in self._shared:
             self._shared[name] = key
-            self.modules[name] = _convert(component, name, _Inside(self)).replace("(* top =  1  *)\n", "")
+            self.modules[name] = _convert(component, name, _Inside(self), raw=self.raw).replace(
+                "(* top =  1  *)\n", ""
+            )
         return name
 
     def memory_image(self, name: str, width: int, words: list[int]) -> str:
@@ -105,7 +112,18 @@ def _without_zeros(fragment: Fragment) -> None:
         held._init._raw = ()
 
 
-def _convert(component: wiring.Component, name: str, platform: object) -> str:
+SHORTER = "flatten -noscopeinfo -separator _\nopt_clean -purge\n"
+"""yosys' own means against length: shells around instances dissolved, and names of what has another name."""
+_VENDOR = re.compile(r"^`ifdef SYNTHESIS\n.*?^`else\n(.*?)^`endif\n", re.MULTILINE | re.DOTALL)
+"""Cells of one family by name, and what they compute."""
+_SHELL = re.compile(r"^module (?!\S+\.counter\d+$)", re.MULTILINE)
+_LINK = re.compile(r"^  wire (?=.*\\o\d+__(?:payload|valid|ready)$)", re.MULTILINE)
+"""The ends of links between layers: names that a simulation of one layer after the other looks for."""
+_KEPT = re.compile(r"^ *\(\* keep(?:_hierarchy)? = [^*]*\*\)\n", re.MULTILINE)
+_WHOLE = "attribute \\keep_hierarchy 1\n"
+
+
+def _convert(component: wiring.Component, name: str, platform: object, *, raw: bool) -> str:
     """What `amaranth.back.verilog.convert` does without source paths, its yosys between files and without RAM
     contents."""
     fragment = Fragment.get(component, platform)
@@ -119,11 +137,14 @@ def _convert(component: wiring.Component, name: str, platform: object) -> str:
     }
     with tempfile.TemporaryDirectory(prefix="fermatnet-verilog-") as scratch:
         folder = Path(scratch)
-        (folder / "in.il").write_text(
-            _UNSET.sub("", rtlil.convert(fragment, name, ports=ports, emit_src=False))
-        )
+        text = _UNSET.sub("", rtlil.convert(fragment, name, ports=ports, emit_src=False))
+        if not raw:
+            text = _SHELL.sub(lambda match: f"{_WHOLE}{match[0]}", text)
+            text = _LINK.sub(lambda match: f"  attribute \\keep 1\n{match[0]}", text)
+        (folder / "in.il").write_text(text)
         (folder / "script.ys").write_text(
-            "read_rtlil in.il\nproc -nomux -norom\nmemory_collect\nwrite_verilog -norename out.v\n"
+            f"read_rtlil in.il\nproc -nomux -norom\nmemory_collect\n{'' if raw else SHORTER}"
+            "write_verilog -norename out.v\n"
         )
         # yosys is compiled into the user's cache, and does not begin where that cannot be written
         cache = {"XDG_CACHE_HOME": str(writable(Path(platformdirs.user_cache_dir()), "XDG_CACHE_HOME"))}
@@ -133,7 +154,8 @@ def _convert(component: wiring.Component, name: str, platform: object) -> str:
         )
         if done.returncode:
             raise RuntimeError(f"the Verilog back end failed: {done.stderr.strip()}")
-        return (folder / "out.v").read_text()
+        made = (folder / "out.v").read_text()
+        return made if raw else _KEPT.sub("", made)
 
 
 @dataclass(frozen=True)
@@ -152,16 +174,29 @@ class Emitted:
         return [directory / file for file in files]
 
 
-def emit(component: wiring.Component, name: str, directory: Path | None = None) -> Emitted:
+@uncollected()
+def emit(
+    component: wiring.Component,
+    name: str,
+    directory: Path | None = None,
+    *,
+    raw: bool = False,
+    vendor: bool = True,
+) -> Emitted:
     """Verilog for a component as top module ``name``; written to ``directory`` too when one is given.
 
     The same component gives the same bytes. RAMs have no initial contents (nothing reads a word before
     writing it). Memories load with ``$readmemh`` by bare file name: run the simulator or yosys in the folder
     that holds them. Every module and every memory file has a name that begins with ``name``.
+
+    Names and layout are a person's (`fermatnet.hw.rtl.readable`); with ``raw`` the text is yosys' own, where
+    every signal of the component keeps its name and place (proofs look for them). Without ``vendor`` no
+    module holds cells of one family: it says what they compute.
     """
-    platform = FilePlatform(name)
-    text = _convert(component, name, platform)
+    platform = FilePlatform(name, raw=raw, vendor=vendor)
+    text = _convert(component, name, platform, raw=raw)
     text = "".join(body + "\n" for _, body in sorted(platform.modules.items())) + text
+    text = text if raw else readable(text)
     emitted = Emitted(name, text, dict(sorted(platform.images.items())))
     if directory is not None:
         emitted.write(Path(directory))

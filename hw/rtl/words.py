@@ -4,17 +4,22 @@ from amaranth.hdl import Shape
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["pack_words", "range_shape", "shape_range", "whole_bytes"]
+__all__ = ["pack_words", "range_shape", "range_width", "shape_range", "whole_bytes"]
 
 
 def range_shape(lo: int, hi: int) -> Shape:
     """Narrowest shape that holds lo..hi: two's complement when lo is negative, at least one bit; InputError
     for an empty range."""
+    return Shape(range_width(lo, hi), signed=lo < 0)
+
+
+def range_width(lo: int, hi: int) -> int:
+    """Bits of `range_shape`; InputError for an empty range."""
     if lo > hi:
         raise InputError(f"a range must not be empty: {lo}..{hi}")
     if lo >= 0:
-        return Shape(max(1, hi.bit_length()))
-    return Shape(max((~lo).bit_length(), hi.bit_length() if hi > 0 else 0) + 1, signed=True)
+        return max(1, hi.bit_length())
+    return max((~lo).bit_length(), hi.bit_length() if hi > 0 else 0) + 1
 
 
 def shape_range(shape: Shape) -> tuple[int, int]:

@@ -87,12 +87,11 @@ class LengthGuard(wiring.Component):
         m = Module()
         place = Signal(range(max(2, self.beats)))
         spoilt = Signal()  # a beat of this image had bytes missing
-        at_end = Signal()
+        at_end = Signal(init=self.beats == 1)  # of the beats of an image: a register, for many tables ask
         judged = Signal()
         may = Signal()
         moves = self.o.valid & self.o.ready
         m.d.comb += [
-            at_end.eq(place == self.beats - 1),
             judged.eq(self.last | at_end),
             may.eq(~(self.hold & (place == 0)) & (self.verdict.ready | ~judged)),
             self.verdict.payload.eq((self.last ^ at_end) | spoilt | ~self.whole),
@@ -102,6 +101,8 @@ class LengthGuard(wiring.Component):
         ]
         with m.If(moves):
             m.d.sync += place.eq(Mux(at_end, 0, place + 1))
+            if self.beats > 1:
+                m.d.sync += at_end.eq(place == self.beats - 2)
         with m.FSM():
             with m.State("PASS"):
                 m.d.comb += [

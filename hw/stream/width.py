@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.rtl.copies import copies, spread
 from fermatnet.model.errors import InputError
 
 __all__ = ["WidthConverter"]
@@ -21,7 +22,9 @@ class WidthConverter(wiring.Component):
     widths are equal.
     Throughput: the wider side's beat per ``max(lanes) / min(lanes)`` cycles, that is ``cycles`` a pixel =
     max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the
-    other.
+    other. A serialiser or collector that ``rests`` takes nothing in the cycle in which the last piece or the
+    whole leaves, one cycle more for each beat of the wider side: then ``i.ready`` is a register. A serialiser
+    that ``halves`` its pace gives a piece in every other cycle, and moves its bits by registers alone.
 
     Parameters
     ----------
@@ -30,13 +33,16 @@ class WidthConverter(wiring.Component):
     lanes_in, lanes_out : int
         Both divide ``channels``.
     channels : int
+    rests, halves : bool
+        Of a serialiser or collector only; of a serialiser that rests only.
 
     Members
     -------
     i : In(stream), o : Out(stream)
     """
 
-    def __init__(self, shape, lanes_in, lanes_out, channels):
+    def __init__(self, shape, lanes_in, lanes_out, channels, *, rests=False, halves=False):
+        self.rests, self.halves = rests, halves
         self.shape, self.lanes_in, self.lanes_out, self.channels = (
             Shape.cast(shape),
             lanes_in,
@@ -47,8 +53,18 @@ class WidthConverter(wiring.Component):
             raise InputError(
                 f"width converter: {lanes_in} and {lanes_out} lanes must both divide {channels} channels"
             )
+        if rests and (lanes_in == lanes_out or (lanes_in % lanes_out and lanes_out % lanes_in)):
+            raise InputError(
+                f"width converter: one between {lanes_in} and {lanes_out} lanes cannot rest: leave rests away"
+            )
+        if halves and not (rests and lanes_in > lanes_out):
+            raise InputError(
+                "width converter: only a serialiser that rests can halve its pace: give rests=True"
+            )
         self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in)
         self.cycles = max(channels // lanes_in, channels // lanes_out)
+        if rests:
+            self.cycles += channels // (lanes_out if halves else max(lanes_in, lanes_out))
         super().__init__(
             {
                 "i": In(stream.Signature(data.ArrayLayout(self.shape, lanes_in))),
@@ -62,6 +78,8 @@ class WidthConverter(wiring.Component):
             wiring.connect(m, wiring.flipped(self.i), wiring.flipped(self.o))
         elif self.lanes_out % self.lanes_in == 0:
             self._collect(m)
+        elif self.halves:
+            self._serialise_slowly(m, platform)
         elif self.lanes_in % self.lanes_out == 0:
             self._serialise(m)
         else:
@@ -71,40 +89,67 @@ class WidthConverter(wiring.Component):
     def _collect(self, m):
         ratio, bits = self.lanes_out // self.lanes_in, self.shape.width * self.lanes_in
         held = Signal(bits * ratio, reset_less=True)
-        count = Signal(range(ratio + 1))
-        full = count == ratio
-        leave = self.o.valid & self.o.ready
+        count = Signal(range(ratio))  # pieces held, of those that are not whole yet
+        full, last = Signal(), Signal()  # full: a register, for the neighbour's ready asks it
         m.d.comb += [
+            last.eq(count == ratio - 1),
             self.o.valid.eq(full),
             self.o.payload.as_value().eq(held),
-            self.i.ready.eq(~full | self.o.ready),
+            self.i.ready.eq(~full if self.rests else ~full | self.o.ready),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
                 held.eq(Cat(held[bits:], self.i.payload.as_value())),
-                count.eq(Mux(full, 1, count + 1)),
+                count.eq(Mux(last, 0, count + 1)),
+                full.eq(last),
             ]
-        with m.Elif(leave):
-            m.d.sync += count.eq(0)
+        with m.Elif(self.o.ready):
+            m.d.sync += full.eq(0)
 
     def _serialise(self, m):
         ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out
         held = Signal(bits * ratio, reset_less=True)
         count, following = Signal(range(ratio + 1)), Signal(range(ratio + 1))  # pieces left
         empty, few = Signal(init=1), Signal(init=1)  # none, one at most: registers, for many tables ask
+        takes, ready = (empty, empty) if self.rests else (few, empty | (few & self.o.ready))
         m.d.comb += [self.o.valid.eq(~empty), self.o.payload.as_value().eq(held[:bits])]
-        m.d.comb += self.i.ready.eq(empty | (few & self.o.ready))
+        m.d.comb += self.i.ready.eq(ready)
         with m.If(empty | self.o.ready):
             # What is taken with the last piece, or into the empty one, counts only if it is valid; what moves
             # into the last place never does.
             coming = self.i.payload.as_value()
-            m.d.sync += held.eq(Cat(Mux(few, coming[:-bits], held[bits:]), coming[-bits:]))
+            m.d.sync += held.eq(Cat(Mux(takes, coming[:-bits], held[bits:]), coming[-bits:]))
         m.d.comb += following.eq(count)
         with m.If(self.i.valid & self.i.ready):
             m.d.comb += following.eq(ratio)
         with m.Elif(~empty & self.o.ready):
             m.d.comb += following.eq(count - 1)
         m.d.sync += [count.eq(following), empty.eq(following == 0), few.eq(following <= 1)]
+
+    def _serialise_slowly(self, m, platform):
+        """What loads and moves the many bits are registers, one for each few dozen: a piece that leaves lets
+        them move in the next cycle, and the following piece is there behind that."""
+        ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out
+        groups = spread([bits] * ratio)
+        loads = [Signal(name=f"loads{group}", init=1) for group in range(groups[-1] + 1)]  # it is empty
+        moves = [Signal(name=f"moves{group}") for group in range(groups[-1] + 1)]
+        count, there, last, leaves = Signal(range(ratio + 1)), Signal(), Signal(), Signal()
+        takes = self.i.valid & loads[0]
+        copies(m, platform, (loads[0] & ~self.i.valid) | (leaves & last), loads)
+        copies(m, platform, leaves & ~last, moves)
+        m.d.comb += [self.i.ready.eq(loads[0]), self.o.valid.eq(there), leaves.eq(there & self.o.ready)]
+        m.d.sync += there.eq(takes | moves[0] | (there & ~self.o.ready))
+        with m.If(takes):
+            m.d.sync += [count.eq(ratio), last.eq(0)]
+        with m.Elif(leaves):
+            m.d.sync += [count.eq(count - 1), last.eq(count == 2)]
+        pieces = [Signal(bits, name=f"piece{k}", reset_less=True) for k in range(ratio)]
+        for k, (piece, group) in enumerate(zip(pieces, groups, strict=True)):
+            coming = self.i.payload.as_value().word_select(k, bits)
+            following = pieces[k + 1] if k + 1 < ratio else coming
+            with m.If(loads[group] | moves[group]):
+                m.d.sync += piece.eq(Mux(loads[group], coming, following))
+        m.d.comb += self.o.payload.as_value().eq(pieces[0])
 
     def _gearbox(self, m):
         """Pieces of gcd channels; room for one beat in and two out, so that the side with more beats never

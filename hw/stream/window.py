@@ -82,7 +82,10 @@ class FreeWindow(WindowPlan, wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits = self.lanes * self.shape.width
-        m.submodules.ring = ring = Memory(shape=bits, depth=self._depth, init=[], attrs={"ram_style": "auto"})
+        # A word is written two cycles or more before a beat of it is used, and after the last one is: what is
+        # read while it is written does not matter, and needs no logic of its own.
+        attrs = {"ram_style": "auto", "no_rw_check": 1}
+        m.submodules.ring = ring = Memory(shape=bits, depth=self._depth, init=[], attrs=attrs)
         read = ring.read_port()
         step, released = Signal(), Signal(range(self.height + 1))
         found = Scout(m, self, self._writer(m, ring.write_port(), released))

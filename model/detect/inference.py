@@ -15,7 +15,7 @@ from fermatnet.model.detect.training.finished import load_run, outputs_of
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import load
 
-__all__ = ["Finder", "finder", "found_in_file", "image_files"]
+__all__ = ["Finder", "finder", "found_in_file", "image_files", "pixels_of"]
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 Row = dict[str, Any]
@@ -75,15 +75,23 @@ def finder(path: str | Path, rule: Rule) -> tuple[Finder, tuple[int, int], tuple
     return by_network, (detector.image[1], detector.image[2]), tuple(config["classes"])
 
 
+def _resized(picture: Any, size: tuple[int, int]) -> np.ndarray:
+    whole = (0.0, 0.0, float(picture.width), float(picture.height))
+    return np.ascontiguousarray(view(picture, whole, size).transpose(2, 0, 1))
+
+
+def pixels_of(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """uint8 (3, H, W): an image file at the network's ``size`` (H, W)."""
+    return _resized(open_picture(path), size)
+
+
 def found_in_file(
     path: Path, find: Finder, size: tuple[int, int], names: Sequence[str]
 ) -> tuple[Any, list[Row]]:
     """(picture, rows {"class", "score", "box": corners in its pixels}) of an image file."""
     picture = open_picture(path)
-    whole = (0.0, 0.0, float(picture.width), float(picture.height))
-    pixels = np.ascontiguousarray(view(picture, whole, size).transpose(2, 0, 1))
     rows = []
-    for one in find(pixels):
+    for one in find(_resized(picture, size)):
         box = [round(value * side, 2) for value, side in zip(one["box"], picture.size * 2, strict=True)]
         rows.append({"class": names[one["label"] - 1], "score": round(one["score"], 5), "box": box})
     return picture, rows

@@ -1,9 +1,10 @@
 """What is kept of a run while its phases train: checkpoint, metrics, weights, TensorBoard's curves. In a run
 of several processes the first one writes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from rich.progress import Progress
 from torch import nn
 
@@ -79,11 +80,13 @@ class Record:
         *,
         measured: Callable[[Phase], dict[str, Any]],
         metric: str = "",
+        pictures: Callable[[Phase], Mapping[str, np.ndarray]] | None = None,
     ) -> nn.Module:
         """All epochs of phase ``number`` that are still to come, each kept; the trained network.
 
         ``measured``: what is said of an epoch beside the loop's own figures; ``metric``: name of the
-        training accuracy in the progress bar, where it is shown.
+        training accuracy in the progress bar, where it is shown; ``pictures``: of an epoch for TensorBoard,
+        uint8 (H, W, 3) by their names, asked for where its log is written.
         """
         writer: Any = tensorboard(self.folder) if self.curves else None
         task = bar.add_task(f"{phase.name:9s}", total=phase.epochs, completed=phase.epoch, note="")
@@ -98,6 +101,8 @@ class Record:
             for key in ("loss", "accuracy", "validation", "top5", "lr") if writer else ():
                 if key in entry:
                     writer.add_scalar(f"{phase.name}/{key}", entry[key], entry["epoch"])
+            for key, pixels in (pictures(phase) if writer and pictures else {}).items():
+                writer.add_image(f"{phase.name}/{key}", pixels, entry["epoch"], dataformats="HWC")
             accuracy = f"  {metric} {entry['accuracy']:.4f}" if metric else ""
             bar.update(task, completed=phase.epoch, note=f"loss {entry['loss']:.4f}{accuracy}")
         if writer:

@@ -92,6 +92,7 @@ def guard_claims(kind: type[LengthGuard] = LengthGuard, beats: int = 5) -> Claim
         return _all(
             f"(bvult {block.port('fsm_state', state)} {constant(3, 2)})",
             f"(bvule {block.port('place', state)} {constant(beats - 1, bits)})",
+            *([f"(= {block.high('at_end', state)} {at(beats - 1, state)})"] if beats > 1 else []),
             f"(=> {is_in(FILL, state)} (not {at(0, state)}))",
             f"(=> {is_in(SWALLOW, state)} {at(0, state)})",
         )

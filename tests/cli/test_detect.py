@@ -1,6 +1,7 @@
 """fermatnet detect: a run, its scores, drawings and export, and one line for what cannot be."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -26,6 +27,17 @@ def call(*words):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return make_voc(tmp_path_factory.mktemp("boxes") / "v", (3, 2))
+
+
+def checked_by_others(exported, images, out):
+    """onnxruntime's maps and the boxes of C are the reference's, and the page says so."""
+    if shutil.which("cc") is None or shutil.which("make") is None:
+        assert "called cc" in call("detect", "run", exported, images, "--out", out, "--check")[2]
+        return
+    status, shown, _ = call("detect", "run", exported, images, "--out", out, "--check")
+    assert status == 0 and shown.count("2 of 2 images equal to the reference") == 2
+    page = (out / "report.html").read_text()
+    assert "Who computes the same" in page and "DIFFERENT" not in page
 
 
 def test_from_boxes_to_integers(root, tmp_path):
@@ -57,6 +69,12 @@ def test_from_boxes_to_integers(root, tmp_path):
         assert call("detect", "run", source, images, "--out", out, "--score", "0.05")[0] == 0
         rows = json.loads((out / "detections.json").read_text())
         assert set(rows) == {"im0.png", "im1.png"} and (out / "im0.png").is_file()
+        page = (out / "report.html").read_text()
+        assert page.count("data:image/jpeg;base64,") == 2 and "im1.png" in page
+    status, _, error = call("detect", "run", run, images, "--out", tmp_path / "no", "--check")
+    assert status == 2 and "need a folder of fermatnet detect export" in error
+    assert not (tmp_path / "no").exists()
+    checked_by_others(exported, images, tmp_path / "checked")
     by_both = [json.loads((tmp_path / f"drawn-{n}" / "detections.json").read_text()) for n in ("run", "made")]
     first = [np.array([row["box"] for row in by_image["im0.png"]]) for by_image in by_both]
     if len(first[0]) == len(first[1]) > 0:  # the float functions and the integers on the same maps

@@ -31,7 +31,7 @@ class Tree:
 
     def _cell(self, k: int, cell: Cell) -> None:
         one = CounterCell(cell.counter, tuple("and" if pair.formed else pair.gate for pair in cell.pairs))
-        self.m.submodules[f"c{k}"] = one
+        self.m.submodules[f"counter{k}"] = one
         if cell.pairs:
             inputs: list[Value] = []
             for pair in cell.pairs:

@@ -35,16 +35,23 @@ def _document(path: Path) -> dict[str, Any]:
     return found
 
 
+def _check_single(path: Path, what: str, values: Sequence[int] | Sequence[str]) -> None:
+    """InputError where one of the values stands there twice."""
+    seen: set[int | str] = set()
+    for value in values:
+        if value in seen:
+            raise InputError(f"{path}: {what} {value!r} stands there twice")
+        seen.add(value)
+
+
 def _labels(
     path: Path, categories: Sequence[dict[str, Any]], classes: Sequence[str] | None
 ) -> dict[int, int]:
     """Label of each category id."""
     ids = [one["id"] for one in categories]
     names = [one["name"] for one in categories]
-    for what, values in (("id", ids), ("name", names)):
-        if len(set(values)) != len(values):
-            twice = next(value for value in values if values.count(value) > 1)
-            raise InputError(f"{path}: category {what} {twice!r} stands there twice")
+    _check_single(path, "category id", ids)
+    _check_single(path, "category name", names)
     if classes is None:
         return {one: number for number, one in enumerate(sorted(ids), 1)}
     if unknown := [name for name in classes if name not in names]:
@@ -55,6 +62,8 @@ def _labels(
 def _grouped(path: Path, document: dict[str, Any], known: dict[int, int]) -> dict[int, list[dict[str, Any]]]:
     """Annotations by the id of their image."""
     images = {one["id"] for one in document["images"]}
+    _check_single(path, "image id", [one["id"] for one in document["images"]])
+    _check_single(path, "annotation id", [one["id"] for one in document["annotations"] if "id" in one])
     every = {one["id"] for one in document["categories"]}
     found: dict[int, list[dict[str, Any]]] = {one: [] for one in images}
     for place, one in enumerate(document["annotations"]):
@@ -82,7 +91,8 @@ def _item(
     size = picture_size(file)
     if size != (image["width"], image["height"]):
         raise InputError(
-            f"{path}: image {image['id']} is {image['width']}x{image['height']}, {file} is {size}"
+            f"{path}: image {image['id']} is {image['width']}x{image['height']}, {file} is "
+            f"{size[0]}x{size[1]}"
         )
     rows = []
     for place, one in enumerate(annotations):

@@ -46,9 +46,11 @@ def _image(folder: Path, name: str, annotation: Path) -> Path:
 
 def _number(element: ElementTree.Element, place: str, annotation: Path) -> float:
     text = element.findtext(place)
+    if text is None:
+        raise InputError(f"{annotation}: {element.tag} has no {place}")
     try:
-        return float(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        return float(text)
+    except ValueError:
         raise InputError(f"{annotation}: {place} must be a number, not {text!r}") from None
 
 
@@ -64,7 +66,8 @@ def _item(folder: Path, name: str, classes: Sequence[str], lost: Lost) -> Item:
     size = picture_size(image)
     told = tuple(int(_number(root, f"size/{side}", annotation)) for side in ("width", "height"))
     if told != (0, 0) and told != size:  # some tools write zeros
-        raise InputError(f"{annotation} is of an image of {told[0]}x{told[1]}, but {image} has {size}")
+        sizes = f"{told[0]}x{told[1]}, but {image} is {size[0]}x{size[1]}"
+        raise InputError(f"{annotation} is of an image of {sizes}")
     boxes, labels, difficult = [], [], []
     for part in root.iter("object"):
         label = (part.findtext("name") or "").strip()

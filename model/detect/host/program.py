@@ -1,7 +1,10 @@
 """The generated C of a detector's host side: NAME.h, NAME.c with its tables, run.c and a Makefile."""
 
 import re
-from collections.abc import Iterable
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 
@@ -10,7 +13,7 @@ from fermatnet.model.detect.host.decode import SHIFT
 from fermatnet.model.detect.host.plan import FACTOR, Plan
 from fermatnet.model.errors import InputError
 
-__all__ = ["write_program"]
+__all__ = ["build", "write_program"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MAKEFILE = """CC ?= cc
@@ -84,3 +87,14 @@ def write_program(plan: Plan, out: str | Path, *, name: str = "boxes", force: bo
             text = (_TEMPLATES / f"{source}.txt").read_text()
             (folder / target).write_text(Template(text).substitute(values))
         (folder / "Makefile").write_text(_MAKEFILE.format(name=name))
+
+
+@contextmanager
+def build(plan: Plan) -> Iterator[Path]:
+    """The program that reads maps and prints boxes, compiled with ``make`` and ``cc`` in a folder of its own
+    that goes afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "host"
+        write_program(plan, folder)
+        subprocess.run(["make", "-s", "-C", folder], check=True, capture_output=True)
+        yield folder / "run"

@@ -72,7 +72,10 @@ def faster_rcnn(
 
     if backbone not in ("resnet18", "resnet50", "resnet101"):
         raise InputError(f"backbone must be resnet18, resnet50 or resnet101, not {backbone!r}")
-    body = resnet_fpn_backbone(backbone_name=backbone, weights=None, trainable_layers=5)
+    # torchvision's usual norms are frozen: made for trained weights, they leave fresh ones without a scale
+    body = resnet_fpn_backbone(
+        backbone_name=backbone, weights=None, trainable_layers=5, norm_layer=nn.BatchNorm2d
+    )
     if aw or module:
         for blocks, kernel in ((body.fpn.inner_blocks, 1), (body.fpn.layer_blocks, 3)):
             for place, block in enumerate(blocks):

@@ -22,9 +22,12 @@ from fermatnet.model.train.folder import RunFolder
 __all__ = ["evaluate_run", "export_run", "load_run", "outputs_of"]
 
 
-def load_run(path: str | Path, phase: str | None = None) -> tuple[Joined, Detector, dict[str, Any]]:
+def load_run(
+    path: str | Path, phase: str | None = None, size: tuple[int, int] | None = None
+) -> tuple[Joined, Detector, dict[str, Any]]:
     """(network on raw pixels in evaluation, its plain detector, config) of a finished run; ``phase`` "float"
-    or "quantized", None for the last that it has."""
+    or "quantized", None for the last that it has; ``size``: (height, width) of the images that it is built
+    for, None for those of its training."""
     folder = RunFolder(path)
     config = read_config(folder)
     there = [name for name in ("quantized", "float") if folder.has(f"{name}.pt")]
@@ -34,7 +37,7 @@ def load_run(path: str | Path, phase: str | None = None) -> tuple[Joined, Detect
     if wanted not in there:
         raise InputError(f"{path} has no phase {wanted!r}; it has {', '.join(there)}")
     mine, given = Settings(**config["settings"]), config["options"]
-    image = (3, mine.height, mine.width)
+    image = (3, *(size or (mine.height, mine.width)))
     detector = plain_detector(config["net"], image, len(config["classes"]), config["network"])
     if wanted == "float":
         model = standardised(detector)
@@ -62,7 +65,8 @@ def evaluate_run(
     split: str | None = None,
     rule: Rule | None = None,
 ) -> dict[str, Any]:
-    """The scores of a run on a split, VOC's and COCO's, and images a second of its network on this machine.
+    """The scores of a run on a split, VOC's and COCO's, and images a second on this machine, one at a time:
+    of its network, and of the network with its boxes and their suppression.
 
     data, split : other ones than the run's own; the classes are the run's.
     """
@@ -72,14 +76,22 @@ def evaluate_run(
     part = source.part(split or config["settings"]["test"] or KINDS[source.kind][1])
     image = (detector.image[1], detector.image[2])
     found = scores(found_in(model, part, image, detector.priors, rule), part, coco=True)
-    speed = images_a_second(model, detector.image)  # type: ignore[arg-type]
+    shape: tuple[int, int, int] = (3, *image)
+    speed = images_a_second(model, shape), images_a_second(model, shape, priors=detector.priors)
     facts = {"run": str(path), "data": name, "images": len(part), "objects": part.objects}
-    return {**facts, **found, "images_per_second": round(speed, 1)}
+    rates = {"images_per_second": round(speed[0], 1), "with_boxes_per_second": round(speed[1], 1)}
+    return {**facts, **found, **rates}
 
 
-def export_run(path: str | Path, *, rule: Rule | None = None) -> tuple[Network, Plan]:
-    """(network file with a map for each head, description of the boxes) of a finished quantized run."""
-    model, detector, config = load_run(path)
+def export_run(
+    path: str | Path, *, rule: Rule | None = None, size: tuple[int, int] | None = None
+) -> tuple[Network, Plan]:
+    """(network file with a map for each head, description of the boxes) of a finished quantized run.
+
+    size : (height, width) of its images, None for those of its training; with others its priors go with the
+    shorter side, and the run's score is left out of the file.
+    """
+    model, detector, config = load_run(path, size=size)
     if config["scheme"] == "full precision":
         raise InputError(f"{path} is a full-precision run: only a quantized network can be exported")
     summary = RunFolder(path).read_json("summary.json", {"map": float})
@@ -89,9 +101,9 @@ def export_run(path: str | Path, *, rule: Rule | None = None) -> tuple[Network, 
         "scheme": config["scheme"],
         "seed": config["options"]["seed"],
         "classes": config["classes"],
-        "test_images": config["test_images"],
-        "test_map": repr(summary["map"]),
     }
+    if size is None or size == (config["settings"]["height"], config["settings"]["width"]):
+        meta |= {"test_images": config["test_images"], "test_map": repr(summary["map"])}
     net = export(model.network, tuple(detector.image), (0, 255), name=config["net"], meta=meta)
     return net, plan_of(detector, net, config["classes"], rule)
 

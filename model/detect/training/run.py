@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.progress import Progress
 
@@ -15,6 +16,7 @@ from fermatnet.model.detect.scoring.measure import found_in, scores
 from fermatnet.model.detect.training.build import plain_detector, quantized, standardised
 from fermatnet.model.detect.training.config import check_same, config_of, read_config, totals
 from fermatnet.model.detect.training.goals import Boxes
+from fermatnet.model.detect.training.pictures import detected
 from fermatnet.model.detect.training.settings import RECIPES, SETTING_SHAPES, Settings, settings
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.folder import RunFolder
@@ -181,13 +183,24 @@ class _Run:
         )
         if state:
             phase.restore(state["state"])
-        return self.record.train(number, phase, bar, measured=self._validated)  # type: ignore[return-value]
+        return self.record.train(  # type: ignore[return-value]
+            number, phase, bar, measured=self._validated, pictures=self._pictures
+        )
 
     def _validated(self, phase: Phase) -> dict[str, Any]:
         """Average precision on the split that is looked at on the way, every so many epochs."""
         if self.checked is None or phase.epoch % self.settings.every:
             return {}
         return {"validation": self._measure(phase.result(), self.checked)["map"]}
+
+    def _pictures(self, phase: Phase) -> dict[str, np.ndarray]:
+        """What the network finds in the first images of the split that is looked at, every so many epochs
+        and after the last."""
+        if phase.epoch % self.settings.every and phase.epoch < phase.epochs:
+            return {}
+        part = self.checked or self.test
+        drawing = detected(phase.result(), part, self.image, self.detector.priors)
+        return {"detections": np.asarray(drawing)}
 
     def _close(self) -> dict[str, Any]:
         summary = totals(self)

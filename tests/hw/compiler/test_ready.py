@@ -5,11 +5,13 @@ import pytest
 
 from fermatnet.bench.samples.queues import fork_and_join
 from fermatnet.bench.samples.rtl import simulate_top
-from fermatnet.hw.compiler.edges import CUT
+from fermatnet.hw.compiler import edges
+from fermatnet.hw.compiler.edges import CUT, WIDE
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top
+from fermatnet.hw.layers import Fold
 from fermatnet.model.network import Network, run
-from fermatnet.model.network.nodes import Affine
+from fermatnet.model.network.nodes import Affine, Conv
 
 
 def chain(length):
@@ -51,6 +53,43 @@ def test_what_is_cut_comes_when_predicted():
     assert cuts(design)
     images = np.random.default_rng(0).integers(0, 256, (5, *net.input_shape)).astype(np.uint8)
     result = simulate_top(Top(design), images, calm=5, limit=2_000)
+    np.testing.assert_array_equal(result.outputs, run(net, images))
+    assert result.latency == design.latency
+    assert result.ends[-1] - result.ends[-2] == design.cycles_per_image
+
+
+def converted(kernel, inputs, channels=8):
+    """A wide result through fewer lanes into a window that takes a whole pixel a beat."""
+    rng = np.random.default_rng(1)
+    first, second = (rng.integers(-9, 10, (channels, side, kernel, kernel)) for side in (inputs, channels))
+    pad = (1, 1, kernel - 2, kernel - 2)
+    scale = Affine("scale", ("first",), np.full(channels, 3), np.full(channels, 5), 6, -64, 63)
+    convolutions = [
+        Conv(name, (before,), weight, 8, pad=pad, engine="direct")
+        for name, before, weight in (("first", "image", first), ("second", "scale", second))
+    ]
+    return Network([convolutions[0], scale, convolutions[1]], (inputs, 5, 6))
+
+
+@pytest.mark.parametrize(
+    "kernel, inputs, simd, wide, rests, halves",
+    [
+        (3, 1, 8, WIDE, True, False),
+        (3, 1, 1, WIDE, True, False),
+        (2, 1, 8, WIDE, False, False),
+        (3, 2, 1, 64, True, True),
+        (3, 1, 1, 64, True, False),  # results come every nine cycles
+    ],
+)
+def test_conversions_rest_where_there_is_time(monkeypatch, kernel, inputs, simd, wide, rests, halves):
+    monkeypatch.setattr(edges, "WIDE", wide)
+    net = converted(kernel, inputs)
+    design = plan(net, folds={"first": Fold(8, 1), "second": Fold(8, simd)}, clock_mhz=250)
+    edge = design.schedule.edges["scale", 0]
+    assert edge.lanes_from > edge.lanes_to
+    assert (edge.rests, edge.halves, edge.after) == (rests, halves, 0 if rests else CUT)
+    images = np.random.default_rng(0).integers(0, 256, (5, *net.input_shape)).astype(np.uint8)
+    result = simulate_top(Top(design), images, calm=5, limit=20_000)
     np.testing.assert_array_equal(result.outputs, run(net, images))
     assert result.latency == design.latency
     assert result.ends[-1] - result.ends[-2] == design.cycles_per_image

@@ -71,9 +71,13 @@ def test_latest_and_earliest_are_inverse_limits():
         timing.Chain(3),
         timing.Chain(4, 3),
         timing.Serialise(4),
+        timing.Serialise(4, rests=True),
+        timing.Serialise(4, rests=True, halves=True),
         timing.Collect(3),
+        timing.Collect(3, rests=True),
         timing.Repack(2, 3),
         timing.Repack(3, 2),
+        timing.Repack(3, 2, rests=True),
         timing.Runs(6, 2),
         timing.Select(12, np.array([3, 7, 11]), 1),
         timing.Windows(4, 3, 2, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 2, 9, 5, 4),
@@ -101,11 +105,13 @@ def test_backward_is_safe_and_tight(model):
         assert ((out[-len(wanted) :] - 2 * period) <= wanted).all() == (shift == 0)
 
 
+@pytest.mark.parametrize("rests", [False, True])
 @pytest.mark.parametrize("lanes", [(3, 6, 2), (2, 6, 3), (4, 12, 6)])
-def test_repacking_against_rtl(lanes):
+def test_repacking_against_rtl(lanes, rests):
     """Collector and serialiser in the simulator, beats offered at random times, the taker always ready: each
     beat moves when the model says."""
-    first, second = WidthConverter(unsigned(4), *lanes[:2], 12), WidthConverter(unsigned(4), *lanes[1:], 12)
+    first = WidthConverter(unsigned(4), *lanes[:2], 12, rests=rests)
+    second = WidthConverter(unsigned(4), *lanes[1:], 12)
     ratios, rng = (lanes[1] // lanes[0], lanes[1] // lanes[2]), np.random.default_rng(sum(lanes))
     offered = np.cumsum(rng.choice([1, 1, 1, 2, 5], 24 * ratios[0]))
     m, taken, out = Module(), [], []
@@ -125,7 +131,7 @@ def test_repacking_against_rtl(lanes):
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    expected = timing.Repack(*ratios).forward(offered)
+    expected = timing.Repack(*ratios, rests).forward(offered)
     assert taken == expected[0].tolist() and out == expected[1].tolist()
 
 

@@ -9,6 +9,7 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
+from fermatnet.hw import timing
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.fork import Fork
 from fermatnet.hw.stream.join import Adder, Concat, sum_shape
@@ -34,7 +35,7 @@ def test_fifo(streams, depth, deep, seed):
         assert times["o"][-1] - times["o"][0] == (len(feed) - 1) * (2 if depth == 1 else 1)
 
 
-@pytest.mark.parametrize("depth, deep", [(1, False), (4, False), (3, True), (6, True)])
+@pytest.mark.parametrize("depth, deep", [(1, False), (2, False), (4, False), (3, True), (6, True)])
 def test_fifo_holds_exactly_its_depth(depth, deep):
     taken = []
 
@@ -50,6 +51,17 @@ def test_fifo_holds_exactly_its_depth(depth, deep):
     simulator.add_testbench(bench)
     simulator.run()
     assert sum(taken) == depth
+
+
+@pytest.mark.parametrize("width, depth", [(1, 1), (1, 3), (2, 4), (1, 8)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_few_bits_wait_in_a_row_of_registers(streams, width, depth, seed):
+    feed = beats(np.random.default_rng(depth), 60, 1, hi=1 << width)
+    dut = Fifo(data.ArrayLayout(unsigned(width), 1), depth)
+    assert dut.row
+    got, times = streams(dut, {"i": feed}, {"o": len(feed)}, seed=seed)
+    assert got["o"] == feed
+    assert seed is not None or times["o"][0] - times["i"][0] == dut.latency
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -131,6 +143,35 @@ def test_width_converter(streams, lanes_in, lanes_out, channels, seed):
         assert times["o"][11 * per_pixel] - times["o"][per_pixel] == 10 * dut.cycles
 
 
+@pytest.mark.parametrize(
+    "lanes_in, lanes_out, halves",
+    [
+        (1, 4, False),
+        (4, 1, False),
+        (3, 12, False),
+        (12, 6, False),
+        (4, 1, True),
+        (12, 1, True),
+        (12, 6, True),
+    ],
+)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_width_converter_that_rests(streams, lanes_in, lanes_out, halves, seed):
+    pixels = np.random.default_rng(7).integers(-8, 8, (12, 12))
+    dut = WidthConverter(signed(4), lanes_in, lanes_out, 12, rests=True, halves=halves)
+    expected = pixels.reshape(-1, lanes_out).tolist()
+    got, times = streams(dut, {"i": pixels.reshape(-1, lanes_in).tolist()}, {"o": len(expected)}, seed=seed)
+    assert got["o"] == expected
+    if seed is None:
+        if lanes_out > lanes_in:
+            model = timing.Collect(lanes_out // lanes_in, rests=True)
+        else:
+            model = timing.Serialise(lanes_in // lanes_out, rests=True, halves=halves)
+        taken, out = model.forward(np.full(144 // lanes_in, times["i"][0]))
+        assert times["i"] == taken.tolist() and times["o"] == out.tolist()
+        assert out[12 * 11 // lanes_out] - out[0] == 11 * dut.cycles
+
+
 @pytest.mark.filterwarnings("ignore::amaranth.UnusedElaboratable")
 def test_refusals():
     for build, message in [
@@ -138,6 +179,8 @@ def test_refusals():
         (lambda: Fork(unsigned(4), 0), "at least one"),
         (lambda: Concat([signed(3), signed(3)], [3, 4], lanes=2, shape=signed(3)), "do not divide"),
         (lambda: WidthConverter(signed(4), 3, 2, 8), "must both divide"),
+        (lambda: WidthConverter(signed(4), 2, 3, 6, rests=True), "cannot rest"),
+        (lambda: WidthConverter(signed(4), 6, 3, 6, halves=True), "only a serialiser that rests"),
     ]:
         with pytest.raises(InputError, match=message):
             build()

@@ -104,6 +104,8 @@ def test_difficult_objects_and_crowds(tmp_path):
         (("categories", 0, "id"), 7, "category id 7 stands there twice"),
         (("categories", 0, "name"), "wide", "category name 'wide' stands there twice"),
         (("images", 0, "id"), "one", "must be int"),
+        (("images", 0, "id"), 2, "image id 2 stands there twice"),
+        (("annotations", 0, "id"), 2, "annotation id 2 stands there twice"),
     ],
 )
 def test_coco_refuses_in_a_line_that_names_the_file(tmp_path, where, value, words):

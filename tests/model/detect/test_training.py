@@ -3,6 +3,7 @@ by heart."""
 
 import os
 import random
+import sys
 from datetime import date
 
 import numpy as np
@@ -101,6 +102,26 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(sets, tmp_path, monkeypatch):
         train_small(name, sets["voc"], tmp_path / "cut", float_epochs=3, resume=True, expand=2.0)
 
 
+def test_tensorboard_shows_detections(sets, tmp_path, monkeypatch):
+    from io import BytesIO
+
+    from PIL import Image
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train_small("ssdlite-small", sets["voc"], tmp_path / "run", tensorboard=True, every=2, float_epochs=3)
+    log = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    log.Reload()
+    shown = log.Images("float/detections")  # two test images of 96x64 side by side, each 320 pixels wide
+    assert [one.step for one in shown] == [2, 3]
+    assert len(log.Scalars("float/loss")) == 3
+    sizes = {Image.open(BytesIO(one.encoded_image_string)).size for one in shown}
+    assert sizes == {(640, 213)}
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match="needs tensorboard: pip install tensorboard"):
+        train_small("ssdlite-small", sets["voc"], tmp_path / "none", tensorboard=True)
+    assert not (tmp_path / "none").exists()
+
+
 def test_what_cannot_be_is_refused_before_training(sets, tmp_path):
     for name, more, words in (
         ("aw-ssdlite300-mobilenet", {"scheme": "pa"}, "."),
@@ -134,6 +155,7 @@ def test_a_toy_set_is_learned_by_heart(by_heart):
     assert summary["scores"]["float"]["map"] == 1.0 == summary["scores"]["quantized"]["map"]
     found = evaluate_run(out, phase="float")
     assert found["map"] == 1.0 and found["coco"]["ap50"] == 1.0
+    assert found["images_per_second"] > 0 < found["with_boxes_per_second"]
 
 
 def test_the_export_is_the_network_and_its_boxes_are_the_same(by_heart):

@@ -1,0 +1,70 @@
+"""What block memory gives for a word that is written in the same cycle matters nowhere: rings and queues
+leave it open (``no_rw_check``), here it is always wrong."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from amaranth.hdl import Elaboratable, Module, Mux, Signal, unsigned
+from amaranth.lib import data
+from amaranth.lib.memory import Memory
+
+import fermatnet.hw.stream.fifo as fifo
+import fermatnet.hw.stream.window as window
+
+
+class Clashing(Elaboratable):
+    """A memory that reads the inverse of a word while it is written."""
+
+    def __init__(self, *, shape, depth, init, attrs):
+        assert attrs["no_rw_check"]
+        self.memory, self.write = Memory(shape=shape, depth=depth, init=init), None
+
+    def write_port(self):
+        self.write = self.memory.write_port()
+        return self.write
+
+    def read_port(self, domain="sync"):
+        self.inner = self.memory.read_port(domain=domain)
+        self.read = SimpleNamespace(
+            addr=Signal.like(self.inner.addr), en=Signal(init=1), data=Signal.like(self.inner.data)
+        )
+        return self.read
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = self.memory
+        clash = Signal()
+        with m.If(self.read.en):
+            m.d.sync += clash.eq(self.write.en & (self.write.addr == self.read.addr))
+        m.d.comb += [self.inner.addr.eq(self.read.addr), self.inner.en.eq(self.read.en)]
+        m.d.comb += self.read.data.eq(Mux(clash, ~self.inner.data, self.inner.data))
+        return m
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+@pytest.mark.parametrize(
+    "kernel, stride, pad", [((3, 3), 1, 1), ((1, 1), 1, 0), ((2, 2), 2, 0), ((3, 2), 1, 0)]
+)
+def test_windows(streams, monkeypatch, kernel, stride, pad, seed):
+    x = np.random.default_rng(0).integers(0, 8, (24 * 5, 2)).tolist()
+
+    def result():
+        dut = window.SlidingWindow(
+            unsigned(3), 4, 3, 4, kernel=kernel, stride=(stride,) * 2, pad=(pad,) * 4, lanes=2, repeats=1
+        )
+        return streams(dut, {"i": x}, {"o": 5 * dut.cycles}, seed=seed)[0]["o"]
+
+    expected = result()
+    original = window.Memory
+    monkeypatch.setattr(window, "Memory", lambda **given: (Clashing if given["attrs"] else original)(**given))
+    assert result() == expected
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2, 3])
+@pytest.mark.parametrize("depth", [3, 6])
+def test_deep_queue(streams, monkeypatch, depth, seed):
+    feed = np.random.default_rng(1).integers(0, 16, (80, 1)).tolist()
+    monkeypatch.setattr(fifo, "Memory", Clashing)
+    dut = fifo.Fifo(data.ArrayLayout(unsigned(4), 1), depth, deep=True)
+    assert streams(dut, {"i": feed}, {"o": 80}, seed=seed)[0]["o"] == feed
