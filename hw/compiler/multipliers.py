@@ -98,6 +98,6 @@ def _least(layers: Mapping[str, Layer], folds: Mapping[str, Fold]) -> int:
     return sum(min(hard for _, hard in ways.values()) for ways in options if ways)
 
 
-def assigned(layers: Mapping[str, Layer], ways: Ways) -> dict[str, Layer]:
+def assigned(layers: Mapping[str, Layer], ways: Mapping[str, str]) -> dict[str, Layer]:
     """The layers, multiplying so."""
     return {name: layer.multiplying(ways[name]) if name in ways else layer for name, layer in layers.items()}
