@@ -1,5 +1,6 @@
 """Arrays of integers that multiply in each way there is, synthesised, beside their goals."""
 
+import itertools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,8 @@ def product_rows(quick: bool = False) -> list[dict[str, Any]]:
     """A matrix of 32 x 32, 8 outputs by 8 inputs a cycle: LUTs, FFs and DSPs by way, predicted LUTs and DSPs;
     ``quick``: xc7 and four bits only."""
     rows = []
-    wanted = [
-        (name, device, way)
-        for name, (top, x) in list(ARRAYS.items())[: 1 if quick else None]
-        for device, target in list(TARGETS.items())[: 1 if quick else None]
-        for way in WAYS
-        if way in prices(Operands((-top, top), x, SIMD, PE), target)
-    ]
+    arrays, devices = list(ARRAYS)[: 1 if quick else None], list(TARGETS)[: 1 if quick else None]
+    wanted = [entry for entry in itertools.product(arrays, devices, WAYS) if entry[2] in _ways(*entry[:2])]
     for name, device, way in track(wanted, "products", transient=True):
         (top, x), target = ARRAYS[name], TARGETS[device]
         goal_luts, goal_dsps = GOALS.get((name, device, way), (None, None))
@@ -65,6 +61,11 @@ def product_rows(quick: bool = False) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _ways(name: str, device: str) -> dict[str, tuple[float, int]]:
+    top, x = ARRAYS[name]
+    return prices(Operands((-top, top), x, SIMD, PE), TARGETS[device])
 
 
 def _mapped(array: IntegerArray, device: str) -> dict[str, Any]:
