@@ -27,6 +27,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("compiler.clock",),
         "Whole networks placed and routed at several folds: Fmax, beside its goal",
     ),
+    "netlist": (
+        ("compiler.netlist",),
+        "Netlists of whole networks simulated against the reference, and with faults put in",
+    ),
     "gates": (
         ("gates.table",),
         "Cell libraries: area, delay and power of popcounts, arrays, butterflies, convolutions, TFC",

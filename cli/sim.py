@@ -1,6 +1,7 @@
 """``fermatnet sim``."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from fermatnet.cli.arrays import load_samples, results_file
 from fermatnet.cli.console import line, share
-from fermatnet.cli.kinds import SEED, InputDirectory, InputFile, OutputFile
+from fermatnet.cli.kinds import SEED, InputDirectory, InputFile, OutputFile, device_choice
 from fermatnet.cli.phases import phases
 from fermatnet.model.errors import InputError
 from fermatnet.model.outputs import apart
@@ -60,6 +61,18 @@ from fermatnet.model.outputs import apart
     help="Also compare every layer's stream with the reference, and name the first that differs.",
 )
 @click.option(
+    "--netlist",
+    is_flag=True,
+    help="Simulate what yosys makes of the design, cells of --device's family with models of this project's; "
+    "families ecp5, ice40 and xc7.",
+)
+@click.option(
+    "--device",
+    type=device_choice(),
+    help="Device that the design is generated for and --netlist is made for.  [default: that of --verilog, "
+    "else ecp5-85k]",
+)
+@click.option(
     "--expect",
     type=InputFile(),
     metavar="Y.npy",
@@ -75,6 +88,8 @@ def command(
     directory: str | None,
     loads: bool,
     watched: bool,
+    netlist: bool,
+    device: str | None,
     expect: str | None,
 ) -> int:
     """Simulate NETWORK's Verilog through its AXI4-Stream ports and compare every output with the bit-exact
@@ -96,7 +111,16 @@ def command(
         raise InputError("--load needs --verilog: the folder of the reloadable design")
     find(simulator)
     if directory is not None:
-        read_interface(Path(directory), "network")  # refused before anything begins
+        described = read_interface(Path(directory), "network")  # refused before anything begins
+        if device and not netlist:
+            raise InputError("--device with --verilog is for --netlist: the Verilog there is made already")
+        device = device or described.get("device")
+    if netlist:
+        if watched:
+            raise InputError(
+                "--layers watches the generated Verilog: leave out --netlist, whose layers lose ports"
+            )
+        check_device(device or "ecp5-85k")
     net, images = load(network), load_samples(source)
     count = len(next(iter(check_images(net, images).values())))
     expected = by_name(net, load_samples(expect) if expect else run(net, images))
@@ -115,7 +139,9 @@ def command(
 
             directory = str(Path(scratch) / "verilog")
             with phases("verilog") as phase:
-                generate(net, directory, progress=phase)
+                generate(net, directory, device=device or "ecp5-85k", progress=phase)
+        if netlist:
+            directory = mapped(directory, scratch, device or "ecp5-85k")
         waves_file, latency, odd = None if waves is None else Path(waves), "", None
         streams = Path(scratch) / "layers" if watched else None
         if streams:
@@ -168,6 +194,30 @@ def command(
         f"{cycles:.1f} cycles an image{latency}; {seconds:.1f} s"
     )
     return 0
+
+
+def check_device(device: str) -> None:
+    """InputError for a device whose cells cannot be simulated, or where yosys is missing."""
+    from fermatnet.hw.devices import device as find_device
+    from fermatnet.synth import tools
+    from fermatnet.synth.netlist.models import models
+
+    models(find_device(device).family)
+    tools.find("yosys")
+
+
+def mapped(directory: str, scratch: str, device: str) -> str:
+    """The folder in ``scratch`` that holds the netlist of the design in ``directory``; says what it is made
+    of."""
+    from fermatnet.synth.netlist.design import netlist_design
+
+    out = Path(scratch) / "netlist"
+    with phases("netlist") as phase:
+        circuit = netlist_design(Path(directory), out, device, progress=phase, detail=phase.detail)
+    counts = Counter(cell["type"] for _, cell in circuit.cells())
+    cells = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+    line(f"netlist for {device}: {cells}")
+    return str(out)
 
 
 def by_name(

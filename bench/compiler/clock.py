@@ -23,7 +23,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.synth.flow import synthesise
 
-__all__ = ["DESIGNS", "run"]
+__all__ = ["DESIGNS", "run", "tfc"]
 
 DEVICE = "ecp5-85k"
 AIM = 150.0  # MHz that designs are pipelined and placed for
@@ -31,7 +31,7 @@ GOAL, GOAL_LUTS = 120.0, {"digits, 4608": 10_500}
 COLUMNS = ("design", "cycles", "latency", "LUT", "FF", "BRAM", "DSP", "Fmax", "goal", "slowest in")
 
 
-def _tfc(models: Path | None) -> Network:
+def tfc(models: Path | None) -> Network:
     """The fully connected 64-64-64 topology as it begins, M = 4 and N = 5: its weights are drawn."""
     import torch
 
@@ -47,7 +47,7 @@ def _tfc(models: Path | None) -> Network:
 Make = Callable[[Path | None], Network]
 _NETWORKS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "digits": (lambda models: network("digits", models), (4608,)),
-    "TFC": (_tfc, (784, 3136, 12544)),
+    "TFC": (tfc, (784, 3136, 12544)),
     "PA-ResNet8": (lambda models: pa_resnet(), (36_864, 147_456, 589_824)),
 }
 DESIGNS = {f"{name}, {cycles}": (make, cycles) for name, (make, all_) in _NETWORKS.items() for cycles in all_}

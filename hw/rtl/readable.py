@@ -151,8 +151,8 @@ def _name(module: _Module, modules: dict[str, _Module]) -> None:
         for port, value in connections.items():
             if _odd(port) and port in below.ports and port not in below.names:
                 nameless = _base(port).startswith("port")
-                said = nameless or below.ports[port] == "input"
-                said = _flat(_renamed(value, module.names)) if said else ""
+                outside = nameless or below.ports[port] == "input"
+                said = _flat(_renamed(value, module.names)) if outside else ""
                 below.names[port] = _free(said or _base(port), free)
 
 

@@ -1,0 +1,160 @@
+"""Faults put into a netlist on purpose, to see that its simulation finds them.
+
+All mutants stand in one netlist: a mutated cell is there twice, and a file that the simulation reads when it
+begins names the copy that counts. So a simulator is compiled once for all of them.
+"""
+
+import copy
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fermatnet.model.errors import InputError
+from fermatnet.synth.netlist.verilog import Circuit
+
+__all__ = ["CHOICE", "KINDS", "Mutant", "choose", "draw", "with_mutants"]
+
+CHOICE = "mutant.hex"
+"""The file that holds the number of the mutant that counts, from 1; 0: the netlist as it is."""
+
+_EITHER = f"""
+// {CHOICE} says whose result counts: the cell's or its mutant's.
+module fermatnet_either #(parameter WIDTH = 1, NUMBER = 1)
+    (input [WIDTH-1:0] cell_, mutant, output [WIDTH-1:0] q);
+    reg [31:0] chosen [0:0];
+    initial $readmemh("{CHOICE}", chosen);
+    assign q = chosen[0] == NUMBER ? mutant : cell_;
+endmodule
+"""
+_TABLES = {"INIT", "LUT_INIT", "INIT0", "INIT1"}
+_CLOCKS = ("CLK", "C", "WCK", "RCLK", "WCLK")
+_MEMORIES = ("DP16KD", "RAMB18E1", "RAMB36E1", "SB_RAM40_4K")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault: the ``module`` and ``cell`` it is in, its ``kind``, the ``words`` that describe it, and the
+    ``body`` of the faulty cell."""
+
+    module: str
+    cell: str
+    kind: str
+    words: str
+    body: dict[str, Any]
+
+
+Change = Callable[[random.Random, dict[str, Any]], str | None]
+
+
+def _table(rng: random.Random, body: dict[str, Any]) -> str | None:
+    """One bit of a look-up table."""
+    names = [name for name in body["parameters"] if name in _TABLES and "LUT" in body["type"]]
+    return _flip(rng, body, names)
+
+
+def _memory(rng: random.Random, body: dict[str, Any]) -> str | None:
+    """One bit of a block memory's contents, in a part of it that holds something."""
+    if body["type"] not in _MEMORIES:
+        return None
+    return _flip(
+        rng, body, [n for n, bits in body["parameters"].items() if n.startswith("INIT") and "1" in bits]
+    )
+
+
+def _flip(rng: random.Random, body: dict[str, Any], names: Sequence[str]) -> str | None:
+    if not names:
+        return None
+    name = rng.choice(sorted(names))
+    bits = body["parameters"][name]
+    known = [place for place, bit in enumerate(bits) if bit in "01"]
+    if not known:
+        return None
+    place = rng.choice(known)
+    body["parameters"][name] = bits[:place] + ("1" if bits[place] == "0" else "0") + bits[place + 1 :]
+    return f"bit {len(bits) - 1 - place} of {name}"
+
+
+def _swap(rng: random.Random, body: dict[str, Any]) -> str | None:
+    """Two data inputs exchanged."""
+    nets = body["connections"]
+    ports = [
+        port for port in sorted(nets) if body["port_directions"][port] == "input" and port not in _CLOCKS
+    ]
+    places = [(port, place) for port in ports for place in range(len(nets[port]))]
+    wired = [(port, place) for port, place in places if isinstance(nets[port][place], int)]
+    if len({nets[port][place] for port, place in wired}) < 2:
+        return None
+    first, second = rng.sample(wired, 2)
+    a, b = nets[first[0]][first[1]], nets[second[0]][second[1]]
+    if a == b:
+        return None
+    nets[first[0]][first[1]], nets[second[0]][second[1]] = b, a
+    return f"{first[0]}[{first[1]}] and {second[0]}[{second[1]}] exchanged"
+
+
+KINDS: dict[str, Change] = {"table": _table, "memory": _memory, "wire": _swap}
+"""Kinds of faults: a bit of a look-up table, a bit of a block memory's contents, two wires exchanged."""
+
+
+def draw(circuit: Circuit, each: int, seed: int) -> list[Mutant]:
+    """``each`` faults of every kind that the circuit can have, in different cells, the same for the same
+    seed."""
+    rng, found, taken = random.Random(seed), list[Mutant](), set[tuple[str, str]]()
+    cells = [
+        (module, cell) for module, body in sorted(circuit.modules.items()) for cell in sorted(body["cells"])
+    ]
+    cells = [pair for pair in cells if circuit.modules[pair[0]]["cells"][pair[1]]["type"] in circuit.kinds]
+    for kind, change in KINDS.items():
+        rng.shuffle(cells)
+        made = 0
+        for module, cell in cells:
+            body = copy.deepcopy(circuit.modules[module]["cells"][cell])
+            if made == each:
+                break
+            if (module, cell) in taken or not (words := change(rng, body)):
+                continue
+            taken.add((module, cell))
+            found.append(Mutant(module, cell, kind, f"{body['type']} {module}.{cell}: {words}", body))
+            made += 1
+    return found
+
+
+def with_mutants(circuit: Circuit, mutants: Sequence[Mutant]) -> Circuit:
+    """The circuit with all ``mutants`` in it, none of them counting until `choose` says so. `InputError`
+    where two change the same cell."""
+    modules = copy.deepcopy(circuit.modules)
+    if len({(mutant.module, mutant.cell) for mutant in mutants}) != len(mutants):
+        raise InputError("two mutants change the same cell")
+    for number, mutant in enumerate(mutants, 1):
+        _double(modules[mutant.module], mutant, number)
+    return replace(circuit, modules=modules, own=_EITHER)
+
+
+def _double(module: dict[str, Any], mutant: Mutant, number: int) -> None:
+    """Puts the faulty copy beside its cell, and a choice between the two behind them."""
+    bits = [bit for net in module["netnames"].values() for bit in net["bits"]]
+    for inside in module["cells"].values():
+        bits += [bit for connected in inside["connections"].values() for bit in connected]
+    free = max(bit for bit in bits if isinstance(bit, int)) + 1
+    original = module["cells"][mutant.cell]
+    faulty = module["cells"][f"{mutant.cell}$mutant"] = copy.deepcopy(mutant.body)
+    for port, direction in original["port_directions"].items():
+        wires = original["connections"].get(port, [])
+        if direction != "output" or not wires:
+            continue
+        width = len(wires)
+        one, other = list(range(free, free + width)), list(range(free + width, free + 2 * width))
+        free += 2 * width
+        original["connections"][port], faulty["connections"][port] = one, other
+        module["cells"][f"{mutant.cell}${port}"] = {
+            "type": "fermatnet_either",
+            "parameters": {"WIDTH": f"{width:032b}", "NUMBER": f"{number:032b}"},
+            "connections": {"cell_": one, "mutant": other, "q": wires},
+        }
+
+
+def choose(folder: Path, number: int) -> None:
+    """Lets mutant ``number`` count in the folder that `fermatnet.synth.netlist.design.put` wrote; 0: none."""
+    (folder / CHOICE).write_text(f"{number:x}\n")
