@@ -27,8 +27,11 @@ LIBRARIES = {
     "ice40": ["read_verilog -lib -D ICE40_HX +/ice40/cells_sim.v"],
     "gowin": ["read_verilog -lib +/gowin/cells_sim.v +/gowin/cells_xtra_{family}.v"],
 }
-# synth_gowin itself would put pads at the ports of every module that is kept whole.
-PADS = {"gowin": "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O -toutpad TBUF ~OEN:I:O"}
+# The mappers themselves would put pads at the ports of every module that is kept whole.
+PADS = {
+    "gowin": "iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O -toutpad TBUF ~OEN:I:O",
+    "gatemate": "iopadmap -bits -inpad CC_IBUF Y:I -outpad CC_OBUF A:O",
+}
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,11 @@ def place(
 
 def _unpinned(netlist: Netlist, device: Device) -> tuple[str, list[str]]:
     """What becomes of ports that belong to no pin, and nextpnr's options for it."""
-    allow = {"ecp5": ["--lpf-allow-unconstrained"], "ice40": ["--pcf-allow-unconstrained"]}
+    allow = {
+        "ecp5": ["--lpf-allow-unconstrained"],
+        "ice40": ["--pcf-allow-unconstrained"],
+        "gatemate": ["--vopt", "allow-unconstrained"],
+    }
     options = allow.get(device.family, [])
     if netlist.port_bits <= device.pins:
         return "pins", options

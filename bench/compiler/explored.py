@@ -3,8 +3,8 @@
 ``fermatnet bench explore`` makes the fronts of the demo's network and of PA-ResNet8 for three devices, times
 them, then generates and maps two points of each front of the demo's network: the LUTs that yosys finds beside
 the predicted ones, and whether the points stand in the same order by both. Rows are kept as they come
-(``--results``); ``--only`` takes one device, ``--quick`` the fronts without synthesis, ``--models`` is a
-folder with ``digits.onnx``.
+(``--results``); ``--only`` takes one device, ``--quick`` a small residual network in the place of both,
+``--models`` is a folder with ``digits.onnx``.
 """
 
 import functools
@@ -36,7 +36,10 @@ NETWORKS: dict[str, Callable[[Path | None], Network]] = {
     "digits": lambda models: network("digits", models),
     "PA-ResNet8": lambda models: pa_resnet(),
 }
-JUDGED = "digits"  # the network whose points are mapped
+QUICK: dict[str, Callable[[Path | None], Network]] = {
+    "small": lambda models: pa_resnet((1, 4, 4), (2,), (1,), seed=3, classes=4),
+}
+JUDGED = ("digits", "small")  # networks whose points are mapped
 GOAL_SECONDS, GOAL_ERROR = 60, 0.10
 JOBS = 2
 FRONT_COLUMNS = ("device", "network", "seconds", "CPU s", "points", "designs", "fits", "LUT", "cycles")
@@ -67,19 +70,19 @@ def run(
     if not devices:
         raise InputError(f"no device of this bench is called {only!r}; there are {', '.join(DEVICES)}")
     kept = _Kept(None if results is None else Path(results))
-    nets = {name: made(None if models is None else Path(models)) for name, made in NETWORKS.items()}
+    makers = QUICK if quick else NETWORKS
+    nets = {name: made(None if models is None else Path(models)) for name, made in makers.items()}
     fronts, points = [], []
     for device in devices:
         for name, net in nets.items():
             print(f"{name} on {device} ...", flush=True)
             key = ["front", device, name, sha256(net)]
             fronts.append(kept.row(key, functools.partial(_front, net, device)))
-    for front in [] if quick else fronts:
-        if front["network"] != JUDGED:
-            continue
-        for number in _judged(front):
-            print(f"{JUDGED} on {front['device']}, point {number} ...", flush=True)
-            points.append(_point(nets[JUDGED], front, number, kept))
+    for front in fronts:
+        name = front["network"]
+        for number in _judged(front) if name in JUDGED else []:
+            print(f"{name} on {front['device']}, point {number} ...", flush=True)
+            points.append(_point(nets[name], front, number, kept))
     _print(fronts, points)
     if json_path is not None:
         with atomic_file(json_path) as temporary:

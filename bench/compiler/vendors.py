@@ -3,7 +3,8 @@
 ``fermatnet bench vendors`` generates the network of the demo once, without a cell of any vendor, and maps the
 same files for a device of each family: cells by layer, and the names of cells that are not the family's own
 (there must be none). Rows are kept as they come (``--results``), and found again by their Verilog; ``--only``
-takes one device, ``--quick`` maps without placing, ``--models`` is a folder with ``digits.onnx``.
+takes one device, ``--quick`` a small residual network in the demo's place (seconds instead of minutes a
+step), ``--models`` is a folder with ``digits.onnx``.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.boards.networks import network
+from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.compiler.interface import edge_ports
 from fermatnet.hw.devices import Device
@@ -32,6 +34,7 @@ from fermatnet.synth.wheels import yosys
 __all__ = ["CYCLES", "LIBRARIES", "foreign", "run"]
 
 CYCLES = 18_432  # an image: the network of the demo then fits the smallest of the devices
+QUICK_CYCLES = 600
 AIM = 50.0  # MHz that placement aims at
 # device: the files that define its family's cells
 LIBRARIES = {
@@ -50,8 +53,10 @@ COLUMNS = ("device", "family", "LUT", "FF", "BRAM", "DSP", "foreign", "Fmax", "l
 def foreign(cells: set[str], device: str) -> list[str]:
     """Those of ``cells`` that the family of ``device`` does not define."""
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
-        yosys(f"read_verilog -lib {LIBRARIES[device]}; tee -q -o cells.txt ls", Path(scratch))
-        known = {line.strip() for line in (Path(scratch) / "cells.txt").read_text().splitlines()}
+        yosys(f"read_verilog -lib {LIBRARIES[device]}; tee -q -o cells.txt ls =*", Path(scratch))
+        known = {
+            line.strip().removeprefix("\\") for line in (Path(scratch) / "cells.txt").read_text().splitlines()
+        }
     return sorted(cells - known)
 
 
@@ -70,12 +75,16 @@ def run(
     kept, rows = _Kept(None if results is None else Path(results)), []
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "out"
-        net = network("digits", None if models is None else Path(models))
-        made = generate(net, folder, cycles=CYCLES, target="plain")
+        net, cycles = pa_resnet((1, 4, 4), (2,), (1,), seed=3, classes=4), QUICK_CYCLES
+        if not quick:
+            net, cycles = network("digits", None if models is None else Path(models)), CYCLES
+        made = generate(net, folder, cycles=cycles, target="plain")
         digest = hashlib.sha256((folder / "fermatnet.v").read_bytes()).hexdigest()
         for name in names:
             print(f"{name} ...", flush=True)
-            rows.append(_row(name, folder, made, digest, kept, placing=not quick))
+            row = _row(name, folder, made, digest, kept)
+            more = {"design": "small" if quick else "digits", "foreign": foreign(set(row["cells"]), name)}
+            rows.append({**row, **more})
     _print(rows)
     if json_path is not None:
         with atomic_file(json_path) as temporary:
@@ -99,13 +108,10 @@ class _Kept:
                 file.write(json.dumps(row) + "\n")
 
 
-def _row(
-    name: str, folder: Path, made: dict[str, Any], digest: str, kept: _Kept, *, placing: bool
-) -> dict[str, Any]:
+def _row(name: str, folder: Path, made: dict[str, Any], digest: str, kept: _Kept) -> dict[str, Any]:
     device = find_device(name)
-    placing = placing and bool(device.place)
     row = kept.known.get((digest, name))
-    if row is not None and (not placing or "fmax_mhz" in row):
+    if row is not None and (not device.place or "fmax_mhz" in row):
         return row
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         netlist, prefix = _mapped(folder, Path(scratch), made, device)
@@ -116,13 +122,12 @@ def _row(
             "cycles": made["cycles_per_image"],
             **layers(netlist, device, prefix),
             "cells": dict(sorted(cells.items())),
-            "foreign": foreign(set(cells), name),
             "versions": {"yosys": netlist.version},
             "seconds": {"yosys": round(netlist.seconds, 1)},
             "verilog_sha256": digest,
         }
         kept.keep(row)
-        if placing:
+        if device.place:
             kept.keep(row := row | _placed(netlist, device, row))
     return row
 
@@ -158,7 +163,8 @@ def _placed(netlist: Netlist, device: Device, row: dict[str, Any]) -> dict[str, 
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    table = Table(title=f"digits, {rows[0]['cycles']:,} cycles an image: the same plain Verilog")
+    first = rows[0]
+    table = Table(title=f"{first['design']}, {first['cycles']:,} cycles an image: the same plain Verilog")
     for column in COLUMNS:
         left = column in ("device", "family", "foreign", "largest layers")
         table.add_column(column, justify="left" if left else "right")
