@@ -40,7 +40,7 @@ def _cards(report: dict[str, Any]) -> list[tuple[str, str]]:
         cards.append((f"{design['cycles_per_image']:,}", "cycles an image"))
         if total := design["resources"]:
             rest = (
-                f"{total['ffs']:,} flip-flops, {total['brams']:,} block RAMs, {total['dsps']:,} multipliers"
+                f"{total['ffs']:,} flip-flops, {total['brams']:,g} block RAMs, {total['dsps']:,} multipliers"
             )
             cards.append((f"{total['luts']:,}", f"LUTs predicted on {design['device']}; {rest}"))
     return cards

@@ -13,6 +13,7 @@ from fermatnet.model.detect.drawing import drawn, save
 from fermatnet.model.detect.host.plan import read_plan
 from fermatnet.model.detect.inference import finder, found_in_file, pixels_of
 from fermatnet.model.detect.training.config import read_config
+from fermatnet.model.detect.training.settings import Settings
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import load
 from fermatnet.model.train.folder import RunFolder
@@ -22,34 +23,45 @@ from fermatnet.report.detections import picture_data, render
 __all__ = ["described", "draw_detections"]
 
 
+def _of_export(folder: Path) -> dict[str, Any]:
+    net, plan = load(folder / "network.onnx"), read_plan(folder / "detect.json")
+    score, images = net.meta.get("test_map"), net.meta.get("test_images")
+    return {
+        "name": net.meta["name"],
+        "source": "the exported network",
+        "facts": [
+            ("image", "x".join(map(str, plan.image))),
+            ("classes", ", ".join(plan.labels)),
+            ("scheme", net.meta.get("scheme", "")),
+            ("priors", f"{len(plan.priors):,}"),
+            ("layers", str(len(net.nodes))),
+            ("outputs", ", ".join(net.outputs)),
+        ],
+        "test": {"map": float(score), "images": images} if score and images else None,
+    }
+
+
+def _of_run(folder: Path) -> dict[str, Any]:
+    config = read_config(RunFolder(folder))
+    settings = Settings(**config["settings"])
+    summary = RunFolder(folder).read_json("summary.json", {"map": float, "test_images": int})
+    return {
+        "name": config["net"],
+        "source": "the trained network",
+        "facts": [
+            ("image", f"3x{settings.height}x{settings.width}"),
+            ("classes", ", ".join(config["classes"])),
+            ("scheme", config["scheme"]),
+        ],
+        "test": {"map": summary["map"], "images": summary["test_images"]},
+    }
+
+
 def described(source: str | Path) -> dict[str, Any]:
     """{"name", "source", "facts", "test"} of `fermatnet.report.detections.render`, of a run folder or of a
     folder that ``fermatnet detect export`` has written."""
     folder = Path(source)
-    priors: Any
-    facts: list[tuple[str, Any]]
-    if (folder / "detect.json").is_file():
-        net, plan = load(folder / "network.onnx"), read_plan(folder / "detect.json")
-        meta = net.meta
-        name, size, classes, priors = meta["name"], plan.image, plan.labels, len(plan.priors)
-        kind = "the exported network"
-        facts = [("layers", str(len(net.nodes))), ("outputs", ", ".join(net.outputs))]
-        scheme, score, images = meta.get("scheme"), meta.get("test_map"), meta.get("test_images")
-    else:
-        config = read_config(RunFolder(folder))
-        settings, name, classes = config["settings"], config["net"], config["classes"]
-        size, priors = (3, settings["height"], settings["width"]), config.get("priors")
-        kind, facts, scheme = "the trained network", [], config["scheme"]
-        summary = RunFolder(folder).read_json("summary.json", {"map": float})
-        score, images = summary["map"], config.get("test_images")
-    words = [
-        ("image", "x".join(map(str, size))),
-        ("classes", ", ".join(classes)),
-        ("scheme", scheme),
-    ]
-    facts = [*words, ("priors", priors), *facts]
-    test = None if score is None or images is None else {"map": float(score), "images": images}
-    return {"name": name, "source": kind, "facts": facts, "test": test}
+    return _of_export(folder) if (folder / "detect.json").is_file() else _of_run(folder)
 
 
 def _drawn(path: Path, looked: Any, names: Sequence[str], folder: Path) -> dict[str, Any]:

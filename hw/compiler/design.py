@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from amaranth.lib import wiring
 
+from fermatnet.hw.compiler.ready import tight
 from fermatnet.hw.compiler.schedule import SOURCE_LATENCY, Schedule
 from fermatnet.hw.compiler.stage import Stage
 from fermatnet.hw.compiler.worst_case import Bounds
@@ -99,6 +100,7 @@ class Design:
             beats=beats_of(result, lanes),
             options=self.options,
             early=self.schedule.early[name],
+            cut=tight(next(iter(self.layers.values())).clock),
         )
 
     def verdicts(self) -> int:

@@ -1,18 +1,20 @@
-"""How far ready runs in one cycle: through every block that no window and no queue ends, one table each, and
-through the conversions of width between them."""
+"""How far ready runs in one cycle: through every block that no window and no queue ends, a table or two each,
+and through the conversions of width between them."""
 
 from dataclasses import replace
 from itertools import pairwise
 
 from fermatnet.hw.compiler.edges import Edge, conversions
 from fermatnet.hw.layers import Fold, Layer
+from fermatnet.hw.rtl.clock import Clock
 from fermatnet.model.network import Network
 from fermatnet.model.network.types import TensorType
 
-__all__ = ["cut_ready"]
+__all__ = ["cut_ready", "tight"]
 
 ENDS = 2  # tables beside the blocks': what ready enables, and what it counts
 COLLECTS, SERIALISES = 1, 2  # tables of a conversion; a serialiser's also enables its many bits
+LEAST = 2  # tables between two cuts: one block and the next
 QUEUED = 1  # of a serialiser in front of a queue
 
 
@@ -23,10 +25,10 @@ def cut_ready(
     behind a join rather than at each of its inputs.
 
     A conversion of width cuts it by a rest for a cycle a beat of the wider side, where ``period`` cycles an
-    image leave room, and a wide one by a rest behind every piece; elsewhere a queue of
-    `fermatnet.hw.compiler.edges.CUT` places does, on the narrow side.
+    image leave room, and a wide one by a rest behind every piece; it costs no logic, so at a `tight` clock
+    every one does. Elsewhere a queue of `fermatnet.hw.compiler.edges.CUT` places does, on the narrow side.
     """
-    behind: dict[str, int] = {}  # by tensor, the blocks that its ready comes through
+    behind: dict[str, int] = {}  # by tensor, the tables that its ready comes through
     found = {edge.key: edge for edge in edges}
     joins = {node.name for node in net.nodes if len(node.inputs) > 1}
     for name in [node.name for node in reversed(net.nodes)] + [one.name for one in net.inputs]:
@@ -36,8 +38,9 @@ def cut_ready(
             layer = layers[edge.consumer]
             chain = _conversion(edge)
             if not layer.windowed(folds[edge.consumer]):  # whose ready is a register's
-                chain += 1 + behind[edge.consumer]
-            if chain and chain + (name in joins) > _most(layer):
+                chain += (layer.ready_tables if tight(layer.clock) else 1) + behind[edge.consumer]
+            rests = tight(layer.clock) and _rests(edge, net.types[name], period)
+            if chain and (rests or chain + (name in joins) > _most(layer.clock)):
                 found[edge.key], chain = _cut(edge, net.types[name], period)
             chains.append(0 if edge.before else chain)
         behind[name] = max(chains) + (len(leaving) > 1)
@@ -50,14 +53,24 @@ def _conversion(edge: Edge) -> int:
     return sum(COLLECTS if b > a else SERIALISES for a, b in pairwise(way))
 
 
+def _rests(edge: Edge, tensor: TensorType, period: int) -> bool:
+    """Whether there is a conversion of width, and time for it to rest."""
+    return bool(_conversion(edge)) and edge.rest_cycles(tensor) <= period
+
+
 def _cut(edge: Edge, tensor: TensorType, period: int) -> tuple[Edge, int]:
     """The edge with its ready cut, and the tables that are left before the cut."""
-    if _conversion(edge) and edge.rest_cycles(tensor) <= period:
+    if _rests(edge, tensor, period):
         halves = edge.wide and edge.rest_cycles(tensor, halves=True) <= period
         return replace(edge, rests=True, halves=halves), 0
     return edge.cut(), QUEUED if edge.lanes_from > edge.lanes_to else 0
 
 
-def _most(layer: Layer) -> int:
-    """Blocks that ready may come through in a cycle."""
-    return max(2, int(layer.clock.budget // layer.clock.table()) - ENDS)
+def _most(clock: Clock) -> int:
+    """Tables that ready may come through in a cycle."""
+    return max(LEAST, int(clock.budget // clock.table()) - ENDS)
+
+
+def tight(clock: Clock) -> bool:
+    """Whether a cycle has time for no more tables than ready comes through at least."""
+    return _most(clock) == LEAST

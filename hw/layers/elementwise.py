@@ -45,6 +45,8 @@ class ElementwiseLayer(Layer):
 class ThresholdLayer(ElementwiseLayer):
     """Integers to piece indices."""
 
+    ready_tables = 2  # stages one after the other: which of them hold a beat, and ready
+
     def compared(self):
         return 0.8 * shape_of(self.inputs[0]).width * self.node.thresholds.shape[1]
 
@@ -71,6 +73,8 @@ class ThresholdLayer(ElementwiseLayer):
 
 class AffineLayer(ElementwiseLayer):
     """Fixed-point scale and offset a channel."""
+
+    ready_tables = 2  # as of thresholds
 
     def block(self, at: Placement) -> Block:
         node, held, x = self.node, self.contents, self.inputs[0]

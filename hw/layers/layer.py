@@ -111,6 +111,8 @@ class Layer:
     """
 
     foldable = False
+    ready_tables = 1
+    """Tables that ready comes through on its way from the output to the input, where each of them counts."""
 
     def __init__(self, net: Network, node: Any, target: str = "generic", contents: Any = None):
         inputs = tuple(net.types[name] for name in node.inputs)

@@ -144,8 +144,8 @@ class ImageSource(wiring.Component):
 class ImageSink(wiring.Component):
     """The network's last layer to AXI4-Stream, without the results of bad images or with a mark on them.
 
-    Latency: 1 cycle; 2 where all results of an image can come before its last input beat (the last one
-    waits for the verdict). Throughput: one beat per cycle.
+    Latency: 1 cycle; 2 where images are judged and all results of an image can come before its last input
+    beat (the last one waits for the verdict), or ``cut``. Throughput: one beat per cycle.
 
     Parameters
     ----------
@@ -156,6 +156,8 @@ class ImageSink(wiring.Component):
     options : StreamOptions
     early : int
         Beats of an image's results that may come before its last input beat.
+    cut : bool
+        Whether the verdict is to be kept out of ``i.ready``, which then comes from a register.
 
     Members
     -------
@@ -167,10 +169,10 @@ class ImageSink(wiring.Component):
     tdata, tvalid, tready, tlast, tuser : as `AxiStreamOut`
     """
 
-    def __init__(self, shape, *, lanes, beats, options, early=0):
+    def __init__(self, shape, *, lanes, beats, options, early=0, cut=False):
         self.shape, self.lanes, self.beats, self.early = Shape.cast(shape), lanes, beats, early
         self.judged = options.tlast == "check" and not options.frame_buffer
-        self.waits = self.judged and early >= beats
+        self.waits = self.judged and (cut or early >= beats)
         bits = options.tdata_bits("m_axis", field_bits(shape) * lanes)
         self.pins = AxiStreamOut(shape, lanes=lanes, tdata_bits=bits)
         self.latency = self.pins.latency + self.waits

@@ -74,8 +74,8 @@ def images_a_second(
 
     def once() -> None:
         rows = model(x).float().cpu()
-        for row in rows:
-            if priors is not None:
+        if priors is not None:
+            for row in rows:
                 detections(row[:, :-4], row[:, -4:], priors)
 
     model.eval()

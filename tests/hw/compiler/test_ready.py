@@ -31,6 +31,7 @@ def test_no_chain_is_longer_than_the_clock_allows(mhz):
     design = plan(chain(9), clock_mhz=mhz)
     clock = design.layers["scale0"].clock
     most = max(2, int(clock.budget // clock.table()) - 2)
+    most = 1 if most == 2 else most  # a block counts as two tables where there is time for no more
     places = [-1 if name == "image" else int(name.removeprefix("scale")) for name in cuts(design)]
     # ready comes through so many blocks to one more
     assert max(np.diff([-1, *places, 8])) == min(9, most + 1)

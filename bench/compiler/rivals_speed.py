@@ -1,0 +1,75 @@
+"""How fast constant matrices run beside da4ml's: both pipelined Verilogs, placed by the same tool."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Shape
+
+from fermatnet.hw.constant.matrix import ConstantMatrix
+from fermatnet.hw.rtl import verilog
+from fermatnet.model.errors import InputError
+from fermatnet.model.result_log import ResultLog, digest
+from fermatnet.synth.flow import block
+
+__all__ = ["rival_verilog", "speed_row"]
+
+DEVICE, AIM = "ecp5-85k", 150.0  # MHz that both are made and placed for
+CUTOFFS = (2, 4)
+"""Adders between two registers that da4ml is asked for; its faster result counts."""
+
+
+def rival_verilog(
+    weight: np.ndarray, shape: Shape, folder: Path, cutoff: float = -1
+) -> tuple[list[Path], int]:
+    """Verilog files of da4ml for ``weight`` (O, I) times values of ``shape``, top module "rival", and its
+    register stages; no registers where ``cutoff`` is -1. InputError where da4ml is missing."""
+    try:
+        from da4ml.codegen import VerilogModel
+        from da4ml.trace import FixedVariableArrayInput, HWConfig, comb_trace, to_pipeline
+    except ImportError:
+        raise InputError("bench rivals measures beside da4ml: pip install da4ml") from None
+    inputs = weight.shape[1]
+    x = FixedVariableArrayInput(inputs, hwconf=HWConfig(1, -1, cutoff))
+    bits = np.full(inputs, shape.width - int(shape.signed))
+    values = x.quantize(np.full(inputs, int(shape.signed)), bits, np.zeros(inputs, int))
+    made, stages = comb_trace(x, values @ weight.T.astype(np.float64)), 0
+    if cutoff > 0:
+        made = to_pipeline(made, cutoff)
+        stages = len(made.solutions)
+    VerilogModel(made, "rival", folder).write()
+    return [path for path in sorted(folder.rglob("*.v")) if "wrapper" not in path.name], stages
+
+
+def speed_row(name: str, weight: np.ndarray, shape: Shape, log: ResultLog) -> dict[str, Any]:
+    """LUTs, stages, Fmax and nanoseconds of latency of both."""
+    row: dict[str, Any] = {"matrix": name}
+    with tempfile.TemporaryDirectory(prefix="fermatnet-rivals-") as scratch:
+        own = ConstantMatrix(weight, [], shape, target="ecp5", clock_mhz=AIM)
+        stages = own.latency
+        verilog.emit(own, "matrix", Path(scratch))
+        row |= _placed("", [Path(scratch) / "matrix.v"], "matrix", stages, log)
+        others = []
+        for cutoff in CUTOFFS:
+            folder = Path(scratch) / f"cutoff{cutoff}"
+            folder.mkdir()
+            sources, stages = rival_verilog(weight, shape, folder, cutoff)
+            others.append(_placed("da4ml_", sources, "rival", stages, log))
+    return row | min(others, key=lambda other: other["da4ml_latency_ns"])
+
+
+def _placed(side: str, sources: list[Path], top: str, stages: int, log: ResultLog) -> dict[str, Any]:
+    text = "".join(path.read_text() for path in sources)
+
+    def measure() -> dict[str, Any]:
+        found = block(sources, top, DEVICE, clock_mhz=AIM)
+        return {key: found[key] for key in ("luts", "ffs", "dsps", "fmax_mhz")}
+
+    found = log.row(f"placed {digest(text)}", measure)
+    return {
+        f"{side}luts": found["luts"],
+        f"{side}stages": stages,
+        f"{side}fmax_mhz": found["fmax_mhz"],
+        f"{side}latency_ns": round(1000 * stages / found["fmax_mhz"], 2),
+    }
