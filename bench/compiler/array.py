@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from fermatnet.bench.compiler.array_products import product_rows
 from fermatnet.bench.compiler.array_speed import depth_rows, speed_rows
 from fermatnet.bench.compiler.array_synthesis import gates, kept, mapped_cells
+from fermatnet.bench.compiler.multiplying import product_rows
 from fermatnet.bench.gates.circuits import with_gate
 from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.piecewise import PiecewiseArray

@@ -3,8 +3,9 @@
 ``fermatnet bench rivals`` draws ten matrices of three sizes and two densities (4-bit inputs, weights -7..7),
 lets both tools write their Verilog without registers that the other one lacks, and counts tables after yosys
 (``synth_xilinx -family xc7 -flatten``). Then the dense layers of the multilayer perceptron 16-64-32-32-5, one
-by one. Rows where the rival is smaller stay in. ``--quick`` takes the three smallest matrices and no
-perceptron. da4ml comes from pip and is needed by nothing else. Rows are kept as they come (``--results``).
+by one, for tables and then, pipelined, for speed (nextpnr, ECP5). Rows where the rival is smaller stay in.
+``--quick`` takes the smallest matrices and no perceptron. da4ml comes from pip and is needed by nothing else.
+Rows are kept as they come (``--results``).
 """
 
 import itertools
@@ -21,10 +22,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from fermatnet.bench.compiler.rivals_speed import DEVICE, rival_verilog, speed_row
 from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.rtl import verilog
 from fermatnet.model.atomic import atomic_file
-from fermatnet.model.errors import InputError
 from fermatnet.model.result_log import ResultLog, digest
 from fermatnet.synth.flow import cells
 
@@ -64,26 +65,12 @@ def _ours(weight: np.ndarray, shape: Shape, folder: Path) -> list[Path]:
     return [folder / "matrix.v"]
 
 
-def _rival(weight: np.ndarray, shape: Shape, folder: Path) -> list[Path]:
-    try:
-        from da4ml.codegen import VerilogModel
-        from da4ml.trace import FixedVariableArrayInput, HWConfig, comb_trace
-    except ImportError:
-        raise InputError("bench rivals measures beside da4ml: pip install da4ml") from None
-    inputs = weight.shape[1]
-    x = FixedVariableArrayInput(inputs, hwconf=HWConfig(1, -1, -1))
-    bits = np.full(inputs, shape.width - int(shape.signed))
-    values = x.quantize(np.full(inputs, int(shape.signed)), bits, np.zeros(inputs, int))
-    VerilogModel(comb_trace(x, values @ weight.T.astype(np.float64)), "rival", folder).write()
-    return [path for path in sorted(folder.rglob("*.v")) if "wrapper" not in path.name]
-
-
 def _row(name: str, weight: np.ndarray, shape: Shape, goal: int | None, log: ResultLog) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fermatnet-rivals-") as scratch:
         folders = [Path(scratch) / side for side in ("ours", "rival")]
         for folder in folders:
             folder.mkdir()
-        sources = _ours(weight, shape, folders[0]), _rival(weight, shape, folders[1])
+        sources = _ours(weight, shape, folders[0]), rival_verilog(weight, shape, folders[1])[0]
         text = "".join(path.read_text() for path in (*sources[0], *sources[1]))
         row = log.row(f"{name} {digest(text)}", lambda: _counted(*sources))
     return {"matrix": name, **row, "goal": goal}
@@ -120,7 +107,11 @@ def run(
         mean = {key: float(np.mean([row[key] for row in rows])) for key in ("ratio", "ratio_with_inverters")}
         rows.append({"matrix": "mean, goal below 1", **mean})
         found[title] = rows
-        _print(console, title, rows)
+        _print(console, f"Constant {title}, xc7: tables of this project and of da4ml", rows)
+    if not quick:
+        placed = track(list(perceptron()), "placing", transient=True)
+        found["speed"] = [speed_row(*matrix, log) for matrix in placed]
+        _print(console, f"The same layers pipelined and placed on {DEVICE}", found["speed"])
     if json_path is not None:
         with atomic_file(json_path) as path:
             path.write_text(json.dumps(found, indent=2) + "\n")
@@ -128,7 +119,7 @@ def run(
 
 
 def _print(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
-    table = Table(title=f"Constant {title}, xc7: tables of this project and of da4ml", title_justify="left")
+    table = Table(title=title, title_justify="left")
     columns = [key for key in rows[0] if key not in ("key", "date")]
     for column in columns:
         table.add_column(column, justify="left" if column == "matrix" else "right")

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Shape
+from amaranth.hdl import Module, Shape, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.rtl import verilog
@@ -13,11 +15,31 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.result_log import ResultLog, digest
 from fermatnet.synth.flow import block
 
-__all__ = ["rival_verilog", "speed_row"]
+__all__ = ["DEVICE", "rival_verilog", "speed_row"]
 
 DEVICE, AIM = "ecp5-85k", 150.0  # MHz that both are made and placed for
 CUTOFFS = (2, 4)
 """Adders between two registers that da4ml is asked for; its faster result counts."""
+
+
+class Flowing(wiring.Component):
+    """A constant matrix behind a register, fed in every cycle and never stopped, as da4ml's is.
+
+    Latency: ``latency`` cycles from that register to the last one. Throughput: one vector a cycle.
+    """
+
+    def __init__(self, matrix: ConstantMatrix):
+        self.matrix, self.latency = matrix, matrix.latency
+        super().__init__({"i": In(matrix.i.payload.shape()), "o": Out(matrix.o.payload.shape())})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.matrix = matrix = self.matrix
+        held = Signal(self.i.shape(), reset_less=True)
+        m.d.sync += held.eq(self.i)
+        m.d.comb += [matrix.i.payload.eq(held), matrix.i.valid.eq(1), matrix.o.ready.eq(1)]
+        m.d.comb += self.o.eq(matrix.o.payload)
+        return m
 
 
 def rival_verilog(
@@ -46,7 +68,7 @@ def speed_row(name: str, weight: np.ndarray, shape: Shape, log: ResultLog) -> di
     """LUTs, stages, Fmax and nanoseconds of latency of both."""
     row: dict[str, Any] = {"matrix": name}
     with tempfile.TemporaryDirectory(prefix="fermatnet-rivals-") as scratch:
-        own = ConstantMatrix(weight, [], shape, target="ecp5", clock_mhz=AIM)
+        own = Flowing(ConstantMatrix(weight, [], shape, target="ecp5", clock_mhz=AIM))
         stages = own.latency
         verilog.emit(own, "matrix", Path(scratch))
         row |= _placed("", [Path(scratch) / "matrix.v"], "matrix", stages, log)

@@ -29,6 +29,7 @@ module fermatnet_either #(parameter WIDTH = 1, NUMBER = 1)
 endmodule
 """
 _TABLES = {"INIT", "LUT_INIT", "INIT0", "INIT1"}
+_INPUTS = ("A", "B", "C", "D", *(f"I{place}" for place in range(6)))
 _CLOCKS = ("CLK", "C", "WCK", "RCLK", "WCLK")
 _MEMORIES = ("DP16KD", "RAMB18E1", "RAMB36E1", "SB_RAM40_4K")
 
@@ -49,9 +50,14 @@ Change = Callable[[random.Random, dict[str, Any]], str | None]
 
 
 def _table(rng: random.Random, body: dict[str, Any]) -> str | None:
-    """One bit of a look-up table."""
+    """One bit of a look-up table, for a combination that the constants among its inputs allow."""
     names = [name for name in body["parameters"] if name in _TABLES and "LUT" in body["type"]]
-    return _flip(rng, body, names)
+    inputs = [body["connections"][name][0] for name in _INPUTS if name in body["connections"]]
+    return _flip(rng, body, names, lambda at: _possible(at, inputs))
+
+
+def _possible(at: int, inputs: list[int | str]) -> bool:
+    return all(bit not in ("0", "1") or int(bit) == at >> place & 1 for place, bit in enumerate(inputs))
 
 
 def _memory(rng: random.Random, body: dict[str, Any]) -> str | None:
@@ -63,21 +69,29 @@ def _memory(rng: random.Random, body: dict[str, Any]) -> str | None:
     )
 
 
-def _flip(rng: random.Random, body: dict[str, Any], names: Sequence[str]) -> str | None:
+def _flip(
+    rng: random.Random,
+    body: dict[str, Any],
+    names: Sequence[str],
+    possible: Callable[[int], bool] = lambda at: True,
+) -> str | None:
     if not names:
         return None
     name = rng.choice(sorted(names))
     bits = body["parameters"][name]
-    known = [place for place, bit in enumerate(bits) if bit in "01"]
+    top = len(bits) - 1
+    known = [place for place, bit in enumerate(bits) if bit in "01" and possible(top - place)]
     if not known:
         return None
     place = rng.choice(known)
     body["parameters"][name] = bits[:place] + ("1" if bits[place] == "0" else "0") + bits[place + 1 :]
-    return f"bit {len(bits) - 1 - place} of {name}"
+    return f"bit {top - place} of {name}"
 
 
 def _swap(rng: random.Random, body: dict[str, Any]) -> str | None:
     """Two data inputs exchanged."""
+    if body["type"] == "SB_CARRY":  # a majority: the order of its inputs means nothing
+        return None
     nets = body["connections"]
     ports = [
         port for port in sorted(nets) if body["port_directions"][port] == "input" and port not in _CLOCKS

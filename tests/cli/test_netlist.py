@@ -52,7 +52,7 @@ def test_equal_to_the_reference(folder):
     done = CliRunner().invoke(command, [str(place / "net.onnx"), *arguments], standalone_mode=False)
     assert done.return_value == 0, done.output
     said = done.output
-    assert "netlist for ecp5-12k: " in said and " LUT4" in said and " MULT18X18D" in said
+    assert "netlist for ecp5-12k: " in said and " LUT4" in said and " TRELLIS_FF" in said
     assert "equal to the reference" in said
     np.testing.assert_array_equal(np.load(place / "y.npy"), wanted)
 

@@ -22,7 +22,7 @@ HARD = {"lut6": 9, "ecp5": 0}
 """Bits of a product from which yosys takes a hard multiplier, where no factor is a single bit."""
 SOFT = {"lut6": 1.4, "ecp5": 2.4}
 """Tables for each pair of bits of a product that yosys makes of tables."""
-WORTH = {"lut6": 40.0, "ecp5": 100.0}
+WORTH = {"lut6": 40.0, "ecp5": 40.0}
 """Tables that a multiplier has to save before it is taken, where there are enough: less than its share of a
 device (a DSP48E1 stands beside 264 tables of an XC7A100T, a MULT18X18D beside 536 of an LFE5U-85), because
 tables run out first."""

@@ -77,9 +77,10 @@ def test_all_words_of_four_bits():
 
 
 def test_the_cheapest_way_is_taken():
-    """Small products go into counters everywhere, large ones two by two into a multiplier, or one by one."""
+    """Small products go into counters or three by three into a multiplier, large ones two by two or one by
+    one."""
     small, large = Operands((-7, 7), unsigned(4), 8, 8), Operands((-127, 127), signed(8), 8, 8)
-    assert [choose(small, target) for target in ("lut6", "ecp5")] == ["counted", "counted"]
+    assert [choose(small, target) for target in ("lut6", "ecp5")] == ["counted", "packed"]
     assert [choose(large, target) for target in ("lut6", "ecp5", "generic")] == [
         "packed",
         "multiplied",
