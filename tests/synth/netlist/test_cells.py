@@ -44,7 +44,7 @@ module bench;
     end
 endmodule
 """
-# Sign bits of signed products (p1, p3, p4 of cells.v) that come out wrong of yosys 0.70 for 7 series and iCE40,
+# Sign bits of signed products (p1, p3, p4 of cells.v), wrong out of yosys 0.70 for 7 series and iCE40,
 # p4's as a constant 0 in yosys' own JSON where the Verilog repeats the bit below. The cause is open.
 OPEN = {"xc7a35t": 1 << 249 | 1 << 298 | 1 << 343, "ice40-up5k": 1 << 249 | 1 << 298}
 KINDS = {
