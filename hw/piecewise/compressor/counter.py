@@ -38,12 +38,15 @@ class Counter:
 
     @property
     def name(self) -> str:
-        """Name of its Verilog module: kind and inputs of each column."""
+        """Name of its Verilog module: kind and inputs of each column, and where the sum is cut the bits that
+        are left of it."""
         shape = (
             "_".join("".join(map(str, p)) for p in self.positions)
             or f"p{self.pairs}_{''.join(map(str, self.bits))}"
         )
-        return f"fermatnet_{self.kind}_{shape}{'_c' if self.cin else ''}"
+        whole = (self.pairs + sum(count << j for j, count in enumerate(self.bits))).bit_length()
+        cut = f"_to{self.outputs}" if self.outputs < whole else ""
+        return f"fermatnet_{self.kind}_{shape}{'_c' if self.cin else ''}{cut}"
 
     def module(self, gates: tuple[str, ...]) -> str:
         """Module name for these gates."""

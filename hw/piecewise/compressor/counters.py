@@ -95,7 +95,9 @@ def adder(target: str, heights: tuple[int, ...], width: int) -> Counter | None:
         counter = Counter("lut6", 0, heights, outputs, len(heights), positions)
     else:
         return None
-    return _ADDERS.setdefault(counter.name, counter)
+    known = _ADDERS.setdefault(counter.name, counter)
+    assert known == counter, f"two counters are called {counter.name}"
+    return known
 
 
 def by_name(name: str) -> Counter | None:

@@ -3,6 +3,7 @@ plain sum)."""
 
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 
@@ -55,6 +56,20 @@ def used() -> list[tuple[Counter, tuple[str, ...]]]:
             counter = adder(target, heights, 20)
             found[counter.name] = (counter, ())
     return [found[name] for name in sorted(found)]
+
+
+@pytest.mark.parametrize("target", ["ecp5", "lut6"])
+def test_a_carry_chain_gives_as_many_bits_as_are_asked_for(target):
+    """Chains of the same columns, their sums cut to different widths: each its own module."""
+    named: dict[str, Counter] = {}
+    for heights in (h for length in range(1, 6) for h in product((1, 2), repeat=length)):
+        whole = sum(count << j for j, count in enumerate(heights)).bit_length()
+        for width in range(len(heights), whole + 2):
+            counter = adder(target, heights, width)
+            if counter is not None:
+                assert counter.outputs == min(width, whole)
+                other = named.setdefault(counter.name, counter)
+                assert (other.outputs, verilog(other, ())) == (counter.outputs, verilog(counter, ()))
 
 
 def prove(counters, tmp_path, spoil: bool = False) -> subprocess.CompletedProcess:
