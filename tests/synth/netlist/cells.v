@@ -44,22 +44,24 @@ module both_ports (input clk, wa, wb, input [6:0] a, b, input [8:0] da, db, outp
     always @(posedge clk) if (wb && a != b) words[b] <= db; else if (a != b) qb <= words[b];
 endmodule
 
-module product #(parameter A = 9, B = 8, IN = 1, MID = 0, OUT = 0, ADD = 0, SIGNED = 1) (
+module product #(parameter A = 9, B = 8, IN = 1, MID = 0, OUT = 0, ADD = 0, SIGNED = 1, W = A + B + !SIGNED) (
     input clk, ce, rst, input [A-1:0] a, input [B-1:0] b, input [A+B-1:0] c, output [A+B:0] y
 );
+    // W bits and no more: yosys loses a sign bit that stands twice in a register which it moves into a multiplier
     reg [A-1:0] a1 = 0;
     reg [B-1:0] b1 = 0;
-    reg signed [A+B:0] m1 = 0, y1 = 0;
+    reg signed [W-1:0] m1 = 0, y1 = 0;
     always @(posedge clk) if (ce) begin a1 <= a; b1 <= b; end
     wire [A-1:0] af = IN ? a1 : a;
     wire [B-1:0] bf = IN ? b1 : b;
     wire signed [A:0] as = {SIGNED ? af[A-1] : 1'b0, af};
     wire signed [B:0] bs = {SIGNED ? bf[B-1] : 1'b0, bf};
-    wire signed [A+B:0] m = as * bs, mm = MID ? m1 : m;
-    wire signed [A+B:0] s = ADD ? mm + $signed(c) : mm;
+    wire signed [W-1:0] m = as * bs, mm = MID ? m1 : m;
+    wire signed [W-1:0] s = ADD ? mm + $signed(c) : mm;
+    wire signed [W-1:0] last = OUT ? y1 : s;
     always @(posedge clk) m1 <= m;
     always @(posedge clk) if (rst) y1 <= 0; else y1 <= s;
-    assign y = OUT ? y1 : s;
+    assign y = last;
 endmodule
 
 module registers (input clk, en, sync, async, input [7:0] d, output reg [7:0] q);
