@@ -1,7 +1,7 @@
 """Control of an elastic pipeline: one valid bit and one enable a stage, bubbles close up, nothing is lost
 under any stall."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 
 __all__ = ["elastic"]
 
@@ -21,7 +21,7 @@ def elastic(
     enables = [Signal(name=f"{name}{k}_en") for k in range(depth)]
     full = [Signal(name=f"{name}{k}_full") for k in range(depth)]  # it and all behind it hold an item
     for k in range(depth):
-        m.d.comb += full[k].eq(valids[k] & full[k + 1] if k + 1 < depth else valids[k])
+        m.d.comb += full[k].eq(Cat(valids[k:]).all())  # of the bits themselves: a chain is mapped as a chain
         # not from the next stage's enable: a consumer's ready often comes late
         m.d.comb += enables[k].eq(~full[k] | ready)
         with m.If(enables[k]):
