@@ -41,16 +41,17 @@ def plan_within(
     dsps: int | None = None,
     progress: Callable[[str], None] | None = None,
     known: dict[Any, Resources] | None = None,
+    plain: bool = False,
 ) -> Design:
     """The design for ``luts`` tables on ``device``, whose cells must be of a predicted family.
 
-    ``dsps``: as in `fermatnet.hw.compiler.planner.plan`. Raises InputError, with what the smallest design
-    would take, when none is within. ``progress`` is told each design tried; ``known`` gets what layers were
+    ``dsps``, ``plain``: as in `fermatnet.hw.compiler.planner.plan`. Raises InputError, with what the smallest
+    design would take, when none is within. ``progress`` is told each design tried; ``known`` gets what layers were
     predicted to take, for `fermatnet.hw.resources.layers.by_layer`. Takes the time of a few predictions:
     seconds.
     """
     say = progress or (lambda words: None)
-    search = _Search(net, luts, device, external, clock_mhz, dsps, say, {} if known is None else known)
+    search = _Search(net, luts, device, external, clock_mhz, dsps, say, {} if known is None else known, plain)
     return search.run()
 
 
@@ -64,9 +65,10 @@ class _Search:
     dsps: int | None
     progress: Callable[[str], None]
     known: dict[Any, Resources]  # of layers that stay as they are from one design to the next
+    plain: bool
 
     def __post_init__(self) -> None:
-        self.layers = layers_for(self.net, self.device, clock_mhz=self.clock_mhz)
+        self.layers = layers_for(self.net, self.device, clock_mhz=self.clock_mhz, plain=self.plain)
         self.floor = least_beats(self.net)
         self.periods = folding.periods(self.layers, self.floor)
 
@@ -123,6 +125,7 @@ class _Search:
             external=self.external,
             clock_mhz=self.clock_mhz,
             dsps=self.dsps,
+            plain=self.plain,
         )
         total = resources_layers.total(resources_layers.by_layer(design, self.device, known=self.known))
         return design, round(total.luts)

@@ -156,6 +156,7 @@ def generate(
                 dsps=dsps,
                 progress=say,
                 known=known,
+                plain=target == "plain",
             ),
             True,
         )
@@ -170,6 +171,7 @@ def generate(
             reloadable=reloadable,
             clock_mhz=clock_mhz,
             dsps=dsps,
+            plain=target == "plain",
         )
     design = replace(design, options=options)
     with atomic_directory(out_dir, force=force) as folder:
@@ -253,6 +255,7 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
         reloadable=True,
         bounds=reload["bounds"],
         clock_mhz=description["clock_mhz"],
+        plain=description.get("target") == "plain",
     )
     chosen = description["stream"]
     options = StreamOptions(*(chosen[key] for key in ("tlast", "frame_buffer", "tdata_width", "tkeep")))

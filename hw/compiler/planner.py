@@ -39,12 +39,15 @@ def layers_for(
     cycles: int | None = None,
     *,
     clock_mhz: float = DEFAULT_MHZ,
+    plain: bool = False,
 ) -> Layers:
-    """Plans of all layers by name, for the tables of ``device`` and a clock; ``real`` holds the weights of
-    the memories, where ``net`` is its envelope. ``cycles``: an image's, at which the engines of integer
-    convolutions are compared where the network leaves them open
+    """Plans of all layers by name, for the tables of ``device`` and a clock, without a family's own cells
+    where ``plain``; ``real`` holds the weights of the memories, where ``net`` is its envelope. ``cycles``: an
+    image's, at which the engines of integer convolutions are compared where the network leaves them open
     (`fermatnet.model.network.engine.conv_choice`)."""
     target = _TREES.get(find_device(device).family, "generic")
+    if plain and target == "ecp5":  # its counters are cells, and poor ones as equations
+        target = "generic"
     held = [None] * len(net.nodes) if real is None else real.nodes
     chosen = [node if cycles is None else settled(net, node, cycles) for node in net.nodes]
     return {
@@ -72,6 +75,7 @@ def plan(
     clock_mhz: float = DEFAULT_MHZ,
     dsps: int | None = None,
     ways: Mapping[str, str] | None = None,
+    plain: bool = False,
 ) -> Design:
     """Every choice for a network: folds (for ``cycles`` an image, for ``luts``, by hand, or the fastest that
     takes half of the device), lanes, rings, queues. ``depths`` overrides the queues of edges (for tests that
@@ -85,7 +89,7 @@ def plan(
     those of `fermatnet.hw.compiler.worst_case`). ``clock_mhz``: the clock that blocks are pipelined for.
     ``dsps``: hard multipliers that the whole design is predicted to take at most
     (`fermatnet.hw.compiler.multipliers`); None: what the device has, for the arrays. ``ways``: how the arrays
-    of some layers multiply, whatever that takes.
+    of some layers multiply, whatever that takes. ``plain``: trees of counters without a family's own cells.
     """
     if dsps is not None:
         multipliers.check(device, reloadable)
@@ -95,10 +99,10 @@ def plan(
     bounds = (bounds or bounds_of(net)) if reloadable else bounds
     wide = envelope(net, bounds or {}) if reloadable else net
     real = net if reloadable else None
-    layers = layers_for(wide, device, real, cycles, clock_mhz=clock_mhz)
+    layers = layers_for(wide, device, real, cycles, clock_mhz=clock_mhz, plain=plain)
     chosen, target = _folds(wide, layers, cycles, luts, folds, capacity.luts / 2)
     if cycles is None and folds is None:  # the period is known now: engines are compared at it, too
-        layers = layers_for(wide, device, real, target, clock_mhz=clock_mhz)
+        layers = layers_for(wide, device, real, target, clock_mhz=clock_mhz, plain=plain)
         chosen = folding.fold_for_cycles(layers, target, least_beats(wide))
     layers = multipliers.within_device(layers, chosen, capacity.dsps)
     layers = multipliers.assigned(layers, ways or {})
