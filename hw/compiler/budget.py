@@ -46,8 +46,8 @@ def plan_within(
     """The design for ``luts`` tables on ``device``, whose cells must be of a predicted family.
 
     ``dsps``, ``plain``: as in `fermatnet.hw.compiler.planner.plan`. Raises InputError, with what the smallest
-    design would take, when none is within. ``progress`` is told each design tried; ``known`` gets what layers were
-    predicted to take, for `fermatnet.hw.resources.layers.by_layer`. Takes the time of a few predictions:
+    design would take, when none is within. ``progress`` is told each design tried; ``known`` gets what layers
+    were predicted to take, for `fermatnet.hw.resources.layers.by_layer`. Takes the time of a few predictions:
     seconds.
     """
     say = progress or (lambda words: None)
