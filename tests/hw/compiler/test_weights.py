@@ -87,7 +87,7 @@ def test_reload_swaps_between_images_and_refuses_bad_loads(tmp_path):
     generate(first, tmp_path / "design", reloadable=True, folds={})
     burst = load_burst(second, tmp_path / "design")
     own = [int(line, 16) for line in (tmp_path / "design" / "fermatnet_load.hex").read_text().split()]
-    design = plan(first, folds={}, reloadable=True)
+    design = plan(first, folds={}, reloadable=True, plain=True)
     images = images_for(first, 6, 2)
     flipped = [*burst[:7], burst[7] ^ 4, *burst[8:]]
     loads = {1: flipped, 2: burst[:-3], 3: [burst[0] ^ 1, *burst[1:]], 4: burst, 5: own}
@@ -107,7 +107,7 @@ def test_weights_without_a_bias_go_into_a_design_made_with_one(tmp_path):
     generate(first, tmp_path / "design", reloadable=True, folds={})
     burst = load_burst(second, tmp_path / "design")
     images = images_for(first, 3, 2)
-    got, outcome = run_loads(plan(first, folds={}, reloadable=True), images, {1: burst})
+    got, outcome = run_loads(plan(first, folds={}, reloadable=True, plain=True), images, {1: burst})
     assert outcome == [(1, 0)] and (run(first, images) != run(second, images)).any()
     np.testing.assert_array_equal(got, np.concatenate([run(first, images[:1]), run(second, images[1:])]))
 
