@@ -32,15 +32,23 @@ COLUMNS = ("design", "cycles", "latency", "LUT", "FF", "BRAM", "DSP", "Fmax", "g
 
 
 def tfc(models: Path | None) -> Network:
-    """The fully connected 64-64-64 topology as it begins, M = 4 and N = 5: its weights are drawn."""
+    """The fully connected 64-64-64 topology, M = 4 and N = 5, its weights drawn, its steps and norms set on
+    images of drawn patches, so that its outputs differ from image to image."""
     import torch
 
     from fermatnet.model import zoo
     from fermatnet.model.exchange.export import export
+    from fermatnet.model.nn.measure import calibrate
     from fermatnet.model.nn.scheme import scheme
 
     torch.manual_seed(0)
     net = zoo.build("tfc", how=scheme("pa", weights=4, activations=5), shape=(1, 28, 28))
+    images = torch.randint(0, 256, (256, 1, 4, 4), dtype=torch.uint8)
+    images = images.repeat_interleave(7, 2).repeat_interleave(7, 3)
+    net.train()
+    for _ in range(20):
+        net(images)
+    calibrate(net, images)
     return export(net.eval(), (1, 28, 28), (0, 255), name="tfc")
 
 

@@ -119,7 +119,9 @@ def _measured(net: Network, interface: dict[str, Any], folder: Path, seed: int) 
     counts = Counter(cell["type"] for _, cell in circuit.cells())
     faults = mutants.draw(circuit, MUTANTS, seed)
     put(mutants.with_mutants(circuit, faults), folder / "hw", folder / "netlist", [mutants.CHOICE])
-    images = np.random.default_rng(seed).integers(0, 256, (IMAGES, *net.input_shape)).astype(np.uint8)
+    pixels = net.types["image"]
+    images = np.random.default_rng(seed).integers(pixels.lo, pixels.hi + 1, (IMAGES, *pixels.shape))
+    images = images.astype(np.uint8)
     wanted = reference(net, images)
     outcomes = [_outcome(folder / "netlist", images, wanted, number) for number in range(len(faults) + 1)]
     missed = [fault.words for fault, outcome in zip(faults, outcomes[1:], strict=True) if not outcome]
