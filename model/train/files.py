@@ -9,7 +9,7 @@ import numpy as np
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["SUFFIXES", "find", "read_cifar", "read_class_folders", "read_idx", "read_image"]
+__all__ = ["SUFFIXES", "find", "read_cifar", "read_class_folders", "read_idx", "read_image", "unreadable"]
 
 SUFFIXES = (".png", ".ppm", ".pgm", ".bmp", ".jpg", ".jpeg")
 
@@ -110,6 +110,13 @@ def _netpbm(path: Path, raw: bytes) -> np.ndarray:
     return np.frombuffer(body, np.uint8).reshape(height, width, channels).transpose(2, 0, 1)
 
 
+def unreadable(error: Exception) -> str:
+    """Why Pillow cannot read an image, in one line, without the address of an object in memory."""
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "no format that Pillow knows"
+    return (str(error).splitlines() or ["it ends too early"])[0]
+
+
 def read_image(path: Path) -> np.ndarray:
     """uint8 (C, H, W) of one image, C 1 or 3. PGM and PPM are read here, everything else by Pillow."""
     if path.suffix.lower() in (".ppm", ".pgm"):
@@ -127,7 +134,7 @@ def read_image(path: Path) -> np.ndarray:
                 picture.convert("L" if picture.mode in ("1", "L", "I;16") else "RGB"), np.uint8
             )
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as an image: {error}") from error
+        raise InputError(f"{path} cannot be read as an image: {unreadable(error)}") from error
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.train.files import unreadable
 
 __all__ = ["MEAN", "Region", "open_picture", "picture_size", "view"]
 
@@ -23,8 +24,7 @@ def open_picture(path: Path) -> Any:
         with Image.open(BytesIO(path.read_bytes())) as picture:
             return picture.convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = (str(error).splitlines() or ["it ends too early"])[0]
-        raise InputError(f"{path} cannot be read as an image: {reason}") from error
+        raise InputError(f"{path} cannot be read as an image: {unreadable(error)}") from error
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -35,7 +35,7 @@ def picture_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as picture:
             return picture.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path} cannot be read as an image: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{path} cannot be read as an image: {unreadable(error)}") from error
 
 
 def view(picture: Any, region: Region, size: tuple[int, int]) -> np.ndarray:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.train.files import unreadable
 
 __all__ = ["Recipe", "decode"]
 
@@ -114,8 +115,7 @@ def decode(path: Path, recipe: Recipe, rng: np.random.Generator | None = None) -
             sized = colour.resize((recipe.size,) * 2, Image.Resampling.BILINEAR, scaled, reducing_gap=2.0)
             pixels = np.asarray(sized, np.uint8)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        reason = (str(error).splitlines() or ["it ends too early"])[0]
-        raise InputError(f"{path} cannot be read as an image: {reason}") from error
+        raise InputError(f"{path} cannot be read as an image: {unreadable(error)}") from error
     if rng is not None:
         if recipe.flip and rng.random() < 0.5:
             pixels = pixels[:, ::-1]

@@ -64,8 +64,10 @@ def test_voc_files_that_are_not_there(tmp_path):
     with pytest.raises(InputError, match=r"im1.xml: its image .*im1.jpg is not there"):
         read_voc([root], "trainval", CLASSES)
     (root / "JPEGImages" / "im1.png").write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"im1.png cannot be read as an image"):
+    with pytest.raises(InputError, match=r"im1.png cannot be read as an image: no format that Pillow knows"):
         read_voc([root], "trainval", CLASSES)
+    with pytest.raises(InputError, match=r"im1.png cannot be read as an image: no format that Pillow knows"):
+        open_picture(root / "JPEGImages" / "im1.png")
     (root / "Annotations" / "im0.xml").unlink()
     with pytest.raises(InputError, match=r"im0.xml is not there"):
         read_voc([root], "trainval", CLASSES)
