@@ -12,7 +12,6 @@ from fermatnet.cli.failure import Interrupted
 from fermatnet.cli.kinds import FiniteRange, InputDirectory, OutputDirectory, judge, own_options
 from fermatnet.cli.phases import phases
 from fermatnet.cli.train import flag
-from fermatnet.model.errors import InputError
 from fermatnet.model.train.options import Options
 from fermatnet.model.train.ranges import check_device, check_scheme
 from fermatnet.model.zoo import catalogue
@@ -48,9 +47,7 @@ def _setting(name: str, kind: Any, text: str) -> click.Option:
 
 
 def _train(net: str, data: str, out: str, resume: bool, **options: Any) -> None:
-    catalogue.check(net)
-    if catalogue.form(net) != "detector":
-        raise InputError(f"{net} is no detector: train it with fermatnet train")
+    catalogue.check_detector(net)
     check_scheme(options["scheme"] or "float", options["weights"], options["activations"])
     if options["device"] is not None:
         check_device(options["device"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["NAMES", "OWN_FORMS", "Name", "check", "check_scheme", "form"]
+__all__ = ["NAMES", "OWN_FORMS", "Name", "check", "check_detector", "check_scheme", "form"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Name:
     """One line of ``help``, the ``pattern`` of a family's names, and what there is to train.
 
     form: "scheme", layers from a quantization scheme; "binary", the thesis's one-bit network, pretrained with
-    real weights; "real", full precision only; "detector", trained by ``fermatnet detect train``.
+    real weights; "real", full precision only; "detector", trained by ``fermatnet detect train``
+    unless it is a Faster R-CNN.
     """
 
     help: str
@@ -223,11 +224,24 @@ def check(name: str) -> None:
         raise InputError(f"no architecture is called {name!r}; {hint}")
 
 
+def check_detector(name: str) -> None:
+    """InputError unless ``fermatnet detect train`` can train ``name``."""
+    check(name)
+    if form(name) != "detector":
+        raise InputError(f"{name} is no detector: train it with fermatnet train")
+    if "fasterrcnn" in name:
+        raise InputError(
+            f"{name} is not trained by fermatnet, only single-shot detectors are: take an ssd300 or "
+            "ssdlite300 one, or train fermatnet.model.detect.networks.faster_rcnn in a loop of your own"
+        )
+
+
 def check_scheme(name: str, scheme: str) -> None:
     """InputError unless ``fermatnet train`` can train ``name`` with a scheme of that name."""
     check(name)
     kind = form(name)
     if kind == "detector":
+        check_detector(name)
         raise InputError(f"{name} is a detector: train it with fermatnet detect train")
     if kind == "real" and scheme != "float":
         raise InputError(

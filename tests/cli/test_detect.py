@@ -96,7 +96,7 @@ def test_from_boxes_to_integers(root, tmp_path):
         (["train", "aw-ssdlite-small", "--data", "voc:V", "--classes", "wide,high", "--scheme", "pa"], "AW"),
         (
             ["train", "aw-fasterrcnn-resnet101-fpn", "--data", "voc:V", "--classes", "wide,high"],
-            "Faster R-CNN",
+            "aw-fasterrcnn-resnet101-fpn is not trained by fermatnet, only single-shot detectors are",
         ),
     ],
 )
@@ -109,3 +109,6 @@ def test_one_line_for_what_cannot_be(root, tmp_path, words, line):
 def test_a_classifier_does_not_train_boxes(tmp_path):
     status, _, error = call("train", "ssd300-vgg16", "--data", "digits", "--out", tmp_path / "run")
     assert status == 2 and "train it with fermatnet detect train" in error
+    words = ("fasterrcnn-resnet101-fpn", "--data", "digits", "--out", tmp_path / "run")
+    status, _, error = call("train", *words)
+    assert status == 2 and "only single-shot detectors are" in error

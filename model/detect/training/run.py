@@ -35,7 +35,7 @@ from fermatnet.model.train.recipe import with_recipe
 from fermatnet.model.train.record import Record
 from fermatnet.model.train.results import progress_bars
 from fermatnet.model.train.teacher import as_teacher
-from fermatnet.model.zoo.catalogue import check
+from fermatnet.model.zoo.catalogue import check_detector
 
 __all__ = ["train"]
 
@@ -60,7 +60,7 @@ class _Run:
         self.first = self.rank == 0
         self.progress = progress and self.first
         self.twin = str(Path(twin).resolve()) if twin else None
-        check(net)
+        check_detector(net)
         self.options, self.scheme = settled(given, self.twin, net)
         self.device = local_device(given.device, self.world)
         self.record = Record(self.folder, self.rank, self.world, self.device, self.options.tensorboard)
