@@ -12,12 +12,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ResultLog", "digest"]
+__all__ = ["ResultLog", "design_digest", "digest"]
 
 
 def digest(text: str) -> str:
     """Twelve hexadecimal digits of the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def design_digest(folder: Path) -> str:
+    """SHA-256 of everything in a folder that is synthesised: the Verilog and the contents of its memories,
+    where networks of equal shapes differ."""
+    found = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".v", ".hex"):
+            found.update(file.name.encode() + file.read_bytes())
+    return found.hexdigest()
 
 
 class ResultLog:

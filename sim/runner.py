@@ -1,6 +1,7 @@
 """Builds and runs cocotb test benches on Verilator or Icarus, with compiled simulators kept between runs."""
 
 import contextlib
+import importlib.metadata
 import json
 import platform
 import re
@@ -92,8 +93,9 @@ class _Compilation:
     def parts(self) -> list[str]:
         """What the cache's key is made of."""
         return [
-            "1",
+            "2",
             _fingerprint(self.tool),
+            json.dumps([TIMESCALE, verilator.ARGUMENTS]),
             self.top,
             self.waves,
             json.dumps(None if self.visible is None else sorted(self.visible)),
@@ -251,5 +253,12 @@ def _fingerprint(tool: Simulator) -> str:
 
     root = dict(tool.environment).get("VERILATOR_ROOT")  # PATH may change: the version names the program
     return json.dumps(
-        [tool.version, root, sys.version, platform.machine(), str(cocotb_tools.config.libs_dir)]
+        [
+            tool.version,
+            root,
+            sys.version,
+            platform.machine(),
+            str(cocotb_tools.config.libs_dir),
+            importlib.metadata.version("cocotb"),
+        ]
     )

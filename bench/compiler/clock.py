@@ -1,11 +1,10 @@
 """How fast whole networks run: placed and routed on ECP5-85K, at several folds, each Fmax beside its goal.
 
 ``fermatnet bench clock`` generates, maps and places each design (minutes each): rows are kept as they come
-(``--results``) and found again by their Verilog. ``--only`` takes the designs whose name holds a word;
+(``--results``) and found again by their files. ``--only`` takes the designs whose name holds a word;
 ``--models`` is a folder with ``digits.onnx``, trained where it is missing.
 """
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.result_log import design_digest
 from fermatnet.synth.flow import synthesise
 
 __all__ = ["DESIGNS", "run", "tfc"]
@@ -91,7 +91,7 @@ def _row(name: str, models: Path | None, results: str | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "out"
         made = generate(make(models), folder, cycles=cycles, clock_mhz=AIM, device=DEVICE)
-        digest = hashlib.sha256((folder / "fermatnet.v").read_bytes()).hexdigest()
+        digest = design_digest(folder)
         known = _kept(results).get(digest)
         if known is not None:
             return known | {"design": name}
@@ -116,7 +116,7 @@ def _row(name: str, models: Path | None, results: str | None) -> dict[str, Any]:
 
 
 def _kept(results: str | None) -> dict[str, dict[str, Any]]:
-    """Rows by their Verilog."""
+    """Rows by their Verilog and its memories."""
     if results is None or not Path(results).is_file():
         return {}
     rows = [json.loads(line) for line in Path(results).read_text().splitlines() if line]

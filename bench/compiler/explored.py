@@ -8,7 +8,6 @@ the predicted ones, and whether the points stand in the same order by both. Rows
 """
 
 import functools
-import hashlib
 import json
 import resource
 import tempfile
@@ -26,6 +25,7 @@ from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.file.store import sha256
+from fermatnet.model.result_log import design_digest
 from fermatnet.search.explore.front import explore, make
 from fermatnet.synth.flow import synthesise
 
@@ -140,7 +140,7 @@ def _point(net: Network, front: dict[str, Any], number: int, kept: _Kept) -> dic
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "out"
         made = make(net, found, number, str(folder))
-        digest = hashlib.sha256((folder / "fermatnet.v").read_bytes()).hexdigest()
+        digest = design_digest(folder)
 
         def measured() -> dict[str, Any]:
             mapped = synthesise(folder, front["device"], place=False)

@@ -30,7 +30,7 @@ from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network import run as reference
-from fermatnet.model.result_log import ResultLog, digest
+from fermatnet.model.result_log import ResultLog, design_digest
 from fermatnet.sim.network import compare, simulate
 from fermatnet.sim.runner import SimulationError
 from fermatnet.synth import count
@@ -105,7 +105,7 @@ def _row(name: str, models: Path | None, log: ResultLog, seed: int) -> dict[str,
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch)
         interface = generate(net, folder / "hw", cycles=cycles, device=device)
-        key = digest((folder / "hw" / "fermatnet.v").read_text())
+        key = design_digest(folder / "hw")
         return log.row(
             f"netlist/{name}/{seed}/{key}",
             lambda: {"design": name, **_measured(net, interface, folder, seed)},

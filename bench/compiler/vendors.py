@@ -7,7 +7,6 @@ takes one device, ``--quick`` a small residual network in the demo's place (seco
 step), ``--models`` is a folder with ``digits.onnx``.
 """
 
-import hashlib
 import json
 import tempfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from fermatnet.hw.devices import Device
 from fermatnet.hw.devices import device as find_device
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
+from fermatnet.model.result_log import design_digest
 from fermatnet.synth import count, pins
 from fermatnet.synth.flow import layers
 from fermatnet.synth.mapping import Netlist, map_design
@@ -79,7 +79,7 @@ def run(
         if not quick:
             net, cycles = network("digits", None if models is None else Path(models)), CYCLES
         made = generate(net, folder, cycles=cycles, target="plain")
-        digest = hashlib.sha256((folder / "fermatnet.v").read_bytes()).hexdigest()
+        digest = design_digest(folder)
         for name in names:
             print(f"{name} ...", flush=True)
             row = _row(name, folder, made, digest, kept)
@@ -93,7 +93,7 @@ def run(
 
 
 class _Kept:
-    """Rows by Verilog and device, the last one of each, in a file of lines where there is one."""
+    """Rows by files and device, the last one of each, in a file of lines where there is one."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path

@@ -86,7 +86,8 @@ def _fmax(directory: Path, seed: int, goal_mhz: float = 300.0) -> float:
 
 
 def _key(kind: str, name: str, component: wiring.Component) -> str:
-    return f"{kind}/{name}/{digest(verilog.emit(component, 'block').verilog)}"
+    made = verilog.emit(component, "block")
+    return f"{kind}/{name}/{digest(f'{made.verilog} {made.memories}')}"
 
 
 def _ecp5(name: str, component: wiring.Component, latency: int, seeds: Sequence[int]) -> dict[str, Any]:
@@ -142,7 +143,8 @@ def ecp5_rows(
         rows.append(
             dict(
                 log.row(
-                    f"{_key('ecp5', name, block)}/{len(tried)}", partial(_ecp5, name, block, latency, tried)
+                    f"{_key('ecp5', name, block)}/{','.join(map(str, tried))}",
+                    partial(_ecp5, name, block, latency, tried),
                 )
             )
         )

@@ -50,6 +50,9 @@ class ThresholdLayer(ElementwiseLayer):
     def compared(self):
         return 0.8 * shape_of(self.inputs[0]).width * self.node.thresholds.shape[1]
 
+    def interval(self, lanes, incoming):
+        return self._interval(lanes, incoming[0]) if incoming else 1
+
     def block(self, at: Placement) -> Block:
         held, lanes = self.contents, at.lanes[0]
         return Block(
@@ -58,7 +61,7 @@ class ThresholdLayer(ElementwiseLayer):
                 self.node.sign,
                 shape_of(self.inputs[0]),
                 lanes=lanes,
-                interval=self._interval(lanes, at.incoming[0]) if at.incoming else 1,
+                interval=self.interval(lanes, at.incoming),
                 contents=(held.thresholds, held.sign) if held is not None else None,
                 clock=self.clock,
             )

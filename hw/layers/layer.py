@@ -197,6 +197,10 @@ class Layer:
         """The block in its place."""
         raise InputError(f"layer {self.name!r}: a {self.kind} cannot be generated")
 
+    def interval(self, lanes: int, incoming: tuple[StreamRate, ...]) -> int:
+        """Cycles between beats that the block is built for; 1 for a block that does not ask."""
+        return 1
+
     def windowed(self, fold: Fold) -> bool:
         """Whether a buffer stands at the input, so that its ready comes from registers."""
         return False

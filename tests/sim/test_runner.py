@@ -1,5 +1,6 @@
 """The runner's cache and its answers when a tool or a file is missing."""
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fermatnet.model.errors import InputError
-from fermatnet.sim import cache, compression, tools
+from fermatnet.sim import cache, compression, runner, tools, verilator
 from fermatnet.sim.network import simulate
 from fermatnet.sim.runner import SimulationError, build, lint, run, working_directory
 
@@ -69,6 +70,24 @@ def test_lint():
         "%Warning-UNUSEDSIGNAL",
     ]
     assert lint({"top.v": wide}, "top", waived=["WIDTHEXPAND", "UNUSEDSIGNAL"]) == []
+
+
+@pytest.mark.parametrize(
+    "place, name, value",
+    [
+        (verilator, "ARGUMENTS", ("-O0",)),
+        (runner, "TIMESCALE", ("1ps", "1ps")),
+        (importlib.metadata, "version", lambda package: "0"),
+    ],
+)
+def test_what_is_asked_of_the_compiler_is_in_the_key(monkeypatch, place, name, value):
+    """A newer fermatnet, or a newer cocotb, runs no simulator of the older one's making."""
+    tool = tools.Simulator("verilator", "Verilator 5.0", ())
+    wanted = runner._Compilation(tool, {"top.v": ""}, "top", {}, {}, None, "")
+    before = cache.key(wanted.parts())
+    assert cache.key(wanted.parts()) == before
+    monkeypatch.setattr(place, name, value)
+    assert cache.key(wanted.parts()) != before
 
 
 def test_an_entry_is_made_once_by_many(tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """The designs that are measured, and one row of figures for each."""
 
-import hashlib
 import json
 import tempfile
 import time
@@ -12,6 +11,7 @@ from typing import Any
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange import tflite
+from fermatnet.model.result_log import design_digest
 from fermatnet.synth import flow
 
 __all__ = ["DESIGNS", "Design", "kept", "measured", "rows"]
@@ -71,7 +71,7 @@ def _described(design: Design, models: Path, folder: Path) -> dict[str, Any]:
     )
     return {
         **asdict(design),
-        "verilog_sha256": _sha256(folder),
+        "verilog_sha256": design_digest(folder),
         "macs": _macs(net),
         "cycles_per_image": made["cycles_per_image"],
         "latency_cycles": made["latency_cycles"],
@@ -114,15 +114,6 @@ def _macs(net: Any) -> int:
     from fermatnet.model.network.summary import summary
 
     return int(summary(net)["macs"])
-
-
-def _sha256(folder: Path) -> str:
-    """Of everything that is synthesised: the Verilog and the contents of its memories."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.suffix in (".v", ".hex"):
-            digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
 
 
 def rows(models: Path, store: Path | None, only: str, synthesis: bool = True) -> Iterator[dict[str, Any]]:

@@ -1,14 +1,18 @@
 """Resources by layer: every layer is there, the parts make the whole, queues and forks belong to the layer
 they stand in."""
 
+import numpy as np
 import pytest
 
 from fermatnet.bench.samples.queues import fork_and_join
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.hw.compiler import generate as network
+from fermatnet.hw.layers import Fold
 from fermatnet.hw.resources import Resources, predict
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
+from fermatnet.model.network import Network
+from fermatnet.model.network.nodes import Conv, Threshold
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +43,32 @@ def test_queues_count_where_they_stand():
     assert {name: one[name] for name in one if name != "add"} == {
         name: other[name] for name in other if name != "add"
     }
+
+
+@pytest.mark.parametrize(
+    ("layer", "one", "other"),
+    [
+        ("conv", {"dsps": 0}, {"dsps": 99}),  # the same fold multiplies in tables, or not
+        ("act", {"simd": 4}, {"simd": 1}),  # four times as long between two beats: compared one by one
+    ],
+)
+def test_what_is_known_of_another_design(layer, one, other):
+    """A layer of the same fold and links is another one where its neighbours leave it something else."""
+    rng = np.random.default_rng(2)
+    kernel = rng.integers(-127, 128, (4, 4, 1, 1))
+    limits = np.sort(rng.integers(-3000, 3000, (4, 15)), axis=1)
+    nodes = [
+        Conv("conv", ("image",), kernel, 8, engine="direct"),
+        Threshold("act", ("conv",), limits, np.ones(4, np.int8)),
+    ]
+    net, known = Network(nodes, (4, 4, 4)), {}
+    first, second = (
+        network.plan(net, folds={"conv": Fold(1, goal.get("simd", 2))}, device="xc7", dsps=goal.get("dsps"))
+        for goal in (one, other)
+    )
+    before = resources_layers.by_layer(first, "xc7", known=known)
+    found = resources_layers.by_layer(second, "xc7", known=known)
+    assert found == resources_layers.by_layer(second, "xc7") and found[layer] != before[layer]
 
 
 def test_in_the_interface(design, tmp_path):
