@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.boards.networks import network
+from fermatnet.bench.rows import Asked, bench
 from fermatnet.boards.build import build
 from fermatnet.boards.definitions.catalogue import find_board
 
@@ -46,36 +47,28 @@ COLUMNS = (
 )
 
 
-def run(
-    *,
-    json_path: Path | None = None,
-    models: str | None = None,
-    results: str | None = None,
-    only: str | None = None,
-    quick: bool | None = None,
-) -> list[dict[str, Any]]:
+@bench
+def run(asked: Asked) -> list[dict[str, Any]]:
     """Builds what ``results`` does not hold yet, and prints the table.
 
     ``models``: folder of ``digits.onnx`` and ``digits-small.onnx``, trained where they are missing; ``only``:
     one board; ``quick``: without the second builds, which must give the same bytes.
     """
-    rows, names = _kept(results), [only] if only else list(ROWS)
-    folder = None if models is None else Path(models)
-    for again in (False,) if quick else (False, True):
+    rows, names = _kept(asked.results), asked.named(ROWS, "board")
+    for again in (False,) if asked.quick else (False, True):
         for name in names:
             if name in rows and (not again or "same_bytes" in rows[name]):
                 continue
-            row = _built(name, folder, print)
+            row = _built(name, asked.folder, print)
             if again:
                 row = rows[name] | {"same_bytes": row["files_sha256"] == rows[name]["files_sha256"]}
             rows[name] = row
-            if results:
-                with Path(results).open("a") as file:
+            if asked.results:
+                with Path(asked.results).open("a") as file:
                     file.write(json.dumps(row) + "\n")
     found = [rows[name] for name in names]
     _print(found)
-    if json_path is not None:
-        json_path.write_text(json.dumps(found, indent=2) + "\n")
+    asked.write(found)
     return found
 
 

@@ -1,11 +1,10 @@
 """How fast whole networks run: placed and routed on ECP5-85K, at several folds, each Fmax beside its goal.
 
 ``fermatnet bench clock`` generates, maps and places each design (minutes each): rows are kept as they come
-(``--results``) and found again by their files. ``--only`` takes the designs whose name holds a word;
+(``--results``) and found again by their Verilog. ``--only`` takes the designs whose name holds a word;
 ``--models`` is a folder with ``digits.onnx``, trained where it is missing.
 """
 
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.boards.networks import network
+from fermatnet.bench.rows import Asked, bench
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.hw.compiler.generate import generate
-from fermatnet.model.atomic import atomic_file
-from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
-from fermatnet.model.result_log import design_digest
+from fermatnet.model.result_log import ResultLog, design_digest
 from fermatnet.synth.flow import synthesise
 
 __all__ = ["DESIGNS", "run", "tfc"]
@@ -62,65 +60,41 @@ DESIGNS = {f"{name}, {cycles}": (make, cycles) for name, (make, all_) in _NETWOR
 """Design: network, cycles an image."""
 
 
-def run(
-    *,
-    json_path: Path | None = None,
-    models: str | None = None,
-    results: str | None = None,
-    only: str | None = None,
-    quick: bool | None = None,
-) -> list[dict[str, Any]]:
+@bench
+def run(asked: Asked) -> list[dict[str, Any]]:
     """Measures the designs whose name holds ``only`` (``quick``: the first of them), prints the table and
     gives its rows back."""
-    names = [name for name in DESIGNS if only is None or only in name][: 1 if quick else None]
-    if not names:
-        raise InputError(f"no design's name holds {only!r}; there are {'; '.join(DESIGNS)}")
     rows = []
-    for name in names:
+    for name in asked.holding(DESIGNS):
         print(f"{name} ...", flush=True)
-        rows.append(_row(name, None if models is None else Path(models), results))
+        rows.append(_row(name, asked.folder, asked.log))
     _print(rows)
-    if json_path is not None:
-        with atomic_file(json_path) as temporary:
-            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+    asked.write(rows)
     return rows
 
 
-def _row(name: str, models: Path | None, results: str | None) -> dict[str, Any]:
+def _row(name: str, models: Path | None, log: ResultLog) -> dict[str, Any]:
     make, cycles = DESIGNS[name]
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "out"
         made = generate(make(models), folder, cycles=cycles, clock_mhz=AIM, device=DEVICE)
-        digest = design_digest(folder)
-        known = _kept(results).get(digest)
-        if known is not None:
-            return known | {"design": name}
-        found = synthesise(folder, DEVICE, clock_mhz=AIM)
-    row = {
-        "design": name,
+        key = design_digest(folder)
+        return log.row(f"clock/{key}", lambda: _measured(folder, made)) | {
+            "design": name,
+            "goal_mhz": GOAL,
+            "goal_luts": GOAL_LUTS.get(name),
+        }
+
+
+def _measured(folder: Path, made: dict[str, Any]) -> dict[str, Any]:
+    found = synthesise(folder, DEVICE, clock_mhz=AIM)
+    return {
         "cycles": made["cycles_per_image"],
         "latency": made["latency_cycles"],
         **{key: found[key] for key in ("luts", "ffs", "brams", "dsps", "fmax_mhz")},
-        "goal_mhz": GOAL,
-        "goal_luts": GOAL_LUTS.get(name),
         "slowest": found["critical_path"].get("layer", ""),
-        "critical_path": found["critical_path"],
-        "images_per_second": found["images_per_second"],
-        "versions": found["versions"],
-        "verilog_sha256": digest,
+        **{key: found[key] for key in ("critical_path", "images_per_second", "versions")},
     }
-    if results is not None:
-        with Path(results).open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    return row
-
-
-def _kept(results: str | None) -> dict[str, dict[str, Any]]:
-    """Rows by their Verilog and its memories."""
-    if results is None or not Path(results).is_file():
-        return {}
-    rows = [json.loads(line) for line in Path(results).read_text().splitlines() if line]
-    return {row["verilog_sha256"]: row for row in rows}
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

@@ -8,7 +8,6 @@ the predicted ones, and whether the points stand in the same order by both. Rows
 """
 
 import functools
-import json
 import resource
 import tempfile
 import time
@@ -20,12 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.boards.networks import network
+from fermatnet.bench.rows import Asked, bench
 from fermatnet.bench.samples.shapes import pa_resnet
-from fermatnet.model.atomic import atomic_file
-from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network.file.store import sha256
-from fermatnet.model.result_log import design_digest
+from fermatnet.model.result_log import ResultLog, design_digest
 from fermatnet.search.explore.front import explore, make
 from fermatnet.synth.flow import synthesise
 
@@ -57,59 +55,30 @@ def same_order(rows: list[dict[str, Any]]) -> bool:
     return predicted == sorted(numbers, key=lambda k: (rows[k]["luts"], k))
 
 
-def run(
-    *,
-    json_path: Path | None = None,
-    models: str | None = None,
-    results: str | None = None,
-    only: str | None = None,
-    quick: bool | None = None,
-) -> dict[str, list[dict[str, Any]]]:
+@bench
+def run(asked: Asked) -> dict[str, list[dict[str, Any]]]:
     """Explores, maps points, prints two tables and gives their rows back: ``fronts`` and ``points``."""
-    devices = [name for name in DEVICES if only is None or only == name]
-    if not devices:
-        raise InputError(f"no device of this bench is called {only!r}; there are {', '.join(DEVICES)}")
-    kept = _Kept(None if results is None else Path(results))
-    makers = QUICK if quick else NETWORKS
-    nets = {name: made(None if models is None else Path(models)) for name, made in makers.items()}
+    devices = asked.named(DEVICES, "device")
+    makers = QUICK if asked.quick else NETWORKS
+    nets = {name: made(asked.folder) for name, made in makers.items()}
     fronts, points = [], []
     for device in devices:
         for name, net in nets.items():
             print(f"{name} on {device} ...", flush=True)
-            key = ["front", device, name, sha256(net)]
-            fronts.append(kept.row(key, functools.partial(_front, net, device)))
+            key = f"front/{device}/{name}/{sha256(net)}"
+            fronts.append(asked.log.row(key, functools.partial(_front, name, net, device)))
     for front in fronts:
         name = front["network"]
         for number in _judged(front) if name in JUDGED else []:
             print(f"{name} on {front['device']}, point {number} ...", flush=True)
-            points.append(_point(nets[name], front, number, kept))
+            points.append(_point(nets[name], front, number, asked.log))
     _print(fronts, points)
-    if json_path is not None:
-        with atomic_file(json_path) as temporary:
-            temporary.write_text(json.dumps({"fronts": fronts, "points": points}, indent=2) + "\n")
-    return {"fronts": fronts, "points": points}
+    found = {"fronts": fronts, "points": points}
+    asked.write(found)
+    return found
 
 
-class _Kept:
-    """Rows by what they are of, in a file of lines where there is one."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        lines = path.read_text().splitlines() if path is not None and path.is_file() else []
-        self.known: dict[str, dict[str, Any]] = dict(json.loads(line) for line in lines if line)
-
-    def row(self, key: list[Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The row of ``key``, with its second and third entries as ``device`` and ``network``."""
-        name = " ".join(map(str, key))
-        if name not in self.known:
-            self.known[name] = {"device": key[1], "network": key[2], **measure()}
-            if self.path is not None:
-                with self.path.open("a") as file:
-                    file.write(json.dumps([name, self.known[name]]) + "\n")
-        return self.known[name]
-
-
-def _front(net: Network, device: str) -> dict[str, Any]:
+def _front(name: str, net: Network, device: str) -> dict[str, Any]:
     from joblib.externals.loky import get_reusable_executor
 
     get_reusable_executor().shutdown(wait=True)  # worker processes begin with the clock, as in the command
@@ -117,7 +86,13 @@ def _front(net: Network, device: str) -> dict[str, Any]:
     found = explore(net, device, jobs=JOBS)
     seconds = time.monotonic() - started
     get_reusable_executor().shutdown(wait=True)  # their time is known when they have ended
-    return {"seconds": round(seconds, 1), "cpu_seconds": round(_processor() - used, 1), "found": found}
+    return {
+        "device": device,
+        "network": name,
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(_processor() - used, 1),
+        "found": found,
+    }
 
 
 def _processor() -> float:
@@ -134,17 +109,18 @@ def _judged(front: dict[str, Any]) -> list[int]:
     return sorted({(last + 1) // 2, last})
 
 
-def _point(net: Network, front: dict[str, Any], number: int, kept: _Kept) -> dict[str, Any]:
+def _point(net: Network, front: dict[str, Any], number: int, log: ResultLog) -> dict[str, Any]:
     found = front["found"]
     point = found["front"][number - 1]
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "out"
         made = make(net, found, number, str(folder))
-        digest = design_digest(folder)
+        key = design_digest(folder)
 
         def measured() -> dict[str, Any]:
             mapped = synthesise(folder, front["device"], place=False)
             return {
+                **{key: front[key] for key in ("device", "network")},
                 "number": number,
                 "cycles": made["cycles_per_image"],
                 "engine": point["engine"],
@@ -154,7 +130,7 @@ def _point(net: Network, front: dict[str, Any], number: int, kept: _Kept) -> dic
                 "versions": mapped["versions"],
             }
 
-        return kept.row(["point", front["device"], front["network"], point["luts"], digest], measured)
+        return log.row(f"point/{front['device']}/{front['network']}/{point['luts']}/{key}", measured)
 
 
 def _print(fronts: list[dict[str, Any]], points: list[dict[str, Any]]) -> None:

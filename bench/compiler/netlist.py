@@ -23,11 +23,10 @@ from rich.table import Table
 
 from fermatnet.bench.boards.networks import network
 from fermatnet.bench.compiler.clock import tfc
+from fermatnet.bench.rows import Asked, bench
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.devices import device as find_device
-from fermatnet.model.atomic import atomic_file
-from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.model.network import run as reference
 from fermatnet.model.result_log import ResultLog, design_digest
@@ -73,29 +72,17 @@ DESIGNS: dict[str, tuple[Make, str, int]] = {
 """Design: network, device, cycles an image."""
 
 
-def run(
-    *,
-    json_path: Path | None = None,
-    models: str | None = None,
-    results: str | None = None,
-    only: str | None = None,
-    quick: bool | None = None,
-    seed: int = 1,
-) -> list[dict[str, Any]]:
+@bench
+def run(asked: Asked, *, seed: int = 1) -> list[dict[str, Any]]:
     """Simulates the designs whose name holds ``only`` (``quick``: the first of them) as netlists, without and
     with faults drawn from ``seed``; prints the table and gives its rows back."""
-    names = [name for name in DESIGNS if only is None or only in name][: 1 if quick else None]
-    if not names:
-        raise InputError(f"no design's name holds {only!r}; there are {'; '.join(DESIGNS)}")
-    log, rows = ResultLog(results), []
-    for name in names:
+    rows = []
+    for name in asked.holding(DESIGNS):
         print(f"{name} ...", flush=True)
-        rows.append(_row(name, None if models is None else Path(models), log, seed))
+        rows.append(_row(name, asked.folder, asked.log, seed))
         print(json.dumps({key: rows[-1][key] for key in ("equal", "faults", "missed")}), flush=True)
     _print(rows)
-    if json_path is not None:
-        with atomic_file(json_path) as temporary:
-            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+    asked.write(rows)
     return rows
 
 

@@ -7,7 +7,7 @@ takes one device, ``--quick`` a small residual network in the demo's place (seco
 step), ``--models`` is a folder with ``digits.onnx``.
 """
 
-import json
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.boards.networks import network
+from fermatnet.bench.rows import Asked, bench
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.compiler.interface import edge_ports
 from fermatnet.hw.devices import Device
 from fermatnet.hw.devices import device as find_device
-from fermatnet.model.atomic import atomic_file
 from fermatnet.model.errors import InputError
-from fermatnet.model.result_log import design_digest
+from fermatnet.model.result_log import ResultLog, design_digest
 from fermatnet.synth import count, pins
 from fermatnet.synth.flow import layers
 from fermatnet.synth.mapping import Netlist, map_design
@@ -60,76 +60,51 @@ def foreign(cells: set[str], device: str) -> list[str]:
     return sorted(cells - known)
 
 
-def run(
-    *,
-    json_path: Path | None = None,
-    models: str | None = None,
-    results: str | None = None,
-    only: str | None = None,
-    quick: bool | None = None,
-) -> list[dict[str, Any]]:
+@bench
+def run(asked: Asked) -> list[dict[str, Any]]:
     """Maps and places for each device, prints the table and gives its rows back."""
-    names = [name for name in LIBRARIES if only is None or only == name]
-    if not names:
-        raise InputError(f"no device of this bench is called {only!r}; there are {', '.join(LIBRARIES)}")
-    kept, rows = _Kept(None if results is None else Path(results)), []
+    names, rows = asked.named(LIBRARIES, "device"), []
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "out"
         net, cycles = pa_resnet((1, 4, 4), (2,), (1,), seed=3, classes=4), QUICK_CYCLES
-        if not quick:
-            net, cycles = network("digits", None if models is None else Path(models)), CYCLES
+        if not asked.quick:
+            net, cycles = network("digits", asked.folder), CYCLES
         made = generate(net, folder, cycles=cycles, target="plain")
-        digest = design_digest(folder)
         for name in names:
             print(f"{name} ...", flush=True)
-            row = _row(name, folder, made, digest, kept)
-            more = {"design": "small" if quick else "digits", "foreign": foreign(set(row["cells"]), name)}
+            row = _row(name, folder, made, asked.log)
+            more = {
+                "design": "small" if asked.quick else "digits",
+                "foreign": foreign(set(row["cells"]), name),
+            }
             rows.append({**row, **more})
     _print(rows)
-    if json_path is not None:
-        with atomic_file(json_path) as temporary:
-            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+    asked.write(rows)
     return rows
 
 
-class _Kept:
-    """Rows by files and device, the last one of each, in a file of lines where there is one."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        lines = path.read_text().splitlines() if path is not None and path.is_file() else []
-        rows = [json.loads(line) for line in lines if line]
-        self.known = {(row["verilog_sha256"], row["device"]): row for row in rows}
-
-    def keep(self, row: dict[str, Any]) -> None:
-        self.known[row["verilog_sha256"], row["device"]] = row
-        if self.path is not None:
-            with self.path.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-
-
-def _row(name: str, folder: Path, made: dict[str, Any], digest: str, kept: _Kept) -> dict[str, Any]:
-    device = find_device(name)
-    row = kept.known.get((digest, name))
-    if row is not None and (not device.place or "fmax_mhz" in row):
-        return row
+def _row(name: str, folder: Path, made: dict[str, Any], log: ResultLog) -> dict[str, Any]:
+    device, key = find_device(name), design_digest(folder)
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
-        netlist, prefix = _mapped(folder, Path(scratch), made, device)
-        cells = count.total(netlist.modules, netlist.top)
-        row = {
-            "device": name,
-            "family": device.family,
-            "cycles": made["cycles_per_image"],
-            **layers(netlist, device, prefix),
-            "cells": dict(sorted(cells.items())),
-            "versions": {"yosys": netlist.version},
-            "seconds": {"yosys": round(netlist.seconds, 1)},
-            "verilog_sha256": digest,
-        }
-        kept.keep(row)
-        if device.place:
-            kept.keep(row := row | _placed(netlist, device, row))
-    return row
+        mapped = functools.cache(lambda: _mapped(folder, Path(scratch), made, device))
+        row = log.row(f"vendors/mapped/{name}/{key}", lambda: _counted(*mapped(), made, device))
+        if not device.place:
+            return row
+        placed = log.row(f"vendors/placed/{name}/{key}", lambda: _placed(mapped()[0], device))
+        return {**row, **placed, **{part: row[part] | placed[part] for part in ("versions", "seconds")}}
+
+
+def _counted(netlist: Netlist, prefix: str, made: dict[str, Any], device: Device) -> dict[str, Any]:
+    """What a row has before placement."""
+    return {
+        "device": device.name,
+        "family": device.family,
+        "cycles": made["cycles_per_image"],
+        **layers(netlist, device, prefix),
+        "cells": dict(sorted(count.total(netlist.modules, netlist.top).items())),
+        "versions": {"yosys": netlist.version},
+        "seconds": {"yosys": round(netlist.seconds, 1)},
+    }
 
 
 def _mapped(folder: Path, scratch: Path, made: dict[str, Any], device: Device) -> tuple[Netlist, str]:
@@ -146,19 +121,20 @@ def _mapped(folder: Path, scratch: Path, made: dict[str, Any], device: Device) -
     return map_design(scratch, sources, top, device, apart=made["top"]), prefix
 
 
-def _placed(netlist: Netlist, device: Device, row: dict[str, Any]) -> dict[str, Any]:
+def _placed(netlist: Netlist, device: Device) -> dict[str, Any]:
     """What placement adds to a row; why there is none, where there is none."""
     try:
         placed = place(netlist, device, AIM)
     except (InputError, ToolError) as error:
-        return {"fmax_mhz": None, "not_placed": str(error).splitlines()[0]}
+        why = str(error).splitlines()[0]
+        return {"fmax_mhz": None, "not_placed": why, "versions": {}, "seconds": {}}
     return {
         "fmax_mhz": placed.fmax_mhz,
         "slowest": placed.critical_path.get("layer", ""),
         "context": placed.context,
         "utilisation": placed.utilisation,
-        "versions": {**row["versions"], "nextpnr": placed.version},
-        "seconds": {**row["seconds"], "nextpnr": round(placed.seconds, 1)},
+        "versions": {"nextpnr": placed.version},
+        "seconds": {"nextpnr": round(placed.seconds, 1)},
     }
 
 

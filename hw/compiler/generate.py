@@ -137,7 +137,6 @@ def generate(
     check_name(name)
     target, device = _target(target, device), device or DEVICE
     options = StreamOptions(tlast, frame_buffer, tdata_width, tkeep)
-    find_device(device)
     wanted = _cycles_wanted(fps, cycles, luts, clock_mhz)
     if resources:
         resources_layers.check(device, reloadable)
@@ -145,34 +144,14 @@ def generate(
     say = progress or (lambda words: None)
     say("choosing how parallel each layer becomes")
     known: dict[Any, Resources] = {}
+    given: dict[str, Any] = {"external": external, "clock_mhz": clock_mhz, "dsps": dsps}
+    given["plain"] = target == "plain"
     if luts is not None and not reloadable and is_predicted(device):
-        design, resources = (
-            plan_within(
-                net,
-                luts,
-                device,
-                external=external,
-                clock_mhz=clock_mhz,
-                dsps=dsps,
-                progress=say,
-                known=known,
-                plain=target == "plain",
-            ),
-            True,
-        )
+        resources = True
+        design = plan_within(net, luts, device, progress=say, known=known, **given)
     else:
-        design = plan(
-            net,
-            cycles=wanted,
-            luts=luts,
-            folds=folds,
-            device=device,
-            external=external,
-            reloadable=reloadable,
-            clock_mhz=clock_mhz,
-            dsps=dsps,
-            plain=target == "plain",
-        )
+        goal: dict[str, Any] = {"cycles": wanted, "luts": luts, "folds": folds}
+        design = plan(net, device=device, reloadable=reloadable, **goal, **given)
     design = replace(design, options=options)
     with atomic_directory(out_dir, force=force) as folder:
         say(f"building {len(net.nodes)} layers and their Verilog")
@@ -184,19 +163,8 @@ def generate(
         used = [cell for cell in VENDOR_CELLS.get(target, ()) if f" {cell} " in emitted.verilog]
         description |= {"target": target, "vendor_cells": used}
         if per_layer:
-            files = by_layer(emitted.verilog, name, [layer["instance"] for layer in description["layers"]])
-            description["files"]["verilog"] = list(files)
-            for file, text in files.items():
-                (folder / file).write_text(text)
-        for port in description["external"]:
-            (folder / port["file"]).write_text(_hex(weight_words(design, port["layer"]), port["width"]))
-        if top.loader:
-            burst = load_words(top.loader.layout)
-            (folder / description["reload"]["file"]).write_text(_hex(burst, 32))
-            description["reload"] |= {
-                "words": len(burst),
-                "structure_sha256": hashlib.sha256(emitted.verilog.encode()).hexdigest(),
-            }
+            _write_by_layer(folder, emitted, description)
+        _write_weights(folder, top, emitted, description)
         if resources:
             say("predicting the resources of the layers")
             add_resources(description, design, device, known=known)
@@ -204,6 +172,31 @@ def generate(
         (folder / f"{name}.core").write_text(core_file(description))
         (folder / f"{name}.vlt").write_text(waivers())
     return description
+
+
+def _write_by_layer(folder: Path, emitted: verilog.Emitted, description: dict[str, Any]) -> None:
+    """A file for each layer in the place of one for all; ``description`` then names them."""
+    layers = [layer["instance"] for layer in description["layers"]]
+    files = by_layer(emitted.verilog, emitted.name, layers)
+    description["files"]["verilog"] = list(files)
+    for file, text in files.items():
+        (folder / file).write_text(text)
+
+
+def _write_weights(folder: Path, top: Top, emitted: verilog.Emitted, description: dict[str, Any]) -> None:
+    """What the weight ports bring, and the burst of a reloadable design; ``description`` then has its length
+    and the digest of the structure that it is for."""
+    for port in description["external"]:
+        (folder / port["file"]).write_text(_hex(weight_words(top.design, port["layer"]), port["width"]))
+    if top.loader:
+        burst = load_words(top.loader.layout)
+        (folder / description["reload"]["file"]).write_text(_hex(burst, 32))
+        description["reload"] |= {"words": len(burst), "structure_sha256": _structure(emitted)}
+
+
+def _structure(emitted: verilog.Emitted) -> str:
+    """SHA-256 of all that loads of weights leave as it is."""
+    return hashlib.sha256(emitted.verilog.encode()).hexdigest()
 
 
 def _target(wanted: str, device: str | None) -> str:
@@ -247,6 +240,7 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
     if [node.name for node in net.nodes] != list(folds):
         raise InputError("the network's layers are not those of the design")
     external = [port["layer"] for port in description["external"]] or "none"
+    plain = description.get("target") == "plain"
     design = plan(
         net,
         folds=folds,
@@ -255,19 +249,12 @@ def load_burst(net: Network, directory: str | Path) -> list[int]:
         reloadable=True,
         bounds=reload["bounds"],
         clock_mhz=description["clock_mhz"],
-        plain=description.get("target") == "plain",
+        plain=plain,
     )
     chosen = description["stream"]
     options = StreamOptions(*(chosen[key] for key in ("tlast", "frame_buffer", "tdata_width", "tkeep")))
     top = Top(replace(design, options=options))
-    if (
-        hashlib.sha256(
-            verilog.emit(
-                top, description["top"], vendor=description.get("target") != "plain"
-            ).verilog.encode()
-        ).hexdigest()
-        != reload["structure_sha256"]
-    ):
+    if _structure(verilog.emit(top, description["top"], vendor=not plain)) != reload["structure_sha256"]:
         raise InputError(
             "the network has another structure than the design: shapes, levels, scales or clip ranges differ"
         )

@@ -6,22 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from amaranth.lib import wiring
 
 from fermatnet.hw.arrays.depthwise import DepthwiseArray
-from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.products.choice import Operands
 from fermatnet.hw.layers.extremes import ends
+from fermatnet.hw.layers.integer import IntegerMatrixLayer
 from fermatnet.hw.layers.layer import Fold, StreamRate, divisors, shape_of
-from fermatnet.hw.layers.matrix import MatrixVectorLayer
 from fermatnet.hw.layers.transform import FermatConvLayer
-from fermatnet.hw.rtl.clock import Clock
 from fermatnet.model.network.engine import conv_plan
 
 __all__ = ["ConvLayer", "Depthwise", "DepthwiseConvLayer"]
 
 
-class ConvLayer(MatrixVectorLayer):
+class ConvLayer(IntegerMatrixLayer):
     """A convolution on an array; `of` also finds those that take the Fermat engine or are depthwise."""
 
     @classmethod
@@ -56,28 +53,6 @@ class ConvLayer(MatrixVectorLayer):
             "dilation": tuple(node.dilation),
         }
         return {"geometry": geometry, "map": self.inputs[0].shape, "group": node.group}
-
-    def array(self, fold: Fold) -> wiring.Component:
-        none = np.zeros(0, np.int64)
-        held = None if self.contents is None else (self.rows_of(self.contents), none)
-        shape = shape_of(self.inputs[0])
-        clock = Clock(self.clock_mhz, self.target)
-        return IntegerArray(
-            self.matrix,
-            none,
-            shape,
-            pe=fold.pe,
-            simd=fold.simd,
-            contents=held,
-            clock=clock,
-            products=self.multiply,
-        )
-
-    def operands(self, fold: Fold) -> Operands | None:
-        return Operands.of(self.matrix, shape_of(self.inputs[0]), fold.simd, fold.pe)
-
-    def unrolled(self):
-        return self.constants(self.matrix, np.zeros(0, np.int64))
 
     @classmethod
     def widest(cls, node, bounds):

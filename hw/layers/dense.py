@@ -3,19 +3,16 @@
 
 from dataclasses import replace
 
-from fermatnet.hw.arrays.integer import IntegerArray
-from fermatnet.hw.arrays.products.choice import Operands
 from fermatnet.hw.layers.extremes import ends, room
-from fermatnet.hw.layers.layer import Fold, divisors, shape_of
-from fermatnet.hw.layers.matrix import MatrixVectorLayer
-from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.layers.integer import IntegerMatrixLayer
+from fermatnet.hw.layers.layer import Fold, divisors
 
 __all__ = ["DenseLayer"]
 
 POINT = {"kernel": (1, 1), "stride": (1, 1), "pad": (0, 0, 0, 0), "dilation": (1, 1)}
 
 
-class DenseLayer(MatrixVectorLayer):
+class DenseLayer(IntegerMatrixLayer):
     """A whole map to one pixel. Flattened as (C, H, W) in the file, as (H, W, C) on the stream: the weights
     move, not the data."""
 
@@ -31,26 +28,8 @@ class DenseLayer(MatrixVectorLayer):
         allowed = divisors(self.inputs[0].shape[0])
         return [Fold(pe, simd) for pe in divisors(self.outputs) for simd in allowed]
 
-    def array(self, fold):
-        held = None if self.contents is None else (self.rows_of(self.contents), self.contents.bias)
-        shape = shape_of(self.inputs[0])
-        clock = Clock(self.clock_mhz, self.target)
-        return IntegerArray(
-            self.matrix,
-            self.node.bias,
-            shape,
-            pe=fold.pe,
-            simd=fold.simd,
-            contents=held,
-            clock=clock,
-            products=self.multiply,
-        )
-
-    def operands(self, fold):
-        return Operands.of(self.matrix, shape_of(self.inputs[0]), fold.simd, fold.pe)
-
-    def unrolled(self):
-        return self.constants(self.matrix, self.node.bias)
+    def bias_of(self, node):
+        return node.bias
 
     @classmethod
     def bounds(cls, node):

@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import Module, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.products.choice import Operands, choose, make, prices
 from fermatnet.hw.arrays.products.packed import Packing, packing_for
+from fermatnet.hw.rtl import verilog
 from fermatnet.hw.rtl.clock import Clock
 from fermatnet.model.errors import InputError
+from fermatnet.synth.flow import cells
 
 from .test_piecewise import check
 
@@ -22,6 +26,8 @@ CASES = [
     ((-127, 127), signed(8), "packed", "lut6", 4, 10, 4, 5),
     ((-127, 127), unsigned(8), "packed", "lut6", 3, 4, 3, 4),
     ((-128, 127), signed(8), "packed", "lut6", 2, 3, 2, 1),
+    ((-128, 127), signed(8), "packed", "lut6", 2, 4, 2, 4),
+    ((-3, 4), signed(6), "packed", "lut6", 4, 2, 4, 2),
     ((0, 3), unsigned(2), "packed", "lut6", 5, 3, 5, 3),
     ((-127, 127), signed(8), "counted", "lut6", 2, 6, 2, 3),
     ((-128, 127), unsigned(8), "counted", "ecp5", 2, 4, 1, 2),
@@ -55,6 +61,11 @@ def test_sums_are_true(ends, x_shape, way, target, outputs, inputs, pe, simd, dr
         ((-7, 7), unsigned(4), "lut6", Packing(4, 7, 1, True)),
         ((-8, 7), unsigned(4), "lut6", Packing(3, 10, 4, False)),
         ((-7, 7), signed(4), "ecp5", Packing(3, 7, 1, False)),
+        # nearly one field more: its least product, less what the field below takes, or its digit is too wide
+        ((-3, 4), signed(6), "lut6", Packing(3, 10, 2, False)),
+        ((-63, 63), unsigned(1), "lut6", Packing(3, 9, 4, False)),
+        # the sum of two is as wide as the field, but for the sign of the one below
+        ((-128, 127), signed(8), "lut6", Packing(2, 16, 1, False)),
         ((-127, 127), signed(8), "ecp5", None),
         ((-127, 127), signed(16), "ecp5", None),
     ],
@@ -89,6 +100,33 @@ def test_the_cheapest_way_is_taken():
     lone = Operands((-127, 127), signed(8), 8, 1)
     assert [choose(lone, target) for target in ("lut6", "ecp5")] == ["multiplied", "multiplied"]
     assert prices(large, "lut6")["packed"][1] == 32 and prices(large, "lut6")["multiplied"][1] == 64
+
+
+class Products(wiring.Component):
+    """Products by a weight of four bits and of five."""
+
+    def __init__(self):
+        super().__init__({"v": In(signed(4)), "w": In(signed(5)), "x": In(4), "o": Out(8), "p": Out(9)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += [self.o.eq(self.v * self.x), self.p.eq(self.w * self.x)]
+        return m
+
+
+def test_products_that_yosys_takes_multipliers_for(tmp_path):
+    for top, hard in ((7, 0), (15, 6)):
+        assert prices(Operands((-top, top), unsigned(4), 2, 3), "lut6")["multiplied"][1] == hard
+    verilog.emit(Products(), "products", tmp_path)
+    assert cells(tmp_path / "products.v", "products", "xc7")["dsps"] == 1
+
+
+def test_a_multiplier_takes_in_a_sum():
+    """Of two products on xc7 the adder is the multiplier's own; a third one needs tables."""
+    two, three = (
+        prices(Operands((-127, 127), signed(8), lanes, 3), "lut6")["multiplied"][0] for lanes in (2, 3)
+    )
+    assert two == 0 < three and prices(Operands((-127, 127), signed(8), 2, 3), "ecp5")["multiplied"][0] > 0
 
 
 def test_a_way_that_there_is_not():

@@ -1,8 +1,10 @@
 """A number of hard multipliers: kept with the fewest tables, or refused in one line."""
 
 import itertools
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,7 +57,29 @@ def test_what_cannot_do_without_is_named():
         InputError, match=r"0 multipliers cannot be kept: (\d) is the least at this speed \(scale \1"
     ):
         plan(net, folds=FOLDS, device="xc7", dsps=0)
-    assert taken(plan(net, folds=FOLDS, device="xc7", dsps=2), "xc7") <= 2
+
+
+@pytest.mark.parametrize("dsps", [2, 6])
+def test_what_others_take_is_left_to_them(dsps):
+    """A scale takes one: the arrays multiply as they do without it, where there is one less."""
+    net, plain = (
+        plan(network(scaled), folds=FOLDS, device="xc7", dsps=dsps - (not scaled)) for scaled in (True, False)
+    )
+    assert taken(net, "xc7") <= dsps
+    assert [net.layers[name].multiply for name in FOLDS] == [plain.layers[name].multiply for name in FOLDS]
+
+
+def test_the_least_is_the_least():
+    """Products of wide weights are not made in tables."""
+    net = network()
+    wide = replace(net.nodes[0], weight=net.nodes[0].weight * 8, weight_bits=16)
+    net = Network([wide, *net.nodes[1:]], (3, 4, 4))
+    with pytest.raises(InputError, match="3 multipliers cannot be kept") as refused:
+        plan(net, folds=FOLDS, device="xc7", dsps=3)
+    least = int(re.search(r"(\d+) is the least", str(refused.value))[1])
+    assert taken(plan(net, folds=FOLDS, device="xc7", dsps=least), "xc7") == least
+    with pytest.raises(InputError, match=f"{least} is the least"):
+        plan(net, folds=FOLDS, device="xc7", dsps=least - 1)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +125,15 @@ def test_a_device_with_few():
     layers = plan(network(), folds=FOLDS, device="ecp5-85k").layers
     ways = {name: layer.multiply for name, layer in multipliers.within_device(layers, FOLDS_ALL, 5).items()}
     assert ways["first"] == "counted"
-    assert multipliers.within_device(layers, FOLDS_ALL, 99) is layers
+    assert multipliers.within_device(layers, FOLDS_ALL, 14) is layers
+    assert multipliers.within_device(layers, FOLDS_ALL, 13) is not layers
+
+
+@pytest.mark.parametrize(("device", "way"), [("ecp5-25k", "counted"), ("ecp5-85k", "auto")])
+def test_a_plan_for_a_device_with_few(device, way):
+    """54 products of eight bits, and 28 multipliers of the smaller device."""
+    design = plan(network(), folds={"first": Fold(2, 27), "second": Fold(2, 2)}, device=device)
+    assert design.layers["first"].multiply == way
 
 
 FOLDS_ALL = {**FOLDS, "act": Fold(), "levels": Fold()}
