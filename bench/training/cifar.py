@@ -3,8 +3,10 @@
     python -m fermatnet.bench.training.cifar --data cifar10:DIR --work DIR --results cifar.jsonl
     python -m fermatnet.bench.training.cifar --data cifar10:DIR --work DIR --results cifar.jsonl --part pa-4-5
 
-A finished part is one line of the results, with its accuracy on all test images by training's own evaluation,
-and its exported network file, ``DIR/SEED/PART.onnx``.
+A finished part is one line of the results, with its accuracy on all test images by training's own
+evaluation, and its exported network file, ``DIR/SEED/PART.onnx``. ``--precision bfloat16`` trains the part in
+full precision so, which pays on processors with matrix units for it; the quantized parts stay in float32,
+where they are faster.
 """
 
 import argparse
@@ -12,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fermatnet.model.result_log import ResultLog
+from fermatnet.model.result_log import ResultLog, digest
+from fermatnet.model.train.ranges import CHOICES
 
 __all__ = ["PARTS", "run"]
 
@@ -48,24 +51,43 @@ QUANTIZED: dict[str, Any] = {
 PARTS = {"pa-4-5": (4, 5), "pa-2-1": (2, 1)}
 
 
+def options_of(part: str, epochs: tuple[int, int] = (100, 60), precision: str = "float32") -> dict[str, Any]:
+    """The options of `train` for ``"float"`` or a name of `PARTS`; ``epochs`` of full precision and of a
+    quantized part."""
+    if part == "float":
+        return {**TWIN, "float_epochs": epochs[0], "precision": precision}
+    weights, activations = PARTS[part]
+    return {**QUANTIZED, "epochs": epochs[1], "weights": weights, "activations": activations}
+
+
 def run(
-    data: str, work: Path, results: Path | None, parts: list[str], seed: int = 0, threads: int = 2
+    data: str,
+    work: Path,
+    results: Path | None,
+    parts: list[str],
+    seed: int = 0,
+    threads: int = 2,
+    *,
+    epochs: tuple[int, int] = (100, 60),
+    precision: str = "float32",
 ) -> None:
     """Train what ``results`` lacks, in order. ``data`` as ``fermatnet train`` takes it."""
-    log = ResultLog(results)
+    log, twin = ResultLog(results), options_of("float", epochs, precision)
     for part in ["float", *parts]:
-        log.row(f"{part}/{seed}", partial(_perform, part, data, work / str(seed), seed, threads))
+        options = options_of(part, epochs, precision)
+        # a quantized part starts from the weights of full precision: those options are in its key, too
+        key = f"{part}/{seed}/{digest(repr((options, twin)))}"
+        log.row(key, partial(_perform, part, options, data, work / str(seed), seed, threads))
 
 
-def _perform(part: str, data: str, work: Path, seed: int, threads: int) -> dict[str, Any]:
+def _perform(
+    part: str, options: dict[str, Any], data: str, work: Path, seed: int, threads: int
+) -> dict[str, Any]:
     from fermatnet.model.network import save
     from fermatnet.model.train.finished import export_run
     from fermatnet.model.train.run import train
 
-    options, twin = TWIN, None
-    if part != "float":
-        weights, activations = PARTS[part]
-        options, twin = {**QUANTIZED, "weights": weights, "activations": activations}, work / "float"
+    twin = None if part == "float" else work / "float"
     summary = train(
         "resnet8",
         data,
@@ -95,8 +117,21 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=list(PARTS), help="may be repeated [all]")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--epochs", type=int, nargs=2, default=(100, 60), metavar=("FULL", "QUANTIZED"), help="[100 60]"
+    )
+    parser.add_argument("--precision", choices=CHOICES["precision"], default="float32", help="[float32]")
     args = parser.parse_args()
-    run(args.data, args.work, args.results, args.part or list(PARTS), args.seed, args.threads)
+    run(
+        args.data,
+        args.work,
+        args.results,
+        args.part or list(PARTS),
+        args.seed,
+        args.threads,
+        epochs=tuple(args.epochs),
+        precision=args.precision,
+    )
 
 
 if __name__ == "__main__":
