@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 from fermatnet.hw.piecewise.compressor.counters import Counter, adder
 from fermatnet.hw.piecewise.compressor.prices import Effect, bulk, cost_of, effects, price, reach
+from fermatnet.hw.piecewise.compressor.state import Columns, State, applied, apply, finished
 
 __all__ = ["Plan", "depth", "pareto", "plan"]
-
-Columns = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -44,18 +43,6 @@ BEAM = 32
 MOVES = 10
 
 
-Levels = tuple[tuple[int, ...], ...]
-
-
-class State(NamedTuple):
-    """Pairs and bits from the lowest unfinished column up; ``levels``: of each bit by column, ascending, ()
-    where depth has no limit."""
-
-    pairs: Columns
-    bits: Columns
-    levels: Levels = ()
-
-
 class Move(NamedTuple):
     """Counters to apply in the lowest column, what they cost in thousandths, and the state after them."""
 
@@ -79,68 +66,6 @@ class Reached(NamedTuple):
     link: Link | None
 
 
-def _apply(state: State, counter: Counter, limit: int | None) -> State | None:
-    """State after one counter based in the lowest column, or None where it finds too few terms, or lies too
-    deep. Columns past the top are dropped: they are zero, the sum being known to fit."""
-    pairs, bits, levels = state
-    if not pairs or pairs[0] < counter.pairs:
-        return None
-    height, width = list(bits), len(bits)
-    for j, count in enumerate(counter.bits):
-        if count:
-            if j >= width or height[j] < count:
-                return None
-            height[j] -= count
-    for j in range(min(counter.outputs, width)):
-        height[j] += 1
-    left = (pairs[0] - counter.pairs, *pairs[1:])
-    if limit is None:
-        return State(left, tuple(height))
-    after = _levels_after(levels, counter, limit)
-    return None if after is None else State(left, tuple(height), after)
-
-
-def _after(state: State, effect: Effect, limit: int | None) -> State | None:
-    """The same for a counter that is known to find its terms."""
-    pairs, bits, levels = state
-    counter, _, columns = effect
-    height = list(bits)
-    for j, _, more in columns:
-        height[j] += more
-    left = (pairs[0] - counter.pairs, *pairs[1:]) if counter.pairs else pairs
-    if limit is None:
-        return State(left, tuple(height))
-    after = _levels_after(levels, counter, limit)
-    return None if after is None else State(left, tuple(height), after)
-
-
-def _levels_after(levels: Levels, counter: Counter, limit: int) -> Levels | None:
-    """The earliest bits are taken, those made lie one level behind the latest of them."""
-    made = 1 + max((levels[j][count - 1] for j, count in enumerate(counter.bits) if count), default=0)
-    if made > limit:
-        return None
-    columns = list(levels)
-    for j, count in enumerate(counter.bits):
-        if count:
-            columns[j] = columns[j][count:]
-    for j in range(min(counter.outputs, len(columns))):
-        column = columns[j]
-        at = len(column)
-        while at and column[at - 1] > made:
-            at -= 1
-        columns[j] = (*column[:at], made, *column[at:])
-    return tuple(columns)
-
-
-def _finished(state: State) -> State:
-    """Without the lowest columns that need nothing more."""
-    pairs, bits, levels = state
-    low = 0
-    while low < len(bits) and not pairs[low] and bits[low] <= 1:
-        low += 1
-    return state if not low else State(pairs[low:], bits[low:], levels[low:])
-
-
 def _bulk_move(state: State, target: str, limit: int | None) -> Move | None:
     """What the linear program repeats, a part of the way, where the lowest column is tall."""
     pairs, bits, _ = state
@@ -148,16 +73,16 @@ def _bulk_move(state: State, target: str, limit: int | None) -> Move | None:
         tall = all(j < len(bits) and bits[j] >= h for j, h in enumerate(heights) if h)
         if pairs[0] < needed or not (needed or not pairs[0]) or not tall:
             continue
-        after, applied = state, []
+        after, done = state, []
         repeats = max(1, (pairs[0] - needed) // 16 if needed else (bits[0] - heights[0]) // 8)
         for counter in counters * repeats:
-            following = _apply(after, counter, limit)
+            following = apply(after, counter, limit)
             if following is None:
                 break
             after = following
-            applied.append(counter)
-        if applied:
-            return Move(applied, sum(map(cost_of, applied)), after)
+            done.append(counter)
+        if done:
+            return Move(done, sum(map(cost_of, done)), after)
     return None
 
 
@@ -219,7 +144,7 @@ def _moves(state: State, target: str, limit: int | None) -> list[Move]:
     moves = [last] if last else []
     span = reach(target)[0]  # no counter looks further: many states share these columns
     for effect in _ranked(state.pairs[:span], state.bits[:span], target):
-        made = _after(state, effect, limit)
+        made = applied(state, effect, limit)
         if made is not None:
             moves.append(Move([effect.counter], effect.cost, made))
         if len(moves) == MOVES:
@@ -237,7 +162,7 @@ def plan(target: str, pairs: Columns, bits: Columns, limit: int | None = None) -
     """
     width = len(bits)
     levels = () if limit is None else tuple((0,) * count for count in bits)
-    beam: dict[State, Reached] = {_finished(State(pairs, bits, levels)): Reached(0, None)}
+    beam: dict[State, Reached] = {finished(State(pairs, bits, levels)): Reached(0, None)}
     best: Reached | None = None
     seen: dict[State, int] = {}
     while beam:
@@ -250,7 +175,7 @@ def plan(target: str, pairs: Columns, bits: Columns, limit: int | None = None) -
             at = width - len(state.bits)
             for counters, extra, made in _moves(state, target, limit):
                 total = cost + extra
-                after = _finished(made)
+                after = finished(made)
                 known = following.get(after)
                 if total < min(seen.get(after, total + 1), known.cost if known else total + 1) and (
                     best is None or total < best.cost
