@@ -122,19 +122,26 @@ def test_thresholds_and_multipliers_say_what_the_model_says(weights, activation)
     np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize(
-    "more",
-    [
-        (SumPool(2),),
-        (SumPool(), nn.Flatten(), Linear(4, 3, bias=False, quantizer=LsqWeight(4))),
-        (Gather((3, 1, 2, 0)), nn.MaxPool2d(2, 1), Conv2d(4, 2, 2, bias=False, quantizer=SawbWeight(2))),
-        (nn.Flatten(), Linear(36, 12, bias=False, quantizer=LsqWeight(8)), LsqActivation(2)),
-        (Conv2d(4, 4, 1, bias=False, quantizer=LsqWeight(3, channels=4)), nn.MaxPool2d(2), nn.ReLU()),
-        (Conv2d(4, 4, 1, bias=False, quantizer=LsqWeight(3, channels=4)), Gather((3, 1)), LsqActivation(7)),
-    ],
-)
-def test_factors_find_their_way(more):
-    net = layers(LsqWeight(4, channels=4), LsqActivation(4), *more)
+def ways():
+    """Layers behind the codes of 4 channels of 3x3."""
+    torch.manual_seed(2)
+    return {
+        "sum": (SumPool(2),),
+        "sum, dense": (SumPool(), nn.Flatten(), Linear(4, 3, bias=False, quantizer=LsqWeight(4))),
+        "moved": (Gather((3, 1, 2, 0)), nn.MaxPool2d(2, 1), row(4, 2, 2, SawbWeight(2))),
+        "dense": (nn.Flatten(), Linear(36, 12, bias=False, quantizer=LsqWeight(8)), LsqActivation(4)),
+        "rows": (row(4, 4, 1, LsqWeight(3, channels=4)), nn.MaxPool2d(2), nn.ReLU()),
+        "moved rows": (row(4, 4, 1, LsqWeight(3, channels=4)), Gather((3, 1)), LsqActivation(7)),
+    }
+
+
+def row(inputs, outputs, kernel, quantizer):
+    return Conv2d(inputs, outputs, kernel, bias=False, quantizer=quantizer)
+
+
+@pytest.mark.parametrize("name", ways())
+def test_factors_find_their_way(name):
+    net = layers(LsqWeight(4, channels=4), LsqActivation(4), *ways()[name])
     images = torch.randint(0, 256, (20, 2, 3, 3), dtype=torch.uint8)
     same(net, images, export(net, (2, 3, 3)))
 
