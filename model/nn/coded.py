@@ -18,7 +18,16 @@ from torch import Tensor, nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import straight_through
 
-__all__ = ["MANTISSA_BITS", "CodedActivation", "CodedWeight", "exact_step", "few_bits"]
+__all__ = [
+    "MANTISSA_BITS",
+    "CodedActivation",
+    "CodedWeight",
+    "checked",
+    "exact_step",
+    "feature_scale",
+    "few_bits",
+    "no_step",
+]
 
 MANTISSA_BITS = 6
 """Significant bits of a step: with codes of 8 bits on both sides a sum of thousands of products, times the 14
@@ -33,7 +42,7 @@ def few_bits(step: Tensor) -> tuple[Tensor, Tensor]:
 
     ``step`` is positive; what lies outside [2^-40, 2^20] counts as the nearer end.
     """
-    mantissa, power = torch.frexp(step.detach().double().clamp(_LEAST, _MOST))
+    mantissa, power = torch.frexp(step.detach().double().nan_to_num(1.0).clamp(_LEAST, _MOST))
     factor = torch.floor(mantissa * (1 << MANTISSA_BITS) + 0.5).long()
     exponent = MANTISSA_BITS - power.long()
     even = factor & -factor  # the power of two in it
@@ -41,9 +50,10 @@ def few_bits(step: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def exact_step(step: Tensor) -> Tensor:
-    """The step that `few_bits` says, in the type of ``step``, with its gradient."""
+    """The step that `few_bits` says, in the type of ``step``, with its gradient; NaN stays NaN."""
     factor, exponent = few_bits(step)
-    return straight_through(step, torch.ldexp(factor.double(), -exponent).to(step.dtype))
+    value = torch.ldexp(factor.double(), -exponent).to(step.dtype)
+    return straight_through(step, torch.where(torch.isnan(step.detach()), step.detach(), value))
 
 
 def checked(bits: int, least: int, what: str) -> int:

@@ -1,15 +1,4 @@
-"""Learned step size quantization (Esser et al., ICLR 2020): the step is a parameter like a weight.
-
-    forward   v^ = clip(round(v / s), -Q_N, Q_P) s
-              Q_N = 0, Q_P = 2^b - 1 for activations; Q_N = 2^(b-1), Q_P = 2^(b-1) - 1 for weights
-    backward  dv^/dv = 1 where -Q_N < v / s < Q_P, else 0    (their equation 5)
-              dv^/ds = round(v / s) - v / s there, else -Q_N or Q_P    (3)
-              times g = 1 / sqrt(N Q_P), N the weights of a step, or the features of one sample    (2.2)
-    start     s = 2 mean|v| / sqrt(Q_P), of the weights, or of the first batch, rectified    (2.1)
-
-Here ``round`` is floor(x + 1/2) as hardware rounds, s has 6 significant bits (`fermatnet.model.nn.coded`),
-and weights of 8 bits leave -128 out, as all 8-bit weights of the file do.
-"""
+"""Learned step size quantization (LSQ; Esser et al., ICLR 2020): the step is a parameter like a weight."""
 
 import math
 
@@ -24,7 +13,17 @@ __all__ = ["LsqActivation", "LsqWeight"]
 
 class LsqWeight(CodedWeight):
     """Weights of 2 to 8 bits with a learned step: of the tensor, or (``channels`` > 0) of each output
-    channel."""
+    channel.
+
+        forward   w^ = clip(round(w / s), -Q_N, Q_P) s,  Q_N = 2^(b-1), Q_P = 2^(b-1) - 1    (1, 2)
+        backward  dw^/dw = 1 where -Q_N < w / s < Q_P, else 0    (5)
+                  dw^/ds = round(w / s) - w / s there, else -Q_N or Q_P    (3)
+                  times 1 / sqrt(N Q_P), N weights of that step    (section 2.2)
+        start     s = 2 mean|w| / sqrt(Q_P)    (section 2.1)
+
+    Here ``round`` is floor(x + 1/2), as hardware rounds; s has 6 significant bits (`exact_step`); and weights
+    of 8 bits leave -128 out, as all 8-bit weights of a network file do.
+    """
 
     def __init__(self, bits: int, *, channels: int = 0):
         super().__init__()
@@ -61,7 +60,9 @@ class LsqWeight(CodedWeight):
 
 
 class LsqActivation(CodedActivation):
-    """Rectified activations of 2 to 8 bits with a learned step; the first training batch sets it."""
+    """Rectified activations of 2 to 8 bits with a learned step: the formulas of `LsqWeight` with Q_N = 0 and
+    Q_P = 2^b - 1, N the features of one sample, and the rectified numbers of the first batch to start from.
+    """
 
     def __init__(self, bits: int):
         super().__init__(bits, "LSQ", 2)
