@@ -55,6 +55,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         "Packed CPU engine and generated C: speed beside torch, onnxruntime and larq, sizes, equality",
     ),
     "accuracy": (("training.accuracy",), "Accuracy of piecewise approximation and its rivals"),
+    "quantizers": (
+        ("training.quantizers",),
+        "The digits network with each exportable quantizer: accuracy, ACE, predicted LUT, 100 images in RTL",
+    ),
     "training": (("training.step",), "Cost of a training step"),
     "post-training": (
         ("training.post_training",),

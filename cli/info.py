@@ -99,15 +99,17 @@ def command(
     table = Table(title=f"{network}: {info['input']} -> {info['output']}")
     for column in ("layer", "op", "engine", "output"):
         table.add_column(column)
-    for column in ("range", "bits", "MACs", "weight bits"):
+    for column in ("range", "bits", "MACs", "ACE", "weight bits"):
         table.add_column(column, justify="right")
     for layer in info["layers"]:
         low, high = layer["range"]
         shape = "x".join(map(str, layer["shape"]))
-        numbers = f"{low}..{high}", str(layer["bits"]), f"{layer['macs']:,}", f"{layer['weight_bits']:,}"
-        table.add_row(layer["name"], layer["op"], layer["engine"], shape, *numbers)
+        counts = (f"{layer[key]:,}" for key in ("macs", "ace", "weight_bits"))
+        table.add_row(
+            layer["name"], layer["op"], layer["engine"], shape, f"{low}..{high}", str(layer["bits"]), *counts
+        )
     table.add_section()
-    table.add_row("all", "", "", "", "", "", f"{info['macs']:,}", f"{info['weight_bits']:,}")
+    table.add_row("all", *[""] * 5, *(f"{info[key]:,}" for key in ("macs", "ace", "weight_bits")))
     results.print(table)
     if design is not None:
         from fermatnet.cli.resource_table import pipelining, show

@@ -19,7 +19,7 @@ from fermatnet.model.train.ranges import CHOICES, RANGES, check_device, check_sc
 from fermatnet.model.zoo import catalogue
 
 _HELP = {
-    "scheme": "Quantization: pa, int8, float, or a rival (xnor, bireal, abc, ...).",
+    "scheme": "Quantization: pa, int8, lsq, pact, float, or a rival (xnor, bireal, abc, ...).",
     "weights": "Weight pieces M (pa), bases or bits, as the scheme counts them.",
     "activations": "Activation pieces N (pa), bases or bits.",
     "edge_bits": "Bits of the first and the last layer.",

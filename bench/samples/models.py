@@ -21,6 +21,10 @@ SCHEMES = [
     ("pa", 4, 3),
     ("int8", None, None),
     ("int16", None, None),
+    ("lsq", 4, 4),
+    ("lsq", 8, 6),
+    ("pact", 4, 4),
+    ("pact", 2, 3),
 ]
 
 RECTIFIERS = {

@@ -66,6 +66,7 @@ class _Builder:
         self.choices, self.shape = choices, shape
         self.values = np.random.default_rng(seed)  # weights: not worth shrinking
         self.nodes: list[Node] = []
+        self.coded = seed % 5 == 4  # every fifth network; the others stay as they are known by their seeds
 
     def type(self, name: str):
         if name == "image":
@@ -201,9 +202,20 @@ def _plain(b: _Builder, index: str, pieces: int) -> str:
     group = choices.pick(groups)
     out = kind.shape[0] if group == kind.shape[0] else group * choices.integer(1, 4)
     window = b.window(kind)
+    if b.coded:
+        return _coded(b, index, pieces, (out, kind.shape[0] // group), window, group)
     return b.piecewise(
         index, pieces, out, window["kernel"], window["stride"], window["pad"], window["dilation"], group
     )
+
+
+def _coded(b: _Builder, index: str, pieces: int, channels: tuple[int, int], window: dict, group: int) -> str:
+    """As LSQ and PACT export: the codes themselves, by weights of 2 or 4 bits."""
+    codes = b.add(Levels(b.name("codes"), (index,), np.arange(pieces + 1)))
+    limit = int(b.values.choice([2, 8]))
+    weight = b.values.integers(1 - limit, limit, (*channels, *window["kernel"]))
+    around = (window["stride"], window["pad"], window["dilation"])
+    return b.add(Conv(b.name("conv"), (codes,), weight, 8, *around, group))
 
 
 def build(choices: Choices, seed: int = 0) -> Network:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,9 @@ FASHION = {
     "pa-8-32": ("PA(8,32)", "pa", 8, 0),
     "lq-2-2": ("LQ 2/2", "lq", 2, 2),
     "pact-2-2": ("PACT/SAWB 2/2", "pact", 2, 2),
+    "pact-4-4": ("PACT/SAWB 4/4", "pact", 4, 4),
+    "lsq-4-4": ("LSQ 4/4", "lsq", 4, 4),
+    "lsq-2-2": ("LSQ 2/2", "lsq", 2, 2),
     "ttq": ("TTQ, 32-bit activations", "ttq", 2, 0),
 }
 MNIST = {"tfc": 25, "sfc": 12}
@@ -158,8 +162,26 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     return {entry["task"]: entry for entry in map(json.loads, lines)}
 
 
+@cache
+def _effort(method: str) -> float:
+    """Arithmetic computation effort of an image, in millions."""
+    from fermatnet.model import zoo
+    from fermatnet.model.nn.scheme import scheme
+    from fermatnet.model.zoo.analysis.complexity import summarise
+
+    if method in MNIST:
+        name, counts = method, (MNIST_BUDGET["weights"], MNIST_BUDGET["activations"])
+        how = scheme(MNIST_BUDGET["scheme"], weights=counts[0], activations=counts[1])
+    else:
+        _, kind, weights, activations = FASHION[method]
+        name, how = "small-resnet", scheme(kind, weights=weights, activations=activations)
+    shape = (1, 28, 28)
+    return round(summarise(zoo.build(name, how=how, shape=shape), shape)["ace"] / 1e6, 1)
+
+
 def table(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a method: mean and range of test accuracy over its seeds, the mean gap to the twin, percent."""
+    """One row a method: mean and range of test accuracy over its seeds, the mean gap to the twin, percent;
+    arithmetic computation effort in millions."""
     by_method: dict[str, list[dict[str, Any]]] = {}
     for entry in entries:
         by_method.setdefault(entry["method"], []).append(entry)
@@ -174,6 +196,7 @@ def table(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "accuracy": round(statistics.mean(values), 2),
                 "low": round(min(values), 2),
                 "high": round(max(values), 2),
+                "ace_millions": _effort(method),
                 "gap_to_twin": round(
                     statistics.mean(100 * (entry["twin"] - entry["accuracy"]) for entry in group), 2
                 ),
@@ -216,6 +239,7 @@ def run(
         "accuracy %",
         "range",
         "below its twin",
+        "ACE, millions",
         title="Test accuracy, the same network and budget",
     )
     for row in rows:
@@ -225,6 +249,7 @@ def run(
             f"{row['accuracy']:.2f}",
             f"{row['low']:.2f}-{row['high']:.2f}",
             f"{row['gap_to_twin']:+.2f}",
+            f"{row['ace_millions']:,}",
         )
     Console().print(shown)
     if json_path:

@@ -9,6 +9,7 @@ import torch
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.borders import beyond
+from fermatnet.model.exchange.codes import as_affine
 from fermatnet.model.exchange.values import WORD, Value, Values, short
 from fermatnet.model.network.inputs import Input
 from fermatnet.model.network.nodes import (
@@ -23,6 +24,7 @@ from fermatnet.model.network.nodes import (
     TensorType,
     Threshold,
 )
+from fermatnet.model.nn.coded import CodedActivation
 from fermatnet.model.nn.operators.rules import pair
 from fermatnet.model.nn.walk import Window
 
@@ -42,17 +44,23 @@ class Exporter(Values):
     def pixels(self, name: str, module: Any, x: Value) -> Value:
         return replace(x, exponent=x.exponent + module.bits)
 
-    def _weights(self, name: str, module: Any) -> tuple[np.ndarray, np.ndarray, int]:
+    def _weights(self, name: str, module: Any) -> tuple[np.ndarray, np.ndarray, int, np.ndarray | None]:
+        """(integers, exponents of the outputs, 8 or 16 bits, factors of the outputs or None)."""
         if not hasattr(module.quantizer, "integers"):
             how = "full precision" if module.quantizer is None else type(module.quantizer).__name__
             raise InputError(
                 f"layer {name!r}: its weights are not integers ({how}), the hardware cannot hold them"
             )
-        w, k = module.quantizer.integers(module.weight.detach())
+        factor = None
+        if hasattr(module.quantizer, "parts"):
+            w, factor, k = module.quantizer.parts(module.weight.detach())
+            factor = np.broadcast_to(factor.numpy(), (w.shape[0],))
+        else:
+            w, k = module.quantizer.integers(module.weight.detach())
         top = int(w.abs().max())
         if top > 32767:
             raise InputError(f"layer {name!r}: weights up to {top} need more than 16 bits: use int8 or int16")
-        return w.numpy(), np.broadcast_to(k.numpy(), (w.shape[0],)), 8 if top <= 127 else 16
+        return w.numpy(), np.broadcast_to(k.numpy(), (w.shape[0],)), 8 if top <= 127 else 16, factor
 
     def _narrow(self, name: str) -> bool:
         """Whether a tensor's values are 8-bit integers, signed or not."""
@@ -72,10 +80,12 @@ class Exporter(Values):
     def linear(self, name: str, module: Any, x: Value) -> Value:
         shape = self.types[x.name].shape
         # a dense layer is a convolution with the kernel of the whole map
-        if hasattr(module.quantizer, "pieces") and x.levels is not None:
+        if hasattr(module.quantizer, "parts") or (
+            hasattr(module.quantizer, "pieces") and x.levels is not None
+        ):
             return replace(self._product(name, module, x, {}, shape), flat=True)
         x = self.integers(name, x)
-        kx, (w, kw, bits) = self.common(name, x), self._weights(name, module)
+        kx, (w, kw, bits, _) = self.common(name, x), self._weights(name, module)
         if (kw != kw[0]).any():
             raise InputError(f"layer {name!r}: a dense layer needs one weight step for all outputs")
         bias = np.zeros(0, np.int64)
@@ -96,7 +106,7 @@ class Exporter(Values):
     ) -> Value:
         if x.chain:
             self.integers(name, x)
-        w, kw, bits = self._weights(name, module)
+        w, kw, bits, factor = self._weights(name, module)
         if hasattr(module.quantizer, "pieces") and x.levels is not None:
             codes, levels, _ = module.quantizer.pieces(module.weight.detach())
             codes = codes.reshape(-1, *shape) if shape else codes
@@ -104,11 +114,13 @@ class Exporter(Values):
                 PiecewiseConv(short(name), (x.name,), codes.numpy(), levels.numpy(), x.levels, **window)
             )
         else:
-            x = self.integers(name, x)
+            x, w = self.codes(name, x), w.reshape(-1, *shape) if shape else w
             if not self._narrow(x.name):
                 bits = 16
             made = self.append(Conv(short(name), (x.name,), w, bits, engine=self.engine, **window))
-        out = Value(made, self.common(name, x) + kw)
+        if x.factor is not None:
+            factor = x.factor[0] * (np.ones_like(kw) if factor is None else factor)
+        out = Value(made, self.common(name, x) + kw, factor=factor)
         if module.bias is None:
             return out
         bias = module.bias.detach().double()
@@ -132,6 +144,14 @@ class Exporter(Values):
         x = x if x.levels is None else self.integers(name, x)
         kind = self.types[x.name]
         thresholds, sign = self.thresholds(module, x, kind)
+        if isinstance(module, CodedActivation):
+            factor, exponent = (np.full(kind.shape[0], part) for part in module.unit())
+            affine = as_affine(short(name), x.name, thresholds, sign, (kind.lo, kind.hi))
+            if affine is not None:
+                return Value(self.append(affine), exponent, flat=x.flat, factor=factor)
+            levels = np.arange(module.n + 1)
+            made = self.append(Threshold(short(name), (x.name,), thresholds, sign))
+            return Value(made, exponent, levels, flat=x.flat, factor=factor)
         made = self.append(Threshold(short(name), (x.name,), thresholds, sign))
         levels, exponent = module.levels()
         return Value(made, np.full(kind.shape[0], int(exponent)), levels.long().numpy(), flat=x.flat)
@@ -139,7 +159,7 @@ class Exporter(Values):
     def thresholds(self, module: Any, x: Value, kind: TensorType) -> tuple[np.ndarray, np.ndarray]:
         """Smallest signed accumulators at which the model reaches each piece: bisection of its own float64
         function."""
-        unit = torch.from_numpy(np.exp2(-x.exponent.astype(np.float64)))[:, None]
+        unit = torch.from_numpy(x.unit)[:, None]
 
         def index(n: np.ndarray) -> np.ndarray:
             y = (torch.from_numpy(n).double() * unit)[None]
@@ -163,7 +183,7 @@ class Exporter(Values):
         return low, sign
 
     def fixed(self, name: str, module: Any, x: Value) -> Value:
-        x = self.integers(name, x)
+        x = x if x.levels is None and not x.chain else self.integers(name, x)
         if hasattr(module, "constants"):
             multiplier, offset, e = module.constants()
             x = self.vector(name, x) if len(offset) > 1 else x
@@ -179,6 +199,7 @@ class Exporter(Values):
         up = max(4, int(shift.max()))
         # in python integers: channels whose scales lie far apart may pass 64 bits before they are refused
         wide = np.broadcast_to(multiplier.numpy(), (channels,)).astype(object) << (up - shift)
+        wide = wide if x.factor is None else wide * x.factor
         # common factors of two leave: an arithmetic shift of a sum with zeros below loses nothing
         o = np.broadcast_to(offset.numpy(), (channels,)).astype(object) << (up - 4)
         while up > 0 and not (wide & 1).any() and not (o & 1).any():
@@ -190,7 +211,7 @@ class Exporter(Values):
             )
         wide, o = wide.astype(np.int64), o.astype(np.int64)
         made = self.append(Affine(short(name), (x.name,), wide, o, up, module.lo, module.top))
-        return replace(x, name=made, exponent=np.full(channels, f))
+        return replace(x, name=made, exponent=np.full(channels, f), factor=None)
 
     def maxpool(self, name: str, module: Any, x: Value) -> Value:
         if x.chain:
@@ -207,7 +228,7 @@ class Exporter(Values):
         return replace(x, name=self.append(MaxPool(short(name), (x.name,), kernel, stride, pad)))
 
     def sumpool(self, name: str, window: Window, average: bool, x: Value) -> Value:
-        x = self.integers(name, x)
+        x = self.codes(name, x)
         size = self.types[x.name].shape[1:] if window.kernel == (0, 0) else window.kernel
         area = size[0] * size[1]
         if average and area & (area - 1):

@@ -21,14 +21,21 @@ WORD = (1 << 31) - 1
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of the network file. real = n 2^-exponent then ``chain``; ``levels``: it holds piece indices
-    of these levels."""
+    """A tensor of the network file. real = n factor 2^-exponent then ``chain``; ``levels``: it holds piece
+    indices, and n is their level. ``factor``: int64 (C,), positive; None: 1."""
 
     name: str
     exponent: np.ndarray  # int64 (C,)
     levels: np.ndarray | None = None
     chain: tuple[Callable[[Tensor], Tensor], ...] = ()
     flat: bool = field(default=False)
+    factor: np.ndarray | None = None
+
+    @property
+    def unit(self) -> np.ndarray:
+        """float64 (C,), exact: what one of the integers stands for."""
+        unit = np.exp2(-self.exponent.astype(np.float64))
+        return unit if self.factor is None else unit * self.factor
 
 
 class Values(Builder):
@@ -42,9 +49,29 @@ class Values(Builder):
                 "fixed-point one"
             )
         if x.levels is None:
+            return self._multiplied(name, x)
+        factor = 1 if x.factor is None else int(x.factor[0])  # indices have one table
+        made = self.append(Levels(f"{x.name}_levels", (x.name,), x.levels * factor << shift))
+        return replace(x, name=made, levels=None, exponent=x.exponent + shift, factor=None)
+
+    def _multiplied(self, name: str, x: Value) -> Value:
+        if x.factor is None:
             return x
-        made = self.append(Levels(f"{x.name}_levels", (x.name,), x.levels << shift))
-        return replace(x, name=made, levels=None, exponent=x.exponent + shift)
+        kind = self.types[x.name]
+        if max(-kind.lo, kind.hi) * int(x.factor.max()) > WORD:
+            raise InputError(f"layer {name!r}: its input passes 31 bits: put a batch norm before it")
+        zeros = np.zeros_like(x.factor)
+        made = self.append(Affine(f"{x.name}_unit", (x.name,), x.factor, zeros, 0, -WORD, WORD))
+        return replace(x, name=made, factor=None)
+
+    def codes(self, name: str, x: Value) -> Value:
+        """``x`` as integers all of whose channels have one factor, which stays beside them."""
+        if x.chain or x.factor is None or (x.factor != x.factor[0]).any():
+            return self.integers(name, x)
+        if x.levels is None:
+            return x
+        made = self.append(Levels(f"{x.name}_codes", (x.name,), x.levels))
+        return replace(x, name=made, levels=None)
 
     def one_unit(self, name: str, x: Value) -> Value:
         """``x`` as integers whose channels have one unit, the finest of them."""
@@ -59,7 +86,8 @@ class Values(Builder):
         if x.chain:
             self.integers(name, x)
         made = as_vector(self, short(name), x.name)
-        return replace(x, name=made, exponent=x.exponent.repeat(height * width))
+        factor = None if x.factor is None else x.factor.repeat(height * width)
+        return replace(x, name=made, exponent=x.exponent.repeat(height * width), factor=factor)
 
     def alike(self, name: str, xs: list[Value]) -> list[Value]:
         """Values that meet: as they lie where all lie alike, else flattened maps as vectors."""
@@ -82,13 +110,16 @@ class Values(Builder):
         x = self.vector(name, x)
         if isinstance(module, Gather) and -1 in (module.places[0] or ()):
             x = self.integers(name, x)
+        if x.factor is not None and (x.factor != x.factor[0]).any():
+            x = self.integers(name, x)
         try:
             exponent = module.channels(torch.from_numpy(x.exponent)).numpy()
             made = moved(self, short(name), module, x.name)
         except InputError as error:
             raise InputError(f"layer {name!r}: {error}") from error
         flat = x.flat and self.types[made].shape[1:] == (1, 1)
-        return replace(x, name=made, exponent=exponent, flat=flat)
+        factor = None if x.factor is None else np.full_like(exponent, x.factor[0])
+        return replace(x, name=made, exponent=exponent, flat=flat, factor=factor)
 
     def positions(self, name: str, module: Any, x: Value) -> Value:
         x = self.vector(name, self.integers(name, x))
@@ -138,7 +169,7 @@ class Values(Builder):
             x.levels is not None
             and first.levels is not None
             and np.array_equal(x.levels, first.levels)
-            and x.exponent[0] == first.exponent[0]
+            and x.unit[0] == first.unit[0]
             for x in xs
         )
         parts = xs if same else [self.integers(name, x) for x in xs]
@@ -147,7 +178,8 @@ class Values(Builder):
             exponent = np.stack([x.exponent for x in parts]).max(0)
             parts = parts if same else [self._aligned(name, x, exponent) for x in parts]
         made = self.append(Concat(short(name), tuple(x.name for x in parts), axis))
-        return Value(made, exponent, first.levels if same else None, flat=first.flat)
+        factor = None if not same or first.factor is None else np.full_like(exponent, first.factor[0])
+        return Value(made, exponent, first.levels if same else None, flat=first.flat, factor=factor)
 
     def flatten(self, name: str, x: Value) -> Value:
         return replace(x, flat=True)

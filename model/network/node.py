@@ -45,12 +45,13 @@ class Op:
 
 @dataclass(frozen=True)
 class Weights:
-    """Number of weights of a layer, the bits they take in the file's coding, and how many binary planes pair
-    up in a product."""
+    """Number of weights of a layer, the bits they take in the file's coding, how many binary planes pair up
+    in a product (0: none do), and the width that holds each of the integers."""
 
     count: int = 0
     bits: int = 0
     planes: int = 0
+    width: int = 0
 
 
 @dataclass(eq=False)

@@ -19,8 +19,10 @@ def engine_name(net: Network, node: Node, cycles: int | None = None) -> tuple[st
 
 def summary(net: Network, cycles: int | None = None) -> dict[str, Any]:
     """One entry a layer and the totals; ``macs`` counts multiply-accumulates an image, binary ones M*N times
-    in ``and_popcounts``. ``cycles`` an image: the goal at which the engines of integer convolutions are
-    compared."""
+    in ``and_popcounts``. ``ace`` is the arithmetic computation effort (PokeBNN, Zhang et al. 2022): the sum
+    over multiply-accumulates of the bits of a weight x the bits of an input, each as wide as its proven range
+    needs, and M*N where both are binary planes. ``cycles`` an image: the goal at which the engines of
+    integer convolutions are compared."""
     layers = []
     for node in net.nodes:
         kind = net.types[node.name]
@@ -42,6 +44,7 @@ def summary(net: Network, cycles: int | None = None) -> dict[str, Any]:
                 "weight_bits": stored.bits,
                 "macs": macs,
                 "and_popcounts": macs * stored.planes,
+                "ace": macs * (stored.planes or stored.width * net.types[node.inputs[0]].bits),
                 "reasons": reasons,
             }
         )
@@ -53,6 +56,6 @@ def summary(net: Network, cycles: int | None = None) -> dict[str, Any]:
         "meta": dict(sorted(net.meta.items())),
         **{
             key: int(np.sum([layer[key] for layer in layers]))
-            for key in ("weights", "weight_bits", "macs", "and_popcounts")
+            for key in ("weights", "weight_bits", "macs", "and_popcounts", "ace")
         },
     }

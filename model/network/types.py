@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-__all__ = ["TensorType"]
+import numpy as np
+
+__all__ = ["TensorType", "width_of"]
 
 
 @dataclass(frozen=True)
@@ -24,3 +26,8 @@ class TensorType:
         if self.lo < 0:
             return max((-self.lo - 1).bit_length(), self.hi.bit_length() if self.hi > 0 else 0) + 1
         return max(1, self.hi.bit_length())
+
+
+def width_of(values: np.ndarray) -> int:
+    """Bits that hold every one of these integers: two's complement where one is negative."""
+    return TensorType((1, 1, 1), int(values.min(initial=0)), int(values.max(initial=0))).bits

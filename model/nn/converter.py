@@ -10,6 +10,7 @@ from torch import fx, nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.activations import constant, curve
 from fermatnet.model.nn.averages import average
+from fermatnet.model.nn.coded import CodedActivation, CodedWeight
 from fermatnet.model.nn.convert_steps import as_layers, drop_unused, fold_biases, leaving
 from fermatnet.model.nn.convert_widths import insert_after, wide
 from fermatnet.model.nn.curves import ceiling_of, is_curve, is_rectifier, rises_from_zero
@@ -201,7 +202,7 @@ class Converter:
         # a rectified dense layer's goes with its rectifier: a multiplier a channel lets calibration give
         # every channel its own step
         dense = isinstance(made, Linear) and not (
-            rectified if integer else isinstance(made.quantizer, PiecewiseWeight)
+            rectified if integer else isinstance(made.quantizer, PiecewiseWeight | CodedWeight)
         )
         folded = (rectified and not integer) or self.curved(node, pieces=True)  # into thresholds
         if made.bias is None or not self.scheme.method.exportable or dense or folded:
@@ -263,7 +264,7 @@ class Converter:
         why = "activation" if not isinstance(made, nn.ReLU) else "left: full-precision activations"
         if ceiling is not None:
             why += f", saturates at {ceiling:g}"
-            if isinstance(made, UniformActivation | PiecewiseActivation):
+            if isinstance(made, UniformActivation | PiecewiseActivation | CodedActivation):
                 made.ceiling = ceiling
             else:
                 saturated = nn.Hardtanh(0.0, ceiling)

@@ -73,7 +73,8 @@ class _Quantized:
         w = self.quantized()
         if self.training:
             return x.to(w.dtype), w
-        kind = self.exact_type()
+        # what comes in float64 needs it: codes times a step of several significant bits
+        kind = torch.float64 if x.dtype == torch.float64 else self.exact_type()
         return x.to(kind), w.to(kind)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.coded import CodedActivation
 from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.piecewise import PiecewiseActivation
 from fermatnet.model.nn.post_training import calibrate_integers
@@ -104,7 +105,7 @@ def calibrate(model: nn.Module, images: Batch) -> None:
     hooks = [
         module.register_forward_pre_hook(lambda m, inputs: m.calibrate(inputs[0]))
         for module in model.modules()
-        if isinstance(module, PiecewiseActivation)
+        if isinstance(module, PiecewiseActivation | CodedActivation)
     ]
     norms: list[Any] = [
         module

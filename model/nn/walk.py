@@ -15,6 +15,7 @@ import torch
 from torch import fx, nn
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.coded import CodedActivation
 from fermatnet.model.nn.curves import Curve
 from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale, Positions, SumPool
@@ -221,6 +222,7 @@ def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
         (UniformActivation, "fixed"),
         (BatchNorm, "norm"),
         (PiecewiseActivation, "pieces"),
+        (CodedActivation, "pieces"),
         (nn.ReLU, "relu"),
         (nn.MaxPool2d, "maxpool"),
         (Curve, "curve"),

@@ -10,7 +10,7 @@ from fermatnet.model.train.options import Options
 __all__ = ["learning_rate", "make_optimizer"]
 
 # quantizers' own parameters: a smaller step, no decay
-_LEVELS = ("v", "beta", "log2_step", "alpha", "basis", "clip", "shift")
+_LEVELS = ("v", "beta", "log2_step", "learned_step", "alpha", "basis", "clip", "shift")
 
 
 def make_optimizer(model: nn.Module, options: Options, rate: float) -> torch.optim.Optimizer:

@@ -62,6 +62,7 @@ CHOICES = {
 
 _ANY = range(0, 127)
 _UNIFORM = (0, *range(2, 25))
+_FEW = (0, *range(2, 9))
 SCHEMES: dict[str, tuple[Iterable[int], Iterable[int]]] = {
     "float": (_ANY, _ANY),
     "pa": (range(0, 127, 2), _ANY),
@@ -76,7 +77,8 @@ SCHEMES: dict[str, tuple[Iterable[int], Iterable[int]]] = {
     "twn": ((0, 2), _ANY),
     "ttq": ((0, 2), _ANY),
     "dorefa": (range(17), range(17)),
-    "pact": ((0, 2, 3, 4), range(17)),
+    "pact": ((0, 2, 3, 4), range(9)),
+    "lsq": (_FEW, _FEW),
     "lq": (range(5), range(5)),
 }
 

@@ -12,7 +12,16 @@ the few accumulators at which it is off by one.
 """
 
 from fermatnet.model.exchange.requantize.floor import FloorForm, as_floor, nearest_floor
-from fermatnet.model.exchange.requantize.rebuild import Requantizer, rebuild
+from fermatnet.model.exchange.requantize.rebuild import Requantizer, exactly, rebuild
 from fermatnet.model.exchange.requantize.staircase import Staircase, staircases
 
-__all__ = ["FloorForm", "Requantizer", "Staircase", "as_floor", "nearest_floor", "rebuild", "staircases"]
+__all__ = [
+    "FloorForm",
+    "Requantizer",
+    "Staircase",
+    "as_floor",
+    "exactly",
+    "nearest_floor",
+    "rebuild",
+    "staircases",
+]

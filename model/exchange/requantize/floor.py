@@ -202,7 +202,7 @@ def nearest_floor(stairs: Staircase, clip: Clip = _NO_CLIP, *, multiplier_bits: 
     many bits as allowed, and the offset in the middle of what the steps ask for.
     """
     lower, upper = slope_interval(stairs, clip)
-    slope = lower if upper is None else (lower + upper) / 2
+    slope = max(Fraction(0), lower if upper is None else (lower + upper) / 2)
     shift = max(s for s in range(63) if int(slope * (1 << s)) >> multiplier_bits == 0)
     multiplier = round(slope * (1 << shift))
     least, most = _offset_bounds(stairs, multiplier, shift, clip)

@@ -8,7 +8,7 @@ import numpy as np
 from fermatnet.model.exchange.requantize.floor import FloorForm, as_floor, nearest_floor, slope_interval
 from fermatnet.model.exchange.requantize.staircase import Staircase
 
-__all__ = ["Requantizer", "rebuild"]
+__all__ = ["Requantizer", "exactly", "rebuild"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,27 +73,37 @@ def rebuild(stairs: list[Staircase], clip: tuple[int, int], *, multiplier_bits: 
     Exact by construction: a form without corrections comes from `as_floor`, which proves it; the others are
     compared with the staircase wherever one of the two steps.
     """
-    slopes = [slope_interval(one, clip) for one in stairs]
-    found = []
-    for one, interval in zip(stairs, slopes, strict=True):
-        found.append(as_floor(one, clip, multiplier_bits=multiplier_bits, slopes=interval))
-        if found[-1] is None:
-            break  # one channel that has no such form decides for the layer
-    if None not in found:
-        # One shift serves all channels: each gets the least multiplier that works at the largest of the
-        # shifts.
-        shift = max(form.shift for form in found if form is not None)
-        common = []
-        for one, interval in zip(stairs, slopes, strict=True):
-            common.append(as_floor(one, clip, multiplier_bits=multiplier_bits, shift=shift, slopes=interval))
-        if None not in common:
-            return _together([form for form in common if form is not None], shift, clip, ({},) * len(stairs))
+    found = exactly(stairs, clip, multiplier_bits=multiplier_bits)
+    if found is not None:
+        return found
     nearest = [nearest_floor(one, clip, multiplier_bits=multiplier_bits) for one in stairs]
     shift = min(form.shift for form in nearest)
     moved = [form.rounded_to(shift) for form in nearest]
     return _together(
         moved, shift, clip, tuple(_corrections(*pair, clip) for pair in zip(moved, stairs, strict=True))
     )
+
+
+def exactly(
+    stairs: list[Staircase], clip: tuple[int, int], *, multiplier_bits: int = 31
+) -> Requantizer | None:
+    """:func:`rebuild` where no channel needs a correction, else None."""
+    slopes = [slope_interval(one, clip) for one in stairs]
+    found = []
+    for one, interval in zip(stairs, slopes, strict=True):
+        form = as_floor(one, clip, multiplier_bits=multiplier_bits, slopes=interval)
+        if form is None:
+            return None  # one channel that has no such form decides for the layer
+        found.append(form)
+    # One shift serves all channels: each gets the least multiplier that works at the largest of the shifts.
+    shift = max(form.shift for form in found)
+    common = []
+    for one, interval in zip(stairs, slopes, strict=True):
+        form = as_floor(one, clip, multiplier_bits=multiplier_bits, shift=shift, slopes=interval)
+        if form is None:
+            return None
+        common.append(form)
+    return _together(common, shift, clip, ({},) * len(stairs))
 
 
 def _together(

@@ -10,7 +10,7 @@ from fermatnet.model.network.engine import conv_choice, conv_plan
 from fermatnet.model.network.file.body import WINDOW, Body
 from fermatnet.model.network.layers.windows import padded, read_window, window_attributes, windows
 from fermatnet.model.network.node import Context, Node, Op, Weights
-from fermatnet.model.network.types import TensorType
+from fermatnet.model.network.types import TensorType, width_of
 from fermatnet.model.network.validate import bounded, check_weight, require, weighted_range, window_type
 
 __all__ = ["Conv"]
@@ -160,7 +160,7 @@ class Conv(Node):
         )
 
     def weights(self) -> Weights:
-        return Weights(self.weight.size, self.weight.size * self.weight_bits)
+        return Weights(self.weight.size, self.weight.size * self.weight_bits, width=width_of(self.weight))
 
     def describe_engine(self, net: Context, cycles: int | None = None) -> tuple[str, str]:
         choice = conv_choice(net, self, cycles)

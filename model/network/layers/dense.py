@@ -8,7 +8,7 @@ import numpy as np
 
 from fermatnet.model.network.file.body import Body
 from fermatnet.model.network.node import Context, Node, Op, Weights
-from fermatnet.model.network.types import TensorType
+from fermatnet.model.network.types import TensorType, width_of
 from fermatnet.model.network.validate import (
     LIMIT,
     bounded,
@@ -80,7 +80,7 @@ class Dense(Node):
         return cls(name, inputs, **arrays, weight_bits=attributes["weight_bits"])
 
     def weights(self) -> Weights:
-        return Weights(self.weight.size, self.weight.size * self.weight_bits)
+        return Weights(self.weight.size, self.weight.size * self.weight_bits, width=width_of(self.weight))
 
     def describe_engine(self, net: Context, cycles: int | None = None) -> tuple[str, str]:
         return f"int{self.weight_bits}", ""

@@ -1,6 +1,4 @@
-"""Evenly spaced levels of k bits: DoReFa-Net, PACT, SAWB."""
-
-from typing import ClassVar
+"""Evenly spaced levels of k bits between fixed ends: DoReFa-Net."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +7,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.nn.baselines.signs import signs
 from fermatnet.model.nn.rounding import straight_through
 
-__all__ = ["DorefaActivation", "DorefaWeight", "PactActivation", "SawbWeight", "checked_bits"]
+__all__ = ["DorefaActivation", "DorefaWeight", "checked_bits"]
 
 
 def _steps(x: Tensor, bits: int) -> Tensor:
@@ -49,36 +47,3 @@ class DorefaActivation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return _steps(x.float().clamp(0, 1), self.bits)
-
-
-class PactActivation(nn.Module):
-    """clip(x, 0, a) in k bits, a learned: da = sum of g where x >= a (PACT, Choi et al. 2018)."""
-
-    def __init__(self, bits: int, start: float = 3.0):
-        super().__init__()
-        self.bits = checked_bits(bits, "PACT")
-        self.clip = nn.Parameter(torch.tensor(start))
-
-    def forward(self, x: Tensor) -> Tensor:
-        top = self.clip.abs().clamp(min=1e-3)
-        return _steps(torch.minimum(x.float().clamp(min=0), top) / top, self.bits) * top
-
-
-class SawbWeight(nn.Module):
-    """Uniform in [-a, a] with 2^k levels (no zero at k = 2), a = c1 sqrt(E W^2) + c2 E |W|; straight through
-    inside (SAWB, Choi et al. 2019)."""
-
-    COEFFICIENTS: ClassVar = {2: (3.12, -2.064), 3: (7.509, -6.892), 4: (12.68, -12.80)}
-
-    def __init__(self, bits: int):
-        super().__init__()
-        if bits not in self.COEFFICIENTS:
-            raise InputError(f"SAWB has coefficients for 2, 3 and 4 bits, not {bits}")
-        self.bits = bits
-
-    def forward(self, w: Tensor) -> Tensor:
-        c1, c2 = self.COEFFICIENTS[self.bits]
-        data = w.detach()
-        a = (c1 * data.pow(2).mean().sqrt() + c2 * data.abs().mean()).clamp(min=1e-8)
-        inside = torch.minimum(torch.maximum(w, -a), a)
-        return (2 * _steps(inside / (2 * a) + 0.5, self.bits) - 1) * a

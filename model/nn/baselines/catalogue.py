@@ -4,8 +4,10 @@ from torch import nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.baselines.bases import AbcActivation, AbcWeight
-from fermatnet.model.nn.baselines.bits import DorefaActivation, DorefaWeight, PactActivation, SawbWeight
+from fermatnet.model.nn.baselines.bits import DorefaActivation, DorefaWeight
 from fermatnet.model.nn.baselines.learned import LearnedActivation, LearnedWeight
+from fermatnet.model.nn.baselines.lsq import LsqActivation, LsqWeight
+from fermatnet.model.nn.baselines.pact import PactActivation, SawbWeight
 from fermatnet.model.nn.baselines.signs import SignActivation, SignWeight
 from fermatnet.model.nn.baselines.ternary import TernaryWeight, TrainedTernaryWeight
 from fermatnet.model.nn.method import Method
@@ -83,6 +85,16 @@ BASELINES = (
         PactActivation,
         2,
         2,
+        exportable=True,
+    ),
+    Method(
+        "lsq",
+        "LSQ: weights and activations of k bits with learned steps",
+        lambda bits, shape: LsqWeight(bits),
+        LsqActivation,
+        4,
+        4,
+        exportable=True,
     ),
     Method("lq", "LQ-Nets: learned bases", lambda bits, shape: LearnedWeight(bits), LearnedActivation, 2, 2),
 )

@@ -136,7 +136,7 @@ def summarise(network: nn.Module, input_shape: tuple[int, ...], *, layers: bool 
     figures = {
         "parameters": measured.parameters,
         **count(measured),
-        "ace": sum(layer.macs * layer.weight_bits * layer.input_bits for layer in measured.layers),
+        "ace": sum(layer.ace for layer in measured.layers),
         "memory_mb": _memory_mb(measured),
         "weights_real": measured.total("real", "weights"),
         "weights_binary": measured.total("binary", "weights") + measured.total("piecewise", "weights"),

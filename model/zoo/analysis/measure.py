@@ -48,6 +48,14 @@ class Layer:
     weight_bits: int
     input_bits: int
 
+    @property
+    def ace(self) -> int:
+        """Arithmetic computation effort of an image: see `fermatnet.model.zoo.analysis.precision`."""
+        if self.kind != "piecewise":
+            return self.macs * self.weight_bits * self.input_bits
+        real = self.input_bits == REAL
+        return self.macs * (self.planes_weights * REAL if real else self.planes_products)
+
 
 @dataclass(frozen=True)
 class Measured:

@@ -1,8 +1,10 @@
 """How many bits a layer's weights and its input have, and how many binary planes its products are made of,
 read from the modules of any method.
 
-Arithmetic computation effort (PokeBNN, Zhang et al. 2022, section 3): the sum over all multiply-accumulates
-of (bits of one factor) x (bits of the other). Real numbers count 32 bits; of M levels ceil(log2 M) bits.
+Arithmetic computation effort (ACE; PokeBNN, Zhang et al. 2022, section 3): the sum over all
+multiply-accumulates of (bits of one factor) x (bits of the other). Real numbers count 32 bits; where a
+product is made of binary planes, as in piecewise approximation and ABC-Net, it counts M x N, the ANDs that
+are done (M x 32 on real activations).
 """
 
 import math

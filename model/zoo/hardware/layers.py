@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.coded import CodedWeight
 from fermatnet.model.nn.layers import Conv2d
 from fermatnet.model.nn.piecewise import PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
@@ -28,6 +29,8 @@ class MaskedWeight(nn.Module):
             self.pieces = self._pieces
         if hasattr(base, "integers"):  # those without stay in full precision, here too
             self.integers = self._integers
+        if isinstance(base, CodedWeight):
+            self.parts = self._parts
 
     def forward(self, w: Tensor) -> Tensor:
         return torch.zeros_like(w).masked_scatter(self.mask, self.base(w[self.mask]))
@@ -37,6 +40,11 @@ class MaskedWeight(nn.Module):
         codes, levels, exponent = self.base.pieces(w[self.mask])  # type: ignore[operator]
         full = torch.full(w.shape, (len(levels) - 1) // 2, dtype=torch.uint8)
         return full.masked_scatter(self.mask, codes), levels, exponent
+
+    @torch.no_grad()
+    def _parts(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        codes, factor, exponent = self.base.parts(w[self.mask])  # type: ignore[operator]
+        return torch.zeros(w.shape, dtype=torch.int64).masked_scatter(self.mask, codes), factor, exponent
 
     @torch.no_grad()
     def _integers(self, w: Tensor) -> tuple[Tensor, Tensor]:

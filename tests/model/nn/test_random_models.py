@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from fermatnet.bench.samples.model_check import check_model
-from fermatnet.bench.samples.models import AVERAGES, FLATTENS, POOLS, RECTIFIERS, Step, random_model
+from fermatnet.bench.samples.models import (
+    AVERAGES,
+    FLATTENS,
+    POOLS,
+    RECTIFIERS,
+    SCHEMES,
+    Step,
+    random_model,
+)
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.scheme import scheme
 
@@ -49,7 +57,7 @@ def test_the_models_hold_everything():
         kinds["depthwise"] += any(
             isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules()
         )
-    assert steps == {*RECTIFIERS, *POOLS, *FLATTENS, *AVERAGES} and len(schemes) == 6
+    assert steps == {*RECTIFIERS, *POOLS, *FLATTENS, *AVERAGES} and len(schemes) == len(SCHEMES)
     for kind in (
         "_Residual",
         "_Inverted",

@@ -51,7 +51,8 @@ def test_each_method_has_its_planes_and_bits(name, weights, activations, planes,
     assert figures["flops"] == pytest.approx(expected)
     first, last = edges  # 8-bit weights on 8-bit pixels and on the rescaled sums
     assert (first["weight_bits"], first["input_bits"]) == (8, 8)
-    ace = macs * bits * input_bits + sum(x["macs"] * x["weight_bits"] * x["input_bits"] for x in edges)
+    of_a_product = products if input_bits < 32 else planes * 32  # an AND each, or a real number a plane
+    ace = macs * of_a_product + sum(x["macs"] * x["weight_bits"] * x["input_bits"] for x in edges)
     assert figures["ace"] == ace and last["weight_bits"] == 8
 
 
