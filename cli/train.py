@@ -10,7 +10,7 @@ import click
 
 from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
-from fermatnet.cli.kinds import FiniteRange, OutputDirectory, own_options
+from fermatnet.cli.kinds import FiniteRange, InputDirectory, OutputDirectory, own_options
 from fermatnet.cli.phases import phases
 from fermatnet.model.errors import InputError
 from fermatnet.model.outputs import check_directory
@@ -149,14 +149,14 @@ def _check_folder(out: str, resume: bool) -> None:
             raise InputError(re.sub(r" \(--force.*\)", ": choose another folder", str(error))) from None
 
 
-def _train(net: str, data: str, out: str, resume: bool, **options: Any) -> None:
+def _train(net: str, data: str, out: str, resume: bool, twin: str | None, **options: Any) -> None:
     _check(net, data, out, resume, options)
     with phases("train") as phase:
         phase("loading torch")
         from fermatnet.model.train.run import train
 
     try:
-        summary = train(net, data, out, resume=resume, **options)
+        summary = train(net, data, out, resume=resume, twin=twin, **options)
     except KeyboardInterrupt:
         if (Path(out) / "config.json").is_file():
             raise Interrupted("the same command with --resume goes on after the last checkpoint") from None
@@ -193,6 +193,12 @@ command = click.Command(
             ["--recipe"],
             metavar="NAME",
             help="Settings of a chapter (chapter6-cifar100, ...) or FILE.toml; options beside it win.",
+        ),
+        click.Option(
+            ["--twin"],
+            type=InputDirectory("config.json", "no training run"),
+            metavar="RUN",
+            help="Begin with that run's full-precision network, and learn from it, instead of training one.",
         ),
         click.Option(
             ["--option", "network"],

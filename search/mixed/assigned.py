@@ -43,7 +43,9 @@ class Assignments:
 
     def results(self, points: int) -> dict[str, Any]:
         """Everything as JSON holds it."""
-        found, front = self.best(), self.front(points)
+        found = self.best()
+        uniform = [self._entry([c] * len(self.groups), row) for c, row in enumerate(self.everywhere)]
+        front = self._undominated([*self.front(points), *uniform, *([found] if found else [])])
         return {
             "float_loss": self.float_loss,
             "groups": [
@@ -53,7 +55,7 @@ class Assignments:
                 }
                 for names, rows in zip(self.groups, self.pairs, strict=True)
             ],
-            "uniform": [self._entry([c] * len(self.groups), row) for c, row in enumerate(self.everywhere)],
+            "uniform": uniform,
             "front": front,
             "found": found,
             "map": self.map(found["choices"]) if found else None,
@@ -89,9 +91,7 @@ class Assignments:
         return best
 
     def front(self, points: int) -> list[Row]:
-        """Best assignments for several values of the first limit, the others as they are; those that another
-        one beats in the first cost and in the increase left out; cheapest first."""
-        first = next(iter(self.limits))
+        """Best assignments for several values of the first limit, the others as they are."""
         possible = np.isfinite(self.problem.loss)
         costs = np.where(possible, self.problem.costs[0], np.inf)
         low = costs.min(1).sum()
@@ -103,10 +103,17 @@ class Assignments:
             chosen = solve(self.problem, [bound + slack, *rest])
             if chosen is not None and tuple(chosen) not in rows:
                 rows[tuple(chosen)] = self._priced(chosen)
-        found = sorted(
-            (r for r in rows.values() if "refused" not in r), key=lambda r: (r[first], r["increase"])
-        )
-        return [row for k, row in enumerate(found) if all(row["increase"] < r["increase"] for r in found[:k])]
+        return list(rows.values())
+
+    def _undominated(self, rows: Sequence[Row]) -> list[Row]:
+        """Those that no other one beats in the first cost and in the increase, cheapest first."""
+        first = next(iter(self.limits))
+        real = (row for row in rows if row["increase"] is not None and "refused" not in row)
+        front: list[Row] = []
+        for row in sorted(real, key=lambda row: (row[first], row["increase"])):
+            if not front or row["increase"] < front[-1]["increase"]:
+                front.append(row)
+        return front
 
     def _estimate(self, chosen: Sequence[int]) -> np.ndarray:
         return self.base + self.problem.total(chosen)

@@ -1,5 +1,5 @@
-"""Predictions of layers that are kept from one network to the next: the mixed networks of a search differ in a
-few layers only, and a layer of the same content, fold and links takes the same."""
+"""Predictions of layers that are kept from one network to the next: the mixed networks of a search differ in
+a few layers only, and a layer of the same content, fold and links takes the same."""
 
 import hashlib
 from dataclasses import fields

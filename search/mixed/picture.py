@@ -43,6 +43,8 @@ def draw_front(result: dict[str, Any], path: str | Path) -> None:
         )
     axes.axvline(limit, linestyle="--", linewidth=1, color=LIMIT, label=f"limit {limit:,.6g}")
     axes.set_yscale("symlog", linthresh=0.01)
+    axes.set_ylim(bottom=min([-0.002, *(1.2 * p["increase"] for p in front)]))
+    axes.margins(x=0.2, y=0.1)
     axes.set_xlabel(f"{COSTS[key]}, predicted, {result['target']['device']}")
     axes.set_ylabel("increase of the loss, sum over layers changed alone")
     axes.set_title(f"{result['net']} at {result['target']['cycles']:,} cycles an image")
