@@ -9,7 +9,8 @@ from fermatnet.cli.console import line, results
 from fermatnet.cli.kinds import SEED, FiniteRange, InputDirectory, OutputDirectory, device_choice
 from fermatnet.cli.phases import phases
 from fermatnet.model.errors import InputError
-from fermatnet.model.train.ranges import check_device
+from fermatnet.model.nn.patterns import parse
+from fermatnet.model.train.ranges import check_device, check_scheme
 
 _POSITIVE = click.IntRange(1, 1_000_000)
 
@@ -102,6 +103,8 @@ def _autorecon(teacher: str, out: str, resume: bool, **options: Any) -> None:
 
 def _limits(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, float]:
     """``luts=8000`` and the like, in their order."""
+    from fermatnet.search.mixed.costs import COSTS
+
     limits: dict[str, float] = {}
     for text in given:
         key, _, number = text.partition("=")
@@ -109,7 +112,16 @@ def _limits(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ..
             limits[key] = float(number)
         except ValueError:
             raise InputError(f"a budget is NAME=NUMBER, luts=8000 for instance, not {text!r}") from None
+        if key not in COSTS:
+            raise InputError(f"there is no budget of {key!r}; there are {', '.join(COSTS)}")
     return limits
+
+
+def _words(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Schemes as words, each with counts that it takes."""
+    for word in given:
+        check_scheme(*parse(word)[:3])
+    return given
 
 
 @command.command(name="mixed")
@@ -128,6 +140,7 @@ def _limits(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ..
     "--choice",
     "choices",
     multiple=True,
+    callback=_words,
     metavar="SCHEME",
     help="'pa(4,5)', 'int8(4,4)', sign, ...; repeated. The first is that of all that is not searched.  "
     "[usual: pa(4,5) pa(2,3) int8(8,8) int8(4,4) sign]",
@@ -140,7 +153,7 @@ def _limits(ctx: click.Context, parameter: click.Parameter, given: tuple[str, ..
 @click.option("--points", default=8, show_default=True, type=click.IntRange(1, 1000), help="Of the front.")
 @click.option("--seed", default=0, show_default=True, type=SEED)
 @click.option("--device", default="cpu", show_default=True, callback=_device, help="cpu, cuda, ...")
-@click.option("--resume", is_flag=True, help="Go on with the search in OUT.")
+@click.option("--resume", is_flag=True, help="Go on with the search in OUT; with other budgets too.")
 def _mixed(run: str, out: str, choices: tuple[str, ...], **options: Any) -> None:
     """A scheme for each layer of the full-precision network in folder RUN, within budgets of hardware.
 

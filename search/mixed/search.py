@@ -66,6 +66,7 @@ def search_mixed(
     images : set aside from the training data, for calibration and losses
     steps : of training after each change, before its loss is measured; few levels need some 50
     points : of the front
+    resume : go on with the search in ``out``; other limits and points there cost no new measurements
 
     Returns
     -------
@@ -86,13 +87,11 @@ def search_mixed(
         "net": subject.config["net"],
         "data_sha256": subject.config["data_sha256"],
         "choices": list(schemes),
-        "limits": dict(limits),
         "device": target,
         "cycles": cycles,
         "clock_mhz": clock_mhz,
         "images": images,
         "steps": steps,
-        "points": points,
         "seed": seed,
     }
     record = SearchRecord(out, settings, resume)
@@ -103,7 +102,8 @@ def search_mixed(
         found["found"]["loss"] = search.loss(found["map"])
     tuned = (len(search.groups) * len(schemes) + bool(found["found"])) * steps
     spent = {"rows": len(search.rows), "training_steps": tuned, "device": device}
-    return record.close({"target": {"device": target, "cycles": search.target[1]}, **found}, spent)
+    asked = {"limits": limits, "target": {"device": target, "cycles": search.target[1]}}
+    return record.close({**asked, **found}, spent)
 
 
 def _checked(limits: Mapping[str, float]) -> dict[str, float]:
