@@ -20,7 +20,7 @@ def test_entries_and_files(tmp_path):
     assert made.plain()["map"] == list(made.map) and Options().map == ()
     for text in ("{", "[]", '{"map": ["conv1"]}', '{"map": {"conv1": 8}}'):
         file.write_text(text)
-        with pytest.raises(InputError, match="found.json"):
+        with pytest.raises(InputError, match=r"found\.json"):
             options("digits", "digits", {"map": [str(file)]})
 
 
