@@ -79,7 +79,7 @@ def plan_of(build: Callable[[Scheme], nn.Module], how: Scheme) -> Plan:
             (weighted if factory in _WEIGHTED else activations)[number] = name
     steps = [node for node in trace(network).nodes if node.op == "call_module"]
     by_name: dict[str, int] = {name: number for number, name in (weighted | activations).items()}
-    owner = {node: number for node in steps if (number := _owner(str(node.target), by_name)) is not None}
+    owner = {node: at for node in steps if (at := _owner(str(node.target), by_name)) is not None}
     return Plan(
         [factory for factory, _ in calls.made],
         weighted,

@@ -87,7 +87,7 @@ def build(name: str, **options: Any) -> Any:
         for key in merged:
             if key not in parameters:
                 raise InputError(f"{name} has no option {key!r}; it has {', '.join(parameters) or 'none'}")
-    how = merged.get("how")
+    how: Any = merged.get("how")
     if getattr(how, "layers", ()):
         from fermatnet.model.nn.building import build_mixed
 

@@ -1,5 +1,9 @@
-"""Sensitivities: the loss on images that nothing was trained on when the layers of one group have another
-scheme, everything else being in full precision."""
+"""Sensitivities: the loss on a calibration set when the layers of one group have another scheme, everything
+else being in full precision.
+
+The set is a part of the training data. No step of the search trains on it, but the network that is searched
+for was trained with it: increases are meaningful, losses themselves are lower than on new images.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -51,11 +55,12 @@ class Subject:
         if self.data.sha256 != self.config["data_sha256"]:
             raise InputError(f"{self.config['data']} is not the data that {self.run} was trained on")
         share = min(0.5, self.count / len(self.data.train))
-        self.rest, aside = self.data.train.split(share, self.seed)
+        rest: Any
+        rest, aside = self.data.train.split(share, self.seed)
         images, labels = zip(*chunks(aside, _CHUNK), strict=True)
         self.images, self.labels = torch.cat(images), torch.cat(labels)
         self.targets = targets_of(self.data)
-        self.batches = make_batches(self.rest, self.options, 0, 1)
+        self.batches = make_batches(rest, self.options, 0, 1)
 
     def built(self, how: Scheme) -> nn.Module:
         """The network under a scheme, with the run's weights, steps and norms from the images set aside."""

@@ -1,7 +1,7 @@
 """``fermatnet search mixed``: a scheme for each layer, under limits of hardware.
 
 1. Every group of inner layers (one activation feeds them, so they share its scheme) is given every choice,
-   alone: the loss on images set aside says how sensitive it is (the idea of HAWQ and CompactNet, measured
+   alone: the loss on a calibration set says how sensitive it is (the idea of HAWQ and CompactNet, measured
    instead of estimated by a Hessian), and the difference of two predicted designs at one throughput what it
    costs. Each pair is a row that is kept; a search that was stopped goes on with what is missing.
 2. The assignment with the least sum of increases under the limits is solved exactly
