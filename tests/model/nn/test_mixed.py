@@ -85,7 +85,7 @@ MAPS = {
 @pytest.mark.parametrize("name", MAPS)
 def test_torch_and_network_file_agree(model, name):
     base, patterns = MAPS[name]
-    twin = fn.quantize(model, fn.scheme(base).map(patterns), SHAPE, calibration=pixels(48))
+    twin = fn.quantize(model, fn.scheme(base).map(patterns), SHAPE, calibration=pixels(32))
     net = fn.export(twin)
     images = pixels(40, seed=1)
     with torch.no_grad():
@@ -95,9 +95,9 @@ def test_torch_and_network_file_agree(model, name):
 
 def test_verilog_agrees(model, tmp_path):
     base, patterns = MAPS["all families"]
-    twin = fn.quantize(model, fn.scheme(base).map(patterns), SHAPE, calibration=pixels(48))
+    twin = fn.quantize(model, fn.scheme(base).map(patterns), SHAPE, calibration=pixels(32))
     net = fn.export(twin)
-    images = pixels(3, seed=2).numpy()
+    images = pixels(2, seed=2).numpy()
     generate(net, tmp_path / "hw", cycles=2000)
     result = simulate(tmp_path / "hw", images, simulator="icarus")
     np.testing.assert_array_equal(result.outputs, net.run(images))
@@ -109,7 +109,7 @@ def test_verilog_agrees(model, tmp_path):
 
 def test_who_gets_which(model):
     how = scheme("pa").map({"layer1.*": "int8", "layer1.conv2": "int8(4,3)", "layer2.conv1": "sign"})
-    twin, report = convert(model, how, SHAPE, images=pixels(48))
+    twin, report = convert(model, how, SHAPE, images=pixels(32))
     weights = {name: layer.quantizer for name, layer in twin.named_modules() if hasattr(layer, "quantizer")}
     assert isinstance(weights["layer1_conv1"], UniformWeight) and weights["layer1_conv1"].bits == 8
     assert weights["layer1_conv2"].bits == 4  # of two patterns the last
@@ -125,7 +125,7 @@ def test_who_gets_which(model):
 
 def test_readers_that_differ_leave_the_common_scheme(model):
     how = scheme("pa").map({"layer2.conv1": "sign", "layer2.down.0": "int8"})
-    twin, report = convert(model, how, SHAPE, images=pixels(48))
+    twin, report = convert(model, how, SHAPE, images=pixels(32))
     found = dict(twin.named_modules())["layer1_relu_again"]
     assert type(found) is PiecewiseActivation and found.n == 5
     assert any("several schemes" in line.why for line in report)
@@ -183,7 +183,7 @@ def test_a_scheme_that_somebody_added(model):
 
     try:
         method(replace(methods()["pa"], name="mine", weights=2, activations=3))
-        twin = fn.quantize(model, fn.scheme("int8").map({"layer1": "mine"}), SHAPE, calibration=pixels(48))
+        twin = fn.quantize(model, fn.scheme("int8").map({"layer1": "mine"}), SHAPE, calibration=pixels(32))
         assert dict(twin.named_modules())["layer1_conv1"].quantizer.m == 2
     finally:
         from fermatnet.model.nn import methods as table

@@ -23,7 +23,7 @@ def test_four_ways_one_answer(first):
         assert not check_model(seed).problem, f"seed {seed}: {random_model(seed)[0]}"
 
 
-@pytest.mark.parametrize("seed", range(1000, 1006))
+@pytest.mark.parametrize("seed", range(1000, 1004))
 def test_layers_with_schemes_of_their_own(seed):
     pytest.importorskip("onnxruntime")
     torch.set_num_threads(1)

@@ -9,7 +9,7 @@ from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.options import Options, options
 from fermatnet.model.train.run import train
 
-QUICK = {"epochs": 1, "batch": 256, "threads": 1, "progress": False}
+QUICK = {"epochs": 1, "float_epochs": 0, "batch": 256, "threads": 1, "progress": False}
 
 
 def test_entries_and_files(tmp_path):
