@@ -7,6 +7,7 @@ import pytest
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.options import Options, options
+from fermatnet.model.train.recipe import with_recipe
 from fermatnet.model.train.run import train
 
 QUICK = {"epochs": 1, "float_epochs": 0, "batch": 256, "threads": 1, "progress": False}
@@ -22,6 +23,15 @@ def test_entries_and_files(tmp_path):
         file.write_text(text)
         with pytest.raises(InputError, match=r"found\.json"):
             options("digits", "digits", {"map": [str(file)]})
+
+
+def test_in_a_recipe(tmp_path):
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(
+        'title = "t"\ndata = "digits"\nnetworks = ["digits"]\n'
+        '[options]\nmap = ["block=int8(4,4)"]\n[source]\nmap = "mine"\n'
+    )
+    assert options("digits", "digits", with_recipe(str(recipe), {})).map == ("block=int8(4,4)",)
 
 
 @pytest.mark.parametrize(
