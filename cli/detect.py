@@ -35,7 +35,7 @@ _SETTINGS: dict[str, tuple[Any, str]] = {
     "threshold": (FiniteRange(0.05, 0.95), "Overlap from which a prior answers for an object.  [usual: 0.5]"),
     "negatives": (click.IntRange(1, 100), "Hard background priors a positive one.  [usual: 3]"),
 }
-_LEFT_OUT = ("size", "resize", "crop", "jitter", "lighting", "corrupt", "pad", "validation", "engine")
+_LEFT_OUT = ("size", "resize", "crop", "jitter", "lighting", "corrupt", "pad", "validation", "engine", "map")
 """Options of classifiers that mean nothing here."""
 
 

@@ -18,6 +18,7 @@ BAD_INPUT, BUG, INTERRUPTED = 2, 70, 130  # 70: EX_SOFTWARE of sysexits.h
 _EXTRAS = {
     "torch": "train",
     "sklearn": "train",
+    "scipy": "train",
     "matplotlib": "train",
     "numba": "train",
     "joblib": "train",

@@ -39,7 +39,7 @@ _COMMANDS = {
     "soc": "Wrap a generated design: AXI4-Lite registers, IP-XACT, Vivado, Quartus, PYNQ, LiteX.",
     "ip": "Generate one stand-alone block: adder, butterfly, transform, popcount, array, ...",
     "zoo": "List the architectures, or show one with its complexity.",
-    "search": "Search an architecture: nasb (chapter 4) or autorecon (chapter 8).",
+    "search": "Search an architecture (nasb, autorecon), or a scheme for each layer (mixed).",
     "sweep": "Train every combination that a TOML file names; goes on where it was stopped.",
     "bench": "Run a benchmark; prints a table, writes JSON.",
 }

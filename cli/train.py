@@ -10,10 +10,11 @@ import click
 
 from fermatnet.cli.console import line
 from fermatnet.cli.failure import Interrupted
-from fermatnet.cli.kinds import FiniteRange, OutputDirectory, own_options
+from fermatnet.cli.kinds import FiniteRange, InputDirectory, OutputDirectory, own_options
 from fermatnet.cli.phases import phases
 from fermatnet.model.errors import InputError
 from fermatnet.model.outputs import check_directory
+from fermatnet.model.train.mapped import check_map, check_takes_map, entries
 from fermatnet.model.train.options import Options, defaults
 from fermatnet.model.train.ranges import CHOICES, RANGES, check_device, check_scheme
 from fermatnet.model.zoo import catalogue
@@ -23,6 +24,8 @@ _HELP = {
     "weights": "Weight pieces M (pa), bases or bits, as the scheme counts them.",
     "activations": "Activation pieces N (pa), bases or bits.",
     "edge_bits": "Bits of the first and the last layer.",
+    "map": "A layer's own scheme, 'layer1.*=int8(4,4)', or a search's result.json; may be repeated: the last "
+    "that fits counts.",
     "engine": "Engine of the integer convolutions: auto, fermat or direct.",
     "epochs": "Epochs of the quantized network (alone: of its full-precision twin too).",
     "float_epochs": "Epochs of the full-precision twin that it starts from.",
@@ -73,6 +76,13 @@ class _Numbers(click.ParamType):
             self.fail(f"{value!r} is not a list of numbers such as 60,120,160", param, ctx)
 
 
+def _mapped(ctx: Any, parameter: Any, given: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Schemes of single layers, or None without any: the recipe's, or none."""
+    found = entries(given)
+    check_map(found)
+    return found or None
+
+
 def _kind(name: str, kind: Any) -> Any:
     if name == "milestones":
         return _Numbers()
@@ -91,6 +101,10 @@ def flag(name: str, kind: Any, default: Any) -> click.Option:
     word, text = f"--{name.replace('_', '-')}", _HELP.get(name, f"{name.replace('_', ' ').capitalize()}.")
     if kind is bool:
         return click.Option([f"{word}/--no-{name}", name], default=None, help=text)
+    if name == "map":
+        return click.Option(
+            [word, name], multiple=True, callback=_mapped, metavar="PATTERN=SCHEME", help=text
+        )
     shown = "" if default is None else f"  [usual: {default}]"
     return click.Option([word, name], type=_kind(name, kind), default=None, help=text + shown)
 
@@ -107,6 +121,7 @@ def _check(net: str, data: str, out: str, resume: bool, options: dict[str, Any])
     scheme = options["scheme"] or defaults(net, data).scheme
     check_scheme(scheme, options["weights"], options["activations"])
     catalogue.check_scheme(net, scheme)
+    check_takes_map(net, scheme, options["map"] or ())
     if options["device"] is not None:
         check_device(options["device"])
     if options["edge_bits"] == 1:
@@ -134,14 +149,14 @@ def _check_folder(out: str, resume: bool) -> None:
             raise InputError(re.sub(r" \(--force.*\)", ": choose another folder", str(error))) from None
 
 
-def _train(net: str, data: str, out: str, resume: bool, **options: Any) -> None:
+def _train(net: str, data: str, out: str, resume: bool, twin: str | None, **options: Any) -> None:
     _check(net, data, out, resume, options)
     with phases("train") as phase:
         phase("loading torch")
         from fermatnet.model.train.run import train
 
     try:
-        summary = train(net, data, out, resume=resume, **options)
+        summary = train(net, data, out, resume=resume, twin=twin, **options)
     except KeyboardInterrupt:
         if (Path(out) / "config.json").is_file():
             raise Interrupted("the same command with --resume goes on after the last checkpoint") from None
@@ -178,6 +193,12 @@ command = click.Command(
             ["--recipe"],
             metavar="NAME",
             help="Settings of a chapter (chapter6-cifar100, ...) or FILE.toml; options beside it win.",
+        ),
+        click.Option(
+            ["--twin"],
+            type=InputDirectory("config.json", "no training run"),
+            metavar="RUN",
+            help="Begin with that run's full-precision network, and learn from it, instead of training one.",
         ),
         click.Option(
             ["--option", "network"],

@@ -17,7 +17,7 @@ from fermatnet.model.network import load, run, save
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.integer import integer_logits
 
-__all__ = ["Checked", "check_model"]
+__all__ = ["Checked", "check_model", "random_map"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,26 @@ class Checked:
         return asdict(self)
 
 
-def check_model(seed: int) -> Checked:
+WORDS = ("pa(4,5)", "pa(2,3)", "int8", "int8(4,4)", "int16", "sign", "int8(5,3,6)")
+
+
+def random_map(model: nn.Module, seed: int) -> dict[str, str]:
+    """Schemes of some layers of a model, by the names of modules with weights or of activations."""
+    rng = np.random.default_rng(seed)
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6)
+    names = [name for name, module in model.named_modules() if isinstance(module, kinds)]
+    chosen = [name for name in names if rng.random() < 0.5] or names[:1]
+    return {name: str(rng.choice(WORDS)) for name in chosen}
+
+
+def check_model(seed: int, *, mixed: bool = False) -> Checked:
     """Convert, train two steps, export; then torch's integer mode, its evaluation, the reference and
-    onnxruntime, to the last bit."""
+    onnxruntime, to the last bit. ``mixed``: some layers have schemes of their own."""
     import onnxruntime
 
     model, shape, how = random_model(seed)
+    if mixed:
+        how = how.map(random_map(model, seed))
     generator = torch.Generator().manual_seed(seed)
     images = torch.randint(0, 256, (24, *shape), generator=generator, dtype=torch.uint8)
     first = next(iter(model))  # type: ignore[call-overload]

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Sliding windows over a raster stream, from a ring of rows in RAM."""
 
 from dataclasses import dataclass

@@ -19,23 +19,23 @@ _CURVE_BITS = 8  # of the integers that a table is of, and of those in it
 
 def curve(c: Any, node: fx.Node, module: nn.Module) -> None:
     """An activation that is no rectifier: pieces of its values, or a table of integers."""
-    was, method = type(module).__name__, c.scheme.method
+    was, method, how = type(module).__name__, c.scheme.method, c.at(node)
     if hasattr(module, "inplace"):
         module.inplace = False  # type: ignore[assignment]  # what it reads is read again
     if not method.exportable:
-        rounding = c.scheme.activation()
+        rounding = how.activation()
         plain = isinstance(rounding, nn.ReLU)
         c.put(node, Real(module) if plain else nn.Sequential(Real(module), rounding), was, "activation")
         c.activations[str(node.target)] = module
-    elif c.in_pieces(module):
-        pieces: Any = c.scheme.activation()
+    elif c.in_pieces(node):
+        pieces: Any = how.activation()
         pieces.function = module
         c.put(node, pieces, was, "pieces of its values")
         c.activations[str(node.target)] = module
     elif isinstance(module, nn.PReLU) and module.num_parameters > 1:
         _slopes(c, node, module)
     else:
-        bits = (c.scheme.activations or _CURVE_BITS) if method.fixed_point else _CURVE_BITS
+        bits = (how.activations or _CURVE_BITS) if how.method.fixed_point else _CURVE_BITS
         made = Curve(module, _rounded(c, node), bits)
         c.put(node, made, was, f"a table of {_CURVE_BITS}-bit integers")
 

@@ -20,6 +20,7 @@ from fermatnet.model.nn.door.ties import SharedParameters
 from fermatnet.model.nn.entering import first_layers, give_bias, raw_integers
 from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm
 from fermatnet.model.nn.layers import Constant, Linear
+from fermatnet.model.nn.mixed import schemes_of
 from fermatnet.model.nn.moves import Reshape
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
@@ -68,6 +69,11 @@ class Converter:
             raise InputError(
                 f"{type(source).__name__} has no layer to quantize: it needs an nn.Conv2d or an nn.Linear"
             )
+        self.schemes, self.torn = schemes_of(self) if scheme.layers else ({}, [])
+
+    def at(self, node: Any) -> Scheme:
+        """The scheme of a step, of a layer with weights or an activation for instance."""
+        return self.schemes.get(node, self.scheme.common) if self.scheme.layers else self.scheme
 
     def layer(self, node: Any) -> Any:
         """The module of a step: the new one where it is replaced already."""
@@ -98,22 +104,27 @@ class Converter:
         """Where a rectifier saturates; None: nowhere."""
         return ceiling_of(self.layer(node))
 
-    def in_pieces(self, module: Any) -> bool:
-        """Whether an activation that is no rectifier becomes pieces under the scheme."""
-        method = self.scheme.method
-        return method.exportable and not method.fixed_point and rises_from_zero(module)
+    def in_pieces(self, node: fx.Node) -> bool:
+        """Whether an activation that is no rectifier becomes pieces under its scheme."""
+        whole, fixed_point = self.scheme.method.exportable, self.at(node).method.fixed_point
+        return whole and not fixed_point and rises_from_zero(self.layer(node))
 
     def curved(self, node: fx.Node, pieces: bool) -> bool:
         """Whether activations that are no rectifiers are all that reads a step: as pieces, or as tables."""
-        layers = [self.layer(user) for user in node.users]
-        return bool(layers) and all(is_curve(x) and self.in_pieces(x) == pieces for x in layers)
+        users = list(node.users)
+        return bool(users) and all(
+            is_curve(self.layer(user)) and self.in_pieces(user) == pieces for user in users
+        )
 
     def rectified(self, node: fx.Node) -> bool:
-        """Whether rectifiers are all that reads a step, and all saturate at one value."""
+        """Whether rectifiers are all that reads a step, all saturate at one value and have one scheme."""
         users = list(node.users)
-        return (
-            bool(users) and all(map(self.is_relu, users)) and len({self.ceiling(user) for user in users}) == 1
-        )
+        alike = {(self.ceiling(user), self.at(user)) for user in users if self.is_relu(user)}
+        return all(map(self.is_relu, users)) and len(alike) == 1
+
+    def rectifier(self, node: fx.Node) -> Scheme:
+        """The scheme of the rectifiers that read a step; of a step that others read, its own."""
+        return self.at(next(iter(node.users)) if self.rectified(node) else node)
 
     def run(self) -> fx.GraphModule:
         """The twin; its input is the raw image."""
@@ -158,16 +169,16 @@ class Converter:
         depthwise = (
             isinstance(module, nn.Conv2d) and module.groups > 1 and module.groups == module.in_channels
         )
-        shape = tuple(module.weight.shape)
+        shape, how = tuple(module.weight.shape), self.at(node)
         if edge or depthwise:
-            quantizer: nn.Module | None = (
-                None if self.scheme.full_precision else UniformWeight(self.scheme.edge_bits or 8)
-            )
+            quantizer: nn.Module | None = None if how.full_precision else UniformWeight(how.edge_bits or 8)
             why = (
                 "first layer" if node in self.first else "last layer" if edge else "depthwise: few operations"
             )
         else:
-            quantizer, why = self.scheme.weight(shape), "inner layer"
+            quantizer, why = how.weight(shape), "inner layer"
+        if self.scheme.layers:
+            why += f", {how.describe()}"
         wide = self.bits > 8  # whatever reads the image has to sum exactly
         made: Any = weighted_twin(module, quantizer, self.bits if wide or node in self.first else 8)
         self.shared.take(made, module)
@@ -177,7 +188,7 @@ class Converter:
             for node_user in node.users
         )
         # channels that meet in one tensor need units that are near each other
-        if unscaled and bias is None and self.scheme.method.fixed_point:
+        if unscaled and bias is None and any(one.method.fixed_point for one in self.scheme.schemes):
             made, why = (
                 Scaled(made, self.scheme.rescale(bits=10)),
                 f"{why}; rescaled before it joins other channels",
@@ -197,8 +208,8 @@ class Converter:
     def _own_bias(self, node: fx.Node, made: Any) -> FixedBias | None:
         """The bias as a layer of its own, where hardware has no other place for it: not a dense layer's, not
         thresholds."""
-        rectified = self.rectified(node)
-        integer = self.scheme.method.fixed_point
+        rectified, how = self.rectified(node), self.rectifier(node)
+        integer = how.method.fixed_point
         # a rectified dense layer's goes with its rectifier: a multiplier a channel lets calibration give
         # every channel its own step
         dense = isinstance(made, Linear) and not (
@@ -212,7 +223,7 @@ class Converter:
         )
         bias = FixedBias(
             len(made.bias),
-            bits=(self.scheme.activations or 8) if rectified else 8 if feeds else 10,
+            bits=(how.activations or 8) if rectified else 8 if feeds else 10,
             signed=not rectified,
         )
         bias.bias = made.bias  # the parameter itself: tied and frozen as it was
@@ -222,16 +233,14 @@ class Converter:
 
     def _norm(self, node: fx.Node, module: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
         users = list(node.users)
-        rectified = self.rectified(node)
-        integer = self.scheme.method.fixed_point
+        rectified, how = self.rectified(node), self.rectifier(node)
+        integer = how.method.fixed_point
         made: BatchNorm
         if (rectified and not integer) or self.curved(node, pieces=True):
             made, why = BatchNorm(module.num_features), "feeds an activation: folds into its thresholds"
         elif rectified:
             made, why = (
-                FixedNorm(
-                    module.num_features, bits=self.scheme.activations or 8, fraction=None, signed=False
-                ),
+                FixedNorm(module.num_features, bits=how.activations or 8, fraction=None, signed=False),
                 "with its rectifier, integers",
             )
             made.ceiling = self.ceiling(users[0])
@@ -251,17 +260,18 @@ class Converter:
         self.put(node, made, type(module).__name__, why)
 
     def _activation(self, node: fx.Node, was: str) -> None:
-        integer, ceiling = self.scheme.method.fixed_point, self.ceiling(node)
+        how, ceiling = self.at(node), self.ceiling(node)
+        integer = how.method.fixed_point
         before = self.layer(node.args[0])
         if isinstance(before, FixedNorm | FixedBias) and before.lo == 0 and before.ceiling == ceiling:
             self.put(node, nn.Identity(), was, "done by the fixed-point layer before it")
             return
         made: nn.Module = (
-            UniformActivation(self.scheme.activations or 8, signed=False)
-            if integer
-            else self.scheme.activation()
+            UniformActivation(how.activations or 8, signed=False) if integer else how.activation()
         )
         why = "activation" if not isinstance(made, nn.ReLU) else "left: full-precision activations"
+        if node in self.torn:
+            why += ", its readers have several schemes: of the common one"
         if ceiling is not None:
             why += f", saturates at {ceiling:g}"
             if isinstance(made, UniformActivation | PiecewiseActivation | CodedActivation):

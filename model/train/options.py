@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_type_hints
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.train.mapped import check_map, entries
 from fermatnet.model.train.ranges import OWN_FORM, check, check_device
 from fermatnet.model.zoo.catalogue import form
 
@@ -15,10 +16,11 @@ class Options:
     """One run: first the full-precision twin (``float_epochs``), then the quantized network from its weights
     (``epochs``).
 
-    scheme: of `fermatnet.model.nn.scheme`, or "thesis": the network's own one-bit form. distill: share of the
-    loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged weights (0: off);
-    validation: share of the training data set aside for the curves; level_lr: learning rate of end-points,
-    levels and steps relative to ``lr``; threads: 0 = torch's own choice.
+    scheme: of `fermatnet.model.nn.scheme`, or "thesis": the network's own one-bit form; map: schemes of
+    single layers, "PATTERN=SCHEME" each, or a search's result.json (the last that fits counts). distill:
+    share of the loss that follows the twin's outputs at ``temperature``; ema: decay of the averaged weights
+    (0: off); validation: share of the training data set aside for the curves; level_lr: learning rate of
+    end-points, levels and steps relative to ``lr``; threads: 0 = torch's own choice.
 
     Schedule: warmup: share of the steps, or ``warmup_epochs``, linear from ``warmup_from`` of the rate;
     milestones: shares of the epochs where all are at most 1, else epochs; power: of the polynomial schedule.
@@ -77,11 +79,13 @@ class Options:
     lighting: float = 0.0
     workers: int | None = None
     corrupt: str = "refuse"
+    map: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for item in fields(self):
             check(item.name, getattr(self, item.name))
         check_device(self.device)
+        check_map(self.map)
         if self.epochs + self.float_epochs == 0:
             raise InputError("epochs must be at least 1")
         if not all(0 <= mark < 1e6 for mark in self.milestones):
@@ -104,7 +108,8 @@ class Options:
 FREE = ("workers", "checkpoint_steps", "tensorboard")
 """Options that change nothing of the result: a run may go on with others."""
 # what each option is in JSON, for `fermatnet.model.json_shape`
-SHAPES = {name: [float] if name == "milestones" else kind for name, kind in get_type_hints(Options).items()}
+_LISTS = {"milestones": [float], "map": [str]}
+SHAPES = {name: _LISTS.get(name, kind) for name, kind in get_type_hints(Options).items()}
 
 _DIGITS = Options(
     epochs=40, float_epochs=40, batch=64, lr=3e-3, float_lr=5e-3, pad=1, smoothing=0.05, distill=0.5
@@ -180,4 +185,6 @@ def options(net: str, data: str, given: dict[str, Any]) -> Options:
     }
     if "epochs" in chosen and "float_epochs" not in chosen:
         chosen["float_epochs"] = chosen["epochs"]
+    if "map" in chosen:
+        chosen["map"] = entries(chosen["map"])
     return replace(defaults(net, data), **chosen)

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+from fermatnet.model.nn.patterns import split
 from fermatnet.model.nn.scheme import Scheme, scheme
+from fermatnet.model.train.mapped import check_takes_map
 from fermatnet.model.train.options import Options
 from fermatnet.model.train.ranges import OWN_FORM
 from fermatnet.model.zoo.catalogue import form
@@ -29,6 +31,7 @@ def own_form(net: str, given: Options) -> bool:
 def settled(given: Options, twin: str | None, net: str = "") -> tuple[Options, Scheme]:
     """The options as this run takes them, and its scheme; ``twin``: the run folder that it starts from."""
     quantized: Scheme
+    check_takes_map(net, given.scheme, given.map)
     if given.scheme == OWN_FORM and net.startswith("reaf-"):
         quantized = scheme("float")  # chapter 6 quantizes nothing
     elif given.scheme == OWN_FORM:
@@ -37,6 +40,8 @@ def settled(given: Options, twin: str | None, net: str = "") -> tuple[Options, S
         quantized = scheme(
             given.scheme, weights=given.weights, activations=given.activations, edge_bits=given.edge_bits
         )
+        for pattern, word in map(split, given.map):
+            quantized = quantized.map({pattern: word})
     if twin:
         return replace(given, float_epochs=0), quantized
     if quantized.full_precision and not given.float_epochs:

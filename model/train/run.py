@@ -126,6 +126,8 @@ class _Run:
         )
         self.batches = make_batches(train, self.options, self.rank, self.world)
         self.statistics = pixel_statistics(self.data) if self.own else None
+        if self.scheme.layers:
+            self._network(self.scheme, None)  # refuses a pattern without a layer before anything is trained
         results = Results()
         twin: nn.Module | None = None
         if self.twin:

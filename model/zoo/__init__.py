@@ -87,4 +87,9 @@ def build(name: str, **options: Any) -> Any:
         for key in merged:
             if key not in parameters:
                 raise InputError(f"{name} has no option {key!r}; it has {', '.join(parameters) or 'none'}")
+    how: Any = merged.get("how")
+    if getattr(how, "layers", ()):
+        from fermatnet.model.nn.building import build_mixed
+
+        return build_mixed(lambda scheme: item.builder(**merged | {"how": scheme}), how)
     return item.builder(**merged)

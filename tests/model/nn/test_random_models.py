@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from fermatnet.bench.samples.model_check import check_model
+from fermatnet.bench.samples.model_check import check_model, random_map
 from fermatnet.bench.samples.models import (
     AVERAGES,
     FLATTENS,
@@ -29,6 +29,13 @@ def test_four_ways_one_answer(first):
     torch.set_num_threads(1)
     for seed in range(first, first + CHUNK):
         assert not check_model(seed).problem, f"seed {seed}: {random_model(seed)[0]}"
+
+
+@pytest.mark.parametrize("seed", range(1000, 1004))
+def test_layers_with_schemes_of_their_own(seed):
+    pytest.importorskip("onnxruntime")
+    torch.set_num_threads(1)
+    assert not check_model(seed, mixed=True).problem, random_map(random_model(seed)[0], seed)
 
 
 def test_conversion_itself_changes_nothing():
