@@ -114,8 +114,10 @@ DEVICES = {
             4,
             pins=162,
             package="FBGA320",
-            map=("-noiopad",),
-            place=("--device", "CCGM1A1"),
+            # trees of tables as its elements hold them, which nextpnr packs; without lines through elements,
+            # behind whose routing the build from pip runs out of stack
+            map=("-noiopad", "-luttree", "-nomx8"),
+            place=("--device", "CCGM1A1", "--vopt", "no-cpe-cp"),
             source=GATEMATE,
         ),
         _mapped(

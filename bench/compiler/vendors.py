@@ -108,14 +108,14 @@ def _counted(netlist: Netlist, prefix: str, made: dict[str, Any], device: Device
 
 
 def _mapped(folder: Path, scratch: Path, made: dict[str, Any], device: Device) -> tuple[Netlist, str]:
-    """The netlist, in a frame of registers where the device has too few pins, and what then stands before
-    names."""
+    """The netlist, in a frame of registers where the device has too few pins or wants them named, and what
+    then stands before names."""
     for file in (*made["files"]["verilog"], *made["files"]["memories"]):
         (scratch / file).write_bytes((folder / file).read_bytes())
     top, sources, prefix = made["top"], list(made["files"]["verilog"]), ""
     into, out = (made[side]["tdata_bits"] for side in ("input", "output"))
     more = edge_ports(made)
-    if device.place and into + out + 8 + sum(bits for *_, bits in more) > device.pins:
+    if pins.framed(device, into + out + 8 + sum(bits for *_, bits in more)):
         (scratch / "frame.v").write_text(pins.frame(top, into, out, more))
         top, sources, prefix = pins.FRAME, [*sources, "frame.v"], "core."
     return map_design(scratch, sources, top, device, apart=made["top"]), prefix

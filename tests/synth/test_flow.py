@@ -3,13 +3,14 @@ errors."""
 
 import dataclasses
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
 
 from fermatnet.hw.devices import DEVICES
 from fermatnet.model.errors import InputError
-from fermatnet.synth import flow, place, tools
+from fermatnet.synth import flow, pins, place, tools
 from fermatnet.synth.count import RESOURCES, resources, total
 
 
@@ -62,6 +63,45 @@ def test_a_chip_with_too_few_pins_gets_a_frame(design, monkeypatch):
     assert figures["fmax_mhz"] > 10 and figures["critical_path"]["layer"] in ("first", "second")
     assert {layer["instance"] for layer in figures["layers"]} == {"first", "second", "(top)"}
     assert [layer["brams"] for layer in figures["layers"]] == [0, 4, 0]  # 512 x 32 bits in memories of 4 kbit
+
+
+@pytest.mark.parametrize("device", ["xc7z020", "ice40-up5k", "asic"])
+def test_cells_of_another_family_are_named(design, tmp_path, device):
+    folder = tmp_path / "made"
+    shutil.copytree(design, folder)
+    interface = json.loads((folder / "interface.json").read_text())
+    interface |= {"target": "ecp5", "vendor_cells": ["CCU2C"]}
+    (folder / "interface.json").write_text(json.dumps(interface))
+    words = (
+        rf"made was generated with cells of ecp5 \(CCU2C\), which {device} does not have: .*--target plain$"
+    )
+    with pytest.raises(InputError, match=words):
+        flow.synthesise(folder, device)
+
+
+def test_pins_of_a_frame_stand_in_the_files_of_each_family(tmp_path):
+    wanted = {"gw2ar-18": "frame.cst", "gw1nr-9": "frame.cst", "lifcl-40": "frame.pdc"}
+    for name, device in DEVICES.items():
+        options = pins.located(device, tmp_path)
+        assert [option.split("=")[-1] for option in options][1:] == ([wanted[name]] if name in wanted else [])
+        few = device.family in ("gowin", "nexus")  # no pin is chosen for them
+        assert pins.framed(device, 6) == few
+        assert pins.framed(device, 10**4) == (few or device.family in ("ice40", "gatemate"))
+        if name in wanted:
+            lines = (tmp_path / wanted[name]).read_text().splitlines()
+            assert len(lines) == len(set(lines)) == 6 and "clk" in lines[0] and "out" in lines[-1]
+
+
+def test_only_carries_that_depend_on_nothing_are_left_open(tmp_path):
+    first, other = (
+        {"type": "CCU2", "parameters": {"INIT0": init}, "connections": {"CIN": [2], "A0": [3]}}
+        for init in ("0xFFFF", "0x96AA")
+    )
+    path = tmp_path / "netlist.json"
+    path.write_text(json.dumps({"modules": {"top": {"cells": {"first": first, "other": other}}}}))
+    place._loosen_carries(path)
+    cells = json.loads(path.read_text())["modules"]["top"]["cells"]
+    assert cells["first"]["connections"] == {"A0": [3]} and cells["other"] == other
 
 
 def test_what_does_not_fit_is_refused(design, monkeypatch):
