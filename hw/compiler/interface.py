@@ -87,7 +87,7 @@ def need_cells(interface: dict[str, Any], device: Device, directory: Path) -> No
     if cells and family != device.family:
         raise InputError(
             f"{directory} was generated with cells of {family} ({', '.join(cells)}), which {device.name} "
-            f"does not have: generate it again with --device {device.name}, or for any device with --target plain"
+            f"does not have: generate it with --device {device.name}, or for any device with --target plain"
         )
 
 
