@@ -21,6 +21,9 @@ ENGINES = ("auto", "direct", "fermat")
 """Engines of integer convolutions that the network leaves open: the cheaper one each, or all of a kind."""
 BEYOND = 1.5
 """A design that the layers' own formulas put above so many devices is not looked at."""
+LARGE, SAVED = 0.3, 0.03
+"""A design of more than so much of a device, which takes long to predict, must save so much against every
+one that is as fast or faster, by those formulas."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,34 @@ def _open(net: Network) -> set[str]:
 
 def candidates(net: Network, device: str, clock_mhz: float, count: int) -> list[Wanted]:
     """About ``count`` designs for each engine that differs: periods that some fold of a layer has, spread
-    evenly by their logarithm between the fastest that is not hopeless and the slowest."""
+    evenly by their logarithm between the fastest that is not hopeless and the slowest; of large ones those
+    that save something against faster ones."""
     engines = {0: ENGINES[:1], 1: ENGINES[1:]}.get(len(_open(net)), ENGINES)
-    designs = []
+    designs: list[tuple[Wanted, float]] = []
     for engine in engines:
         try:
             layers = layers_for(with_engine(net, engine), device, clock_mhz=clock_mhz)
         except InputError:  # a convolution that this engine cannot compute
             continue
         floor, most = least_beats(net), BEYOND * find_device(device).luts
-        periods = [
-            period
-            for period in folding.periods(layers, floor)
-            if folding.total_cost(layers, folding.fold_for_cycles(layers, period, floor)) <= most
-        ]
-        designs += [Wanted(period, engine) for period in _spread(periods, count)]
-    return designs
+        periods = folding.periods(layers, floor)
+        costs = {
+            period: folding.total_cost(layers, folding.fold_for_cycles(layers, period, floor))
+            for period in periods
+        }
+        spread = _spread([period for period in periods if costs[period] <= most], count)
+        designs += [(Wanted(period, engine), costs[period]) for period in spread]
+    large = LARGE * find_device(device).luts
+    return [one for one, cost in designs if cost <= large or _saves(one, cost, designs)]
+
+
+def _saves(one: Wanted, cost: float, designs: list[tuple[Wanted, float]]) -> bool:
+    """Whether no faster design costs about the same or less, and no equally fast one less."""
+    return not any(
+        (other.cycles < one.cycles and price * (1 - SAVED) <= cost)
+        or (other.cycles == one.cycles and (price, other.engine) < (cost, one.engine))
+        for other, price in designs
+    )
 
 
 def _spread(periods: Sequence[int], count: int) -> list[int]:

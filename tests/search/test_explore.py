@@ -7,8 +7,9 @@ import pytest
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.model.errors import InputError
 from fermatnet.report.explore import render
-from fermatnet.search.explore import front
+from fermatnet.search.explore import front, points
 from fermatnet.search.explore.front import COSTS, explore, make, pareto
+from fermatnet.search.explore.points import Wanted
 
 DEVICE = "xc7z020"
 
@@ -91,3 +92,12 @@ def test_the_page_holds_all_points_and_no_markup_of_names(found):
     assert "<b>net</b>" not in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
     for point in found["front"]:
         assert page.count(f'data-number="{point["number"]}"') == 2  # in the picture and in the table
+
+
+def test_large_designs_that_save_nothing_are_left_out():
+    costs = {("direct", 64): 1000, ("direct", 128): 990, ("fermat", 64): 1001, ("fermat", 256): 900}
+    designs = [(Wanted(cycles, engine), float(cost)) for (engine, cycles), cost in costs.items()]
+    kept = [(one.engine, one.cycles) for one, cost in designs if points._saves(one, cost, designs)]
+    assert kept == [("direct", 64), ("fermat", 256)]
+    twins = [(Wanted(64, engine), 1000.0) for engine in ("direct", "fermat")]  # one of equal ones stays
+    assert [points._saves(one, cost, twins) for one, cost in twins] == [True, False]
