@@ -114,10 +114,9 @@ DEVICES = {
             4,
             pins=162,
             package="FBGA320",
-            # trees of tables as its elements hold them, which nextpnr packs; without lines through elements,
-            # behind whose routing the build from pip runs out of stack
+            # trees of tables as its elements hold them, which is what nextpnr packs
             map=("-noiopad", "-luttree", "-nomx8"),
-            place=("--device", "CCGM1A1", "--vopt", "no-cpe-cp"),
+            place=("--device", "CCGM1A1"),
             source=GATEMATE,
         ),
         _mapped(

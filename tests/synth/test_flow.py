@@ -92,6 +92,24 @@ def test_pins_of_a_frame_stand_in_the_files_of_each_family(tmp_path):
             assert len(lines) == len(set(lines)) == 6 and "clk" in lines[0] and "out" in lines[-1]
 
 
+def test_a_build_that_dies_behind_its_routing_has_said_its_speed(tmp_path, monkeypatch):
+    def dies(tool, arguments, directory, log, watch):
+        (directory / "nextpnr.log").write_text(said)
+        raise tools.ToolError("nextpnr-gatemate: 1: wasm trap: out of bounds memory access")
+
+    monkeypatch.setattr(place.tools, "run", dies)
+    before, after = (
+        f"Info: Max frequency for clock 'clk': {mhz} MHz (PASS at 40 MHz)\n" for mhz in (60, 46.25)
+    )
+    said = f"{before}Info: Routing complete.\n{after}"
+    assert place._routed(None, [], SimpleNamespace(directory=tmp_path))[0] == 1
+    assert place._logged_fmax(tmp_path) == 46.25
+    said = before  # the estimate of a placement that was not routed
+    with pytest.raises(tools.ToolError):
+        place._routed(None, [], SimpleNamespace(directory=tmp_path))
+    assert place._logged_fmax(tmp_path) == 0
+
+
 def test_only_carries_that_depend_on_nothing_are_left_open(tmp_path):
     first, other = (
         {"type": "CCU2", "parameters": {"INIT0": init}, "connections": {"CIN": [2], "A0": [3]}}
