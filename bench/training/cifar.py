@@ -10,6 +10,7 @@ where they are faster.
 """
 
 import argparse
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ COMMON: dict[str, Any] = {
     "pad": 4,
     "flip": True,
     "validation": 0.0,
+    "channels_last": True,
 }
 TWIN: dict[str, Any] = {
     **COMMON,
@@ -37,7 +39,6 @@ TWIN: dict[str, Any] = {
     "momentum": 0.9,
     "nesterov": True,
     "weight_decay": 5e-4,
-    "channels_last": True,
 }
 QUANTIZED: dict[str, Any] = {
     **COMMON,
@@ -76,7 +77,7 @@ def run(
     for part in ["float", *parts]:
         options = options_of(part, epochs, precision)
         # a quantized part starts from the weights of full precision: those options are in its key, too
-        key = f"{part}/{seed}/{digest(repr((options, twin)))}"
+        key = f"{part}/{seed}/{digest(json.dumps([options, twin], sort_keys=True))}"
         log.row(key, partial(_perform, part, options, data, work / str(seed), seed, threads))
 
 

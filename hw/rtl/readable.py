@@ -10,6 +10,7 @@ Nothing else changes; the same text gives the same result.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 __all__ = ["readable"]
 
@@ -21,7 +22,7 @@ HEAD = """\
 """First lines of text that has such processes."""
 _TOKEN = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*")|(?P<number>\d*'s?[hbdo][0-9a-fxzA-FXZ?_]+)|(?P<call>\$[A-Za-z_]\w*)"""
-    r"""|(?P<escaped>\\\S+)\s?|(?P<word>[A-Za-z_][\w$]*)|(?P<other>.|\n)""",
+    r"""|(?P<escaped>\\\S+)\s?|(?P<word>[A-Za-z_][\w$]*)|(?P<other>\s+|\d+|.)""",
     re.VERBOSE,
 )
 _MODULE = re.compile(r"^module (\\\S+|[\w$]+) ?\(.*?^endmodule\n", re.MULTILINE | re.DOTALL)
@@ -74,6 +75,16 @@ class _Module:
     ports: dict[str, str] = field(default_factory=dict)
     instances: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def known(self) -> list[str]:
+        """Identifiers in the text, each once."""
+        return list(dict.fromkeys(_identifiers(self.text)))
+
+    @cached_property
+    def plain(self) -> set[str]:
+        """Those that stay as they are."""
+        return {name for name in self.known if not _odd(name)}
 
 
 def readable(text: str) -> str:
@@ -130,6 +141,7 @@ def _identifiers(text: str) -> Iterator[str]:
             yield match["word"]
 
 
+@lru_cache(maxsize=1 << 16)
 def _odd(name: str) -> bool:
     """Whether a name is to be changed."""
     return not re.fullmatch(r"[A-Za-z_]\w*", name) or name in _KEYWORDS
@@ -137,17 +149,16 @@ def _odd(name: str) -> bool:
 
 def _name(module: _Module, modules: dict[str, _Module]) -> None:
     """Chooses names for what has none: ports have theirs from the modules above, which are named already."""
-    known = list(dict.fromkeys(_identifiers(module.text)))
-    taken = {name for name in known if not _odd(name)} | set(module.names.values())
+    taken = module.plain | set(module.names.values())
     driven = dict(_driven(module, modules))
-    for name in known:
+    for name in module.known:
         if _odd(name) and name not in module.names and name != module.name and name not in modules:
             module.names[name] = _free(driven.get(name) or _base(name), taken)
     for kind, _, connections in module.instances:
         below = modules.get(kind)
         if below is None:
             continue
-        free = {name for name in _identifiers(below.text) if not _odd(name)} | set(below.names.values())
+        free = below.plain | set(below.names.values())
         for port, value in connections.items():
             if _odd(port) and port in below.ports and port not in below.names:
                 nameless = _base(port).startswith("port")

@@ -119,7 +119,8 @@ _VENDOR = re.compile(r"^`ifdef SYNTHESIS\n.*?^`else\n(.*?)^`endif\n", re.MULTILI
 _SHELL = re.compile(r"^module (?!\S+\.counter\d+$)", re.MULTILINE)
 _LINK = re.compile(r"^  wire (?=.*\\o\d+__(?:payload|valid|ready)$)", re.MULTILINE)
 """The ends of links between layers: names that a simulation of one layer after the other looks for."""
-_KEPT = re.compile(r"^ *\(\* keep(?:_hierarchy)? = [^*]*\*\)\n", re.MULTILINE)
+_KEPT = re.compile(r"^(?:\(\* keep_hierarchy| *\(\* keep) = [^*]*\*\)\n", re.MULTILINE)
+"""What was asked of yosys here, on modules and links; an instance that is to stay whole still says so."""
 _WHOLE = "attribute \\keep_hierarchy 1\n"
 
 

@@ -134,7 +134,6 @@ class Converter:
                 insert_after(self.graph, self.root, node, Reshape(tuple(dims)), readers)
         raw_integers(self, self.inputs)
         self.graph.lint()
-        self.root.recompile()
         self.root.delete_all_unused_submodules()
         return fx.GraphModule(self.root, self.graph)
 

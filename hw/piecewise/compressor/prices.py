@@ -6,10 +6,11 @@ can still use up), the bits rounded up a little because the last ones never find
 """
 
 from functools import cache
+from typing import NamedTuple
 
 from fermatnet.hw.piecewise.compressor.counters import Counter, family
 
-__all__ = ["PRICES", "bulk", "cost_of", "effects", "price"]
+__all__ = ["PRICES", "bulk", "cost_of", "effects", "price", "reach"]
 
 Columns = tuple[int, ...]
 
@@ -47,23 +48,39 @@ def price(pairs: int, height: int, target: str) -> int:
     return per_pair * pairs + per_useful_bit * useful + per_bit * max(0, height - useful - (pairs == 0))
 
 
+class Effect(NamedTuple):
+    """What a counter does to the columns of a heap from the one it is based in: bits taken, and what becomes
+    of the height."""
+
+    counter: Counter
+    cost: int  # thousandths of a LUT; a carry position counts a hundredth of one
+    columns: tuple[tuple[int, int, int], ...]  # (column, bits taken, change of its height)
+
+
 @cache
-def effects(target: str) -> tuple[tuple[Counter, int, int, tuple[tuple[int, int, int], ...]], ...]:
-    """Each counter with its cost in thousandths (a carry position counts a hundredth of a LUT), the pairs it
-    takes, and by column the bits it takes and what it adds to the height."""
+def effects(target: str, width: int) -> tuple[Effect, ...]:
+    """The counters that fit into ``width`` columns and change them; what they add above is dropped."""
     found = []
     for counter in family(target):
         span = max(len(counter.bits), counter.outputs)
         taken = (*counter.bits, *(0,) * (span - len(counter.bits)))
-        found.append(
-            (
-                counter,
-                cost_of(counter),
-                counter.pairs,
-                tuple((j, taken[j], (j < counter.outputs) - taken[j]) for j in range(span)),
-            )
-        )
+        columns = tuple((j, taken[j], (j < counter.outputs) - taken[j]) for j in range(min(span, width)))
+        changes = counter.pairs or any(more for _, _, more in columns)
+        if changes and not any(taken[width:]):
+            found.append(Effect(counter, cost_of(counter), columns))
     return tuple(found)
+
+
+@cache
+def reach(target: str) -> tuple[int, int, int]:
+    """Of all counters: columns that the widest one takes from or adds to, most pairs and most bits of a
+    column that one takes."""
+    counters = family(target)
+    return (
+        max(max(len(counter.bits), counter.outputs) for counter in counters),
+        max(counter.pairs for counter in counters),
+        max(max(counter.bits, default=0) for counter in counters),
+    )
 
 
 def cost_of(counter: Counter) -> int:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fermatnet.hw.piecewise.compressor.counters import Counter, adder
-from fermatnet.hw.piecewise.compressor.prices import bulk, cost_of, effects, price
+from fermatnet.hw.piecewise.compressor.prices import Effect, bulk, cost_of, effects, price, reach
 
 __all__ = ["Plan", "depth", "pareto", "plan"]
 
@@ -57,9 +57,10 @@ class State(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Counters to apply in the lowest column, and the state after them."""
+    """Counters to apply in the lowest column, what they cost in thousandths, and the state after them."""
 
     counters: list[Counter]
+    cost: int
     after: State
 
 
@@ -99,18 +100,35 @@ def _apply(state: State, counter: Counter, limit: int | None) -> State | None:
     return None if after is None else State(left, tuple(height), after)
 
 
+def _after(state: State, effect: Effect, limit: int | None) -> State | None:
+    """The same for a counter that is known to find its terms."""
+    pairs, bits, levels = state
+    counter, _, columns = effect
+    height = list(bits)
+    for j, _, more in columns:
+        height[j] += more
+    left = (pairs[0] - counter.pairs, *pairs[1:]) if counter.pairs else pairs
+    if limit is None:
+        return State(left, tuple(height))
+    after = _levels_after(levels, counter, limit)
+    return None if after is None else State(left, tuple(height), after)
+
+
 def _levels_after(levels: Levels, counter: Counter, limit: int) -> Levels | None:
     """The earliest bits are taken, those made lie one level behind the latest of them."""
+    made = 1 + max((levels[j][count - 1] for j, count in enumerate(counter.bits) if count), default=0)
+    if made > limit:
+        return None
     columns = list(levels)
-    deepest = 0
     for j, count in enumerate(counter.bits):
         if count:
-            deepest = max(deepest, columns[j][count - 1])
             columns[j] = columns[j][count:]
-    if deepest + 1 > limit:
-        return None
     for j in range(min(counter.outputs, len(columns))):
-        columns[j] = tuple(sorted((*columns[j], deepest + 1)))
+        column = columns[j]
+        at = len(column)
+        while at and column[at - 1] > made:
+            at -= 1
+        columns[j] = (*column[:at], made, *column[at:])
     return tuple(columns)
 
 
@@ -120,7 +138,7 @@ def _finished(state: State) -> State:
     low = 0
     while low < len(bits) and not pairs[low] and bits[low] <= 1:
         low += 1
-    return State(pairs[low:], bits[low:], levels[low:])
+    return state if not low else State(pairs[low:], bits[low:], levels[low:])
 
 
 def _bulk_move(state: State, target: str, limit: int | None) -> Move | None:
@@ -139,7 +157,7 @@ def _bulk_move(state: State, target: str, limit: int | None) -> Move | None:
             after = following
             applied.append(counter)
         if applied:
-            return Move(applied, after)
+            return Move(applied, sum(map(cost_of, applied)), after)
     return None
 
 
@@ -157,7 +175,38 @@ def _last_move(state: State, target: str, limit: int | None) -> Move | None:
     deepest = max((column[-1] for column in levels[:end]), default=0)
     if counter is None or (limit is not None and deepest + 1 > limit):
         return None
-    return Move([counter], State((), ()))
+    return Move([counter], cost_of(counter), State((), ()))
+
+
+@lru_cache(maxsize=1 << 16)
+def _ranked(pairs: Columns, bits: Columns, target: str) -> tuple[Effect, ...]:
+    """Counters that find their terms in these columns, the most useful first: what they cost, and what the
+    columns cost less after them."""
+    _, most_pairs, most_bits = reach(target)
+    changes = range(1, -most_bits - 1, -1)
+
+    def worth(column: int, took: int) -> list[int]:
+        """What changes of a column's height are worth, when ``took`` pairs leave it."""
+        left, height = pairs[column], bits[column]
+        now = price(left, height, target)
+        return [price(left - took, height + more, target) - now for more in changes if height + more >= 0]
+
+    lowest = [worth(0, took) for took in range(min(most_pairs, pairs[0]) + 1)]
+    others = [worth(column, 0) for column in range(1, len(bits))]
+    found: list[tuple[int, int, Effect]] = []
+    for at, effect in enumerate(effects(target, len(bits))):
+        counter, change, columns = effect
+        if pairs[0] < counter.pairs:
+            continue
+        table = [lowest[counter.pairs], *others]
+        for j, taken, more in columns:
+            if bits[j] < taken:
+                break
+            change += table[j][1 - more]
+        else:
+            found.append((change, at, effect))
+    found.sort(key=lambda move: move[:2])
+    return tuple(effect for _, _, effect in found)
 
 
 def _moves(state: State, target: str, limit: int | None) -> list[Move]:
@@ -166,33 +215,13 @@ def _moves(state: State, target: str, limit: int | None) -> list[Move]:
     bulk = _bulk_move(state, target, limit)
     if bulk is not None:
         return [bulk]
-    pairs, bits, _ = state
-    found: list[tuple[int, int, Counter]] = []
-    width = len(bits)
-    for at, (counter, cost, took, columns) in enumerate(effects(target)):
-        if pairs[0] < took:
-            continue
-        change, changed = cost, took
-        for j, taken, more in columns:
-            if j >= width:
-                if taken:
-                    break
-                continue
-            if bits[j] < taken:
-                break
-            left = pairs[j] - (took if j == 0 else 0)
-            change += price(left, bits[j] + more, target) - price(pairs[j], bits[j], target)
-            changed += abs(more)
-        else:
-            if changed:
-                found.append((change, at, counter))
-    found.sort(key=lambda move: move[:2])
     last = _last_move(state, target, limit)
     moves = [last] if last else []
-    for _, _, counter in found:
-        made = _apply(state, counter, limit)
+    span = reach(target)[0]  # no counter looks further: many states share these columns
+    for effect in _ranked(state.pairs[:span], state.bits[:span], target):
+        made = _after(state, effect, limit)
         if made is not None:
-            moves.append(Move([counter], made))
+            moves.append(Move([effect.counter], effect.cost, made))
         if len(moves) == MOVES:
             break
     return moves
@@ -219,8 +248,8 @@ def plan(target: str, pairs: Columns, bits: Columns, limit: int | None = None) -
                     best = Reached(cost, link)
                 continue
             at = width - len(state.bits)
-            for counters, made in _moves(state, target, limit):
-                total = cost + sum(map(cost_of, counters))
+            for counters, extra, made in _moves(state, target, limit):
+                total = cost + extra
                 after = _finished(made)
                 known = following.get(after)
                 if total < min(seen.get(after, total + 1), known.cost if known else total + 1) and (

@@ -41,14 +41,17 @@ _SMALLEST = 1e-12  # outputs below this are zero
 def full_precision(made: nn.Module, activations: dict[str, nn.Module]) -> nn.Module:
     """A copy in float64 whose layers round nothing; ``activations``: the real
     functions of its activations, by name."""
-    twin = deepcopy(made).eval()
+    # what is left out or replaced is not copied first
+    memo: dict[int, Any] = {id(made.get_submodule(name)): deepcopy(one) for name, one in activations.items()}
+    for module in made.modules():
+        if isinstance(getattr(module, "quantizer", None), nn.Module):
+            memo[id(module.quantizer)] = None
+    twin = deepcopy(made, memo).eval()
     for module in twin.modules():
         if hasattr(module, "quantizer"):
             module.quantizer = None  # type: ignore[assignment]
         if hasattr(module, "full_precision"):
             module.full_precision = True  # type: ignore[assignment]
-    for name, function in activations.items():
-        twin.set_submodule(name, deepcopy(function))
     return twin.double()
 
 

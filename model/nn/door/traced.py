@@ -70,8 +70,8 @@ class _Values(fx.Interpreter):
     """Keeps the shapes of tensors, the whole numbers that a model computes of them, and what becomes of
     places in steps that only move values."""
 
-    def __init__(self, module: fx.GraphModule, follows: bool):
-        super().__init__(module)
+    def __init__(self, module: nn.Module, graph: fx.Graph, follows: bool):
+        super().__init__(module, graph=graph)  # type: ignore[arg-type]
         self.shapes: dict[fx.Node, tuple[int, ...]] = {}
         self.numbers: dict[fx.Node, int] = {}
         self.follows = follows
@@ -117,21 +117,19 @@ def shapes_of(
     it is; the number of images, which differs between batches, is not. Steps that only move values get
     ``meta["moves"]``: the tensor that they begin with and the layers that do the same.
     """
-    model = fx.GraphModule(source, graph)
     try:
         with torch.no_grad():
-            runs = [_Values(model, follows=True), _Values(model, follows=False)]
+            runs = [_Values(source, graph, follows=True), _Values(source, graph, follows=False)]
             for count, values in enumerate(runs, IMAGES):
                 values.run(*(torch.zeros(count, *one) for one in dims))
     except USER_ERRORS as error:
         what = str(error).splitlines()[0]
         shown = " and ".join("x".join(map(str, one)) for one in dims)
         raise InputError(f"the model does not take images of {shown}: {what}") from error
-    own = dict(zip(model.graph.nodes, graph.nodes, strict=True))  # a module may keep a copy of the graph
-    fixed = {own[n]: number for n, number in runs[0].numbers.items() if runs[1].numbers.get(n) == number}
-    shapes = {own[n]: found for n, found in runs[0].shapes.items()}
+    fixed = {n: number for n, number in runs[0].numbers.items() if runs[1].numbers.get(n) == number}
+    shapes = runs[0].shapes
     for n, (base, moves) in runs[0].moves.items():
-        own[n].meta["moves"] = own[base], moves
+        n.meta["moves"] = base, moves
     for node in shapes:
         node.args = fx.node.map_arg(node.args, lambda n: fixed.get(n, n))
         node.kwargs = fx.node.map_arg(node.kwargs, lambda n: fixed.get(n, n))

@@ -1,5 +1,7 @@
 """Memories: the same words in Amaranth's simulator and in generated files."""
 
+import re
+
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
@@ -71,3 +73,12 @@ def test_files_are_named_by_content_and_deterministic(tmp_path):
 def test_bad_contents(width, words, say):
     with pytest.raises(ValueError, match=say):
         Rom(width, words)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize(("words", "kept"), [(16, False), (17, True), (100, True)])
+def test_a_memory_of_many_words_is_kept_whole(words, kept, raw):
+    """Dissolved, a table of a hundred words takes several times the logic."""
+    text = emit(Rom(24, [pow(5, k, 1 << 24) for k in range(words)]), "part", raw=raw).verilog
+    instance = re.search(rf"((?:^.*\n)?)^  part_{ROM_MODULE.removeprefix('fermatnet_')}\b", text, re.M)
+    assert ("keep_hierarchy" in instance[1]) is kept
