@@ -14,12 +14,15 @@ from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.search.backends import check_backend, parallel
-from fermatnet.search.explore.points import candidates, predicted, with_engine
+from fermatnet.search.explore.points import Wanted, candidates, may_fit, predicted, with_engine
 
 __all__ = ["COSTS", "explore", "make", "pareto"]
 
 COSTS = ("cycles", "luts", "brams", "dsps")
 """What a design is judged by, less of each being better."""
+
+
+FASTEST = 2  # designs of an engine that wait for what is predicted of the slower ones
 
 
 def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -65,15 +68,26 @@ def explore(
     say = progress or (lambda words: None)
     say("choosing designs to look at")
     wanted = candidates(net, device, clock_mhz, count)
-    parts = [wanted[start::jobs] for start in range(min(jobs, len(wanted)))]  # fast and slow ones in each
+    last = {one for engine in {one.engine for one in wanted} for one in _fastest(wanted, engine)}
+    slower = [one for one in wanted if one not in last]
     say(f"predicting {len(wanted)} designs")
-    if jobs == 1:
-        batches = [predicted(net, device, clock_mhz, wanted)]
-    else:
-        with parallel(backend, scheduler):
-            calls = (joblib.delayed(predicted)(net, device, clock_mhz, part) for part in parts)
-            batches = joblib.Parallel(n_jobs=jobs)(calls)
-    points = [point for point in itertools.chain.from_iterable(batches) if point is not None]
+
+    def rated(designs: list[Wanted]) -> list[tuple[Wanted, dict[str, Any] | None]]:
+        parts = [
+            designs[start::jobs] for start in range(min(jobs, len(designs)))
+        ]  # fast and slow ones in each
+        if jobs == 1 or len(parts) < 2:
+            batches = [predicted(net, device, clock_mhz, part) for part in parts]
+        else:
+            with parallel(backend, scheduler):
+                calls = (joblib.delayed(predicted)(net, device, clock_mhz, part) for part in parts)
+                batches = joblib.Parallel(n_jobs=jobs)(calls)
+        pairs = (zip(part, batch, strict=True) for part, batch in zip(parts, batches, strict=True))
+        return list(itertools.chain.from_iterable(pairs))
+
+    found = rated(slower)
+    found += rated([one for one in wanted if one in last and may_fit(one, found, device)])
+    points = [point for _, point in found if point is not None]
     if not points:
         raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")
     fitting = [point for point in points if point["fits"]]
@@ -90,6 +104,10 @@ def explore(
         "front": [{"number": number, **point} for number, point in enumerate(front, 1)],
         "others": sorted(others, key=lambda point: (point["cycles"], point["luts"], point["engine"])),
     }
+
+
+def _fastest(wanted: list[Wanted], engine: str) -> list[Wanted]:
+    return sorted((one for one in wanted if one.engine == engine), key=lambda one: one.cycles)[:FASTEST]
 
 
 def make(net: Network, found: dict[str, Any], number: int, out: str, **options: Any) -> dict[str, Any]:

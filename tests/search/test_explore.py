@@ -7,9 +7,9 @@ import pytest
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.model.errors import InputError
 from fermatnet.report.explore import render
-from fermatnet.search.explore import front, points
+from fermatnet.search.explore import front
 from fermatnet.search.explore.front import COSTS, explore, make, pareto
-from fermatnet.search.explore.points import Wanted
+from fermatnet.search.explore.points import Wanted, may_fit, saves
 
 DEVICE = "xc7z020"
 
@@ -96,8 +96,19 @@ def test_the_page_holds_all_points_and_no_markup_of_names(found):
 
 def test_large_designs_that_save_nothing_are_left_out():
     costs = {("direct", 64): 1000, ("direct", 128): 990, ("fermat", 64): 1001, ("fermat", 256): 900}
-    designs = [(Wanted(cycles, engine), float(cost)) for (engine, cycles), cost in costs.items()]
-    kept = [(one.engine, one.cycles) for one, cost in designs if points._saves(one, cost, designs)]
-    assert kept == [("direct", 64), ("fermat", 256)]
-    twins = [(Wanted(64, engine), 1000.0) for engine in ("direct", "fermat")]  # one of equal ones stays
-    assert [points._saves(one, cost, twins) for one, cost in twins] == [True, False]
+    designs = [Wanted(cycles, engine, float(cost)) for (engine, cycles), cost in costs.items()]
+    assert [one for one in designs if saves(one, designs)] == [designs[0], designs[3]]
+    twins = [Wanted(64, engine, 1000.0) for engine in ("direct", "fermat")]  # one of equal ones stays
+    assert [saves(one, twins) for one in twins] == [True, False]
+
+
+def test_designs_beyond_the_device_are_not_predicted():
+    """Formulas 1.5 times too low for a slower design are so for a faster one."""
+    slower = [
+        (Wanted(1024, "direct", 20_000), {"luts": 22_000}),
+        (Wanted(512, "direct", 30_000), {"luts": 45_000}),
+        (Wanted(512, "fermat", 30_000), None),
+    ]
+    assert may_fit(Wanted(64, "direct", 40_000), slower, DEVICE)  # 60,000 of 53,200
+    assert not may_fit(Wanted(64, "direct", 41_000), slower, DEVICE)
+    assert may_fit(Wanted(64, "fermat", 41_000), slower, DEVICE)
