@@ -23,9 +23,9 @@ BEYOND = 1.5
 """A design that the layers' own formulas put above so many devices is not looked at."""
 MARGIN = 1.15
 """Nor is one that is above so many of it when the formulas are corrected by a slower design's prediction."""
-LARGE, SAVED = 0.3, 0.03
-"""A design of more than so much of a device, which takes long to predict, must save so much against every
-one that is as fast or faster, by those formulas."""
+LARGE, LONG, SAVED = 0.3, 16_000, 0.03
+"""A design of more than so much of a device and so many LUTs, which takes long to predict, must save so much
+against every one that is as fast or faster, by those formulas."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def candidates(net: Network, device: str, clock_mhz: float, count: int) -> list[
         }
         spread = _spread([period for period in periods if costs[period] <= most], count)
         designs += [Wanted(period, engine, costs[period]) for period in spread]
-    large = LARGE * find_device(device).luts
+    large = max(LONG, LARGE * find_device(device).luts)
     return [one for one in designs if one.estimate <= large or saves(one, designs)]
 
 
