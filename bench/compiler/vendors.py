@@ -34,8 +34,12 @@ from fermatnet.synth.wheels import yosys
 
 __all__ = ["CYCLES", "LIBRARIES", "foreign", "run"]
 
-CYCLES = (18_432, 36_864, 73_728)  # an image: the first for all, the others where that is too large
-QUICK_CYCLES = (600,)
+CYCLES: tuple[int, ...] = (
+    18_432,
+    36_864,
+    73_728,
+)  # an image: the first for all, the others where that is too large
+QUICK_CYCLES: tuple[int, ...] = (600,)
 AIM = 50.0  # MHz that placement aims at
 # device: the files that define its family's cells
 LIBRARIES = {
@@ -76,11 +80,11 @@ def foreign(cells: set[str], device: str) -> list[str]:
 @bench
 def run(asked: Asked) -> list[dict[str, Any]]:
     """Maps and places for each device, prints the table and gives its rows back."""
-    names, rows = asked.named(LIBRARIES, "device"), []
+    names, rows = asked.named(LIBRARIES, "device"), list[dict[str, Any]]()
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
-        net, folds = pa_resnet((1, 4, 4), (2,), (1,), seed=3, classes=4), QUICK_CYCLES
-        if not asked.quick:
-            net, folds = network("digits", asked.folder), CYCLES
+        folds = QUICK_CYCLES if asked.quick else CYCLES
+        small = functools.partial(pa_resnet, (1, 4, 4), (2,), (1,), seed=3, classes=4)
+        net = small() if asked.quick else network("digits", asked.folder)
 
         @functools.cache
         def made(cycles: int) -> tuple[Path, dict[str, Any]]:
