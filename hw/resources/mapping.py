@@ -61,7 +61,8 @@ class Mapping:
     def _cut(self, node: int, below: tuple[int, ...]) -> None:
         found = set(self.cuts[below[0]])
         for other in below[1:]:
-            found = {cut for a in found for b in self.cuts[other] if len(cut := a | b) <= WIDEST}
+            joined = [a | b for a in found for b in self.cuts[other]]
+            found = {cut for cut in joined if len(cut) <= WIDEST}
         rated = [(self._when(cut), self._flow(cut), cut) for cut in found]
         fast = sorted(rated, key=lambda one: one[:2])[:FASTEST]
         small = sorted(rated, key=lambda one: (one[1], one[0]))[:SMALLEST]
