@@ -1,9 +1,11 @@
 """Control of an elastic pipeline: one valid bit and one enable a stage, bubbles close up, nothing is lost
 under any stall."""
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 __all__ = ["elastic"]
+
+NEAR = 3  # stages whose valid bits make an enable in one table
 
 
 def elastic(
@@ -19,11 +21,29 @@ def elastic(
     """
     valids = [Signal(name=f"{name}{k}_valid") for k in range(depth)]
     enables = [Signal(name=f"{name}{k}_en") for k in range(depth)]
-    full = [Signal(name=f"{name}{k}_full") for k in range(depth)]  # it and all behind it hold an item
+    full = _full(m, valids, valid, ready, name)
     for k in range(depth):
-        m.d.comb += full[k].eq(Cat(valids[k:]).all())  # of the bits themselves: a chain is mapped as a chain
         # not from the next stage's enable: a consumer's ready often comes late
         m.d.comb += enables[k].eq(~full[k] | ready)
         with m.If(enables[k]):
             m.d.sync += valids[k].eq(valids[k - 1] if k else valid)
     return valids, enables
+
+
+def _full(m: Module, valids: list[Signal], valid: Value, ready: Value, name: str) -> list[Signal]:
+    """Of each stage whether it and all behind it hold an item. Far from the end these are registers: what
+    they enable is far from the valid bits, too."""
+    depth = len(valids)
+    full = [Signal(name=f"{name}{k}_full") for k in range(depth)]
+    one_bubble: Value = ~valids[-1]
+    for k in reversed(range(depth)):
+        if k < depth - 1:
+            one_bubble = Mux(valids[k], one_bubble, full[k + 1])
+        if depth - k <= NEAR:
+            m.d.comb += full[k].eq(Cat(valids[k:]).all())
+            continue
+        before = valids[k - 1] if k else valid
+        # all move, or an item closes the last bubble there is
+        moved, closed = before & Cat(valids[k:-1]).all(), full[k] | (before & one_bubble)
+        m.d.sync += full[k].eq(Mux(ready, moved, closed))
+    return full
