@@ -114,7 +114,8 @@ DEVICES = {
             4,
             pins=162,
             package="FBGA320",
-            map=("-noiopad",),
+            # trees of tables as its elements hold them, which is what nextpnr packs
+            map=("-noiopad", "-luttree", "-nomx8"),
             place=("--device", "CCGM1A1"),
             source=GATEMATE,
         ),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from fermatnet.hw.compiler.interface import edge_ports, read_interface
+from fermatnet.hw.compiler.interface import edge_ports, need_cells, read_interface
 from fermatnet.hw.devices import Device
 from fermatnet.hw.devices import device as find_device
 from fermatnet.model.errors import InputError
@@ -54,10 +54,12 @@ def synthesise(
     and after placement ``fmax_mhz``, ``images_per_second`` at that clock, ``critical_path`` with the layer it
     lies in;
     ``versions``, ``seconds``.
-    Raises InputError for an unknown device, a missing tool, and a design that does not fit.
+    Raises InputError for an unknown device, a missing tool, a folder with cells of another family, and a
+    design that does not fit.
     """
     directory, target = Path(directory), find_device(device)
     interface = read_interface(directory)
+    need_cells(interface, target, directory)
     library = _library(target, liberty)
     clock = interface.get("clock_mhz", 100.0) if clock_mhz is None else clock_mhz
     started = time.monotonic()
@@ -170,7 +172,7 @@ def _fpga(
     say = progress or (lambda words: None)
     top, sources, prefix = interface["top"], list(interface["files"]["verilog"]), ""
     into, out = (interface.get(side, {}).get("tdata_bits", 0) for side in ("input", "output"))
-    if target.place and target.family != "ecp5" and placing and into and into + out + 8 > target.pins:
+    if placing and into and pins.framed(target, into + out + 8):
         (folder / "frame.v").write_text(pins.frame(top, into, out, edge_ports(interface)))
         sources, prefix = [*sources, "frame.v"], "core."
     say(f"yosys: mapping {top} to {target.name} (the first call of a WebAssembly build takes a minute more)")

@@ -2,10 +2,49 @@
 placed and timed."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-__all__ = ["FRAME", "frame"]
+from fermatnet.hw.devices import Device
+
+__all__ = ["FRAME", "frame", "framed", "located"]
 
 FRAME = "fermatnet_frame"
+PORTS = ("clk", "rst", "bits[0]", "bits[1]", "bits[2]", "out")
+# Pins of the frame's ports where nextpnr chooses none by itself: ordinary inputs and outputs of the package,
+# the clock's on boards that have the chip (Tang Nano 9K and 20K, CrossLink-NX evaluation board).
+SITES = {
+    "gw1nr-9": ("52", "10", "11", "13", "14", "15"),
+    "gw2ar-18": ("4", "15", "16", "17", "18", "19"),
+    "lifcl-40": ("L13", "F16", "F18", "E17", "F13", "G13"),
+}
+
+
+def framed(device: Device, port_bits: int) -> bool:
+    """Whether a network with so many bits of ports is placed on ``device`` in a frame: where they are more
+    than its pins, or where nextpnr wants a pin named for every port. An ECP5 design is placed without
+    pins."""
+    if not device.place or device.family == "ecp5":
+        return False
+    return port_bits > device.pins or device.name in SITES
+
+
+def located(device: Device, directory: Path) -> list[str]:
+    """nextpnr's options for the pins of a frame, whose constraints are written into ``directory``; none where
+    nextpnr chooses them."""
+    if device.name not in SITES:
+        return []
+    pairs = zip(PORTS, SITES[device.name], strict=True)
+    if device.family == "gowin":
+        lines, name = [f'IO_LOC "{port}" {pin};' for port, pin in pairs], "frame.cst"
+        options = ["--vopt", f"cst={name}"]
+    else:
+        lines, name = (
+            [f"ldc_set_location -site {{{pin}}} [get_ports {{{port}}}]" for port, pin in pairs],
+            "frame.pdc",
+        )
+        options = ["--pdc", name]
+    (directory / name).write_text("\n".join(lines) + "\n")
+    return options
 
 
 def frame(top: str, input_bits: int, output_bits: int, more: Sequence[tuple[str, str, int]] = ()) -> str:

@@ -5,11 +5,12 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fermatnet.hw.devices import Device
 from fermatnet.model.errors import InputError
-from fermatnet.synth import tools
+from fermatnet.synth import pins, tools
 from fermatnet.synth.mapping import NETLIST, Netlist
 from fermatnet.synth.watch import Progress, routing
 
@@ -18,12 +19,16 @@ __all__ = ["Placed", "place"]
 # fixed: the same design gives the same figures; the next one only where the placement before could not be
 # routed
 SEEDS = (1, 2, 3, 4)
+# router2 is many times as fast as the default where a design is congested; in CrossLink-NX it finds no way
+# from a pin to a clock buffer when other wires are there first
+ROUTERS = {"nexus": "router1"}
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Timing and utilisation after routing; ``context`` tells whether ports went to pins or were left open,
-    ``seed`` which placement it is."""
+    """Timing and utilisation after routing; path and utilisation are empty where the tool wrote no report.
+    ``context`` tells whether ports went to pins, to a frame or were left open, ``seed`` which placement it
+    is."""
 
     fmax_mhz: float
     critical_path: dict[str, Any]
@@ -46,12 +51,14 @@ def place(
     """Places and routes ``netlist`` on ``device``, aiming at ``clock_mhz``, and reads the timing.
 
     Ports go to pins of nextpnr's choice where the package has enough of them; else an ECP5 design is built
-    out of context (no pins, no pads), which changes nothing between registers. For iCE40, which has no such
-    mode, see `fermatnet.synth.pins`.
+    out of context (no pins, no pads), which changes nothing between registers. Other families have no such
+    mode: they are placed in a frame of a few ports, see `fermatnet.synth.pins`.
     ``pinned``: nextpnr's options for ports whose pins are known, and for what it is to write.
     ``progress`` is told that it packs, places and routes, ``detail`` how far it is.
     """
     tool = tools.find(f"nextpnr-{device.family}")
+    if device.family == "nexus":
+        _loosen_carries(netlist.directory / NETLIST)
     context, options = ("board", list(pinned)) if pinned else _unpinned(netlist, device)
     fixed = [
         *device.place,
@@ -61,9 +68,8 @@ def place(
         "--freq",
         f"{clock_mhz:g}",
         "--timing-allow-fail",
-        # the default router needs many times as long where a design is congested
         "--router",
-        "router2",
+        ROUTERS.get(device.family, "router2"),
         "--report",
         "timing.json",
         "-q",
@@ -71,6 +77,8 @@ def place(
         "nextpnr.log",
     ]
     seed, seconds = _routed(tool, fixed, netlist, progress, detail)
+    if not (netlist.directory / "timing.json").exists():
+        return Placed(_logged_fmax(netlist.directory), {}, {}, context, tool.version, seconds, seed)
     report = json.loads((netlist.directory / "timing.json").read_text())
     fmax = {clock: entry["achieved"] for clock, entry in report["fmax"].items()}
     slowest = min(fmax, key=lambda clock: fmax[clock]) if fmax else ""
@@ -93,6 +101,8 @@ def _unpinned(netlist: Netlist, device: Device) -> tuple[str, list[str]]:
         "gatemate": ["--vopt", "allow-unconstrained"],
     }
     options = allow.get(device.family, [])
+    if netlist.top == pins.FRAME:
+        return "frame", [*options, *pins.located(device, netlist.directory)]
     if netlist.port_bits <= device.pins:
         return "pins", options
     if device.family != "ecp5":
@@ -101,6 +111,20 @@ def _unpinned(netlist: Netlist, device: Device) -> tuple[str, list[str]]:
             f"{device.pins} pins"
         )
     return "out of context", [*options, "--out-of-context"]
+
+
+def _loosen_carries(path: Path) -> None:
+    """Leaves the carry input of each chain's first cell open, in the netlist at ``path``.
+
+    yosys ties it to a constant, which nextpnr-nexus 0.11.1 takes for a cell that drives a carry, and refuses.
+    The tables of such a cell are all ones (``INIT0``): its carry does not depend on that input.
+    """
+    netlist = json.loads(path.read_text())
+    for module in netlist["modules"].values():
+        for cell in module["cells"].values():
+            if cell["type"] == "CCU2" and cell["parameters"].get("INIT0") == "0xFFFF":
+                cell["connections"].pop("CIN", None)
+    path.write_text(json.dumps(netlist))
 
 
 def _routed(
@@ -118,9 +142,22 @@ def _routed(
             tools.run(tool, [*fixed, "--seed", str(seed)], netlist.directory, "nextpnr.out", watch=watch)
             return seed, time.monotonic() - started
         except tools.ToolError as error:
+            if "wasm trap" in str(error) and _logged_fmax(netlist.directory):
+                return seed, time.monotonic() - started
             if "route" not in str(error).lower() or seed == SEEDS[-1]:
                 raise
     raise AssertionError("there is at least one seed")
+
+
+def _logged_fmax(directory: Path) -> float:
+    """Fmax as nextpnr's log has it after routing, 0 where it did not come so far.
+
+    nextpnr-gatemate 0.11.1 as pip brings it often runs out of stack behind that (it follows each net through
+    the lines that it took along the elements, by recursion), and writes no report.
+    """
+    _, routed, end = (directory / "nextpnr.log").read_text(errors="replace").partition("Routing complete.")
+    found = re.findall(r"Max frequency for clock '.*': ([\d.]+) MHz", end if routed else "")
+    return min(map(float, found), default=0.0)
 
 
 def _critical_path(report: dict[str, Any], clock: str, instances: set[str]) -> dict[str, Any]:

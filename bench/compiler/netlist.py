@@ -24,6 +24,7 @@ from rich.table import Table
 from fermatnet.bench.boards.networks import network
 from fermatnet.bench.compiler.clock import tfc
 from fermatnet.bench.rows import Asked, bench
+from fermatnet.bench.samples.calibrated import calibrated
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.devices import device as find_device
@@ -45,12 +46,18 @@ Make = Callable[[Path | None], Network]
 
 def _block(models: Path | None) -> Network:
     """A stem, one residual block of two piecewise convolutions with its addition, a head."""
-    return pa_resnet((3, 8, 8), (8,), (1,), classes=5, seed=2)
+    return _set_on_noise(pa_resnet((3, 8, 8), (8,), (1,), classes=5, seed=2))
 
 
 def _wide_block(models: Path | None) -> Network:
     """The same on larger images, so that its queues take block memory where tables are deep."""
-    return pa_resnet((3, 16, 16), (16,), (1,), classes=5, seed=2)
+    return _set_on_noise(pa_resnet((3, 16, 16), (16,), (1,), classes=5, seed=2))
+
+
+def _set_on_noise(net: Network) -> Network:
+    """The network with thresholds and scales for random pixels, as the bench streams them."""
+    images = np.random.default_rng(0).integers(0, 256, (64, *net.input_shape)).astype(np.uint8)
+    return calibrated(net, images)
 
 
 def _small_block(models: Path | None) -> Network:

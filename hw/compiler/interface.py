@@ -5,12 +5,13 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from fermatnet.hw.devices import Device
 from fermatnet.hw.stream.length_check import COUNT_BITS
 from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.network.inputs import DTYPES
 
-__all__ = ["edge_ports", "read_interface", "stream_ports"]
+__all__ = ["edge_ports", "need_cells", "read_interface", "stream_ports"]
 
 _DESIGN = {"format": int, "name": str, "top": str, "files": {"verilog": [str], "memories": [str]}}
 _PORT = {
@@ -78,6 +79,16 @@ def read_interface(directory: Path, kind: str = "design") -> dict[str, Any]:
         if Path(name).name != name or not (Path(directory) / name).is_file():
             raise InputError(f"{directory} is incomplete: {name} is missing")
     return interface
+
+
+def need_cells(interface: dict[str, Any], device: Device, directory: Path) -> None:
+    """`InputError` where the design in ``directory`` names cells of a family that ``device`` is not of."""
+    cells, family = interface.get("vendor_cells", ()), interface.get("target")
+    if cells and family != device.family:
+        raise InputError(
+            f"{directory} was generated with cells of {family} ({', '.join(cells)}), which {device.name} "
+            f"does not have: generate it with --device {device.name}, or for any device with --target plain"
+        )
 
 
 def stream_ports(interface: dict[str, Any], side: str) -> list[dict[str, Any]]:

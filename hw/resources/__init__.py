@@ -19,6 +19,7 @@ from fermatnet.hw.resources.contents import Contents
 from fermatnet.hw.resources.mapping import wide_tables
 from fermatnet.hw.resources.memory import kept
 from fermatnet.hw.resources.reader import elaborated
+from fermatnet.hw.rtl.collection import uncollected
 from fermatnet.model.errors import InputError
 
 __all__ = ["LOGIC", "Resources", "family_of", "is_predicted", "predict"]
@@ -68,7 +69,8 @@ def predict(component: wiring.Component, family: str = "xc7") -> Resources:
     or so for a large layer."""
     if family not in TABLE_INPUTS:
         raise InputError(f"resources are predicted for {', '.join(TABLE_INPUTS)}, not for {family!r}")
-    return _resources(elaborated(component, READ_AS.get(family, family)), family, {})
+    with uncollected():
+        return _resources(elaborated(component, READ_AS.get(family, family)), family, {})
 
 
 def _resources(made: Contents, family: str, known: dict[int, Resources]) -> Resources:

@@ -173,9 +173,12 @@ class Netlist:
     resets: frozenset[int]
     readers: dict[int, int] = field(init=False, default_factory=dict)
     users: dict[int, list[Cell]] = field(init=False, default_factory=dict)
+    _ports: dict[int, list[ReadPort | WritePort]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for cell in self.cells:
+            if isinstance(cell, ReadPort | WritePort):
+                self._ports.setdefault(cell.memory, []).append(cell)
             for below in {cell_of(net) for net in cell.reads}:
                 self.readers[below] = self.readers.get(below, 0) + 1
             for net in cell.reads:
@@ -190,6 +193,4 @@ class Netlist:
 
     def ports_of(self, memory: int) -> list[ReadPort | WritePort]:
         """Ports of the memory that is cell ``memory``."""
-        return [
-            cell for cell in self.cells if isinstance(cell, ReadPort | WritePort) and cell.memory == memory
-        ]
+        return self._ports.get(memory, [])

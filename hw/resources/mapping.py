@@ -13,6 +13,7 @@ apart where there is time.
 """
 
 from collections.abc import Iterable
+from operator import add
 
 from fermatnet.hw.resources.apart import COST, PINS, WIDEST, apart
 from fermatnet.hw.resources.balance import Balanced
@@ -60,7 +61,7 @@ class Mapping:
     def _cut(self, node: int, below: tuple[int, ...]) -> None:
         found = set(self.cuts[below[0]])
         for other in below[1:]:
-            joined = (a | b for a in found for b in self.cuts[other])
+            joined = [a | b for a in found for b in self.cuts[other]]
             found = {cut for cut in joined if len(cut) <= WIDEST}
         rated = [(self._when(cut), self._flow(cut), cut) for cut in found]
         fast = sorted(rated, key=lambda one: one[:2])[:FASTEST]
@@ -74,11 +75,11 @@ class Mapping:
         return max((self.arrival[source] + delay for source, delay in self.arcs.get(leaf, ())), default=0)
 
     def _when(self, cut: Cut) -> int:
-        times = sorted([self.arrival[leaf] for leaf in cut], reverse=True)
-        return max([time + pin for time, pin in zip(times, PINS[len(cut)], strict=True)])
+        times = sorted(map(self.arrival.__getitem__, cut), reverse=True)
+        return max(map(add, times, PINS[len(cut)]))
 
     def _flow(self, cut: Cut) -> float:
-        return COST[len(cut)] + sum([self.flow[leaf] for leaf in cut])
+        return COST[len(cut)] + sum(map(self.flow.__getitem__, cut))
 
     def plan(self) -> None:
         """From the roots down, each node the smallest cut that the fastest signals below it allow."""

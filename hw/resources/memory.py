@@ -76,7 +76,7 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
             return tables, registers * store.clocked, 0.0, "tables"
         return 0.0, 0.0, blocks, "block"
     bits = store.words * store.width
-    if family == "ice40" and (not store.clocked or bits < block_price + AROUND[family]):
+    if family == "ice40" and bits < block_price + AROUND[family]:
         # registers, which choose themselves when they are written, and a multiplexer that reads them
         tables = REGISTER_TABLES * store.width * (store.words - 1)
         return tables, float(bits + store.width * store.clocked), 0.0, "registers"
@@ -87,7 +87,8 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
         selecting = store.width * (rows > 1) * ceil((rows - 1) / (3 if family == "xc7" else 1))
         found.append((count * price + MULTIPLEXER * store.width * (rows - 1), count * each + selecting))
     cheapest, tables = min(found)
-    if store.clocked and cheapest >= block_price + AROUND[family]:
+    # ice40: one that is read at once goes to a block, too, which takes in the register that addresses it
+    if (store.clocked or family == "ice40") and cheapest >= block_price + AROUND[family]:
         # its blocks do not give the old word: yosys writes a cycle later, compares addresses and passes the
         # word on
         if family in ("ecp5", "ice40"):

@@ -2,20 +2,11 @@
 
 from collections.abc import Iterable
 
-from fermatnet.hw.resources.cells import (
-    Assigned,
-    Cell,
-    Netlist,
-    Operator,
-    ReadPort,
-    Register,
-    Word,
-    bit_of,
-    cell_of,
-)
+from fermatnet.hw.resources.cells import Assigned, Cell, Netlist, Operator, ReadPort, Register, Word
 
 __all__ = ["used_bits"]
 
+CELL = 1 << 16  # nets of a cell, as `fermatnet.hw.resources.cells` numbers them
 BITWISE = ("~", "&", "|", "^", "+", "-", "*")  # whose lowest bits are made of the inputs' lowest bits
 
 
@@ -27,9 +18,11 @@ def used_bits(netlist: Netlist) -> dict[int, int]:
 
     def need(nets: Iterable[int]) -> None:
         for net in nets:
-            if net > 1 and bit_of(net) > top.get(cell_of(net), -1):
-                top[cell_of(net)] = bit_of(net)
-                todo.append(cell_of(net))
+            if net > 1:
+                cell, bit = divmod(net, CELL)
+                if bit > top.get(cell, -1):
+                    top[cell] = bit
+                    todo.append(cell)
 
     for word in netlist.outputs:
         need(word)

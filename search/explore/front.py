@@ -4,6 +4,7 @@ Designs are planned and predicted one by one (`fermatnet.search.explore.points`)
 ends; what comes out depends on the network, the device and the count alone.
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +15,15 @@ from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.search.backends import check_backend, parallel
-from fermatnet.search.explore.points import candidates, predicted, with_engine
+from fermatnet.search.explore.points import Wanted, candidates, may_fit, predicted, with_engine
 
 __all__ = ["COSTS", "explore", "make", "pareto"]
 
 COSTS = ("cycles", "luts", "brams", "dsps")
 """What a design is judged by, less of each being better."""
+
+
+LAST = 2  # designs of an engine that wait for what is predicted of the slower ones
 
 
 def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -58,22 +62,19 @@ def explore(
     too large), ``device``, its ``capacity``, ``clock_mhz``, ``name``. Raises InputError for an unknown device
     or one that is not predicted, and where no design can be made.
     """
-    import joblib
-
     check_backend(backend)
     resources_layers.check(device, reloadable=False)
     say = progress or (lambda words: None)
     say("choosing designs to look at")
     wanted = candidates(net, device, clock_mhz, count)
-    parts = [wanted[start::jobs] for start in range(min(jobs, len(wanted)))]  # fast and slow ones in each
     say(f"predicting {len(wanted)} designs")
-    if jobs == 1:
-        batches = [predicted(net, device, clock_mhz, wanted)]
-    else:
-        with parallel(backend, scheduler):
-            calls = (joblib.delayed(predicted)(net, device, clock_mhz, part) for part in parts)
-            batches = joblib.Parallel(n_jobs=jobs)(calls)
-    points = [point for point in itertools.chain.from_iterable(batches) if point is not None]
+    spread = functools.partial(
+        _rated, net, device, clock_mhz, jobs=jobs, backend=backend, scheduler=scheduler
+    )
+    last = [one for one in wanted if _faster(one, wanted) < LAST]
+    found = spread([one for one in wanted if one not in last])
+    found |= spread([one for one in last if may_fit(one, list(found.items()), device)])
+    points = [point for one in wanted if (point := found.get(one)) is not None]
     if not points:
         raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")
     fitting = [point for point in points if point["fits"]]
@@ -90,6 +91,36 @@ def explore(
         "front": [{"number": number, **point} for number, point in enumerate(front, 1)],
         "others": sorted(others, key=lambda point: (point["cycles"], point["luts"], point["engine"])),
     }
+
+
+def _faster(one: Wanted, wanted: list[Wanted]) -> int:
+    """How many designs of the same engine are asked to be faster."""
+    return sum(other.engine == one.engine and other.cycles < one.cycles for other in wanted)
+
+
+def _rated(
+    net: Network,
+    device: str,
+    clock_mhz: float,
+    designs: list[Wanted],
+    *,
+    jobs: int,
+    backend: str,
+    scheduler: str | None,
+) -> dict[Wanted, dict[str, Any] | None]:
+    """The point of each design, None for one that cannot be made, in ``jobs`` processes."""
+    import joblib
+
+    # fast and slow ones in each part
+    parts = [designs[start::jobs] for start in range(min(jobs, len(designs)))]
+    if len(parts) < 2:
+        batches = [predicted(net, device, clock_mhz, part) for part in parts]
+    else:
+        with parallel(backend, scheduler):
+            calls = (joblib.delayed(predicted)(net, device, clock_mhz, part) for part in parts)
+            batches = joblib.Parallel(n_jobs=jobs)(calls)
+    ordered = itertools.chain.from_iterable(parts)
+    return dict(zip(ordered, itertools.chain.from_iterable(batches), strict=True))
 
 
 def make(net: Network, found: dict[str, Any], number: int, out: str, **options: Any) -> dict[str, Any]:

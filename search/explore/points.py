@@ -15,20 +15,27 @@ from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 
-__all__ = ["ENGINES", "Wanted", "candidates", "predicted", "with_engine"]
+__all__ = ["ENGINES", "Wanted", "candidates", "may_fit", "predicted", "saves", "with_engine"]
 
 ENGINES = ("auto", "direct", "fermat")
 """Engines of integer convolutions that the network leaves open: the cheaper one each, or all of a kind."""
 BEYOND = 1.5
 """A design that the layers' own formulas put above so many devices is not looked at."""
+MARGIN = 1.15
+"""Nor is one that is above so many of it when the formulas are corrected by a slower design's prediction."""
+LARGE, LONG, SAVED = 0.3, 16_000, 0.03
+"""A design of more than so much of a device and so many LUTs, which takes long to predict, must save so much
+against every one that is as fast or faster, by those formulas."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a design is asked for: ``cycles`` an image at most, and the ``engine`` of open convolutions."""
+    """What a design is asked for: ``cycles`` an image at most, and the ``engine`` of open convolutions;
+    ``estimate``: LUTs by the layers' own formulas."""
 
     cycles: int
     engine: str
+    estimate: float = 0.0
 
 
 def with_engine(net: Network, engine: str) -> Network:
@@ -49,22 +56,45 @@ def _open(net: Network) -> set[str]:
 
 def candidates(net: Network, device: str, clock_mhz: float, count: int) -> list[Wanted]:
     """About ``count`` designs for each engine that differs: periods that some fold of a layer has, spread
-    evenly by their logarithm between the fastest that is not hopeless and the slowest."""
+    evenly by their logarithm between the fastest that is not hopeless and the slowest; of large ones those
+    that save something against faster ones."""
     engines = {0: ENGINES[:1], 1: ENGINES[1:]}.get(len(_open(net)), ENGINES)
-    designs = []
+    designs: list[Wanted] = []
     for engine in engines:
         try:
             layers = layers_for(with_engine(net, engine), device, clock_mhz=clock_mhz)
         except InputError:  # a convolution that this engine cannot compute
             continue
         floor, most = least_beats(net), BEYOND * find_device(device).luts
-        periods = [
-            period
-            for period in folding.periods(layers, floor)
-            if folding.total_cost(layers, folding.fold_for_cycles(layers, period, floor)) <= most
-        ]
-        designs += [Wanted(period, engine) for period in _spread(periods, count)]
-    return designs
+        periods = folding.periods(layers, floor)
+        costs = {
+            period: folding.total_cost(layers, folding.fold_for_cycles(layers, period, floor))
+            for period in periods
+        }
+        spread = _spread([period for period in periods if costs[period] <= most], count)
+        designs += [Wanted(period, engine, costs[period]) for period in spread]
+    large = max(LONG, LARGE * find_device(device).luts)
+    return [one for one in designs if one.estimate <= large or saves(one, designs)]
+
+
+def saves(one: Wanted, designs: Sequence[Wanted]) -> bool:
+    """Whether no faster one of ``designs`` costs about the same or less, and no equally fast one less."""
+    return not any(
+        (other.cycles < one.cycles and other.estimate * (1 - SAVED) <= one.estimate)
+        or (other.cycles == one.cycles and (other.estimate, other.engine) < (one.estimate, one.engine))
+        for other in designs
+    )
+
+
+def may_fit(one: Wanted, slower: Sequence[tuple[Wanted, dict[str, Any] | None]], device: str) -> bool:
+    """Whether a design may fit when formulas are as wrong for it as for the fastest of the ``slower`` ones
+    of its engine, which are predicted."""
+    known = [(other, point) for other, point in slower if other.engine == one.engine and point is not None]
+    if not known:
+        return True
+    other, point = min(known, key=lambda pair: pair[0].cycles)
+    wrong = point["luts"] / other.estimate
+    return one.estimate * wrong <= MARGIN * find_device(device).luts
 
 
 def _spread(periods: Sequence[int], count: int) -> list[int]:

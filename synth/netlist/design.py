@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from fermatnet.hw.compiler.interface import read_interface
+from fermatnet.hw.compiler.interface import need_cells, read_interface
 from fermatnet.hw.devices import Device
 from fermatnet.hw.devices import device as find_device
 from fermatnet.synth.mapping import NETLIST, map_design
@@ -30,11 +30,13 @@ def netlist_design(
     """Maps the design in ``directory`` to cells of ``device`` by the flow of `fermatnet.synth.flow`, and
     writes to the new folder ``out`` what simulates like it: interface, netlist and models of the cells.
 
-    Raises InputError for a device whose family has no models, for cells without one, and with yosys' own
-    words where it refuses the design. Contents of memories stand in the netlist: ``out`` has no memory files.
+    Raises InputError for a device whose family has no models, for a folder with cells of another family, for
+    cells without a model, and with yosys' own words where it refuses the design. Contents of memories stand
+    in the netlist: ``out`` has no memory files.
     """
     interface = read_interface(directory, "network")
     target = find_device(device)
+    need_cells(interface, target, directory)
     models.models(target.family)  # refused before yosys takes its minutes
     if progress is not None:
         progress(f"yosys: mapping {interface['top']} to {device}")

@@ -9,6 +9,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.report.explore import render
 from fermatnet.search.explore import front
 from fermatnet.search.explore.front import COSTS, explore, make, pareto
+from fermatnet.search.explore.points import Wanted, may_fit, saves
 
 DEVICE = "xc7z020"
 
@@ -91,3 +92,23 @@ def test_the_page_holds_all_points_and_no_markup_of_names(found):
     assert "<b>net</b>" not in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
     for point in found["front"]:
         assert page.count(f'data-number="{point["number"]}"') == 2  # in the picture and in the table
+
+
+def test_large_designs_that_save_nothing_are_left_out():
+    costs = {("direct", 64): 1000, ("direct", 128): 990, ("fermat", 64): 1001, ("fermat", 256): 900}
+    designs = [Wanted(cycles, engine, float(cost)) for (engine, cycles), cost in costs.items()]
+    assert [one for one in designs if saves(one, designs)] == [designs[0], designs[3]]
+    twins = [Wanted(64, engine, 1000.0) for engine in ("direct", "fermat")]  # one of equal ones stays
+    assert [saves(one, twins) for one in twins] == [True, False]
+
+
+def test_designs_beyond_the_device_are_not_predicted():
+    """Formulas 1.5 times too low for a slower design are so for a faster one."""
+    slower = [
+        (Wanted(1024, "direct", 20_000), {"luts": 22_000}),
+        (Wanted(512, "direct", 30_000), {"luts": 45_000}),
+        (Wanted(512, "fermat", 30_000), None),
+    ]
+    assert may_fit(Wanted(64, "direct", 40_000), slower, DEVICE)  # 60,000 of 53,200
+    assert not may_fit(Wanted(64, "direct", 41_000), slower, DEVICE)
+    assert may_fit(Wanted(64, "fermat", 41_000), slower, DEVICE)

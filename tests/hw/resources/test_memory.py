@@ -49,3 +49,12 @@ def test_a_block_read_as_it_is_written():
     assert kept(queue, "xc7") == (0.0, 0.0, 0.5, "block")
     tables, registers, blocks, kind = kept(queue, "ecp5")
     assert tables > 24 and (registers, blocks, kind) == (24 + 24 + 9 + 2, 1.0, "block")
+
+
+def test_ice40_has_blocks_and_registers_only():
+    """A memory that is read at once is a block as well, as yosys 0.70 made the sums of a pool: it takes the
+    register of the address in."""
+    assert kept(Store(32, 15, None, False), "ice40")[2:] == (1.0, "block")
+    assert kept(Store(64, 19, None, False), "ice40")[2:] == (2.0, "block")
+    assert kept(Store(5, 12, None, False), "ice40")[3] == kept(Store(5, 12, None, True), "ice40")[3]
+    assert kept(Store(5, 12, None, False), "ice40")[3] == "registers"

@@ -1,0 +1,52 @@
+"""What stands around nextpnr: pins of a frame, and what particular builds of it need."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from fermatnet.hw.devices import DEVICES
+from fermatnet.synth import pins, place, tools
+
+
+def test_pins_of_a_frame_stand_in_the_files_of_each_family(tmp_path):
+    wanted = {"gw2ar-18": "frame.cst", "gw1nr-9": "frame.cst", "lifcl-40": "frame.pdc"}
+    for name, device in DEVICES.items():
+        options = pins.located(device, tmp_path)
+        assert [option.split("=")[-1] for option in options][1:] == ([wanted[name]] if name in wanted else [])
+        few = device.family in ("gowin", "nexus")  # no pin is chosen for them
+        assert pins.framed(device, 6) == few
+        assert pins.framed(device, 10**4) == (few or device.family in ("ice40", "gatemate"))
+        if name in wanted:
+            lines = (tmp_path / wanted[name]).read_text().splitlines()
+            assert len(lines) == len(set(lines)) == 6 and "clk" in lines[0] and "out" in lines[-1]
+
+
+def test_a_build_that_dies_behind_its_routing_has_said_its_speed(tmp_path, monkeypatch):
+    def dies(tool, arguments, directory, log, watch):
+        (directory / "nextpnr.log").write_text(said)
+        raise tools.ToolError("nextpnr-gatemate: 1: wasm trap: out of bounds memory access")
+
+    monkeypatch.setattr(place.tools, "run", dies)
+    before, after = (
+        f"Info: Max frequency for clock 'clk': {mhz} MHz (PASS at 40 MHz)\n" for mhz in (60, 46.25)
+    )
+    said = f"{before}Info: Routing complete.\n{after}"
+    assert place._routed(None, [], SimpleNamespace(directory=tmp_path))[0] == 1
+    assert place._logged_fmax(tmp_path) == 46.25
+    said = before  # the estimate of a placement that was not routed
+    with pytest.raises(tools.ToolError):
+        place._routed(None, [], SimpleNamespace(directory=tmp_path))
+    assert place._logged_fmax(tmp_path) == 0
+
+
+def test_only_carries_that_depend_on_nothing_are_left_open(tmp_path):
+    first, other = (
+        {"type": "CCU2", "parameters": {"INIT0": init}, "connections": {"CIN": [2], "A0": [3]}}
+        for init in ("0xFFFF", "0x96AA")
+    )
+    path = tmp_path / "netlist.json"
+    path.write_text(json.dumps({"modules": {"top": {"cells": {"first": first, "other": other}}}}))
+    place._loosen_carries(path)
+    cells = json.loads(path.read_text())["modules"]["top"]["cells"]
+    assert cells["first"]["connections"] == {"A0": [3]} and cells["other"] == other
