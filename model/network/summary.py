@@ -7,8 +7,9 @@ import numpy as np
 
 from fermatnet.model.network.graph import Network
 from fermatnet.model.network.node import Node
+from fermatnet.model.network.nodes import PiecewiseConv
 
-__all__ = ["engine_name", "summary"]
+__all__ = ["engine_name", "operations", "summary"]
 
 
 def engine_name(net: Network, node: Node, cycles: int | None = None) -> tuple[str, str]:
@@ -17,12 +18,21 @@ def engine_name(net: Network, node: Node, cycles: int | None = None) -> tuple[st
     return node.describe_engine(net, cycles)
 
 
+def operations(net: Network, node: Node) -> int:
+    """What one product of a layer counts in the arithmetic computation effort (ACE; PokeBNN, Zhang et al.
+    2022): the bits of a weight x the bits of an input, each as wide as its proven range needs, and M*N where
+    both are binary planes. Weights of +1 and -1 alone are one plane. 0 for a layer without weights."""
+    stored = node.weights()
+    if isinstance(node, PiecewiseConv):
+        # two signs are the outer two of three levels
+        return max(1, len(np.unique(node.codes)) - 1) * (len(node.levels_a) - 1)
+    return stored.width * net.types[node.inputs[0]].bits if stored.count else 0
+
+
 def summary(net: Network, cycles: int | None = None) -> dict[str, Any]:
     """One entry a layer and the totals; ``macs`` counts multiply-accumulates an image, binary ones M*N times
-    in ``and_popcounts``. ``ace`` is the arithmetic computation effort (PokeBNN, Zhang et al. 2022): the sum
-    over multiply-accumulates of the bits of a weight x the bits of an input, each as wide as its proven range
-    needs, and M*N where both are binary planes. ``cycles`` an image: the goal at which the engines of
-    integer convolutions are compared."""
+    in ``and_popcounts``. ``ace`` is the sum over them of `operations`. ``cycles`` an image: the goal at which
+    the engines of integer convolutions are compared."""
     layers = []
     for node in net.nodes:
         kind = net.types[node.name]
@@ -44,7 +54,7 @@ def summary(net: Network, cycles: int | None = None) -> dict[str, Any]:
                 "weight_bits": stored.bits,
                 "macs": macs,
                 "and_popcounts": macs * stored.planes,
-                "ace": macs * (stored.planes or stored.width * net.types[node.inputs[0]].bits),
+                "ace": macs * operations(net, node),
                 "reasons": reasons,
             }
         )

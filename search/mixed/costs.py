@@ -10,6 +10,7 @@ from fermatnet.hw.resources import Resources
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.network import Network
 from fermatnet.model.network.nodes import PiecewiseConv
+from fermatnet.model.network.summary import operations
 from fermatnet.search.mixed.kept import Known
 
 __all__ = ["COSTS", "Target", "arithmetic", "costs_of"]
@@ -36,8 +37,7 @@ def _bits(low: int, high: int) -> int:
 
 
 def arithmetic(net: Network) -> dict[str, float]:
-    """``ace``: sum over multiply-accumulates of bits of the weight x bits of the input (PokeBNN's arithmetic
-    computation effort); of a piecewise layer pieces x pieces. ``bytes``: weights at the width that their
+    """``ace``: sum over multiply-accumulates of `operations`. ``bytes``: weights at the width that their
     values need."""
     ace = stored = 0
     for node in net.nodes:
@@ -47,12 +47,11 @@ def arithmetic(net: Network) -> dict[str, float]:
         macs = count * prod(net.types[node.name].shape[1:])
         if isinstance(node, PiecewiseConv):
             pieces = len(np.unique(node.codes)) - 1  # one bit never uses the middle level
-            width, operations = max(1, pieces.bit_length()), max(1, pieces) * (len(node.levels_a) - 1)
+            width = max(1, pieces.bit_length())
         else:
-            weight, kind = node.weight, net.types[node.inputs[0]]  # type: ignore[attr-defined]
+            weight = node.weight  # type: ignore[attr-defined]
             width = _bits(int(weight.min()), int(weight.max()))
-            operations = width * _bits(kind.lo, kind.hi)
-        ace += macs * operations
+        ace += macs * operations(net, node)
         stored += count * width
     return {"ace": float(ace), "bytes": stored / 8}
 
