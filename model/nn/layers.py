@@ -73,8 +73,9 @@ class _Quantized:
         w = self.quantized()
         if self.training:
             return x.to(w.dtype), w
-        # what comes in float64 needs it: codes times a step of several significant bits
-        kind = torch.float64 if x.dtype == torch.float64 else self.exact_type()
+        # what comes to integer weights in float64 needs it: codes times a step of several significant bits
+        coded = x.dtype == torch.float64 and hasattr(self.quantizer, "integers")
+        kind = torch.float64 if coded else self.exact_type()
         return x.to(kind), w.to(kind)
 
 

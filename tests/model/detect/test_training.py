@@ -128,7 +128,7 @@ def test_what_cannot_be_is_refused_before_training(sets, tmp_path):
         ("ssdlite-small", {"height": 8}, "height and width must be 32"),
         ("ssdlite-small", {"boxes": "keep"}, "refuse or skip"),
         ("ssdlite-small", {"lr": -1.0}, "lr must be above 0"),
-        ("small-resnet", {}, "no single-shot detector|no option"),
+        ("small-resnet", {}, "is no detector: train it with fermatnet train"),
         ("ssdlite-smal", {}, "did you mean ssdlite-small"),
     ):
         with pytest.raises(InputError, match=words):
