@@ -104,10 +104,10 @@ class _Tracer(fx.Tracer):
         self.names = names
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        # subclasses made elsewhere too
-        ours = any(base.__module__.startswith("fermatnet.model.nn.") for base in type(m).__mro__)
         if known_kind(m) is not None:
             return True
+        # subclasses made elsewhere too
+        ours = any(base.__module__.startswith("fermatnet.model.nn.") for base in type(m).__mro__)
         return (ours and not isinstance(m, nn.Sequential)) or super().is_leaf_module(m, module_qualified_name)
 
     def create_args_for_root(

@@ -59,6 +59,8 @@ def known_kind(module: nn.Module) -> type[nn.Module] | None:
     if known is None:
         return None
     own = {key for kind in mro[: mro.index(known)] for key in vars(kind)} - _HARMLESS
+    if not own:
+        return known
     inherited = {*dir(known), *vars(module), *module._parameters, *module._buffers, *module_arguments(known)}
     return None if own & inherited or "__getattr__" in own or "__getattribute__" in own else known
 

@@ -5,6 +5,7 @@ adds is seen, and refused if it is set.
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ def module_arguments(kind: type) -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def _schema_signature(name: str) -> inspect.Signature:
     """A signature with the arguments of an operator of torch's library, ``add.Tensor`` for instance."""
     packet, _, overload = name.partition(".")
