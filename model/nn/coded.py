@@ -10,6 +10,7 @@ product leave its accumulators as one integer, which the thresholds or the multi
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ def checked(bits: int, least: int, what: str) -> int:
     return bits
 
 
-class CodedWeight(nn.Module):
+class CodedWeight(nn.Module, ABC):
     """Weights as integer codes times a step of the tensor, or one of each output channel.
 
     A subclass has ``bits`` (for what counts them), `step` and `codes`; its `forward` may have any gradient,
@@ -72,13 +73,13 @@ class CodedWeight(nn.Module):
 
     bits: int
 
+    @abstractmethod
     def step(self, w: Tensor) -> Tensor:
         """The exact step (`exact_step`), 0-d or (channels, 1, ...)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def codes(self, w: Tensor) -> Tensor:
         """int64 codes like w, of magnitude at most 127."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def parts(self, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,7 +94,7 @@ class CodedWeight(nn.Module):
         return codes * factor.view(-1, *[1] * (w.dim() - 1)), exponent
 
 
-class CodedActivation(nn.Module):
+class CodedActivation(nn.Module, ABC):
     """Activation as codes 0 .. 2^bits - 1 times one step, what is negative becomes 0.
 
     In evaluation, float64: ``code(x) step`` with ``code(x) = clip(floor(x / step + 1/2), 0, 2^bits - 1)``;
@@ -118,14 +119,14 @@ class CodedActivation(nn.Module):
         """The largest code."""
         return (1 << self.bits) - 1
 
+    @abstractmethod
     def step(self) -> Tensor:
         """The exact step (`exact_step`), 0-d; NaN as long as no data has set it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train_forward(self, x: Tensor) -> Tensor:
         """Values in training, from inputs that have passed the ceiling or the function, with the method's own
         gradients."""
-        raise NotImplementedError
 
     def start(self, x: Tensor) -> None:
         """Set the step from a batch of inputs that have passed the ceiling or the function."""

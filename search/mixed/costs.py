@@ -29,30 +29,18 @@ Target = tuple[str, int, float]
 """Device, cycles an image (0: the fastest design in half of the device), clock in MHz."""
 
 
-def _bits(low: int, high: int) -> int:
-    """Bits of the integers from low to high: two's complement where some are negative, at least one."""
-    if low >= 0:
-        return max(1, high.bit_length())
-    return 1 + max((-low - 1).bit_length(), max(0, high).bit_length())
-
-
 def arithmetic(net: Network) -> dict[str, float]:
     """``ace``: sum over multiply-accumulates of `operations`. ``bytes``: weights at the width that their
     values need."""
     ace = stored = 0
     for node in net.nodes:
-        count = node.weights().count
-        if not count:
-            continue
-        macs = count * prod(net.types[node.name].shape[1:])
+        weights = node.weights()
+        width = weights.width
         if isinstance(node, PiecewiseConv):
             pieces = len(np.unique(node.codes)) - 1  # one bit never uses the middle level
             width = max(1, pieces.bit_length())
-        else:
-            weight = node.weight  # type: ignore[attr-defined]
-            width = _bits(int(weight.min()), int(weight.max()))
-        ace += macs * operations(net, node)
-        stored += count * width
+        ace += weights.count * prod(net.types[node.name].shape[1:]) * operations(net, node)
+        stored += weights.count * width
     return {"ace": float(ace), "bytes": stored / 8}
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from fermatnet.hw.piecewise.compressor.counters import Counter, adder
 from fermatnet.hw.piecewise.compressor.prices import Effect, bulk, cost_of, effects, price, reach
-from fermatnet.hw.piecewise.compressor.state import Columns, State, applied, apply, finished
+from fermatnet.hw.piecewise.compressor.state import Columns, State, after_counter, after_effect, finished
 
 __all__ = ["Plan", "depth", "pareto", "plan"]
 
@@ -76,7 +76,7 @@ def _bulk_move(state: State, target: str, limit: int | None) -> Move | None:
         after, done = state, []
         repeats = max(1, (pairs[0] - needed) // 16 if needed else (bits[0] - heights[0]) // 8)
         for counter in counters * repeats:
-            following = apply(after, counter, limit)
+            following = after_counter(after, counter, limit)
             if following is None:
                 break
             after = following
@@ -144,7 +144,7 @@ def _moves(state: State, target: str, limit: int | None) -> list[Move]:
     moves = [last] if last else []
     span = reach(target)[0]  # no counter looks further: many states share these columns
     for effect in _ranked(state.pairs[:span], state.bits[:span], target):
-        made = applied(state, effect, limit)
+        made = after_effect(state, effect, limit)
         if made is not None:
             moves.append(Move([effect.counter], effect.cost, made))
         if len(moves) == MOVES:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from fermatnet.hw.piecewise.compressor.counters import Counter
 from fermatnet.hw.piecewise.compressor.prices import Effect
 
-__all__ = ["Columns", "State", "applied", "apply", "finished"]
+__all__ = ["Columns", "State", "after_counter", "after_effect", "finished"]
 
 Columns = tuple[int, ...]
 Levels = tuple[tuple[int, ...], ...]
@@ -20,7 +20,7 @@ class State(NamedTuple):
     levels: Levels = ()
 
 
-def apply(state: State, counter: Counter, limit: int | None) -> State | None:
+def after_counter(state: State, counter: Counter, limit: int | None) -> State | None:
     """State after one counter based in the lowest column, or None where it finds too few terms, or lies too
     deep. Columns past the top are dropped: they are zero, the sum being known to fit."""
     pairs, bits, levels = state
@@ -41,7 +41,7 @@ def apply(state: State, counter: Counter, limit: int | None) -> State | None:
     return None if after is None else State(left, tuple(height), after)
 
 
-def applied(state: State, effect: Effect, limit: int | None) -> State | None:
+def after_effect(state: State, effect: Effect, limit: int | None) -> State | None:
     """The same for a counter that is known to find its terms."""
     pairs, bits, levels = state
     counter, _, columns = effect
