@@ -169,3 +169,21 @@ def test_a_quantizer_without_a_step_is_refused():
     net[4].learned_step.data.fill_(float("nan"))
     with pytest.raises(InputError, match="layer '4' has no step yet"):
         export(net, (2, 3, 3))
+
+
+def test_sums_of_codes_with_factors_are_exact_where_float32_is_not():
+    """Few products, so that eight bits of input would fit float32; codes times 61 and 63 do not."""
+    drawn = torch.Generator().manual_seed(0)
+    activation, weights = LsqActivation(8).eval(), LsqWeight(8)
+    activation.learned_step.data.fill_(61 * 2.0**-12)
+    weights.learned_step.data.fill_(63 * 2.0**-14)
+    layer = Conv2d(8, 3, 1, bias=False, quantizer=weights).eval()
+    layer.weight.data.copy_(torch.randn(layer.weight.shape, generator=drawn))
+    assert layer.exact_type() == torch.float32
+    x = 4 * torch.rand((2, 8, 3, 3), generator=drawn)
+    with torch.no_grad():
+        found = layer(activation(x)).double()
+        codes, factor, exponent = weights.parts(layer.weight)
+        sums = torch.einsum("oi,nihw->nohw", codes[:, :, 0, 0] * factor, activation.index(x) * 61)
+    assert int(sums.abs().max()) > 1 << 24
+    assert torch.equal(found, sums.double() * 2.0 ** -(12 + int(exponent)))
