@@ -207,6 +207,7 @@ def pareto(target: str, pairs: Columns, bits: Columns) -> list[tuple[int, Plan]]
     found: list[tuple[int, Plan]] = []
     while made is not None:
         deep = depth(made, bits)
+        assert not found or deep < found[-1][0], "a plan is no deeper than its limit"
         if found and made.cost <= found[-1][1].cost:
             found.pop()
         found.append((deep, made))
