@@ -93,6 +93,20 @@ def test_torch_and_network_file_agree(model, name):
     np.testing.assert_array_equal(net.run(images.numpy()), wanted.numpy())
 
 
+@pytest.mark.parametrize("function", [nn.Sigmoid(), nn.Softplus(), nn.ReLU6()])
+@pytest.mark.parametrize("base", ["sign", "lsq"])
+def test_signs_of_functions_that_are_never_negative(function, base):
+    torch.manual_seed(0)
+    first = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), function]
+    network = nn.Sequential(*first, nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+    twin = fn.quantize(network, fn.scheme(base).map({"3": "sign"}), SHAPE, calibration=pixels(32))
+    net, images = fn.export(twin), pixels(40, seed=1)
+    with torch.no_grad():
+        wanted = twin.eval()(images).double() / float(net.meta["output_scale"])
+    np.testing.assert_array_equal(net.run(images.numpy()), wanted.numpy())
+    assert net.run(images.numpy()).std() > 0
+
+
 def test_verilog_agrees(model, tmp_path):
     base, patterns = MAPS["all families"]
     twin = fn.quantize(model, fn.scheme(base).map(patterns), SHAPE, calibration=pixels(32))
