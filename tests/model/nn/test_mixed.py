@@ -162,6 +162,26 @@ def test_refusals(model, patterns, words):
         convert(model, scheme("pa").map(patterns), SHAPE)
 
 
+@pytest.mark.parametrize("patterns", [[("layer1", "int8")], "layer1=int8", {1: "int8"}])
+def test_no_map_at_all(patterns):
+    with pytest.raises(InputError, match="a map gives patterns schemes"):
+        scheme("pa").map(patterns)
+
+
+@pytest.mark.parametrize(
+    "counts, words",
+    [
+        ({"weights": 4.5}, "whole numbers, not 4.5"),
+        ({"activations": "4"}, "whole numbers, not '4'"),
+        ({"edge_bits": 1}, "2 to 24 bits, not 1"),
+        ({"edge_bits": 25}, "2 to 24 bits, not 25"),
+    ],
+)
+def test_counts_that_no_scheme_takes(counts, words):
+    with pytest.raises(InputError, match=words):
+        scheme("lsq", **counts)
+
+
 def test_what_cannot_be_exported_says_so(model):
     _, report = convert(model, scheme("pa").map({"layer1": "float"}), SHAPE)
     assert any("not exportable" in line.why for line in report)
