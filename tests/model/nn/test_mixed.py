@@ -182,6 +182,13 @@ def test_counts_that_no_scheme_takes(counts, words):
         scheme("lsq", **counts)
 
 
+def test_edges_in_full_precision_are_not_made_integers(model):
+    twin, _ = convert(model, scheme("xnor", edge_bits=0), SHAPE)
+    assert dict(twin.named_modules())["stem_q"].quantizer is None
+    with pytest.raises(InputError, match="'fc_q': its weights are not integers"):
+        convert(model, scheme("pa").map({"fc": "int8(8,8,0)"}), SHAPE)
+
+
 def test_what_cannot_be_exported_says_so(model):
     _, report = convert(model, scheme("pa").map({"layer1": "float"}), SHAPE)
     assert any("not exportable" in line.why for line in report)
