@@ -183,6 +183,8 @@ def test_a_stopped_search_ends_the_same_and_its_map_trains(twin, tmp_path, monke
         ({"limits": {"luts": -5}}, "0 or more"),
         ({"choices": ["pa"]}, "at least two"),
         ({"choices": ["pa", "xnor"]}, "xnor cannot be exported"),
+        ({"choices": ["pa", "sign", "pa(4, 5)"]}, r"pa and pa\(4, 5\) are the same scheme"),
+        ({"images": 1}, "1 of 1437 images are too few"),
         ({"target": "ice40-up5k-none"}, "ice40-up5k-none"),
         ({"cycles": 1}, "everywhere has no design: too fast"),
     ],
@@ -191,3 +193,4 @@ def test_refusals(twin, tmp_path, monkeypatch, more, words):
     monkeypatch.setattr(search, "costs_of", luts)
     with pytest.raises(InputError, match=words):
         search.search_mixed(twin, tmp_path / "out", **{"limits": {"luts": 5}, "images": 64, **more})
+    assert not (tmp_path / "out").exists()
