@@ -137,6 +137,21 @@ def test_who_gets_which(model):
     assert any("layer1_conv2" == line.name and "int8(4,3)" in line.why for line in report)
 
 
+def test_rows_and_transposed_convolutions_go_by_their_own_names():
+    how = scheme("pa").map({"1.up": "int8(4,4)"})
+    up = nn.Sequential()
+    up.add_module("up", nn.ConvTranspose2d(4, 4, 2, 2))
+    maps = nn.Sequential(nn.Conv2d(1, 4, 3), up, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 3))
+    twin, _ = convert(maps, how, SHAPE)
+    assert twin.get_submodule("1_up_turned_q").quantizer.bits == 4
+    part = nn.Sequential(nn.Conv1d(4, 4, 3), nn.ReLU())
+    rows = nn.Sequential(nn.Conv1d(1, 4, 3), nn.ReLU(), part, nn.Flatten(), nn.Linear(4 * 8, 3))
+    twin, _ = convert(rows, scheme("pa").map({"2.*": "int8(4,4)"}), (1, 12))
+    assert twin.get_submodule("2_0_rows_q").quantizer.bits == 4
+    with pytest.raises(InputError, match=r"there are 0, 2\.0, 4, 1, 2\.1"):
+        convert(rows, scheme("pa").map({"nowhere": "int8"}), (1, 12))
+
+
 def test_readers_that_differ_leave_the_common_scheme(model):
     how = scheme("pa").map({"layer2.conv1": "sign", "layer2.down.0": "int8"})
     twin, report = convert(model, how, SHAPE, images=pixels(32))
