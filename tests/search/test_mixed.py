@@ -59,6 +59,12 @@ def test_the_solver_is_exact():
         solve(Problem(np.array([[1.0], [np.inf]]), np.zeros((1, 2, 1))), [0])
 
 
+@pytest.mark.parametrize("limit, wanted", [(11.0, 1), (10.9, 0), (1.9, None)])
+def test_a_budget_is_kept_to_the_last_unit(limit, wanted):
+    problem = Problem(np.array([[5.0, 1.0], [0.0, np.inf]]), np.array([[[1.0, 10.0], [1.0, 0.0]]]))
+    assert solve(problem, [limit]) == (None if wanted is None else [wanted, 0])
+
+
 def exported(weights, activations, how="int8"):
     """A small network with a 3x3 convolution between its first and last layer."""
     torch.manual_seed(0)
