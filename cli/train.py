@@ -150,6 +150,10 @@ def _check_folder(out: str, resume: bool) -> None:
 
 
 def _train(net: str, data: str, out: str, resume: bool, twin: str | None, **options: Any) -> None:
+    if twin and options["float_epochs"]:
+        raise InputError(
+            "--float-epochs trains a full-precision network, --twin takes one: leave one of them out"
+        )
     _check(net, data, out, resume, options)
     with phases("train") as phase:
         phase("loading torch")

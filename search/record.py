@@ -22,6 +22,7 @@ class SearchRecord:
         self.folder = RunFolder(out)
         self.settings = settings
         self.state: dict[str, Any] | None = None
+        self.created = False
         if resume and self.folder.has("config.json"):
             old = self.folder.read_json("config.json")
             differ = [key for key in settings if old.get(key) != settings[key]]
@@ -33,6 +34,7 @@ class SearchRecord:
             raise InputError(f"{out} holds no search to resume: leave --resume out to begin one")
         else:
             self.folder.create()
+            self.created = True
             self.folder.write_json("config.json", settings)
         self.before = float(self.state["seconds"]) if self.state else 0.0
         self.started = time.perf_counter()
@@ -45,6 +47,12 @@ class SearchRecord:
     def keep(self, state: dict[str, Any]) -> None:
         """A checkpoint."""
         self.folder.save("checkpoint.pt", state | {"seconds": self.seconds})
+
+    def discard(self) -> None:
+        """Take a folder away that this search made and that holds no checkpoint yet, so that the corrected
+        call finds its place free."""
+        if self.created and not self.folder.has("checkpoint.pt"):
+            self.folder.discard()
 
     def close(self, found: dict[str, Any], budget: dict[str, Any]) -> dict[str, Any]:
         """Write and return the result: what was found, and the budget: steps, seconds, device."""

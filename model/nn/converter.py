@@ -25,7 +25,7 @@ from fermatnet.model.nn.moves import Reshape
 from fermatnet.model.nn.piecewise import PiecewiseActivation, PiecewiseWeight
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.nn.twins import Scaled, weighted_twin
-from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
+from fermatnet.model.nn.uniform import UniformActivation
 
 __all__ = ["Change", "Converter"]
 
@@ -171,7 +171,7 @@ class Converter:
         )
         shape, how = tuple(module.weight.shape), self.at(node)
         if edge or depthwise:
-            quantizer: nn.Module | None = None if how.full_precision else UniformWeight(how.edge_bits or 8)
+            quantizer = how.edge_weight()
             why = (
                 "first layer" if node in self.first else "last layer" if edge else "depthwise: few operations"
             )

@@ -88,8 +88,8 @@ def schemes_of(c: Any) -> tuple[dict[fx.Node, Scheme], list[fx.Node]]:
     calls = Counter(str(node.target) for node in c.graph.nodes)
     names = {}
     for node in (*c.weighted, *found):
-        target = str(node.target)
-        names[node] = (target, node.name) if calls[target] > 1 else (target,)
+        own = node.meta.get("module", str(node.target))
+        names[node] = (own, node.name) if calls[str(node.target)] > 1 else (own,)
     read = {node: readers([node], c.layer, c.weighted, found) for node in found}
     return assign(
         c.scheme, {node: names[node] for node in c.weighted}, {node: names[node] for node in found}, read

@@ -13,6 +13,7 @@ layer wins. Who knows the names makes the layers: `fermatnet.model.nn.convert` a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from torch import nn
 
@@ -49,6 +50,10 @@ class Scheme:
         Raises InputError for what is no scheme; a pattern without a layer is refused where the names are
         known, by ``convert`` and by ``build``.
         """
+        if not isinstance(patterns, Mapping) or not all(isinstance(pattern, str) for pattern in patterns):
+            raise InputError(
+                f"a map gives patterns schemes, {{'layer1.*': 'int8'}} for instance; not {patterns!r}"
+            )
         return replace(self, layers=(*self.layers, *((p, _own(p, how)) for p, how in patterns.items())))
 
     def named(self, *names: str) -> "Scheme | None":
@@ -230,7 +235,7 @@ def scheme(
     that they are compared with
     weights : pieces M of "pa", otherwise bases or bits, as the method counts them; None: its own
     activations : pieces N of "pa", otherwise bases or bits
-    edge_bits : of the first and last layer's integers
+    edge_bits : of the first and last layer's integers; 0: full precision, which no hardware has
 
     Impossible counts and unknown names raise InputError here, not later.
     """
@@ -244,10 +249,14 @@ def scheme(
         entry.activations if activations is None else activations,
         edge_bits,
     )
+    for count in (made.weights, made.activations, made.edge_bits):
+        if not isinstance(count, Integral):
+            raise InputError(f"counts of weights, activations and edge bits are whole numbers, not {count!r}")
     if made.weights < 0 or made.activations < 0:
         raise InputError(
             f"counts of weights and activations cannot be negative: {made.weights}, {made.activations}"
         )
+    made.edge_weight()
     if made.weights:
         entry.weight(made.weights, (1, 1, 1, 1))
     if made.activations:

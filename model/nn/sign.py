@@ -55,7 +55,8 @@ class SignWeight(PiecewiseWeight):
 
 
 class SignIndex(PiecewiseActivation):
-    """Activation i = 1 where x >= 0, else 0, with the gradient of the sign."""
+    """Activation i = 1 where x >= 0, else 0, with the gradient of the sign; so where it stands for a
+    ``function`` that is never negative, too, whose values alone would all be 1."""
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -67,3 +68,6 @@ class SignIndex(PiecewiseActivation):
 
     def forward(self, x: Tensor) -> Tensor:
         return _Step.apply(x).float()
+
+    def _saturated(self, x: Tensor) -> Tensor:
+        return x

@@ -17,7 +17,7 @@ def entries(given: Iterable[str]) -> tuple[str, ...]:
     """What was given with files read: ``PATTERN=SCHEME`` each, in their order."""
     found: list[str] = []
     for one in given:
-        found += _read(Path(one)) if one.endswith(".json") and "=" not in one else [one]
+        found += _read(Path(one)) if one.endswith(".json") else [one]
     return tuple(found)
 
 
@@ -27,7 +27,7 @@ def _read(path: Path) -> list[str]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no JSON file with a map of schemes: {error}") from error
     kept = held.get("map") if isinstance(held, dict) else None
-    if not isinstance(kept, dict) or not all(isinstance(value, str) for value in kept.values()):
+    if not isinstance(kept, dict) or not kept or not all(isinstance(value, str) for value in kept.values()):
         raise InputError(f"{path} has no key 'map' that gives patterns schemes, {{'layer1.*': 'int8'}} say")
     return [f"{pattern}={word}" for pattern, word in kept.items()]
 

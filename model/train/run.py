@@ -131,7 +131,7 @@ class _Run:
         results = Results()
         twin: nn.Module | None = None
         if self.twin:
-            twin = load_run(self.twin, "float")[0].to(self.device)
+            twin = self._taken(self.twin).to(self.device)
             results.add("float", self._scores(twin, self.data.test))
         with progress_bars(self.progress) as bar:
             for number, (name, scheme, epochs, rate) in enumerate(self.phases()):
@@ -145,6 +145,13 @@ class _Run:
                 results.add(name, self._scores(model, self.data.test), seconds)
                 twin = model if name == "float" else twin
         return self._close(results)
+
+    def _taken(self, run: str) -> nn.Module:
+        """The full-precision network of another run of this network."""
+        found, config = load_run(run, "float")
+        if config["net"] != self.net:
+            raise InputError(f"{run} is a run of {config['net']}, not of {self.net}: take one of {self.net}")
+        return found
 
     def _scores(self, model: nn.Module, part: Any) -> dict[str, float]:
         share(model, self.world)

@@ -98,6 +98,10 @@ def carry_over(model: nn.Module, weights: dict[str, Any]) -> None:
             carried[key] = source + 0.3 * source.std() * torch.randn(source.shape, generator=generator)
         elif source is not None:
             carried[key] = source
+    for key, value in carried.items():
+        if value.shape != own[key].shape:
+            there, here = ("x".join(map(str, one.shape)) or "one number" for one in (value, own[key]))
+            raise InputError(f"the full-precision twin's {key} is {there}, here it is {here}")
     missing, unexpected = model.load_state_dict(carried, strict=False)
     lacking = [
         key

@@ -57,6 +57,8 @@ class Subject:
         share = min(0.5, self.count / len(self.data.train))
         rest: Any
         rest, aside = self.data.train.split(share, self.seed)
+        if not len(aside):
+            raise InputError(f"{self.count} of {len(self.data.train)} images are too few: one a class, say")
         images, labels = zip(*chunks(aside, _CHUNK), strict=True)
         self.images, self.labels = torch.cat(images), torch.cat(labels)
         self.targets = targets_of(self.data)

@@ -80,6 +80,9 @@ def search_mixed(
     schemes = {word: _scheme(word) for word in dict.fromkeys(choices)}
     if len(schemes) < 2:
         raise InputError("a search needs at least two choices: 'pa(4,5)' and 'int8(4,4)' for instance")
+    for word, how in schemes.items():
+        if (first := next(other for other in schemes if schemes[other] == how)) != word:
+            raise InputError(f"the choices {first} and {word} are the same scheme: leave one of them out")
     subject = Subject(str(run), images, seed, steps, device)
     settings = {
         "search": "mixed",
@@ -95,8 +98,12 @@ def search_mixed(
         "seed": seed,
     }
     record = SearchRecord(out, settings, resume)
-    search = _Search(subject, schemes, (target, cycles, clock_mhz), record, progress)
-    search.measure()
+    try:
+        search = _Search(subject, schemes, (target, cycles, clock_mhz), record, progress)
+        search.measure()
+    except InputError:
+        record.discard()
+        raise
     found = search.assignments(limits).results(points)
     if found["found"]:
         found["found"]["loss"] = search.loss(found["map"])
@@ -157,9 +164,11 @@ class _Search:
 
     def measure(self) -> None:
         """All rows that are not there yet."""
-        first = self._row(f"everywhere {self.common}", lambda: self.priced(self.schemes[self.common]))
+        key = f"everywhere {self.common}"
+        first = self.rows.get(key) or self.priced(self.schemes[self.common])
         if "refused" in first:
             raise InputError(f"{self.common} everywhere has no design: {first['refused']}")
+        self._row(key, lambda: first)
         if not self.target[1]:
             self.target = (self.target[0], int(first["cycles"]), self.target[2])
         real = scheme("float")

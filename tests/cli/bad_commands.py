@@ -274,6 +274,8 @@ OTHERS: tuple[tuple[tuple[str, ...], str], ...] = (
     ((*TRAIN, "--scheme", "sign", "--map", "conv1=thesis"), "form of whole networks"),
     (("train", "mobilenetv2", "--data", "digits", "--out", "out", "--map", "*=pa"), "layers of its own"),
     ((*TRAIN, "--twin", "nodir"), "nodir"),
+    ((*TRAIN, "--twin", "run", "--float-epochs", "3"), "leave one of them out"),
+    ((*TRAIN, "--map", "no=where.json"), "no=where.json"),
     ((*TRAIN, "--resume"), "no run to resume"),
     (("train", "digits", "--data", "digits", "--out", "empty", "--resume"), "no run to resume"),
     (("train", "digits", "--data", "digits", "--out", "run"), "--resume the run"),

@@ -59,6 +59,12 @@ def test_the_solver_is_exact():
         solve(Problem(np.array([[1.0], [np.inf]]), np.zeros((1, 2, 1))), [0])
 
 
+@pytest.mark.parametrize("limit, wanted", [(11.0, 1), (10.9, 0), (1.9, None)])
+def test_a_budget_is_kept_to_the_last_unit(limit, wanted):
+    problem = Problem(np.array([[5.0, 1.0], [0.0, np.inf]]), np.array([[[1.0, 10.0], [1.0, 0.0]]]))
+    assert solve(problem, [limit]) == (None if wanted is None else [wanted, 0])
+
+
 def exported(weights, activations, how="int8"):
     """A small network with a 3x3 convolution between its first and last layer."""
     torch.manual_seed(0)
@@ -183,6 +189,8 @@ def test_a_stopped_search_ends_the_same_and_its_map_trains(twin, tmp_path, monke
         ({"limits": {"luts": -5}}, "0 or more"),
         ({"choices": ["pa"]}, "at least two"),
         ({"choices": ["pa", "xnor"]}, "xnor cannot be exported"),
+        ({"choices": ["pa", "sign", "pa(4, 5)"]}, r"pa and pa\(4, 5\) are the same scheme"),
+        ({"images": 1}, "1 of 1437 images are too few"),
         ({"target": "ice40-up5k-none"}, "ice40-up5k-none"),
         ({"cycles": 1}, "everywhere has no design: too fast"),
     ],
@@ -191,3 +199,4 @@ def test_refusals(twin, tmp_path, monkeypatch, more, words):
     monkeypatch.setattr(search, "costs_of", luts)
     with pytest.raises(InputError, match=words):
         search.search_mixed(twin, tmp_path / "out", **{"limits": {"luts": 5}, "images": 64, **more})
+    assert not (tmp_path / "out").exists()

@@ -31,7 +31,9 @@ def move_before(site: Site, move: nn.Module) -> None:
 
 
 def _put(site: Site, key: str, layer: nn.Module) -> None:
-    """``layer`` in the step's place; a layer that is used twice stays one."""
+    """``layer`` in the step's place; a layer that is used twice stays one. The owner's name of it stays in
+    ``meta["module"]``."""
+    site.node.meta["module"] = str(site.node.target)
     name = f"{str(site.node.target).replace('.', '_')}_{key}"
     if not hasattr(site.source, name):
         site.source.add_module(name, layer)

@@ -164,6 +164,17 @@ def test_no_multiplier_where_none_is_exact():
     np.testing.assert_array_equal(found.compute(None, np.stack([x, x])[None, ..., None])[0, ..., 0], wanted)
 
 
+def test_codes_that_saturate_early_are_a_multiplier_too():
+    """A rectifier with a ceiling stops at code 40 of 63, at every channel."""
+    never = np.full(23, 1001)
+    rows = np.stack([np.concatenate([np.arange(40) * step - 400, never]) for step in (25, 20)])
+    found = as_affine("a", "x", rows, np.array([1, 1]), (-1000, 1000))
+    x = np.arange(-1000, 1001)
+    wanted = np.stack([(x[:, None] >= row).sum(1) for row in rows])
+    assert found.hi == wanted.max() == 40
+    np.testing.assert_array_equal(found.compute(None, np.stack([x, x])[None, ..., None])[0, ..., 0], wanted)
+
+
 def test_a_quantizer_without_a_step_is_refused():
     net = layers(LsqWeight(4), LsqActivation(4))
     net[4].learned_step.data.fill_(float("nan"))

@@ -93,6 +93,20 @@ def test_torch_and_network_file_agree(model, name):
     np.testing.assert_array_equal(net.run(images.numpy()), wanted.numpy())
 
 
+@pytest.mark.parametrize("function", [nn.Sigmoid(), nn.Softplus(), nn.ReLU6()])
+@pytest.mark.parametrize("base", ["sign", "lsq"])
+def test_signs_of_functions_that_are_never_negative(function, base):
+    torch.manual_seed(0)
+    first = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), function]
+    network = nn.Sequential(*first, nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3))
+    twin = fn.quantize(network, fn.scheme(base).map({"3": "sign"}), SHAPE, calibration=pixels(32))
+    net, images = fn.export(twin), pixels(40, seed=1)
+    with torch.no_grad():
+        wanted = twin.eval()(images).double() / float(net.meta["output_scale"])
+    np.testing.assert_array_equal(net.run(images.numpy()), wanted.numpy())
+    assert net.run(images.numpy()).std() > 0
+
+
 def test_verilog_agrees(model, tmp_path):
     base, patterns = MAPS["all families"]
     twin = fn.quantize(model, fn.scheme(base).map(patterns), SHAPE, calibration=pixels(32))
@@ -123,6 +137,21 @@ def test_who_gets_which(model):
     assert any("layer1_conv2" == line.name and "int8(4,3)" in line.why for line in report)
 
 
+def test_rows_and_transposed_convolutions_go_by_their_own_names():
+    how = scheme("pa").map({"1.up": "int8(4,4)"})
+    up = nn.Sequential()
+    up.add_module("up", nn.ConvTranspose2d(4, 4, 2, 2))
+    maps = nn.Sequential(nn.Conv2d(1, 4, 3), up, nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 3))
+    twin, _ = convert(maps, how, SHAPE)
+    assert twin.get_submodule("1_up_turned_q").quantizer.bits == 4
+    part = nn.Sequential(nn.Conv1d(4, 4, 3), nn.ReLU())
+    rows = nn.Sequential(nn.Conv1d(1, 4, 3), nn.ReLU(), part, nn.Flatten(), nn.Linear(4 * 8, 3))
+    twin, _ = convert(rows, scheme("pa").map({"2.*": "int8(4,4)"}), (1, 12))
+    assert twin.get_submodule("2_0_rows_q").quantizer.bits == 4
+    with pytest.raises(InputError, match=r"there are 0, 2\.0, 4, 1, 2\.1"):
+        convert(rows, scheme("pa").map({"nowhere": "int8"}), (1, 12))
+
+
 def test_readers_that_differ_leave_the_common_scheme(model):
     how = scheme("pa").map({"layer2.conv1": "sign", "layer2.down.0": "int8"})
     twin, report = convert(model, how, SHAPE, images=pixels(32))
@@ -146,6 +175,33 @@ def test_readers_that_differ_leave_the_common_scheme(model):
 def test_refusals(model, patterns, words):
     with pytest.raises(InputError, match=words):
         convert(model, scheme("pa").map(patterns), SHAPE)
+
+
+@pytest.mark.parametrize("patterns", [[("layer1", "int8")], "layer1=int8", {1: "int8"}])
+def test_no_map_at_all(patterns):
+    with pytest.raises(InputError, match="a map gives patterns schemes"):
+        scheme("pa").map(patterns)
+
+
+@pytest.mark.parametrize(
+    "counts, words",
+    [
+        ({"weights": 4.5}, "whole numbers, not 4.5"),
+        ({"activations": "4"}, "whole numbers, not '4'"),
+        ({"edge_bits": 1}, "2 to 24 bits, not 1"),
+        ({"edge_bits": 25}, "2 to 24 bits, not 25"),
+    ],
+)
+def test_counts_that_no_scheme_takes(counts, words):
+    with pytest.raises(InputError, match=words):
+        scheme("lsq", **counts)
+
+
+def test_edges_in_full_precision_are_not_made_integers(model):
+    twin, _ = convert(model, scheme("xnor", edge_bits=0), SHAPE)
+    assert dict(twin.named_modules())["stem_q"].quantizer is None
+    with pytest.raises(InputError, match="'fc_q': its weights are not integers"):
+        convert(model, scheme("pa").map({"fc": "int8(8,8,0)"}), SHAPE)
 
 
 def test_what_cannot_be_exported_says_so(model):

@@ -19,7 +19,7 @@ def test_entries_and_files(tmp_path):
     made = options("digits", "digits", {"map": ["*=pa(2,3)", str(file)]})
     assert made.map == ("*=pa(2,3)", "block=int8(4,4)", "conv1=sign")
     assert made.plain()["map"] == list(made.map) and Options().map == ()
-    for text in ("{", "[]", '{"map": ["conv1"]}', '{"map": {"conv1": 8}}'):
+    for text in ("{", "[]", '{"map": {}}', '{"map": ["conv1"]}', '{"map": {"conv1": 8}}'):
         file.write_text(text)
         with pytest.raises(InputError, match=r"found\.json"):
             options("digits", "digits", {"map": [str(file)]})
@@ -66,3 +66,15 @@ def test_the_last_entry_wins_and_a_run_remembers(tmp_path):
     assert config["options"]["map"] == entries and model.block.conv2.quantizer.bits == 4
     with pytest.raises(InputError, match=r"other options \(map\)"):
         train("digits", "digits", tmp_path / "run", map=entries[:1], resume=True, **QUICK)
+
+
+def test_the_twin_is_of_this_network(tmp_path):
+    more = {"epochs": 1, "batch": 256, "threads": 1, "progress": False}
+    narrow = {"width": 4}
+    train("small-resnet", "digits", tmp_path / "twin", scheme="float", network=narrow, **more)
+    with pytest.raises(InputError, match="run of small-resnet, not of digits"):
+        train("digits", "digits", tmp_path / "run", twin=tmp_path / "twin", **more)
+    with pytest.raises(InputError, match=r"twin's \S+ is 4x1x5x5, here it is"):
+        train("small-resnet", "digits", tmp_path / "run", twin=tmp_path / "twin", **more)
+    assert not (tmp_path / "run").exists()
+    train("small-resnet", "digits", tmp_path / "run", twin=tmp_path / "twin", network=narrow, **more)

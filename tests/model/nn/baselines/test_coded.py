@@ -41,6 +41,14 @@ def test_steps_of_few_bits():
     assert float(parameter.grad) == 1.0
 
 
+def test_steps_that_are_too_small_or_too_large_or_none():
+    steps = torch.tensor([0.0, 1e-30, 2.0**-40, 2.0**20, 1e30, float("inf"), float("nan")])
+    factor, exponent = few_bits(steps)
+    assert factor.tolist() == [1] * 7 and exponent.tolist() == [40, 40, 40, -20, -20, -20, 0]
+    assert exact_step(steps[:-1]).tolist() == [2.0**-40] * 3 + [2.0**20] * 3
+    assert bool(torch.isnan(exact_step(steps[-1])))
+
+
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_lsq_weight(bits):
     """Equations 1 to 3 and 5, the gradient's scale, and the start, in numpy float64."""
