@@ -75,6 +75,20 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
     "zoo": (("zoo.tables",), "Comparisons of chapters 4 to 8"),
 }
 
+OPTIONS = {
+    "quick": "--quick",
+    "data": "--data",
+    "models": "--models",
+    "seeds": "--seeds",
+    "count": "--count",
+    "only": "--only",
+    "libraries": "--liberty",
+    "liberty_file": "--liberty",
+    "results": "--results",
+    "larq": "--larq",
+}
+"""Keywords of a benchmark's ``run`` with the options that give them."""
+
 
 @click.command(name="bench")
 @click.argument("name", required=False)
@@ -155,10 +169,20 @@ def _path(target: str | None, module: str, modules: int) -> Path | None:
 
 
 def _run(paths: dict[str, Path | None], wanted: dict[str, Any]) -> None:
-    for module, path in paths.items():
-        run = importlib.import_module(f"fermatnet.bench.{module}").run
-        parameters = inspect.signature(run).parameters
-        run(
-            json_path=path,
-            **{key: value for key, value in wanted.items() if value is not None and key in parameters},
+    given = {key: value for key, value in wanted.items() if value is not None}
+    runs = {module: importlib.import_module(f"fermatnet.bench.{module}").run for module in paths}
+    takes = {module: set(inspect.signature(run).parameters) for module, run in runs.items()}
+    _check_taken(given, set().union(*takes.values()))
+    for module, run in runs.items():
+        run(json_path=paths[module], **{key: given[key] for key in given if key in takes[module]})
+
+
+def _check_taken(given: dict[str, Any], taken: set[str]) -> None:
+    """InputError for an option that no part of the benchmark looks at."""
+    asked = {OPTIONS[key] for key in given}
+    known = {option for key, option in OPTIONS.items() if key in taken}
+    if asked - known:
+        raise InputError(
+            f"this benchmark takes no {' and no '.join(sorted(asked - known))}; it takes "
+            f"{', '.join(sorted(known | {'--json'}))}"
         )
