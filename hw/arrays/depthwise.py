@@ -109,7 +109,7 @@ class DepthwiseArray(FreeRunning):
         begin = Const(-self.products.offset * self.taps, self.acc_shape)  # what makes every product larger
         results = []
         for k, group in enumerate(groups):
-            (product,) = self.products.sums(m, [[weights[k]]], [x[k]], first=k)
+            (product,) = self.products.sums(m, platform, [[weights[k]]], [x[k]], first=k)
             acc = Signal(self.acc_shape, name=f"acc{k}", init=begin.value)
             total = Signal(self.acc_shape, name=f"total{k}")
             m.d.comb += total.eq(product.value + acc)

@@ -124,7 +124,7 @@ class IntegerArray(FreeRunning):
         m.d.sync += [came.eq(self.i.payload), x.eq(came), weights.eq(rom.data)]
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         bias = self._bias(m, platform, flags)
-        sums = self.products.sums(m, [weights[n] for n in range(self.pe)], x)
+        sums = self.products.sums(m, platform, [weights[n] for n in range(self.pe)], x)
         results = []
         for n, group in enumerate(groups):
             total = Signal(self.acc_shape, name=f"total{n}")

@@ -10,9 +10,10 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
 from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.rtl.hard_product import hard_product
 from fermatnet.hw.rtl.memory_size import is_block
 from fermatnet.hw.rtl.rom import Rom, constant
-from fermatnet.hw.rtl.wide_product import partial_products, sum_at
+from fermatnet.hw.rtl.wide_product import partial_factors, sum_at
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.hw.stream.elastic import elastic
 from fermatnet.model.errors import InputError
@@ -118,7 +119,7 @@ class AffineUnit(wiring.Component):
     def _cuts(self, clock: Clock | None) -> _Cuts:
         """Where the clock asks for a register: behind the memory where its read and the product are too much
         for a cycle, behind a sum where the next one or the clip is."""
-        sums = len(partial_products(Signal(self.x_shape), Signal(self.multiplier_shape), self.target))
+        sums = len(partial_factors(Signal(self.x_shape), Signal(self.multiplier_shape), self.target))
         if clock is None:
             return _Cuts(False, (False,) * sums)
         read = clock.delays.memory if is_block(self.word.size, self.cycles) else 0.0
@@ -159,7 +160,7 @@ class AffineUnit(wiring.Component):
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         x, factors, stage = self._fetch(m, platform, enables)
         for lane in range(self.lanes):
-            self._lane(m, lane, x[lane], factors[lane], enables[stage:])
+            self._lane(m, platform, lane, x[lane], factors[lane], enables[stage:])
         return m
 
     def _fetch(self, m, platform, enables):
@@ -184,16 +185,19 @@ class AffineUnit(wiring.Component):
             m.d.sync += [factors.eq(rom.data), later.eq(x)]
         return later, factors, 2
 
-    def _lane(self, m, lane, x, factors, enables):
+    def _lane(self, m, platform, lane, x, factors, enables):
         """Products, their sum with the offset, the clip: by the clock a register behind each sum."""
         stage = iter(enables)
-        parts = partial_products(x, factors.multiplier, self.target)
-        terms = [Signal(part.shape(), name=f"product{lane}_{k}") for k, (part, _) in enumerate(parts)]
+        parts = partial_factors(x, factors.multiplier, self.target)
+        terms = [Signal((a * b).shape(), name=f"product{lane}_{k}") for k, (a, b, _) in enumerate(parts)]
         offset = Signal(self.offset_shape, name=f"offset{lane}")
-        with m.If(next(stage)):
-            m.d.sync += [term.eq(part) for term, (part, _) in zip(terms, parts, strict=True)]
+        multiply = next(stage)
+        target = self.target if self.cycles > 1 else "generic"  # by a constant: yosys knows better
+        for term, (a, b, _) in zip(terms, parts, strict=True):
+            hard_product(m, platform, a, b, term, target=target, enable=multiply)
+        with m.If(multiply):
             m.d.sync += offset.eq(factors.offset)
-        places = [place for _, place in parts[1:]] + [0]
+        places = [place for _, _, place in parts[1:]] + [0]
         total, rest = terms[0], [*terms[1:], offset]
         for n, cut in enumerate(self.cuts.sums):
             total, rest = sum_at(total, rest[0], places[n]), rest[1:]

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from amaranth.hdl import Cat, Shape, Value
 
-__all__ = ["WIDTHS", "partial_products", "pieces", "sum_at"]
+__all__ = ["WIDTHS", "partial_factors", "pieces", "sum_at"]
 
 WIDTHS = {"ecp5": (18, 18), "lut6": (25, 18)}
 """Bits of the signed factors of a target's multipliers; other targets multiply in tables, at any width."""
@@ -19,18 +19,18 @@ def pieces(shape: Shape, width: int) -> list[tuple[int, int]]:
     return list(pairwise([*cuts, shape.width]))
 
 
-def partial_products(a: Value, b: Value, target: str) -> list[tuple[Value, int]]:
-    """(product, place) of the parts of a and b: ``a * b == sum(product << place)``. One product, at place 0,
-    where both fit a multiplier of ``target``."""
+def partial_factors(a: Value, b: Value, target: str) -> list[tuple[Value, Value, int]]:
+    """(factor, factor, place) of the parts of a and b: ``a * b == sum(factor * factor << place)``. One
+    product, at place 0, where both fit a multiplier of ``target``."""
     if target not in WIDTHS:
-        return [(a * b, 0)]
+        return [(a, b, 0)]
     wide, narrow = WIDTHS[target]
     if a.shape().width < b.shape().width:
         wide, narrow = narrow, wide
     found = []
     for low_a, high_a in pieces(a.shape(), wide):
         for low_b, high_b in pieces(b.shape(), narrow):
-            found.append((_part(a, low_a, high_a) * _part(b, low_b, high_b), low_a + low_b))
+            found.append((_part(a, low_a, high_a), _part(b, low_b, high_b), low_a + low_b))
     return found
 
 

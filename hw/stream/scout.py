@@ -46,10 +46,13 @@ class Scout:
         # rows complete of the image being searched, negative while the writer is not there
         rows = Signal(signed((2 * plan.height + plan.rows).bit_length() + 2), name="rows_written")
         image = Mux(nest.end["y_found"], plan.height, 0)
-        m.d.sync += rows.eq(rows + written.row_end - image)
+        # A row that has ended is counted a cycle later, from a register: whether it ends is known late. Until
+        # then it is one more; the row after it has no pixels yet.
+        more = Signal(name="row_ended")
+        m.d.sync += [more.eq(written.row_end), rows.eq(rows + more - image)]
         ahead, following = Signal(range(AHEAD + 1), name="ahead"), Signal(range(AHEAD + 1))
         m.d.comb += [
-            complete.eq((rows > row) | ((rows == row) & (written.columns > column))),
+            complete.eq((rows > row) | ((rows == row) & (more | (written.columns > column)))),
             find.eq(complete & (ahead != AHEAD)),
             following.eq(ahead + find - self.used),
         ]

@@ -124,7 +124,7 @@ class FreeWindow(WindowPlan, wiring.Component):
         """Fills the ring; returns how far it is, as `Written`."""
         address = Signal(range(max(2, self._depth)))
         held = Signal(signed((self.rows + self.height).bit_length() + 2))  # rows begun and not given back
-        kept = Signal.like(held)
+        kept, more = Signal.like(held), Signal(name="row_ended")  # a row that ``held`` is still to count
         columns = Signal(range(self.width + 1))
         accept, row_end, room = Signal(), Signal(), Signal(init=1)
         nest = LoopNest(m, accept, [("column_in", self.width), ("chunk_in", self.chunks)])
@@ -141,8 +141,11 @@ class FreeWindow(WindowPlan, wiring.Component):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
         with m.If(nest.end["chunk_in"]):
             m.d.sync += columns.eq(Mux(row_end, 0, columns + 1))
-        # both answers ready before it is known whether a row ends
-        m.d.sync += [held.eq(kept + row_end), room.eq(Mux(row_end, kept < self.rows - 1, kept < self.rows))]
+        # all answers ready before it is known whether a row ends
+        free = [Signal(name=f"free{k}") for k in range(3)]
+        m.d.comb += [free[k].eq(kept < self.rows - k) for k in range(3)]
+        m.d.sync += [more.eq(row_end), held.eq(kept + more)]
+        m.d.sync += room.eq(Mux(row_end, Mux(more, free[2], free[1]), Mux(more, free[1], free[0])))
         return Written(row_end, columns)
 
     def _reader(self, m, step, found, released):

@@ -39,7 +39,7 @@ class Counted(SumsOfProducts):
         target, budget = self.clock.target, self.clock.budget
         return Dot(self.form, self.lanes, self.width, target=target, pipeline=None, budget=budget)
 
-    def sums(self, m: Module, weights: Sequence[Any], x: Any, first: int = 0) -> list[Sum]:
+    def sums(self, m: Module, platform: Any, weights: Sequence[Any], x: Any, first: int = 0) -> list[Sum]:
         values = [x[k] for k in range(self.lanes)]
         found = []
         for n, row in enumerate(weights, first):

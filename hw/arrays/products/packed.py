@@ -17,10 +17,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Shape, Value
+from amaranth.hdl import Cat, Module, Shape, Signal, Value
 
 from fermatnet.hw.arrays.products.sums import Sum, SumsOfProducts, Tree, held
 from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.rtl.hard_product import hard_product
 from fermatnet.hw.rtl.wide_product import WIDTHS
 from fermatnet.hw.rtl.words import range_shape, shape_range
 
@@ -78,7 +79,7 @@ class Packed(SumsOfProducts):
         self.weight_shape = range_shape(weight[0] - 1, weight[1])
         depth = (lanes - 1).bit_length()
         width = packing.fields * packing.spacing + depth
-        self.step = clock.adders(width)
+        self.step, self.target = clock.adders(width), clock.target
         self.latency, self.levels = 1 + -(-depth // self.step), min(self.step, lanes.bit_length())
 
     def encoded(self, weight: np.ndarray) -> np.ndarray:
@@ -89,20 +90,22 @@ class Packed(SumsOfProducts):
                 digits[..., n, :] -= digits[..., n - 1, :] < 0
         return digits
 
-    def sums(self, m: Module, weights: Sequence[Any], x: Any, first: int = 0) -> list[Sum]:
+    def sums(self, m: Module, platform: Any, weights: Sequence[Any], x: Any, first: int = 0) -> list[Sum]:
         outputs = len(weights)
         found: list[Sum] = []
         for start in range(0, outputs, self.packing.fields):
             rows = [weights[n] for n in range(start, min(start + self.packing.fields, outputs))]
-            found += self._group(m, rows, x, first + start)
+            found += self._group(m, platform, rows, x, first + start)
         return found
 
-    def _group(self, m: Module, rows: list[Any], x: Any, start: int) -> list[Sum]:
+    def _group(self, m: Module, platform: Any, rows: list[Any], x: Any, start: int) -> list[Sum]:
         products = []
         lowest: list[list[Value]] = []
         for k in range(self.lanes):
             word = self._word([row[k] for row in rows])
-            products.append(Sum(held(m, word * x[k], f"product{start}_{k}")))
+            product = Signal((word * x[k]).shape(), name=f"product{start}_{k}", reset_less=True)
+            hard_product(m, platform, word, x[k], product, target=self.target)
+            products.append(Sum(product))
             lowest.append(self._lowest(m, [row[k] for row in rows], x[k], f"lowest{start}_{k}"))
         words = Tree(m, products, self.step, f"{start}_")
         while len(words.terms) > 1 and 1 << words.at < self.packing.chain:

@@ -81,7 +81,7 @@ class SumsOfProducts(ABC):
         return weight
 
     @abstractmethod
-    def sums(self, m: Module, weights: Sequence[Any], x: Any, first: int = 0) -> list[Sum]:
+    def sums(self, m: Module, platform: Any, weights: Sequence[Any], x: Any, first: int = 0) -> list[Sum]:
         """A sum an output, ``latency`` cycles behind ``weights`` (outputs x lanes) and ``x`` (lanes); names
         count outputs from ``first`` on."""
 

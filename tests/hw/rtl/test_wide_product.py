@@ -5,7 +5,7 @@ import pytest
 from amaranth.hdl import Module, Shape, Signal, signed, unsigned
 from amaranth.sim import Simulator
 
-from fermatnet.hw.rtl.wide_product import partial_products, pieces, sum_at
+from fermatnet.hw.rtl.wide_product import partial_factors, pieces, sum_at
 from fermatnet.hw.rtl.words import shape_range
 
 
@@ -23,7 +23,7 @@ def test_pieces_fit_and_join(shape, width):
 
 def test_only_wide_values_are_cut():
     def count(a, b, target):
-        return len(partial_products(Signal(a), Signal(b), target))
+        return len(partial_factors(Signal(a), Signal(b), target))
 
     assert count(signed(18), signed(18), "ecp5") == count(unsigned(17), unsigned(17), "ecp5") == 1
     assert count(signed(21), signed(14), "ecp5") == count(signed(14), unsigned(18), "ecp5") == 2
@@ -46,10 +46,10 @@ def test_parts_add_up(a, b, target):
     """To the product, for the ends of both ranges and what is drawn."""
     m = Module()
     x, y = Signal(a), Signal(b)
-    parts = partial_products(x, y, target)
-    total = parts[0][0]
-    for part, place in parts[1:]:
-        total = sum_at(total, part, place)
+    parts = partial_factors(x, y, target)
+    total = parts[0][0] * parts[0][1]
+    for first, second, place in parts[1:]:
+        total = sum_at(total, first * second, place)
     out = Signal(Shape(a.width + b.width, signed=True) if a.signed or b.signed else a.width + b.width)
     m.d.comb += out.eq(total)
     rng = np.random.default_rng(a.width)
