@@ -114,7 +114,7 @@ class RequantizeLayer(ElementwiseLayer):
 
     def block(self, at: Placement) -> Block:
         shapes = shape_of(self.inputs[0]), shape_of(self.output)
-        return Block(RequantizeUnit(self.node, *shapes, lanes=at.lanes[0]))
+        return Block(RequantizeUnit(self.node, *shapes, lanes=at.lanes[0], target=self.target))
 
 
 class LookupLayer(ElementwiseLayer):

@@ -1,8 +1,9 @@
 """A product into a register, which on ECP5 is the multiplier's own.
 
-yosys maps products of ECP5 to ``MULT18X18D`` without its registers: then a path goes from a register through the
-wires to the multiplier, 3.9 ns through it, and through wires again. With the register inside (Lattice FPGA-TN-02205,
-"sysDSP Usage Guide") the second way is gone. Seven-series multipliers take their registers in by themselves.
+yosys maps products of ECP5 to ``MULT18X18D`` without its registers: then a path goes from a register through
+the wires to the multiplier, 3.9 ns through it, and through wires again. With the register inside (Lattice
+FPGA-TN-02205, "sysDSP Usage Guide") the second way is gone. For the 7 series yosys moves registers in by
+itself.
 """
 
 from typing import Any
@@ -42,15 +43,20 @@ module {HARD_PRODUCT} #(
     wire signed [18:0] wide_a = {{{{(19-A){{(SIGNED_A != 0) & a[A-1]}}}}, a}};
     wire signed [18:0] wide_b = {{{{(19-B){{(SIGNED_B != 0) & b[B-1]}}}}, b}};
 `ifdef SYNTHESIS
+    // ports that are plain wires: for an expression yosys reads the whole module again, behind its flattening
+    wire [17:0] factor_a = wide_a[17:0];
+    wire [17:0] factor_b = wide_b[17:0];
+    wire signed_a = SIGNED_A != 0;
+    wire signed_b = SIGNED_B != 0;
     wire [35:0] product;
     MULT18X18D #(
         .REG_INPUTA_CLK("NONE"), .REG_INPUTB_CLK("NONE"), .REG_INPUTC_CLK("NONE"), .REG_PIPELINE_CLK("NONE"),
         .REG_OUTPUT_CLK("CLK0"), .REG_OUTPUT_CE("CE0"), .REG_OUTPUT_RST("RST0"), .GSR("DISABLED")
     ) multiplier (
-        {_ports("A", "wide_a", 18)},
-        {_ports("B", "wide_b", 18)},
+        {_ports("A", "factor_a", 18)},
+        {_ports("B", "factor_b", 18)},
         {_ports("P", "product", 36)},
-        .SIGNEDA(SIGNED_A != 0), .SIGNEDB(SIGNED_B != 0), .SOURCEA(1'b0), .SOURCEB(1'b0),
+        .SIGNEDA(signed_a), .SIGNEDB(signed_b), .SOURCEA(1'b0), .SOURCEB(1'b0),
         .CLK0(clk), .CE0(en), .RST0(1'b0)
     );
     assign p = product[P-1:0];

@@ -9,6 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import ArrayLike
 
+from fermatnet.hw.rtl.hard_product import hard_product
 from fermatnet.hw.rtl.rom import Rom, constant
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.hw.stream.elastic import elastic
@@ -38,14 +39,16 @@ class RequantizeUnit(wiring.Component):
         Of an incoming and of a leaving integer.
     lanes : int
         Channels a beat; divides C.
+    target : str
+        What it is made for, as `fermatnet.hw.rtl.clock.Clock` has it.
 
     Members
     -------
     i : In(stream of ArrayLayout(x_shape, lanes)), o : Out(stream of ArrayLayout(y_shape, lanes))
     """
 
-    def __init__(self, node: Any, x_shape: Shape, y_shape: Shape, *, lanes: int):
-        self.node, self.lanes = node, lanes
+    def __init__(self, node: Any, x_shape: Shape, y_shape: Shape, *, lanes: int, target: str = "generic"):
+        self.node, self.lanes, self.target = node, lanes, target
         self.x_shape, self.y_shape = Shape.cast(x_shape), Shape.cast(y_shape)
         self.channels = len(node.multiplier)
         if lanes < 1 or self.channels % lanes:
@@ -103,7 +106,7 @@ class RequantizeUnit(wiring.Component):
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         x, factors, stage = self._fetch(m, platform, enables)
         for lane in range(self.lanes):
-            self._lane(m, lane, x[lane], factors[lane], enables[stage:])
+            self._lane(m, platform, lane, x[lane], factors[lane], enables[stage:])
         return m
 
     def _fetch(self, m, platform, enables):
@@ -122,7 +125,7 @@ class RequantizeUnit(wiring.Component):
         m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0]), factors.eq(rom.data)]
         return x, factors, 1
 
-    def _lane(self, m, lane, x, factors, enables):
+    def _lane(self, m, platform, lane, x, factors, enables):
         """Product, first rounding, second rounding, clip: a register each."""
         node, (multiply, first, second, last) = self.node, enables
         product, offset = Signal(self.product_shape, name=f"product{lane}"), Signal.like(factors.offset)
@@ -136,8 +139,10 @@ class RequantizeUnit(wiring.Component):
             Const(0, signed(2)),
         )
         held = [Signal(signed(3), name=f"correction{lane}_{k}") for k in range(2)]
+        target = self.target if self.cycles > 1 else "generic"  # by a constant: yosys knows better
+        hard_product(m, platform, x, factors.multiplier, product, target=target, enable=multiply)
         with m.If(multiply):
-            m.d.sync += [product.eq(x * factors.multiplier), offset.eq(factors.offset)]
+            m.d.sync += offset.eq(factors.offset)
             m.d.sync += [codes[0].eq(factors.second), held[0].eq(met)]
         with m.If(first):
             m.d.sync += [v.eq((product + offset) >> node.shift), codes[1].eq(codes[0]), held[1].eq(held[0])]

@@ -56,8 +56,8 @@ def test_cell_only_where_it_is(target, tmp_path):
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not on PATH")
 @pytest.mark.parametrize("synthesis", [False, True])
 def test_products(synthesis, tmp_path):
-    """All signs, the ends of both ranges and drawn values; it holds without its enable. As simulators read it,
-    and with the cell."""
+    """All signs, the ends of both ranges and drawn values; it holds without its enable. As simulators read
+    it, and with the cell."""
     rng = np.random.default_rng(1)
     units, steps, wanted = [], [], []
     for number, (a, b) in enumerate(PAIRS):
@@ -65,7 +65,8 @@ def test_products(synthesis, tmp_path):
         units.append(
             f"reg [{a.width - 1}:0] a{number}; reg [{b.width - 1}:0] b{number}; "
             f"wire [{a.width + b.width - 1}:0] q{number};\n"
-            f"p{number} i{number}(.clk(clk), .rst(1'b0), .en(en), .a(a{number}), .b(b{number}), .p(q{number}));"
+            f"p{number} i{number}(.clk(clk), .rst(1'b0), .en(en), "
+            f".a(a{number}), .b(b{number}), .p(q{number}));"
         )
         held = None
         for x, y in product(_values(rng, a), _values(rng, b)):
