@@ -41,7 +41,7 @@ def by_layer(folder):
 
 def ecp5(folder):
     made = generate(network(), folder, cycles=CYCLES, device="ecp5-25k")
-    assert made["target"] == "ecp5" and made["vendor_cells"] == ["CCU2C"]
+    assert made["target"] == "ecp5" and made["vendor_cells"] == ["CCU2C", "MULT18X18D"]
     return made["files"]["verilog"], made["top"], "ecp5"
 
 
@@ -105,7 +105,7 @@ def test_names_are_plain(made):
 def test_yosys(made):
     """Read without an option; cells of a family by name are only in what was generated for it."""
     folder, sources, top, family = made
-    library = "read_verilog -lib +/ecp5/cells_sim.v; " if family == "ecp5" else ""
+    library = "read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v; " if family == "ecp5" else ""
     yosys(f"{library}read_verilog {' '.join(sources)}; hierarchy -check -top {top}; proc; check", folder)
     if top != TOP and library:
         with pytest.raises(InputError, match="refused"):
@@ -160,4 +160,7 @@ def test_target_against_device(tmp_path):
     assert (made["target"], made["vendor_cells"]) == ("plain", [])
     assert "CCU2C" not in (tmp_path / "plain" / "fermatnet.v").read_text()
     made = generate(network(), tmp_path / "cells", cycles=CYCLES, target="ecp5")
-    assert made["vendor_cells"] == ["CCU2C"] and "CCU2C" in (tmp_path / "cells" / "fermatnet.v").read_text()
+    assert (
+        made["vendor_cells"] == ["CCU2C", "MULT18X18D"]
+        and "CCU2C" in (tmp_path / "cells" / "fermatnet.v").read_text()
+    )
