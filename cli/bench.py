@@ -59,6 +59,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("training.quantizers",),
         "The digits network with each exportable quantizer: accuracy, ACE, predicted LUT, 100 images in RTL",
     ),
+    "published": (
+        ("training.published",),
+        "Networks of published accuracy: all test images in the reference, 1,000 in RTL, synthesised",
+    ),
     "training": (("training.step",), "Cost of a training step"),
     "post-training": (
         ("training.post_training",),
