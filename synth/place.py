@@ -50,9 +50,10 @@ def place(
 ) -> Placed:
     """Places and routes ``netlist`` on ``device``, aiming at ``clock_mhz``, and reads the timing.
 
-    Ports go to pins of nextpnr's choice where the package has enough of them; else an ECP5 design is built
-    out of context (no pins, no pads), which changes nothing between registers. Other families have no such
-    mode: they are placed in a frame of a few ports, see `fermatnet.synth.pins`.
+    An ECP5 design whose pins are not known is built out of context (no pins, no pads): as a part of a larger
+    one. nextpnr would draw pins all around the die, and the ways from one side to the other would be timed.
+    Other families have no such mode: ports go to pins of nextpnr's choice where the package has enough of
+    them, else the design is placed in a frame of a few ports, see `fermatnet.synth.pins`.
     ``pinned``: nextpnr's options for ports whose pins are known, and for what it is to write.
     ``progress`` is told that it packs, places and routes, ``detail`` how far it is.
     """
@@ -103,14 +104,14 @@ def _unpinned(netlist: Netlist, device: Device) -> tuple[str, list[str]]:
     options = allow.get(device.family, [])
     if netlist.top == pins.FRAME:
         return "frame", [*options, *pins.located(device, netlist.directory)]
+    if device.family == "ecp5":
+        return "out of context", [*options, "--out-of-context"]
     if netlist.port_bits <= device.pins:
         return "pins", options
-    if device.family != "ecp5":
-        raise InputError(
-            f"the design has {netlist.port_bits} port bits, {device.name} in {device.package} has "
-            f"{device.pins} pins"
-        )
-    return "out of context", [*options, "--out-of-context"]
+    raise InputError(
+        f"the design has {netlist.port_bits} port bits, {device.name} in {device.package} has {device.pins} "
+        "pins"
+    )
 
 
 def _loosen_carries(path: Path) -> None:

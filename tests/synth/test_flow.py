@@ -53,7 +53,7 @@ def test_timing_and_its_place(report):
     assert abs(path["delay_ns"] - 1000 / report["fmax_mhz"]) < 0.01
     assert 0 < path["routing_ns"] < path["delay_ns"] and path["logic_levels"] >= 8
     assert report["images_per_second"] == pytest.approx(report["fmax_mhz"] * 1e6 / 50, abs=0.01)
-    assert report["context"] == "pins"
+    assert report["context"] == "out of context"
     assert set(report["versions"]) == {"yosys", "nextpnr"} and report["seconds"]["total"] > 0
     json.dumps(report)
 
