@@ -25,8 +25,9 @@ def cut_ready(
     behind a join rather than at each of its inputs.
 
     A conversion of width cuts it by a rest for a cycle a beat of the wider side, where ``period`` cycles an
-    image leave room, and a wide one by a rest behind every piece; it costs no logic, so at a `tight` clock
-    every one does. Elsewhere a queue of `fermatnet.hw.compiler.edges.CUT` places does, on the narrow side.
+    image leave room, and a wide serialiser by a rest behind every piece; it costs no logic, so at a `tight`
+    clock every one does. Elsewhere a queue of `fermatnet.hw.compiler.edges.CUT` places does, on the narrow
+    side; and behind a serialiser that does not rest behind every piece, whose many bits move with its ready.
     """
     behind: dict[str, int] = {}  # by tensor, the tables that its ready comes through
     found = {edge.key: edge for edge in edges}
@@ -62,7 +63,8 @@ def _cut(edge: Edge, tensor: TensorType, period: int) -> tuple[Edge, int]:
     """The edge with its ready cut, and the tables that are left before the cut."""
     if _rests(edge, tensor, period):
         halves = edge.wide and edge.rest_cycles(tensor, halves=True) <= period
-        return replace(edge, rests=True, halves=halves), 0
+        cut = edge.cut() if edge.lanes_from > edge.lanes_to and not halves else edge
+        return replace(cut, rests=True, halves=halves), 0
     return edge.cut(), QUEUED if edge.lanes_from > edge.lanes_to else 0
 
 
