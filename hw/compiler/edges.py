@@ -48,8 +48,8 @@ class Edge:
         return replace(self, rests=False, before=max(self.before, CUT))
 
     def hurried(self) -> "Edge":
-        """The edge with fewer rests: none behind every piece, or else none."""
-        return replace(self, halves=False) if self.halves else self.cut()
+        """The edge with fewer rests: none behind every piece, or else none; with a queue in their place."""
+        return replace(self.cut(), rests=self.halves)
 
     @property
     def wide(self) -> bool:

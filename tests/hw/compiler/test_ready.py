@@ -88,7 +88,7 @@ def test_conversions_rest_where_there_is_time(monkeypatch, kernel, inputs, simd,
     design = plan(net, folds={"first": Fold(8, 1), "second": Fold(8, simd)}, clock_mhz=250)
     edge = design.schedule.edges["scale", 0]
     assert edge.lanes_from > edge.lanes_to
-    assert (edge.rests, edge.halves, edge.after) == (rests, halves, 0 if rests else CUT)
+    assert (edge.rests, edge.halves, edge.after) == (rests, halves, 0 if halves else CUT)
     images = np.random.default_rng(0).integers(0, 256, (5, *net.input_shape)).astype(np.uint8)
     result = simulate_top(Top(design), images, calm=5, limit=20_000)
     np.testing.assert_array_equal(result.outputs, run(net, images))
