@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fermatnet.hw.devices import Device
-from fermatnet.synth import tools
+from fermatnet.synth import count, spill, tools
 from fermatnet.synth.watch import Progress, passes
 
 __all__ = ["Netlist", "map_design"]
@@ -20,7 +20,7 @@ COMMANDS = {
     "nexus": "synth_nexus",
     "intel": "synth_intel_alm",
 }
-NETLIST = "netlist.json"
+NETLIST, MEMORIES = "netlist.json", "memories.json"
 # Cells that generated Verilog instantiates by name must be known before the hierarchy is checked.
 LIBRARIES = {
     "ecp5": ["read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v"],
@@ -36,7 +36,8 @@ PADS = {
 
 @dataclass(frozen=True)
 class Netlist:
-    """A mapped design in ``directory``: cells by module and the top module's instances by name."""
+    """A mapped design in ``directory``: cells by module and the top module's instances by name; ``in_logic``
+    names memories that were made of logic since there are too few blocks for them."""
 
     directory: Path
     top: str
@@ -45,6 +46,7 @@ class Netlist:
     port_bits: int
     version: str
     seconds: float
+    in_logic: tuple[str, ...] = ()
 
 
 def map_design(
@@ -64,7 +66,8 @@ def map_design(
     directly under this module whole. Cells then belong to exactly one layer, where names of mapped logic in a
     flat netlist tell nothing;
     layers meet at registered streams, so hardly anything could have been shared across them. ``detail``: told
-    the pass that yosys is in.
+    the pass that yosys is in. A design that takes more memory blocks than the device has is mapped again with
+    some of its memories in logic (`fermatnet.synth.spill`).
     """
     yosys = tools.find("yosys")
     kept = [] if flatten else ["-noflatten"]
@@ -76,27 +79,61 @@ def map_design(
         if apart
         else []
     )
-    script = [
+    before = [
         *_libraries(device),
         f"read_verilog -defer {' '.join(verilog)}",  # -defer: a memory's default file name is not one to open
         f"hierarchy -check -top {top}",
         *keep,
-        f"{command} -run begin:map_luts",
+    ]
+    behind = [
         "splitnets",  # abc9 can give two wires one name (yosys issue 4349) unless they are single bits
         f"{command} -run map_luts:",
         *([f"select {top}", PADS[device.family], "select -clear"] if device.family in PADS else []),
         f"write_json {NETLIST}",
         "tee -q -o cells.json stat -json",
     ]
-    (directory / "map.ys").write_text("\n".join(script) + "\n")
-    seconds = tools.run(
-        yosys,
-        ["-q", "-l", "yosys.log", "map.ys"],
-        directory,
-        "yosys.out",
-        watch=passes(directory / "yosys.log", detail),
-    )
-    return _read(directory, top, yosys.version, seconds)
+
+    def mapped(logic: Sequence[spill.Stored]) -> Netlist:
+        script = [*before, *_until_tables(command, spill.LABELS.get(device.family, ""), logic), *behind]
+        (directory / "map.ys").write_text("\n".join(script) + "\n")
+        watch = passes(directory / "yosys.log", detail)
+        seconds = tools.run(yosys, ["-q", "-l", "yosys.log", "map.ys"], directory, "yosys.out", watch=watch)
+        return _read(directory, top, yosys.version, seconds)
+
+    netlist = mapped([])
+    logic = _too_many(netlist, device) if device.family in spill.LABELS else []
+    if not logic:
+        return netlist
+    again = mapped(logic)
+    standing = spill.places(json.loads((directory / NETLIST).read_text())["modules"], top)
+    names = (f"{place}{one.cell}" for one in logic for place in standing[one.module])
+    return replace(again, seconds=netlist.seconds + again.seconds, in_logic=tuple(sorted(names)))
+
+
+def _until_tables(command: str, label: str, logic: Sequence[spill.Stored]) -> list[str]:
+    """yosys' commands from the design to what is left to make tables of; memories at ``label`` are written
+    down, those of ``logic`` told to be no blocks."""
+    if not label:
+        return [f"{command} -run begin:map_luts"]
+    return [
+        f"{command} -run begin:{label}",
+        *(f'setattr -set ram_style "logic" {one.module}/{one.cell}' for one in logic),
+        f"select t:$mem_v2; write_json -selected {MEMORIES}; select -clear",
+        f"{command} -run {label}:map_luts",
+    ]
+
+
+def _too_many(netlist: Netlist, device: Device) -> list[spill.Stored]:
+    """The memories that must be made of logic for the design to fit ``device``; none where it fits, or cannot
+    be made to fit so."""
+    used = count.resources(count.total(netlist.modules, netlist.top), device.family)
+    excess = used["brams"] - device.brams
+    if excess <= 0:
+        return []
+    cells = json.loads((netlist.directory / NETLIST).read_text())["modules"]
+    found = spill.memories(netlist.directory / MEMORIES)
+    taken = spill.stored(found, cells, netlist.top, device)
+    return spill.chosen(taken, excess, device.luts - used["luts"])
 
 
 def _libraries(device: Device) -> list[str]:
