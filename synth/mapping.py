@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fermatnet.hw.devices import Device
 from fermatnet.synth import count, spill, tools
@@ -93,47 +94,52 @@ def map_design(
         "tee -q -o cells.json stat -json",
     ]
 
-    def mapped(logic: Sequence[spill.Stored]) -> Netlist:
-        script = [*before, *_until_tables(command, spill.LABELS.get(device.family, ""), logic), *behind]
+    def seconds(script: Sequence[str]) -> float:
         (directory / "map.ys").write_text("\n".join(script) + "\n")
         watch = passes(directory / "yosys.log", detail)
-        seconds = tools.run(yosys, ["-q", "-l", "yosys.log", "map.ys"], directory, "yosys.out", watch=watch)
-        return _read(directory, top, yosys.version, seconds)
+        return tools.run(yosys, ["-q", "-l", "yosys.log", "map.ys"], directory, "yosys.out", watch=watch)
 
-    netlist = mapped([])
-    logic = _too_many(netlist, device) if device.family in spill.LABELS else []
-    if not logic:
+    spent = seconds([*before, f"{command} -run begin:map_luts", *behind])
+    netlist = _read(directory, top, yosys.version, spent)
+    excess, room = _too_many(netlist, device)
+    if excess <= 0 or device.family not in spill.LABELS:
         return netlist
-    again = mapped(logic)
-    standing = spill.places(json.loads((directory / NETLIST).read_text())["modules"], top)
+    spent += seconds([*before, *_listed(command, device, [])])
+    logic = _logic(netlist, device, excess, room)
+    if not logic:
+        return replace(netlist, seconds=spent)
+    last = f"{command} -run {spill.LABELS[device.family]}:map_luts"
+    spent += seconds([*before, *_listed(command, device, logic), last, *behind])
+    standing = spill.places(_modules(directory), top)
     names = (f"{place}{one.cell}" for one in logic for place in standing[one.module])
-    return replace(again, seconds=netlist.seconds + again.seconds, in_logic=tuple(sorted(names)))
+    return replace(_read(directory, top, yosys.version, spent), in_logic=tuple(sorted(names)))
 
 
-def _until_tables(command: str, label: str, logic: Sequence[spill.Stored]) -> list[str]:
-    """yosys' commands from the design to what is left to make tables of; memories at ``label`` are written
-    down, those of ``logic`` told to be no blocks."""
-    if not label:
-        return [f"{command} -run begin:map_luts"]
+def _listed(command: str, device: Device, logic: Sequence[spill.Stored]) -> list[str]:
+    """yosys' commands up to where memories are mapped: those of ``logic`` are told to be no blocks, all are
+    written down."""
     return [
-        f"{command} -run begin:{label}",
+        f"{command} -run begin:{spill.LABELS[device.family]}",
         *(f'setattr -set ram_style "logic" {one.module}/{one.cell}' for one in logic),
         f"select t:$mem_v2; write_json -selected {MEMORIES}; select -clear",
-        f"{command} -run {label}:map_luts",
     ]
 
 
-def _too_many(netlist: Netlist, device: Device) -> list[spill.Stored]:
-    """The memories that must be made of logic for the design to fit ``device``; none where it fits, or cannot
-    be made to fit so."""
+def _too_many(netlist: Netlist, device: Device) -> tuple[float, float]:
+    """Block memories that the device lacks for a netlist, and the tables that it leaves."""
     used = count.resources(count.total(netlist.modules, netlist.top), device.family)
-    excess = used["brams"] - device.brams
-    if excess <= 0:
-        return []
-    cells = json.loads((netlist.directory / NETLIST).read_text())["modules"]
+    return used["brams"] - device.brams, device.luts - used["luts"]
+
+
+def _logic(netlist: Netlist, device: Device, excess: float, room: float) -> list[spill.Stored]:
+    """The memories to make of logic, of those written down; none where the design cannot be made to fit."""
     found = spill.memories(netlist.directory / MEMORIES)
-    taken = spill.stored(found, cells, netlist.top, device)
-    return spill.chosen(taken, excess, device.luts - used["luts"])
+    return spill.chosen(spill.stored(found, _modules(netlist.directory), netlist.top, device), excess, room)
+
+
+def _modules(directory: Path) -> dict[str, Any]:
+    modules: dict[str, Any] = json.loads((directory / NETLIST).read_text())["modules"]
+    return modules
 
 
 def _libraries(device: Device) -> list[str]:

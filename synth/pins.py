@@ -62,8 +62,9 @@ def own_clock(path: Path, clock_mhz: float) -> None:
     (buffer,) = (name for name, cell in module["cells"].items() if bit in cell["connections"].get("I", []))
     clock = module["cells"].pop(buffer)["connections"]["O"]
     divider = min(max(round(OSCILLATOR_MHZ / clock_mhz) - 1, 1), 255)
-    module["cells"]["oscillator"] = {
+    module["cells"]["osc"] = {
         "type": "OSCA",
+        "hide_name": 0,
         "parameters": {"HF_CLK_DIV": str(divider), "HF_OSC_EN": "ENABLED"},
         "attributes": {},
         "port_directions": {"HFCLKOUT": "output"},

@@ -65,6 +65,6 @@ def test_a_frame_for_crosslink_nx_is_clocked_from_within(tmp_path):
     path.write_text(json.dumps({"modules": {pins.FRAME: {"ports": ports, "cells": cells}}}))
     pins.own_clock(path, 50)
     module = json.loads(path.read_text())["modules"][pins.FRAME]
-    oscillator = module["cells"].pop("oscillator")
+    oscillator = module["cells"].pop("osc")
     assert oscillator["connections"] == {"HFCLKOUT": [8]} and oscillator["parameters"]["HF_CLK_DIV"] == "8"
     assert list(module["ports"]) == ["bits"] and sorted(module["cells"]) == ["bits_buffer", "register"]
