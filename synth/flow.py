@@ -51,8 +51,8 @@ def synthesise(
 
     Report: ``device``, ``luts``, ``ffs``, ``brams``, ``dsps`` (for asic ``gates``, ``area``, ``delay_ns``,
     ``power_mw`` and what they mean), ``capacity``, ``layers`` (the same by instance, the rest as ``(top)``),
-    and after placement ``fmax_mhz``, ``images_per_second`` at that clock, ``critical_path`` with the layer it
-    lies in;
+    ``in_logic`` (memories made of logic since the device has too few blocks, where there are such), and after
+    placement ``fmax_mhz``, ``images_per_second`` at that clock, ``critical_path`` with the layer it lies in;
     ``versions``, ``seconds``.
     Raises InputError for an unknown device, a missing tool, a folder with cells of another family, and a
     design that does not fit.
@@ -178,6 +178,8 @@ def _fpga(
     say(f"yosys: mapping {top} to {target.name} (the first call of a WebAssembly build takes a minute more)")
     netlist = map_design(folder, sources, pins.FRAME if prefix else top, target, apart=top, detail=detail)
     report = layers(netlist, target, prefix)
+    if netlist.in_logic:
+        report["in_logic"] = list(netlist.in_logic)
     report["versions"], report["seconds"] = {"yosys": netlist.version}, {"yosys": round(netlist.seconds, 2)}
     if target.luts:
         report["capacity"] = {resource: getattr(target, resource) for resource in count.RESOURCES}

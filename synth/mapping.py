@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from fermatnet.hw.devices import Device
-from fermatnet.synth import tools
+from fermatnet.synth import count, spill, tools
 from fermatnet.synth.watch import Progress, passes
 
 __all__ = ["Netlist", "map_design"]
@@ -20,7 +21,7 @@ COMMANDS = {
     "nexus": "synth_nexus",
     "intel": "synth_intel_alm",
 }
-NETLIST = "netlist.json"
+NETLIST, MEMORIES = "netlist.json", "memories.json"
 # Cells that generated Verilog instantiates by name must be known before the hierarchy is checked.
 LIBRARIES = {
     "ecp5": ["read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v"],
@@ -36,7 +37,8 @@ PADS = {
 
 @dataclass(frozen=True)
 class Netlist:
-    """A mapped design in ``directory``: cells by module and the top module's instances by name."""
+    """A mapped design in ``directory``: cells by module and the top module's instances by name; ``in_logic``
+    names memories that were made of logic since there are too few blocks for them."""
 
     directory: Path
     top: str
@@ -45,6 +47,7 @@ class Netlist:
     port_bits: int
     version: str
     seconds: float
+    in_logic: tuple[str, ...] = ()
 
 
 def map_design(
@@ -64,7 +67,8 @@ def map_design(
     directly under this module whole. Cells then belong to exactly one layer, where names of mapped logic in a
     flat netlist tell nothing;
     layers meet at registered streams, so hardly anything could have been shared across them. ``detail``: told
-    the pass that yosys is in.
+    the pass that yosys is in. A design that takes more memory blocks than the device has is mapped again with
+    some of its memories in logic (`fermatnet.synth.spill`).
     """
     yosys = tools.find("yosys")
     kept = [] if flatten else ["-noflatten"]
@@ -76,27 +80,66 @@ def map_design(
         if apart
         else []
     )
-    script = [
+    before = [
         *_libraries(device),
         f"read_verilog -defer {' '.join(verilog)}",  # -defer: a memory's default file name is not one to open
         f"hierarchy -check -top {top}",
         *keep,
-        f"{command} -run begin:map_luts",
+    ]
+    behind = [
         "splitnets",  # abc9 can give two wires one name (yosys issue 4349) unless they are single bits
         f"{command} -run map_luts:",
         *([f"select {top}", PADS[device.family], "select -clear"] if device.family in PADS else []),
         f"write_json {NETLIST}",
         "tee -q -o cells.json stat -json",
     ]
-    (directory / "map.ys").write_text("\n".join(script) + "\n")
-    seconds = tools.run(
-        yosys,
-        ["-q", "-l", "yosys.log", "map.ys"],
-        directory,
-        "yosys.out",
-        watch=passes(directory / "yosys.log", detail),
-    )
-    return _read(directory, top, yosys.version, seconds)
+
+    def seconds(script: Sequence[str]) -> float:
+        (directory / "map.ys").write_text("\n".join(script) + "\n")
+        watch = passes(directory / "yosys.log", detail)
+        return tools.run(yosys, ["-q", "-l", "yosys.log", "map.ys"], directory, "yosys.out", watch=watch)
+
+    spent = seconds([*before, f"{command} -run begin:map_luts", *behind])
+    netlist = _read(directory, top, yosys.version, spent)
+    excess, room = _too_many(netlist, device)
+    if excess <= 0 or device.family not in spill.LABELS:
+        return netlist
+    spent += seconds([*before, *_listed(command, device, [])])
+    logic = _logic(netlist, device, excess, room)
+    if not logic:
+        return replace(netlist, seconds=spent)
+    last = f"{command} -run {spill.LABELS[device.family]}:map_luts"
+    spent += seconds([*before, *_listed(command, device, logic), last, *behind])
+    standing = spill.places(_modules(directory), top)
+    names = (f"{place}{one.cell}" for one in logic for place in standing[one.module])
+    return replace(_read(directory, top, yosys.version, spent), in_logic=tuple(sorted(names)))
+
+
+def _listed(command: str, device: Device, logic: Sequence[spill.Stored]) -> list[str]:
+    """yosys' commands up to where memories are mapped: those of ``logic`` are told to be no blocks, all are
+    written down."""
+    return [
+        f"{command} -run begin:{spill.LABELS[device.family]}",
+        *(f'setattr -set ram_style "logic" {one.module}/{one.cell}' for one in logic),
+        f"select t:$mem_v2; write_json -selected {MEMORIES}; select -clear",
+    ]
+
+
+def _too_many(netlist: Netlist, device: Device) -> tuple[float, float]:
+    """Block memories that the device lacks for a netlist, and the tables that it leaves."""
+    used = count.resources(count.total(netlist.modules, netlist.top), device.family)
+    return used["brams"] - device.brams, device.luts - used["luts"]
+
+
+def _logic(netlist: Netlist, device: Device, excess: float, room: float) -> list[spill.Stored]:
+    """The memories to make of logic, of those written down; none where the design cannot be made to fit."""
+    found = spill.memories(netlist.directory / MEMORIES)
+    return spill.chosen(spill.stored(found, _modules(netlist.directory), netlist.top, device), excess, room)
+
+
+def _modules(directory: Path) -> dict[str, Any]:
+    modules: dict[str, Any] = json.loads((directory / NETLIST).read_text())["modules"]
+    return modules
 
 
 def _libraries(device: Device) -> list[str]:

@@ -1,22 +1,24 @@
 """A frame of shift registers around a network with more ports than its chip has pins, so that it can be
 placed and timed."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from fermatnet.hw.devices import Device
 
-__all__ = ["FRAME", "frame", "framed", "located"]
+__all__ = ["FRAME", "frame", "framed", "located", "own_clock"]
 
 FRAME = "fermatnet_frame"
 PORTS = ("clk", "rst", "bits[0]", "bits[1]", "bits[2]", "out")
 # Pins of the frame's ports where nextpnr chooses none by itself: ordinary inputs and outputs of the package,
-# the clock's on boards that have the chip (Tang Nano 9K and 20K, CrossLink-NX evaluation board).
+# the clock's on boards that have the chip (Tang Nano 9K and 20K). That of CrossLink-NX comes from within.
 SITES = {
     "gw1nr-9": ("52", "10", "11", "13", "14", "15"),
     "gw2ar-18": ("4", "15", "16", "17", "18", "19"),
-    "lifcl-40": ("L13", "F16", "F18", "E17", "F13", "G13"),
+    "lifcl-40": ("", "F16", "F18", "E17", "F13", "G13"),
 }
+OSCILLATOR_MHZ = 450  # of CrossLink-NX
 
 
 def framed(device: Device, port_bits: int) -> bool:
@@ -33,7 +35,7 @@ def located(device: Device, directory: Path) -> list[str]:
     nextpnr chooses them."""
     if device.name not in SITES:
         return []
-    pairs = zip(PORTS, SITES[device.name], strict=True)
+    pairs = [(port, pin) for port, pin in zip(PORTS, SITES[device.name], strict=True) if pin]
     if device.family == "gowin":
         lines, name = [f'IO_LOC "{port}" {pin};' for port, pin in pairs], "frame.cst"
         options = ["--vopt", f"cst={name}"]
@@ -45,6 +47,30 @@ def located(device: Device, directory: Path) -> list[str]:
         options = ["--pdc", name]
     (directory / name).write_text("\n".join(lines) + "\n")
     return options
+
+
+def own_clock(path: Path, clock_mhz: float) -> None:
+    """Clocks the frame in the netlist at ``path`` (yosys' JSON, for CrossLink-NX) by the oscillator of the
+    chip, near ``clock_mhz``, in place of a pin.
+
+    From a pin to the clock's buffer router2 of nextpnr-nexus 0.11.1 finds no way when other wires are there
+    first, and router1, which does, takes an hour for a network of 7,000 tables.
+    """
+    netlist = json.loads(path.read_text())
+    module = netlist["modules"][FRAME]
+    (bit,) = module["ports"].pop("clk")["bits"]
+    (buffer,) = (name for name, cell in module["cells"].items() if bit in cell["connections"].get("I", []))
+    clock = module["cells"].pop(buffer)["connections"]["O"]
+    divider = min(max(round(OSCILLATOR_MHZ / clock_mhz) - 1, 1), 255)
+    module["cells"]["osc"] = {
+        "type": "OSCA",
+        "hide_name": 0,
+        "parameters": {"HF_CLK_DIV": str(divider), "HF_OSC_EN": "ENABLED"},
+        "attributes": {},
+        "port_directions": {"HFCLKOUT": "output"},
+        "connections": {"HFCLKOUT": clock},
+    }
+    path.write_text(json.dumps(netlist))
 
 
 def frame(top: str, input_bits: int, output_bits: int, more: Sequence[tuple[str, str, int]] = ()) -> str:

@@ -19,9 +19,6 @@ __all__ = ["Placed", "place"]
 # fixed: the same design gives the same figures; the next one only where the placement before could not be
 # routed
 SEEDS = (1, 2, 3, 4)
-# router2 is many times as fast as the default where a design is congested; in CrossLink-NX it finds no way
-# from a pin to a clock buffer when other wires are there first
-ROUTERS = {"nexus": "router1"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,8 @@ def place(
     tool = tools.find(f"nextpnr-{device.family}")
     if device.family == "nexus":
         _loosen_carries(netlist.directory / NETLIST)
+        if netlist.top == pins.FRAME:
+            pins.own_clock(netlist.directory / NETLIST, clock_mhz)
     context, options = ("board", list(pinned)) if pinned else _unpinned(netlist, device)
     fixed = [
         *device.place,
@@ -69,8 +68,10 @@ def place(
         "--freq",
         f"{clock_mhz:g}",
         "--timing-allow-fail",
+        # many times as fast as the default where a design is congested; from a pin of CrossLink-NX to a clock
+        # buffer it finds no way when other wires are there first
         "--router",
-        ROUTERS.get(device.family, "router2"),
+        "router1" if device.family == "nexus" and netlist.top != pins.FRAME else "router2",
         "--report",
         "timing.json",
         "-q",

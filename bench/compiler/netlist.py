@@ -4,7 +4,8 @@
 through the netlist under random stalls on both sides; every output must be the reference's. Then it does so
 again with one fault at a time: a bit of a look-up table, a bit of a block memory's contents, two wires
 exchanged. Some faults cannot be seen (a bit of a table for inputs that never come together), so the rows say
-how many of each kind were found.
+how many of each kind were found, and of each that was not whether the faulty cell ever gave anything else
+than the whole one.
 
 ``--models`` is a folder with ``digits.onnx`` and ``digits-small.onnx``, trained where they are missing;
 ``--only`` takes the designs whose name holds a word; rows are kept as they come (``--results``).
@@ -118,7 +119,11 @@ def _measured(net: Network, interface: dict[str, Any], folder: Path, seed: int) 
     images = images.astype(np.uint8)
     wanted = reference(net, images)
     outcomes = [_outcome(folder / "netlist", images, wanted, number) for number in range(len(faults) + 1)]
-    missed = [fault.words for fault, outcome in zip(faults, outcomes[1:], strict=True) if not outcome]
+    missed = [
+        f"{fault.words}: {_excited(folder / 'netlist', images, number)}"
+        for number, (fault, outcome) in enumerate(zip(faults, outcomes[1:], strict=True), 1)
+        if not outcome
+    ]
     found = {
         kind: [sum(1 for _, outcome in pairs if outcome), len(pairs)]
         for kind in mutants.KINDS
@@ -147,6 +152,16 @@ def _outcome(folder: Path, images: Any, wanted: Any, number: int) -> str:
     except SimulationError as error:
         return str(error)
     return "" if difference is None else str(difference)
+
+
+def _excited(folder: Path, images: Any, number: int) -> str:
+    """Whether the cell with that fault, which no output tells, ever differs from the whole one."""
+    mutants.choose(folder, number, trap=True)
+    try:
+        simulate(folder, images, stalls=STALLS)
+    except SimulationError:
+        return "the cell differs, no output does"
+    return "the cell never differs"
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

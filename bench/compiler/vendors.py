@@ -127,6 +127,7 @@ def _counted(netlist: Netlist, prefix: str, made: dict[str, Any], device: Device
         "family": device.family,
         "cycles": made["cycles_per_image"],
         **layers(netlist, device, prefix),
+        "in_logic": list(netlist.in_logic),
         "cells": dict(sorted(count.total(netlist.modules, netlist.top).items())),
         "versions": {"yosys": netlist.version},
         "seconds": {"yosys": round(netlist.seconds, 1)},

@@ -29,14 +29,21 @@ AROUND = {"xc7": 0.0, "ecp5": 5.0, "ice40": 5.0}
 
 
 @cache
-def _blocks(family: str, words: int, width: int) -> tuple[float, float]:
-    """Price and number of block memories for the best shape of a block."""
+def _blocks(family: str, words: int, width: int, constant: bool = False) -> tuple[float, float, int]:
+    """Price and number of block memories for the best shape of a block, and the banks whose words are chosen
+    from behind them.
+
+    A ``constant`` memory that is deeper than a block has its banks beside each other in the words of a block:
+    4,608 words of 3 bits are three banks of 2,048, which fill one block of 2,048 words of 9.
+    """
     found = []
     for bits, widths, price, number in BLOCKS[family]:
         for size in widths:
             depth = (1 << bits) // (1 << max(0, size.bit_length() - 1))
-            count = ceil(words / depth) * ceil(width / size)
-            found.append((count * price, count * number))
+            banks = ceil(words / depth)
+            count = ceil(banks * width / size) if constant else banks * ceil(width / size)
+            chosen = MULTIPLEXER * width * (banks - 1) * constant
+            found.append((count * price + chosen, count * number, banks))
     return min(found)
 
 
@@ -63,18 +70,21 @@ def column_tables(family: str, words: int) -> float:
 
 
 def in_tables(family: str, words: int, width: int) -> bool:
-    """Whether a read-only memory becomes tables rather than block memory."""
+    """Whether a read-only memory becomes tables rather than block memory, in the formulas that folds are
+    chosen by: they count a block for each bank of a deep memory."""
     return words * width * LOGIC_BIT[family] <= _blocks(family, words, width)[0]
 
 
 def kept(store: Store, family: str) -> tuple[float, float, float, str]:
     """Tables, register bits and block memories of a memory, and which kind it is."""
-    block_price, blocks = _blocks(family, store.words, store.width)
-    if store.contents is not None:
-        if in_tables(family, store.words, store.width) or not store.clocked:
+    constant = store.contents is not None
+    block_price, blocks, banks = _blocks(family, store.words, store.width, constant)
+    if constant:
+        if store.words * store.width * LOGIC_BIT[family] <= block_price or not store.clocked:
             tables, registers = _tables(family, store)
             return tables, registers * store.clocked, 0.0, "tables"
-        return 0.0, 0.0, blocks, "block"
+        selecting = store.width * ceil((banks - 1) / (3 if family == "xc7" else 1))
+        return float(selecting), float((banks - 1).bit_length()), blocks, "block"
     bits = store.words * store.width
     if family == "ice40" and bits < block_price + AROUND[family]:
         # registers, which choose themselves when they are written, and a multiplexer that reads them

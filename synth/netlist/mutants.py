@@ -19,13 +19,16 @@ __all__ = ["CHOICE", "KINDS", "Mutant", "choose", "draw", "with_mutants"]
 CHOICE = "mutant.hex"
 """The file that holds the number of the mutant that counts, from 1; 0: the netlist as it is."""
 
+TRAP, EXCITED = 1 << 16, "the mutant differs from its cell"
+
 _EITHER = f"""
-// {CHOICE} says whose result counts: the cell's or its mutant's.
+// {CHOICE} says whose result counts: the cell's or its mutant's; or that the first difference ends all.
 module fermatnet_either #(parameter WIDTH = 1, NUMBER = 1)
     (input [WIDTH-1:0] cell_, mutant, output [WIDTH-1:0] q);
     reg [31:0] chosen [0:0];
     initial $readmemh("{CHOICE}", chosen);
     assign q = chosen[0] == NUMBER ? mutant : cell_;
+    always @(cell_ or mutant) if (chosen[0] == NUMBER + {TRAP} && cell_ !== mutant) $fatal(1, "{EXCITED}");
 endmodule
 """
 _TABLES = {"INIT", "LUT_INIT", "INIT0", "INIT1"}
@@ -169,6 +172,10 @@ def _double(module: dict[str, Any], mutant: Mutant, number: int) -> None:
         }
 
 
-def choose(folder: Path, number: int) -> None:
-    """Lets mutant ``number`` count in the folder that `fermatnet.synth.netlist.design.put` wrote; 0: none."""
-    (folder / CHOICE).write_text(f"{number:x}\n")
+def choose(folder: Path, number: int, *, trap: bool = False) -> None:
+    """Lets mutant ``number`` count in the folder that `fermatnet.synth.netlist.design.put` wrote; 0: none.
+
+    With ``trap`` it does not count, but the simulation ends as soon as it differs from its cell: a mutant
+    that never does cannot be seen by the images of that run, whatever lies behind it.
+    """
+    (folder / CHOICE).write_text(f"{number + TRAP * trap:x}\n")

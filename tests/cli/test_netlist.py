@@ -68,8 +68,8 @@ def test_faults_are_found(folder, tmp_path):
     assert {fault.kind for fault in faults} == {"table", "wire"}
     put(mutants.with_mutants(circuit, faults), place / "hw", tmp_path / "hw", [mutants.CHOICE])
 
-    def wrong(number):
-        mutants.choose(tmp_path / "hw", number)
+    def wrong(number, trap=False):
+        mutants.choose(tmp_path / "hw", number, trap=trap)
         try:
             result = simulate(tmp_path / "hw", images, stalls=3, simulator="icarus")
         except SimulationError:
@@ -77,8 +77,9 @@ def test_faults_are_found(folder, tmp_path):
         return compare(result, wanted) is not None
 
     assert not wrong(0)
-    seen = {fault.kind for number, fault in enumerate(faults, 1) if wrong(number)}
-    assert seen == {"table", "wire"}
+    seen = [number for number in range(1, len(faults) + 1) if wrong(number)]
+    assert {faults[number - 1].kind for number in seen} == {"table", "wire"}
+    assert wrong(seen[0], trap=True)  # the cell of a fault that is seen differs from the whole one
 
 
 def test_refused_before_anything_begins(folder, tmp_path):

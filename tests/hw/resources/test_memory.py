@@ -42,6 +42,17 @@ def test_near_the_price_of_a_block(words, width, family, kind):
     assert kept(Store(words, width, None, True), family)[3] == kind
 
 
+@pytest.mark.parametrize(
+    "family, tables, registers, blocks", [("xc7", 3, 2, 0.5), ("ecp5", 6, 2, 1), ("ice40", 12, 3, 4)]
+)
+def test_banks_of_a_deep_constant_memory_lie_beside_each_other(family, tables, registers, blocks):
+    """4,608 words of 3 bits, as yosys 0.70 made them, but for three tables more in ice40 than there."""
+    words = tuple(int(word) for word in np.random.default_rng(1).integers(0, 5, 4608))
+    assert kept(Store(4608, 3, words, True), family) == (tables, registers, blocks, "block")
+    written = kept(Store(4608, 3, None, True), family)
+    assert written[2] > blocks  # whose banks are written one by one
+
+
 def test_a_block_read_as_it_is_written():
     """xc7's give the old word by themselves; around ecp5's yosys keeps word and address for a cycle and
     passes the word on."""
