@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.mapped import check_map, entries
 from fermatnet.model.train.ranges import OWN_FORM, check, check_device
-from fermatnet.model.zoo.catalogue import form
+from fermatnet.model.zoo.catalogue import ONE_BIT, form
 
 __all__ = ["FREE", "SHAPES", "Options", "defaults", "options"]
 
@@ -149,6 +149,8 @@ _IMAGENET = Options(
 
 def _scheme(net: str) -> str:
     """What a network is usually trained with."""
+    if ONE_BIT.match(net):
+        return "sign"
     return {"real": "float", "binary": OWN_FORM}.get(form(net), "pa")
 
 
