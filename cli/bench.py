@@ -59,6 +59,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("training.quantizers",),
         "The digits network with each exportable quantizer: accuracy, ACE, predicted LUT, 100 images in RTL",
     ),
+    "boolnet": (
+        ("training.boolnet",),
+        "BoolNet's logic joins beside fixed-point shortcuts: accuracy, LUT and FF by yosys, images in RTL",
+    ),
     "training": (("training.step",), "Cost of a training step"),
     "post-training": (
         ("training.post_training",),

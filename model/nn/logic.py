@@ -30,10 +30,11 @@ TABLES: Mapping[str, int] = MappingProxyType(
 class _Join(torch.autograd.Function):
     @staticmethod
     def forward(ctx, a: Tensor, b: Tensor, table: int) -> Tensor:
-        ctx.save_for_backward(a.bool(), b.bool())
+        first, second = a > 0, b > 0  # what is more than a bit is refused where it is exported
+        ctx.save_for_backward(first, second)
         ctx.table = table
         entries = torch.tensor([table >> place & 1 for place in range(4)], dtype=a.dtype, device=a.device)
-        return entries[(2 * a + b).long()]
+        return entries[2 * first.long() + second]
 
     @staticmethod
     def backward(ctx, g: Tensor):  # type: ignore[override]

@@ -36,7 +36,7 @@ def add_constant(ex: "Expressions", node: AddConstant, at: Place) -> str:
 def logic(ex: "Expressions", node: LogicJoin, at: Place) -> str:
     """One bit of a truth table, chosen by two bits."""
     a, b = (ex.value(name, at) for name in node.inputs)
-    return ex.variable("uint8_t", f"(uint8_t)(({node.table}u >> (2u * {a} + {b})) & 1u)")
+    return ex.variable("uint8_t", f"(uint8_t)(({node.table}u >> (2u * (uint32_t){a} + (uint32_t){b})) & 1u)")
 
 
 def multiply(ex: "Expressions", node: Multiply, at: Place) -> str:
