@@ -63,6 +63,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("training.boolnet",),
         "BoolNet's logic joins beside fixed-point shortcuts: accuracy, LUT and FF by yosys, images in RTL",
     ),
+    "memory": (
+        ("training.memory",),
+        "Training of one-bit networks that keeps bits: peak memory of a step and accuracy, beside plain",
+    ),
     "training": (("training.step",), "Cost of a training step"),
     "post-training": (
         ("training.post_training",),

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.bits import pack, unpack
 
 __all__ = ["TABLES", "LogicJoin", "RealJoin"]
 
@@ -31,14 +32,14 @@ class _Join(torch.autograd.Function):
     @staticmethod
     def forward(ctx, a: Tensor, b: Tensor, table: int) -> Tensor:
         first, second = a > 0, b > 0  # what is more than a bit is refused where it is exported
-        ctx.save_for_backward(first, second)
+        ctx.save_for_backward(pack(first), pack(second))
         ctx.table = table
         entries = torch.tensor([table >> place & 1 for place in range(4)], dtype=a.dtype, device=a.device)
         return entries[2 * first.long() + second]
 
     @staticmethod
     def backward(ctx, g: Tensor):  # type: ignore[override]
-        a, b = ctx.saved_tensors
+        a, b = (unpack(bits, g.shape) for bits in ctx.saved_tensors)
         if ctx.table == TABLES["or"]:
             through = g * ~(a & b)
             return through, through, None

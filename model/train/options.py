@@ -28,6 +28,9 @@ class Options:
     or on "all" parameters, norms and biases too. checkpoint_steps: a checkpoint every so many steps, 0: every
     epoch.
 
+    low_memory: the quantized network keeps bits for its backward pass (`fermatnet.model.nn.low_memory`), with
+    sign_gradients only the signs of its weights' gradients.
+
     Augmentation: pad, flip; of image trees crop, jitter, lighting
     (`fermatnet.model.train.images.transforms`), read by ``workers`` processes (None: one fewer than the CPUs,
     at most 8); corrupt: files that are no image end the run or are left out.
@@ -80,12 +83,18 @@ class Options:
     workers: int | None = None
     corrupt: str = "refuse"
     map: tuple[str, ...] = ()
+    low_memory: bool = False
+    sign_gradients: bool = False
 
     def __post_init__(self) -> None:
         for item in fields(self):
             check(item.name, getattr(self, item.name))
         check_device(self.device)
         check_map(self.map)
+        if self.low_memory and (self.scheme != "sign" or self.map):
+            raise InputError("low-memory training keeps bits: it is for the scheme sign, without a map")
+        if self.sign_gradients and not self.low_memory:
+            raise InputError("sign gradients are of low-memory training: give --low-memory as well")
         if self.epochs + self.float_epochs == 0:
             raise InputError("epochs must be at least 1")
         if not all(0 <= mark < 1e6 for mark in self.milestones):
