@@ -28,14 +28,21 @@ TABLES: Mapping[str, int] = MappingProxyType(
 """Truth tables by name: bit 2 a + b is the value."""
 
 
+def _of_one(bits: Tensor, table: int) -> Tensor:
+    """The function of one bit whose values for 0 and 1 are the table's lowest two bits; bool."""
+    zero, one = table & 1, table >> 1 & 1
+    if zero == one:
+        return torch.full_like(bits, bool(one))
+    return bits if one else ~bits
+
+
 class _Join(torch.autograd.Function):
     @staticmethod
     def forward(ctx, a: Tensor, b: Tensor, table: int) -> Tensor:
         first, second = a > 0, b > 0  # what is more than a bit is refused where it is exported
         ctx.save_for_backward(pack(first), pack(second))
         ctx.table = table
-        entries = torch.tensor([table >> place & 1 for place in range(4)], dtype=a.dtype, device=a.device)
-        return entries[2 * first.long() + second]
+        return torch.where(first, _of_one(second, table >> 2), _of_one(second, table)).to(a.dtype)
 
     @staticmethod
     def backward(ctx, g: Tensor):  # type: ignore[override]
@@ -47,7 +54,9 @@ class _Join(torch.autograd.Function):
             through = g * (a | b)
             return through, through, None
         t0, t1, t2, t3 = (ctx.table >> place & 1 for place in range(4))
-        return g * torch.where(b, t3 - t1, t2 - t0), g * torch.where(a, t3 - t2, t1 - t0), None
+        through_a = b.to(g.dtype).mul_(t3 - t1 - t2 + t0).add_(t2 - t0).mul_(g)
+        through_b = a.to(g.dtype).mul_(t3 - t2 - t1 + t0).add_(t1 - t0).mul_(g)
+        return through_a, through_b, None
 
 
 class LogicJoin(nn.Module):
