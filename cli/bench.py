@@ -72,6 +72,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("training.post_training",),
         "Post-training int8 beside onnxruntime's quantize_static, three trained networks",
     ),
+    "int4": (
+        ("training.int4",),
+        "Post-training INT4: least squared error beside min-max and onnxruntime, two trained networks",
+    ),
     "boards": (
         ("boards.table",),
         "Bitstreams of the boards: resources, clock, images a second, same bytes twice",
