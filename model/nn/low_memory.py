@@ -18,7 +18,7 @@ The norm, a channel of B elements y::
 which is the gradient of the l1 norm with u~ in the place of u where u is multiplied (the paper's step 3).
 Evaluation is that of a batch norm; its running variance follows p^2.
 
-The activation: forward 1 where x >= 0, else 0; backward g / 2 where |x| <= 1, else 0 (the clipped
+The activation: forward 1 where x >= 0, else 0; backward g / 2 where |x| <= 1 or its own bound, else 0 (clipped
 straight-through gradient, in units of a = 2 i - 1, where plain training has half the polynomial of (4.2)).
 
 Weights: forward sign(w), formed again in the backward pass; backward straight through, or with
@@ -100,20 +100,20 @@ class BitNorm(BatchNorm):
 
 class _Sign(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(pack(x.abs() <= 1))
+    def forward(ctx, x: Tensor, bound: float) -> Tensor:
+        ctx.save_for_backward(pack(x.abs() <= bound))
         return (x >= 0).to(x.dtype)
 
     @staticmethod
     def backward(ctx, g: Tensor):  # type: ignore[override]
-        return unpack(ctx.saved_tensors[0], g.shape, g.dtype).mul_(g).mul_(0.5)
+        return unpack(ctx.saved_tensors[0], g.shape, g.dtype).mul_(g).mul_(0.5), None
 
 
 class BitSign(SignIndex):
     """Activation i = 1 where x >= 0, else 0; see the module."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return _Sign.apply(x).float()
+        return _Sign.apply(x, self.bound or 1.0).float()
 
 
 class _Product(torch.autograd.Function):

@@ -29,7 +29,7 @@ class Name:
 OWN_FORMS = re.compile(r"(ua|a|nasb|reaf)-resnet")
 """Names that with a scheme are built for the hardware and with "thesis" as the thesis has them."""
 
-ONE_BIT = re.compile(r"boolnet")
+ONE_BIT = re.compile(r"boolnet|pokebnn")
 """Names whose layers take activations of one bit only: the scheme sign, or float."""
 
 NAMES = {
@@ -157,6 +157,7 @@ NAMES = {
         "full-precision ResNet, the baseline of chapters 6 and 7",
         r"plain-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
     ),
+    "pokebnn": Name("PokeBNN's binary blocks with residuals, DPReLU and 4-bit gates, small", form="scheme"),
     "reaf-resnet50": Name(
         "ResNet with REAF convolutions; reaf-resnet50-8-4-70-88-70: template 8-4-70, C=88, C'=70",
         r"reaf-resnet(?P<depth>\d+)(?:-(?P<scheme>\d+-\d+-\d+))?(?:-(?P<inner>\d+))?(?:-(?P<middle>\d+))?",
