@@ -18,7 +18,7 @@ The norm, a channel of B elements y::
 which is the gradient of the l1 norm with u~ in the place of u where u is multiplied (the paper's step 3).
 Evaluation is that of a batch norm; its running variance follows p^2.
 
-The activation: forward 1 where x >= 0, else 0; backward g / 2 where |x| <= 1 or its own bound, else 0 (clipped
+The activation: forward 1 where x >= 0, else 0; backward g / 2 where |x| <= 1 or its bound, else 0 (clipped
 straight-through gradient, in units of a = 2 i - 1, where plain training has half the polynomial of (4.2)).
 
 Weights: forward sign(w), formed again in the backward pass; backward straight through, or with
