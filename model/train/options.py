@@ -29,7 +29,8 @@ class Options:
     epoch.
 
     low_memory: the quantized network keeps bits for its backward pass (`fermatnet.model.nn.low_memory`), with
-    sign_gradients only the signs of its weights' gradients.
+    sign_gradients only the signs of its weights' gradients. over_parameterised: several tensors a weight
+    while the quantized network trains, one in the end (`fermatnet.model.nn.overparameterised`).
 
     Augmentation: pad, flip; of image trees crop, jitter, lighting
     (`fermatnet.model.train.images.transforms`), read by ``workers`` processes (None: one fewer than the CPUs,
@@ -85,6 +86,7 @@ class Options:
     map: tuple[str, ...] = ()
     low_memory: bool = False
     sign_gradients: bool = False
+    over_parameterised: bool = False
 
     def __post_init__(self) -> None:
         for item in fields(self):
