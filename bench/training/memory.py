@@ -32,7 +32,7 @@ from rich.table import Table
 from fermatnet.bench.rows import Asked, bench
 from fermatnet.model.errors import InputError
 
-__all__ = ["NETWORKS", "WAYS", "measured", "run"]
+__all__ = ["NETWORKS", "WAYS", "kept_bytes", "measured", "run"]
 
 NETWORKS: dict[str, tuple[str, dict[str, Any], tuple[int, int, int]]] = {
     "boolnet 28x28": ("boolnet", {"width": 32, "blocks": 2}, (1, 28, 28)),
@@ -104,7 +104,7 @@ def measured(network: str, way: str, batch: int = BATCH) -> dict[str, Any]:
         "network": network,
         "way": way,
         "batch": batch,
-        "kept": _kept(model, images),
+        "kept": kept_bytes(model, images),
         "peak": held + moments + _peak(step, optimizer),
         "resident": resident,
     }
@@ -125,7 +125,8 @@ def _network(network: str, way: str, batch: int) -> tuple[Any, Any, Any]:
     return model, images, torch.arange(batch) % 10
 
 
-def _kept(model: Any, images: Any) -> int:
+def kept_bytes(model: Any, images: Any) -> int:
+    """Bytes that the forward pass keeps for the backward one, weights left out."""
     import torch
 
     own, found = {p.data_ptr() for p in model.parameters()}, dict[int, int]()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fermatnet.bench.training import boolnet, memory
+from fermatnet.bench.training import accuracy, boolnet, costs, memory
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export
@@ -61,3 +61,27 @@ def test_bad_names_are_refused(monkeypatch):
     monkeypatch.setattr(memory.sys, "executable", "/bin/false")
     with pytest.raises(InputError, match=r"the measurement of cnv, plain ended with: no message"):
         memory._in_process("cnv", "plain")
+
+
+def test_costs_stand_beside_the_accuracy(tmp_path, monkeypatch):
+    """ACE, bytes, LUTs and memory of two schemes; the table, and a picture of those with hardware."""
+    monkeypatch.setattr(costs, "CYCLES", 20_000)
+    monkeypatch.setattr(costs, "SHAPE", (1, 8, 8))
+    monkeypatch.setattr(accuracy, "_perform", lambda task, *_: fake(task))
+    monkeypatch.setattr(accuracy, "FASHION", {key: accuracy.FASHION[key] for key in ("boolnet-low", "xnor")})
+    monkeypatch.setattr(accuracy, "MNIST", {})
+    rows = accuracy.run(tmp_path / "a.json", seeds=(0, 1), work=tmp_path, results=tmp_path / "kept.jsonl")
+    low, xnor = (next(row for row in rows if row["method"] == name) for name in ("boolnet-low", "xnor"))
+    assert low["seeds"] == 2 and low["luts"] > 1000 and low["kilobytes"] < 0.1 * xnor["kilobytes"]
+    assert xnor["luts"] is None and low["memory_mb"] < 0.7 * xnor["memory_mb"] and xnor["ace_millions"] > 0
+    picture = (tmp_path / "a.svg").read_text()
+    assert "BoolNet, low memory" in picture and "XNOR" not in picture
+    monkeypatch.setattr(accuracy, "_costs", lambda method: 1 / 0)  # kept, so that nothing is measured again
+    again = accuracy.run(seeds=(0, 1), work=tmp_path, results=tmp_path / "kept.jsonl")
+    assert again == rows
+
+
+def fake(task):
+    figures = {"accuracy": 0.8, "twin": 0.9, "train_seconds": 1, "wall_seconds": 1, "budget": {}}
+    label = accuracy.FASHION[task.method].label
+    return {"task": task.key, "method": task.method, "label": label, "seed": task.seed, **figures}
