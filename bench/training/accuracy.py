@@ -166,8 +166,7 @@ def _perform(task: Task, work: Path, data: str | None, progress: bool) -> dict[s
             scheme=way.scheme,
             weights=way.weights,
             activations=way.activations,
-            **dict.fromkeys(way.options, True),
-            **BUDGET,
+            **BUDGET | dict.fromkeys(way.options, True),
         )
         budget = BUDGET
     return {

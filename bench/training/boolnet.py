@@ -13,6 +13,7 @@ images in RTL in place of 100; rows are kept as they come (``--results``).
 import json
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,7 @@ def run(asked: Asked, *, data: str | None = None, seeds: int | None = None) -> l
         images = min(images, 10) if asked.quick else images
         for form in asked.named(FORMS, "form"):
             key = f"boolnet/{task}/{form}/{json.dumps([DEVICE, cycles, images, count, budget])}"
-            rows.append(
-                asked.log.row(key, lambda t=task, n=name, f=form, i=images, c=count: _row(t, n, f, i, c))
-            )  # type: ignore[misc]
+            rows.append(asked.log.row(key, partial(_row, task, name, form, images, count)))
     _print(rows)
     asked.write(rows)
     return rows
@@ -150,7 +149,9 @@ def _savings(rows: list[dict[str, Any]]) -> list[str]:
     for task in dict.fromkeys(row["data"] for row in rows):
         mine = {row["form"]: row for row in rows if row["data"] == task}
         other = mine.pop("fixed point", None)
-        for form, row in mine.items() if other else ():
+        if other is None:
+            continue
+        for form, row in mine.items():
             path, whole = (
                 1 - (row[f"{p}luts"] + row[f"{p}ffs"]) / (other[f"{p}luts"] + other[f"{p}ffs"])
                 for p in ("path_", "")

@@ -23,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def run(asked: Asked, *, data: str | None = None, seeds: int | None = None) -> d
     for name in asked.named(NETWORKS, "network")[: 1 if asked.quick else None]:
         for way in WAYS:
             key = f"memory/{name}/{way}/{json.dumps([NETWORKS[name], BATCH])}"
-            rows.append(asked.log.row(key, lambda n=name, w=way: _in_process(n, w)))  # type: ignore[misc]
+            rows.append(asked.log.row(key, partial(_in_process, name, way)))
     _print_memory(rows)
     accuracies = [] if asked.quick else _accuracies(asked, data, seeds)
     if accuracies:
@@ -178,19 +179,21 @@ def _accuracies(asked: Asked, data: str | None, seeds: int | None) -> list[dict[
         count = seeds or (5 if task == "digits" else 1)
         for way in WAYS:
             key = f"memory/accuracy/{task}/{way}/{json.dumps([count, BUDGET[task]])}"
-            rows.append(asked.log.row(key, lambda t=task, n=name, w=way, c=count: _accuracy(t, n, w, c)))  # type: ignore[misc]
+            rows.append(asked.log.row(key, partial(_accuracy, task, name, way, count)))
     return rows
 
 
 def _accuracy(task: str, data: str, way: str, seeds: int) -> dict[str, Any]:
     from fermatnet.model.train.run import train
 
-    options = {"low_memory": True, "sign_gradients": WAYS[way] == 1} if WAYS[way] else {}
+    options: dict[str, Any] = dict(BUDGET[task])
+    if WAYS[way]:
+        options |= {"low_memory": True, "sign_gradients": WAYS[way] == 1}
     found = []
     for seed in range(seeds):
         with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
             folder = Path(scratch) / "run"
-            summary = train("boolnet", data, folder, progress=False, seed=seed, **options, **BUDGET[task])
+            summary = train("boolnet", data, folder, progress=False, seed=seed, **options)
         found.append(round(100 * float(summary["accuracy"]["quantized"]), 2))
     return {"data": task, "way": way, "accuracy": round(statistics.mean(found), 2), "accuracies": found}
 
@@ -228,4 +231,4 @@ def _print_accuracy(rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measured(*sys.argv[1:3])))
+    sys.stdout.write(json.dumps(measured(sys.argv[1], sys.argv[2])))

@@ -13,6 +13,8 @@ fixed-point layer; its second bias, and the 1/6 of the gate, go into the norm be
 that of clip(x, -B, B) with the paper's B = 3.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -71,7 +73,7 @@ class _Gate(nn.Module):
     def __init__(self, inputs: int, outputs: int, how: Scheme):
         super().__init__()
         inner, real = max(2, inputs // 8), not how.method.exportable
-        bits = {"bits": _GATE_BITS, "full_precision": real}
+        bits: dict[str, Any] = {"bits": _GATE_BITS, "full_precision": real}
         self.sum = SumPool()
         self.mean = how.rescale(bits=_GATE_BITS)
         self.squeeze = Conv2d(inputs, inner, 1, bias=False, quantizer=self._quantizer(real))

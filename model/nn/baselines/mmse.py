@@ -14,19 +14,26 @@ For values x of one step (an output channel of weights; a tensor of activations)
 first weights and the first batch; :meth:`MmseWeight.calibrate` and :meth:`MmseActivation.calibrate` set them
 anew.
 
+Fixed-point layers between them (norms before a residual sum) get the power of two by the same rule, least
+squared error or the largest value (`fit_fixed_points`).
+
 Dual: a layer whose relative error sum (x - x^)^2 / sum x^2 is above ``dual`` takes two tensors of b bits, the
 second for what the first leaves. The paper gives each a step; here the first one's is the second's times r =
 2^b - 1 (weights) or 2^b (activations), so that r q1 + q2 is one integer: the hardware has a single product of
 codes of 2 b bits.
 """
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fermatnet.model.nn.coded import MANTISSA_BITS, CodedActivation, CodedWeight, checked, exact_step, no_step
+from fermatnet.model.nn.fixed_point import FixedBias, FixedNorm, Rescale
+from fermatnet.model.nn.post_training.ranges import best_exponent
 from fermatnet.model.nn.rounding import round_half_up, uniform
 
-__all__ = ["MmseActivation", "MmseWeight", "relative_error", "step_of"]
+__all__ = ["MmseActivation", "MmseWeight", "fit_fixed_points", "relative_error", "step_of"]
 
 _OCTAVES = 5  # the first holds what fits, four more lie below
 _SAMPLE = 1 << 17  # values that a step of activations is chosen by
@@ -158,3 +165,28 @@ class MmseActivation(CodedActivation):
         if no_step(self.fixed_step):
             self.start(x)
         return uniform(x, self.step(), 0, self.n)
+
+
+def fit_fixed_points(model: nn.Module) -> None:
+    """Let fixed-point layers whose step is not set yet choose it as the quantizers of this module do that the
+    model holds; nothing where it holds none."""
+    found = [m.largest for m in model.modules() if isinstance(m, MmseWeight | MmseActivation)]
+    for layer in model.modules() if found else ():
+        if isinstance(layer, FixedNorm | FixedBias | Rescale):
+            layer.fitting = _fits_all if all(found) else _fits_best
+
+
+def _spread(x: Tensor) -> Tensor:
+    """At most `_SAMPLE` values, the largest and the smallest among them."""
+    flat = x.detach().float().flatten()
+    return torch.cat([flat[:: -(-len(flat) // _SAMPLE)], flat.amax().view(1), flat.amin().view(1)])
+
+
+def _fits_best(x: Tensor, lo: int, hi: int) -> int:
+    values = _spread(x)
+    return best_exponent(values if lo < 0 else values.clamp(min=0), lo, hi)[0]
+
+
+def _fits_all(x: Tensor, lo: int, hi: int) -> int:
+    need = max(float(x.amax()) / hi, float(x.amin()) / lo if lo < 0 else 0.0, 2.0**-24)
+    return math.ceil(math.log2(need) - 1e-4)

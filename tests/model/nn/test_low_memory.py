@@ -10,10 +10,11 @@ from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export
 from fermatnet.model.network import run
+from fermatnet.model.nn.bit_layers import BitConv2d, BitLinear, BitMaxPool2d, BitNorm, BitSign
 from fermatnet.model.nn.bits import pack, unpack
 from fermatnet.model.nn.integer import integer_logits
 from fermatnet.model.nn.layers import Conv2d, Linear
-from fermatnet.model.nn.low_memory import BitConv2d, BitLinear, BitMaxPool2d, BitNorm, BitSign, low_memory
+from fermatnet.model.nn.low_memory import low_memory
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.nn.sign import SignWeight
 
@@ -72,6 +73,35 @@ def test_the_norm_is_the_l1_norm(shape):
     (gain * centred / centred.abs().mean(axes).view(view)).backward(g)
     exact = du - du.mean(axes).view(view) - (du * u).sum(axes).view(view) / n * (s - s.mean(axes).view(view))
     assert torch.allclose(z.grad, exact / size)
+
+
+def test_a_norm_that_writes_over_its_input_gives_the_same():
+    torch.manual_seed(6)
+    w, found = torch.randn(4, 3), []
+    for in_place in (False, True):
+        norm, x = BitNorm(4), torch.linspace(-1, 2, 15).view(5, 3).requires_grad_()
+        norm.in_place = in_place
+        y = x @ w.T
+        z = norm(y)
+        assert (z.data_ptr() == y.data_ptr()) == in_place
+        z.square().sum().backward()
+        found.append((z, x.grad, norm.weight.grad, norm.running_var))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_only_norms_that_read_alone_write_over_their_input():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            how = scheme("sign")
+            self.conv, self.one, self.two = how.stem(1, 2, 3), how.norm_activation(2), how.norm_activation(2)
+
+        def forward(self, x):
+            y = self.conv(x)
+            return self.one(y) + self.two(y)
+
+    assert not any(m.in_place for m in low_memory(Twice()).modules() if isinstance(m, BitNorm))
+    assert all(m.in_place for m in low_memory(zoo.build("boolnet")).modules() if isinstance(m, BitNorm))
 
 
 def test_the_norm_in_evaluation_is_that_of_its_averages():

@@ -7,7 +7,8 @@ from torch import nn
 from fermatnet.bench.samples.model_check import check_twin
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.low_memory import BitConv2d, low_memory
+from fermatnet.model.nn.bit_layers import BitConv2d
+from fermatnet.model.nn.low_memory import low_memory
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.zoo.pokebnn import DPReLU, PokeConv
 

@@ -28,9 +28,8 @@ def test_no_other_step_is_better(bits, lo, hi, draw):
     step = float(step_of(torch.from_numpy(x[None]), lo, hi)[0])
     largest = float(step_of(torch.from_numpy(x[None]), lo, hi, largest=True)[0])
     found = squared_error(x, step, lo, hi)
-    exact = [
-        m * 2.0**k for m in range(32, 64) for k in range(-30, 10) if largest / 16 <= m * 2.0**k <= largest
-    ]
+    steps = [m * 2.0**k for m in range(32, 64) for k in range(-30, 10)]
+    exact = [s for s in steps if largest / 16 <= s <= largest]
     assert found <= (1 + 1e-5) * min(squared_error(x, s, lo, hi) for s in exact)
     real = [squared_error(x, s, lo, hi) for s in np.geomspace(largest / 20, largest * 1.1, 4000)]
     assert found <= (1.05 if bits == 8 else 1.01) * min(real)
