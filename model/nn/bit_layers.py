@@ -6,6 +6,7 @@ feature map's size is kept for the backward pass, bits are.
 the same parameters under the same names, the same values in evaluation and the same export. For each element
 are kept
 
+* by the norm, the sign of u (1 bit);
 * by the activation, whether |x| <= 1 (1 bit);
 * by the convolution or dense layer, its input (1 bit).
 

@@ -24,8 +24,8 @@ _TWINS: dict[type[nn.Module], type[nn.Module]] = {
 
 
 def low_memory(model: nn.Module, *, gradient_bits: int = 32) -> nn.Module:
-    """``model``, its layers changed in place to those of `fermatnet.model.nn.bit_layers` where the function is
-    the same: norms before a sign, signs, convolutions, dense layers and max-pools of bits.
+    """``model``, its layers changed in place to those of `fermatnet.model.nn.bit_layers` where they do the
+    same: norms before a sign, signs, convolutions, dense layers and max-pools of bits.
 
     gradient_bits : of the weights' gradients, 32 or 1 (their signs)
 
