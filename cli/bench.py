@@ -63,10 +63,22 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("training.published",),
         "Networks of published accuracy: all test images in the reference, 1,000 in RTL, synthesised",
     ),
+    "boolnet": (
+        ("training.boolnet",),
+        "BoolNet's logic joins beside fixed-point shortcuts: accuracy, LUT and FF by yosys, images in RTL",
+    ),
+    "memory": (
+        ("training.memory",),
+        "Training of one-bit networks that keeps bits: peak memory of a step and accuracy, beside plain",
+    ),
     "training": (("training.step",), "Cost of a training step"),
     "post-training": (
         ("training.post_training",),
         "Post-training int8 beside onnxruntime's quantize_static, three trained networks",
+    ),
+    "int4": (
+        ("training.int4",),
+        "Post-training INT4: least squared error beside min-max and onnxruntime, two trained networks",
     ),
     "boards": (
         ("boards.table",),

@@ -55,6 +55,9 @@ _HELP = {
     "crop": "Of training images: centre, scale (random edge and place) or resized (random part).",
     "jitter": "Random brightness, contrast and saturation, up to this share.",
     "lighting": "Standard deviation of the PCA colour noise (0.1 for ImageNet).",
+    "low_memory": "Scheme sign: keep bits for the backward pass, in place of real numbers.",
+    "sign_gradients": "With --low-memory: only signs of the weights' gradients.",
+    "over_parameterised": "Train several tensors for each quantized weight; one is left in the end.",
     "workers": "Processes that decode images (usual: one fewer than the CPUs, at most 8).",
     "corrupt": "Files that are no image: refuse, or skip and count.",
 }

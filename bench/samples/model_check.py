@@ -17,7 +17,7 @@ from fermatnet.model.network import load, run, save
 from fermatnet.model.nn.convert import convert
 from fermatnet.model.nn.integer import integer_logits
 
-__all__ = ["Checked", "check_model", "random_map"]
+__all__ = ["Checked", "check_model", "check_twin", "random_map"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,6 @@ def random_map(model: nn.Module, seed: int) -> dict[str, str]:
 def check_model(seed: int, *, mixed: bool = False) -> Checked:
     """Convert, train two steps, export; then torch's integer mode, its evaluation, the reference and
     onnxruntime, to the last bit. ``mixed``: some layers have schemes of their own."""
-    import onnxruntime
-
     model, shape, how = random_model(seed)
     if mixed:
         how = how.map(random_map(model, seed))
@@ -60,14 +58,31 @@ def check_model(seed: int, *, mixed: bool = False) -> Checked:
     first = next(iter(model))  # type: ignore[call-overload]
     usual = isinstance(first, nn.Conv2d) and seed % 3 == 0  # else more than one layer may read the image
     normal: dict[str, Any] = {"mean": [0.5] * shape[0], "std": [0.25] * shape[0]} if usual else {}
+    try:
+        twin, _ = convert(model, how, shape, images=images, **normal)
+    except InputError as error:
+        return Checked(seed, how.describe(), f"refused: {error}")
+    return _compared(seed, twin, images, how.describe())
+
+
+def check_twin(seed: int, twin: nn.Module, shape: tuple[int, int, int]) -> Checked:
+    """The same of a network that is quantized already, one of the zoo for instance, on images by the seed."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(0, 256, (24, *shape), generator=generator, dtype=torch.uint8)
+    return _compared(seed, twin, images, type(twin).__name__)
+
+
+def _compared(seed: int, twin: nn.Module, images: Tensor, how: str) -> Checked:
+    import onnxruntime
+
+    shape = tuple(images.shape[1:])
     with tempfile.TemporaryDirectory(prefix="fermatnet-model-") as folder:
         file = Path(folder) / "net.onnx"
         try:
-            twin, _ = convert(model, how, shape, images=images, **normal)
             _train(twin, images)
             save(export(twin, shape), file)
         except InputError as error:
-            return Checked(seed, how.describe(), f"refused: {error}")
+            return Checked(seed, how, f"refused: {error}")
         net = load(file)
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         (other,) = session.run(None, {session.get_inputs()[0].name: images.numpy()})
@@ -82,7 +97,7 @@ def check_model(seed: int, *, mixed: bool = False) -> Checked:
     differ = [name for name, values in answers.items() if not np.array_equal(values, integers)]
     return Checked(
         seed,
-        how.describe(),
+        how,
         f"integer mode differs from {', '.join(differ)}" if differ else "",
         len(net.nodes),
     )

@@ -25,6 +25,9 @@ SCHEMES = [
     ("lsq", 8, 6),
     ("pact", 4, 4),
     ("pact", 2, 3),
+    ("mmse", 4, 4),
+    ("mmse-dual", 4, 4),
+    ("minmax", 3, 5),
 ]
 
 RECTIFIERS = {

@@ -20,6 +20,7 @@ from fermatnet.model.network.nodes import (
     Conv,
     Dense,
     Levels,
+    LogicJoin,
     MaxPool,
     Node,
     PiecewiseConv,
@@ -67,6 +68,7 @@ class _Builder:
         self.values = np.random.default_rng(seed)  # weights: not worth shrinking
         self.nodes: list[Node] = []
         self.coded = seed % 5 == 4  # every fifth network; the others stay as they are known by their seeds
+        self.logic = seed % 6 == 5
 
     def type(self, name: str):
         if name == "image":
@@ -185,7 +187,16 @@ def _residual(b: _Builder, index: str, pieces: int) -> str:
         if choices.integer(0, 1):
             main = b.piecewise(b.threshold(main, pieces), pieces, out, (3, 3), (1, 1), (1, 1, 1, 1))
         side = b.add(Levels(b.name("skip"), (index,), levels))
+    if b.logic:
+        return _logic(b, main, side)
     return b.add(Add(b.name("add"), (b.scale(main), side)))
+
+
+def _logic(b: _Builder, main: str, side: str) -> str:
+    """As BoolNet joins: a bit of each branch, a truth table, two levels."""
+    bits = (b.threshold(main, 1), b.threshold(side, 1))
+    join = b.add(LogicJoin(b.name("join"), bits, int(b.values.integers(1, 15))))
+    return b.add(Levels(b.name("joined"), (join,), b.values.integers(-9, 10, 2)))
 
 
 def _dense_block(b: _Builder, index: str, pieces: int) -> str:

@@ -7,7 +7,9 @@ on where it was. The tasks' order is by worth: all methods with one seed before 
     fermatnet bench accuracy --data DIR --json accuracy.json
     python -m fermatnet.bench.training.accuracy --only pa-4-5/0 --results RESULTS.jsonl
 
-DIR holds mnist/ and fashion-mnist/.
+DIR holds mnist/ and fashion-mnist/. Beside the accuracy stand ACE, bytes of the weights, LUTs at one
+throughput and the memory of training (`fermatnet.bench.training.costs`); with --json the picture of accuracy
+against LUTs is written too, FILE.svg.
 """
 
 import argparse
@@ -15,15 +17,16 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from fermatnet.bench.training.costs import CYCLES, DEVICE, draw
 from fermatnet.model.errors import InputError
 
 __all__ = ["FASHION", "MNIST", "Task", "run", "tasks"]
@@ -42,27 +45,47 @@ BUDGET: dict[str, Any] = {
     "threads": 1,
 }
 TWIN: dict[str, Any] = {**BUDGET, "scheme": "float", "epochs": 0, "float_epochs": 3, "float_lr": 4e-3}
-# name: (label, scheme, weights, activations)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One row of the table: a scheme with its counts, the network, and options of training."""
+
+    label: str
+    scheme: str
+    weights: int
+    activations: int
+    network: str = "small-resnet"
+    options: tuple[str, ...] = ()
+
+
 FASHION = {
-    "float": ("full precision, the same extra epochs", "float", 0, 0),
-    "pa-8-7": ("PA(8,7)", "pa", 8, 7),
-    "pa-4-5": ("PA(4,5)", "pa", 4, 5),
-    "abc-5-5": ("ABC(5,5)", "abc", 5, 5),
-    "bireal": ("Bi-Real", "bireal", 1, 1),
-    "int8": ("INT8", "int8", 8, 8),
-    "dorefa-2-2": ("DoReFa 2/2", "dorefa", 2, 2),
-    "pa-4-32": ("PA(4,32)", "pa", 4, 0),
-    "xnor": ("XNOR", "xnor", 1, 1),
-    "groupnet": ("Group-Net (5 branches)", "groupnet", 5, 5),
-    "pa-2-3": ("PA(2,3)", "pa", 2, 3),
-    "pa-8-32": ("PA(8,32)", "pa", 8, 0),
-    "lq-2-2": ("LQ 2/2", "lq", 2, 2),
-    "pact-2-2": ("PACT/SAWB 2/2", "pact", 2, 2),
-    "pact-4-4": ("PACT/SAWB 4/4", "pact", 4, 4),
-    "lsq-4-4": ("LSQ 4/4", "lsq", 4, 4),
-    "lsq-2-2": ("LSQ 2/2", "lsq", 2, 2),
-    "ttq": ("TTQ, 32-bit activations", "ttq", 2, 0),
+    "float": Way("full precision, the same extra epochs", "float", 0, 0),
+    "pa-8-7": Way("PA(8,7)", "pa", 8, 7),
+    "pa-4-5": Way("PA(4,5)", "pa", 4, 5),
+    "abc-5-5": Way("ABC(5,5)", "abc", 5, 5),
+    "bireal": Way("Bi-Real", "bireal", 1, 1),
+    "int8": Way("INT8", "int8", 8, 8),
+    "dorefa-2-2": Way("DoReFa 2/2", "dorefa", 2, 2),
+    "pa-4-32": Way("PA(4,32)", "pa", 4, 0),
+    "xnor": Way("XNOR", "xnor", 1, 1),
+    "groupnet": Way("Group-Net (5 branches)", "groupnet", 5, 5),
+    "pa-2-3": Way("PA(2,3)", "pa", 2, 3),
+    "pa-8-32": Way("PA(8,32)", "pa", 8, 0),
+    "lq-2-2": Way("LQ 2/2", "lq", 2, 2),
+    "pact-2-2": Way("PACT/SAWB 2/2", "pact", 2, 2),
+    "pact-4-4": Way("PACT/SAWB 4/4", "pact", 4, 4),
+    "lsq-4-4": Way("LSQ 4/4", "lsq", 4, 4),
+    "lsq-2-2": Way("LSQ 2/2", "lsq", 2, 2),
+    "ttq": Way("TTQ, 32-bit activations", "ttq", 2, 0),
+    "sign": Way("sign", "sign", 1, 1),
+    "sign-over": Way("sign, over-parameterised", "sign", 1, 1, options=("over_parameterised",)),
+    "mmse-4-4": Way("least squares 4/4", "mmse", 4, 4),
+    "boolnet": Way("BoolNet", "sign", 1, 1, "boolnet"),
+    "boolnet-low": Way("BoolNet, low memory", "sign", 1, 1, "boolnet", ("low_memory",)),
+    "pokebnn": Way("PokeBNN", "sign", 1, 1, "pokebnn"),
 }
+COSTS = ("ace_millions", "kilobytes", "luts", "brams", "dsps", "memory_mb")
 MNIST = {"tfc": 25, "sfc": 12}
 MNIST_BUDGET: dict[str, Any] = {
     "scheme": "pa",
@@ -127,21 +150,23 @@ def _perform(task: Task, work: Path, data: str | None, progress: bool) -> dict[s
         )
         label, budget = f"{task.method.upper()} PA(4,3)", {**MNIST_BUDGET, "epochs": MNIST[task.method]}
     else:
-        label, scheme, weights, activations = FASHION[task.method]
-        source, twin = _folder("fashion-mnist", data), work / f"twin/{task.seed}"
-        train("small-resnet", source, twin, seed=task.seed, resume=True, progress=progress, **TWIN)
+        way = FASHION[task.method]
+        label, plain = way.label, way.network == "small-resnet"
+        source = _folder("fashion-mnist", data)
+        twin = work / (f"twin/{task.seed}" if plain else f"twin-{way.network}/{task.seed}")
+        train(way.network, source, twin, seed=task.seed, resume=True, progress=progress, **TWIN)
         summary = train(
-            "small-resnet",
+            way.network,
             source,
             work / task.key,
             twin=twin,
             seed=task.seed,
             resume=True,
             progress=progress,
-            scheme=scheme,
-            weights=weights,
-            activations=activations,
-            **BUDGET,
+            scheme=way.scheme,
+            weights=way.weights,
+            activations=way.activations,
+            **BUDGET | dict.fromkeys(way.options, True),
         )
         budget = BUDGET
     return {
@@ -162,29 +187,31 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     return {entry["task"]: entry for entry in map(json.loads, lines)}
 
 
-@cache
-def _effort(method: str) -> float:
-    """Arithmetic computation effort of an image, in millions."""
-    from fermatnet.model import zoo
+def _costs(method: str) -> dict[str, Any]:
+    """What `fermatnet.bench.training.costs.costs` says of a method, as a row of the results."""
+    from fermatnet.bench.training.costs import costs
     from fermatnet.model.nn.scheme import scheme
-    from fermatnet.model.zoo.analysis.complexity import summarise
 
     if method in MNIST:
-        name, counts = method, (MNIST_BUDGET["weights"], MNIST_BUDGET["activations"])
-        how = scheme(MNIST_BUDGET["scheme"], weights=counts[0], activations=counts[1])
+        counts = {"weights": MNIST_BUDGET["weights"], "activations": MNIST_BUDGET["activations"]}
+        found = costs(method, scheme(MNIST_BUDGET["scheme"], **counts))
     else:
-        _, kind, weights, activations = FASHION[method]
-        name, how = "small-resnet", scheme(kind, weights=weights, activations=activations)
-    shape = (1, 28, 28)
-    return round(summarise(zoo.build(name, how=how, shape=shape), shape)["ace"] / 1e6, 1)
+        way = FASHION[method]
+        how = scheme(way.scheme, weights=way.weights, activations=way.activations)
+        found = costs(way.network, how, low_memory="low_memory" in way.options)
+    return {"task": f"costs/{method}", "costs_of": method, **found}
 
 
 def table(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row a method: mean and range of test accuracy over its seeds, the mean gap to the twin, percent;
-    arithmetic computation effort in millions."""
+    and what it costs, where the entries say so."""
     by_method: dict[str, list[dict[str, Any]]] = {}
+    costs: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        by_method.setdefault(entry["method"], []).append(entry)
+        if "costs_of" in entry:
+            costs[entry["costs_of"]] = {key: entry[key] for key in COSTS}
+        else:
+            by_method.setdefault(entry["method"], []).append(entry)
     rows = []
     for method, group in by_method.items():
         values = [100 * entry["accuracy"] for entry in group]
@@ -196,7 +223,7 @@ def table(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "accuracy": round(statistics.mean(values), 2),
                 "low": round(min(values), 2),
                 "high": round(max(values), 2),
-                "ace_millions": _effort(method),
+                **costs.get(method, dict.fromkeys(COSTS)),
                 "gap_to_twin": round(
                     statistics.mean(100 * (entry["twin"] - entry["accuracy"]) for entry in group), 2
                 ),
@@ -226,21 +253,31 @@ def run(
             raise InputError(
                 f"no task is called {only!r}; they are METHOD/SEED with {', '.join([*FASHION, *MNIST])}"
             )
-    for task in wanted:
-        if task.key not in _read(kept):
+    steps: dict[str, Callable[[], dict[str, Any]]] = {
+        task.key: partial(_perform, task, work, data, progress) for task in wanted
+    }
+    steps |= {f"costs/{task.method}": partial(_costs, task.method) for task in wanted}
+    for key, step in steps.items():
+        if key not in _read(kept):
             work.mkdir(parents=True, exist_ok=True)
-            entry = _perform(task, work, data, progress)
+            entry = step()
             with kept.open("a") as out:
                 out.write(json.dumps(entry) + "\n")
     rows = table(_read(kept).values())
+    _print(rows)
+    if json_path:
+        Path(json_path).write_text(
+            json.dumps({"rows": rows, "runs": list(_read(kept).values())}, indent=2) + "\n"
+        )
+        draw([row for row in rows if row["method"] in FASHION], Path(json_path).with_suffix(".svg"))
+    return rows
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
     shown = Table(
-        "method",
-        "seeds",
-        "accuracy %",
-        "range",
-        "below its twin",
-        "ACE, millions",
-        title="Test accuracy, the same network and budget",
+        *("method", "seeds", "accuracy %", "range", "below its twin", "ACE, millions", "kB", "LUT"),
+        *("BRAM", "DSP", "training, MB"),
+        title=f"Test accuracy of one budget; {DEVICE} as predicted at {CYCLES:,} cycles an image",
     )
     for row in rows:
         shown.add_row(
@@ -249,14 +286,9 @@ def run(
             f"{row['accuracy']:.2f}",
             f"{row['low']:.2f}-{row['high']:.2f}",
             f"{row['gap_to_twin']:+.2f}",
-            f"{row['ace_millions']:,}",
+            *("" if row[key] is None else f"{row[key]:,}" for key in COSTS),
         )
-    Console().print(shown)
-    if json_path:
-        Path(json_path).write_text(
-            json.dumps({"rows": rows, "runs": list(_read(kept).values())}, indent=2) + "\n"
-        )
-    return rows
+    Console(width=150).print(shown)
 
 
 if __name__ == "__main__":

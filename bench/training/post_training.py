@@ -13,14 +13,8 @@ best of the four is the mark.
 (DIR of data holds mnist/, fashion-mnist/, cifar10/.)
 """
 
-import contextlib
-import io
 import json
-import logging
 import statistics
-import tempfile
-import warnings
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from fermatnet.bench.training.onnxruntime_static import quantized_accuracies
 from fermatnet.bench.training.post_training_nets import NETS, Net, accuracy, read_float, train_float
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export
@@ -83,80 +78,13 @@ def ours(model: nn.Module, images: np.ndarray, part: Part, how: str = "int8") ->
     return accuracy(quantized, part, raw=True)
 
 
-def _session(path: Path) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the progress and the advice that the exporter and the quantizer print."""
-    was = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(was)
-
-
 def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> dict[str, float]:
     """Accuracy of ``model`` as onnxruntime quantizes it with those images, in each of the `RIVALS`' ways."""
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
-
-    real = images.astype(np.float32) / 255
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.batches = iter([{"image": real[start : start + 32]} for start in range(0, len(real), 32)])
-
-        def get_next(self) -> Any:
-            return next(self.batches, None)
-
-    accuracies = {}
-    with tempfile.TemporaryDirectory(prefix="fermatnet-post-training-") as folder, _quietly():
-        plain = Path(folder) / "float.onnx"
-        axes = {"image": {0: "n"}, "logits": {0: "n"}}
-        torch.onnx.export(
-            model,
-            (torch.zeros(1, *real.shape[1:]),),
-            str(plain),
-            input_names=["image"],
-            output_names=["logits"],
-            dynamic_axes=axes,
-            dynamo=False,
-            opset_version=17,
-        )
-        for label, (method, channelwise) in RIVALS.items():
-            quantized = Path(folder) / "int8.onnx"
-            quantize_static(
-                str(plain),
-                str(quantized),
-                Reader(),
-                quant_format=QuantFormat.QDQ,
-                per_channel=channelwise,
-                activation_type=QuantType.QInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=getattr(CalibrationMethod, method),
-            )
-            session, right = _session(quantized), 0
-            for start in range(0, len(part), 250):
-                x = part.images[start : start + 250].astype(np.float32) / 255
-                right += int(
-                    (session.run(None, {"image": x})[0].argmax(1) == part.labels[start : start + 250]).sum()
-                )
-            accuracies[label] = right / len(part)
-    return accuracies
+    ways = {
+        label: {"calibrate_method": method, "per_channel": channelwise}
+        for label, (method, channelwise) in RIVALS.items()
+    }
+    return {label: float(found) for label, found in quantized_accuracies(model, images, part, ways).items()}
 
 
 def _weights(model: nn.Module) -> str:

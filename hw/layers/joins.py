@@ -1,13 +1,14 @@
 # amaranth: UnusedElaboratable=no
-"""Layers where streams meet: residual add, channel concatenation."""
+"""Layers where streams meet: residual add, logic join, channel concatenation."""
 
 from math import gcd
 
 from fermatnet.hw import timing
 from fermatnet.hw.layers.layer import Block, Layer, Placement, StreamRate, beats_of, divisors, shape_of
 from fermatnet.hw.stream.join import Adder, Concat
+from fermatnet.hw.stream.logic import LogicJoin
 
-__all__ = ["AddLayer", "ConcatLayer"]
+__all__ = ["AddLayer", "ConcatLayer", "LogicJoinLayer"]
 
 
 class AddLayer(Layer):
@@ -25,6 +26,15 @@ class AddLayer(Layer):
         first, second = (shape_of(tensor) for tensor in self.inputs)
         adder = Adder(first, second, lanes=at.lanes[0], shape=shape_of(self.output))
         return Block(adder, timing.Join())
+
+
+class LogicJoinLayer(AddLayer):
+    """A boolean function of two streams of bits."""
+
+    def block(self, at: Placement) -> Block:
+        lanes = at.lanes[0]
+        beats = beats_of(self.output, lanes)
+        return Block(LogicJoin(self.node.table, lanes=lanes), timing.Broadcast(1, beats, LogicJoin.latency))
 
 
 class ConcatLayer(Layer):

@@ -11,7 +11,7 @@ from fermatnet.hw.layers.elementwise import (
     RequantizeLayer,
     ThresholdLayer,
 )
-from fermatnet.hw.layers.joins import AddLayer, ConcatLayer
+from fermatnet.hw.layers.joins import AddLayer, ConcatLayer, LogicJoinLayer
 from fermatnet.hw.layers.layer import Layer
 from fermatnet.hw.layers.piecewise import PiecewiseConvLayer
 from fermatnet.hw.layers.pooling import ArgMaxLayer, MaxPoolLayer
@@ -44,6 +44,7 @@ _KINDS: dict[type[Node], type[Layer]] = {
     nodes.MaxPool: MaxPoolLayer,
     nodes.SumPool: SumLayer,
     nodes.Add: AddLayer,
+    nodes.LogicJoin: LogicJoinLayer,
     nodes.Concat: ConcatLayer,
     nodes.ArgMax: ArgMaxLayer,
     nodes.TopK: TopKLayer,

@@ -11,7 +11,16 @@ from torch import Tensor
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.moved import as_vector, moved
 from fermatnet.model.network.builder import Builder
-from fermatnet.model.network.nodes import Add, Affine, ArgMax, Concat, Levels, Multiply, TopK
+from fermatnet.model.network.nodes import (
+    Add,
+    Affine,
+    ArgMax,
+    Concat,
+    Levels,
+    LogicJoin,
+    Multiply,
+    TopK,
+)
 from fermatnet.model.nn.moves import Gather, Reshape
 
 __all__ = ["WORD", "Value", "Values", "short"]
@@ -162,6 +171,15 @@ class Values(Builder):
             a, b = b, a  # the second may be one value a channel
         made = self.append(Multiply(short(name), (a.name, b.name)))
         return Value(made, a.exponent + b.exponent, flat=a.flat)
+
+    def logic(self, name: str, module: Any, a: Value, b: Value) -> Value:
+        for x in (a, b):
+            if x.levels is None or x.levels.tolist() != [0, 1] or (x.unit != 1).any():
+                raise InputError(
+                    f"layer {name!r}: a logic join takes bits of the values 0 and 1: use the scheme sign"
+                )
+        a, b = self.alike(name, [a, b])
+        return replace(a, name=self.append(LogicJoin(short(name), (a.name, b.name), module.table)))
 
     def concat(self, name: str, xs: list[Value], axis: int) -> Value:
         first, *_ = xs = [self.vector(name, x) for x in xs]

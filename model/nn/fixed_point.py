@@ -1,6 +1,7 @@
 """Layers with fixed-point output: an integer multiplier, offset and shift in evaluation."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -55,6 +56,7 @@ class _FixedPoint(Saturating, nn.Module):
     """
 
     MULTIPLIER_BITS = 14
+    fitting: Callable[[Tensor, int, int], int] = staticmethod(fitting_step)
     log2_step: Tensor
     LATER = ("gain", "factor")  # buffers that older state dicts lack: they were all ones
 
@@ -81,9 +83,10 @@ class _FixedPoint(Saturating, nn.Module):
 
     @torch.no_grad()
     def calibrate(self, y: Tensor) -> None:
-        """Learned step: so that all but the largest 0.1 % of a batch fit."""
+        """Learned step: by ``fitting``, so that all but the largest 0.1 % of a batch fit where nothing else
+        is asked for."""
         self.log2_step.fill_(
-            fitting_step(y if self.ceiling is None else y.clamp(max=self.ceiling), self.lo, self.hi)
+            self.fitting(y if self.ceiling is None else y.clamp(max=self.ceiling), self.lo, self.hi)
         )
 
     def ready(self, y: Tensor) -> None:

@@ -203,6 +203,10 @@ class IntegerInterpreter:
         a, b = _integers(a, name), _integers(b, name)
         return self._done(name, Integers(a.n * b.n, a.exponent + b.exponent))
 
+    def logic(self, name: str, module: Any, a: Any, b: Any) -> _Pieces:
+        a, b = _bits(a, name), _bits(b, name)
+        return self._done(name, _Pieces(module.join(a.index, b.index), a.levels, a.exponent))
+
     def concat(self, name: str, xs: list[Any], axis: int) -> Any:
         first = xs[0]
         if all(isinstance(x, _Pieces) for x in xs) and all(
@@ -225,6 +229,13 @@ class IntegerInterpreter:
         return Integers(
             x.n.flatten(1), x.exponent if x.exponent.numel() == 1 else x.exponent.repeat_interleave(area)
         )
+
+
+def _bits(x: Any, name: str) -> _Pieces:
+    """``x`` where it is bits that stand for 0 and 1."""
+    if isinstance(x, _Pieces) and x.levels.tolist() == [0, 1] and not x.exponent.any():
+        return x
+    raise InputError(f"layer {name!r}: a logic join takes bits of the values 0 and 1: use the scheme sign")
 
 
 def _channels(name: str, module: Any, exponent: Tensor) -> Tensor:

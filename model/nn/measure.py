@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.nn.baselines.mmse import fit_fixed_points
 from fermatnet.model.nn.coded import CodedActivation
 from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.piecewise import PiecewiseActivation
@@ -116,6 +117,7 @@ def calibrate(model: nn.Module, images: Batch) -> None:
         (module, module.running_mean.clone(), module.running_var.clone(), module.num_batches_tracked.clone())
         for module in norms
     ]
+    fit_fixed_points(model)
     try:
         model.train()
         called(model, images)

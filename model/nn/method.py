@@ -17,7 +17,8 @@ class Method:
     weights, activations: default counts (pieces, bases or bits; 0 = full precision); exportable: the hardware
     can do it;
     branches: the method replicates a residual branch once a base (Group-Net);
-    fixed_point: a norm and its rectifier hand over plain integers, in place of an activation of its own.
+    fixed_point: a norm and its rectifier hand over plain integers, in place of an activation of its own;
+    bits: activations are 0 and 1, so that logic can join them.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Method:
     exportable: bool = False
     branches: bool = False
     fixed_point: bool = False
+    bits: bool = False

@@ -49,6 +49,7 @@ _OWN = (
         1,
         1,
         exportable=True,
+        bits=True,
     ),
 )
 

@@ -20,6 +20,7 @@ from torch import nn
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.fixed_point import BatchNorm, FixedNorm, Rescale
 from fermatnet.model.nn.layers import Conv2d, Linear
+from fermatnet.model.nn.logic import LogicJoin, RealJoin
 from fermatnet.model.nn.method import Method
 from fermatnet.model.nn.methods import method, methods
 from fermatnet.model.nn.patterns import covers, parse
@@ -175,6 +176,18 @@ class Scheme:
         self._alone()
         found = self.method.activation(self.activations) if self.activations else None
         return nn.ReLU() if found is None else found
+
+    def join(self, table: str | int) -> nn.Module:
+        """Logic in the place of a residual sum (:mod:`fermatnet.model.nn.logic`): of activations of one
+        bit; a sum in full precision."""
+        made = LogicJoin(table)
+        if self.full_precision:
+            return RealJoin()
+        if other := [how.name for how in self.schemes if not how.method.bits]:
+            raise InputError(
+                f"a logic join takes activations of one bit: use the scheme sign, not {other[0]}"
+            )
+        return made
 
     def fixed_norm(
         self, channels: int, *, bits: int = 10, fraction: int | None = 5, signed: bool = True

@@ -27,17 +27,21 @@ class _Sign(torch.autograd.Function):
 
 
 class _Step(torch.autograd.Function):
-    """Forward 1 where x >= 0, else 0; backward half of (4.2): 1 - |x| inside (-1, 1)."""
+    """Forward 1 where x >= 0, else 0; backward half of (4.2): 1 - |x| inside (-1, 1). With a ``bound`` B half
+    the gradient of clip(x, -B, B): 1/2 inside."""
 
     @staticmethod
-    def forward(context, x: Tensor) -> Tensor:
-        context.save_for_backward(x)
+    def forward(context, x: Tensor, bound: float) -> Tensor:
+        context.save_for_backward(x.abs() <= bound if bound else x)
+        context.bound = bound
         return (x >= 0).to(x.dtype)
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> Tensor:
+    def backward(context, gradient: Tensor):
         (x,) = context.saved_tensors
-        return gradient * (1 - x.abs()).clamp_min(0).to(gradient.dtype)
+        if context.bound:
+            return 0.5 * gradient * x, None
+        return gradient * (1 - x.abs()).clamp_min(0).to(gradient.dtype), None
 
 
 class SignWeight(PiecewiseWeight):
@@ -56,7 +60,10 @@ class SignWeight(PiecewiseWeight):
 
 class SignIndex(PiecewiseActivation):
     """Activation i = 1 where x >= 0, else 0, with the gradient of the sign; so where it stands for a
-    ``function`` that is never negative, too, whose values alone would all be 1."""
+    ``function`` that is never negative, too, whose values alone would all be 1. ``bound``: of the clipped
+    gradient, 0: the polynomial."""
+
+    bound = 0.0
 
     def __init__(self) -> None:
         super().__init__(1)
@@ -67,7 +74,7 @@ class SignIndex(PiecewiseActivation):
         return torch.tensor([0.0, 1.0]), torch.tensor(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _Step.apply(x).float()
+        return _Step.apply(x, self.bound).float()
 
     def _saturated(self, x: Tensor) -> Tensor:
         return x

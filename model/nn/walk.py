@@ -19,6 +19,7 @@ from fermatnet.model.nn.coded import CodedActivation
 from fermatnet.model.nn.curves import Curve
 from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.layers import Conv2d, Linear, PixelScale, Positions, SumPool
+from fermatnet.model.nn.logic import LogicJoin
 from fermatnet.model.nn.moves import Move
 from fermatnet.model.nn.operators import known_kind
 from fermatnet.model.nn.operators.names import DIFFERENCES, JOINS, PRODUCTS, RECTIFIERS, SUMS
@@ -31,8 +32,7 @@ __all__ = ["Visitor", "Window", "forward_names", "input_names", "trace", "walk"]
 
 @dataclass(frozen=True)
 class Window:
-    """Of a sum: kernel (0, 0) is the whole map; ``stride`` None: disjoint; ``padding`` (vertical,
-    horizontal)."""
+    """Of a sum: kernel (0, 0) is all; ``stride`` None: disjoint; ``padding`` (vertical, horizontal)."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int] | None = None
@@ -87,6 +87,9 @@ class Visitor(Protocol):
 
     def multiply(self, name: str, a: Any, b: Any) -> Any:
         """The products of two tensors; one may be a vector a channel."""
+
+    def logic(self, name: str, module: Any, a: Any, b: Any) -> Any:
+        """A boolean function of two tensors of bits."""
 
     def concat(self, name: str, xs: list[Any], axis: int) -> Any:
         """Tensors behind one another along an axis (1: channels)."""
@@ -186,8 +189,7 @@ def trace(model: nn.Module, names: Sequence[str] | None = None) -> fx.Graph:
         what = (str(error).splitlines() or [""])[0]
         raise InputError(
             f"{type(model).__name__} cannot be traced: {type(error).__name__}: {what}; write forward so "
-            "that the same "
-            "layers run for every image, without decisions about values"
+            "that the same layers run for every image, without decisions about values"
         ) from error
 
 
@@ -195,8 +197,7 @@ def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
     if isinstance(module, nn.AdaptiveAvgPool2d):
         if module.output_size not in (1, (1, 1)):
             raise InputError(
-                f"layer {name!r}: only averages over the whole map, not to {module.output_size}, can be "
-                "exported"
+                f"layer {name!r}: only averages over the map, not to {module.output_size}, can be exported"
             )
         return visitor.sumpool(name, Window((0, 0)), True, x)
     kernel = pair(module.kernel_size)
@@ -210,7 +211,7 @@ def _average(visitor: Visitor, name: str, module: Any, x: Any) -> Any:
     return visitor.sumpool(name, Window(kernel), module.divisor_override is None, x)
 
 
-def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
+def _module(visitor: Visitor, name: str, module: nn.Module, x: Any, *others: Any) -> Any:
     # FixedNorm is a BatchNorm: it comes first
     table: list[tuple[Any, str]] = [
         (PixelScale, "pixels"),
@@ -228,12 +229,13 @@ def _module(visitor: Visitor, name: str, module: nn.Module, x: Any) -> Any:
         (Curve, "curve"),
         (Move, "moved"),
         (Positions, "positions"),
+        (LogicJoin, "logic"),
     ]
     if getattr(module, "full_precision", False):
         raise InputError(f"layer {name!r} is in full precision: the network's scheme has no hardware")
     for kind, method in table:
         if isinstance(module, kind):
-            return getattr(visitor, method)(name, module, x)
+            return getattr(visitor, method)(name, module, x, *others)
     if isinstance(module, nn.AdaptiveAvgPool2d | nn.AvgPool2d):
         return _average(visitor, name, module, x)
     if isinstance(module, SumPool):
@@ -287,7 +289,8 @@ def walk(model: nn.Module, visitor: Visitor, x: Any) -> Any:
             values[node] = x[str(node.target)] if isinstance(x, dict) else x
         elif node.op == "call_module":
             name = str(node.target)
-            values[node] = _module(visitor, name, model.get_submodule(name), values[node.args[0]])
+            read = [values[arg] for arg in node.args if isinstance(arg, fx.Node)]
+            values[node] = _module(visitor, name, model.get_submodule(name), *read)
         elif node.op in ("call_function", "call_method"):
             values[node] = _function(visitor, node, values)
         elif node.op == "output":

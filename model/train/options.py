@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.mapped import check_map, entries
 from fermatnet.model.train.ranges import OWN_FORM, check, check_device
-from fermatnet.model.zoo.catalogue import form
+from fermatnet.model.zoo.catalogue import ONE_BIT, form
 
 __all__ = ["FREE", "SHAPES", "Options", "defaults", "options"]
 
@@ -27,6 +27,10 @@ class Options:
     batch: images a step, of all processes and of all ``accumulate`` parts together; decay: on "weights" only
     or on "all" parameters, norms and biases too. checkpoint_steps: a checkpoint every so many steps, 0: every
     epoch.
+
+    low_memory: the quantized network keeps bits for its backward pass (`fermatnet.model.nn.low_memory`), with
+    sign_gradients only the signs of its weights' gradients. over_parameterised: several tensors a weight
+    while the quantized network trains, one in the end (`fermatnet.model.nn.overparameterised`).
 
     Augmentation: pad, flip; of image trees crop, jitter, lighting
     (`fermatnet.model.train.images.transforms`), read by ``workers`` processes (None: one fewer than the CPUs,
@@ -80,12 +84,19 @@ class Options:
     workers: int | None = None
     corrupt: str = "refuse"
     map: tuple[str, ...] = ()
+    low_memory: bool = False
+    sign_gradients: bool = False
+    over_parameterised: bool = False
 
     def __post_init__(self) -> None:
         for item in fields(self):
             check(item.name, getattr(self, item.name))
         check_device(self.device)
         check_map(self.map)
+        if self.low_memory and (self.scheme != "sign" or self.map):
+            raise InputError("low-memory training keeps bits: it is for the scheme sign, without a map")
+        if self.sign_gradients and not self.low_memory:
+            raise InputError("sign gradients are of low-memory training: give --low-memory as well")
         if self.epochs + self.float_epochs == 0:
             raise InputError("epochs must be at least 1")
         if not all(0 <= mark < 1e6 for mark in self.milestones):
@@ -149,6 +160,8 @@ _IMAGENET = Options(
 
 def _scheme(net: str) -> str:
     """What a network is usually trained with."""
+    if ONE_BIT.match(net):
+        return "sign"
     return {"real": "float", "binary": OWN_FORM}.get(form(net), "pa")
 
 

@@ -79,6 +79,9 @@ SCHEMES: dict[str, tuple[Iterable[int], Iterable[int]]] = {
     "dorefa": (range(17), range(17)),
     "pact": ((0, 2, 3, 4), range(9)),
     "lsq": (_FEW, _FEW),
+    "mmse": (_FEW, _FEW),
+    "mmse-dual": (_FEW, _FEW),
+    "minmax": (_FEW, _FEW),
     "lq": (range(5), range(5)),
 }
 

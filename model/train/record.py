@@ -8,6 +8,7 @@ import numpy as np
 from rich.progress import Progress
 from torch import nn
 
+from fermatnet.model.nn.overparameterised import minimal
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.processes import agree, share
@@ -107,7 +108,7 @@ class Record:
             bar.update(task, completed=phase.epoch, note=f"loss {entry['loss']:.4f}{accuracy}")
         if writer:
             writer.close()
-        trained = phase.result().requires_grad_(True)
+        trained = minimal(phase.result()).requires_grad_(True)
         share(trained, self.world)
         if self.first:
             self.folder.save(f"{phase.name}.pt", {"model": trained.state_dict()})

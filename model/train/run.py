@@ -14,6 +14,8 @@ from torch import nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import versions
+from fermatnet.model.nn.low_memory import low_memory
+from fermatnet.model.nn.overparameterised import over_parameterise
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.train.config import FORMAT, check_same, read_config
 from fermatnet.model.train.finished import load_run
@@ -169,6 +171,8 @@ class _Run:
         ).to(self.device)
         if twin is not None:
             carry_over(model, twin.state_dict())
+        if self.options.low_memory and not scheme.full_precision:
+            low_memory(model, gradient_bits=1 if self.options.sign_gradients else 32)
         return model
 
     def _phase(
@@ -182,6 +186,8 @@ class _Run:
         state: dict[str, Any] | None,
         bar: Progress,
     ) -> nn.Module:
+        if self.options.over_parameterised and name == "quantized":
+            over_parameterise(model)
         phase = Phase(
             name,
             model,

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.fx.experimental.optimization import fuse
 
-from fermatnet.model.nn.fixed_point import BatchNorm, FixedNorm, Rescale
+from fermatnet.model.nn.fixed_point import BatchNorm, FixedBias, FixedNorm, Rescale
 from fermatnet.model.nn.layers import AvgPool2d, Conv2d, Linear, SumPool
 
 __all__ = ["as_teacher"]
@@ -65,7 +65,7 @@ def as_teacher(twin: nn.Module) -> nn.Module:
     teacher = _plain(deepcopy(twin)).to(device).eval()
     for module in teacher.modules():
         # their training form is the float32 one, and has nothing to train
-        if isinstance(module, Conv2d | Linear | SumPool | AvgPool2d | Rescale):
+        if isinstance(module, Conv2d | Linear | SumPool | AvgPool2d | Rescale | FixedBias):
             module.training = True
     with suppress(Exception):  # whatever tracing raises: the teacher is right as it is
         teacher = fuse(teacher)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fermatnet.model.errors import InputError
 
-__all__ = ["NAMES", "OWN_FORMS", "Name", "check", "check_detector", "check_scheme", "form"]
+__all__ = ["NAMES", "ONE_BIT", "OWN_FORMS", "Name", "check", "check_detector", "check_scheme", "form"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Name:
 
 OWN_FORMS = re.compile(r"(ua|a|nasb|reaf)-resnet")
 """Names that with a scheme are built for the hardware and with "thesis" as the thesis has them."""
+
+ONE_BIT = re.compile(r"boolnet|pokebnn")
+"""Names whose layers take activations of one bit only: the scheme sign, or float."""
 
 NAMES = {
     "a-densenet51-48": Name(
@@ -104,6 +107,10 @@ NAMES = {
         r"bireal-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
         form="binary",
     ),
+    "boolnet": Name(
+        "BoolNet, 1-bit shortcuts joined by logic, for 28x28 or 32x32 images; options joins, split",
+        form="scheme",
+    ),
     "cbam-fasterrcnn-resnet101-fpn": Name(
         "Faster R-CNN on ResNet101-FPN, needs torchvision, CBAM before its pyramid", form="detector"
     ),
@@ -150,6 +157,7 @@ NAMES = {
         "full-precision ResNet, the baseline of chapters 6 and 7",
         r"plain-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",
     ),
+    "pokebnn": Name("PokeBNN's binary blocks with residuals, DPReLU and 4-bit gates, small", form="scheme"),
     "reaf-resnet50": Name(
         "ResNet with REAF convolutions; reaf-resnet50-8-4-70-88-70: template 8-4-70, C=88, C'=70",
         r"reaf-resnet(?P<depth>\d+)(?:-(?P<scheme>\d+-\d+-\d+))?(?:-(?P<inner>\d+))?(?:-(?P<middle>\d+))?",
@@ -251,6 +259,10 @@ def check_scheme(name: str, scheme: str) -> None:
         raise InputError(
             f"{name} has one-bit layers of its own, not those of scheme {scheme}: leave --scheme out, or "
             "take --scheme float"
+        )
+    if ONE_BIT.match(name) and scheme not in ("sign", "float"):
+        raise InputError(
+            f"{name} has activations of one bit, not those of scheme {scheme}: take --scheme sign"
         )
     if kind == "scheme" and scheme == "thesis" and not OWN_FORMS.match(name):
         raise InputError(

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fermatnet.model.network.nodes import Add, AddConstant, Lookup, Multiply
+from fermatnet.model.network.nodes import Add, AddConstant, LogicJoin, Lookup, Multiply
 from fermatnet.runtime.c.place import Place, literal
 from fermatnet.runtime.c.storage import value_type
 
 if TYPE_CHECKING:
     from fermatnet.runtime.c.expressions import Expressions
 
-__all__ = ["add", "add_constant", "lookup", "multiply"]
+__all__ = ["add", "add_constant", "logic", "lookup", "multiply"]
 
 
 def add(ex: "Expressions", node: Add, at: Place) -> str:
@@ -31,6 +31,12 @@ def add_constant(ex: "Expressions", node: AddConstant, at: Place) -> str:
     place = f"(({at.c}) * {height}u + {at.y}) * {width}u + {at.x}"
     wide = "int64_t" if np.abs(node.value.astype(np.int64)).max() >= 1 << 31 else element
     return ex.variable(element, f"({element})(({wide}){value} + ({wide}){table}[{place}])")
+
+
+def logic(ex: "Expressions", node: LogicJoin, at: Place) -> str:
+    """One bit of a truth table, chosen by two bits."""
+    a, b = (ex.value(name, at) for name in node.inputs)
+    return ex.variable("uint8_t", f"(uint8_t)(({node.table}u >> (2u * (uint32_t){a} + (uint32_t){b})) & 1u)")
 
 
 def multiply(ex: "Expressions", node: Multiply, at: Place) -> str:

@@ -54,6 +54,7 @@ KNOWN = {
     "Requantize": frozenset({"multiplier", "offset", "shift", "second", "zero", "lo", "hi", "at", "by"}),
     "Lookup": frozenset({"table", "first"}),
     "Multiply": frozenset({"zeros"}),
+    "LogicJoin": frozenset({"table"}),
     "AddConstant": frozenset({"value"}),
     "Pad": frozenset({"pad", "value"}),
     "Slice": frozenset({"start", "stop", "step"}),

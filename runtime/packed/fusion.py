@@ -16,6 +16,7 @@ from fermatnet.model.network.nodes import (
     Affine,
     Concat,
     Levels,
+    LogicJoin,
     Lookup,
     Multiply,
     Node,
@@ -26,7 +27,7 @@ from fermatnet.runtime.packed.storage import within_words
 
 __all__ = ["ELEMENTWISE", "Operation", "Place", "fuse", "parts_of", "places_of"]
 
-ELEMENTWISE = (Threshold, Affine, Levels, Add, Requantize, Lookup, Multiply, AddConstant)
+ELEMENTWISE = (Threshold, Affine, Levels, Add, Requantize, Lookup, Multiply, AddConstant, LogicJoin)
 # Elementwise layers of one operation: the kernels have eight block buffers, and six layers never need more,
 # because a value is live only while a later one of at most two operands reads it.
 MOST_STEPS = 6

@@ -18,6 +18,7 @@ class StepKind(IntEnum):
     """Elementwise operations on a block."""
 
     AFFINE, THRESHOLD, TABLE, ADD, FETCH, STORE, REQUANTIZE, LOOKUP, MULTIPLY, ADD_CONSTANT = range(10)
+    LOGIC = 10
 
 
 class Source(IntEnum):

@@ -9,6 +9,7 @@ from fermatnet.model.network.nodes import (
     AddConstant,
     Affine,
     Levels,
+    LogicJoin,
     Lookup,
     Multiply,
     Node,
@@ -89,6 +90,8 @@ class StepWriter:
             self._lookup(node, sources[0], target)
         elif isinstance(node, AddConstant):
             self._add_constant(node, sources[0], target)
+        elif isinstance(node, LogicJoin):
+            self._step(StepKind.LOGIC, source=sources[0], other=sources[1], target=target, count=node.table)
         else:
             assert isinstance(node, Add | Multiply)
             kind, zeros = (

@@ -14,6 +14,7 @@ from fermatnet.model.network.nodes import (
     Conv,
     Dense,
     DepthToSpace,
+    LogicJoin,
     Lookup,
     MaxPool,
     Multiply,
@@ -238,6 +239,18 @@ def indices() -> Network:
     return Network(nodes, (4, 4, 6), (-128, 127))
 
 
+def logic() -> Network:
+    """Every truth table, on bits of a threshold, of a join, and as planes that a convolution reads."""
+    rng = RNG(9)
+    nodes = [Threshold(f"bit{k}", ("image",), *thresholds(rng, 5, 120, 1)) for k in range(2)]
+    joins = [LogicJoin(f"join{table}", ("bit0", "bit1"), table) for table in range(16)]
+    chain = LogicJoin("chain", ("join6", "join14"), 0b1001)
+    both = Concat("both", tuple(node.name for node in (*joins, chain)))
+    conv = piecewise(rng, "conv", "both", 85, 7, pad=(1, 1, 1, 1))
+    conv.levels_a = np.array([0, 1])
+    return Network([*nodes, *joins, chain, both, conv], (5, 4, 6), (-128, 127))
+
+
 MAKERS: dict[str, Callable[[], Network]] = {
     "quantized": quantized,
     "two_pads": two_pads,
@@ -247,4 +260,5 @@ MAKERS: dict[str, Callable[[], Network]] = {
     "joins": joins,
     "rearranged": rearranged,
     "indices": indices,
+    "logic": logic,
 }

@@ -7,6 +7,7 @@ from fermatnet.model.network.layers.conv import Conv
 from fermatnet.model.network.layers.dense import Dense
 from fermatnet.model.network.layers.joins import Add, AddConstant, Concat, Multiply
 from fermatnet.model.network.layers.levels import Levels
+from fermatnet.model.network.layers.logic import LogicJoin
 from fermatnet.model.network.layers.lookup import Lookup
 from fermatnet.model.network.layers.piecewise import PiecewiseConv
 from fermatnet.model.network.layers.pooling import MaxPool, SumPool
@@ -27,6 +28,7 @@ __all__ = [
     "Dense",
     "DepthToSpace",
     "Levels",
+    "LogicJoin",
     "Lookup",
     "MaxPool",
     "Multiply",
@@ -55,6 +57,7 @@ LAYERS: list[type[Node]] = [
     Add,
     AddConstant,
     Multiply,
+    LogicJoin,
     Concat,
     Dense,
     ArgMax,

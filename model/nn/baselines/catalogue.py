@@ -7,12 +7,16 @@ from fermatnet.model.nn.baselines.bases import AbcActivation, AbcWeight
 from fermatnet.model.nn.baselines.bits import DorefaActivation, DorefaWeight
 from fermatnet.model.nn.baselines.learned import LearnedActivation, LearnedWeight
 from fermatnet.model.nn.baselines.lsq import LsqActivation, LsqWeight
+from fermatnet.model.nn.baselines.mmse import MmseActivation, MmseWeight
 from fermatnet.model.nn.baselines.pact import PactActivation, SawbWeight
 from fermatnet.model.nn.baselines.signs import SignActivation, SignWeight
 from fermatnet.model.nn.baselines.ternary import TernaryWeight, TrainedTernaryWeight
 from fermatnet.model.nn.method import Method
 
-__all__ = ["BASELINES"]
+__all__ = ["BASELINES", "DUAL"]
+
+DUAL = 0.01
+"""Relative squared error above which scheme ``mmse-dual`` takes two tensors."""
 
 
 def _one(count: int, name: str) -> None:
@@ -92,6 +96,33 @@ BASELINES = (
         "LSQ: weights and activations of k bits with learned steps",
         lambda bits, shape: LsqWeight(bits),
         LsqActivation,
+        4,
+        4,
+        exportable=True,
+    ),
+    Method(
+        "mmse",
+        "k bits with steps of least squared error, for post-training quantization",
+        lambda bits, shape: MmseWeight(bits, channels=shape[0]),
+        MmseActivation,
+        4,
+        4,
+        exportable=True,
+    ),
+    Method(
+        "mmse-dual",
+        "the same with two tensors where one is too coarse",
+        lambda bits, shape: MmseWeight(bits, channels=shape[0], dual=DUAL),
+        lambda bits: MmseActivation(bits, dual=DUAL),
+        4,
+        4,
+        exportable=True,
+    ),
+    Method(
+        "minmax",
+        "k bits with steps that the largest value fills",
+        lambda bits, shape: MmseWeight(bits, channels=shape[0], largest=True),
+        lambda bits: MmseActivation(bits, largest=True),
         4,
         4,
         exportable=True,

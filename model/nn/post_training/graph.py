@@ -194,6 +194,11 @@ class _Grouping:
         self.pinned.add(b.group)
         return y
 
+    def logic(self, name: str, module: Any, a: _Value, b: _Value) -> _Value:
+        b.readers.append(module)
+        self.pinned.add(b.group)
+        return self._pinned(module, a)
+
     def concat(self, name: str, xs: list[_Value], axis: int) -> _Value:
         self.mixed.add(xs[0].group)
         return self._joined(xs)

@@ -145,6 +145,7 @@ inline void step(const Job &job, const Op &op, const Step &s, const Pixel &at, i
     case REQUANTIZE: y = requantized(s, c, x); return;
     case LOOKUP: y = ((const int32_t *)s.a)[x - s.zero]; return;
     case MULTIPLY: y = (x - s.zero) * (buffer[s.other] - s.zero2); return;
+    case LOGIC: y = s.count >> (2 * x + buffer[s.other]) & 1; return;
     case ADD_CONSTANT: y = x + ((const int64_t *)s.a)[(c * op.height + at.y) * op.width + at.x]; return;
     default: put(job, s, at, c, x);
     }

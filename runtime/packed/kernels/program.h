@@ -35,13 +35,14 @@ enum StepKind : int64_t {
     REQUANTIZE,
     LOOKUP,
     MULTIPLY,
-    ADD_CONSTANT
+    ADD_CONSTANT,
+    LOGIC
 };
 
 struct Step {
     int64_t kind, source, target, other;  // numbers of block buffers
     int64_t tensor, channel;       // FETCH and STORE: the tensor, and the channel of it where ours begin
-    int64_t count, shift, lo, hi;  // THRESHOLD and TABLE: entries; AFFINE: shift and clip
+    int64_t count, shift, lo, hi;  // THRESHOLD and TABLE: entries; AFFINE: shift and clip; LOGIC: table
     int64_t zero, zero2;  // REQUANTIZE: zero point; LOOKUP: first entry's input; MULTIPLY: of both factors
     const void *a, *b;
 };

@@ -85,6 +85,17 @@ inline void add_constant_vector(const Op &op, const Step &s, const Place &at, in
         store(y + p * PITCH, add(load(x + p * PITCH), load(value + p * step)));
 }
 
+// A boolean function of two bits as the polynomial that meets it: y = t0 + x (t2 - t0) + z (t1 - t0) + x z (...).
+inline void logic_vector(const Step &s, int64_t pixels, const int32_t *x, const int32_t *z, int32_t *y) {
+    int32_t t[4];
+    for (int i = 0; i < 4; i++) t[i] = s.count >> i & 1;
+    V start = set1(t[0]), first = set1(t[2] - t[0]), second = set1(t[1] - t[0]), both = set1(t[3] - t[2] - t[1] + t[0]);
+    for (int64_t p = 0; p < pixels; p++) {
+        V a = load(x + p * PITCH), b = load(z + p * PITCH);
+        V rest = add(first, multiply(b, both));
+        store(y + p * PITCH, add(add(start, multiply(b, second)), multiply(a, rest)));
+    }
+}
 inline void step_vector(const Job &job, const Op &op, const Step &s, const Place &at, int64_t v,
                         int32_t *buffers) {
     const int32_t *x = buffers + s.source * BUFFER + v * LANES;
@@ -112,6 +123,7 @@ inline void step_vector(const Job &job, const Op &op, const Step &s, const Place
             store(y + p * PITCH, multiply(add(load(x + p * PITCH), less), add(load(z + p * PITCH), less2)));
         return;
     }
+    case LOGIC: return logic_vector(s, at.pixels, x, buffers + s.other * BUFFER + v * LANES, y);
     case ADD_CONSTANT: return add_constant_vector(op, s, at, v, x, y);
     default: return store_vector(job, op, s, at, v, x);
     }

@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from fermatnet.bench.training.int4 import RIVALS as RIVALS_4
+from fermatnet.bench.training.int4 import WAYS, quantized
+from fermatnet.bench.training.int4 import run as run_int4
+from fermatnet.bench.training.onnxruntime_static import quantized_accuracies
 from fermatnet.bench.training.post_training import (
     RIVALS,
     calibration_images,
@@ -60,6 +64,11 @@ def test_a_recipe_resumes_and_both_quantize_what_it_trained(data, tmp_path):
     rivals = onnxruntime_accuracy(model, images, data.test)
     full = accuracy(model, data.test, raw=False)
     assert set(rivals) == set(RIVALS) and full > 0.9
+    four = {way: quantized(model, images, data.test, way) for way in list(WAYS)[:1]}
+    assert four["W4 A4 minmax, a tensor"]["accuracy"] >= full - 0.05
+    way = {"4": {"weight_type": "QInt4"}, "44": RIVALS_4["W4 A4 onnxruntime, a channel"]}
+    found = quantized_accuracies(model, images, data.test, way)
+    assert found["4"] >= full - 0.1 and str(found["44"]).startswith("refused: ")
     assert max(rivals.values()) >= full - 0.02 and ours(model, images, data.test) >= full - 0.02
 
 
@@ -93,3 +102,6 @@ def test_bad_options_are_refused():
     ):
         with pytest.raises(InputError, match=message):
             run(**options)
+        if "seeds" not in options:
+            with pytest.raises(InputError, match=message):
+                run_int4(**options)

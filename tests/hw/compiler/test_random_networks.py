@@ -51,6 +51,7 @@ def test_the_networks_hold_everything():
         "Threshold",
         "Affine",
         "Levels",
+        "LogicJoin",
         "MaxPool",
         "SumPool",
         "Add",

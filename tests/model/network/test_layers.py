@@ -16,6 +16,8 @@ from fermatnet.model.network.nodes import (
     Conv,
     Dense,
     DepthToSpace,
+    Levels,
+    LogicJoin,
     Lookup,
     MaxPool,
     Multiply,
@@ -162,6 +164,44 @@ def test_indices_are_moved_as_indices(tmp_path):
     net = Network(nodes, SHAPE, (-128, 127))
     assert all(net.is_index(node.name) for node in nodes[:-1])
     check(net, tmp_path)
+
+
+@pytest.mark.parametrize("table", range(16))
+def test_bits_are_joined_by_every_table(table, tmp_path):
+    signs = np.array([1, -1, 1, 1], np.int8)
+    nodes = [
+        *(Threshold(name, ("image",), ints(-90, 90, 4, 1), signs) for name in "ab"),
+        LogicJoin("joined", ("a", "b"), table),
+        Levels("y", ("joined",), np.array([-2, 7])),
+    ]
+    net = Network(nodes, SHAPE, (-128, 127))
+    assert net.is_index("joined") and (net.types["joined"].lo, net.types["joined"].hi) == (0, 1)
+    check(net, tmp_path)
+    a, b = (
+        Network([nodes[k], Levels("y", (nodes[k].name,), np.arange(2))], SHAPE, (-128, 127)) for k in (0, 1)
+    )
+    samples = extremes(net.inputs[0])
+    word = f"{table:04b}"
+    want = [
+        -2 if word[3 - 2 * p - q] == "0" else 7
+        for p, q in zip(run(a, samples).flat, run(b, samples).flat, strict=True)
+    ]
+    assert run(net, samples).ravel().tolist() == want
+
+
+def test_what_logic_cannot_join_is_refused():
+    few, many = (
+        (Threshold(name, ("image",), np.sort(ints(-90, 90, 4, n), axis=1), np.ones(4, np.int8)))
+        for name, n in (("a", 1), ("b", 2))
+    )
+    for nodes, why in (
+        ([few, many, LogicJoin("y", ("a", "b"), 6)], "takes bits, indices 0 and 1, not up to 2"),
+        ([few, LogicJoin("y", ("a", "a"), 16)], "table must be four bits, 0 to 15, not 16"),
+        ([LogicJoin("y", ("image", "image"), 6)], "takes piece indices, not integers"),
+        ([few, MaxPool("p", ("a",), (2, 2), (1, 1)), LogicJoin("y", ("a", "p"), 6)], "cannot be joined"),
+    ):
+        with pytest.raises(InputError, match=f"layer 'y': .*{why}"):
+            Network(nodes, SHAPE, (-128, 127))
 
 
 def test_several_inputs_and_outputs(tmp_path):

@@ -24,6 +24,8 @@ SMALL = {
     "binary-resnet18": ("binary-resnet10-4", {}),
     "binarydensenet51-32": ("binarydensenet51-4", {"layers": [1, 1, 1, 1], "initial": 8}),
     "bireal-resnet18": ("bireal-resnet10-4", {}),
+    "boolnet": ("boolnet", {"width": 4}),
+    "pokebnn": ("pokebnn", {"width": 4, "blocks": 1}),
     "cnv": ("cnv", {"width": 4}),
     "densenet121": ("densenet121", _DENSE),
     "enhanced-binarydensenet51-32": (

@@ -1,0 +1,176 @@
+"""Post-training quantization to 4 bits: steps of least squared error beside those of the largest value, and
+beside onnxruntime.
+
+``fermatnet bench int4 --data DIR --models DIR`` takes the trained networks of ``bench post-training`` and
+quantizes each with 256 training images, drawn by the seed, in these ways; no way trains anything:
+
+* *W4 A4*, weights and activations of 4 bits: ``minmax`` with one step a tensor of weights and with one a
+  channel, ``int8(4,4)`` (power-of-two steps), ``mmse`` and ``mmse-dual``;
+* *W4 A8*: ``minmax`` and ``mmse`` with activations of 8 bits, beside onnxruntime's ``quantize_static`` with
+  QInt4 weights and QInt8 activations. That is the form of INT4 that onnxruntime has for whole networks: its
+  4 bits are weights, and with 4-bit activations as well it refuses the file of a network with maximum pools
+  (the row says so).
+
+First and last layers have weights of 8 bits in all of our rows, of 4 in onnxruntime's. Norms are measured
+anew in all of our rows, as ``convert`` does it for few levels. Accuracy is of the whole test set; the first
+images are run through the network file's reference as well and compared, integer for integer. ``--only``
+takes networks by name, ``--seeds`` draws (3); ``--quick`` LeNet-5 and one draw.
+"""
+
+import json
+import statistics
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from fermatnet.bench.training.onnxruntime_static import quantized_accuracies
+from fermatnet.bench.training.post_training import COMPARED, calibration_images
+from fermatnet.bench.training.post_training_nets import NETS, Net, accuracy, read_float, train_float
+from fermatnet.model.atomic import atomic_file
+from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.export import export
+from fermatnet.model.network import run as run_reference
+from fermatnet.model.nn.baselines.mmse import MmseActivation, MmseWeight
+from fermatnet.model.nn.convert import convert
+from fermatnet.model.nn.integer import integer_logits
+from fermatnet.model.nn.method import Method
+from fermatnet.model.nn.scheme import method, scheme
+from fermatnet.model.result_log import ResultLog, digest
+from fermatnet.model.train.data import Data, Part, load
+
+__all__ = ["WAYS", "quantized", "run"]
+
+TENSOR = Method(
+    "minmax-tensor",
+    "as minmax, one step a tensor of weights",
+    lambda bits, shape: MmseWeight(bits, largest=True),
+    lambda bits: MmseActivation(bits, largest=True),
+    4,
+    4,
+    exportable=True,
+)
+WAYS: dict[str, tuple[str, int, int]] = {
+    "W4 A4 minmax, a tensor": ("minmax-tensor", 4, 4),
+    "W4 A4 minmax, a channel": ("minmax", 4, 4),
+    "W4 A4 power-of-two steps": ("int8", 4, 4),
+    "W4 A4 mmse": ("mmse", 4, 4),
+    "W4 A4 mmse-dual": ("mmse-dual", 4, 4),
+    "W4 A8 minmax, a channel": ("minmax", 4, 8),
+    "W4 A8 mmse": ("mmse", 4, 8),
+}
+"""Row: scheme, bits of weights and activations."""
+RIVALS: dict[str, dict[str, Any]] = {
+    "W4 A8 onnxruntime, a tensor": {"weight_type": "QInt4"},
+    "W4 A8 onnxruntime, a channel": {"weight_type": "QInt4", "per_channel": True},
+    "W4 A4 onnxruntime, a channel": {
+        "weight_type": "QInt4",
+        "activation_type": "QUInt4",
+        "per_channel": True,
+    },
+}
+GOAL = 1.0  # points above minmax
+
+
+def quantized(model: nn.Module, images: np.ndarray, part: Part, way: str) -> dict[str, Any]:
+    """``accuracy`` of one of the `WAYS` and how many tensors are dual; InputError if the network file's
+    reference gives other integers."""
+    method(TENSOR)
+    name, weights, activations = WAYS[way]
+    shape = images.shape[1:]
+    twin, _ = convert(
+        model,
+        scheme(name, weights=weights, activations=activations),
+        shape,
+        mean=[0.0] * shape[0],
+        std=[1.0] * shape[0],
+        images=torch.from_numpy(images),
+    )
+    some = np.ascontiguousarray(part.images[:COMPARED])
+    mine = integer_logits(twin, torch.from_numpy(some)).numpy()
+    if not np.array_equal(run_reference(export(twin, shape), some), mine):
+        raise InputError("the network file computes other integers than the model")
+    coded = [m for m in twin.modules() if isinstance(m, MmseWeight | MmseActivation)]
+    dual = sum(int(m.tensors) == 2 for m in coded)
+    return {"accuracy": accuracy(twin, part, raw=True), "dual": dual, "coded": len(coded)}
+
+
+def _row(net: Net, model: nn.Module, data: Data, seed: int) -> dict[str, Any]:
+    images = calibration_images(data, seed)
+    return {
+        "network": net.label,
+        "seed": seed,
+        "float": accuracy(model, data.test, raw=False),
+        "ways": {way: quantized(model, images, data.test, way) for way in WAYS},
+        "onnxruntime": quantized_accuracies(model, images, data.test, RIVALS),
+    }
+
+
+def run(
+    json_path: str | Path | None = None,
+    *,
+    data: str | None = None,
+    models: str | None = None,
+    seeds: int = 3,
+    only: str | None = None,
+    quick: bool = False,
+    results: str | None = None,
+) -> list[dict[str, Any]]:
+    """Prints a table for each network and gives the rows back; networks that ``models`` lacks are trained
+    first (resumable)."""
+    if data is None:
+        raise InputError("this bench needs data: --data DIR with mnist/, fashion-mnist/ and cifar10/")
+    names = only.split(",") if only else ["lenet5"] if quick else ["lenet5", "small-resnet"]
+    if unknown := [name for name in names if name not in NETS]:
+        raise InputError(f"no network is called {unknown[0]!r}; there are {', '.join(NETS)}")
+    folder, log, console = Path(models or "post-training-models"), ResultLog(results), Console(width=110)
+    rows = []
+    for name in names:
+        net = NETS[name]
+        loaded, path = load(f"{net.data}:{Path(data) / net.data}"), folder / f"{name}.pt"
+        train_float(net, loaded, path, say=console.print)
+        model = read_float(net, path)
+        weights = digest("".join(f"{k}{v.double().sum().item()!r}" for k, v in model.state_dict().items()))
+        for seed in range(1 if quick else seeds):
+            key = f"int4/{name}/{seed}/{weights}"
+            rows.append(log.row(key, partial(_row, net, model, loaded, seed)))
+        _print(console, [row for row in rows if row["network"] == net.label])
+    if json_path:
+        with atomic_file(Path(json_path)) as temporary:
+            temporary.write_text(json.dumps(rows, indent=2) + "\n")
+    return rows
+
+
+def _print(console: Console, rows: list[dict[str, Any]]) -> None:
+    first = rows[0]
+    table = Table(
+        "way",
+        "per cent",
+        "minus minmax, a channel",
+        "range",
+        "dual",
+        title=f"{first['network']}, float {100 * first['float']:.2f} %, {len(rows)} draws of images",
+    )
+    base = _mean(rows, "W4 A4 minmax, a channel")
+    for way in WAYS:
+        found = [100 * row["ways"][way]["accuracy"] for row in rows]
+        dual = f"{first['ways'][way]['dual']} of {first['ways'][way]['coded']}" if "dual" in way else ""
+        gap = f"{statistics.mean(found) - base:+.2f}" if " A4 " in way else ""
+        table.add_row(way, f"{statistics.mean(found):.2f}", gap, f"{min(found):.2f}-{max(found):.2f}", dual)
+    for way in RIVALS:
+        answers = [row["onnxruntime"][way] for row in rows]
+        refused = next((answer for answer in answers if isinstance(answer, str)), None)
+        shown = refused or f"{100 * statistics.mean(answers):.2f}"
+        table.add_row(way, shown[:60])
+    console.print(table)
+    best = max(_mean(rows, way) for way in ("W4 A4 mmse", "W4 A4 mmse-dual"))
+    console.print(f"least squares over minmax: {best - base:+.2f} points (goal {GOAL:+.1f})")
+
+
+def _mean(rows: list[dict[str, Any]], way: str) -> float:
+    return statistics.mean(100 * row["ways"][way]["accuracy"] for row in rows)

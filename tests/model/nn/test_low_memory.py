@@ -1,0 +1,190 @@
+"""Low-memory training: gradients against autograd of the formulas, what is kept, and the same network after
+it."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from fermatnet.model import zoo
+from fermatnet.model.errors import InputError
+from fermatnet.model.exchange.export import export
+from fermatnet.model.network import run
+from fermatnet.model.nn.bit_layers import BitConv2d, BitLinear, BitMaxPool2d, BitNorm, BitSign
+from fermatnet.model.nn.bits import pack, unpack
+from fermatnet.model.nn.integer import integer_logits
+from fermatnet.model.nn.layers import Conv2d, Linear
+from fermatnet.model.nn.low_memory import low_memory
+from fermatnet.model.nn.scheme import scheme
+from fermatnet.model.nn.sign import SignWeight
+
+
+def kept_bytes(model, x):
+    """Bytes that the forward pass saves, parameters left out."""
+    found = {}
+    own = {p.data_ptr() for p in model.parameters()}
+
+    def keep(t):
+        found[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        y = model(x)
+    return sum(size for place, size in found.items() if place not in own), y
+
+
+@pytest.mark.parametrize("shape", [(1,), (8,), (3, 5), (2, 3, 4, 5)])
+def test_bits_come_back(shape):
+    bits = torch.rand(shape) < 0.5
+    packed = pack(bits)
+    assert packed.numel() == -(-bits.numel() // 8) and torch.equal(unpack(packed, bits.shape), bits)
+    assert torch.equal(unpack(packed, bits.shape, torch.float32), bits.float())
+
+
+@pytest.mark.parametrize("shape", [(6, 3, 4, 5), (12, 3)])
+def test_the_norm_is_the_l1_norm(shape):
+    """Values and gradients against autograd of the formula, u replaced by its sign where u is multiplied."""
+    torch.manual_seed(0)
+    y, g = torch.randn(shape, dtype=torch.float64) * 3 + 1, torch.randn(shape, dtype=torch.float64)
+    axes = (0, *range(2, len(shape)))
+    view = (1, -1) + (1,) * (len(shape) - 2)
+    norm = BitNorm(3).double()
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    y.requires_grad_()
+    x = norm(y)
+    x.backward(g)
+    gain = norm.weight.detach().view(view)
+    with torch.no_grad():
+        mean = y.mean(axes).view(view)
+        size = (y - mean).abs().mean(axes).view(view)
+        u = (y - mean) / size
+        assert torch.allclose(x, gain * u + norm.bias.view(view))
+        s, n = u.sign(), y.numel() / 3
+        du = gain * g
+        inner = (du * s).sum(axes).view(view) / n
+        dy = (du - du.mean(axes).view(view) - inner * (s - s.mean(axes).view(view))) / size
+    assert torch.allclose(y.grad, dy)
+    assert torch.allclose(norm.weight.grad, (g * s).sum(axes))
+    assert torch.allclose(norm.bias.grad, g.sum(axes))
+    # with u itself in the one place the formula would be autograd's own
+    z = y.detach().clone().requires_grad_()
+    centred = z - z.mean(axes).view(view)
+    (gain * centred / centred.abs().mean(axes).view(view)).backward(g)
+    exact = du - du.mean(axes).view(view) - (du * u).sum(axes).view(view) / n * (s - s.mean(axes).view(view))
+    assert torch.allclose(z.grad, exact / size)
+
+
+def test_a_norm_that_writes_over_its_input_gives_the_same():
+    torch.manual_seed(6)
+    w, found = torch.randn(4, 3), []
+    for in_place in (False, True):
+        norm, x = BitNorm(4), torch.linspace(-1, 2, 15).view(5, 3).requires_grad_()
+        norm.in_place = in_place
+        y = x @ w.T
+        z = norm(y)
+        assert (z.data_ptr() == y.data_ptr()) == in_place
+        z.square().sum().backward()
+        found.append((z, x.grad, norm.weight.grad, norm.running_var))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_only_norms_that_read_alone_write_over_their_input():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            how = scheme("sign")
+            self.conv, self.one, self.two = how.stem(1, 2, 3), how.norm_activation(2), how.norm_activation(2)
+
+        def forward(self, x):
+            y = self.conv(x)
+            return self.one(y) + self.two(y)
+
+    assert not any(m.in_place for m in low_memory(Twice()).modules() if isinstance(m, BitNorm))
+    assert all(m.in_place for m in low_memory(zoo.build("boolnet")).modules() if isinstance(m, BitNorm))
+
+
+def test_the_norm_in_evaluation_is_that_of_its_averages():
+    torch.manual_seed(1)
+    norm, y = BitNorm(4), torch.randn(400, 4) * torch.tensor([1.0, 2.0, 3.0, 4.0]) + 5
+    norm.momentum = 1.0
+    trained = norm(y)
+    assert torch.allclose(norm.eval()(y).float(), trained, atol=1e-4)
+
+
+def test_the_sign_passes_inside_one():
+    x = torch.tensor([-1.5, -1.0, -0.1, 0.0, 0.9, 1.0, 1.1], requires_grad=True)
+    y = BitSign()(x)
+    y.sum().backward()
+    assert y.tolist() == [0, 0, 0, 1, 1, 1, 1] and x.grad.tolist() == [0, 0.5, 0.5, 0.5, 0.5, 0.5, 0]
+
+
+@pytest.mark.parametrize("stride, groups", [(1, 1), (2, 1), (1, 2)])
+def test_a_convolution_of_bits_has_the_plain_gradients(stride, groups):
+    torch.manual_seed(2)
+    options = {"stride": stride, "padding": 1, "groups": groups, "bias": False, "quantizer": SignWeight()}
+    plain, mine = Conv2d(4, 6, 3, **options), BitConv2d(4, 6, 3, **options)
+    mine.load_state_dict(plain.state_dict())
+    x = (torch.rand(5, 4, 7, 8) < 0.5).float()
+    found = []
+    for layer in (plain, mine):
+        a = x.clone().requires_grad_()
+        y = layer(a)
+        y.backward(torch.linspace(-1, 1, y.numel()).view(y.shape))
+        found.append((y, a.grad, layer.weight.grad))
+    assert all(torch.allclose(p, q, atol=1e-5) for p, q in zip(*found, strict=True))
+
+
+def test_dense_layers_and_pools_of_bits_have_the_plain_gradients():
+    torch.manual_seed(3)
+    plain, mine = (kind(7, 5, bias=False, quantizer=SignWeight()) for kind in (Linear, BitLinear))
+    mine.load_state_dict(plain.state_dict())
+    bits = (torch.rand(9, 7) < 0.5).float()
+    maps = (torch.rand(2, 3, 6, 6) < 0.5).float()
+    for one, other, x in (
+        (plain, mine, bits),
+        (nn.MaxPool2d(2), BitMaxPool2d(2), maps),
+        (nn.MaxPool2d(3, 2, 1), BitMaxPool2d(3, 2, 1), maps),
+    ):
+        a, b = x.clone().requires_grad_(), x.clone().requires_grad_()
+        g = torch.randn_like(one(a))
+        one(a).backward(g)
+        other(b).backward(g)
+        assert torch.equal(one(x), other(x)) and torch.allclose(a.grad, b.grad, atol=1e-6)
+    assert torch.allclose(plain.weight.grad, mine.weight.grad, atol=1e-6)
+
+
+def test_gradients_of_one_bit():
+    torch.manual_seed(4)
+    layer = BitConv2d(4, 6, 3, bias=False, quantizer=SignWeight())
+    layer.gradient_bits = 1
+    layer((torch.rand(5, 4, 7, 8) < 0.5).float()).square().sum().backward()
+    assert torch.allclose(layer.weight.grad.abs(), torch.full((6, 4, 3, 3), 1 / 6))
+
+
+@pytest.mark.parametrize(
+    "net, shape", [("boolnet", (1, 12, 12)), ("cnv", (3, 32, 32)), ("digits", (1, 8, 8))]
+)
+def test_a_network_keeps_bits_and_stays_the_same(net, shape):
+    torch.manual_seed(5)
+    how, small = scheme("sign"), {} if net == "digits" else {"width": 4}
+    plain, mine = (zoo.build(net, how=how, shape=shape, bits=8, **small) for _ in range(2))
+    mine.load_state_dict(plain.state_dict())
+    assert low_memory(mine) is mine and any(isinstance(m, BitConv2d) for m in mine.modules())
+    assert list(plain.state_dict()) == list(mine.state_dict())
+    images = torch.randint(0, 256, (16, *shape), dtype=torch.uint8)
+    (before, _), (after, y) = kept_bytes(plain.train(), images), kept_bytes(mine.train(), images)
+    assert after < 0.3 * before, (before, after)
+    functional.cross_entropy(y, torch.arange(16) % 10).backward()
+    assert all(p.grad is not None for p in mine.parameters() if p.requires_grad)
+    plain.load_state_dict(mine.state_dict())
+    exported = export(mine.eval(), shape)
+    assert torch.equal(integer_logits(plain.eval(), images), integer_logits(mine, images))
+    assert (run(exported, images.numpy()) == integer_logits(mine, images).numpy()).all()
+
+
+def test_what_has_no_bits_is_refused():
+    with pytest.raises(InputError, match="has no layer of bits, low-memory training is of the scheme sign"):
+        low_memory(zoo.build("digits", how=scheme("pa")))
+    with pytest.raises(InputError, match="gradient_bits must be 1 or 32, not 4"):
+        low_memory(zoo.build("boolnet"), gradient_bits=4)
