@@ -24,7 +24,6 @@ COSTS = ("cycles", "luts", "brams", "dsps")
 
 
 LAST = 2  # designs of an engine that wait for what is predicted of the slower ones
-TOGETHER = 2  # of those that wait: so many are predicted at a time, small ones first
 
 
 def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -72,11 +71,11 @@ def explore(
     spread = functools.partial(
         _rated, net, device, clock_mhz, jobs=jobs, backend=backend, scheduler=scheduler
     )
-    last = sorted((one for one in wanted if _faster(one, wanted) < LAST), key=lambda one: one.estimate)
-    found = spread([one for one in wanted if one not in last])
-    for start in range(0, len(last), TOGETHER):
+    rounds = _rounds(wanted)
+    found = spread([one for one in wanted if not any(one in waiting for waiting in rounds)])
+    for waiting in rounds:
         known = list(found.items())
-        found |= spread([one for one in last[start : start + TOGETHER] if may_fit(one, known, device)])
+        found |= spread([one for one in waiting if may_fit(one, known, device)])
     points = [point for one in wanted if (point := found.get(one)) is not None]
     if not points:
         raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")
@@ -94,6 +93,13 @@ def explore(
         "front": [{"number": number, **point} for number, point in enumerate(front, 1)],
         "others": sorted(others, key=lambda point: (point["cycles"], point["luts"], point["engine"])),
     }
+
+
+def _rounds(wanted: list[Wanted]) -> list[list[Wanted]]:
+    """The designs that wait, by how fast they are: the fastest of each engine waits for the next one, too.
+    With one engine all wait together, since there would be nothing to predict at the same time."""
+    by_rank = [[one for one in wanted if _faster(one, wanted) == rank] for rank in reversed(range(LAST))]
+    return by_rank if len({one.engine for one in wanted}) > 1 else [[*itertools.chain(*by_rank)]]
 
 
 def _faster(one: Wanted, wanted: list[Wanted]) -> int:
