@@ -23,7 +23,7 @@ COSTS = ("cycles", "luts", "brams", "dsps")
 """What a design is judged by, less of each being better."""
 
 
-LAST = 2  # designs of an engine that wait for what is predicted of the slower ones
+LAST = 3  # designs of an engine that wait for what is predicted of the slower ones
 
 
 def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,11 +71,9 @@ def explore(
     spread = functools.partial(
         _rated, net, device, clock_mhz, jobs=jobs, backend=backend, scheduler=scheduler
     )
-    rounds = _rounds(wanted)
-    found = spread([one for one in wanted if not any(one in waiting for waiting in rounds)])
-    for waiting in rounds:
-        known = list(found.items())
-        found |= spread([one for one in waiting if may_fit(one, known, device)])
+    last = [one for one in wanted if _faster(one, wanted) < LAST]
+    found = spread([one for one in wanted if one not in last])
+    found |= spread([one for one in last if may_fit(one, list(found.items()), device)])
     points = [point for one in wanted if (point := found.get(one)) is not None]
     if not points:
         raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")
@@ -93,13 +91,6 @@ def explore(
         "front": [{"number": number, **point} for number, point in enumerate(front, 1)],
         "others": sorted(others, key=lambda point: (point["cycles"], point["luts"], point["engine"])),
     }
-
-
-def _rounds(wanted: list[Wanted]) -> list[list[Wanted]]:
-    """The designs that wait, by how fast they are: the fastest of each engine waits for the next one, too.
-    With one engine all wait together, since there would be nothing to predict at the same time."""
-    by_rank = [[one for one in wanted if _faster(one, wanted) == rank] for rank in reversed(range(LAST))]
-    return by_rank if len({one.engine for one in wanted}) > 1 else [[*itertools.chain(*by_rank)]]
 
 
 def _faster(one: Wanted, wanted: list[Wanted]) -> int:

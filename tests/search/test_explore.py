@@ -114,30 +114,19 @@ def test_designs_beyond_the_device_are_not_predicted():
     assert may_fit(Wanted(64, "fermat", 41_000), slower, DEVICE)
 
 
-def test_the_fastest_design_is_judged_by_the_next_one(net, monkeypatch):
-    """Formulas that are more wrong the faster a design is: the fastest would pass by the slow ones' error."""
-    estimates = {64: 40_000, 128: 30_000, 256: 10_000, 512: 9_000}
-    wrong = {64: 1.9, 128: 1.7, 256: 1.1, 512: 1.0}
-    monkeypatch.setattr(
-        front,
-        "candidates",
-        lambda *_: (
-            [Wanted(cycles, "direct", luts) for cycles, luts in estimates.items()]
-            + [Wanted(96, "fermat", 20_000), Wanted(192, "fermat", 15_000)]
-        ),
-    )
+def test_fast_designs_wait_for_what_is_predicted_of_slower_ones(net, monkeypatch):
+    """The three fastest: 1.5 times wrong for the slow one, they are so for all."""
+    estimates = {64: 45_000, 128: 41_000, 256: 30_000, 512: 20_000}
+    wanted = [Wanted(cycles, "direct", luts) for cycles, luts in estimates.items()]
+    monkeypatch.setattr(front, "candidates", lambda *_: wanted)
     asked = []
 
     def rated(net, device, clock_mhz, designs, **_):
-        asked.append({one.cycles for one in designs})
-        return {
-            one: dict.fromkeys(COSTS, 1)
-            | {"cycles": one.cycles, "engine": one.engine, "fits": True}
-            | {"luts": one.estimate * wrong.get(one.cycles, 1.0)}
-            for one in designs
-        }
+        asked.append([one.cycles for one in designs])
+        known = {"engine": "direct", "fits": True} | dict.fromkeys(COSTS, 1)
+        return {one: known | {"cycles": one.cycles, "luts": one.estimate * 1.5} for one in designs}
 
     monkeypatch.setattr(front, "_rated", rated)
     found = explore(net, DEVICE)
-    assert asked == [{256, 512}, {128, 192}, {96}]  # 64 waits for 128, by which it has 68,000 of 53,200
-    assert 64 not in [point["cycles"] for point in found["front"] + found["others"]]
+    assert asked == [[512], [256]]  # 61,500 and 67,500 of 53,200
+    assert [point["cycles"] for point in found["front"]] == [256, 512]
