@@ -54,7 +54,8 @@ def own_clock(path: Path, clock_mhz: float) -> None:
     chip, near ``clock_mhz``, in place of a pin.
 
     From a pin to the clock's buffer router2 of nextpnr-nexus 0.11.1 finds no way when other wires are there
-    first, and router1, which does, takes an hour for a network of 7,000 tables.
+    first, and router1, which does, takes many times as long for a network of 7,000 tables. From the
+    oscillator router2 fails at some placements only.
     """
     netlist = json.loads(path.read_text())
     module = netlist["modules"][FRAME]

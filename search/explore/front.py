@@ -23,8 +23,7 @@ COSTS = ("cycles", "luts", "brams", "dsps")
 """What a design is judged by, less of each being better."""
 
 
-LAST = 2  # designs of an engine that wait for what is predicted of the slower ones
-TOGETHER = 2  # of those that wait: so many are predicted at a time, small ones first
+LAST = 3  # designs of an engine that wait for what is predicted of the slower ones
 
 
 def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -72,11 +71,9 @@ def explore(
     spread = functools.partial(
         _rated, net, device, clock_mhz, jobs=jobs, backend=backend, scheduler=scheduler
     )
-    last = sorted((one for one in wanted if _faster(one, wanted) < LAST), key=lambda one: one.estimate)
+    last = [one for one in wanted if _faster(one, wanted) < LAST]
     found = spread([one for one in wanted if one not in last])
-    for start in range(0, len(last), TOGETHER):
-        known = list(found.items())
-        found |= spread([one for one in last[start : start + TOGETHER] if may_fit(one, known, device)])
+    found |= spread([one for one in last if may_fit(one, list(found.items()), device)])
     points = [point for one in wanted if (point := found.get(one)) is not None]
     if not points:
         raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")

@@ -112,3 +112,21 @@ def test_designs_beyond_the_device_are_not_predicted():
     assert may_fit(Wanted(64, "direct", 40_000), slower, DEVICE)  # 60,000 of 53,200
     assert not may_fit(Wanted(64, "direct", 41_000), slower, DEVICE)
     assert may_fit(Wanted(64, "fermat", 41_000), slower, DEVICE)
+
+
+def test_fast_designs_wait_for_what_is_predicted_of_slower_ones(net, monkeypatch):
+    """The three fastest: 1.5 times wrong for the slow one, they are so for all."""
+    estimates = {64: 45_000, 128: 41_000, 256: 30_000, 512: 20_000}
+    wanted = [Wanted(cycles, "direct", luts) for cycles, luts in estimates.items()]
+    monkeypatch.setattr(front, "candidates", lambda *_: wanted)
+    asked = []
+
+    def rated(net, device, clock_mhz, designs, **_):
+        asked.append([one.cycles for one in designs])
+        known = {"engine": "direct", "fits": True} | dict.fromkeys(COSTS, 1)
+        return {one: known | {"cycles": one.cycles, "luts": one.estimate * 1.5} for one in designs}
+
+    monkeypatch.setattr(front, "_rated", rated)
+    found = explore(net, DEVICE)
+    assert asked == [[512], [256]]  # 61,500 and 67,500 of 53,200
+    assert [point["cycles"] for point in found["front"]] == [256, 512]
