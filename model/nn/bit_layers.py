@@ -7,32 +7,35 @@ the same parameters under the same names, the same values in evaluation and the 
 are kept
 
 * by the norm, the sign of u (1 bit);
-* by the activation, whether |x| <= 1 (1 bit);
+* by the activation, in which third of [0, 1] |x| lies, or whether within its bound (2 bits, or 1);
 * by the convolution or dense layer, its input (1 bit).
 
 The norm, a channel of B elements y::
 
-    forward   u = (y - m) / p,  m = mean y,  p = mean |y - m|;  x = c u + b
-    backward  du = c g,  db = sum g,  dc = sum g u~,  u~ = sign(u), for mean |u| = 1
-              dy = (du - mean du - mean(du u~) (u~ - mean u~)) / p
+    forward   u = (y - m) / p,  m = mean y,  p = k mean |y - m|;  x = c u + b
+    backward  du = c g,  db = sum g,  dc = sum g s / k,  s = sign(u), for mean |u| = 1 / k
+              dy = (du - mean du - mean(du s) (s - mean s)) / p
 
-which is the gradient of the l1 norm with u~ in the place of u where u is multiplied (the paper's step 3).
+which is the gradient of the l1 norm with s / k in the place of u where u is multiplied (the paper's step 3).
+k = sqrt(pi / 2) makes p the standard deviation of a Gaussian, so that gains of a twin with batch norms fit.
 Evaluation is that of a batch norm; its running variance follows p^2.
 
-The activation: forward 1 where x >= 0, else 0; backward g / 2 where |x| <= 1 or its bound, else 0 (clipped
-straight-through gradient, in units of a = 2 i - 1, where plain training has half the polynomial of (4.2)).
+The activation: forward 1 where x >= 0, else 0; backward g times 5/6, 1/2, 1/6 for the thirds of |x| up to 1,
+else 0: half the polynomial of (4.2), which plain training has, in steps. One with a bound has g / 2 in it.
 
 Weights: forward sign(w), formed again in the backward pass; backward straight through, or with
 ``gradient_bits=1`` sign(dw) / sqrt(fan-in), as the paper keeps weight gradients.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fermatnet.model.nn import kernels
 from fermatnet.model.nn.bits import pack, unpack
 from fermatnet.model.nn.fixed_point import BatchNorm
 from fermatnet.model.nn.layers import Conv2d, Linear
@@ -40,6 +43,7 @@ from fermatnet.model.nn.sign import SignIndex
 
 __all__ = ["BitConv2d", "BitLinear", "BitMaxPool2d", "BitNorm", "BitSign"]
 
+_K = math.sqrt(math.pi / 2)  # standard deviation of a Gaussian over its mean absolute value
 _PARTS = 16  # of a batch, in convolutions
 
 
@@ -54,7 +58,7 @@ class _Norm(torch.autograd.Function):
         x = y.sub_(mean.view(shape)) if in_place else y - mean.view(shape)
         if in_place:
             ctx.mark_dirty(y)
-        size = (torch.linalg.vector_norm(x, 1, axes) / (y.numel() / y.shape[1])).clamp(min=1e-5)
+        size = (torch.linalg.vector_norm(x, 1, axes) * (_K * y.shape[1] / y.numel())).clamp(min=1e-5)
         ctx.save_for_backward(pack(x >= 0), gain, size)
         x.mul_((gain / size).view(shape)).add_(offset.view(shape))
         ctx.mark_non_differentiable(mean, size)
@@ -73,7 +77,7 @@ class _Norm(torch.autograd.Function):
         # dy = (c / p) (g - mean g - mean(g u~) (u~ - mean u~)), in the memory of the signs
         signs.sub_(middle.view(shape)).mul_((-slope / count).view(shape)).add_(g)
         signs.sub_((offset / count).view(shape)).mul_((gain / size).view(shape))
-        return signs, slope, offset, None
+        return signs, slope / _K, offset, None
 
 
 def _dots(a: Tensor, b: Tensor) -> Tensor:
@@ -107,19 +111,33 @@ class BitNorm(BatchNorm):
 class _Sign(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, bound: float) -> Tensor:
-        ctx.save_for_backward(pack((x <= bound) & (x >= -bound)))
+        ctx.bound = bound
+        if bound:
+            ctx.save_for_backward(pack(_within(x, bound)))
+        else:
+            one, two, three = (_within(x, third / 3) for third in (1, 2, 3))
+            ctx.save_for_backward(pack(one ^ two ^ three), pack(two))
         return (x >= 0).to(x.dtype)
 
     @staticmethod
     def backward(ctx, g: Tensor):  # type: ignore[override]
-        return unpack(ctx.saved_tensors[0], g.shape, g.dtype).mul_(g).mul_(0.5), None
+        if ctx.bound:
+            return unpack(ctx.saved_tensors[0], g.shape, g.dtype).mul_(g).mul_(0.5), None
+        low, high = (unpack(bits, g.shape, torch.uint8) for bits in ctx.saved_tensors)
+        thirds = high.mul_(2).add_(low)  # so many of them hold |x|
+        table = torch.tensor([0, 1 / 6, 1 / 2, 5 / 6], dtype=g.dtype, device=g.device)
+        return kernels.scale_by_cell(g, thirds, table, False)[0], None
+
+
+def _within(x: Tensor, bound: float) -> Tensor:
+    return (x <= bound) & (x >= -bound)
 
 
 class BitSign(SignIndex):
     """Activation i = 1 where x >= 0, else 0; see the module."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return _Sign.apply(x, self.bound or 1.0).float()
+        return _Sign.apply(x, self.bound).float()
 
 
 class _Product(torch.autograd.Function):
@@ -155,14 +173,14 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx, g: Tensor):  # type: ignore[override]
         packed, w = ctx.saved_tensors
-        x, signs, dw = unpack(packed, ctx.shape), _signs(w, g.dtype), torch.zeros_like(w, dtype=g.dtype)
+        bits, signs, dw = _images(packed, ctx.shape), _signs(w, g.dtype), torch.zeros_like(w, dtype=g.dtype)
         stride, padding, dilation, groups = ctx.window
         needed, dx = ctx.needs_input_grad[0], None
         for part in _parts(len(g)):
             piece, gradient, _ = torch.ops.aten.convolution_backward(
                 *(
                     g[part],
-                    x[part].to(g.dtype),
+                    bits(part, g.dtype),
                     signs,
                     None,
                     stride,
@@ -179,6 +197,21 @@ class _Convolution(torch.autograd.Function):
                 dx = _whole(piece, len(g), g) if dx is None else dx
                 dx[part] = piece
         return dx, _kept(dw, w, ctx.bits), None, None
+
+
+def _images(packed: Tensor, shape: torch.Size) -> Callable[[slice, torch.dtype], Tensor]:
+    """What unpacks a part of the images: of whole bytes each, or (rarely) all at once before."""
+    each = shape[1:].numel()
+    if each % 8:
+        whole = unpack(packed, shape)
+        return lambda part, dtype: whole[part].to(dtype)
+    rows = packed.view(shape[0], each // 8)
+
+    def images(part: slice, dtype: torch.dtype) -> Tensor:
+        mine = rows[part]
+        return unpack(mine.reshape(-1), torch.Size((len(mine), *shape[1:])), dtype)
+
+    return images
 
 
 def _parts(images: int) -> list[slice]:
