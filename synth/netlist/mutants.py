@@ -63,6 +63,17 @@ def _possible(at: int, inputs: list[int | str]) -> bool:
     return all(bit not in ("0", "1") or int(bit) == at >> place & 1 for place, bit in enumerate(inputs))
 
 
+def _exchangeable(body: dict[str, Any], first: str, second: str) -> bool:
+    """Whether a look-up table is the same for two of its inputs exchanged: no fault at all."""
+    tables = [bits for name, bits in body["parameters"].items() if name in _TABLES and "LUT" in body["type"]]
+    if not tables:
+        return False
+    names = [name for name in _INPUTS if name in body["connections"]]
+    one, other = 1 << names.index(first), 1 << names.index(second)
+    bits = tables[0][::-1]
+    return all(bits[at] == bits[at ^ one ^ other] for at in range(len(bits)) if at & one and not at & other)
+
+
 def _memory(rng: random.Random, body: dict[str, Any]) -> str | None:
     """One bit of a block memory's contents, in a part of it that holds something."""
     if body["type"] not in _MEMORIES:
@@ -105,7 +116,7 @@ def _swap(rng: random.Random, body: dict[str, Any]) -> str | None:
         return None
     first, second = rng.sample(wired, 2)
     a, b = nets[first[0]][first[1]], nets[second[0]][second[1]]
-    if a == b:
+    if a == b or _exchangeable(body, first[0], second[0]):
         return None
     nets[first[0]][first[1]], nets[second[0]][second[1]] = b, a
     return f"{first[0]}[{first[1]}] and {second[0]}[{second[1]}] exchanged"

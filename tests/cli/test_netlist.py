@@ -59,12 +59,12 @@ def test_equal_to_the_reference(folder):
 
 @needs_icarus
 def test_faults_are_found(folder, tmp_path):
-    """Of two faults of each kind at least one is seen, and without one the same netlist is right."""
+    """Of three faults of each kind at least one is seen, and without one the same netlist is right."""
     place, images, wanted = folder
     (tmp_path / "map").mkdir()
     device = find_device("ecp5-12k")
     circuit = circuit_of(place / "hw", read_interface(place / "hw", "network"), device, tmp_path / "map")
-    faults = mutants.draw(circuit, 2, seed=2)
+    faults = mutants.draw(circuit, 3, seed=3)
     assert {fault.kind for fault in faults} == {"table", "wire"}
     put(mutants.with_mutants(circuit, faults), place / "hw", tmp_path / "hw", [mutants.CHOICE])
 
