@@ -1,5 +1,7 @@
 """Faults are faults: what no simulation could see is not drawn."""
 
+from itertools import chain
+
 import pytest
 
 from fermatnet.synth.netlist import mutants
@@ -27,11 +29,7 @@ FIELDS = {"top": "top", "family": "ecp5", "kinds": {"LUT4"}}
     ],
 )
 def test_exchanged_inputs_matter(bits, found):
-    words = {
-        mutant.words.split(": ")[1]
-        for seed in range(60)
-        for mutant in mutants.draw(table(bits), 1, seed)
-        if mutant.kind == "wire"
-    }
+    drawn = chain.from_iterable(mutants.draw(table(bits), 1, seed) for seed in range(60))
+    words = {mutant.words.split(": ")[1] for mutant in drawn if mutant.kind == "wire"}
     pairs = {tuple(sorted(word[0] for word in one.split(" and "))) for one in words}
     assert pairs == found
