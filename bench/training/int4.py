@@ -19,30 +19,23 @@ takes networks by name, ``--seeds`` draws (3); ``--quick`` LeNet-5 and one draw.
 
 import json
 import statistics
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from fermatnet.bench.training.draws import Draws, calibration_images, converted
 from fermatnet.bench.training.onnxruntime_static import quantized_accuracies
-from fermatnet.bench.training.post_training import COMPARED, calibration_images
-from fermatnet.bench.training.post_training_nets import NETS, Net, accuracy, read_float, train_float
+from fermatnet.bench.training.post_training_nets import Net, accuracy
 from fermatnet.model.atomic import atomic_file
-from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.export import export
-from fermatnet.model.network import run as run_reference
 from fermatnet.model.nn.baselines.mmse import MmseActivation, MmseWeight
-from fermatnet.model.nn.convert import convert
-from fermatnet.model.nn.integer import integer_logits
 from fermatnet.model.nn.method import Method
 from fermatnet.model.nn.scheme import method, scheme
-from fermatnet.model.result_log import ResultLog, digest
-from fermatnet.model.train.data import Data, Part, load
+from fermatnet.model.result_log import ResultLog
+from fermatnet.model.train.data import Data, Part
 
 __all__ = ["WAYS", "quantized", "run"]
 
@@ -82,22 +75,11 @@ def quantized(model: nn.Module, images: np.ndarray, part: Part, way: str) -> dic
     reference gives other integers."""
     method(TENSOR)
     name, weights, activations = WAYS[way]
-    shape = images.shape[1:]
-    twin, _ = convert(
-        model,
-        scheme(name, weights=weights, activations=activations),
-        shape,
-        mean=[0.0] * shape[0],
-        std=[1.0] * shape[0],
-        images=torch.from_numpy(images),
-    )
-    some = np.ascontiguousarray(part.images[:COMPARED])
-    mine = integer_logits(twin, torch.from_numpy(some)).numpy()
-    if not np.array_equal(run_reference(export(twin, shape), some), mine):
-        raise InputError("the network file computes other integers than the model")
+    how = scheme(name, weights=weights, activations=activations)
+    twin, right = converted(model, images, part, how)
     coded = [m for m in twin.modules() if isinstance(m, MmseWeight | MmseActivation)]
     dual = sum(int(m.tensors) == 2 for m in coded)
-    return {"accuracy": accuracy(twin, part, raw=True), "dual": dual, "coded": len(coded)}
+    return {"accuracy": right, "dual": dual, "coded": len(coded)}
 
 
 def _row(net: Net, model: nn.Module, data: Data, seed: int) -> dict[str, Any]:
@@ -123,23 +105,12 @@ def run(
 ) -> list[dict[str, Any]]:
     """Prints a table for each network and gives the rows back; networks that ``models`` lacks are trained
     first (resumable)."""
-    if data is None:
-        raise InputError("this bench needs data: --data DIR with mnist/, fashion-mnist/ and cifar10/")
     names = only.split(",") if only else ["lenet5"] if quick else ["lenet5", "small-resnet"]
-    if unknown := [name for name in names if name not in NETS]:
-        raise InputError(f"no network is called {unknown[0]!r}; there are {', '.join(NETS)}")
-    folder, log, console = Path(models or "post-training-models"), ResultLog(results), Console(width=110)
-    rows = []
-    for name in names:
-        net = NETS[name]
-        loaded, path = load(f"{net.data}:{Path(data) / net.data}"), folder / f"{name}.pt"
-        train_float(net, loaded, path, say=console.print)
-        model = read_float(net, path)
-        weights = digest("".join(f"{k}{v.double().sum().item()!r}" for k, v in model.state_dict().items()))
-        for seed in range(1 if quick else seeds):
-            key = f"int4/{name}/{seed}/{weights}"
-            rows.append(log.row(key, partial(_row, net, model, loaded, seed)))
-        _print(console, [row for row in rows if row["network"] == net.label])
+    draws = Draws(names, 1 if quick else seeds, data, models, ResultLog(results), "int4/")
+    console, rows = Console(width=110), []
+    for found in draws.rows(_row, console.print):
+        rows += found
+        _print(console, found)
     if json_path:
         with atomic_file(Path(json_path)) as temporary:
             temporary.write_text(json.dumps(rows, indent=2) + "\n")

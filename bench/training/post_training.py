@@ -15,31 +15,23 @@ best of the four is the mark.
 
 import json
 import statistics
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from fermatnet.bench.training.draws import IMAGES, Draws, calibration_images, converted
 from fermatnet.bench.training.onnxruntime_static import quantized_accuracies
-from fermatnet.bench.training.post_training_nets import NETS, Net, accuracy, read_float, train_float
-from fermatnet.model.errors import InputError
-from fermatnet.model.exchange.export import export
-from fermatnet.model.network import run as run_reference
-from fermatnet.model.nn.convert import convert
-from fermatnet.model.nn.integer import integer_logits
+from fermatnet.bench.training.post_training_nets import NETS, Net, accuracy
 from fermatnet.model.nn.scheme import scheme
-from fermatnet.model.result_log import ResultLog, digest
-from fermatnet.model.train.data import Data, Part, load
+from fermatnet.model.result_log import ResultLog
+from fermatnet.model.train.data import Data, Part
 
-__all__ = ["calibration_images", "onnxruntime_accuracy", "ours", "run", "table"]
+__all__ = ["onnxruntime_accuracy", "ours", "run", "table"]
 
-IMAGES = 256
-COMPARED = 20  # images that the reference runs too
 GOAL = 0.2  # points
 # label: calibration method, one scale a channel
 RIVALS = {
@@ -50,32 +42,10 @@ RIVALS = {
 }
 
 
-def calibration_images(data: Data, seed: int, count: int = IMAGES) -> np.ndarray:
-    """uint8 (count, C, H, W): training images drawn by the seed."""
-    return data.train.images[
-        np.random.default_rng(seed).choice(len(data.train), min(count, len(data.train)), replace=False)
-    ]
-
-
 def ours(model: nn.Module, images: np.ndarray, part: Part, how: str = "int8") -> float:
     """Accuracy of the network converted with those images; InputError if the network file's reference gives
     other integers."""
-    shape = images.shape[1:]
-    quantized, _ = convert(
-        model,
-        scheme(how),
-        shape,
-        mean=[0.0] * shape[0],
-        std=[1.0] * shape[0],
-        images=torch.from_numpy(images),
-    )
-    some = np.ascontiguousarray(part.images[:COMPARED])
-    if not np.array_equal(
-        run_reference(export(quantized, shape), some),
-        integer_logits(quantized, torch.from_numpy(some)).numpy(),
-    ):
-        raise InputError("the network file computes other integers than the model")
-    return accuracy(quantized, part, raw=True)
+    return converted(model, images, part, scheme(how))[1]
 
 
 def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> dict[str, float]:
@@ -85,13 +55,6 @@ def onnxruntime_accuracy(model: nn.Module, images: np.ndarray, part: Part) -> di
         for label, (method, channelwise) in RIVALS.items()
     }
     return {label: float(found) for label, found in quantized_accuracies(model, images, part, ways).items()}
-
-
-def _weights(model: nn.Module) -> str:
-    """A digest of a network's numbers, so that a result is found again for the same weights only."""
-    return digest(
-        "".join(f"{name}{value.double().sum().item()!r}" for name, value in model.state_dict().items())
-    )
 
 
 def _row(net: Net, model: nn.Module, data: Data, seed: int) -> dict[str, Any]:
@@ -148,23 +111,9 @@ def run(
 ) -> list[dict[str, Any]]:
     """Print the table; networks that ``models`` lacks are trained first (resumable). ``quick``: LeNet-5 and
     one draw."""
-    if data is None:
-        raise InputError("this bench needs data: --data DIR with mnist/, fashion-mnist/ and cifar10/")
     names = ["lenet5"] if quick and only is None else list(NETS) if only is None else only.split(",")
-    if unknown := [name for name in names if name not in NETS]:
-        raise InputError(f"no network is called {unknown[0]!r}; there are {', '.join(NETS)}")
-    if seeds < 1:
-        raise InputError(f"seeds must be 1 or more, not {seeds}")
-    folder, log, console = Path(models or "post-training-models"), ResultLog(results), Console()
-    rows = []
-    for name in names:
-        net = NETS[name]
-        loaded, path = load(f"{net.data}:{Path(data) / net.data}"), folder / f"{name}.pt"
-        train_float(net, loaded, path, say=console.print)
-        model = read_float(net, path)
-        for seed in range(1 if quick else seeds):
-            key = f"{name}/{seed}/{_weights(model)}"
-            rows.append(log.row(key, partial(_row, net, model, loaded, seed)))
+    draws, console = Draws(names, 1 if quick else seeds, data, models, ResultLog(results)), Console()
+    rows = [row for found in draws.rows(_row, console.print) for row in found]
     lines = table(rows)
     shown = Table(
         "network",

@@ -21,7 +21,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load
 from fermatnet.model.network import run as reference
 from fermatnet.model.network.summary import summary
-from fermatnet.model.result_log import ResultLog, digest
+from fermatnet.model.result_log import ResultLog, design_digest, digest
 from fermatnet.model.train import data as datasets
 
 __all__ = ["NETWORKS", "run"]
@@ -65,11 +65,12 @@ def _row(net: Network, own: str, test: Any, log: ResultLog, counts: tuple[int, i
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "hw"
         made = generate(net, folder, cycles=CYCLES, clock_mhz=CLOCK_MHZ, device=DEVICE)
+        design = design_digest(folder)
         parts = [
-            log.row(f"published/{own}/rtl/{at}", partial(_simulated, net, folder, test, at))
+            log.row(f"published/{own}/rtl/{design}/{at}", partial(_simulated, net, folder, test, at))
             for at in range(0, simulated, RUN)
         ]
-        found = log.row(f"published/{own}/synthesis", partial(_synthesised, folder))
+        found = log.row(f"published/synthesis/{design}", partial(_synthesised, folder))
     return {
         "accuracy": round(100 * sum(one["right"] for one in scores) / images, 2),
         "images": images,

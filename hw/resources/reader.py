@@ -53,8 +53,7 @@ class _Reader:
     """The parts that know the kinds of cells, and which of them makes a net."""
 
     def __init__(self, netlist: Netlist, family: str, platform: Inside):
-        self._netlist, self._family, self._platform = netlist, family, platform
-        self._made = Contents()
+        self._netlist, self._platform, self._made = netlist, platform, Contents()
         self._signals = signals = Signals(self._make)
         made, multipliers, chains = self._made, Multipliers(netlist, family), Chains(self._made, family)
         self._registers = Registers(netlist, signals, made, multipliers)
@@ -77,8 +76,7 @@ class _Reader:
             self._signals.want(word)
         for net in self._signals.wanted():
             self._made.roots.append(self._signals.literal(net))
-        if self._family == "ecp5":
-            self._made.registers = max(0, self._made.registers - self._platform.own)
+        self._made.registers = max(0, self._made.registers - self._platform.own)
         return self._made
 
     def _make(self, net: int) -> int:

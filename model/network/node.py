@@ -7,7 +7,7 @@ gates; the hardware's view of it is in `fermatnet.hw.layers`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -115,12 +115,14 @@ class Node:
         attributes: dict[str, Any],
         arrays: dict[str, np.ndarray],
     ) -> "Node":
-        """The layer from a file's operator; ``arrays`` as int64 except the fields that are kept narrow.
+        """The layer from a file's operator, of the arrays and attributes that are called as its fields are;
+        ``arrays`` as int64 except the fields that are kept narrow.
 
         Raises InputError, or KeyError, TypeError, ValueError where attributes or arrays are missing or of
         another kind.
         """
-        return cls(name, inputs, **arrays)
+        own = {field.name for field in fields(cls)}
+        return cls(name, inputs, **arrays, **{key: attributes[key] for key in attributes if key in own})
 
     def weights(self) -> Weights:
         """What the layer stores."""

@@ -17,8 +17,8 @@ class Kind(IntEnum):
 class StepKind(IntEnum):
     """Elementwise operations on a block."""
 
-    AFFINE, THRESHOLD, TABLE, ADD, FETCH, STORE, REQUANTIZE, LOOKUP, MULTIPLY, ADD_CONSTANT = range(10)
-    LOGIC = 10
+    AFFINE, THRESHOLD, TABLE, ADD, FETCH, STORE = range(6)
+    REQUANTIZE, LOOKUP, MULTIPLY, ADD_CONSTANT, LOGIC = range(6, 11)
 
 
 class Source(IntEnum):

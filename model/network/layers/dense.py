@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -67,17 +67,6 @@ class Dense(Node):
         if not self.bias.size:
             arrays["bias"] = np.zeros(self.weight.shape[0], np.int64)
         return arrays
-
-    @classmethod
-    def read(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        op: str,
-        attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
-    ) -> "Dense":
-        return cls(name, inputs, **arrays, weight_bits=attributes["weight_bits"])
 
     def weights(self) -> Weights:
         return Weights(self.weight.size, self.weight.size * self.weight_bits, width=width_of(self.weight))

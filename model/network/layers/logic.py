@@ -48,14 +48,3 @@ class LogicJoin(Node):
 
     def attributes(self, net: Context) -> dict[str, Any]:
         return {"table": self.table}
-
-    @classmethod
-    def read(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        op: str,
-        attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
-    ) -> "LogicJoin":
-        return cls(name, inputs, attributes["table"])

@@ -49,14 +49,3 @@ class Lookup(Node):
 
     def attributes(self, net: Context) -> dict[str, Any]:
         return {"first": self.first}
-
-    @classmethod
-    def read(
-        cls,
-        name: str,
-        inputs: tuple[str, ...],
-        op: str,
-        attributes: dict[str, Any],
-        arrays: dict[str, np.ndarray],
-    ) -> "Lookup":
-        return cls(name, inputs, **arrays, first=attributes["first"])

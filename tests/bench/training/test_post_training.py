@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+from fermatnet.bench.training.draws import calibration_images
 from fermatnet.bench.training.int4 import RIVALS as RIVALS_4
 from fermatnet.bench.training.int4 import WAYS, quantized
 from fermatnet.bench.training.int4 import run as run_int4
 from fermatnet.bench.training.onnxruntime_static import quantized_accuracies
 from fermatnet.bench.training.post_training import (
     RIVALS,
-    calibration_images,
     onnxruntime_accuracy,
     ours,
     run,
