@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.layers import PixelScale, SumPool
+from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.moves import Gather
 from fermatnet.model.nn.scheme import Scheme, scheme
 from fermatnet.model.zoo import register
+from fermatnet.model.zoo.summed import SummedClassifier
 
 __all__ = ["BoolNet", "LogicBlock", "SumBlock"]
 
@@ -93,15 +94,16 @@ class SumBlock(nn.Module):
         return y + self.norm2(self.conv2(self.act2(y)))
 
 
-class BoolNet(nn.Module):
+class BoolNet(SummedClassifier):
     """Stem (a convolution of 8-bit weights), blocks by stage, sum over the map, 8-bit rescale, dense layer.
+    ``how`` None: scheme sign.
 
     Raises InputError for joins that are none, and for a split of sums.
     """
 
     def __init__(
         self,
-        how: Scheme,
+        how: Scheme | None = None,
         classes: int = 10,
         shape: tuple[int, int, int] = (1, 28, 28),
         bits: int = 8,
@@ -116,6 +118,7 @@ class BoolNet(nn.Module):
             raise InputError(f"joins must be one of {', '.join(JOINS)}, not {joins!r}")
         if split and joins == "sum":
             raise InputError("split is of joins=logic: leave it out with joins=sum")
+        how = scheme("sign") if how is None else how
         kernel, stride = (5, 2) if min(shape[1:]) >= 28 else (3, 1)
         self.pixels = PixelScale(bits)
         self.conv0 = how.stem(shape[0], width, kernel, stride=stride, bits=bits)
@@ -136,34 +139,15 @@ class BoolNet(nn.Module):
                 channels = block.outputs
         self.blocks = nn.Sequential(*made)
         self.act = nn.Identity() if logic else how.activation()
-        self.sum = SumPool()
-        self.scale = how.rescale(bits=8)
-        self.flatten = nn.Flatten()
-        self.dense = how.dense(channels, classes)
+        self.end(how, channels, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.blocks(self.norm0(self.conv0(self.pixels(image))))
-        return self.dense(self.flatten(self.scale(self.sum(self.act(x)))))
-
-
-def build_boolnet(
-    how: Scheme | None = None,
-    classes: int = 10,
-    shape: tuple[int, int, int] = (1, 28, 28),
-    bits: int = 8,
-    width: int = 16,
-    blocks: int = 1,
-    stages: int = 3,
-    joins: str = "logic",
-    split: bool = False,
-) -> BoolNet:
-    """``how`` None: scheme sign."""
-    how = scheme("sign") if how is None else how
-    return BoolNet(how, classes, shape, bits, width, blocks, stages, joins, split)
+        return self.classify(self.act(x))
 
 
 register(
     "boolnet",
-    build_boolnet,
+    BoolNet,
     "BoolNet, 1-bit shortcuts joined by logic, for 28x28 or 32x32 images; options joins, split",
 )

@@ -6,9 +6,10 @@ max-pool -> residual block of two 3x3 convolutions at 32 channels -> sum over th
 
 from torch import Tensor, nn
 
-from fermatnet.model.nn.layers import PixelScale, SumPool
+from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.scheme import Scheme, scheme
 from fermatnet.model.zoo import register
+from fermatnet.model.zoo.summed import SummedClassifier
 
 __all__ = ["Digits", "Residual"]
 
@@ -28,7 +29,7 @@ class Residual(nn.Module):
         return x + self.norm2(self.conv2(self.act1(self.conv1(x))))
 
 
-class Digits(nn.Module):
+class Digits(SummedClassifier):
     """The network; ``how`` quantizes it, ``bits`` is the width of the pixels (scikit-learn's digits: 0..16, 5
     bits)."""
 
@@ -43,16 +44,12 @@ class Digits(nn.Module):
         self.act1 = how.norm_activation(32)
         self.pool = nn.MaxPool2d(2)
         self.block = Residual(32, how)
-        self.sum = SumPool()
-        self.scale = how.rescale(bits=8)
-        self.flatten = nn.Flatten()
-        self.dense = how.dense(32, classes)
+        self.end(how, 32, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.act0(self.conv0(self.pixels(image)))
         x = self.pool(self.act1(self.conv1(x)))
-        x = self.sum(self.block(x))
-        return self.dense(self.flatten(self.scale(x)))
+        return self.classify(self.block(x))
 
 
 def build_digits(

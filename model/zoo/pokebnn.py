@@ -25,6 +25,7 @@ from fermatnet.model.nn.scheme import Scheme, scheme
 from fermatnet.model.nn.sign import SignIndex
 from fermatnet.model.nn.uniform import UniformWeight
 from fermatnet.model.zoo import register
+from fermatnet.model.zoo.summed import SummedClassifier
 
 __all__ = ["DPReLU", "PokeBNN", "PokeConv", "Ramp"]
 
@@ -114,13 +115,13 @@ class PokeConv(nn.Module):
         return self.norm2(self.act(u) * self.gate(x))
 
 
-class PokeBNN(nn.Module):
+class PokeBNN(SummedClassifier):
     """Stem (3x3, 8-bit weights), ``blocks`` PokeConvs a stage, sum over the map, 8-bit rescale, dense
-    layer."""
+    layer. ``how`` None: scheme sign."""
 
     def __init__(
         self,
-        how: Scheme,
+        how: Scheme | None = None,
         classes: int = 10,
         shape: tuple[int, int, int] = (1, 28, 28),
         bits: int = 8,
@@ -134,6 +135,7 @@ class PokeBNN(nn.Module):
             raise InputError(
                 f"pokebnn halves its maps {stages - 1} times: sides must be multiples of {least}"
             )
+        how = scheme("sign") if how is None else how
         self.pixels = PixelScale(bits)
         self.conv0 = how.stem(shape[0], width, 3, bits=bits)
         self.norm0 = how.fixed_norm(width)
@@ -144,28 +146,11 @@ class PokeBNN(nn.Module):
                 made.append(PokeConv(channels, width << stage, 2 if stage and not place else 1, how))
                 channels = width << stage
         self.blocks = nn.Sequential(*made)
-        self.sum = SumPool()
-        self.scale = how.rescale(bits=8)
-        self.flatten = nn.Flatten()
-        self.dense = how.dense(channels, classes)
+        self.end(how, channels, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.blocks(self.norm0(self.conv0(self.pixels(image))))
-        return self.dense(self.flatten(self.scale(self.sum(x))))
+        return self.classify(x)
 
 
-def build_pokebnn(
-    how: Scheme | None = None,
-    classes: int = 10,
-    shape: tuple[int, int, int] = (1, 28, 28),
-    bits: int = 8,
-    width: int = 16,
-    blocks: int = 2,
-    stages: int = 3,
-) -> PokeBNN:
-    """``how`` None: scheme sign."""
-    how = scheme("sign") if how is None else how
-    return PokeBNN(how, classes, shape, bits, width, blocks, stages)
-
-
-register("pokebnn", build_pokebnn, "PokeBNN's binary blocks with residuals, DPReLU and 4-bit gates, small")
+register("pokebnn", PokeBNN, "PokeBNN's binary blocks with residuals, DPReLU and 4-bit gates, small")

@@ -10,9 +10,10 @@ residual sums export with stated bits.
 import torch
 from torch import Tensor, nn
 
-from fermatnet.model.nn.layers import PixelScale, SumPool
+from fermatnet.model.nn.layers import PixelScale
 from fermatnet.model.nn.scheme import Scheme, scheme
 from fermatnet.model.zoo import register
+from fermatnet.model.zoo.summed import SummedClassifier
 
 __all__ = ["Block", "Branch", "SmallResNet"]
 
@@ -59,7 +60,7 @@ class Block(nn.Module):
         return y
 
 
-class SmallResNet(nn.Module):
+class SmallResNet(SummedClassifier):
     """Stem (by default 5x5 at stride 2), three blocks, norm and activation, sum over the map, 8-bit rescale,
     dense layer."""
 
@@ -80,15 +81,12 @@ class SmallResNet(nn.Module):
         self.block2 = Block(width, 2 * width, 2, how)
         self.block3 = Block(2 * width, 4 * width, 2, how)
         self.act = how.norm_activation(4 * width)
-        self.sum = SumPool()
-        self.scale = how.rescale(bits=8)
-        self.flatten = nn.Flatten()
-        self.dense = how.dense(4 * width, classes)
+        self.end(how, 4 * width, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.norm0(self.conv0(self.pixels(image)))
         x = self.act(self.block3(self.block2(self.block1(x))))
-        return self.dense(self.flatten(self.scale(self.sum(x))))
+        return self.classify(x)
 
 
 def build_small_resnet(

@@ -10,6 +10,7 @@ from fermatnet.model.nn.layers import Conv2d, PixelScale, SumPool
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.zoo.hardware.layers import convolution
 from fermatnet.model.zoo.stem import SMALL_IMAGE
+from fermatnet.model.zoo.summed import SummedClassifier
 
 __all__ = ["BITS", "FRACTION", "Down", "Mean", "StagedNetwork", "Unit"]
 
@@ -70,7 +71,7 @@ class Down(nn.Module):
         return self.norm(self.conv(self.scale(self.sum(x))))
 
 
-class StagedNetwork(nn.Module):
+class StagedNetwork(SummedClassifier):
     """8-bit stem, body, norm and activation of the scheme are in the subclasses' bodies; sum over the map,
     8-bit dense layer.
 
@@ -101,11 +102,8 @@ class StagedNetwork(nn.Module):
         self.norm0 = how.fixed_norm(width, bits=BITS, fraction=FRACTION)
         self.pool0 = nn.MaxPool2d(3, 2, 1) if large else nn.Identity()
         self.body = nn.Sequential(*body)
-        self.sum = SumPool()
-        self.scale = how.rescale(bits=8)
-        self.flatten = nn.Flatten()
-        self.dense = how.dense(channels, classes)
+        self.end(how, channels, classes)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.body(self.pool0(self.norm0(self.conv0(self.pixels(image)))))
-        return self.dense(self.flatten(self.scale(self.sum(x))))
+        return self.classify(x)
