@@ -72,9 +72,16 @@ def _inner(layer: Conv2d) -> bool:
     return layer.quantizer is not None and not edge and not parametrize.is_parametrized(layer)
 
 
+def _branched(layer: Conv2d) -> bool:
+    if not parametrize.is_parametrized(layer, "weight"):
+        return False
+    return isinstance(layer.parametrizations.weight[0], Branches)  # type: ignore[union-attr, index]
+
+
 def minimal(model: nn.Module) -> nn.Module:
-    """``model`` with one weight a convolution again, in place; the function is the same."""
+    """``model`` with one weight a convolution again, in place; the function is the same. Parametrizations that
+    are not `Branches` stay."""
     for layer in model.modules():
-        if isinstance(layer, Conv2d) and parametrize.is_parametrized(layer, "weight"):
+        if isinstance(layer, Conv2d) and _branched(layer):
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
     return model

@@ -8,6 +8,7 @@ from fermatnet.bench.samples.model_check import check_twin
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.integer import integer_logits
+from fermatnet.model.nn.layers import Conv2d
 from fermatnet.model.nn.overparameterised import Branches, minimal, over_parameterise
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.train.finished import export_run
@@ -84,3 +85,11 @@ def test_options_that_do_not_go_together(tmp_path):
         train("boolnet", "digits", tmp_path / "run", scheme="pa")
     with pytest.raises(InputError, match="has no inner convolution with quantized weights"):
         over_parameterise(zoo.build("digits", how=scheme("float")))
+
+
+def test_parametrizations_of_others_stay():
+    """`minimal` takes away what `over_parameterise` put there, and nothing else."""
+    layer = Conv2d(2, 2, 3, bias=False)
+    torch.nn.utils.parametrizations.weight_norm(layer)
+    minimal(torch.nn.Sequential(layer))
+    assert torch.nn.utils.parametrize.is_parametrized(layer, "weight")
