@@ -79,8 +79,8 @@ def _branched(layer: Conv2d) -> bool:
 
 
 def minimal(model: nn.Module) -> nn.Module:
-    """``model`` with one weight a convolution again, in place; the function is the same. Parametrizations that
-    are not `Branches` stay."""
+    """``model`` with one weight a convolution again, in place; the function is the same. Parametrizations
+    that are not `Branches` stay."""
     for layer in model.modules():
         if isinstance(layer, Conv2d) and _branched(layer):
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
