@@ -106,6 +106,8 @@ def test_a_ring_one_row_smaller_costs_cycles(streams):
         ({"pad": (3, 1, 1, 1)}, "padding"),
         ({"height": 0, "width": 0, "pad": (0, 0, 0, 0)}, "does not fit"),
         ({"stride": (0, 1)}, "at least 1"),
+        ({"rows": 2}, "a ring of 2 rows, a window reads 3"),
+        ({"rows": 4, "dilation": (2, 1)}, "a ring of 4 rows, a window reads 5"),
     ],
 )
 def test_refusals(change, message):

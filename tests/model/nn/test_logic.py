@@ -95,6 +95,13 @@ def test_what_cannot_be_joined_is_refused():
         zoo.build("boolnet", joins="sum", split=True)
 
 
+@pytest.mark.parametrize("join", [LogicJoin("or"), RealJoin()])
+def test_shapes_are_not_broadcast(join):
+    """The file has no such join, and bits that are kept for the gradients have no shape of their own."""
+    with pytest.raises(InputError, match=r"one shape, not \(2, 3, 4, 4\) and \(2, 3, 1, 1\)"):
+        join(torch.ones(2, 3, 4, 4), torch.ones(2, 3, 1, 1))
+
+
 def test_numbers_that_are_no_bits_are_refused_on_export():
     model = zoo.build("boolnet", shape=(1, 8, 8), stages=1, width=2)
     model.blocks[0].act1[1] = scheme("pa", activations=3).activation()

@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 from fermatnet.bench.samples.model_check import check_twin
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.integer import integer_logits
-from fermatnet.model.nn.overparameterised import Branches, minimal, over_parameterise
+from fermatnet.model.nn.layers import Conv2d
+from fermatnet.model.nn.overparameterised import Branches, _inner, minimal, over_parameterise
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.train.finished import export_run
 from fermatnet.model.train.folder import RunFolder
@@ -62,6 +65,22 @@ def test_one_weight_is_left_and_exports(net, how):
     assert torch.equal(integer_logits(model, images), trained)
     checked = check_twin(0, model, (1, 8, 8))
     assert not checked.problem, checked
+
+
+def test_what_is_frozen_or_made_by_others_stays():
+    class Double(nn.Module):
+        def forward(self, w):
+            return 2 * w
+
+    model = zoo.build("digits", how=scheme("pa")).double()
+    frozen, other, third, *_ = (m for m in model.modules() if isinstance(m, Conv2d) and _inner(m))
+    frozen.weight.requires_grad_(False)
+    parametrize.register_parametrization(other, "weight", Double())
+    over_parameterise(over_parameterise(model))
+    assert not parametrize.is_parametrized(frozen) and len(third.parametrizations["weight"]) == 1
+    assert third.weight.dtype == torch.float64
+    minimal(model)
+    assert parametrize.is_parametrized(other) and not parametrize.is_parametrized(third)
 
 
 def test_a_run_trains_it_and_keeps_the_minimal_form(tmp_path, monkeypatch):
