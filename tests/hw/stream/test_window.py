@@ -39,6 +39,7 @@ GEOMETRIES = [
     ((3, 1), (3, 3), (2, 0, 2, 0), (1, 2), (2, 5, 6), 1, 1, 1),
     ((4, 3), (1, 1), (0, 0, 0, 0), (1, 1), (1, 4, 3), 1, 3, 1),
     ((2, 3), (1, 1), (1, 4, 1, 2), (1, 2), (4, 1, 2), 2, 2, 2),
+    ((3, 1), (1, 1), (1, 0, 1, 0), (1, 1), (2, 5, 1), 2, 2, 1),  # a row ends in each cycle
 ]
 
 
@@ -83,6 +84,15 @@ def test_back_to_back_and_latency(streams):
     assert times["o"] == list(range(times["o"][0], times["o"][0] + 4 * dut.cycles))
     needed = (6 + 2) * 2 - 1  # first window: two pixels of the second row
     assert times["o"][0] - times["i"][needed] == dut.latency
+
+
+@pytest.mark.parametrize("kernel, needed", [((1, 4), 4), ((3, 4), 12), ((3, 3), 11)])
+def test_a_window_that_ends_with_its_row_is_as_fast(streams, kernel, needed):
+    """A row that has ended is counted a cycle later, which costs none."""
+    dut = SlidingWindow(unsigned(3), 1, 5, 4, kernel=kernel, lanes=1)
+    beats = np.random.default_rng(3).integers(0, 8, (20, 1)).tolist()
+    _, times = streams(dut, {"i": beats}, {"o": dut.cycles})
+    assert times["o"][0] - times["i"][needed - 1] == dut.latency
 
 
 def test_a_ring_one_row_smaller_costs_cycles(streams):
