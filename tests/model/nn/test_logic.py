@@ -29,6 +29,14 @@ def test_the_values_are_the_table(table):
     assert y.tolist() == [table >> k & 1 for k in range(4)]
 
 
+def test_the_names_are_pythons_operators():
+    a, b = (side.bool() for side in BITS)
+    wanted = {"and": a & b, "or": a | b, "xor": a ^ b, "xnor": a == b, "nand": ~(a & b), "nor": ~(a | b)}
+    assert set(wanted) == set(TABLES)
+    for name, bits in wanted.items():
+        assert torch.equal(LogicJoin(name)(*BITS), bits.float()), name
+
+
 @pytest.mark.parametrize("name", ["xor", "xnor", "nand", "nor", 0b1011])
 def test_gradients_are_those_of_the_polynomial(name):
     """Against autograd of the multilinear polynomial, written out."""

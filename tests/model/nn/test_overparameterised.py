@@ -101,5 +101,16 @@ def test_options_that_do_not_go_together(tmp_path):
         InputError, match="activations of one bit, not those of scheme pa: take --scheme sign"
     ):
         train("boolnet", "digits", tmp_path / "run", scheme="pa")
+    for what in ("low_memory", "over_parameterised"):
+        with pytest.raises(InputError, match="is of a quantized network: take another scheme than float"):
+            train(
+                "digits", "digits", tmp_path / "run", scheme="sign", epochs=0, float_epochs=1, **{what: True}
+            )
+    with pytest.raises(InputError, match="over-parameterised training is of a quantized network"):
+        train("digits", "digits", tmp_path / "run", scheme="float", over_parameterised=True)
+    # before the full-precision network is trained
+    with pytest.raises(InputError, match="has no inner convolution with quantized weights"):
+        train("digits", "digits", tmp_path / "run", scheme="int8", over_parameterised=True, progress=False)
+    assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="has no inner convolution with quantized weights"):
         over_parameterise(zoo.build("digits", how=scheme("float")))
