@@ -24,10 +24,11 @@ from fermatnet.bench.rows import Asked, bench
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.network import Network
 from fermatnet.model.network import run as reference
+from fermatnet.model.train.data import load
 from fermatnet.sim.network import compare, simulate
 from fermatnet.synth.flow import synthesise
 
-__all__ = ["FORMS", "residual_paths", "run"]
+__all__ = ["FORMS", "residual_paths", "run", "sources"]
 
 FORMS: dict[str, dict[str, Any]] = {
     "logic": {"joins": "logic"},
@@ -49,11 +50,8 @@ _WEIGHTED = ("Conv", "PiecewiseConv", "Dense")
 def run(asked: Asked, *, data: str | None = None, seeds: int | None = None) -> list[dict[str, Any]]:
     """Trains, synthesises and simulates the forms that are asked for; prints the table and gives its rows
     back."""
-    names = {"digits": "digits"}
-    if data is not None:
-        names["fashion-mnist"] = f"fashion-mnist:{Path(data) / 'fashion-mnist'}"
     rows = []
-    for task, name in names.items():
+    for task, name in sources(data).items():
         cycles, images, budget = TASKS[task]
         count = 1 if asked.quick else seeds or (3 if task == "digits" else 1)
         images = min(images, 10) if asked.quick else images
@@ -63,6 +61,15 @@ def run(asked: Asked, *, data: str | None = None, seeds: int | None = None) -> l
     _print(rows)
     asked.write(rows)
     return rows
+
+
+def sources(data: str | None) -> dict[str, str]:
+    """Data sets by task, those of folder ``data`` too; refused here, before anything is measured."""
+    names = {"digits": "digits"}
+    if data is not None:
+        names["fashion-mnist"] = f"fashion-mnist:{Path(data) / 'fashion-mnist'}"
+        load(names["fashion-mnist"])
+    return names
 
 
 def _row(task: str, data: str, form: str, images: int, seeds: int) -> dict[str, Any]:
@@ -92,7 +99,6 @@ def _trained(data: str, form: str, folder: Path, seed: int, budget: dict[str, An
 
 def _built(run_folder: Path, folder: Path, data: str, cycles: int, images: int) -> dict[str, Any]:
     """Area by part, and the first test images in RTL."""
-    from fermatnet.model.train.data import load
     from fermatnet.model.train.finished import export_run
 
     net = export_run(run_folder)

@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.rows import Asked, bench
+from fermatnet.bench.training.boolnet import sources
 from fermatnet.model.errors import InputError
 
 __all__ = ["NETWORKS", "WAYS", "kept_bytes", "measured", "run"]
@@ -53,13 +54,16 @@ BUDGET: dict[str, dict[str, Any]] = {
 @bench
 def run(asked: Asked, *, data: str | None = None, seeds: int | None = None) -> dict[str, Any]:
     """Prints both tables; gives {"memory": rows, "accuracy": rows} back and writes it."""
+    if asked.quick and data is not None:
+        raise InputError("--quick measures memory alone, which needs no --data: leave one of them out")
+    tasks = sources(data)
     rows = []
     for name in asked.named(NETWORKS, "network")[: 1 if asked.quick else None]:
         for way in WAYS:
             key = f"memory/{name}/{way}/{json.dumps([NETWORKS[name], BATCH])}"
             rows.append(asked.log.row(key, partial(_in_process, name, way)))
     _print_memory(rows)
-    accuracies = [] if asked.quick else _accuracies(asked, data, seeds)
+    accuracies = [] if asked.quick else _accuracies(asked, tasks, seeds)
     if accuracies:
         _print_accuracy(accuracies)
     found = {"memory": rows, "accuracy": accuracies}
@@ -170,12 +174,9 @@ def _high_water(reset: bool = False) -> int:
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(word))
 
 
-def _accuracies(asked: Asked, data: str | None, seeds: int | None) -> list[dict[str, Any]]:
-    names = {"digits": "digits"}
-    if data is not None:
-        names["fashion-mnist"] = f"fashion-mnist:{Path(data) / 'fashion-mnist'}"
+def _accuracies(asked: Asked, tasks: dict[str, str], seeds: int | None) -> list[dict[str, Any]]:
     rows = []
-    for task, name in names.items():
+    for task, name in tasks.items():
         count = seeds or (5 if task == "digits" else 1)
         for way in WAYS:
             key = f"memory/accuracy/{task}/{way}/{json.dumps([count, BUDGET[task]])}"

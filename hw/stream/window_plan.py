@@ -137,6 +137,15 @@ class WindowPlan:
         self.beats_in = height * width * self.chunks
         self.least_rows = ring_rows(height, self.kernel, self.stride, self.pad, self.dilation, self.rows_out)
         self.rows = rows or self.least_rows
+        held = max(self._held(y) for y in range(self.rows_out))
+        if self.rows < held:
+            raise InputError(f"window: a ring of {self.rows} rows, a window reads {held} of the map")
+
+    def _held(self, y):
+        """Rows of the image from the first to the last that row ``y`` of windows reads."""
+        first = y * self.stride[0] - self.pad[0]
+        last = first + self.dilation[0] * (self.kernel[0] - 1)
+        return min(last, self.height - 1) - max(first, 0) + 1
 
     @property
     def ring_bits(self) -> int:

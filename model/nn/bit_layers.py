@@ -33,6 +33,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from fermatnet.model.nn import kernels
@@ -65,6 +66,7 @@ class _Norm(torch.autograd.Function):
         return x, mean, size
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g: Tensor, *_: Any):  # type: ignore[override]
         packed, gain, size = ctx.saved_tensors
         axes = (0, *range(2, g.dim()))
@@ -97,14 +99,18 @@ class BitNorm(BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return self.exact(input)
-        x, mean, size = _Norm.apply(input, self.weight, self.bias, self.in_place)
+        if input.numel() == input.shape[1]:
+            raise ValueError(f"a norm in training needs more than one value a channel, not {input.shape}")
+        # what backward hooks hand over is a view, which no function with several results may write over
+        in_place = self.in_place and not input._is_view()
+        x, mean, size = _Norm.apply(input, self.weight, self.bias, in_place)
         assert self.running_mean is not None and self.running_var is not None
         if self.num_batches_tracked is not None:
             self.num_batches_tracked.add_(1)
         rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum  # type: ignore
         with torch.no_grad():
-            self.running_mean.lerp_(mean, rate)
-            self.running_var.lerp_(size * size, rate)
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), rate)
+            self.running_var.lerp_((size * size).to(self.running_var.dtype), rate)
         return x
 
 
@@ -120,6 +126,7 @@ class _Sign(torch.autograd.Function):
         return (x >= 0).to(x.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g: Tensor):  # type: ignore[override]
         if ctx.bound:
             return unpack(ctx.saved_tensors[0], g.shape, g.dtype).mul_(g).mul_(0.5), None
@@ -148,6 +155,7 @@ class _Product(torch.autograd.Function):
         return x @ _signs(w, x.dtype).T
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g: Tensor):  # type: ignore[override]
         packed, w = ctx.saved_tensors
         dw = g.T @ unpack(packed, ctx.shape, g.dtype)
@@ -171,6 +179,7 @@ class _Convolution(torch.autograd.Function):
         return y
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g: Tensor):  # type: ignore[override]
         packed, w = ctx.saved_tensors
         bits, signs, dw = _images(packed, ctx.shape), _signs(w, g.dtype), torch.zeros_like(w, dtype=g.dtype)
@@ -272,6 +281,7 @@ class _MaxPool(torch.autograd.Function):
         return functional.max_pool2d(x, *window)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, g: Tensor):  # type: ignore[override]
         x = unpack(ctx.saved_tensors[0], ctx.shape, g.dtype).requires_grad_()
         with torch.enable_grad():

@@ -77,6 +77,7 @@ class LogicJoin(nn.Module):
         self.table = TABLES[table] if isinstance(table, str) else table
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        _alike(a, b)
         return _Join.apply(a, b, self.table)
 
     def join(self, a: Tensor, b: Tensor) -> Tensor:
@@ -95,4 +96,12 @@ class RealJoin(nn.Module):
     full_precision = True
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        _alike(a, b)
         return a + b
+
+
+def _alike(a: Tensor, b: Tensor) -> None:
+    if a.shape != b.shape:
+        raise InputError(
+            f"a logic join takes two tensors of one shape, not {tuple(a.shape)} and {tuple(b.shape)}"
+        )

@@ -16,6 +16,7 @@ from fermatnet.model.nn.walk import trace
 __all__ = ["low_memory"]
 
 _TWINS: dict[type[nn.Module], type[nn.Module]] = {
+    BatchNorm: BitNorm,
     SignIndex: BitSign,
     Conv2d: BitConv2d,
     Linear: BitLinear,
@@ -33,27 +34,37 @@ def low_memory(model: nn.Module, *, gradient_bits: int = 32) -> nn.Module:
     """
     if gradient_bits not in (1, 32):
         raise InputError(f"gradient_bits must be 1 or 32, not {gradient_bits!r}")
-    graph, bits, changed = trace(model), set[fx.Node](), 0
-    modules = dict(model.named_modules())
+    if not isinstance(model, nn.Module):
+        raise InputError(f"low-memory training is of a torch network, not of {type(model).__name__}")
+    graph, bits, modules = trace(model), set[fx.Node](), dict(model.named_modules())
+    fits, alone = dict[str, bool](), dict[str, bool]()  # of a layer that is called more than once: everywhere
     for node in graph.nodes:
-        layer = modules.get(str(node.target)) if node.op == "call_module" else None
+        name = str(node.target)
+        layer = modules.get(name) if node.op == "call_module" else None
         read = all(source in bits for source in node.all_input_nodes)
         if isinstance(layer, SignIndex | LogicJoin) or (read and _moves(node, layer)):
             bits.add(node)
-        if _fits(layer, read, node, modules):
-            assert layer is not None
-            layer.__class__ = BitNorm if type(layer) is BatchNorm else _TWINS[type(layer)]
-            changed += not isinstance(layer, nn.MaxPool2d)
-        if isinstance(layer, BitNorm):
-            layer.in_place = _alone(node, modules)
-        if isinstance(layer, BitConv2d | BitLinear):
-            layer.gradient_bits = gradient_bits
-    if not changed:
+        if layer is not None:
+            fits[name] = fits.get(name, True) and _fits(layer, read, node, modules)
+        if isinstance(layer, BatchNorm):
+            alone[name] = alone.get(name, True) and _alone(node, modules)
+    found = [_changed(modules[name], gradient_bits, alone.get(name, False)) for name in fits if fits[name]]
+    if all(isinstance(layer, nn.MaxPool2d) for layer in found):
         raise InputError(
             f"{type(model).__name__} has no layer of bits, low-memory training is of the scheme sign: build "
             "it with that scheme"
         )
     return model
+
+
+def _changed(layer: nn.Module, gradient_bits: int, alone: bool) -> nn.Module:
+    """``layer`` as its twin of `fermatnet.model.nn.bit_layers`, in place."""
+    layer.__class__ = _TWINS.get(type(layer), type(layer))
+    if isinstance(layer, BitNorm):
+        layer.in_place = alone
+    if isinstance(layer, BitConv2d | BitLinear):
+        layer.gradient_bits = gradient_bits
+    return layer
 
 
 def _moves(node: fx.Node, layer: nn.Module | None) -> bool:
@@ -69,11 +80,13 @@ def _alone(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     return isinstance(modules.get(str(source.target)), Conv2d | Linear) and len(source.users) == 1
 
 
-def _fits(layer: nn.Module | None, read: bool, node: fx.Node, modules: dict[str, nn.Module]) -> bool:
-    """Whether a layer has a twin here that computes the same."""
-    if type(layer) is BatchNorm:
+def _fits(layer: nn.Module, read: bool, node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    """Whether a layer has a twin here that computes the same, or is one."""
+    if type(layer) in (BatchNorm, BitNorm):
+        assert isinstance(layer, BatchNorm)
         readers = [modules.get(str(user.target)) for user in node.users]
         return layer.affine and layer.track_running_stats and all(isinstance(r, SignIndex) for r in readers)
     if isinstance(layer, Conv2d | Linear):
-        return read and type(layer) in _TWINS and layer.bias is None and type(layer.quantizer) is SignWeight
-    return type(layer) is SignIndex or (type(layer) is nn.MaxPool2d and read)
+        known = type(layer) in _TWINS or type(layer) in _TWINS.values()
+        return read and known and layer.bias is None and type(layer.quantizer) is SignWeight
+    return type(layer) in (SignIndex, BitSign) or (type(layer) in (nn.MaxPool2d, BitMaxPool2d) and read)

@@ -54,33 +54,36 @@ class Branches(nn.Module):
 
 def over_parameterise(model: nn.Module) -> nn.Module:
     """``model`` with `Branches` on every inner convolution, in place: those with a quantizer, 8-bit integers
-    left out. InputError where there is none."""
-    found = [layer for layer in model.modules() if isinstance(layer, Conv2d) and _inner(layer)]
-    if not found:
+    and frozen weights left out; what has them keeps them. InputError where there is none."""
+    layers = [layer for layer in model.modules() if isinstance(layer, Conv2d)]
+    found = [layer for layer in layers if _inner(layer)]
+    if not found and not any(map(_branched, layers)):
         raise InputError(
             f"{type(model).__name__} has no inner convolution with quantized weights to over-parameterise: "
             "take a scheme of few bits"
         )
     for layer in found:
-        branches = Branches(tuple(layer.weight.shape), layer.groups).to(layer.weight.device)
+        branches = Branches(tuple(layer.weight.shape), layer.groups).to(layer.weight)  # device and type
         parametrize.register_parametrization(layer, "weight", branches)
     return model
 
 
 def _inner(layer: Conv2d) -> bool:
     edge = isinstance(layer.quantizer, UniformWeight) and layer.quantizer.bits >= 8
-    return layer.quantizer is not None and not edge and not parametrize.is_parametrized(layer)
+    free = layer.weight.requires_grad and not parametrize.is_parametrized(layer)
+    return layer.quantizer is not None and not edge and free
 
 
 def _branched(layer: Conv2d) -> bool:
+    """Whether branches, and nothing else, make its weight."""
     if not parametrize.is_parametrized(layer, "weight"):
         return False
-    return isinstance(layer.parametrizations.weight[0], Branches)  # type: ignore[union-attr, index]
+    return all(isinstance(one, Branches) for one in layer.parametrizations["weight"])  # type: ignore[union-attr,arg-type]
 
 
 def minimal(model: nn.Module) -> nn.Module:
-    """``model`` with one weight a convolution again, in place; the function is the same. Parametrizations
-    that are not `Branches` stay."""
+    """``model`` with one weight a convolution again, in place; the function is the same. Parametrizations of
+    other kinds stay."""
     for layer in model.modules():
         if isinstance(layer, Conv2d) and _branched(layer):
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)

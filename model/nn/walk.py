@@ -99,10 +99,10 @@ class Visitor(Protocol):
 
 
 class _Tracer(fx.Tracer):
-    """The inputs ``names`` come in; layers of the table and our own are leaves; other arguments of
-    ``forward`` keep their defaults."""
+    """The inputs ``names`` come in (None: all, as torch asks for when a traced network is unpickled); layers
+    of the table and our own are leaves; other arguments of ``forward`` keep their defaults."""
 
-    def __init__(self, names: Sequence[str]):
+    def __init__(self, names: Sequence[str] | None = None):
         super().__init__()
         self.names = names
 
@@ -116,13 +116,12 @@ class _Tracer(fx.Tracer):
     def create_args_for_root(
         self, root_fn: Any, is_module: bool, concrete_args: Any = None
     ) -> tuple[Any, list[Any]]:
-        taken = [parameter.name for parameter in _parameters(root_fn)]
-        last = max((place for place, name in enumerate(taken) if name in self.names), default=-1)
+        taken = [p.name for p in _parameters(root_fn)]
+        names = taken if self.names is None else self.names
+        last = max((place for place, name in enumerate(taken) if name in names), default=-1)
         inputs: list[Any] = [self.root]
-        for parameter in _parameters(root_fn)[: last + 1]:
-            found = parameter.name in self.names
-            made = self.create_proxy("placeholder", parameter.name, (), {}) if found else parameter.default
-            inputs.append(made)
+        for p in _parameters(root_fn)[: last + 1]:
+            inputs.append(self.create_proxy("placeholder", p.name, (), {}) if p.name in names else p.default)
         return root_fn, inputs
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -128,8 +128,9 @@ class _Run:
         )
         self.batches = make_batches(train, self.options, self.rank, self.world)
         self.statistics = pixel_statistics(self.data) if self.own else None
-        if self.scheme.layers:
-            self._network(self.scheme, None)  # refuses a pattern without a layer before anything is trained
+        if self.scheme.layers or self.options.low_memory or self.options.over_parameterised:
+            # refuses a pattern without a layer, and what no layer could do, before anything is trained
+            self._network(self.scheme, None, self.options.over_parameterised)
         results = Results()
         twin: nn.Module | None = None
         if self.twin:
@@ -159,7 +160,7 @@ class _Run:
         share(model, self.world)
         return scores(model, part, self.rank, self.world, targets_of(self.data))
 
-    def _network(self, scheme: Scheme, twin: nn.Module | None) -> nn.Module:
+    def _network(self, scheme: Scheme, twin: nn.Module | None, branches: bool = False) -> nn.Module:
         torch.manual_seed(self.options.seed)
         model = build_for(
             self.net,
@@ -173,7 +174,7 @@ class _Run:
             carry_over(model, twin.state_dict())
         if self.options.low_memory and not scheme.full_precision:
             low_memory(model, gradient_bits=1 if self.options.sign_gradients else 32)
-        return model
+        return over_parameterise(model) if branches else model
 
     def _phase(
         self,

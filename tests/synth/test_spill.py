@@ -18,24 +18,31 @@ module rom #(parameter W = 8) (input clk, input [7:0] a, output reg [W-1:0] d);
 endmodule
 module top(
     input clk, input we, input [7:0] a, input [15:0] x,
-    output [7:0] r, s, output [5:0] t, output reg [15:0] q
+    output [7:0] r, s, output reg [5:0] t, output reg [15:0] q
 );
     (* keep_hierarchy *) rom first(.clk(clk), .a(a), .d(r));
     (* keep_hierarchy *) rom second(.clk(clk), .a(x[7:0]), .d(s));
-    (* keep_hierarchy *) rom #(.W(6)) small(.clk(clk), .a(x[15:8]), .d(t));
+    reg [5:0] few [0:255];
+    integer i;
+    initial for (i = 0; i < 256; i = i + 1) few[i] = (i * i * i * 29) >> 6;
+    always @(posedge clk) t <= few[x[15:8]];
     reg [15:0] m [0:511];
     always @(posedge clk) begin if (we) m[{we, a}] <= x; q <= m[{a, we}]; end
 endmodule
 """
 
 
-def test_the_cheapest_memories_that_free_enough_blocks_become_logic(tmp_path):
+@pytest.mark.parametrize("brams, names", [(3, ("first.words", "second.words")), (4, ("few",))])
+def test_the_cheapest_memories_that_free_enough_blocks_become_logic(brams, names, tmp_path):
+    """Of five blocks: the module that stands twice, without the smaller one; or that alone, without the other
+    memory of its module."""
     (tmp_path / "source.v").write_text(SOURCE)
-    netlist = map_design(tmp_path, ["source.v"], "top", dataclasses.replace(device("ice40-hx8k"), brams=3))
+    netlist = map_design(
+        tmp_path, ["source.v"], "top", dataclasses.replace(device("ice40-hx8k"), brams=brams)
+    )
     used = count.resources(count.total(netlist.modules, "top"), "ice40")
-    # of five blocks: the module that stands twice, without the smaller one
-    assert netlist.in_logic == ("first.words", "second.words") and used["brams"] == 3
-    estimate = 2 * Stored("rom", "words", 256, 8, False).tables
+    assert netlist.in_logic == names and used["brams"] == brams
+    estimate = len(names) * Stored("rom", "words", 256, 8 if len(names) > 1 else 6, False).tables
     assert estimate / 2 < used["luts"] < estimate * 2
 
 
@@ -64,3 +71,14 @@ def test_blocks_are_counted_for_every_instance():
     found = [Stored("rom", "words", 60, 32, False), Stored("other", "words", 9, 9, False), RAM]
     taken = spill.stored(found, modules, "top", device("ice40-hx8k"))
     assert taken == {found[0]: (4, 8)}
+
+
+def test_a_written_memory_costs_flip_flops_and_a_multiplexer():
+    assert (RAM.tables, ROMS[0].tables) == (512 * 16 * 2, 256 * 8 / 12)
+
+
+def test_the_largest_that_is_needless_stays_a_memory():
+    """The last one picked frees all that is asked for: of those before it the dearer one goes back."""
+    cheap, dear, last = (Stored("top", f"m{k}", 12, words, False) for k, words in enumerate((10, 30, 200)))
+    taken = {cheap: (1, 1), dear: (1, 2), last: (1, 6)}
+    assert spill.chosen(taken, 7, 1000) == [cheap, last]

@@ -85,3 +85,16 @@ def fake(task):
     figures = {"accuracy": 0.8, "twin": 0.9, "train_seconds": 1, "wall_seconds": 1, "budget": {}}
     label = accuracy.FASHION[task.method].label
     return {"task": task.key, "method": task.method, "label": label, "seed": task.seed, **figures}
+
+
+@pytest.mark.parametrize("bench", [boolnet, memory])
+def test_data_that_is_missing_is_told_before_anything_is_measured(bench, monkeypatch, tmp_path):
+    for name in ("_row", "_in_process"):
+        monkeypatch.setattr(bench, name, None, raising=False)
+    with pytest.raises(InputError, match="fashion-mnist: no such folder"):
+        bench.run(data=str(tmp_path))
+
+
+def test_memory_alone_takes_no_data(tmp_path):
+    with pytest.raises(InputError, match="--quick measures memory alone"):
+        memory.run(data=str(tmp_path), quick=True)

@@ -47,6 +47,19 @@ def test_row(small, capsys):
     assert len((small / "kept.jsonl").read_text().splitlines()) == 3 + 2 + 1
 
 
+def test_images_that_differ_are_not_counted(small, monkeypatch):
+    """A simulation that is right about all but the first image of each part."""
+
+    def wrong(folder, images, **_):
+        outputs = reference(published.load(small / "small.onnx"), images)
+        outputs[0, -1] += 1
+        return SimpleNamespace(outputs=outputs)
+
+    monkeypatch.setattr(network, "simulate", wrong)
+    (row,) = published.run(models=str(small), data="any", results=str(small / "kept.jsonl"))
+    assert (row["rtl_equal"], row["rtl_images"]) == (4, 6)
+
+
 def test_folders_are_asked_for():
     with pytest.raises(InputError, match="--data DIR"):
         published.run()

@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import Module, Shape, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.sim import Simulator
 
 from fermatnet.hw.resources import elaborated
 from fermatnet.hw.rtl import verilog
@@ -51,6 +52,26 @@ def test_cell_only_where_it_is(target, tmp_path):
     assert "MULT18X18D" not in plain
     assert HARD_PRODUCT[9:] not in verilog.emit(Held(signed(19), signed(9), target), "held", tmp_path).verilog
     assert elaborated(Held(signed(9), signed(9), target), "ecp5").registers == (0 if own else 18)
+
+
+@pytest.mark.parametrize("target", ["ecp5", "lut6"])
+def test_it_holds_without_its_enable_in_the_simulator(target):
+    """Where the register is no cell of the family."""
+    dut = Held(signed(9), signed(9), target)
+
+    async def bench(ctx):
+        for enable, x, wanted in (1, -7, -35), (0, 9, -35), (1, 9, 45), (0, 2, 45):
+            ctx.set(dut.en, enable)
+            ctx.set(dut.a, x)
+            ctx.set(dut.b, 5)
+            assert ctx.get(dut.p) != wanted or not enable
+            await ctx.tick()
+            assert ctx.get(dut.p) == wanted
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not on PATH")

@@ -39,6 +39,7 @@ GEOMETRIES = [
     ((3, 1), (3, 3), (2, 0, 2, 0), (1, 2), (2, 5, 6), 1, 1, 1),
     ((4, 3), (1, 1), (0, 0, 0, 0), (1, 1), (1, 4, 3), 1, 3, 1),
     ((2, 3), (1, 1), (1, 4, 1, 2), (1, 2), (4, 1, 2), 2, 2, 2),
+    ((3, 1), (1, 1), (1, 0, 1, 0), (1, 1), (2, 5, 1), 2, 2, 1),  # a row ends in each cycle
 ]
 
 
@@ -85,6 +86,15 @@ def test_back_to_back_and_latency(streams):
     assert times["o"][0] - times["i"][needed] == dut.latency
 
 
+@pytest.mark.parametrize("kernel, needed", [((1, 4), 4), ((3, 4), 12), ((3, 3), 11)])
+def test_a_window_that_ends_with_its_row_is_as_fast(streams, kernel, needed):
+    """A row that has ended is counted a cycle later, which costs none."""
+    dut = SlidingWindow(unsigned(3), 1, 5, 4, kernel=kernel, lanes=1)
+    beats = np.random.default_rng(3).integers(0, 8, (20, 1)).tolist()
+    _, times = streams(dut, {"i": beats}, {"o": dut.cycles})
+    assert times["o"][0] - times["i"][needed - 1] == dut.latency
+
+
 def test_a_ring_one_row_smaller_costs_cycles(streams):
     x = np.random.default_rng(2).integers(0, 8, (4, 1, 6, 6))
     measured = {}
@@ -106,6 +116,8 @@ def test_a_ring_one_row_smaller_costs_cycles(streams):
         ({"pad": (3, 1, 1, 1)}, "padding"),
         ({"height": 0, "width": 0, "pad": (0, 0, 0, 0)}, "does not fit"),
         ({"stride": (0, 1)}, "at least 1"),
+        ({"rows": 2}, "a ring of 2 rows, a window reads 3"),
+        ({"rows": 4, "dilation": (2, 1)}, "a ring of 4 rows, a window reads 5"),
     ],
 )
 def test_refusals(change, message):

@@ -1,6 +1,8 @@
 """convert: what becomes what, weights kept, normalisation folded, converted networks export exactly, tables
 of chapter 3."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -243,3 +245,14 @@ def test_table_3_7(name, storage, flops):
     figures = complexity.report(name, (3, 224, 224), 1000)
     assert figures["storage_mbit"] == pytest.approx(storage, abs=6e-4)
     assert figures["flops"] == pytest.approx(flops, rel=1e-4)
+
+
+def test_a_converted_network_is_pickled_and_comes_back():
+    """As ``torch.save`` of a whole model does, and what starts processes."""
+    plain = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)),
+    )
+    model, _ = convert(plain, scheme("pa"), (3, 32, 32), images=IMAGES)
+    again = pickle.loads(pickle.dumps(model))
+    assert torch.equal(integer_logits(again.eval(), IMAGES), integer_logits(model.eval(), IMAGES))

@@ -29,6 +29,14 @@ def test_the_values_are_the_table(table):
     assert y.tolist() == [table >> k & 1 for k in range(4)]
 
 
+def test_the_names_are_pythons_operators():
+    a, b = (side.bool() for side in BITS)
+    wanted = {"and": a & b, "or": a | b, "xor": a ^ b, "xnor": a == b, "nand": ~(a & b), "nor": ~(a | b)}
+    assert set(wanted) == set(TABLES)
+    for name, bits in wanted.items():
+        assert torch.equal(LogicJoin(name)(*BITS), bits.float()), name
+
+
 @pytest.mark.parametrize("name", ["xor", "xnor", "nand", "nor", 0b1011])
 def test_gradients_are_those_of_the_polynomial(name):
     """Against autograd of the multilinear polynomial, written out."""
@@ -93,6 +101,13 @@ def test_what_cannot_be_joined_is_refused():
         zoo.build("boolnet", joins="or")
     with pytest.raises(InputError, match="split is of joins=logic"):
         zoo.build("boolnet", joins="sum", split=True)
+
+
+@pytest.mark.parametrize("join", [LogicJoin("or"), RealJoin()])
+def test_shapes_are_not_broadcast(join):
+    """The file has no such join, and bits that are kept for the gradients have no shape of their own."""
+    with pytest.raises(InputError, match=r"one shape, not \(2, 3, 4, 4\) and \(2, 3, 1, 1\)"):
+        join(torch.ones(2, 3, 4, 4), torch.ones(2, 3, 1, 1))
 
 
 def test_numbers_that_are_no_bits_are_refused_on_export():

@@ -109,6 +109,43 @@ def test_only_norms_that_read_alone_write_over_their_input():
     assert all(m.in_place for m in low_memory(zoo.build("boolnet")).modules() if isinstance(m, BitNorm))
 
 
+def test_a_norm_behind_a_backward_hook_leaves_its_input():
+    """What such a hook hands over is a view, which the norm may not write over."""
+    gradients = []
+    for hooked in (False, True):
+        torch.manual_seed(9)
+        model = low_memory(zoo.build("boolnet", shape=(1, 8, 8), stages=1, width=2)).train()
+        for norm in model.modules():
+            if hooked and isinstance(norm, BitNorm):
+                norm.register_full_backward_hook(lambda *_: None)
+        model(torch.randint(0, 256, (4, 1, 8, 8)).float()).square().sum().backward()
+        gradients.append([p.grad for p in model.parameters() if p.grad is not None])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_autocast_trains_with_averages_in_float32(dtype):
+    norm = BitNorm(3)
+    norm(torch.randn(8, 3, 4, 4).to(dtype)).sum().backward()
+    assert norm.running_mean.dtype == norm.running_var.dtype == norm.weight.grad.dtype == torch.float32
+    assert norm.running_mean.abs().min() > 0
+
+
+def test_a_layer_that_is_called_twice_is_changed_where_both_calls_allow_it():
+    class Twice(nn.Module):
+        def __init__(self, second):
+            super().__init__()
+            how = scheme("sign")
+            self.sign, self.conv, self.second = how.activation(), how.conv(2, 2, 3, padding=1), second
+
+        def forward(self, x):
+            y = self.conv(self.sign(x))
+            return self.conv(self.sign(y) if self.second else y)
+
+    assert type(low_memory(Twice(True)).conv) is BitConv2d
+    assert type(low_memory(Twice(False)).conv) is Conv2d  # it reads real numbers, too
+
+
 def test_the_norm_in_evaluation_is_that_of_its_averages():
     torch.manual_seed(1)
     norm, y = BitNorm(4), torch.randn(400, 4) * torch.tensor([1.0, 2.0, 3.0, 4.0]) + 5
@@ -206,3 +243,20 @@ def test_what_has_no_bits_is_refused():
         low_memory(zoo.build("digits", how=scheme("pa")))
     with pytest.raises(InputError, match="gradient_bits must be 1 or 32, not 4"):
         low_memory(zoo.build("boolnet"), gradient_bits=4)
+    with pytest.raises(InputError, match="of a torch network, not of int"):
+        low_memory(3)
+    with pytest.raises(ValueError, match="more than one value a channel"):
+        BitNorm(3)(torch.randn(1, 3))
+
+
+def test_twice_is_once_and_the_gradients_bits_are_the_last():
+    model = low_memory(low_memory(zoo.build("boolnet")), gradient_bits=1)
+    assert {m.gradient_bits for m in model.modules() if isinstance(m, BitConv2d)} == {1}
+
+
+def test_no_second_derivative():
+    """Of what is kept none can be formed: torch says so in place of giving a wrong one."""
+    x = torch.randn(4, 3, requires_grad=True)
+    (slope,) = torch.autograd.grad(BitNorm(3)(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        slope.sum().backward()

@@ -2,14 +2,16 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 from fermatnet.bench.samples.model_check import check_twin
 from fermatnet.model import zoo
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn.integer import integer_logits
 from fermatnet.model.nn.layers import Conv2d
-from fermatnet.model.nn.overparameterised import Branches, minimal, over_parameterise
+from fermatnet.model.nn.overparameterised import Branches, _inner, minimal, over_parameterise
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.train.finished import export_run
 from fermatnet.model.train.folder import RunFolder
@@ -65,6 +67,22 @@ def test_one_weight_is_left_and_exports(net, how):
     assert not checked.problem, checked
 
 
+def test_what_is_frozen_or_made_by_others_stays():
+    class Double(nn.Module):
+        def forward(self, w):
+            return 2 * w
+
+    model = zoo.build("digits", how=scheme("pa")).double()
+    frozen, other, third, *_ = (m for m in model.modules() if isinstance(m, Conv2d) and _inner(m))
+    frozen.weight.requires_grad_(False)
+    parametrize.register_parametrization(other, "weight", Double())
+    over_parameterise(over_parameterise(model))
+    assert not parametrize.is_parametrized(frozen) and len(third.parametrizations["weight"]) == 1
+    assert third.weight.dtype == torch.float64
+    minimal(model)
+    assert parametrize.is_parametrized(other) and not parametrize.is_parametrized(third)
+
+
 def test_a_run_trains_it_and_keeps_the_minimal_form(tmp_path, monkeypatch):
     monkeypatch.setattr(RunFolder, "draw_curves", lambda self: None)
     quick = {"epochs": 1, "float_epochs": 0, "batch": 256, "threads": 1, "progress": False}
@@ -83,6 +101,17 @@ def test_options_that_do_not_go_together(tmp_path):
         InputError, match="activations of one bit, not those of scheme pa: take --scheme sign"
     ):
         train("boolnet", "digits", tmp_path / "run", scheme="pa")
+    for what in ("low_memory", "over_parameterised"):
+        with pytest.raises(InputError, match="is of a quantized network: take another scheme than float"):
+            train(
+                "digits", "digits", tmp_path / "run", scheme="sign", epochs=0, float_epochs=1, **{what: True}
+            )
+    with pytest.raises(InputError, match="over-parameterised training is of a quantized network"):
+        train("digits", "digits", tmp_path / "run", scheme="float", over_parameterised=True)
+    # before the full-precision network is trained
+    with pytest.raises(InputError, match="has no inner convolution with quantized weights"):
+        train("digits", "digits", tmp_path / "run", scheme="int8", over_parameterised=True, progress=False)
+    assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match="has no inner convolution with quantized weights"):
         over_parameterise(zoo.build("digits", how=scheme("float")))
 
