@@ -11,12 +11,13 @@ PACKAGES := hw model runtime sim synth search boards cli bench report
 PY     := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test lint types unit docs docs-serve clean help
+.PHONY: demo test test-long lint types unit docs docs-serve clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   train, export, generate, simulate and synthesise the digits network; report in demo/report.html"
 	@echo "make test   style, types and all tests"
+	@echo "make test-long   the same with twice the random networks and what builds libraries first"
 	@echo "make lint / make types / make unit   one part of make test"
 	@echo "make docs   this project's pages as a site in build/site (make docs-serve: with a server that follows changes)"
 	@echo "make clean  remove the environment and all results"
@@ -48,6 +49,9 @@ demo: $(VENV)/.demo
 	@$(VENV)/bin/fermatnet demo --out demo --force
 
 test: lint types unit
+
+test-long: export FERMATNET_LONG_TESTS = 1
+test-long: test
 
 lint: $(VENV)/.test
 	@echo "== style (ruff)"

@@ -1,6 +1,7 @@
 """Random residual networks: reference == onnxruntime == RTL under random stalls, cycles as predicted; a
 failing one shrinks."""
 
+import os
 from collections import Counter
 
 import pytest
@@ -10,7 +11,8 @@ from fermatnet.bench.samples.networks import Choices, build, drawn
 from fermatnet.bench.samples.rtl import simulate_top
 from fermatnet.bench.samples.shrink import shrink
 
-NETWORKS, CHUNK, MOST_CYCLES = 210, 15, 160
+CHUNK, MOST_CYCLES = 15, 160
+NETWORKS = 210 if os.environ.get("FERMATNET_LONG_TESTS") else 105
 
 
 @pytest.mark.parametrize("first", range(0, NETWORKS, CHUNK))
@@ -59,7 +61,7 @@ def test_the_networks_hold_everything():
         "Dense",
         "ArgMax",
     }
-    assert kinds["Add"] >= 60 and min(kinds.values()) >= 15
+    assert kinds["Add"] >= 30 and min(kinds.values()) >= 7
     assert seen >= {
         ("M", 2),
         ("M", 4),
