@@ -14,6 +14,7 @@ Activations, N end-points v_i and levels beta_i, both learned::
     forward   A~ = 0 below v_1, beta_i on [v_i, v_{i+1}), beta_N from v_N on    (3.10)
     backward  dA~/dA = lambda_A (beta_i - beta_{i-1}) on [t_{i-1}, t_i), 0 outside [t_0, t_N)    (3.11)
               t_i = (v_i + v_{i+1})/2, t_0 = 2 v_1 - t_1, t_N = v_N + lambda_Delta    (3.12)
+              lambda_Delta = d/2, with one piece 1, as far as other one-bit activations reach
               dC/dbeta_i = sum of dC/dA~ over piece i    (3.13)
               dC/dv_i = -lambda_A (beta_i - beta_{i-1}) * sum of dC/dA~ over [t_{i-1}, t_i)    (3.14)
 
@@ -209,7 +210,9 @@ class PiecewiseActivation(nn.Module):
         d = activation_step(n)
         self.n, self.limit, self.function = n, limit, None
         self.lambda_a = 1.0 / d if lambda_a is None else lambda_a
-        self.lambda_delta = d / 2 if lambda_delta is None else lambda_delta
+        # With one piece d / 2 would let gradients through for a third of a unit Gaussian alone.
+        reach = 1.0 if n == 1 else d / 2
+        self.lambda_delta = reach if lambda_delta is None else lambda_delta
         self.v = nn.Parameter((torch.arange(1, n + 1) - 0.5) * d)
         self.beta = nn.Parameter(torch.arange(1, n + 1) * d)
         self.scale: Tensor

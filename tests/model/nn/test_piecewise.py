@@ -95,6 +95,16 @@ def test_activations_follow_the_equations(n):
         np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("n, first, last", [(1, -0.5, 1.5), (3, 0.0, 0.65 * 3)])
+def test_where_gradients_pass(n, first, last):
+    """One step beyond the middle of the outer pieces; with one piece as far as 1 on both sides."""
+    x = torch.linspace(-3, 3, 601, dtype=torch.float64, requires_grad=True)
+    activation = PiecewiseActivation(n).double()
+    activation(x).sum().backward()
+    passed = x.detach()[x.grad != 0]
+    assert abs(passed.min() - first) < 0.011 and abs(passed.max() - last) < 0.011
+
+
 def test_raising_an_endpoint_lowers_the_output():
     """Why (3.14) needs its minus sign: the finite difference of the mean output is negative, and so is the
     gradient."""
