@@ -6,14 +6,13 @@ import torch
 from torch import Tensor
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.piecewise.pieces import ACTIVATION_STEP
 
 __all__ = ["LEVEL_LIMIT", "WEIGHT_ENDPOINTS", "activation_step", "fixed_levels", "weight_endpoints"]
 
 LEVEL_LIMIT = 127
 # In units of std(W). M = 8 is table 3.1; the others minimise the squared error on a unit Gaussian.
 WEIGHT_ENDPOINTS = {2: (0.61,), 4: (0.40, 1.25), 6: (0.30, 0.91, 1.66), 8: (0.25, 0.50, 1.00, 1.50)}
-# d of v_i = (i - 1/2) d, beta_i = i d
-ACTIVATION_STEP = {1: 1.0, 2: 0.80, 3: 0.65, 4: 0.54, 5: 0.455, 6: 0.40, 7: 0.355}
 
 
 def weight_endpoints(m: int) -> tuple[float, ...]:

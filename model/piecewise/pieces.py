@@ -31,7 +31,7 @@ WEIGHT_ENDPOINTS: dict[int, tuple[float, ...]] = {
 
 # Step d of the activation levels beta_i = i d with end-points v_i = (i - 1/2) d, minimising the error on the
 # positive half of a unit Gaussian.
-ACTIVATION_STEP: dict[int, float] = {1: 1.22, 3: 0.65, 5: 0.455, 7: 0.355}
+ACTIVATION_STEP: dict[int, float] = {1: 1.22, 2: 0.845, 3: 0.65, 4: 0.535, 5: 0.455, 6: 0.395, 7: 0.355}
 
 
 def weight_endpoints(pieces: int) -> NDArray[np.float64]:
@@ -44,16 +44,12 @@ def weight_endpoints(pieces: int) -> NDArray[np.float64]:
 
 
 def activation_steps(pieces: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(end-points v (N,), levels beta (N,)) for activations after batch norm. Steps between the defaults are
-    interpolated in 1/d."""
+    """(end-points v (N,), levels beta (N,)) for activations after batch norm."""
     if not 1 <= pieces <= 255:
         raise InputError(f"activation pieces must be 1..255, not {pieces}")
-    known = sorted(ACTIVATION_STEP)
-    step: float = ACTIVATION_STEP.get(
-        pieces, 1 / float(np.interp(pieces, known, [1 / ACTIVATION_STEP[n] for n in known]))
-    )
-    if pieces > known[-1]:  # beyond the table the covered range grows slowly: hold it
-        step = ACTIVATION_STEP[known[-1]] * known[-1] / pieces
+    last = max(ACTIVATION_STEP)
+    # beyond the table the covered range grows slowly: hold it
+    step = ACTIVATION_STEP[min(pieces, last)] * min(1.0, last / pieces)
     order = np.arange(1, pieces + 1, dtype=np.float64)
     return (order - 0.5) * step, order * step
 
