@@ -6,19 +6,12 @@ feature map's size is kept for the backward pass, bits are.
 the same parameters under the same names, the same values in evaluation and the same export. For each element
 are kept
 
-* by the norm, the sign of u (1 bit);
+* by the norm (`fermatnet.model.nn.bit_norm`), its output before the gain (4 bits);
 * by the activation, in which third of [0, 1] |x| lies, or whether within its bound (2 bits, or 1);
 * by the convolution or dense layer, its input (1 bit).
 
-The norm, a channel of B elements y::
-
-    forward   u = (y - m) / p,  m = mean y,  p = k mean |y - m|;  x = c u + b
-    backward  du = c g,  db = sum g,  dc = sum g s / k,  s = sign(u), for mean |u| = 1 / k
-              dy = (du - mean du - mean(du s) (s - mean s)) / p
-
-which is the gradient of the l1 norm with s / k in the place of u where u is multiplied (the paper's step 3).
-k = sqrt(pi / 2) makes p the standard deviation of a Gaussian, so that gains of a twin with batch norms fit.
-Evaluation is that of a batch norm; its running variance follows p^2.
+A map is read a part of the batch at a time, so that no second one stands beside it for as long as it is
+packed.
 
 The activation: forward 1 where x >= 0, else 0; backward g times 5/6, 1/2, 1/6 for the thirds of |x| up to 1,
 else 0: half the polynomial of (4.2), which plain training has, in steps. One with a bound has g / 2 in it.
@@ -37,103 +30,40 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from fermatnet.model.nn import kernels
-from fermatnet.model.nn.bits import pack, unpack
-from fermatnet.model.nn.fixed_point import BatchNorm
+from fermatnet.model.nn.bits import pack, parts, unpack
 from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.sign import SignIndex
 
-__all__ = ["BitConv2d", "BitLinear", "BitMaxPool2d", "BitNorm", "BitSign"]
-
-_K = math.sqrt(math.pi / 2)  # standard deviation of a Gaussian over its mean absolute value
-_PARTS = 16  # of a batch, in convolutions
-
-
-class _Norm(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx, y: Tensor, gain: Tensor, offset: Tensor, in_place: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        axes = (0, *range(2, y.dim()))
-        shape = (1, -1) + (1,) * (y.dim() - 2)
-        mean = y.mean(axes)
-        x = y.sub_(mean.view(shape)) if in_place else y - mean.view(shape)
-        if in_place:
-            ctx.mark_dirty(y)
-        size = (torch.linalg.vector_norm(x, 1, axes) * (_K * y.shape[1] / y.numel())).clamp(min=1e-5)
-        ctx.save_for_backward(pack(x >= 0), gain, size)
-        x.mul_((gain / size).view(shape)).add_(offset.view(shape))
-        ctx.mark_non_differentiable(mean, size)
-        return x, mean, size
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, g: Tensor, *_: Any):  # type: ignore[override]
-        packed, gain, size = ctx.saved_tensors
-        axes = (0, *range(2, g.dim()))
-        shape = (1, -1) + (1,) * (g.dim() - 2)
-        signs = unpack(packed, g.shape, g.dtype).mul_(2).sub_(1)
-        count = g.numel() / g.shape[1]
-        offset = g.sum(axes)
-        slope = _dots(g, signs)
-        middle = signs.mean(axes)
-        # dy = (c / p) (g - mean g - mean(g u~) (u~ - mean u~)), in the memory of the signs
-        signs.sub_(middle.view(shape)).mul_((-slope / count).view(shape)).add_(g)
-        signs.sub_((offset / count).view(shape)).mul_((gain / size).view(shape))
-        return signs, slope / _K, offset, None
-
-
-def _dots(a: Tensor, b: Tensor) -> Tensor:
-    """(C,) sums of products a channel, without a tensor of their size."""
-    if a.dim() == 2:
-        return (a * b).sum(0)
-    rows = [torch.einsum("cp,cp->c", x.flatten(1), y.flatten(1)) for x, y in zip(a, b, strict=True)]
-    return torch.stack(rows).sum(0)
-
-
-class BitNorm(BatchNorm):
-    """Batch norm over (n, C) or (n, C, H, W) by the mean of absolute values; see the module.
-    ``in_place``: it writes over its input, which nobody else may read."""
-
-    in_place = False
-
-    def forward(self, input: Tensor) -> Tensor:
-        if not self.training:
-            return self.exact(input)
-        if input.numel() == input.shape[1]:
-            raise ValueError(f"a norm in training needs more than one value a channel, not {input.shape}")
-        # what backward hooks hand over is a view, which no function with several results may write over
-        in_place = self.in_place and not input._is_view()
-        x, mean, size = _Norm.apply(input, self.weight, self.bias, in_place)
-        assert self.running_mean is not None and self.running_var is not None
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-        rate = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum  # type: ignore
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), rate)
-            self.running_var.lerp_((size * size).to(self.running_var.dtype), rate)
-        return x
+__all__ = ["BitConv2d", "BitLinear", "BitMaxPool2d", "BitSign"]
 
 
 class _Sign(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, bound: float) -> Tensor:
-        ctx.bound = bound
-        if bound:
-            ctx.save_for_backward(pack(_within(x, bound)))
-        else:
-            one, two, three = (_within(x, third / 3) for third in (1, 2, 3))
-            ctx.save_for_backward(pack(one ^ two ^ three), pack(two))
-        return (x >= 0).to(x.dtype)
+        ctx.bound, kept, out = bound, [], torch.empty_like(x)
+        for part in parts(x):
+            mine = x[part]
+            codes = _within(mine, bound) if bound else _thirds(mine)
+            kept.append(pack(codes, 1 if bound else 2))
+            out[part] = mine >= 0
+        ctx.save_for_backward(*kept)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g: Tensor):  # type: ignore[override]
-        if ctx.bound:
-            return unpack(ctx.saved_tensors[0], g.shape, g.dtype).mul_(g).mul_(0.5), None
-        low, high = (unpack(bits, g.shape, torch.uint8) for bits in ctx.saved_tensors)
-        thirds = high.mul_(2).add_(low)  # so many of them hold |x|
-        table = torch.tensor([0, 1 / 6, 1 / 2, 5 / 6], dtype=g.dtype, device=g.device)
-        return kernels.scale_by_cell(g, thirds, table, False)[0], None
+        slopes = [0.0, 0.5] if ctx.bound else [0.0, 1 / 6, 1 / 2, 5 / 6]
+        table = torch.tensor(slopes, dtype=g.dtype, device=g.device)
+        out = torch.empty_like(g)
+        for part, packed in zip(parts(g), ctx.saved_tensors, strict=True):
+            codes = unpack(packed, g[part].shape, torch.uint8, 1 if ctx.bound else 2)
+            out[part] = kernels.scale_by_cell(g[part], codes, table, False)[0]
+        return out, None
+
+
+def _thirds(x: Tensor) -> Tensor:
+    """How many of 1/3, 2/3 and 1 are at least |x|."""
+    return sum(_within(x, third / 3).to(torch.uint8) for third in (1, 2, 3))  # type: ignore[return-value]
 
 
 def _within(x: Tensor, bound: float) -> Tensor:
@@ -171,7 +101,7 @@ class _Convolution(torch.autograd.Function):
         ctx.save_for_backward(pack(x > 0), w)
         ctx.window, ctx.shape, ctx.bits = window, x.shape, bits
         signs, y = _signs(w, x.dtype), None
-        for part in _parts(len(x)):
+        for part in parts(x):
             piece = functional.conv2d(x[part], signs, None, *window)
             y = _whole(piece, len(x), x) if y is None else y
             y[part] = piece
@@ -185,7 +115,7 @@ class _Convolution(torch.autograd.Function):
         bits, signs, dw = _images(packed, ctx.shape), _signs(w, g.dtype), torch.zeros_like(w, dtype=g.dtype)
         stride, padding, dilation, groups = ctx.window
         needed, dx = ctx.needs_input_grad[0], None
-        for part in _parts(len(g)):
+        for part in parts(g):
             piece, gradient, _ = torch.ops.aten.convolution_backward(
                 *(
                     g[part],
@@ -221,11 +151,6 @@ def _images(packed: Tensor, shape: torch.Size) -> Callable[[slice, torch.dtype],
         return unpack(mine.reshape(-1), torch.Size((len(mine), *shape[1:])), dtype)
 
     return images
-
-
-def _parts(images: int) -> list[slice]:
-    size = -(-images // _PARTS)
-    return [slice(start, start + size) for start in range(0, images, size)]
 
 
 def _whole(piece: Tensor, images: int, like: Tensor) -> Tensor:
@@ -276,17 +201,20 @@ class BitLinear(_Bits, Linear):
 class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, window: tuple[Any, ...]) -> Tensor:
-        ctx.save_for_backward(pack(x > 0))
+        ctx.save_for_backward(*(pack(x[part] > 0) for part in parts(x)))
         ctx.window, ctx.shape = window, x.shape
         return functional.max_pool2d(x, *window)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, g: Tensor):  # type: ignore[override]
-        x = unpack(ctx.saved_tensors[0], ctx.shape, g.dtype).requires_grad_()
-        with torch.enable_grad():
-            y = functional.max_pool2d(x, *ctx.window)
-        return torch.autograd.grad(y, x, g)[0], None
+        dx = _whole(g[:0].new_empty((0, *ctx.shape[1:])), len(g), g)
+        for part, packed in zip(parts(g), ctx.saved_tensors, strict=True):
+            x = unpack(packed, dx[part].shape, g.dtype).requires_grad_()
+            with torch.enable_grad():
+                y = functional.max_pool2d(x, *ctx.window)
+            dx[part] = torch.autograd.grad(y, x, g[part])[0]
+        return dx, None
 
 
 class BitMaxPool2d(nn.MaxPool2d):

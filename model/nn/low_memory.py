@@ -5,7 +5,8 @@ import torch
 from torch import fx, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.nn.bit_layers import BitConv2d, BitLinear, BitMaxPool2d, BitNorm, BitSign
+from fermatnet.model.nn.bit_layers import BitConv2d, BitLinear, BitMaxPool2d, BitSign
+from fermatnet.model.nn.bit_norm import BitNorm
 from fermatnet.model.nn.fixed_point import BatchNorm
 from fermatnet.model.nn.layers import Conv2d, Linear
 from fermatnet.model.nn.logic import LogicJoin
