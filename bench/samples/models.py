@@ -19,6 +19,7 @@ SCHEMES = [
     ("pa", 2, 1),
     ("pa", 8, 7),
     ("pa", 4, 3),
+    ("pa-short", 4, 5),
     ("int8", None, None),
     ("int16", None, None),
     ("lsq", 4, 4),

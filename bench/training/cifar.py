@@ -1,4 +1,4 @@
-"""ResNet8 on CIFAR-10: full precision once, then PA(4,5) and PA(2,1) from its weights, resumable at any kill.
+"""ResNet8 on CIFAR-10: full precision once, then PA from its weights, resumable at any kill.
 
     python -m fermatnet.bench.training.cifar --data cifar10:DIR --work DIR --results cifar.jsonl
     python -m fermatnet.bench.training.cifar --data cifar10:DIR --work DIR --results cifar.jsonl --part pa-4-5
@@ -48,8 +48,8 @@ QUANTIZED: dict[str, Any] = {
     "lr": 2e-3,
     "distill": 0.5,
 }
-# part: weight pieces M, activation pieces N
-PARTS = {"pa-4-5": (4, 5), "pa-2-1": (2, 1)}
+# part: scheme, weight pieces M, activation pieces N
+PARTS = {"pa-4-5": ("pa", 4, 5), "pa-2-1": ("pa", 2, 1), "pa-short-4-5": ("pa-short", 4, 5)}
 
 
 def options_of(part: str, epochs: tuple[int, int] = (100, 60), precision: str = "float32") -> dict[str, Any]:
@@ -57,8 +57,8 @@ def options_of(part: str, epochs: tuple[int, int] = (100, 60), precision: str = 
     quantized part."""
     if part == "float":
         return {**TWIN, "float_epochs": epochs[0], "precision": precision}
-    weights, activations = PARTS[part]
-    return {**QUANTIZED, "epochs": epochs[1], "weights": weights, "activations": activations}
+    name, weights, activations = PARTS[part]
+    return {**QUANTIZED, "scheme": name, "epochs": epochs[1], "weights": weights, "activations": activations}
 
 
 def run(

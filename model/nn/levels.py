@@ -33,42 +33,57 @@ def activation_step(n: int) -> float:
 
 
 def _ascending(levels: Tensor) -> Tensor:
-    """Integers made strictly ascending from at least 1 on, changing as little as possible from the left."""
-    ramp = torch.arange(1, levels.numel() + 1, dtype=levels.dtype, device=levels.device)
-    return torch.cummax((levels - ramp).clamp(min=0), 0).values + ramp
+    """Rows of integers made strictly ascending from at least 1 on, changing as little as possible from the
+    left."""
+    ramp = torch.arange(1, levels.shape[-1] + 1, dtype=levels.dtype, device=levels.device)
+    return torch.cummax((levels - ramp).clamp(min=0), -1).values + ramp
 
 
 def fixed_levels(levels: Tensor, zero: int, limit: int = LEVEL_LIMIT) -> tuple[Tensor, Tensor]:
     """(integers, exponent k): levels ~ integers * 2^-k, |integer| <= limit, strictly ascending.
 
     levels: (L,) ascending, level number ``zero`` stands for zero: the first one of activations, the middle
-    one of weights.
+    one of weights; not more than ``limit`` on a side of it.
     k (0-d, float) is the largest that keeps them in range.
     """
     # a handful of numbers: plain arithmetic costs a tenth of as many small operators
     if levels.device.type == "cpu":
         return _fixed_levels(levels.tolist(), zero, limit, levels)
+    return _on_device(levels, zero, limit)
+
+
+def _on_device(levels: Tensor, zero: int, limit: int) -> tuple[Tensor, Tensor]:
+    """The same without waiting for the device: all exponents that there may be, and the first that fits."""
     positive, negative = levels[zero + 1 :], -levels[:zero].flip(0)
-    room = limit - max(positive.numel(), negative.numel())
+    steps = torch.arange(limit.bit_length() + 1, device=levels.device)
     top = levels.detach().abs().max().clamp(min=1e-30)
-    exponent = (torch.frexp(room / top).exponent - 1).to(levels.dtype)
-    unit = torch.exp2(exponent)
+    largest = torch.frexp((limit + 0.5) / top).exponent - 1
+    units = torch.ldexp(torch.ones_like(steps, dtype=levels.dtype), largest - steps)[:, None]
     integers = torch.cat(
         [
-            -_ascending((negative * unit).round()).flip(0),
-            levels.new_zeros(1),
-            _ascending((positive * unit).round()),
-        ]
+            -_ascending((negative * units).round()).flip(1),
+            levels.new_zeros(len(steps), 1),
+            _ascending((positive * units).round()),
+        ],
+        1,
     )
-    return integers, exponent
+    first = (integers.abs().amax(1) <= limit).to(torch.uint8).argmax()
+    return integers[first], torch.log2(units[first, 0])
 
 
 def _fixed_levels(levels: list[float], zero: int, limit: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    room = limit - max(len(levels) - 1 - zero, zero)
-    exponent = math.frexp(room / max(1e-30, *map(abs, levels)))[1] - 1
+    exponent = math.frexp((limit + 0.5) / max(1e-30, *map(abs, levels)))[1] - 1
+    integers = _integers(levels, zero, exponent)
+    while max(integers[-1], -integers[0]) > limit:  # levels that lie too close were set apart
+        exponent -= 1
+        integers = _integers(levels, zero, exponent)
+    return like.new_tensor(integers), like.new_tensor(float(exponent))
+
+
+def _integers(levels: list[float], zero: int, exponent: int) -> list[int]:
     integers = [0] * len(levels)
     for i in range(zero + 1, len(levels)):
         integers[i] = max(round(math.ldexp(levels[i], exponent)), integers[i - 1] + 1)
     for i in range(zero - 1, -1, -1):
         integers[i] = min(round(math.ldexp(levels[i], exponent)), integers[i + 1] - 1)
-    return like.new_tensor(integers), like.new_tensor(float(exponent))
+    return integers

@@ -10,6 +10,8 @@ from fermatnet.model.nn.uniform import UniformActivation, UniformWeight
 
 __all__ = ["method", "methods"]
 
+SHORT = 15  # largest level of a weight of scheme "pa-short"
+
 
 def _none(*_: Any) -> None:
     return None
@@ -35,6 +37,15 @@ _OWN = (
         "piecewise approximation, M weight and N activation pieces (thesis chapter 3)",
         lambda m, shape: PiecewiseWeight(m),
         PiecewiseActivation,
+        4,
+        5,
+        exportable=True,
+    ),
+    Method(
+        "pa-short",
+        "piecewise approximation with levels of few bits: weights up to 15, activations 1 to N; smaller arrays",
+        lambda m, shape: PiecewiseWeight(m, limit=SHORT),
+        lambda n: PiecewiseActivation(n, limit=n),
         4,
         5,
         exportable=True,

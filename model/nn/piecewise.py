@@ -20,7 +20,8 @@ Activations, N end-points v_i and levels beta_i, both learned::
 
 (3.14) is printed without the minus sign; raising an end-point lowers the mean output, so the sign is there.
 
-Levels are integers in [-127, 127] times a power of two, chosen anew in every forward pass, so the network
+Levels are integers in [-127, 127] (or a smaller limit: "pa-short" has weights up to 15 and activations 1 to N)
+times a power of two, chosen anew in every forward pass, so the network
 that is trained is the network that is exported. Nothing of size M x N, and no one-hot tensor, exists: the
 backward pass keeps one byte an element.
 """
@@ -157,6 +158,8 @@ class PiecewiseWeight(nn.Module):
         points = weight_endpoints(m) if k is None else tuple(float(value) for value in k)
         if len(points) != m or any(a >= b for a, b in pairwise(points)):
             raise InputError(f"k must be {m} ascending end-points, not {points}")
+        if limit and m // 2 > limit:
+            raise InputError(f"weights of {m} pieces need levels up to {m // 2} at least, not {limit}")
         if not math.isfinite(lambda_w) or lambda_w <= 0:
             raise InputError(f"lambda_w must be positive, not {lambda_w}")
         self.m, self.lambda_w, self.limit = m, lambda_w, limit
@@ -208,6 +211,8 @@ class PiecewiseActivation(nn.Module):
     ):
         super().__init__()
         d = activation_step(n)
+        if limit and n > limit:
+            raise InputError(f"activations of {n} pieces need levels up to {n} at least, not {limit}")
         self.n, self.limit, self.function = n, limit, None
         self.lambda_a = 1.0 / d if lambda_a is None else lambda_a
         # With one piece d / 2 would let gradients through for a third of a unit Gaussian alone.

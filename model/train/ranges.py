@@ -66,6 +66,7 @@ _FEW = (0, *range(2, 9))
 SCHEMES: dict[str, tuple[Iterable[int], Iterable[int]]] = {
     "float": (_ANY, _ANY),
     "pa": (range(0, 127, 2), _ANY),
+    "pa-short": (range(0, 31, 2), _ANY),
     "int8": (_UNIFORM, _UNIFORM),
     "int16": (_UNIFORM, _UNIFORM),
     "sign": (_ANY, _ANY),

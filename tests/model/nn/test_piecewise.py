@@ -6,13 +6,14 @@ import torch
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn import kernels
-from fermatnet.model.nn.levels import activation_step, fixed_levels, weight_endpoints
+from fermatnet.model.nn.levels import _on_device, activation_step, fixed_levels, weight_endpoints
 from fermatnet.model.nn.piecewise import (
     PiecewiseActivation,
     PiecewiseWeight,
     piecewise_activation,
     piecewise_weight,
 )
+from fermatnet.model.nn.scheme import scheme
 
 
 def weight_by_the_book(w, k, lambda_w):
@@ -173,13 +174,43 @@ def test_levels_are_integers_in_the_loop():
     )
 
 
+@pytest.mark.parametrize("limit", [3, 7, 127])
 @pytest.mark.parametrize(
     "values", [[0.0, 1e-9, 2e-9], [0.0, 5.0, 5.0, 5.0], [0.0, 1e6, 2e6], [0.0, 64.0, 127.0, 127.4]]
 )
-def test_fixed_levels_stay_strict_and_in_range(values):
-    integers, exponent = fixed_levels(torch.tensor(values), 0)
-    assert integers[0] == 0 and bool((integers[1:] > integers[:-1]).all()) and int(integers[-1]) <= 127
-    assert abs(float(integers[-1] * torch.exp2(-exponent)) - values[-1]) <= 0.06 * values[-1]
+def test_fixed_levels_are_strict_and_as_fine_as_the_range_allows(values, limit):
+    integers, exponent = fixed_levels(torch.tensor(values), 0, limit)
+    assert integers[0] == 0 and bool((integers[1:] > integers[:-1]).all()) and int(integers[-1]) <= limit
+    unit = float(torch.exp2(exponent))
+    finer = [0]
+    for value in values[1:]:
+        finer.append(max(round(2 * unit * value), finer[-1] + 1))
+    assert finer[-1] > limit
+    if limit == 127:
+        assert abs(float(integers[-1]) / unit - values[-1]) <= 0.06 * values[-1]
+
+
+def test_fixed_levels_on_both_sides_are_those_of_a_device():
+    rng = torch.Generator().manual_seed(3)
+    for case in range(200):
+        levels = torch.randn(7, generator=rng).sort().values * 10 ** (case % 5 - 2)
+        levels[3] = 0
+        levels = levels.sort().values if case % 2 else levels
+        pairs = zip(fixed_levels(levels, 3, 7), _on_device(levels, 3, 7), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_short_levels():
+    how = scheme("pa-short", weights=4, activations=5)
+    levels = how.activation().levels()[0]
+    assert levels.tolist() == [0, 1, 2, 3, 4, 5]
+    w = torch.randn(64, 16, 3, 3, generator=torch.Generator().manual_seed(0)) * 0.07
+    _, levels, _ = how.weight(w.shape).pieces(w)
+    assert levels.tolist() == [-8, -4, 0, 4, 8]
+    with pytest.raises(InputError, match="weights of 32 pieces need levels up to 16 at least, not 15"):
+        scheme("pa-short", weights=32)
+    with pytest.raises(InputError, match="activations of 5 pieces need levels up to 5 at least, not 3"):
+        PiecewiseActivation(5, limit=3)
 
 
 def test_unordered_and_negative_parameters_still_make_a_valid_layer():
