@@ -43,7 +43,7 @@ _OWN = (
     ),
     Method(
         "pa-short",
-        "piecewise approximation with levels of few bits: weights up to 15, activations 1 to N; smaller arrays",
+        "piecewise approximation in smaller arrays: levels of weights up to 15, of activations 1 to N",
         lambda m, shape: PiecewiseWeight(m, limit=SHORT),
         lambda n: PiecewiseActivation(n, limit=n),
         4,

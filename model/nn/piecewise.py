@@ -20,10 +20,9 @@ Activations, N end-points v_i and levels beta_i, both learned::
 
 (3.14) is printed without the minus sign; raising an end-point lowers the mean output, so the sign is there.
 
-Levels are integers in [-127, 127] (or a smaller limit: "pa-short" has weights up to 15 and activations 1 to N)
-times a power of two, chosen anew in every forward pass, so the network
-that is trained is the network that is exported. Nothing of size M x N, and no one-hot tensor, exists: the
-backward pass keeps one byte an element.
+Levels are integers in [-127, 127] times a power of two, chosen anew in every forward pass, so the network
+that is trained is the network that is exported. With smaller limits ("pa-short") the arrays are smaller.
+Nothing of size M x N, and no one-hot tensor, exists: the backward pass keeps one byte an element.
 """
 
 import math
