@@ -32,22 +32,12 @@ from fermatnet.bench.training.onnxruntime_static import quantized_accuracies
 from fermatnet.bench.training.post_training_nets import Net, accuracy
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.nn.baselines.mmse import MmseActivation, MmseWeight
-from fermatnet.model.nn.method import Method
-from fermatnet.model.nn.scheme import method, scheme
+from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.result_log import ResultLog
 from fermatnet.model.train.data import Data, Part
 
 __all__ = ["WAYS", "quantized", "run"]
 
-TENSOR = Method(
-    "minmax-tensor",
-    "as minmax, one step a tensor of weights",
-    lambda bits, shape: MmseWeight(bits, largest=True),
-    lambda bits: MmseActivation(bits, largest=True),
-    4,
-    4,
-    exportable=True,
-)
 WAYS: dict[str, tuple[str, int, int]] = {
     "W4 A4 minmax, a tensor": ("minmax-tensor", 4, 4),
     "W4 A4 minmax, a channel": ("minmax", 4, 4),
@@ -73,7 +63,6 @@ GOAL = 1.0  # points above minmax
 def quantized(model: nn.Module, images: np.ndarray, part: Part, way: str) -> dict[str, Any]:
     """``accuracy`` of one of the `WAYS` and how many tensors are dual; InputError if the network file's
     reference gives other integers."""
-    method(TENSOR)
     name, weights, activations = WAYS[way]
     how = scheme(name, weights=weights, activations=activations)
     twin, right = converted(model, images, part, how)

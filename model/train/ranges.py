@@ -83,6 +83,7 @@ SCHEMES: dict[str, tuple[Iterable[int], Iterable[int]]] = {
     "mmse": (_FEW, _FEW),
     "mmse-dual": (_FEW, _FEW),
     "minmax": (_FEW, _FEW),
+    "minmax-tensor": (_FEW, _FEW),
     "lq": (range(5), range(5)),
 }
 

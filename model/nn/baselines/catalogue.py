@@ -127,5 +127,14 @@ BASELINES = (
         4,
         exportable=True,
     ),
+    Method(
+        "minmax-tensor",
+        "as minmax, one step a tensor of weights",
+        lambda bits, shape: MmseWeight(bits, largest=True),
+        lambda bits: MmseActivation(bits, largest=True),
+        4,
+        4,
+        exportable=True,
+    ),
     Method("lq", "LQ-Nets: learned bases", lambda bits, shape: LearnedWeight(bits), LearnedActivation, 2, 2),
 )

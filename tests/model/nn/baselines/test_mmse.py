@@ -86,7 +86,7 @@ def test_gradients_pass_inside_the_range():
     assert x.grad.tolist() == [0, 1, 1, 1, 0]
 
 
-@pytest.mark.parametrize("name", ["mmse", "mmse-dual", "minmax"])
+@pytest.mark.parametrize("name", ["mmse", "mmse-dual", "minmax", "minmax-tensor"])
 def test_a_trained_network_is_quantized_and_exported_exactly(name):
     torch.manual_seed(3)
     model = nn.Sequential(
