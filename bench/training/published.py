@@ -28,6 +28,7 @@ __all__ = ["NETWORKS", "run"]
 
 NETWORKS = {
     "ResNet8 PA(4,5)": "resnet8-cifar10-pa-4-5.onnx",
+    "ResNet8 PA(4,5), short levels": "resnet8-cifar10-pa-short-4-5.onnx",
     "ResNet8 PA(2,1)": "resnet8-cifar10-pa-2-1.onnx",
 }
 DEVICE, CYCLES, CLOCK_MHZ = "xc7z020", 36_864, 100

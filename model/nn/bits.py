@@ -35,7 +35,7 @@ def unpack(packed: Tensor, shape: torch.Size, dtype: torch.dtype = torch.bool, b
 
 def parts(x: Tensor) -> list[slice]:
     """Of the batch of ``x``, at most 16."""
-    size = -(-len(x) // _PARTS)
+    size = max(1, -(-len(x) // _PARTS))
     return [slice(start, start + size) for start in range(0, len(x), size)]
 
 
