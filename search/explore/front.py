@@ -5,7 +5,6 @@ ends; what comes out depends on the network, the device and the count alone.
 """
 
 import functools
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
 from fermatnet.search.backends import check_backend, parallel
-from fermatnet.search.explore.points import Wanted, candidates, may_fit, predicted, with_engine
+from fermatnet.search.explore.points import CLEAR, Wanted, candidates, may_fit, predicted, with_engine
 
 __all__ = ["COSTS", "explore", "make", "pareto"]
 
@@ -23,7 +22,9 @@ COSTS = ("cycles", "luts", "brams", "dsps")
 """What a design is judged by, less of each being better."""
 
 
-LAST = 3  # designs of an engine that wait for what is predicted of the slower ones
+LAST = 3
+"""Fastest designs of an engine that wait for what is predicted of the slower ones; of them those that may be
+too large for what is predicted of the others."""
 
 
 def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -73,7 +74,10 @@ def explore(
     )
     last = [one for one in wanted if _faster(one, wanted) < LAST]
     found = spread([one for one in wanted if one not in last])
-    found |= spread([one for one in last if may_fit(one, list(found.items()), device)])
+    clear = [one for one in last if may_fit(one, list(found.items()), device, CLEAR)]
+    found |= spread(clear)
+    rest = [one for one in last if one not in clear]
+    found |= spread([one for one in rest if may_fit(one, list(found.items()), device)])
     points = [point for one in wanted if (point := found.get(one)) is not None]
     if not points:
         raise InputError(f"no design of {net.meta.get('name', 'the network')} can be made for {device}")
@@ -111,16 +115,14 @@ def _rated(
     """The point of each design, None for one that cannot be made, in ``jobs`` processes."""
     import joblib
 
-    # fast and slow ones in each part
-    parts = [designs[start::jobs] for start in range(min(jobs, len(designs)))]
-    if len(parts) < 2:
-        batches = [predicted(net, device, clock_mhz, part) for part in parts]
+    designs = sorted(designs, key=lambda one: (-one.estimate, one.engine))  # what takes longest begins first
+    if min(jobs, len(designs)) < 2:
+        points = [predicted(net, device, clock_mhz, one) for one in designs]
     else:
         with parallel(backend, scheduler):
-            calls = (joblib.delayed(predicted)(net, device, clock_mhz, part) for part in parts)
-            batches = joblib.Parallel(n_jobs=jobs)(calls)
-    ordered = itertools.chain.from_iterable(parts)
-    return dict(zip(ordered, itertools.chain.from_iterable(batches), strict=True))
+            calls = (joblib.delayed(predicted)(net, device, clock_mhz, one) for one in designs)
+            points = joblib.Parallel(n_jobs=jobs, batch_size=1)(calls)
+    return dict(zip(designs, points, strict=True))
 
 
 def make(net: Network, found: dict[str, Any], number: int, out: str, **options: Any) -> dict[str, Any]:

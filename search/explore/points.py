@@ -14,15 +14,17 @@ from fermatnet.hw.resources import Resources
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
+from fermatnet.model.network.file.store import sha256
 
-__all__ = ["ENGINES", "Wanted", "candidates", "may_fit", "predicted", "saves", "with_engine"]
+__all__ = ["CLEAR", "ENGINES", "Wanted", "candidates", "may_fit", "predicted", "saves", "with_engine"]
 
 ENGINES = ("auto", "direct", "fermat")
 """Engines of integer convolutions that the network leaves open: the cheaper one each, or all of a kind."""
 BEYOND = 1.5
 """A design that the layers' own formulas put above so many devices is not looked at."""
-MARGIN = 1.15
-"""Nor is one that is above so many of it when the formulas are corrected by a slower design's prediction."""
+MARGIN, CLEAR = 1.15, 0.8
+"""Nor is one that is above so many of it when the formulas are corrected by a slower design's prediction; one
+below the other number fits in all likelihood."""
 LARGE, LONG, SAVED = 0.3, 16_000, 0.03
 """A design of more than so much of a device and so many LUTs, which takes long to predict, must save so much
 against every one that is as fast or faster, by those formulas."""
@@ -86,15 +88,20 @@ def saves(one: Wanted, designs: Sequence[Wanted]) -> bool:
     )
 
 
-def may_fit(one: Wanted, slower: Sequence[tuple[Wanted, dict[str, Any] | None]], device: str) -> bool:
-    """Whether a design may fit when formulas are as wrong for it as for the fastest of the ``slower`` ones
-    of its engine, which are predicted."""
+def may_fit(
+    one: Wanted,
+    slower: Sequence[tuple[Wanted, dict[str, Any] | None]],
+    device: str,
+    devices: float = MARGIN,
+) -> bool:
+    """Whether a design takes at most so many devices when formulas are as wrong for it as for the fastest of
+    the ``slower`` ones of its engine, which are predicted."""
     known = [(other, point) for other, point in slower if other.engine == one.engine and point is not None]
     if not known:
         return True
     other, point = min(known, key=lambda pair: pair[0].cycles)
     wrong = point["luts"] / other.estimate
-    return one.estimate * wrong <= MARGIN * find_device(device).luts
+    return one.estimate * wrong <= devices * find_device(device).luts
 
 
 def _spread(periods: Sequence[int], count: int) -> list[int]:
@@ -106,27 +113,39 @@ def _spread(periods: Sequence[int], count: int) -> list[int]:
     return sorted({min(periods, key=lambda period: abs(period - goal)) for goal in goals})
 
 
-def predicted(
-    net: Network, device: str, clock_mhz: float, wanted: Sequence[Wanted]
-) -> list[dict[str, Any] | None]:
-    """The point of each wanted design, None for one that cannot be made.
+def predicted(net: Network, device: str, clock_mhz: float, wanted: Wanted) -> dict[str, Any] | None:
+    """The point of a wanted design, None for one that cannot be made.
 
     A point: ``cycles`` (an image), ``asked``, ``engine``, ``latency``, ``images_per_second`` at the clock,
     ``luts``, ``ffs``, ``brams``, ``dsps``, ``fits`` the device, ``external`` layers, and ``layers``: name,
-    kind, form, parallelism and LUTs of each.
+    kind, form, parallelism and LUTs of each. A process keeps what it predicted of layers for the next design
+    of the same network, device and clock.
     """
-    known: dict[Any, Resources] = {}
-    chosen, engine = _open(net), ""
-    rows: list[dict[str, Any] | None] = []
-    for design in wanted:
-        if design.engine != engine:  # what is known of layers on another engine
-            known = {key: value for key, value in known.items() if key[0] not in chosen}
-            engine = design.engine
-        try:
-            rows.append(_fitted(with_engine(net, engine), device, clock_mhz, design, known))
-        except InputError:
-            rows.append(None)
-    return rows
+    try:
+        known = _known.of((sha256(net), device, clock_mhz), wanted.engine, _open(net))
+        return _fitted(with_engine(net, wanted.engine), device, clock_mhz, wanted, known)
+    except InputError:
+        return None
+
+
+class _Known:
+    """Predicted layers of one network on one device; those whose engine is chosen, of one engine."""
+
+    def __init__(self) -> None:
+        self.task: Any = None
+        self.engine = ""
+        self.layers: dict[Any, Resources] = {}
+
+    def of(self, task: Any, engine: str, chosen: set[str]) -> dict[Any, Resources]:
+        if task != self.task:
+            self.layers = {}
+        elif engine != self.engine:
+            self.layers = {key: value for key, value in self.layers.items() if key[0] not in chosen}
+        self.task, self.engine = task, engine
+        return self.layers
+
+
+_known = _Known()
 
 
 def _fitted(

@@ -52,7 +52,8 @@ def test_what_does_not_fit_is_never_on_the_front(net, found, monkeypatch):
     whole, point = front.predicted, found["front"][-1]
 
     def predicted(*wanted):
-        return [one and {**one, "fits": one["luts"] != point["luts"]} for one in whole(*wanted)]
+        one = whole(*wanted)
+        return one and {**one, "fits": one["luts"] != point["luts"]}
 
     monkeypatch.setattr(front, "predicted", predicted)
     without = explore(net, DEVICE, count=4, jobs=1)
@@ -116,7 +117,7 @@ def test_designs_beyond_the_device_are_not_predicted():
 
 def test_fast_designs_wait_for_what_is_predicted_of_slower_ones(net, monkeypatch):
     """The three fastest: 1.5 times wrong for the slow one, they are so for all."""
-    estimates = {64: 45_000, 128: 41_000, 256: 30_000, 512: 20_000}
+    estimates = {64: 45_000, 128: 30_000, 256: 25_000, 512: 20_000}
     wanted = [Wanted(cycles, "direct", luts) for cycles, luts in estimates.items()]
     monkeypatch.setattr(front, "candidates", lambda *_: wanted)
     asked = []
@@ -128,5 +129,6 @@ def test_fast_designs_wait_for_what_is_predicted_of_slower_ones(net, monkeypatch
 
     monkeypatch.setattr(front, "_rated", rated)
     found = explore(net, DEVICE)
-    assert asked == [[512], [256]]  # 61,500 and 67,500 of 53,200
-    assert [point["cycles"] for point in found["front"]] == [256, 512]
+    # of 53,200: 37,500 fits in all likelihood, 45,000 may and waits for it, 67,500 does not
+    assert asked == [[512], [256], [128]]
+    assert [point["cycles"] for point in found["front"]] == [128, 256, 512]
