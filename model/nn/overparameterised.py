@@ -78,7 +78,7 @@ def _branched(layer: Conv2d) -> bool:
     """Whether branches, and nothing else, make its weight."""
     if not parametrize.is_parametrized(layer, "weight"):
         return False
-    return all(isinstance(one, Branches) for one in layer.parametrizations["weight"])  # type: ignore[union-attr,arg-type]
+    return all(isinstance(one, Branches) for one in layer.parametrizations["weight"])  # type: ignore[index]
 
 
 def minimal(model: nn.Module) -> nn.Module:
