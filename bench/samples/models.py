@@ -18,7 +18,6 @@ SCHEMES = [
     ("pa", 4, 5),
     ("pa", 2, 1),
     ("pa", 8, 7),
-    ("pa", 4, 3),
     ("pa-short", 4, 5),
     ("int8", None, None),
     ("int16", None, None),

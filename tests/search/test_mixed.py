@@ -98,7 +98,7 @@ def test_prices_are_the_compiler_s_and_kept_ones_the_same():
         net = exported(weights, weights)
         kept, fresh = costs_of(net, TARGET, store), costs_of(net, TARGET)
         assert kept == fresh
-    (point,) = predicted(net, "ecp5-85k", 100.0, [Wanted(TARGET[1], "auto")])
+    point = predicted(net, "ecp5-85k", 100.0, Wanted(TARGET[1], "auto"))
     assert all(point[key] == kept[key] for key in ("luts", "ffs", "brams", "dsps", "cycles"))
     assert len(store) < 2 * len(net.nodes)  # the second network took some over
     with pytest.raises(InputError, match="cannot be met"):
