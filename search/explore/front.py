@@ -42,7 +42,7 @@ def explore(
     device: str,
     *,
     clock_mhz: float = 100.0,
-    count: int = 9,
+    count: int = 10,
     jobs: int = 2,
     backend: str = "loky",
     scheduler: str | None = None,

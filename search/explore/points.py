@@ -22,7 +22,7 @@ ENGINES = ("auto", "direct", "fermat")
 """Engines of integer convolutions that the network leaves open: the cheaper one each, or all of a kind."""
 BEYOND = 1.5
 """A design that the layers' own formulas put above so many devices is not looked at."""
-MARGIN, CLEAR = 1.15, 0.85
+MARGIN, CLEAR = 1.15, 0.8
 """Nor is one that is above so many of it when the formulas are corrected by a slower design's prediction; one
 below the other number fits in all likelihood."""
 LARGE, LONG, SAVED = 0.3, 16_000, 0.03
