@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.rows import Asked, bench
+from fermatnet.bench.training.sources import sources
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.network import Network
 from fermatnet.model.network import run as reference
@@ -28,7 +29,7 @@ from fermatnet.model.train.data import load
 from fermatnet.sim.network import compare, simulate
 from fermatnet.synth.flow import synthesise
 
-__all__ = ["FORMS", "residual_paths", "run", "sources"]
+__all__ = ["FORMS", "residual_paths", "run"]
 
 FORMS: dict[str, dict[str, Any]] = {
     "logic": {"joins": "logic"},
@@ -61,15 +62,6 @@ def run(asked: Asked, *, data: str | None = None, seeds: int | None = None) -> l
     _print(rows)
     asked.write(rows)
     return rows
-
-
-def sources(data: str | None) -> dict[str, str]:
-    """Data sets by task, those of folder ``data`` too; refused here, before anything is measured."""
-    names = {"digits": "digits"}
-    if data is not None:
-        names["fashion-mnist"] = f"fashion-mnist:{Path(data) / 'fashion-mnist'}"
-        load(names["fashion-mnist"])
-    return names
 
 
 def _row(task: str, data: str, form: str, images: int, seeds: int) -> dict[str, Any]:

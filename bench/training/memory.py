@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.rows import Asked, bench
-from fermatnet.bench.training.boolnet import sources
+from fermatnet.bench.training.sources import sources
 from fermatnet.model.errors import InputError
 
 __all__ = ["NETWORKS", "WAYS", "kept_bytes", "measured", "run"]

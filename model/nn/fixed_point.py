@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fermatnet.model.errors import InputError
 from fermatnet.model.nn.rounding import fixed, power_of_two, uniform
 from fermatnet.model.nn.uniform import Saturating, fitting_step, integer_range
 
@@ -78,7 +79,9 @@ class _FixedPoint(Saturating, nn.Module):
 
     @property
     def fraction(self) -> int:
-        """f of the output's unit 2^-f."""
+        """f of the output's unit 2^-f; InputError where no data has set it."""
+        if bool(torch.isnan(self.log2_step)):
+            raise InputError("a fixed-point layer has no step yet: give convert images=, or train the model")
         return -round(float(self.log2_step.detach()))
 
     @torch.no_grad()

@@ -8,7 +8,14 @@ from torch import Tensor
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.pieces import ACTIVATION_STEP
 
-__all__ = ["LEVEL_LIMIT", "WEIGHT_ENDPOINTS", "activation_step", "fixed_levels", "weight_endpoints"]
+__all__ = [
+    "LEVEL_LIMIT",
+    "WEIGHT_ENDPOINTS",
+    "activation_step",
+    "check_limit",
+    "fixed_levels",
+    "weight_endpoints",
+]
 
 LEVEL_LIMIT = 127
 # In units of std(W). M = 8 is table 3.1; the others minimise the squared error on a unit Gaussian.
@@ -30,6 +37,15 @@ def activation_step(n: int) -> float:
     if n < 1 or n > 126:
         raise InputError(f"N, the number of activation pieces, must be 1 to 126, not {n}")
     return ACTIVATION_STEP.get(n) or 3.3 / (n + 2.3)
+
+
+def check_limit(limit: int, levels: int, what: str) -> None:
+    """InputError unless ``levels`` levels on one side of zero have room below ``limit``: an integer of at
+    most 127, or 0 for real levels."""
+    if not isinstance(limit, int) or not 0 <= limit <= LEVEL_LIMIT:
+        raise InputError(f"the largest level must be an integer of 0 to {LEVEL_LIMIT}, not {limit!r}")
+    if limit and levels > limit:
+        raise InputError(f"{what} need levels up to {levels} at least, not {limit}")
 
 
 def _ascending(levels: Tensor) -> Tensor:
@@ -72,6 +88,10 @@ def _on_device(levels: Tensor, zero: int, limit: int) -> tuple[Tensor, Tensor]:
 
 
 def _fixed_levels(levels: list[float], zero: int, limit: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    if not all(map(math.isfinite, levels)):
+        raise InputError(
+            "a level of a piecewise layer is nan or infinite: train the network again, or set it"
+        )
     exponent = math.frexp((limit + 0.5) / max(1e-30, *map(abs, levels)))[1] - 1
     integers = _integers(levels, zero, exponent)
     while max(integers[-1], -integers[0]) > limit:  # levels that lie too close were set apart

@@ -33,7 +33,13 @@ from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
 from fermatnet.model.nn import kernels
-from fermatnet.model.nn.levels import LEVEL_LIMIT, activation_step, fixed_levels, weight_endpoints
+from fermatnet.model.nn.levels import (
+    LEVEL_LIMIT,
+    activation_step,
+    check_limit,
+    fixed_levels,
+    weight_endpoints,
+)
 from fermatnet.model.nn.rounding import straight_through
 
 __all__ = [
@@ -157,8 +163,7 @@ class PiecewiseWeight(nn.Module):
         points = weight_endpoints(m) if k is None else tuple(float(value) for value in k)
         if len(points) != m or any(a >= b for a, b in pairwise(points)):
             raise InputError(f"k must be {m} ascending end-points, not {points}")
-        if limit and m // 2 > limit:
-            raise InputError(f"weights of {m} pieces need levels up to {m // 2} at least, not {limit}")
+        check_limit(limit, m // 2, f"weights of {m} pieces")
         if not math.isfinite(lambda_w) or lambda_w <= 0:
             raise InputError(f"lambda_w must be positive, not {lambda_w}")
         self.m, self.lambda_w, self.limit = m, lambda_w, limit
@@ -210,8 +215,7 @@ class PiecewiseActivation(nn.Module):
     ):
         super().__init__()
         d = activation_step(n)
-        if limit and n > limit:
-            raise InputError(f"activations of {n} pieces need levels up to {n} at least, not {limit}")
+        check_limit(limit, n, f"activations of {n} pieces")
         self.n, self.limit, self.function = n, limit, None
         self.lambda_a = 1.0 / d if lambda_a is None else lambda_a
         # With one piece d / 2 would let gradients through for a third of a unit Gaussian alone.

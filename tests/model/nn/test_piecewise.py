@@ -1,5 +1,7 @@
 """Piecewise approximation against equations 3.6-3.14 evaluated element by element in plain numpy."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -211,6 +213,22 @@ def test_short_levels():
         scheme("pa-short", weights=32)
     with pytest.raises(InputError, match="activations of 5 pieces need levels up to 5 at least, not 3"):
         PiecewiseActivation(5, limit=3)
+
+
+@pytest.mark.parametrize("limit", [-1, 128, 3.5, "7"])
+def test_a_limit_that_no_level_may_have(limit):
+    for make in (PiecewiseActivation, PiecewiseWeight):
+        with pytest.raises(InputError, match="the largest level must be an integer of 0 to 127, not"):
+            make(4, limit=limit)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_levels_that_are_no_numbers_are_told(value):
+    module = PiecewiseActivation(3)
+    with torch.no_grad():
+        module.beta[1] = value
+    with pytest.raises(InputError, match="a level of a piecewise layer is nan or infinite"):
+        module.levels()
 
 
 def test_unordered_and_negative_parameters_still_make_a_valid_layer():

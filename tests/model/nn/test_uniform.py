@@ -121,3 +121,8 @@ def test_steps_of_batches_that_do_not_fill_the_range():
     assert fitting_step(-x.abs(), 0, 255) == -1  # nothing passes: magnitudes up to 100 decide
     # values up to 1
     assert fitting_step(torch.zeros(5), 0, 255) == -7 and fitting_step(torch.zeros(5), -128, 127) == -7
+
+
+def test_a_step_that_no_data_has_set_is_told():
+    with pytest.raises(InputError, match="a fixed-point layer has no step yet"):
+        FixedNorm(2, bits=8, fraction=None, signed=False).constants()
