@@ -36,8 +36,8 @@ def by_layer(
     top level's edge as ``(edge)``.
 
     InputError as `check`. ``progress`` is told which layer is at hand. ``known``
-    keeps layers for the next design of the same network, device and clock, where a layer of the same fold and
-    links that multiplies the same way takes the same.
+    keeps layers for the next design of the same network, device and clock, where a layer of the same engine,
+    fold and links that multiplies the same way takes the same.
     About 0.1 s a layer of a small network, 0.4 s for PA-ResNet18.
     """
     check(device, design.reloadable)
@@ -64,6 +64,7 @@ def _key(design: Any, node: Any) -> Any:
     incoming = tuple(design.paces[name] for name in node.inputs)
     return (
         node.name,
+        getattr(node, "engine", ""),
         fold,
         layer.way(fold),
         layer.interval(edges[0].lanes_to, incoming),

@@ -121,31 +121,17 @@ def predicted(net: Network, device: str, clock_mhz: float, wanted: Wanted) -> di
     kind, form, parallelism and LUTs of each. A process keeps what it predicted of layers for the next design
     of the same network, device and clock.
     """
+    task = sha256(net), device, clock_mhz
+    if task not in _known:
+        _known.clear()
     try:
-        known = _known.of((sha256(net), device, clock_mhz), wanted.engine, _open(net))
-        return _fitted(with_engine(net, wanted.engine), device, clock_mhz, wanted, known)
+        moved = with_engine(net, wanted.engine)
+        return _fitted(moved, device, clock_mhz, wanted, _known.setdefault(task, {}))
     except InputError:
         return None
 
 
-class _Known:
-    """Predicted layers of one network on one device; those whose engine is chosen, of one engine."""
-
-    def __init__(self) -> None:
-        self.task: Any = None
-        self.engine = ""
-        self.layers: dict[Any, Resources] = {}
-
-    def of(self, task: Any, engine: str, chosen: set[str]) -> dict[Any, Resources]:
-        if task != self.task:
-            self.layers = {}
-        elif engine != self.engine:
-            self.layers = {key: value for key, value in self.layers.items() if key[0] not in chosen}
-        self.task, self.engine = task, engine
-        return self.layers
-
-
-_known = _Known()
+_known: dict[Any, dict[Any, Resources]] = {}  # predicted layers of one network, device and clock
 
 
 def _fitted(

@@ -1,13 +1,16 @@
 """Exploring: the front is one, numbers do not depend on how the work is spread, a chosen design generates."""
 
+import dataclasses
 import random
 
+import numpy as np
 import pytest
 
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.model.errors import InputError
+from fermatnet.model.network.nodes import PiecewiseConv
 from fermatnet.report.explore import render
-from fermatnet.search.explore import front
+from fermatnet.search.explore import front, points
 from fermatnet.search.explore.front import COSTS, explore, make, pareto
 from fermatnet.search.explore.points import Wanted, may_fit, saves
 
@@ -59,6 +62,24 @@ def test_what_does_not_fit_is_never_on_the_front(net, found, monkeypatch):
     without = explore(net, DEVICE, count=4, jobs=1)
     assert point["luts"] not in [one["luts"] for one in without["front"]]
     assert point["luts"] in [one["luts"] for one in without["others"]]
+
+
+def test_what_is_kept_of_layers_is_of_the_same_network_and_engine(net):
+    """A network with other levels between the same ends, the same on another device, and both engines."""
+    levels = np.array([0, 3, 6, 10, 12, 15])
+    changed = [
+        dataclasses.replace(node, levels_a=levels) if isinstance(node, PiecewiseConv) else node
+        for node in net.nodes
+    ]
+    other = dataclasses.replace(net, nodes=changed)
+    tasks = ((net, DEVICE), (net, "ecp5-85k"), (other, "ecp5-85k"), (other, DEVICE))  # one changes at a time
+    asked = [(*task, engine) for task in tasks for engine in ("direct", "fermat")]
+    fresh = []
+    for one, device, engine in asked:
+        points._known.clear()
+        fresh.append(points.predicted(one, device, 100.0, Wanted(600, engine)))
+    kept = [points.predicted(one, device, 100.0, Wanted(600, engine)) for one, device, engine in asked]
+    assert kept == fresh and len({(p["luts"], p["engine"]) for p in fresh if p}) > 4
 
 
 def test_on_a_dask_cluster_of_two_processes(net, found):

@@ -74,6 +74,17 @@ def test_the_norm_is_a_batch_norm(shape):
     assert torch.allclose(found[1][4], dy) and torch.allclose(found[1][5], (g * u).sum(axes))
 
 
+def test_the_levels_of_the_norm_have_the_least_squared_error():
+    x = torch.linspace(-6, 6, 60_001, dtype=torch.float64)
+    density = torch.exp(-x * x / 2)
+
+    def error(step):
+        kept = ((x / step).floor().clamp(-8, 7) + 0.5) * step
+        return float(((x - kept).square() * density).sum())
+
+    assert error(STEP) == min(error(STEP + k / 1000) for k in range(-100, 101))
+
+
 def test_a_norm_that_writes_over_its_input_gives_the_same():
     torch.manual_seed(6)
     w, found = torch.randn(4, 3), []
