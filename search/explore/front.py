@@ -5,7 +5,8 @@ ends; what comes out depends on the network, the device and the count alone.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fermatnet.hw.compiler.generate import generate
@@ -22,9 +23,9 @@ COSTS = ("cycles", "luts", "brams", "dsps")
 """What a design is judged by, less of each being better."""
 
 
-LAST = 3
-"""Fastest designs of an engine that wait for what is predicted of the slower ones; of them those that may be
-too large for what is predicted of the others."""
+LAST, GUIDES = 3, 2
+"""So many fastest designs of an engine wait for what is predicted of so many next ones; of them those that
+may be too large wait for what is predicted of all others."""
 
 
 def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -67,16 +68,16 @@ def explore(
     resources_layers.check(device, reloadable=False)
     say = progress or (lambda words: None)
     say("choosing designs to look at")
-    wanted = candidates(net, device, clock_mhz, count)
+    with _starting(jobs if backend == "loky" else 1):
+        wanted = candidates(net, device, clock_mhz, count)
     say(f"predicting {len(wanted)} designs")
     spread = functools.partial(
         _rated, net, device, clock_mhz, jobs=jobs, backend=backend, scheduler=scheduler
     )
     last = [one for one in wanted if _faster(one, wanted) < LAST]
-    found = spread([one for one in wanted if one not in last])
-    clear = [one for one in last if may_fit(one, list(found.items()), device, CLEAR)]
-    found |= spread(clear)
-    rest = [one for one in last if one not in clear]
+    found = spread([one for one in wanted if LAST <= _faster(one, wanted) < LAST + GUIDES])
+    rest = [one for one in last if not may_fit(one, list(found.items()), device, CLEAR)]
+    found |= spread([one for one in wanted if one not in found and one not in rest])
     found |= spread([one for one in rest if may_fit(one, list(found.items()), device)])
     points = [point for one in wanted if (point := found.get(one)) is not None]
     if not points:
@@ -95,6 +96,23 @@ def explore(
         "front": [{"number": number, **point} for number, point in enumerate(front, 1)],
         "others": sorted(others, key=lambda point: (point["cycles"], point["luts"], point["engine"])),
     }
+
+
+@contextmanager
+def _starting(jobs: int) -> Iterator[None]:
+    """Begins ``jobs`` processes, which take seconds to be there, beside what is done inside it."""
+    import joblib
+
+    if jobs < 2:
+        yield
+        return
+    calls = (joblib.delayed(pareto)([]) for _ in range(jobs))  # imports this module and all that it needs
+    with parallel("loky", None):
+        begun = joblib.Parallel(n_jobs=jobs, batch_size=1, return_as="generator")(calls)
+    try:
+        yield
+    finally:
+        list(begun)
 
 
 def _faster(one: Wanted, wanted: list[Wanted]) -> int:
