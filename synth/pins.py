@@ -18,7 +18,7 @@ SITES = {
     "gw2ar-18": ("4", "15", "16", "17", "18", "19"),
     "lifcl-40": ("", "F16", "F18", "E17", "F13", "G13"),
 }
-OSCILLATOR_MHZ = 450  # of CrossLink-NX
+OSCILLATOR_MHZ, BUFFER = 450, "X0/Y28/DCC_L0"  # of CrossLink-NX; the buffer is one of its left side
 
 
 def framed(device: Device, port_bits: int) -> bool:
@@ -54,14 +54,18 @@ def own_clock(path: Path, clock_mhz: float) -> None:
     chip, near ``clock_mhz``, in place of a pin.
 
     From a pin to the clock's buffer router2 of nextpnr-nexus 0.11.1 finds no way when other wires are there
-    first, and router1, which does, takes many times as long for a network of 7,000 tables. From the
-    oscillator router2 fails at some placements only.
+    first, and router1, which does, takes many times as long for a network of 7,000 tables. The oscillator has
+    wires of its own to the buffers. They count as ones of the chip's left upper corner, and router2 routes
+    nets that lie to the right of most others among wires of the right half only: to a buffer in the middle it
+    fails at many placements, to one on the left it is another kind of net.
     """
     netlist = json.loads(path.read_text())
     module = netlist["modules"][FRAME]
     (bit,) = module["ports"].pop("clk")["bits"]
     (buffer,) = (name for name, cell in module["cells"].items() if bit in cell["connections"].get("I", []))
     clock = module["cells"].pop(buffer)["connections"]["O"]
+    bits = (bit for cell in module["cells"].values() for pins in cell["connections"].values() for bit in pins)
+    source = [1 + max(bit for bit in bits if isinstance(bit, int))]
     divider = min(max(round(OSCILLATOR_MHZ / clock_mhz) - 1, 1), 255)
     module["cells"]["osc"] = {
         "type": "OSCA",
@@ -69,7 +73,15 @@ def own_clock(path: Path, clock_mhz: float) -> None:
         "parameters": {"HF_CLK_DIV": str(divider), "HF_OSC_EN": "ENABLED"},
         "attributes": {},
         "port_directions": {"HFCLKOUT": "output"},
-        "connections": {"HFCLKOUT": clock},
+        "connections": {"HFCLKOUT": source},
+    }
+    module["cells"]["buffer"] = {
+        "type": "DCC",
+        "hide_name": 0,
+        "parameters": {"DCCEN": "0"},
+        "attributes": {"BEL": BUFFER},
+        "port_directions": {"CLKI": "input", "CLKO": "output"},
+        "connections": {"CLKI": source, "CLKO": clock},
     }
     path.write_text(json.dumps(netlist))
 

@@ -65,6 +65,7 @@ def test_a_frame_for_crosslink_nx_is_clocked_from_within(tmp_path):
     path.write_text(json.dumps({"modules": {pins.FRAME: {"ports": ports, "cells": cells}}}))
     pins.own_clock(path, 50)
     module = json.loads(path.read_text())["modules"][pins.FRAME]
-    oscillator = module["cells"].pop("osc")
-    assert oscillator["connections"] == {"HFCLKOUT": [8]} and oscillator["parameters"]["HF_CLK_DIV"] == "8"
+    oscillator, buffer = (module["cells"].pop(name) for name in ("osc", "buffer"))
+    assert oscillator["connections"] == {"HFCLKOUT": [11]} and oscillator["parameters"]["HF_CLK_DIV"] == "8"
+    assert buffer["connections"] == {"CLKI": [11], "CLKO": [8]}
     assert list(module["ports"]) == ["bits"] and sorted(module["cells"]) == ["bits_buffer", "register"]
