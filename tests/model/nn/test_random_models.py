@@ -18,6 +18,7 @@ from fermatnet.bench.samples.models import (
     random_model,
 )
 from fermatnet.model.nn.convert import convert
+from fermatnet.model.nn.methods import methods
 from fermatnet.model.nn.scheme import scheme
 
 MODELS, CHUNK = 120, 20
@@ -65,6 +66,7 @@ def test_the_models_hold_everything():
             isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules()
         )
     assert steps == {*RECTIFIERS, *POOLS, *FLATTENS, *AVERAGES} and len(schemes) == len(SCHEMES)
+    assert {name for name, method in methods().items() if method.exportable} == {name for name, *_ in SCHEMES}
     for kind in (
         "_Residual",
         "_Inverted",
