@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The streaming Fermat convolution engine before there is hardware: its parts, banks, jobs, latency and
 cycles."""
 

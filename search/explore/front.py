@@ -23,9 +23,9 @@ COSTS = ("cycles", "luts", "brams", "dsps")
 """What a design is judged by, less of each being better."""
 
 
-LAST, GUIDES = 3, 2
-"""So many fastest designs of an engine wait for what is predicted of so many next ones; of them those that
-may be too large wait for what is predicted of all others."""
+LAST = 3
+"""Fastest designs of an engine that wait for what is predicted of the slower ones; of them those that may be
+too large for what is predicted of the others."""
 
 
 def pareto(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -75,9 +75,10 @@ def explore(
         _rated, net, device, clock_mhz, jobs=jobs, backend=backend, scheduler=scheduler
     )
     last = [one for one in wanted if _faster(one, wanted) < LAST]
-    found = spread([one for one in wanted if LAST <= _faster(one, wanted) < LAST + GUIDES])
-    rest = [one for one in last if not may_fit(one, list(found.items()), device, CLEAR)]
-    found |= spread([one for one in wanted if one not in found and one not in rest])
+    found = spread([one for one in wanted if one not in last])
+    clear = [one for one in last if may_fit(one, list(found.items()), device, CLEAR)]
+    found |= spread(clear)
+    rest = [one for one in last if one not in clear]
     found |= spread([one for one in rest if may_fit(one, list(found.items()), device)])
     points = [point for one in wanted if (point := found.get(one)) is not None]
     if not points:
