@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from fermatnet.bench.training.float_tflite import read_float_tflite
 from fermatnet.bench.training.post_training_nets import NETS, Net, accuracy, read_float, train_float
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export
@@ -59,7 +60,7 @@ class Draws:
     under ``prefix``; InputError for names that are none and without data.
 
     ``data``: folder with mnist/, fashion-mnist/ and cifar10/; ``models``: folder of trained networks, those
-    that it lacks are trained into it, resumable.
+    that it lacks are trained into it, resumable; files of others lie in it.
     """
 
     names: list[str]
@@ -83,9 +84,12 @@ class Draws:
         """Network after network, what ``row`` measured with each seed. ``say`` hears of trainings."""
         for name in self.names:
             net, folder = NETS[name], Path(self.models or "post-training-models")
-            loaded, path = load(f"{net.data}:{Path(str(self.data)) / net.data}"), folder / f"{name}.pt"
-            train_float(net, loaded, path, say=say)
-            model = read_float(net, path)
+            loaded = load(f"{net.data}:{Path(str(self.data)) / net.data}")
+            if net.file:
+                model = read_float_tflite(folder / net.file)
+            else:
+                train_float(net, loaded, folder / f"{name}.pt", say=say)
+                model = read_float(net, folder / f"{name}.pt")
             keys = [f"{self.prefix}{name}/{seed}/{_weights(model)}" for seed in range(self.count)]
             yield [self.log.row(key, partial(row, net, model, loaded, seed)) for seed, key in enumerate(keys)]
 

@@ -14,7 +14,8 @@ quantizes each with 256 training images, drawn by the seed, in these ways; no wa
 First and last layers have weights of 8 bits in all of our rows, of 4 in onnxruntime's. Norms are measured
 anew in all of our rows, as ``convert`` does it for few levels. Accuracy is of the whole test set; the first
 images are run through the network file's reference as well and compared, integer for integer. ``--only``
-takes networks by name, ``--seeds`` draws (3); ``--quick`` LeNet-5 and one draw.
+takes networks by name (``ic-resnet8`` is the float file of MLPerf Tiny, ``ic_resnet8_float.tflite`` in the
+folder of models: its norms are within its weights), ``--seeds`` draws (3); ``--quick`` LeNet-5 and one draw.
 """
 
 import json

@@ -111,7 +111,8 @@ def run(
 ) -> list[dict[str, Any]]:
     """Print the table; networks that ``models`` lacks are trained first (resumable). ``quick``: LeNet-5 and
     one draw."""
-    names = ["lenet5"] if quick and only is None else list(NETS) if only is None else only.split(",")
+    trained = ["lenet5"] if quick else [name for name in NETS if not NETS[name].file]
+    names = trained if only is None else only.split(",")
     draws, console = Draws(names, 1 if quick else seeds, data, models, ResultLog(results)), Console()
     rows = [row for found in draws.rows(_row, console.print) for row in found]
     lines = table(rows)

@@ -127,23 +127,26 @@ class Net:
     """A network with its data and recipe: SGD with Nesterov momentum 0.9, one cycle up to ``rate``, weight
     decay 5e-4, batches of 128.
 
-    pad, flip : augmentation;  half : forward pass in bfloat16
+    pad, flip : augmentation;  half : forward pass in bfloat16;  file : what others trained, in the place of
+    a recipe
     """
 
     label: str
     data: str
-    make: Callable[[], nn.Module]
-    epochs: int
-    rate: float
+    make: Callable[[], nn.Module] = nn.Identity
+    epochs: int = 0
+    rate: float = 0.0
     pad: int = 0
     flip: bool = False
     half: bool = False
+    file: str = ""
 
 
 NETS = {
     "lenet5": Net("LeNet-5", "mnist", LeNet5, 6, 0.05),
     "small-resnet": Net("small residual network", "fashion-mnist", SmallResNet, 8, 0.2, 2, True, True),
     "resnet8": Net("ResNet8 (MLPerf Tiny)", "cifar10", ResNet8, 16, 0.2, 4, True, True),
+    "ic-resnet8": Net("ResNet8 as MLPerf Tiny has it", "cifar10", file="ic_resnet8_float.tflite"),
 }
 
 
