@@ -13,6 +13,8 @@ from fermatnet.cli.phases import phases
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.outputs import apart
 
+COSTS = {"luts": "LUTs", "ffs": "FFs", "brams": "block RAMs", "dsps": "multipliers"}
+
 
 @click.command(name="explore")
 @click.argument("network", type=InputFile())
@@ -69,8 +71,10 @@ def command(
     if out is not None:
         judge(out, network, force=force)
     from fermatnet.model.network import load
+    from fermatnet.search.backends import check_backend
     from fermatnet.search.explore.front import explore, make
 
+    check_backend(options["backend"], options["scheduler"])
     with phases("explore") as phase:
         phase("reading the network")
         net = load(network)
@@ -99,17 +103,28 @@ def _write(exploration: dict[str, Any], page: str | None, target: str | None, ag
 
 
 def _print(exploration: dict[str, Any]) -> None:
+    from fermatnet.hw.resources import is_predicted
+
     capacity = exploration["capacity"]
     where, clock_mhz = f"{exploration['name']} on {exploration['device']}", exploration["clock_mhz"]
     table = Table(title=f"{where}: predicted at {clock_mhz:g} MHz")
     columns = {"cycles": "cycles", "images_per_second": "images/s", "latency": "latency"}
-    costs = {key: f"{key.upper()} of {capacity[key]:,}" for key in ("luts", "ffs", "brams", "dsps")}
+    costs = {key: f"{COSTS[key]} of {capacity[key]:,}" for key in COSTS}
     for title in ("K", *columns.values(), *costs.values(), "engines"):
         table.add_column(title, justify="left" if title == "engines" else "right")
     for point in exploration["front"]:
+        point = {**point, "images_per_second": _rounded(point["images_per_second"])}
         figures = (f"{point[key]:,.10g}" for key in (*columns, *costs))
         table.add_row(str(point["number"]), *figures, point["engine"])
     results.print(table)
     if not exploration["fits"]:
         line(f"none of these fits {exploration['device']}: choose a larger device, or a smaller network")
-    line(f"{len(exploration['others'])} other designs are beaten by these or do not fit")
+    if others := len(exploration["others"]):
+        line(f"{others} more designs: beaten by these, or too large")
+    if not is_predicted(exploration["device"]):
+        line(f"predictions for {exploration['device']} are rough: see what `fermatnet synth` says")
+
+
+def _rounded(rate: float) -> float:
+    """Whole images a second from a hundred on."""
+    return round(rate) if rate >= 100 else rate

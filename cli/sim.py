@@ -98,7 +98,7 @@ def command(
     Exit status 1, naming the image and the logit, when one integer differs.
     """
     apart([network, source, expect], [target, waves])
-    from fermatnet.hw.compiler.interface import read_interface
+    from fermatnet.hw.compiler.interface import read_interface, stream_ports
     from fermatnet.model.network import load, run
     from fermatnet.model.network.reference import check_images
     from fermatnet.sim.network import compare, simulate
@@ -123,6 +123,10 @@ def command(
         check_device(device or "ecp5-85k")
     net, images = load(network), load_samples(source)
     count = len(next(iter(check_images(net, images).values())))
+    if directory is not None:
+        shapes = [list(port["shape"]) for port in stream_ports(described, "input")]
+        if shapes != [list(one.type.shape) for one in net.inputs]:
+            raise InputError(f"{directory} was generated from another network than {network}")
     expected = by_name(net, load_samples(expect) if expect else run(net, images))
     several = len(net.inputs) + len(net.outputs) > 2
     samples = by_name(net, images, [net_input.name for net_input in net.inputs])

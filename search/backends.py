@@ -10,10 +10,15 @@ __all__ = ["BACKENDS", "check_backend", "parallel"]
 BACKENDS = ("loky", "threading", "dask")
 
 
-def check_backend(name: str) -> None:
-    """InputError unless ``name`` is a back end."""
+def check_backend(name: str, scheduler: str | None = None) -> None:
+    """InputError unless ``name`` is a back end, and the address of a ``scheduler`` is there for "dask" and
+    for nothing else."""
     if name not in BACKENDS:
         raise InputError(f"back ends are {', '.join(BACKENDS)}, not {name!r}")
+    if name == "dask" and scheduler is None:
+        raise InputError("the dask back end needs the address of a scheduler: --scheduler tcp://HOST:8786")
+    if name != "dask" and scheduler is not None:
+        raise InputError(f"a scheduler is for the dask back end, not for {name!r}: --backend dask")
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def parallel(name: str, scheduler: str | None) -> Iterator[None]:
     "dask" with the address of a ``scheduler``. InputError where dask or the scheduler is missing."""
     import joblib
 
-    check_backend(name)
+    check_backend(name, scheduler)
     if name != "dask":
         with joblib.parallel_config(backend=name):
             yield
@@ -31,8 +36,7 @@ def parallel(name: str, scheduler: str | None) -> Iterator[None]:
         from distributed import Client
     except ImportError as error:
         raise InputError("the dask back end needs dask: pip install 'fermatnet[sweeps]'") from error
-    if scheduler is None:
-        raise InputError("the dask back end needs the address of a scheduler: --scheduler tcp://HOST:8786")
+    assert scheduler is not None
     try:
         client = Client(scheduler, timeout=10)
     except OSError as error:

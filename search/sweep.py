@@ -133,7 +133,7 @@ def run_sweep(
     """
     import joblib
 
-    check_backend(backend)
+    check_backend(backend, scheduler)
     sweep.out.mkdir(parents=True, exist_ok=True)
     done = sweep.finished()
     todo = [row for row in sweep.rows if key_of(row) not in done]

@@ -49,14 +49,18 @@ def costs(
 
 
 def _hardware(model: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
-    """Bytes of the file's weights, and the compiler's prediction; only the bytes where it has no design."""
+    """Bytes of the file's weights, and the compiler's prediction; only the bytes where it has no design, and
+    nothing where it has no file (activations in full precision)."""
     import tempfile
 
     from fermatnet.hw.compiler.generate import generate
     from fermatnet.model.exchange.export import export
     from fermatnet.model.network.summary import summary
 
-    net = export(model.eval(), shape, check=False)
+    try:
+        net = export(model.eval(), shape, check=False)
+    except InputError:
+        return {}
     found: dict[str, Any] = {"kilobytes": round(summary(net)["weight_bits"] / 8e3, 1)}
     try:
         with tempfile.TemporaryDirectory(prefix="fermatnet-costs-") as scratch:

@@ -64,7 +64,7 @@ def explore(
     too large), ``device``, its ``capacity``, ``clock_mhz``, ``name``. Raises InputError for an unknown device
     or one that is not predicted, and where no design can be made.
     """
-    check_backend(backend)
+    check_backend(backend, scheduler)
     resources_layers.check(device, reloadable=False)
     say = progress or (lambda words: None)
     say("choosing designs to look at")

@@ -58,6 +58,20 @@ def test_equal_to_the_reference(folder):
 
 
 @needs_icarus
+def test_a_folder_of_another_network_is_named(folder, tmp_path):
+    place, *_ = folder
+    save(
+        Network([Conv("conv", ("image",), np.ones((2, 1, 2, 2), np.int64))], (1, 4, 4)),
+        tmp_path / "net.onnx",
+    )
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 4, 4), np.uint8))
+    arguments = ["--input", str(tmp_path / "x.npy"), "--output", str(tmp_path / "y.npy")]
+    arguments += ["--verilog", str(place / "hw"), "--simulator", "icarus"]
+    done = CliRunner().invoke(command, [str(tmp_path / "net.onnx"), *arguments], standalone_mode=False)
+    assert isinstance(done.exception, InputError) and "from another network" in str(done.exception)
+
+
+@needs_icarus
 def test_faults_are_found(folder, tmp_path):
     """Of three faults of each kind at least one is seen, and without one the same netlist is right."""
     place, images, wanted = folder
