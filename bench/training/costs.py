@@ -73,28 +73,38 @@ def _hardware(model: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Accuracy against LUTs of all rows that have both, as SVG; the front of those that no other one beats is
-    joined."""
+    joined, names stand at the right, one below the other."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    matplotlib.rcParams["svg.hashsalt"] = "fermatnet"
+    matplotlib.rcParams |= {"svg.hashsalt": "fermatnet", "svg.fonttype": "none"}
     shown = sorted((row for row in rows if row.get("luts")), key=lambda row: row["luts"])
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(7.2, 4.2), layout="constrained")
     axes.set(
         xlabel=f"LUTs, predicted for {DEVICE} at {CYCLES:,} cycles an image", ylabel="accuracy, per cent"
     )
     front: list[dict[str, Any]] = []
     for row in shown:
         axes.plot(row["luts"], row["accuracy"], "o", color="#1b5e9e", markersize=4)
-        axes.annotate(
-            row["label"], (row["luts"], row["accuracy"]), (4, 3), textcoords="offset points", fontsize=7
-        )
         if not front or row["accuracy"] > front[-1]["accuracy"]:
             front.append(row)
     axes.plot([row["luts"] for row in front], [row["accuracy"] for row in front], "-", color="#8a8a8a", lw=1)
     axes.grid(alpha=0.3)
+    low, high = axes.get_ylim()
+    place = high
+    for row in sorted(shown, key=lambda row: -row["accuracy"]):
+        place = min(row["accuracy"], place - (high - low) / 24)
+        axes.annotate(
+            row["label"],
+            (row["luts"], row["accuracy"]),
+            (1.03, place),
+            textcoords=("axes fraction", "data"),
+            fontsize=7,
+            verticalalignment="center",
+            arrowprops={"arrowstyle": "-", "color": "#b0b0b0", "linewidth": 0.5},
+        )
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="svg", metadata={"Date": None})
     pyplot.close(figure)
