@@ -1,6 +1,7 @@
 """A frame of shift registers around a network with more ports than its chip has pins, so that it can be
 placed and timed."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +65,8 @@ def own_clock(path: Path, clock_mhz: float) -> None:
     (bit,) = module["ports"].pop("clk")["bits"]
     (buffer,) = (name for name, cell in module["cells"].items() if bit in cell["connections"].get("I", []))
     clock = module["cells"].pop(buffer)["connections"]["O"]
-    bits = (bit for cell in module["cells"].values() for pins in cell["connections"].values() for bit in pins)
+    pins = itertools.chain.from_iterable(cell["connections"].values() for cell in module["cells"].values())
+    bits = itertools.chain.from_iterable(pins)
     source = [1 + max(bit for bit in bits if isinstance(bit, int))]
     divider = min(max(round(OSCILLATOR_MHZ / clock_mhz) - 1, 1), 255)
     module["cells"]["osc"] = {

@@ -53,7 +53,6 @@ MAKERS = (
 )
 
 RUN = ("run", "net.onnx", "--input", "x.npy", "--output", "y.npy")
-EXPLORE = ("explore", "net.onnx", "--device", "xc7z020")
 SIM = ("sim", "net.onnx", "--input", "x.npy", "--output", "y.npy")
 VERILOG = ("verilog", "net.onnx", "--out", "out")
 TRAIN = ("train", "digits", "--data", "digits", "--out", "out")
@@ -258,9 +257,6 @@ OTHERS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("zoo", "aw-resnet50", "--scheme", "pa"), "not built from a quantization scheme"),
     (("zoo", "resnet18", "--weights", "4"), "need a --scheme"),
     (("sweep", "nowhere.toml"), "nowhere.toml"),
-    ((*EXPLORE, "--scheduler", "tcp://localhost:1"), "a scheduler is for the dask back end"),
-    ((*EXPLORE, "--backend", "dask"), "needs the address of a scheduler"),
-    ((*EXPLORE, "--choose", "1"), "--choose and --out go together"),
     (("sweep", "net.onnx"), "not a TOML file"),
     (("search", "nothing"), "nothing"),
     (("search", "nasb", "--data", "digits"), "--out"),

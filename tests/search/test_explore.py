@@ -107,6 +107,10 @@ def test_what_is_refused(net, found):
         explore(net, "gw1nr-9")
     with pytest.raises(InputError, match="back ends are"):
         explore(net, DEVICE, backend="none")
+    with pytest.raises(InputError, match="a scheduler is for the dask back end, not for 'loky'"):
+        explore(net, DEVICE, scheduler="tcp://localhost:1")
+    with pytest.raises(InputError, match="needs the address of a scheduler"):
+        explore(net, DEVICE, backend="dask")
 
 
 def test_the_page_holds_all_points_and_no_markup_of_names(found):
