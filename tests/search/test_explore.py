@@ -82,6 +82,15 @@ def test_what_is_kept_of_layers_is_of_the_same_network_and_engine(net):
     assert kept == fresh and len({(p["luts"], p["engine"]) for p in fresh if p}) > 4
 
 
+def test_in_two_processes(net, found):
+    from joblib.externals.loky import get_reusable_executor
+
+    try:
+        assert explore(net, DEVICE, count=4, jobs=2) == found
+    finally:
+        get_reusable_executor().shutdown(wait=True)  # other tests count the processes below this one
+
+
 def test_on_a_dask_cluster_of_two_processes(net, found):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
@@ -153,7 +162,7 @@ def test_fast_designs_wait_for_what_is_predicted_of_slower_ones(net, monkeypatch
         return {one: known | {"cycles": one.cycles, "luts": one.estimate * 1.5} for one in designs}
 
     monkeypatch.setattr(front, "_rated", rated)
-    found = explore(net, DEVICE)
+    found = explore(net, DEVICE, jobs=1)
     # of 53,200: 37,500 fits in all likelihood, 46,500 may and waits for it, 67,500 does not
     assert asked == [[512], [256], [128]]
     assert [point["cycles"] for point in found["front"]] == [128, 256, 512]
