@@ -45,22 +45,19 @@ def costs(
         "memory_mb": round((kept_bytes(model.train(), images) + 16 * weights) / 1e6, 1),
         **dict.fromkeys(("luts", "brams", "dsps")),
     }
-    return found | (_hardware(model, shape) if how.method.exportable else {})
+    has_file = how.method.exportable and how.activations  # 0: full precision
+    return found | (_hardware(model, shape) if has_file else {})
 
 
 def _hardware(model: Any, shape: tuple[int, int, int]) -> dict[str, Any]:
-    """Bytes of the file's weights, and the compiler's prediction; only the bytes where it has no design, and
-    nothing where it has no file (activations in full precision)."""
+    """Bytes of the file's weights, and the compiler's prediction; only the bytes where it has no design."""
     import tempfile
 
     from fermatnet.hw.compiler.generate import generate
     from fermatnet.model.exchange.export import export
     from fermatnet.model.network.summary import summary
 
-    try:
-        net = export(model.eval(), shape, check=False)
-    except InputError:
-        return {}
+    net = export(model.eval(), shape, check=False)
     found: dict[str, Any] = {"kilobytes": round(summary(net)["weight_bits"] / 8e3, 1)}
     try:
         with tempfile.TemporaryDirectory(prefix="fermatnet-costs-") as scratch:
