@@ -13,8 +13,6 @@ from fermatnet.cli.phases import phases
 from fermatnet.model.atomic import atomic_file
 from fermatnet.model.outputs import apart
 
-COSTS = {"luts": "LUTs", "ffs": "FFs", "brams": "block RAMs", "dsps": "multipliers"}
-
 
 @click.command(name="explore")
 @click.argument("network", type=InputFile())
@@ -103,13 +101,13 @@ def _write(exploration: dict[str, Any], page: str | None, target: str | None, ag
 
 
 def _print(exploration: dict[str, Any]) -> None:
-    from fermatnet.hw.resources import is_predicted
+    from fermatnet.report.explore import COST
 
     capacity = exploration["capacity"]
     where, clock_mhz = f"{exploration['name']} on {exploration['device']}", exploration["clock_mhz"]
     table = Table(title=f"{where}: predicted at {clock_mhz:g} MHz")
     columns = {"cycles": "cycles", "images_per_second": "images/s", "latency": "latency"}
-    costs = {key: f"{COSTS[key]} of {capacity[key]:,}" for key in COSTS}
+    costs = {key: f"{COST[key]} of {capacity[key]:,}" for key in COST}
     for title in ("K", *columns.values(), *costs.values(), "engines"):
         table.add_column(title, justify="left" if title == "engines" else "right")
     for point in exploration["front"]:
@@ -121,7 +119,7 @@ def _print(exploration: dict[str, Any]) -> None:
         line(f"none of these fits {exploration['device']}: choose a larger device, or a smaller network")
     if others := len(exploration["others"]):
         line(f"{others} more designs: beaten by these, or too large")
-    if not is_predicted(exploration["device"]):
+    if exploration["rough"]:
         line(f"predictions for {exploration['device']} are rough: see what `fermatnet synth` says")
 
 

@@ -11,10 +11,11 @@ from markupsafe import Markup
 from fermatnet.report import palette
 from fermatnet.report.template import filled
 
-__all__ = ["render"]
+__all__ = ["COST", "render"]
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 860, 380, 70, 46, 16
 COST = {"luts": "LUTs", "ffs": "flip-flops", "brams": "block RAMs", "dsps": "multipliers"}
+"""What a design costs, by its name in the results."""
 
 
 def _ticks(low: float, high: float) -> list[float]:

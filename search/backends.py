@@ -15,7 +15,7 @@ def check_backend(name: str, scheduler: str | None = None) -> None:
     for nothing else."""
     if name not in BACKENDS:
         raise InputError(f"back ends are {', '.join(BACKENDS)}, not {name!r}")
-    if name == "dask" and scheduler is None:
+    if name == "dask" and not scheduler:
         raise InputError("the dask back end needs the address of a scheduler: --scheduler tcp://HOST:8786")
     if name != "dask" and scheduler is not None:
         raise InputError(f"a scheduler is for the dask back end, not for {name!r}: --backend dask")

@@ -11,6 +11,7 @@ from typing import Any
 
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.hw.devices import device as find_device
+from fermatnet.hw.resources import is_predicted
 from fermatnet.hw.resources import layers as resources_layers
 from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network
@@ -61,8 +62,9 @@ def explore(
 
     Returns ``front`` (points of `fermatnet.search.explore.points.predicted`, numbered from 1 by ``number``;
     those that fit, or where none does, ``fits`` being False, the front of all), ``others`` (those beaten or
-    too large), ``device``, its ``capacity``, ``clock_mhz``, ``name``. Raises InputError for an unknown device
-    or one that is not predicted, and where no design can be made.
+    too large), ``rough`` (whether predictions for this device are), ``device``, its ``capacity``,
+    ``clock_mhz``, ``name``. Raises InputError for an unknown device or one that is not predicted, and where
+    no design can be made.
     """
     check_backend(backend, scheduler)
     resources_layers.check(device, reloadable=False)
@@ -94,6 +96,7 @@ def explore(
         "capacity": {key: getattr(capacity, key) for key in ("luts", "ffs", "brams", "dsps")},
         "clock_mhz": clock_mhz,
         "fits": bool(fitting),
+        "rough": not is_predicted(device),
         "front": [{"number": number, **point} for number, point in enumerate(front, 1)],
         "others": sorted(others, key=lambda point: (point["cycles"], point["luts"], point["engine"])),
     }

@@ -124,6 +124,7 @@ def test_what_is_refused(net, found):
 
 def test_the_page_holds_all_points_and_no_markup_of_names(found):
     page = render({**found, "name": "<b>net</b>"}, "fermatnet explore x --choose K --out DIR")
+    assert "rough" not in page and "are rough" in render({**found, "rough": True}, "")
     assert "<b>net</b>" not in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
     for point in found["front"]:
         assert page.count(f'data-number="{point["number"]}"') == 2  # in the picture and in the table
