@@ -22,6 +22,7 @@ _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
+SOURCES = {"__init__.py": "a Python package", ".git": "a repository"}  # what folders of sources hold
 
 
 def check_file(path: str | Path) -> Path:
@@ -45,8 +46,8 @@ def check_directory(path: str | Path, *, force: bool = False) -> Path:
     """Where a folder written as ``path`` lands, links followed.
 
     Raises InputError when something else than a folder is there, when the folder is not empty and ``force``
-    is off, and when it cannot be made or replaced: the working folder and those around it, the home folder
-    and mount points never are.
+    is off, and when it cannot be made or replaced: the working folder and those around it, the home folder,
+    mount points, Python packages and repositories never are.
     """
     real = _real(path)
     mode = _mode(path, Path(path))
@@ -125,6 +126,9 @@ def _need_replaceable(path: str | Path, real: Path, force: bool) -> None:
             empty = next(entries, None) is None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({(error.strerror or 'unknown').lower()})") from None
+    for mark, what in SOURCES.items():
+        if (real / mark).exists():
+            raise InputError(f"{path} is {what}, which nothing here replaces: name another folder")
     if not empty and not force:
         raise InputError(f"{path} is not empty (--force replaces it)")
     here = Path(os.path.realpath("."))

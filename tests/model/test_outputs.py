@@ -91,6 +91,16 @@ def test_the_working_folder_and_what_holds_it_are_never_replaced(tmp_path, monke
         check_directory(inner, force=True)
 
 
+@pytest.mark.parametrize(("mark", "what"), [("__init__.py", "a Python package"), (".git", "a repository")])
+@pytest.mark.parametrize("force", [False, True])
+def test_folders_of_sources_are_never_replaced(tmp_path, mark, what, force):
+    """`--out hw` in this project's own folder, for one."""
+    (tmp_path / "hw").mkdir()
+    (tmp_path / "hw" / mark).write_text("")
+    with pytest.raises(InputError, match=f"hw is {what}, which nothing here replaces"):
+        check_directory(tmp_path / "hw", force=force)
+
+
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everything")
 def test_write_protection_is_respected(tmp_path):
     (tmp_path / "y").write_text("old")
