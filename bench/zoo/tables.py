@@ -81,7 +81,10 @@ TABLES: dict[str, list[Row]] = {
         ),
         ("reaf-resnet50-8-4-70-88-70", IMAGENET, {"parameters_m": "24.85", "flops_e9": "3.74"}),
         ("reaf-resnet50-4-3-4-72", IMAGENET, {"parameters_m": "26.11", "flops_e9": "3.97"}),
-        *_parameters("mobilenetv2 3.50,reafplus-mobilenetv2 3.52", IMAGENET),
+        ("mobilenetv2", IMAGENET, {"parameters_m": "3.50", "flops_e8": "3.14"}),
+        *_parameters("reafplus-mobilenetv2 3.52", IMAGENET),
+        ("mobilenetv2 of cifar100", CIFAR, {"parameters_m": "2.37", "flops_e6": "67.59"}),
+        ("reafplus-mobilenetv2 of cifar100", CIFAR, {"parameters_m": "2.38"}),
     ],
     "tables 7.2 to 7.4": [
         *_parameters(
@@ -104,6 +107,13 @@ TABLES: dict[str, list[Row]] = {
 """Table -> rows of (name, (image, classes), printed figures). Two ResNet101 entries and the 6-2-15 row are
 misprints."""
 
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bireal-resnet18 as NASB": ("nasb-resnet18", {"genotype": "bireal"}),
+    "mobilenetv2 of cifar100": ("mobilenetv2", {"layout": "cifar100"}),
+    "reafplus-mobilenetv2 of cifar100": ("reafplus-mobilenetv2", {"layout": "cifar100"}),
+}
+"""Row -> the network's name and the options of its builder, where they are not the row's name and none."""
+
 
 def _figure(figures: dict[str, Any], key: str) -> float:
     if key == "parameters_m":
@@ -121,8 +131,8 @@ def run(json_path: Path | None = None) -> list[dict[str, Any]]:
         print(f"\n{table}\n")
         print("| network | image | figure | ours | printed | equal |\n|---|---|---|---|---|---|")
         for name, (image, classes), printed in rows:
-            options: dict[str, Any] = {"genotype": "bireal"} if name.endswith("as NASB") else {}
-            figures = report("nasb-resnet18" if options else name, image, classes, **options)
+            network, options = OPTIONS.get(name, (name, {}))
+            figures = report(network, image, classes, **options)
             for key, value in printed.items():
                 ours = _figure(figures, key)
                 digits = len(value.partition(".")[2])

@@ -140,7 +140,7 @@ NAMES = {
     "fasterrcnn-resnet101-fpn": Name("Faster R-CNN on ResNet101-FPN, needs torchvision", form="detector"),
     "lfc": Name("fully connected 1024-1024-1024 for MNIST (LFC)", form="scheme"),
     "mobilenetv1": Name("MobileNet v1; full precision unless `how` says otherwise", form="scheme"),
-    "mobilenetv2": Name("MobileNetV2"),
+    "mobilenetv2": Name("MobileNetV2; option layout = standard, cifar100 (table 6.7)"),
     "nasb-resnet18": Name(
         "NASB ResNet; options variant, genotype",
         r"nasb-resnet(?P<depth>\d+)(?:-(?P<width>\d+))?",

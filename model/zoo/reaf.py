@@ -109,7 +109,8 @@ class REAFPlus(nn.Module):
     """REAF+ (6.8): ``concat over l of conv_l(ReLU_l(BN_l(x)))``, l = 0 .. g_O-1. Stands for batch norm, ReLU,
     convolution.
 
-    ``cap`` 6 makes the non-linearity ReLU6. g_O must divide channels_out; kernel 1 or larger, stride 1.
+    ``cap`` 6 makes the non-linearity ReLU6, ``bias`` gives the convolution one. g_O must divide channels_out;
+    kernel 1 or larger, stride 1.
     """
 
     def __init__(
@@ -120,13 +121,14 @@ class REAFPlus(nn.Module):
         *,
         pairs: int = 2,
         cap: float | None = None,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         if pairs < 1 or channels_out % pairs:
             raise InputError(f"REAF+: g_O={pairs} must be positive and divide {channels_out} output channels")
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels_in) for _ in range(pairs))
         self.conv = nn.Conv2d(
-            channels_in * pairs, channels_out, kernel, padding=kernel // 2, groups=pairs, bias=False
+            channels_in * pairs, channels_out, kernel, padding=kernel // 2, groups=pairs, bias=bias
         )
         self.cap = math.inf if cap is None else cap
 

@@ -92,19 +92,31 @@ INVERTED = (
     (6, 320, 1, 1),
 )
 """Of MobileNetV2: expansion, channels, blocks, stride of the first block."""
+LAYOUTS = {"standard": None, "cifar100": (1, 2, 2, 2, 1, 1, 1)}
+"""Of MobileNetV2: strides of the stages, if not those of `INVERTED`."""
 
 
 class InvertedResidual(nn.Module):
-    """Expand 1x1, depthwise 3x3, project 1x1; ``pairs`` > 1: REAF+ on the projection."""
+    """Expand 1x1, depthwise 3x3, project 1x1; ``pairs`` > 1: REAF+ on the projection. ``bias``: convolutions
+    have biases, and an expansion of 1 has its 1x1 too.
+    """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, expansion: int, pairs: int) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        stride: int,
+        expansion: int,
+        pairs: int,
+        bias: bool = False,
+    ) -> None:
         super().__init__()
         hidden = channels_in * expansion
         layers: list[nn.Module] = []
-        if expansion > 1:
-            layers += [nn.Conv2d(channels_in, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6()]
-        layers.append(nn.Conv2d(hidden, hidden, 3, stride=stride, padding=1, groups=hidden, bias=False))
-        layers.append(REAFPlus(hidden, channels_out, pairs=pairs, cap=6.0))
+        if expansion > 1 or bias:
+            layers += [nn.Conv2d(channels_in, hidden, 1, bias=bias), nn.BatchNorm2d(hidden), nn.ReLU6()]
+        layers.append(nn.Conv2d(hidden, hidden, 3, stride=stride, padding=1, groups=hidden, bias=bias))
+        layers.append(REAFPlus(hidden, channels_out, pairs=pairs, cap=6.0, bias=bias))
         layers.append(nn.BatchNorm2d(channels_out))
         self.layers = nn.Sequential(*layers)
         self.sum = Sum() if stride == 1 and channels_in == channels_out else None
@@ -116,9 +128,14 @@ class InvertedResidual(nn.Module):
 
 class MobileNetV2(nn.Module):
     """MobileNetV2; for small images the first convolution and the first two strides keep the map. ``pairs``
-    as REAF+."""
+    as REAF+.
 
-    convention = "plain"
+    ``layout`` "cifar100" is the network of table 6.7 on CIFAR-100, found by its counts: that of the public
+    collection weiaicunzai/pytorch-cifar100. Its first convolution is 1x1 with a padding of one pixel (maps of
+    34x34), all convolutions have biases, the first block has an expansion, stages 2, 3 and 4 have stride 2.
+    """
+
+    convention = "profiler"
 
     def __init__(
         self,
@@ -127,29 +144,37 @@ class MobileNetV2(nn.Module):
         classes: int = 10,
         input_shape: tuple[int, int, int] = (3, 32, 32),
         pairs: int = 1,
+        layout: str = "standard",
     ) -> None:
         super().__init__()
         if width <= 0:
             raise InputError(f"width multiplier must be positive, not {width}")
+        if layout not in LAYOUTS:
+            raise InputError(f"layout of MobileNetV2 must be {' or '.join(LAYOUTS)}, not {layout!r}")
         shape = check_input(input_shape, classes)
         small = min(shape[1:]) <= SMALL_IMAGE
+        strides = LAYOUTS[layout]
+        bias = strides is not None
 
         def wide(channels: int) -> int:
             return max(pairs * 4, int(channels * width + 4) // 8 * 8)
 
         channels = wide(32)
         layers: list[nn.Module] = [
-            nn.Conv2d(shape[0], channels, 3, stride=1 if small else 2, padding=1, bias=False),
+            nn.Conv2d(shape[0], channels, 1, padding=1)
+            if bias
+            else nn.Conv2d(shape[0], channels, 3, stride=1 if small else 2, padding=1, bias=False),
             nn.BatchNorm2d(channels),
             nn.ReLU6(),
         ]
-        for index, (expansion, base, count, stride) in enumerate(INVERTED):
+        for index, (expansion, base, count, usual) in enumerate(INVERTED):
+            first = strides[index] if strides else 1 if small and index == 1 else usual
             for block in range(count):
-                step = stride if block == 0 and not (small and index == 1) else 1
-                layers.append(InvertedResidual(channels, wide(base), step, expansion, pairs))
+                step = first if block == 0 else 1
+                layers.append(InvertedResidual(channels, wide(base), step, expansion, pairs, bias))
                 channels = wide(base)
         last = max(1280, wide(1280)) if width >= 1 else wide(1280)
-        layers += [nn.Conv2d(channels, last, 1, bias=False), nn.BatchNorm2d(last), nn.ReLU6()]
+        layers += [nn.Conv2d(channels, last, 1, bias=bias), nn.BatchNorm2d(last), nn.ReLU6()]
         self.features = nn.Sequential(*layers)
         self.classifier = Classifier(last, classes)
 
@@ -172,5 +197,5 @@ register(
     "ResNeXt with REAF+ on the last 1x1 of a block",
     pattern=r"reafplus-resnext(?P<depth>\d+)",
 )
-register("mobilenetv2", MobileNetV2, "MobileNetV2")
+register("mobilenetv2", MobileNetV2, "MobileNetV2; option layout = standard, cifar100 (table 6.7)")
 register("reafplus-mobilenetv2", _plus_mobilenet, "MobileNetV2 with REAF+ on the projections")

@@ -68,6 +68,49 @@ def test_table_6_7(name, image, classes, millions):
     assert f"{report(name, (3, image, image), classes)['parameters'] / 1e6:.3f}" == millions
 
 
+def test_mobilenetv2_of_table_6_7_on_cifar_100():
+    plain = report("mobilenetv2", (3, 32, 32), 100, layout="cifar100")
+    assert (plain["parameters"], plain["flops"]) == (2_369_380, 67_592_400)
+    assert (f"{plain['parameters'] / 1e6:.2f}", f"{plain['flops'] / 1e6:.2f}") == ("2.37", "67.59")
+    plus = report("reafplus-mobilenetv2", (3, 32, 32), 100, layout="cifar100")
+    assert f"{plus['parameters'] / 1e6:.2f}" == "2.38"
+    large = report("mobilenetv2", (3, 224, 224), 1000)
+    assert f"{large['flops'] / 1e8:.2f}" == "3.14"
+
+
+def test_mobilenetv2_of_cifar_100_by_hand():
+    """Maps of 34, 17, 9 and 5 pixels; each convolution's weights, biases and norm."""
+    network = build("mobilenetv2", classes=100, layout="cifar100").eval()
+    sides = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            assert module.bias is not None
+            module.register_forward_hook(lambda _, __, output: sides.append(output.shape[-1]))
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 100)
+    assert sides == [34] * 5 + [17] * 6 + [9] * 9 + [5] * 33
+    channels, parameters, macs, extra, side = 32, 32 * 4 + 64, 3 * 32 * 34**2, 3 * 32 * 34**2, 34
+    for expansion, out, blocks, stride in (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 1),
+        (6, 320, 1, 1),
+    ):
+        for block in range(blocks):
+            hidden = channels * expansion
+            after = (side + 1) // 2 if stride == 2 and block == 0 else side
+            parameters += hidden * (channels + 3) + hidden * (9 + 3) + out * (hidden + 3)
+            macs += channels * hidden * side**2 + (9 + out) * hidden * after**2
+            extra += 3 * (hidden * side**2 + (hidden + out) * after**2)
+            channels, side = out, after
+    parameters += 1280 * (320 + 3) + 1280 * 100 + 100
+    figures = report("mobilenetv2", (3, 32, 32), 100, layout="cifar100")
+    assert figures["parameters"] == parameters
+    assert figures["flops"] == macs + extra + 320 * 1280 * 25 + 3 * 1280 * 25 + 1280 * 100
+
+
 @pytest.mark.parametrize("groups", [1, 2, 3, 6])
 def test_one_merged_group_is_group_convolution(groups):
     torch.manual_seed(groups)
@@ -173,6 +216,7 @@ def test_networks_run_backward(name):
         (lambda: build("resnext50", groups=7), "7 groups must divide"),
         (lambda: build("reaf-resnet50", inner=70), "REAF"),
         (lambda: build("mobilenetv2", width=0), "width multiplier"),
+        (lambda: build("mobilenetv2", layout="cifar"), "standard or cifar100"),
         (lambda: class_selectivity(torch.rand(2, 3), torch.tensor([0, 0]), 2), "every class"),
         (lambda: class_selectivity(-torch.rand(2, 3), torch.tensor([0, 1]), 2), "not negative"),
         (lambda: network_selectivity(torch.nn.Sequential(), ["layer9"], [], 2), "no module"),
