@@ -38,11 +38,19 @@ def weight_memory(words: int, width: int) -> float:
     return width * column_tables("xc7", words) * (1.0 if words > KEPT_FROM else 0.6)
 
 
-def constant_matrix(matrix: np.ndarray, width: int) -> float:
+# Of a constant matrix: tables a signed digit and bit of the input, and a digit whatever the bits. Counters of
+# six inputs take in several bits a table; adders on carry chains one, and two cells for their ends.
+_DIGITS = {"lut6": (0.42, 0.2), "asic": (0.42, 0.2), "ecp5": (1.1, 0.8), "generic": (1.1, 0.8)}
+
+
+def constant_matrix(matrix: np.ndarray, width: int, target: str, out: int) -> float:
     """Tables of a constant matrix by the signed digits of its weights, for inputs of ``width`` bits: what
-    sharing and counters leave of a table a bit."""
+    sharing leaves of them (fitted to drawn matrices of 16 x 27 to 32 x 288, weights of 2 to 8 bits). With
+    what takes the sums of ``out`` bits, which come all at once, apart for narrower readers."""
     magnitude = np.abs(matrix).astype(np.uint64)
-    return 0.42 * width * int(np.bitwise_count(magnitude ^ (3 * magnitude)).sum()) + 2 * len(matrix)
+    digits = int(np.bitwise_count(magnitude ^ (3 * magnitude)).sum())
+    slope, each = _DIGITS[target]
+    return digits * (slope * width + each) + 1.7 * out * len(matrix)
 
 
 def window_control(width: int, simd: int) -> float:

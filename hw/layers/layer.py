@@ -54,7 +54,8 @@ class Fold:
 
 @dataclass(frozen=True)
 class StreamRate:
-    """How a tensor travels: channels a beat, and cycles between two beats at least."""
+    """How a tensor travels: channels a beat, and cycles between two beats that its readers may take: its
+    producer's least, or more of them where the period leaves time."""
 
     lanes: int
     interval: int

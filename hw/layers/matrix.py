@@ -13,7 +13,16 @@ from fermatnet.hw.arrays.products.choice import Operands, chosen, prices
 from fermatnet.hw.arrays.streamed import Streamed
 from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.layers import cost
-from fermatnet.hw.layers.layer import Block, Fold, Layer, Placement, StreamRate, divisors, shape_of
+from fermatnet.hw.layers.layer import (
+    Block,
+    Fold,
+    Layer,
+    Placement,
+    StreamRate,
+    beats_of,
+    divisors,
+    shape_of,
+)
 from fermatnet.hw.layers.windowed import WindowedArray
 from fermatnet.hw.stream.parallel_window import ParallelWindow
 from fermatnet.hw.stream.window import FreeWindow, SlidingWindow
@@ -83,7 +92,8 @@ class MatrixVectorLayer(Layer):
 
     def constant_cost(self) -> float:
         """Tables of `unrolled`, about."""
-        return cost.constant_matrix(self.matrix, shape_of(self.inputs[0]).width)
+        width, out = shape_of(self.inputs[0]).width, shape_of(self.output).width
+        return cost.constant_matrix(self.matrix, width, self.target, out)
 
     def operands(self, fold: Fold) -> Operands | None:
         """What the array multiplies in a beat; None where it has no multipliers."""
@@ -133,7 +143,11 @@ class MatrixVectorLayer(Layer):
 
     def pace(self, fold, incoming, period):
         taken = self.map[0] if self.whole_windows(fold) else fold.simd
-        return [taken], StreamRate(fold.pe, self.taps // fold.simd)
+        # Faster than the period asks for, as whole matrices of constants are, the array waits for readers
+        # that are slower: with all its lanes they would cost more than it does. Half of the time is left
+        # for results that come close together.
+        spread = period // (2 * beats_of(self.output, fold.pe))
+        return [taken], StreamRate(fold.pe, max(self.taps // fold.simd, spread))
 
     def repeats(self, fold: Fold) -> int:
         """How often each window is read."""

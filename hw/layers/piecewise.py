@@ -65,7 +65,8 @@ class PiecewiseConvLayer(ConvLayer):
         # one term a weight, and the sums of each level times it
         chosen = (self.node.levels_w[self.matrix] != 0).astype(np.int64)
         bits = int(self.node.levels_a[-1]).bit_length()
-        return cost.constant_matrix(chosen, bits) + 60.0 * self.outputs
+        out = shape_of(self.output).width
+        return cost.constant_matrix(chosen, bits, self.target, out) + 60.0 * self.outputs
 
     def unrolled(self):
         node = self.node

@@ -80,3 +80,23 @@ def test_weights_that_change_stay_in_memories():
     assert asked.external == ("conv",)
     with pytest.raises(InputError, match="weights of 'scale' cannot come from outside"):
         plan(net, folds=whole(net), device="xc7", external=["scale"])
+
+
+def lanes_of(design) -> dict[str, int]:
+    """Lanes of each layer's first input."""
+    return {name: edge.lanes_to for (name, index), edge in design.schedule.edges.items() if not index}
+
+
+def test_readers_of_a_whole_matrix_are_as_narrow_as_the_period_allows():
+    """All its sums come at once; where there is time what reads them takes them one by one, and images still
+    leave a period apart."""
+    net = network()
+    fast = plan(net, folds=whole(net), device="xc7")
+    assert lanes_of(fast)["scale"] == 3  # thirty pixels of three values in thirty cycles
+    folds = whole(net) | {"levels": Fold(1, 1)}  # 2 outputs x 12 pixels x 27 taps: 648 cycles
+    slow = plan(net, folds=folds, device="xc7")
+    assert slow.cycles_per_image == 648 and lanes_of(slow)["scale"] == lanes_of(slow)["act"] == 1
+    images = np.random.default_rng(1).integers(0, 256, (5, 2, 5, 6)).astype(np.uint8)
+    result = simulate_top(Top(slow), images, limit=9000)
+    np.testing.assert_array_equal(result.outputs, run(net, images))
+    assert result.ends[-1] - result.ends[-2] == slow.cycles_per_image
