@@ -3,11 +3,13 @@ is cut by."""
 
 from dataclasses import dataclass
 
+from fermatnet.hw.rtl.memory_size import is_block
 from fermatnet.model.errors import InputError
 
 __all__ = ["DEFAULT_MHZ", "Clock", "Delays"]
 
 DEFAULT_MHZ = 100.0
+_FAR = 3  # wires between neighbours that a way from a column of block memories is as long as
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ class Clock:
     def budget(self) -> float:
         """Nanoseconds for logic and wires between two registers."""
         return 1000.0 / self.mhz - self.delays.register
+
+    def memory_registers(self, width: int, words: int) -> int:
+        """Registers between a memory and what its words go into, at least one: a second one, that can lie
+        beside the memory, where a block's own delay leaves no time for the way."""
+        far = self.delays.memory + _FAR * self.delays.wire > self.budget
+        return 2 if far and words > 1 and is_block(width, words) else 1
 
     def table(self) -> float:
         """Nanoseconds of one table and the wires before it."""
