@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from fermatnet.model.train.options import Options
+from fermatnet.model.train.parts import WHOLE
 from fermatnet.model.train.processes import need_device
 from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.zoo.nasb.search import search, table_cost
@@ -26,7 +27,7 @@ class _Loader:
     """Standardised batches of half of the training data, another order every time it is gone through."""
 
     def __init__(self, part: Any, options: Options, statistics: tuple[Tensor, Tensor]) -> None:
-        self.batches = make_batches(part, options, 0, 1)
+        self.batches = make_batches(part, options, WHOLE)
         self.mean, self.std = (value.view(1, -1, 1, 1) for value in statistics)
         self.number = 0
 

@@ -6,13 +6,14 @@ probability 1/2. It runs on uint8 and costs a fraction of a training step, so th
 wait for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fermatnet.model.train.data import Part
+from fermatnet.model.train.parts import WHOLE, Cut, Parted
 
 __all__ = ["Batches", "augment"]
 
@@ -33,9 +34,9 @@ def augment(images: np.ndarray, rng: np.random.Generator, pad: int, flip: bool) 
     return images
 
 
-class Batches:
-    """Epochs over a part of a dataset. ``rank`` of ``world`` processes takes every world-th slice of each
-    batch."""
+class Batches(Parted):
+    """Epochs over a part of a dataset, ``size`` images a batch of all processes together, of which one takes
+    what its ``cut`` says."""
 
     def __init__(
         self,
@@ -45,18 +46,10 @@ class Batches:
         *,
         pad: int = 0,
         flip: bool = False,
-        rank: int = 0,
-        world: int = 1,
+        cut: Cut = WHOLE,
     ):
         self.images, self.labels = part.images, part.labels
-        self.size, self.seed, self.pad, self.flip, self.rank, self.world = (
-            min(size, len(part)),
-            seed,
-            pad,
-            flip,
-            rank,
-            world,
-        )
+        self.size, self.seed, self.pad, self.flip, self.cut = min(size, len(part)), seed, pad, flip, cut
 
     def __len__(self) -> int:
         """Batches an epoch; a last incomplete one is left out (the order differs from epoch to epoch)."""
@@ -66,8 +59,8 @@ class Batches:
         """The first images as they are, for quantizers to measure."""
         return torch.from_numpy(self.images[:count].copy())
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches ``start``, ``start`` + 1, ... of an epoch."""
+    def parts_of(self, number: int, start: int = 0) -> Iterator[tuple[Sequence[Tensor], Tensor]]:
+        """(images of each part, labels of all) of the batches ``start``, ``start`` + 1, ... of an epoch."""
         rng = np.random.default_rng((self.seed, number))
         order = rng.permutation(len(self.labels))
         for place in range(0, len(self) * self.size, self.size):
@@ -76,5 +69,6 @@ class Batches:
             images = augment(self.images[chosen], rng, self.pad, self.flip)
             if place < start * self.size:
                 continue
-            mine = slice(self.rank, None, self.world)
-            yield torch.from_numpy(images[mine]), torch.from_numpy(self.labels[chosen][mine])
+            mine = torch.from_numpy(images[self.places])
+            sizes = [len(part.places) for part in self.parts]
+            yield mine.split(sizes), torch.from_numpy(self.labels[chosen][self.places])

@@ -6,6 +6,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.json_shape import SIZE, validate
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.options import FREE, SHAPES, Options
+from fermatnet.model.train.parts import same_parts
 
 __all__ = ["FORMAT", "check_same", "read_config"]
 
@@ -43,7 +44,8 @@ def check_same(folder: RunFolder, old: dict[str, Any], new: dict[str, Any]) -> N
             raise InputError(f"{folder.path} is a run of another {key}: {old.get(key)}, not {new[key]}")
     usual = Options().plain()  # an option newer than the run had its usual value
     theirs, mine = old.get("options") or {}, new["options"]
-    differ = [name for name in mine if mine[name] != theirs.get(name, usual[name]) and name not in FREE]
+    free = (*FREE, "accumulate") if same_parts(old, new) else FREE
+    differ = [name for name in mine if mine[name] != theirs.get(name, usual[name]) and name not in free]
     if (old.get("network") or {}) != new.get("network", {}):
         differ.append("network options")
     if differ:

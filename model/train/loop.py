@@ -2,7 +2,7 @@
 when numbers go bad."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
@@ -11,33 +11,35 @@ import torch
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
-from fermatnet.model.train.batches import Batches
 from fermatnet.model.train.diverged import Diverged, culprit
-from fermatnet.model.train.images.loader import StreamBatches
 from fermatnet.model.train.optimizer import learning_rate, make_optimizer
 from fermatnet.model.train.options import Options
+from fermatnet.model.train.parts import BatchPart, Parted, in_turn
+from fermatnet.model.train.processes import table
 from fermatnet.model.train.scores import accuracy, logits
 from fermatnet.model.train.targets import Targets
 
 __all__ = ["Diverged", "Phase", "accuracy", "logits"]
 
-_SUMS = {"seen": 0.0, "loss": 0.0, "right": 0.0, "seconds": 0.0, "waited": 0.0}
+_COUNTS = ("seen", "loss", "right")
+_SUMS = dict.fromkeys((*_COUNTS, "seconds", "waited"), 0.0)
+_DRAWS = 0x5DEECE66D  # between the seeds of a batch's parts; those of its steps are neighbours
 
 
 class Phase:
     """One network on its way through its epochs. ``state()`` after any step and ``restore`` make the rest of
     the run exactly the same.
 
-    teacher: network to distil from, or None. wrap: what makes the module data-parallel (identity in one
-    process). device: where it runs, by default the options' (a process of several has its own GPU).
-    targets: what the labels are; None: classes.
+    batches: in the parts that their cut says. teacher: network to distil from, or None. wrap: what makes the
+    module data-parallel (identity in one process). device: where it runs, by default the options' (a process
+    of several has its own GPU). targets: what the labels are; None: classes.
     """
 
     def __init__(
         self,
         name: str,
         model: nn.Module,
-        batches: Batches | StreamBatches,
+        batches: Parted,
         options: Options,
         *,
         epochs: int,
@@ -57,6 +59,7 @@ class Phase:
             rate,
             teacher,
         )
+        self.cut = batches.cut
         self.epoch = self.step = 0
         self.sums = dict(_SUMS)
         self.device = torch.device(device or options.device)
@@ -76,7 +79,7 @@ class Phase:
     @torch.no_grad()
     def _prepare(self) -> None:
         """Let quantizers that measure their first batch do it, on the same batch in every process."""
-        sample = self._placed(self.batches.sample(self.batches.size // self.options.accumulate))
+        sample = self._placed(self.batches.sample(self.batches.size // self.cut.accumulate))
         self.model.train()
         kept = {
             key: value.clone()
@@ -87,11 +90,13 @@ class Phase:
         self.model.load_state_dict(kept, strict=False)
 
     def state(self) -> dict[str, Any]:
-        """Plain tensors and numbers only."""
+        """Plain tensors and numbers only. Every process of a run has to call it: ``counts`` has the sums of
+        each, in the order of `_COUNTS`."""
         return {
             "epoch": self.epoch,
             "step": self.step,
             "sums": dict(self.sums),
+            "counts": self._counts(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state_dict() if self.average is not None else {},
@@ -110,6 +115,16 @@ class Phase:
             ) from error
         self.epoch, self.step = int(state["epoch"]), int(state.get("step", 0))
         self.sums = _SUMS | state.get("sums", {})
+        rows = state.get("counts")
+        if rows is not None:  # of other processes, the first one answers for all
+            alone = [sum(column) if self.cut.rank == 0 else 0.0 for column in zip(*rows, strict=True)]
+            mine = rows[self.cut.rank] if len(rows) == self.cut.world else alone
+            self.sums |= dict(zip(_COUNTS, mine, strict=True))
+
+    def _counts(self) -> list[list[float]]:
+        """`_COUNTS` of every process in this epoch so far."""
+        row = [self.sums[key] for key in _COUNTS]
+        return table(row, self.cut.rank, self.cut.world, self.device)
 
     def result(self) -> nn.Module:
         """The network this phase has made: averaged weights where averaging is on."""
@@ -127,40 +142,45 @@ class Phase:
             loss = (1 - self.options.distill) * loss + self.options.distill * follow
         return loss, outputs
 
-    def _gradients(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """(loss, hits) of a batch, its gradients summed up over ``accumulate`` parts of it."""
-        parts = min(self.options.accumulate, len(labels))
+    def _draw(self, part: BatchPart) -> None:
+        """Whatever a layer draws depends on the step and the part alone, not on who computes it."""
+        seed = (self.options.seed * 1000003 + self.epoch) * 1000003 + self.step
+        torch.manual_seed((seed + part.number * _DRAWS) & 0x7FFFFFFFFFFF)
+
+    def _gradients(self, images: Sequence[Tensor], labels: Tensor) -> tuple[Tensor, Tensor]:
+        """(loss, hits) of the images of this process, the gradients summed up over its parts."""
         total, hits = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         self.optimizer.zero_grad(set_to_none=True)
-        for number, (x, y) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True)):
-            last = number == len(images.chunk(parts)) - 1
+        given = zip(self.batches.parts, images, labels.split([len(part) for part in images]), strict=True)
+        there = [(part, x, y) for part, x, y in given if len(y)]  # of a part no file may be readable
+        for part, x, y in in_turn(self.model, there, self.cut):
             # processes average their gradients once a step
-            alone = last or not hasattr(self.parallel, "no_sync")
+            alone = part is there[-1][0] or not hasattr(self.parallel, "no_sync")
             quiet: Any = nullcontext() if alone else self.parallel.no_sync()  # type: ignore[operator]
+            self._draw(part)
             with quiet:
-                loss, outputs = self._loss(x, y)
-                share = len(y) / len(labels)
-                (loss if parts == 1 else loss * share).backward()
-            total += loss.detach() * share
+                loss, outputs = self._loss(self._placed(x), y)
+                (loss if part.weight == 1 else loss * part.weight).backward()
+            total += loss.detach() * (len(y) / len(labels))
             hits += self.targets.right(outputs.detach(), y)
         return total, hits
 
-    def _step(self, images: Tensor, labels: Tensor, factor: float) -> None:
+    def _step(self, images: Sequence[Tensor], labels: Tensor, factor: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * factor
-        # whatever a layer draws depends on the step alone
-        seed = (self.options.seed * 1000003 + self.epoch) * 1000003 + self.step
-        torch.manual_seed(seed & 0x7FFFFFFFFFFF)
-        images, labels = self._placed(images), labels.to(self.device, non_blocking=True)
+        labels = labels.to(self.device, non_blocking=True)
         loss, hits = self._gradients(images, labels)
         gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        if self.cut.scale != 1:
+            torch._foreach_mul_(gradients, self.cut.scale)
         norm = torch.nn.utils.get_total_norm(gradients)
         value, size, right = torch.stack(
             [loss, norm.to(loss), hits.to(loss)]
         ).tolist()  # one wait for the GPU
         if not (value < float("inf") and size < float("inf")):
             where = f"{self.name}, epoch {self.epoch + 1}, batch {self.step + 1}"
-            raise Diverged(f"{where}: {culprit(self.model, images)}")
+            whole = self._placed(torch.cat(list(images)))
+            raise Diverged(f"{where}: {culprit(self.model, whole)}")
         self.optimizer.step()
         if self.average is not None:
             self._average()
@@ -169,9 +189,9 @@ class Phase:
         self.sums["loss"] += value * len(labels)
         self.sums["right"] += right
 
-    def _timed(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _timed(self) -> Iterator[tuple[Sequence[Tensor], Tensor]]:
         """The epoch's batches that are left; what the loop waits for them is added up."""
-        source = iter(self.batches.epoch(self.epoch, self.step))
+        source = iter(self.batches.parts_of(self.epoch, self.step))
         while True:
             started = time.perf_counter()
             batch = next(source, None)
@@ -186,8 +206,8 @@ class Phase:
         """Train one epoch, or what is left of it after `restore`; ``save`` is called every
         ``checkpoint_steps`` steps.
 
-        Returns loss, accuracy (on the augmented batches), rate, seconds, images a second of this process, and
-        the share of the time in which the step waited for its batch.
+        Returns loss and accuracy (on the augmented batches of all processes), rate, seconds, images a second
+        of this process, and the share of the time in which the step waited for its batch.
         """
         self.parallel.train()
         steps = self.epochs * len(self.batches)
@@ -207,15 +227,15 @@ class Phase:
         return self._close_epoch(factor, time.perf_counter() - started)
 
     def _close_epoch(self, factor: float, seconds: float) -> dict[str, float]:
+        seen, loss, right = map(sum, zip(*self._counts(), strict=True))
         sums, self.sums = self.sums, dict(_SUMS)
         self.epoch, self.step = self.epoch + 1, 0
-        seen = max(1.0, sums["seen"])
         return {
-            "loss": sums["loss"] / seen,
-            "accuracy": sums["right"] / seen,
+            "loss": loss / max(1.0, seen),
+            "accuracy": right / max(1.0, seen),
             "lr": self.rate * factor,
             "seconds": seconds,
-            "images_per_second": seen / seconds,
+            "images_per_second": max(1.0, sums["seen"]) / seconds,
             "waiting": sums["waited"] / seconds,
         }
 

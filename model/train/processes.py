@@ -21,6 +21,8 @@ __all__ = [
     "parallel",
     "process_group",
     "share",
+    "share_buffers",
+    "table",
     "world_size",
 ]
 
@@ -119,9 +121,23 @@ def add_up(counts: Tensor, world: int, device: torch.device) -> Tensor:
     return total.cpu()
 
 
+def table(row: list[float], rank: int, world: int, device: torch.device) -> list[list[float]]:
+    """The rows of all processes, as many numbers in each, in all of them."""
+    rows = torch.zeros(world, len(row), dtype=torch.float64)
+    rows[rank] = torch.tensor(row, dtype=torch.float64)
+    return add_up(rows, world, device).tolist()
+
+
 def share(module: nn.Module, world: int) -> None:
     """The first process's parameters and buffers in all processes: each has had running statistics of its
     own."""
     if world > 1:
         for tensor in module.state_dict().values():
             torch.distributed.broadcast(tensor, 0)
+
+
+def share_buffers(module: nn.Module, world: int) -> None:
+    """The first process's buffers in all processes."""
+    if world > 1:
+        for buffer in module.buffers():
+            torch.distributed.broadcast(buffer, 0)

@@ -70,8 +70,9 @@ class Record:
     def keep(self, number: int, phase: Phase) -> None:
         """The checkpoint as the run now is; every process knows of the first one's buffers from here on."""
         share(phase.model, self.world)
+        state = phase.state()
         if self.first:
-            self.folder.save("checkpoint.pt", {"phase": number, "state": phase.state()})
+            self.folder.save("checkpoint.pt", {"phase": number, "state": state})
 
     def train(
         self,

@@ -12,7 +12,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.processes import gathered
 
-__all__ = ["Results", "lost_files", "progress_bars", "tensorboard", "write"]
+__all__ = ["Results", "lost_files", "progress_bars", "tell", "tensorboard", "write"]
 
 
 def peak_memory_mb() -> float:
@@ -74,6 +74,12 @@ def progress_bars(shown: bool) -> Progress:
         TextColumn("{task.fields[note]}"),
         disable=not shown,
     )
+
+
+def tell(bars: Progress, note: str) -> None:
+    """A line above the bars, if there is something to say and they are shown."""
+    if note and not bars.disable:
+        bars.console.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def lost_files(data: Any, world: int, device: str) -> dict[str, str] | None:

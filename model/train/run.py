@@ -22,6 +22,7 @@ from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import Options, options
+from fermatnet.model.train.parts import Cut, check_images, taken_up
 from fermatnet.model.train.phases import PlannedPhase, own_form, phases, settled
 from fermatnet.model.train.processes import (
     local_device,
@@ -33,7 +34,7 @@ from fermatnet.model.train.processes import (
 )
 from fermatnet.model.train.recipe import with_recipe
 from fermatnet.model.train.record import Record
-from fermatnet.model.train.results import Results, lost_files, progress_bars, write
+from fermatnet.model.train.results import Results, lost_files, progress_bars, tell, write
 from fermatnet.model.train.scores import scores
 from fermatnet.model.train.source import make_batches, open_source, pixel_statistics
 from fermatnet.model.train.start import build_for, builder_arguments, carry_over
@@ -66,6 +67,9 @@ class _Run:
         self.own = own_form(net, unsettled)
         self.options, self.scheme = settled(unsettled, self.twin, net)
         self.device = unsettled.device
+        self.cut = Cut(self.rank, self.world, self.options.accumulate)
+        self.begun: dict[str, Any] | None = None  # config of the run that this one goes on with
+        self.note = ""
 
     def config(self) -> dict[str, Any]:
         return {
@@ -99,9 +103,7 @@ class _Run:
             torch.set_num_threads(self.options.threads)
         self.record = Record(self.folder, self.rank, self.world, self.device, self.options.tensorboard)
         config, names = self.config(), [name for name, *_ in self.phases()]
-        state = self.record.open(
-            config, resume, names, lambda: check_same(self.folder, read_config(self.folder), config)
-        )
+        state = self.record.open(config, resume, names, lambda: self._go_on(config))
         try:
             return self._train(state)
         except Exception:
@@ -110,14 +112,17 @@ class _Run:
 
     def _check(self, resume: bool) -> None:
         builder_arguments(self.net)
-        if self.first and not (resume and self.folder.path.exists()):
+        begins = not (resume and self.folder.path.exists())
+        if self.first and begins:
             self.folder.check_new()
         self.device = local_device(self.options.device, self.world)
         need_device(self.device)
-        if self.options.batch < 2 * self.world * self.options.accumulate:
-            raise InputError(
-                f"a batch of {self.options.batch} leaves {self.world} processes fewer than 2 images a part"
-            )
+        if begins:
+            check_images(self.cut, self.options.batch)
+
+    def _go_on(self, config: dict[str, Any]) -> None:
+        self.begun = read_config(self.folder)
+        check_same(self.folder, self.begun, config)
 
     def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
         self.validation: Any
@@ -126,7 +131,9 @@ class _Run:
             if self.options.validation
             else (self.data.train, None)
         )
-        self.batches = make_batches(train, self.options, self.rank, self.world)
+        if self.begun is not None:
+            self.cut, self.note = taken_up(self.begun, self.cut, min(self.options.batch, len(train)))
+        self.batches = make_batches(train, self.options, self.cut)
         self.statistics = pixel_statistics(self.data) if self.own else None
         if self.scheme.layers or self.options.low_memory or self.options.over_parameterised:
             # refuses a pattern without a layer, and what no layer could do, before anything is trained
@@ -137,6 +144,7 @@ class _Run:
             twin = self._taken(self.twin).to(self.device)
             results.add("float", self._scores(twin, self.data.test))
         with progress_bars(self.progress) as bar:
+            tell(bar, self.note)
             for number, (name, scheme, epochs, rate) in enumerate(self.phases()):
                 model = self._network(scheme, twin)
                 if state and state["phase"] > number:
@@ -222,6 +230,7 @@ class _Run:
             "test_images": len(self.data.test),
             "metric": self.metric,
         }
+        facts |= {"note": self.note} if self.note else {}
         lost = lost_files(self.data, self.world, self.device)
         summary = results.summary(facts, self.record.entries, lost)
         if self.first:

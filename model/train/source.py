@@ -19,6 +19,7 @@ from fermatnet.model.train.images.loader import Corrupt, StreamBatches, StreamPa
 from fermatnet.model.train.images.transforms import Recipe
 from fermatnet.model.train.images.tree import read_tree
 from fermatnet.model.train.options import Options
+from fermatnet.model.train.parts import Cut
 
 __all__ = ["Stream", "check_source", "make_batches", "open_source", "pixel_statistics"]
 
@@ -83,18 +84,17 @@ def _stream(name: str, folder: Path, options: Options) -> Stream:
     return Stream(name, parts[0], parts[1], classes, digest, corrupt)
 
 
-def make_batches(part: object, given: Options, rank: int, world: int) -> Batches | StreamBatches:
-    """Epochs over a training part, whichever kind it is."""
+def make_batches(part: object, given: Options, cut: Cut) -> Batches | StreamBatches:
+    """Epochs over a training part, whichever kind it is; each batch ``cut`` into parts."""
     if isinstance(part, StreamPart):
-        return StreamBatches(part, given.batch, given.seed, rank=rank, world=world)
+        return StreamBatches(part, given.batch, given.seed, cut=cut)
     return Batches(
         part,  # type: ignore[arg-type]
         given.batch,
         given.seed,
         pad=given.pad,
         flip=given.flip,
-        rank=rank,
-        world=world,
+        cut=cut,
     )
 
 

@@ -20,6 +20,7 @@ from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.optimizer import make_optimizer
 from fermatnet.model.train.options import Options, options
+from fermatnet.model.train.parts import WHOLE
 from fermatnet.model.train.phases import own_form
 from fermatnet.model.train.scores import chunks
 from fermatnet.model.train.source import make_batches, open_source
@@ -62,7 +63,7 @@ class Subject:
         images, labels = zip(*chunks(aside, _CHUNK), strict=True)
         self.images, self.labels = torch.cat(images), torch.cat(labels)
         self.targets = targets_of(self.data)
-        self.batches = make_batches(rest, self.options, 0, 1)
+        self.batches = make_batches(rest, self.options, WHOLE)
 
     def built(self, how: Scheme) -> nn.Module:
         """The network under a scheme, with the run's weights, steps and norms from the images set aside."""

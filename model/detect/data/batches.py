@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from fermatnet.model.detect.data.augment import Augmentation, Sample, load
 from fermatnet.model.detect.data.items import BoxSet
+from fermatnet.model.train.parts import WHOLE, Cut, Parted
 
 __all__ = ["ROW", "BoxBatches", "packed"]
-
 ROW = 6
 """Numbers of an object in a batch: corners, label (0: an empty row), 1 where it is difficult."""
 
@@ -37,9 +37,9 @@ class _Loader(Dataset):  # type: ignore[type-arg]
         return packed([self.batches.sample_of(int(number), self.epoch) for number in numbers])
 
 
-class BoxBatches:
-    """Epochs over a set: ``size`` images a batch of all processes together, (height, width) ``image``;
-    ``rank`` of ``world`` processes takes every world-th image of each batch."""
+class BoxBatches(Parted):
+    """Epochs over a set: ``size`` images a batch of all processes together, (height, width) ``image``; a
+    process takes of each batch what its ``cut`` says."""
 
     def __init__(
         self,
@@ -49,12 +49,11 @@ class BoxBatches:
         seed: int,
         how: Augmentation,
         *,
-        rank: int = 0,
-        world: int = 1,
+        cut: Cut = WHOLE,
         workers: int = 0,
     ):
         self.part, self.image, self.seed, self.how = part, image, seed, how
-        self.rank, self.world, self.workers = rank, world, workers
+        self.cut, self.workers = cut, workers
         self.size = min(size, len(part))
 
     def __len__(self) -> int:
@@ -70,15 +69,19 @@ class BoxBatches:
         """The first images whole, for quantizers to measure."""
         return packed([load(item, self.image) for item in self.part.items[:count]])[0]
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches ``start``, ``start`` + 1, ... of an epoch: (pixels, objects) as `packed` gives them."""
+    def parts_of(self, number: int, start: int = 0) -> Iterator[tuple[Sequence[Tensor], Tensor]]:
+        """(pixels of each part, objects of all) of the batches ``start``, ``start`` + 1, ... of an epoch, as
+        `packed` gives them."""
         order = np.random.default_rng((self.seed, number)).permutation(len(self.part))
         places = range(start * self.size, len(self) * self.size, self.size)
-        lists = [order[place : place + self.size][self.rank :: self.world] for place in places]
-        yield from DataLoader(
+        lists = [order[place : place + self.size][self.places] for place in places]
+        loader = DataLoader(
             _Loader(self, number),
             batch_size=None,
             sampler=lists,  # type: ignore[arg-type]
             num_workers=self.workers,
             prefetch_factor=2 if self.workers else None,
         )
+        sizes = [len(part.places) for part in self.parts]
+        for pixels, objects in loader:
+            yield pixels.split(sizes), objects

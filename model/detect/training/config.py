@@ -11,6 +11,7 @@ from fermatnet.model.json_shape import validate
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.options import FREE as FREE_OPTIONS
 from fermatnet.model.train.options import SHAPES, Options
+from fermatnet.model.train.parts import same_parts
 from fermatnet.model.train.results import peak_memory_mb
 
 __all__ = ["FORMAT", "check_same", "config_of", "read_config", "totals"]
@@ -74,7 +75,7 @@ def check_same(folder: RunFolder, old: dict[str, Any], new: dict[str, Any]) -> N
             raise InputError(f"{folder.path} is a run of another {key}: {old.get(key)}, not {new[key]}")
     usual = Options().plain() | Settings().plain()
     theirs, mine = old["options"] | old["settings"], new["options"] | new["settings"]
-    free = (*FREE, *FREE_OPTIONS)
+    free = (*FREE, *FREE_OPTIONS, *(("accumulate",) if same_parts(old, new) else ()))
     differ = [name for name in mine if mine[name] != theirs.get(name, usual[name]) and name not in free]
     if differ:
         raise InputError(
@@ -101,4 +102,4 @@ def totals(run: Any) -> dict[str, Any]:
         "parameters": int(np.sum([p.numel() for p in run.detector.parameters()])),
         "seconds": {name: round(value, 1) for name, value in seconds.items()},
         "peak_memory_mb": round(peak_memory_mb(), 1),
-    }
+    } | ({"note": run.note} if run.note else {})

@@ -22,6 +22,7 @@ from fermatnet.model.errors import InputError
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import SHAPES, Options, options
+from fermatnet.model.train.parts import Cut, taken_up
 from fermatnet.model.train.phases import PlannedPhase, phases, settled
 from fermatnet.model.train.processes import (
     local_device,
@@ -33,7 +34,7 @@ from fermatnet.model.train.processes import (
 )
 from fermatnet.model.train.recipe import with_recipe
 from fermatnet.model.train.record import Record
-from fermatnet.model.train.results import progress_bars
+from fermatnet.model.train.results import progress_bars, tell
 from fermatnet.model.train.teacher import as_teacher
 from fermatnet.model.zoo.catalogue import check_detector
 
@@ -65,6 +66,7 @@ class _Run:
         self.device = local_device(given.device, self.world)
         self.record = Record(self.folder, self.rank, self.world, self.device, self.options.tensorboard)
         self.scores: dict[str, dict[str, Any]] = {}
+        self.cut, self.note = Cut(self.rank, self.world, self.options.accumulate), ""
 
     @property
     def image(self) -> tuple[int, int]:
@@ -82,14 +84,18 @@ class _Run:
         if not self.scheme.full_precision:
             quantized(self.detector, self.scheme)  # what has no quantized twin is refused before training
         config, names = config_of(self), [name for name, *_ in self._phases()]
-        state = self.record.open(
-            config, resume, names, lambda: check_same(self.folder, read_config(self.folder), config)
-        )
+        state = self.record.open(config, resume, names, lambda: self._go_on(config))
         try:
             return self._train(state)
         except Exception:
             self.record.discard()
             raise
+
+    def _go_on(self, config: dict[str, Any]) -> None:
+        begun = read_config(self.folder)
+        check_same(self.folder, begun, config)
+        size = min(self.options.batch, len(self.training))
+        self.cut, self.note = taken_up(begun, self.cut, size)
 
     def _phases(self) -> list[PlannedPhase]:
         return phases(self.options, self.scheme, self.twin)
@@ -100,22 +106,22 @@ class _Run:
         self.training = source.part(self.settings.train or usual[0])
         self.test = source.part(self.settings.test or usual[1])
         self.checked = source.part(self.settings.check) if self.settings.check else None
+
+    def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
         self.batches = BoxBatches(
             self.training,
             self.image,
             self.options.batch,
             self.options.seed,
             self.settings.augmentation(),
-            rank=self.rank,
-            world=self.world,
+            cut=self.cut,
             workers=self.options.workers or 0,
         )
-
-    def _train(self, state: dict[str, Any] | None) -> dict[str, Any]:
         teacher: Joined | None = None
         if self.twin:
             teacher = self._load_twin()
         with progress_bars(self.progress) as bar:
+            tell(bar, self.note)
             for number, (name, _, epochs, rate) in enumerate(self._phases()):
                 model = self._network(name).to(self.device)
                 if state and state["phase"] > number:
@@ -172,7 +178,7 @@ class _Run:
         phase = Phase(
             name,
             model,
-            self.batches,  # type: ignore[arg-type]
+            self.batches,
             self.options,
             epochs=epochs,
             rate=rate,

@@ -17,11 +17,14 @@ from torch.utils.data import DataLoader, Dataset
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.images.transforms import Recipe, decode
 from fermatnet.model.train.images.tree import Index
+from fermatnet.model.train.parts import WHOLE, Cut, Parted
 
 __all__ = ["Corrupt", "StreamBatches", "StreamPart"]
 
 _AHEAD = 2
 """Batches a worker may be in front."""
+_Decoded = tuple[Tensor, Tensor, np.ndarray]
+"""Images, their labels, and which of the files asked for they are (the others are lost)."""
 
 
 class Corrupt:
@@ -42,24 +45,26 @@ class Corrupt:
 
 
 class _Decoder(Dataset):  # type: ignore[type-arg]
-    """``[numbers]`` -> (images, labels, what could not be read). Nothing is raised in a worker."""
+    """``[numbers]`` -> (what was decoded, what could not be read). Nothing is raised in a worker."""
 
     def __init__(self, index: Index, recipe: Recipe, seed: tuple[int, int] | None):
         self.index, self.recipe, self.seed = index, recipe, seed
 
-    def __getitem__(self, numbers: np.ndarray) -> tuple[Tensor, Tensor, list[tuple[str, str]]]:
+    def __getitem__(self, numbers: np.ndarray) -> tuple[_Decoded, list[tuple[str, str]]]:
         images, labels, lost = [], [], []
-        for number in numbers:
+        read = np.ones(len(numbers), bool)
+        for place, number in enumerate(numbers):
             path = self.index.path(number)
             rng = None if self.seed is None else np.random.default_rng((*self.seed, int(number)))
             try:
                 images.append(decode(path, self.recipe, rng))
                 labels.append(int(self.index.labels[number]))
             except InputError as error:
+                read[place] = False
                 lost.append((str(path.relative_to(self.index.folder)), str(error)))
         side = self.recipe.size
         stacked = np.stack(images) if images else np.empty((0, 3, side, side), np.uint8)
-        return torch.from_numpy(stacked), torch.tensor(labels, dtype=torch.int64), lost
+        return (torch.from_numpy(stacked), torch.tensor(labels, dtype=torch.int64), read), lost
 
 
 def _same(item: Any) -> Any:
@@ -68,7 +73,7 @@ def _same(item: Any) -> Any:
 
 def _decoded(
     decoder: _Decoder, lists: list[np.ndarray], workers: int, corrupt: Corrupt
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[_Decoded]:
     loader = DataLoader(
         decoder,
         batch_size=None,
@@ -78,9 +83,9 @@ def _decoded(
         prefetch_factor=_AHEAD if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
-    for images, labels, lost in loader:
+    for decoded, lost in loader:
         corrupt.add(lost)
-        yield images, labels
+        yield decoded
 
 
 class StreamPart:
@@ -111,7 +116,8 @@ class StreamPart:
         mine = np.arange(rank, len(self), world)
         lists = [mine[start : start + size] for start in range(0, len(mine), size)]
         decoder = _Decoder(self.index, replace(self.recipe, crop="centre"), None)
-        return _decoded(decoder, lists, self.workers, self.corrupt)
+        for images, labels, _ in _decoded(decoder, lists, self.workers, self.corrupt):
+            yield images, labels
 
     def sample(self, count: int) -> Tensor:
         """``count`` images evenly spaced over the part, in the middle crop; those that can be read."""
@@ -122,15 +128,15 @@ class StreamPart:
                 decoder, list(np.array_split(chosen, max(1, len(chosen) // 16))), self.workers, self.corrupt
             )
         )
-        return torch.cat([images for images, _ in decoded])
+        return torch.cat([images for images, *_ in decoded])
 
 
-class StreamBatches:
-    """Epochs over a streamed part, the interface of `fermatnet.model.train.batches.Batches`: ``rank`` of
-    ``world`` processes decodes every world-th image of each batch and no other."""
+class StreamBatches(Parted):
+    """Epochs over a streamed part, the interface of `fermatnet.model.train.batches.Batches`: a process
+    decodes the images of its parts of each batch and no others."""
 
-    def __init__(self, part: StreamPart, size: int, seed: int, *, rank: int = 0, world: int = 1):
-        self.part, self.seed, self.rank, self.world = part, seed, rank, world
+    def __init__(self, part: StreamPart, size: int, seed: int, *, cut: Cut = WHOLE):
+        self.part, self.seed, self.cut = part, seed, cut
         self.size = min(size, len(part))
 
     def __len__(self) -> int:
@@ -141,13 +147,15 @@ class StreamBatches:
         """Images for quantizers to measure, the same in every process."""
         return self.part.sample(count)
 
-    def epoch(self, number: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches ``start``, ``start`` + 1, ... of an epoch."""
+    def parts_of(self, number: int, start: int = 0) -> Iterator[tuple[Sequence[Tensor], Tensor]]:
+        """(images of each part, labels of all) of the batches ``start``, ``start`` + 1, ... of an epoch.
+        Files that cannot be read are missing in their parts."""
         order = np.random.default_rng((self.seed, number)).permutation(len(self.part))
         places = range(start * self.size, len(self) * self.size, self.size)
-        lists = [order[place : place + self.size][self.rank :: self.world] for place in places]
+        lists = [order[place : place + self.size][self.places] for place in places]
+        ends = np.cumsum([len(part.places) for part in self.parts])[:-1]
         decoder = _Decoder(self.part.index, self.part.recipe, (self.seed, number))
-        for images, labels in _decoded(decoder, lists, self.part.workers, self.part.corrupt):
+        for images, labels, read in _decoded(decoder, lists, self.part.workers, self.part.corrupt):
             if not len(labels):
                 raise InputError(f"epoch {number + 1}: no image of a batch can be read; look at the data")
-            yield images, labels
+            yield images.split([int(part.sum()) for part in np.split(read, ends)]), labels

@@ -13,6 +13,7 @@ from fermatnet.model.detect.data.pictures import open_picture, view
 from fermatnet.model.detect.data.source import open_boxes
 from fermatnet.model.detect.data.voc import read_voc
 from fermatnet.model.errors import InputError
+from fermatnet.model.train.parts import Cut
 
 from .sets import CLASSES, make_coco, make_voc, xml
 
@@ -166,7 +167,7 @@ def test_augmented_boxes_lie_on_their_objects(tmp_path):
 
 def test_batches_go_on_in_the_middle_and_are_shared_out(tmp_path):
     part = read_voc([make_voc(tmp_path / "v", (3, 2, 0, 1))], "trainval", CLASSES)
-    made = [list(BoxBatches(part, (64, 96), 2, 5, Augmentation(), rank=r, world=2).epoch(3)) for r in (0, 1)]
+    made = [list(BoxBatches(part, (64, 96), 2, 5, Augmentation(), cut=Cut(r, 2)).epoch(3)) for r in (0, 1)]
     whole = list(BoxBatches(part, (64, 96), 2, 5, Augmentation()).epoch(3))
     assert len(whole) == 2
     for at in range(2):

@@ -9,6 +9,7 @@ import pytest
 from fermatnet.model.errors import InputError
 from fermatnet.model.train.batches import Batches, augment
 from fermatnet.model.train.data import HELD_OUT, Data, Part, digits, load
+from fermatnet.model.train.parts import Cut
 
 
 def test_digits_split_is_fixed_and_stratified():
@@ -163,7 +164,7 @@ def test_batches_depend_on_seed_and_epoch_alone_and_split_by_process():
     other = list(Batches(data, 64, 7, pad=1, flip=True).epoch(4))
     assert all((a == b.numpy()).all() for (a, _), (b, _) in zip(batches, again, strict=True))
     assert any((a != b.numpy()).any() for (a, _), (b, _) in zip(batches, other, strict=True))
-    halves = [list(Batches(data, 64, 7, pad=1, flip=True, rank=r, world=2).epoch(3)) for r in (0, 1)]
+    halves = [list(Batches(data, 64, 7, pad=1, flip=True, cut=Cut(r, 2)).epoch(3)) for r in (0, 1)]
     joined = np.empty_like(batches[0][0])
     joined[0::2], joined[1::2] = halves[0][0][0], halves[1][0][0]
     np.testing.assert_array_equal(joined, batches[0][0])

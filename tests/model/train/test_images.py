@@ -14,6 +14,7 @@ from fermatnet.model.train.images.transforms import Recipe, decode
 from fermatnet.model.train.images.tree import read_tree
 from fermatnet.model.train.loop import Phase
 from fermatnet.model.train.options import Options
+from fermatnet.model.train.parts import Cut
 from fermatnet.model.train.run import train
 from fermatnet.model.train.source import check_source, open_source
 
@@ -88,12 +89,20 @@ def test_batches_do_not_depend_on_workers_or_processes(tree):
     late = list(StreamBatches(part(tree, **how), 8, 3).epoch(1, 2))
     for (a, x), (b, y) in zip([*single, single[2]], [*many, *late], strict=True):
         assert torch.equal(a, b) and torch.equal(x, y)
-    halves = [list(StreamBatches(part(tree, **how), 8, 3, rank=r, world=2).epoch(1)) for r in (0, 1)]
+    halves = [list(StreamBatches(part(tree, **how), 8, 3, cut=Cut(r, 2)).epoch(1)) for r in (0, 1)]
     for number, (images, _) in enumerate(single):
         both = torch.cat([half[number][0] for half in halves])
         key = lambda x: sorted(image.numpy().tobytes() for image in x)  # noqa: E731
         assert key(both) == key(images)
     assert not torch.equal(single[0][0], next(StreamBatches(part(tree, **how), 8, 3).epoch(2))[0])
+
+
+def test_parts_lose_their_own_files_whoever_computes_them(tree):
+    kept = next(StreamBatches(part(tree), 25, 0, cut=Cut(first=2)).parts_of(0))
+    two = [next(StreamBatches(part(tree), 25, 0, cut=Cut(rank, 2)).parts_of(0)) for rank in (0, 1)]
+    assert [len(images) for images in kept[0]] == [len(labels) for _, labels in two]
+    assert len(kept[1]) < 25 and torch.equal(kept[1], torch.cat([labels for _, labels in two]))
+    assert all(torch.equal(one, images[0]) for one, (images, _) in zip(kept[0], two, strict=True))
 
 
 def test_corrupt_files_are_named_and_counted_or_refused(tree):

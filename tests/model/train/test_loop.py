@@ -12,6 +12,7 @@ from fermatnet.model.train.data import digits
 from fermatnet.model.train.loop import Diverged, Phase, accuracy, logits
 from fermatnet.model.train.optimizer import learning_rate, make_optimizer
 from fermatnet.model.train.options import Options, options
+from fermatnet.model.train.parts import Cut
 from fermatnet.model.train.scores import chunks, scores
 from fermatnet.model.train.teacher import as_teacher
 
@@ -80,10 +81,11 @@ class Plain(torch.nn.Sequential):
         return super().forward(x.float() / 16)
 
 
-def after_one_step(**how):
+def after_one_step(accumulate=1, **how):
     torch.manual_seed(0)
     chosen = options("digits", "digits", {"batch": 96, "optimizer": "sgd", "pad": 0, **how})
-    run = Phase("plain", Plain(), Batches(digits().train, 96, 0), chosen, epochs=1, rate=0.1)
+    batches = Batches(digits().train, 96, 0, cut=Cut(accumulate=accumulate))
+    run = Phase("plain", Plain(), batches, chosen, epochs=1, rate=0.1)
     run.run_epoch()
     return run.model[1].weight
 
