@@ -2,7 +2,7 @@
 make the words again.
 
 Left out are columns that never change, columns that equal another one or its complement, and rows that repeat
-with a power of two. Where it saves several block RAMs, neighbouring columns in which few of all patterns
+with a power of two. Where it saves several block RAMs of a memory of many rows, neighbouring columns in which few of all patterns
 occur (weights of three or five levels do not fill their bits) are kept as codes of `CODE` bits at most, and a
 table behind the memory makes the patterns of them.
 """
@@ -26,6 +26,9 @@ SAVED = 2
 """Block RAMs that codes must save at least: their table stands between the memory and its reader."""
 BLOCK = 235
 """Lookup tables that a block RAM of 18 kbit is worth (`fermatnet.model.fermat.cost`)."""
+
+ROWS = 64
+"""Rows up to which a column is one table of six inputs: codes would save nothing, and cost their tables."""
 
 
 def block_rams(width: int, depth: int) -> int:
@@ -104,7 +107,7 @@ class Packing:
     def groups(self) -> list[_Group]:
         """The needed columns as kept columns and codes."""
         plain = [_Group(len(self.needed))] if self.needed else []
-        if block_rams(len(self.needed), len(self.rows)) == 0:
+        if len(self.rows) <= ROWS or block_rams(len(self.needed), len(self.rows)) == 0:
             return plain
         coded = self._coded()
         blocks = [block_rams(sum(g.width for g in found), len(self.rows)) for found in (plain, coded)]

@@ -88,3 +88,14 @@ def test_file(tmp_path):
     assert emit(Rom(9, [300]), "top").memories == {}
     (text,) = emit(Rom(96, words), "top").memories.values()
     assert text.split()[0] == f"{Packing(96, words).kept_words[0]:020x}" and len(text.split()) == 2048
+
+
+def test_columns_of_few_rows_are_kept_as_they_are():
+    """Each is one table then; codes, which save block memory, would stand beside it."""
+    rng = np.random.default_rng(0)
+    planes = rng.permuted(np.tile([0, 1, 3, 0], (72, 64)), axis=1)  # three levels in two bits
+    for rows, coded in ((36, False), (72, True)):
+        words = [sum(int(level) << 2 * place for place, level in enumerate(row)) for row in planes[:rows]]
+        packing = Packing(512, words)
+        assert any(group.patterns for group in packing.groups) == coded
+        assert (packing.kept_width < 512) == coded
