@@ -256,7 +256,8 @@ def train(
     ----------
     net : name in the zoo;  data : see :func:`fermatnet.model.train.source.open_source`
     resume : go on from the last checkpoint of the run in ``out``, or begin one where ``out`` is not there;
-        on CPU, with as many processes as before, the weights come out as if it had never stopped
+        on CPU, with as many processes as before, the weights come out as if it had never stopped; with others
+        the losses are the same but for rounding, where `fermatnet.model.train.parts` can keep the parts
     twin : run folder whose full-precision network is the start and the teacher, instead of training one
     (``float_epochs`` is then 0)
     network : options of the network's own builder, such as ``{"width": 8}``
