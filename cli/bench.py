@@ -27,6 +27,10 @@ BENCHES: dict[str, tuple[tuple[str, ...], str]] = {
         ("compiler.clock",),
         "Whole networks placed and routed at several folds: Fmax, beside its goal",
     ),
+    "topologies": (
+        ("compiler.topologies",),
+        "Published topologies at published speeds, mapped for a Zynq-7020: LUT and block RAM beside others'",
+    ),
     "netlist": (
         ("compiler.netlist",),
         "Netlists of whole networks simulated against the reference, and with faults put in",

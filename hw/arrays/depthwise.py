@@ -29,7 +29,8 @@ class DepthwiseArray(FreeRunning):
     The pipeline never stops: see `fermatnet.hw.arrays.free_running`.
 
     Latency: T + fetch cycles (`Clock.memory_registers`), those of a product and those of the queue, from the
-    first tap of a chunk to its result. Throughput: one beat a cycle, ``cycles`` = C / lanes * T for one pixel.
+    first tap of a chunk to its result. Throughput: one beat a cycle, ``cycles`` = C / lanes * T for one
+    pixel.
 
     Parameters
     ----------

@@ -31,8 +31,8 @@ class IntegerArray(FreeRunning):
     Registers stand behind the memories, the products and every few sums; the pipeline never stops: see
     `fermatnet.hw.arrays.free_running`.
 
-    Latency: K/simd + 1 + fetch cycles, those of the sums of products and those of the queue, from the first beat of
-    an output to its result. Throughput: one beat a cycle.
+    Latency: K/simd + 1 + fetch cycles, those of the sums of products and those of the queue, from the first
+    beat of an output to its result. Throughput: one beat a cycle.
 
     Parameters
     ----------

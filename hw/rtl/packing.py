@@ -2,9 +2,9 @@
 make the words again.
 
 Left out are columns that never change, columns that equal another one or its complement, and rows that repeat
-with a power of two. Where it saves several block RAMs of a memory of many rows, neighbouring columns in which few of all patterns
-occur (weights of three or five levels do not fill their bits) are kept as codes of `CODE` bits at most, and a
-table behind the memory makes the patterns of them.
+with a power of two. Where it saves several block RAMs of a memory of many rows, neighbouring columns in which
+few of all patterns occur (weights of three or five levels do not fill their bits) are kept as codes of `CODE`
+bits at most, and a table behind the memory makes the patterns of them.
 """
 
 from collections.abc import Sequence

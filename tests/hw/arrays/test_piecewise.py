@@ -7,8 +7,8 @@ from amaranth.hdl import Shape, signed, unsigned
 
 from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
-from fermatnet.hw.rtl.clock import Clock
 from fermatnet.hw.piecewise.compressor.heap import TARGETS
+from fermatnet.hw.rtl.clock import Clock
 from fermatnet.model.errors import InputError
 
 LEVELS = {

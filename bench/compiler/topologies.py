@@ -1,0 +1,102 @@
+"""Published topologies at published speeds on a Zynq-7020: whole networks mapped by yosys, LUT and block RAM
+beside what others take.
+
+``fermatnet bench topologies`` generates CNV (BNN-PYNQ's network for CIFAR-10) at 1,894 and 3,279 images a
+second of 100 MHz with weights of two pieces and activations of one (W1A1), with two bits of each (W2A2), and
+as PA(4,5); their weights are drawn, their norms set on drawn images. All weights are in block RAM. Rows are
+kept as they come (``--results``) and found again by their Verilog; ``--only`` takes the designs whose name
+holds a word.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from fermatnet.bench.rows import Asked, bench
+from fermatnet.hw.compiler.generate import generate
+from fermatnet.model.network import Network
+from fermatnet.model.result_log import ResultLog, design_digest
+from fermatnet.synth.flow import synthesise
+
+__all__ = ["DESIGNS", "drawn", "run"]
+
+DEVICE, MHZ = "xc7z020", 100.0
+# BNN-PYNQ's overlays for the PYNQ-Z1, as its repository lists them: LUT, block RAM of 36 kbit
+RIVALS = {"W1A1": (26_072, 124), "W2A2": (37_302, 140)}
+SCHEMES = {"W1A1": ("pa", 2, 1), "W2A2": ("lsq", 2, 2), "PA(4,5)": ("pa", 4, 5)}
+SPEEDS = (1894, 3279)  # images a second at MHZ
+DESIGNS = {f"CNV {name}, {speed}/s": (name, speed) for name in SCHEMES for speed in SPEEDS}
+"""Design: scheme, images a second."""
+COLUMNS = ("design", "cycles", "images/s", "LUT", "BNN-PYNQ", "FF", "BRAM", "BNN-PYNQ", "DSP")
+
+
+def drawn(net: str, how: tuple[str, int, int], shape: tuple[int, int, int] = (3, 32, 32)) -> Network:
+    """Network ``net`` of the zoo with scheme, weight and activation pieces or bits ``how``, untrained, its
+    norms set on images of drawn patches so that its outputs differ from image to image."""
+    import torch
+
+    from fermatnet.model import zoo
+    from fermatnet.model.exchange.export import export
+    from fermatnet.model.nn.measure import calibrate
+    from fermatnet.model.nn.scheme import scheme
+
+    torch.manual_seed(0)
+    name, weights, activations = how
+    model = zoo.build(net, how=scheme(name, weights=weights, activations=activations), shape=shape)
+    channels, height, width = shape
+    images = torch.randint(0, 256, (64, channels, height // 4, width // 4), dtype=torch.uint8)
+    images = images.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    model.train()
+    for _ in range(6):
+        model(images)
+    calibrate(model, images)
+    return export(model.eval(), shape, (0, 255), name=net)
+
+
+@bench
+def run(asked: Asked) -> list[dict[str, Any]]:
+    """Measures the designs whose name holds ``only`` (``quick``: the first of them), prints the table and
+    gives its rows back."""
+    rows = []
+    for name in asked.holding(DESIGNS):
+        print(f"{name} ...", flush=True)
+        rows.append(_row(name, asked.log))
+    _print(rows)
+    asked.write(rows)
+    return rows
+
+
+def _row(name: str, log: ResultLog) -> dict[str, Any]:
+    how, speed = DESIGNS[name]
+    cycles = int(MHZ * 1e6 / speed)
+    with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
+        folder = Path(scratch) / "out"
+        made = generate(
+            drawn("cnv", SCHEMES[how]), folder, cycles=cycles, clock_mhz=MHZ, device=DEVICE, external="none"
+        )
+        row = log.row(f"topologies/{design_digest(folder)}", lambda: _measured(folder, made))
+    return row | {"design": name, "rival": RIVALS.get(how)}
+
+
+def _measured(folder: Path, made: dict[str, Any]) -> dict[str, Any]:
+    found = synthesise(folder, DEVICE, clock_mhz=MHZ)
+    return {
+        "cycles": made["cycles_per_image"],
+        "images_per_second": MHZ * 1e6 / made["cycles_per_image"],
+        **{key: found[key] for key in ("luts", "ffs", "brams", "dsps", "versions")},
+    }
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    table = Table(title=f"Published topologies on {DEVICE}, mapped by yosys, not placed")
+    for column in COLUMNS:
+        table.add_column(column, justify="left" if column == "design" else "right")
+    for row in rows:
+        rival = [f"{number:,}" for number in row["rival"]] if row["rival"] else ["", ""]
+        numbers = [f"{row['cycles']:,}", f"{row['images_per_second']:,.0f}", f"{row['luts']:,}", rival[0]]
+        numbers += [f"{row['ffs']:,}", f"{row['brams']:g}", rival[1], f"{row['dsps']:,}"]
+        table.add_row(row["design"], *numbers)
+    Console(width=140).print(table)
