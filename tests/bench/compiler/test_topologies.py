@@ -30,6 +30,6 @@ def test_rows_beside_their_rivals(tmp_path, monkeypatch, capsys):
 
 def test_a_drawn_network_answers_differently():
     """Untrained, but its outputs are not the same for every image."""
-    net = topologies.drawn("tfc", ("pa", 2, 1), (1, 28, 28))
+    net = topologies.drawn("tfc", ("pa", 4, 5), (1, 28, 28))
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 7, 7)).repeat(4, 2).repeat(4, 3)
     assert len(np.unique(run(net, images.astype(np.uint8)), axis=0)) == 20
