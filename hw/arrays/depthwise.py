@@ -89,7 +89,7 @@ class DepthwiseArray(FreeRunning):
             self.weight = np.asarray(contents, np.int64)
         i_layout, o_layout = data.ArrayLayout(self.x_shape, lanes), data.ArrayLayout(self.acc_shape, lanes)
         cycles = self.channels // lanes * self.taps
-        self.fetch = (clock or Clock()).memory_registers(self.weight_width, cycles)
+        self.fetch = (clock or Clock()).memory_registers(self.weight_width, self.words())
         self._stream(i_layout, o_layout, cycles, self.taps, 1 + self.fetch + self.products.latency)
 
     def words(self) -> list[int]:

@@ -110,7 +110,7 @@ class IntegerArray(FreeRunning):
             self.bias = np.asarray(bias, np.int64) if np.size(bias) else np.zeros_like(self.bias)
         self.pipeline, self.levels = self.products.latency - 1, self.products.levels
         i_layout, o_layout = data.ArrayLayout(self.x_shape, simd), data.ArrayLayout(self.acc_shape, pe)
-        self.fetch = (clock or Clock()).memory_registers(self.weight_width, self.folding.cycles)
+        self.fetch = (clock or Clock()).memory_registers(self.weight_width, self.words())
         depth = 1 + self.fetch + self.products.latency
         self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, depth)
 

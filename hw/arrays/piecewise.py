@@ -115,9 +115,10 @@ class PiecewiseArray(FreeRunning):
         if contents is not None:
             self.codes = contents
         i_layout, o_layout = data.ArrayLayout(self.index_bits, simd), data.ArrayLayout(self.acc_shape, pe)
-        self.fetch = self.clock.memory_registers(self.weight_width, self.folding.cycles)
+        self.cycles = self.folding.cycles
+        self.fetch = self.clock.memory_registers(self.weight_width, self.words())
         depth = self.pipeline + 2 + self.fetch
-        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, depth)
+        self._stream(i_layout, o_layout, self.cycles, self.folding.beats, depth)
 
     def words(self) -> list[int]:
         """Weight memory, one word a beat: for each output each plane's ``simd`` bits, or each lane's code."""

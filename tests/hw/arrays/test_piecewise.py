@@ -102,17 +102,17 @@ def test_two_registers_behind_a_block_memory_at_a_fast_clock(stalls, drive):
     rng, clocks = np.random.default_rng(9), (Clock(80.0, "ecp5"), Clock(150.0, "ecp5"))
     levels_w, levels_a = (np.array(row) for row in LEVELS["symmetric"])
     codes, index = rng.integers(0, 5, (32, 72), dtype=np.uint8), rng.integers(0, 4, (2, 72))
-    weight, x = rng.integers(-8, 8, (16, 36)), rng.integers(0, 16, (2, 36))
-    pieces = {"pe": 8, "simd": 9, "target": "ecp5", "pipeline": 1}
+    weight, x = rng.integers(-8, 8, (64, 36)), rng.integers(0, 16, (2, 36))
+    pieces = {"pe": 16, "simd": 9, "target": "ecp5", "pipeline": 1}
     for clock, fetch in zip(clocks, (1, 2), strict=True):
         block = PiecewiseArray(codes, levels_w, levels_a, clock_mhz=clock.mhz, **pieces)
         assert block.fetch == fetch and block.depth == block.pipeline + 2 + fetch
         check(block, index, levels_a[index] @ levels_w[codes].T, drive, stalls)
-        whole = IntegerArray(weight, [], unsigned(4), pe=8, simd=6, clock=clock)
+        whole = IntegerArray(weight, [], unsigned(4), pe=16, simd=6, clock=clock)
         assert whole.fetch == fetch
         check(whole, x, x @ weight.T, drive, stalls)
-    small = PiecewiseArray(codes[:8, :18], levels_w, levels_a, clock_mhz=150.0, **pieces)
-    assert small.fetch == 1  # tables hold its weights
+    narrow = PiecewiseArray(codes, levels_w, levels_a, clock_mhz=150.0, **pieces | {"pe": 4})
+    assert narrow.fetch == 1  # few blocks lie near
 
 
 @pytest.mark.parametrize("x_shape", [unsigned(8), signed(5), unsigned(1)])
