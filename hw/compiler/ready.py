@@ -41,7 +41,11 @@ def cut_ready(
             if not layer.windowed(folds[edge.consumer]):  # whose ready is a register's
                 chain += (layer.ready_tables if tight(layer.clock) else 1) + behind[edge.consumer]
             rests = tight(layer.clock) and _rests(edge, net.types[name], period)
-            if chain and (rests or chain + (name in joins) > _most(layer.clock)):
+            # no cut in front of this block shortens what runs from here through it
+            forks = len(leaving) > 1 and tight(layer.clock)
+            through = chain + layers[name].ready_tables + 1 if forks and name in layers else 0
+            over = chain + (name in joins) > _most(layer.clock) or through > _most(layer.clock) + ENDS
+            if chain and (rests or over):
                 found[edge.key], chain = _cut(edge, net.types[name], period)
             chains.append(0 if edge.before else chain)
         behind[name] = max(chains) + (len(leaving) > 1)

@@ -11,7 +11,7 @@ from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top
 from fermatnet.hw.layers import Fold
 from fermatnet.model.network import Network, run
-from fermatnet.model.network.nodes import Affine, Conv
+from fermatnet.model.network.nodes import Add, Affine, Conv, PiecewiseConv, Threshold
 
 
 def chain(length):
@@ -46,6 +46,33 @@ def test_behind_a_join_and_not_at_its_inputs():
     design = plan(Network([*net.nodes, *longer], net.input_shape), folds=folds, clock_mhz=250)
     assert "add" in cuts(design)
     assert not any(design.schedule.edges["add", side].before for side in (0, 1))
+
+
+def residual() -> Network:
+    """A scale that a threshold and a sum read, a convolution of pieces between them."""
+    rng, ones = np.random.default_rng(6), np.ones(2, int)
+    codes = rng.integers(0, 3, (2, 2, 3, 3)).astype(np.uint8)
+    nodes = [
+        Conv("conv", ("image",), rng.integers(-7, 8, (2, 2, 3, 3)), pad=(1, 1, 1, 1)),
+        Affine("norm", ("conv",), 3 * ones, ones, 6, -99, 99),
+        Threshold("act", ("norm",), np.array([[-3], [8]]), np.ones(2, np.int8)),
+        PiecewiseConv("conv2", ("act",), codes, np.array([-1, 0, 1]), np.array([0, 1]), pad=(1, 1, 1, 1)),
+        Affine("norm2", ("conv2",), 5 * ones, ones, 1, -99, 99),
+        Add("add", ("norm", "norm2")),
+    ]
+    return Network(nodes, (2, 5, 6))
+
+
+@pytest.mark.parametrize(("mhz", "cut"), [(50, False), (150, True)])
+def test_a_fork_and_the_blocks_on_both_sides_are_too_long_for_a_tight_clock(mhz, cut):
+    """What a queue in front of the first of them is told comes through all of it."""
+    net = residual()
+    design = plan(net, cycles=30 * 36, clock_mhz=mhz, device="ecp5-85k")
+    assert (design.schedule.edges["act", 0].before == CUT) == cut
+    images = np.random.default_rng(0).integers(0, 256, (5, *net.input_shape)).astype(np.uint8)
+    result = simulate_top(Top(design), images, calm=3, limit=20_000)
+    np.testing.assert_array_equal(result.outputs, run(net, images))
+    assert result.ends[2] - result.ends[1] == design.cycles_per_image
 
 
 def test_what_is_cut_comes_when_predicted():
