@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
 from fermatnet.hw.arrays.products.choice import Operands, make
 from fermatnet.hw.rtl.clock import Clock
-from fermatnet.hw.rtl.delayed import delayed
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.model.errors import InputError
@@ -28,9 +27,9 @@ class DepthwiseArray(FreeRunning):
 
     The pipeline never stops: see `fermatnet.hw.arrays.free_running`.
 
-    Latency: T + fetch cycles (`Clock.memory_registers`), those of a product and those of the queue, from the
-    first tap of a chunk to its result. Throughput: one beat a cycle, ``cycles`` = C / lanes * T for one
-    pixel.
+    Latency: T + 1 cycles, those of a product and those of the queue, from the first tap of a chunk to its
+    result. Throughput:
+    one beat a cycle, ``cycles`` = C / lanes * T for one pixel.
 
     Parameters
     ----------
@@ -88,9 +87,9 @@ class DepthwiseArray(FreeRunning):
         if contents is not None:
             self.weight = np.asarray(contents, np.int64)
         i_layout, o_layout = data.ArrayLayout(self.x_shape, lanes), data.ArrayLayout(self.acc_shape, lanes)
-        cycles = self.channels // lanes * self.taps
-        self.fetch = (clock or Clock()).memory_registers(self.weight_width, self.words())
-        self._stream(i_layout, o_layout, cycles, self.taps, 1 + self.fetch + self.products.latency)
+        self._stream(
+            i_layout, o_layout, self.channels // lanes * self.taps, self.taps, 2 + self.products.latency
+        )
 
     def words(self) -> list[int]:
         """Weight memory: chunk after chunk of channels, tap after tap."""
@@ -101,9 +100,10 @@ class DepthwiseArray(FreeRunning):
         layout = data.ArrayLayout(self.weight_shape, self.lanes)
         m.submodules.weights = rom = Rom(layout.size, self.words(), "weights")
         m.d.comb += [rom.addr.eq(walk.address), rom.en.eq(1)]
-        came = delayed(m, self.i.payload, self.fetch, "came")
+        came = Signal(self.i.payload.shape(), reset_less=True)
         x = Signal(data.ArrayLayout(self.value_shape, self.lanes), reset_less=True)
-        weights = layout(delayed(m, rom.data, self.fetch, "weights"))
+        weights = Signal(layout, reset_less=True)
+        m.d.sync += [came.eq(self.i.payload), weights.eq(rom.data)]
         m.d.sync += [x[k].eq(self._value(came[k])) for k in range(self.lanes)]
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         begin = Const(-self.products.offset * self.taps, self.acc_shape)  # what makes every product larger

@@ -13,7 +13,6 @@ from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
 from fermatnet.hw.arrays.products.choice import Operands, make
 from fermatnet.hw.arrays.products.sums import added
 from fermatnet.hw.rtl.clock import Clock
-from fermatnet.hw.rtl.delayed import delayed
 from fermatnet.hw.rtl.rom import Rom, constant, reloadable
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.model.errors import InputError
@@ -31,8 +30,8 @@ class IntegerArray(FreeRunning):
     Registers stand behind the memories, the products and every few sums; the pipeline never stops: see
     `fermatnet.hw.arrays.free_running`.
 
-    Latency: K/simd + 1 + fetch cycles, those of the sums of products and those of the queue, from the first
-    beat of an output to its result. Throughput: one beat a cycle.
+    Latency: K/simd + 2 cycles, those of the sums of products and those of the queue, from the first beat of
+    an output to its result. Throughput: one beat a cycle.
 
     Parameters
     ----------
@@ -57,8 +56,6 @@ class IntegerArray(FreeRunning):
         As above; cycles of one output pixel.
     pipeline, levels : int
         Register stages of the sums of products, and most adders between two of them.
-    fetch : int
-        Registers behind the weight memory, 1 or 2 (`Clock.memory_registers`).
     weight_width : int
         Bits of a word of the weight memory, one a beat.
 
@@ -110,9 +107,7 @@ class IntegerArray(FreeRunning):
             self.bias = np.asarray(bias, np.int64) if np.size(bias) else np.zeros_like(self.bias)
         self.pipeline, self.levels = self.products.latency - 1, self.products.levels
         i_layout, o_layout = data.ArrayLayout(self.x_shape, simd), data.ArrayLayout(self.acc_shape, pe)
-        self.fetch = (clock or Clock()).memory_registers(self.weight_width, self.words())
-        depth = 1 + self.fetch + self.products.latency
-        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, depth)
+        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, 2 + self.products.latency)
 
     def words(self) -> list[int]:
         """Weight memory, one word a beat: lane after lane of output after output."""
@@ -124,8 +119,9 @@ class IntegerArray(FreeRunning):
         layout = data.ArrayLayout(data.ArrayLayout(self.weight_shape, self.simd), self.pe)
         m.submodules.weights = rom = Rom(layout.size, self.words(), "weights")
         m.d.comb += [rom.addr.eq(walk.address), rom.en.eq(1)]
-        x = delayed(m, self.i.payload, 1 + self.fetch, "x")
-        weights = layout(delayed(m, rom.data, self.fetch, "weights"))
+        came, x = (Signal(self.i.payload.shape(), name=name, reset_less=True) for name in ("came", "x"))
+        weights = Signal(layout, reset_less=True)
+        m.d.sync += [came.eq(self.i.payload), x.eq(came), weights.eq(rom.data)]
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         bias = self._bias(m, platform, flags)
         sums = self.products.sums(m, platform, [weights[n] for n in range(self.pe)], x)

@@ -13,7 +13,6 @@ from fermatnet.hw.piecewise.dot import Dot, Lanes
 from fermatnet.hw.piecewise.forms import choose_form
 from fermatnet.hw.rtl.clock import DEFAULT_MHZ, Clock
 from fermatnet.hw.rtl.copies import copies
-from fermatnet.hw.rtl.delayed import delayed
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
@@ -32,12 +31,12 @@ class PiecewiseArray(FreeRunning):
     (`fermatnet.hw.piecewise.forms`): fewer planes than M x N where the levels allow it, or product tables.
     Weights lie in memory as the planes they switch on, or as codes for tables. A register stands between
     memory and trees: the memory's own delay and the trees' first counters do not add up, and the planes of a
-    beat are worked out before it. At a fast clock there are two of them (`Clock.memory_registers`).
+    beat are worked out before it.
 
     The pipeline never stops: see `fermatnet.hw.arrays.free_running`.
 
-    Latency: K/simd + 1 + fetch + pipeline cycles, and those of the queue, from the first beat of an output to
-    its result. Throughput: one beat a cycle.
+    Latency: K/simd + 2 + pipeline cycles, and those of the queue, from the first beat of an output to its
+    result. Throughput: one beat a cycle.
 
     Parameters
     ----------
@@ -68,8 +67,6 @@ class PiecewiseArray(FreeRunning):
         As above; cycles of one output pixel.
     pipeline, levels : int
         Register stages inside the trees, and most counters (or adders) between two of them.
-    fetch : int
-        Registers behind the weight memory, 1 or 2.
     weight_width : int
         Bits of a word of the weight memory, one a beat.
 
@@ -115,10 +112,7 @@ class PiecewiseArray(FreeRunning):
         if contents is not None:
             self.codes = contents
         i_layout, o_layout = data.ArrayLayout(self.index_bits, simd), data.ArrayLayout(self.acc_shape, pe)
-        self.cycles = self.folding.cycles
-        self.fetch = self.clock.memory_registers(self.weight_width, self.words())
-        depth = self.pipeline + 2 + self.fetch
-        self._stream(i_layout, o_layout, self.cycles, self.folding.beats, depth)
+        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, self.pipeline + 3)
 
     def words(self) -> list[int]:
         """Weight memory, one word a beat: for each output each plane's ``simd`` bits, or each lane's code."""
@@ -134,10 +128,13 @@ class PiecewiseArray(FreeRunning):
         m.submodules.weights = rom = Rom(
             max(1, self.pe * self.simd * self.form.weight_bits), self.words(), "weights"
         )
+        index = Signal(self.i.payload.shape(), reset_less=True)
         m.d.comb += [rom.addr.eq(walk.address), rom.en.eq(1)]
-        index = delayed(m, self.i.payload, self.fetch, "index")
-        v = delayed(m, self._activations(m, index), 1, "held_v")
-        t = delayed(m, rom.data, self.fetch, "held_t")
+        m.d.sync += index.eq(self.i.payload)
+        planes = self._activations(m, index)
+        v = Signal(len(planes), name="held_v", reset_less=True)
+        t = Signal(len(rom.data), name="held_t", reset_less=True)
+        m.d.sync += [v.eq(planes), t.eq(rom.data)]
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         clear = [Signal(name=f"clear{group}", init=1) for group in range(groups[-1] + 1)]
         if self.folding.beats > 1:

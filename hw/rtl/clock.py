@@ -1,18 +1,13 @@
 """How much logic fits between two registers at a clock that is wanted: what everything that can be pipelined
 is cut by."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 
-from fermatnet.hw.rtl.packing import Packing
 from fermatnet.model.errors import InputError
 
 __all__ = ["DEFAULT_MHZ", "Clock", "Delays"]
 
 DEFAULT_MHZ = 100.0
-_FAR = 3  # wires between neighbours that a way from a column of block memories is as long as
-_NEAR = 6  # block memories that lie beside what they feed
 
 
 @dataclass(frozen=True)
@@ -68,16 +63,6 @@ class Clock:
         """Nanoseconds for logic and wires between two registers."""
         return 1000.0 / self.mhz - self.delays.register
 
-    def memory_registers(self, width: int, words: Sequence[int]) -> int:
-        """Registers between a memory of ``words`` and what they go into, at least one: a second one, that can
-        lie beside the memory, where they come from so many blocks that some are far, and a block's own delay
-        leaves no time for the way."""
-        late = self.delays.memory + _FAR * self.delays.wire > self.budget
-        if not late or _blocks(width, len(words)) <= _NEAR:
-            return 1
-        kept = Packing(width, words)
-        return 2 if _blocks(kept.kept_width, len(kept.rows)) > _NEAR else 1
-
     def table(self) -> float:
         """Nanoseconds of one table and the wires before it."""
         return self.delays.wire + self.delays.table
@@ -96,8 +81,3 @@ class Clock:
     def adders(self, bits: int) -> int:
         """Sums of ``bits`` bits that fit one after the other between two registers, at least one."""
         return max(1, int(self.budget // self.chain(bits)))
-
-
-def _blocks(width: int, words: int) -> int:
-    """Block memories, as synthesis for ECP5 lays them out: 1,024 words of 18 bits."""
-    return ceil(width / 18) * ceil(words / 1024)

@@ -10,7 +10,7 @@ from fermatnet.model.errors import InputError
 
 __all__ = ["CHAIN", "ResultQueue"]
 
-CHAIN = 5  # places up to which registers in a row take less than a memory with its counters
+CHAIN = 4  # places up to which registers in a row take less than a memory with its counters
 
 
 class ResultQueue(wiring.Component):

@@ -8,7 +8,6 @@ from amaranth.hdl import Shape, signed, unsigned
 from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
 from fermatnet.hw.piecewise.compressor.heap import TARGETS
-from fermatnet.hw.rtl.clock import Clock
 from fermatnet.model.errors import InputError
 
 LEVELS = {
@@ -94,25 +93,6 @@ def test_a_faster_clock_has_more_registers(target, drive):
         stages.append(block.pipeline)
         check(block, x, levels_a[x] @ levels_w[codes].T, drive, None)
     assert stages == sorted(stages) and stages[0] <= 1 and stages[-1] > stages[1]
-
-
-@pytest.mark.parametrize("stalls", [None, 3])
-def test_two_registers_behind_a_block_memory_at_a_fast_clock(stalls, drive):
-    """One beat later and the same sums, of pieces, integers and channels alone."""
-    rng, clocks = np.random.default_rng(9), (Clock(80.0, "ecp5"), Clock(150.0, "ecp5"))
-    levels_w, levels_a = (np.array(row) for row in LEVELS["symmetric"])
-    codes, index = rng.integers(0, 5, (32, 72), dtype=np.uint8), rng.integers(0, 4, (2, 72))
-    weight, x = rng.integers(-8, 8, (64, 36)), rng.integers(0, 16, (2, 36))
-    pieces = {"pe": 16, "simd": 9, "target": "ecp5", "pipeline": 1}
-    for clock, fetch in zip(clocks, (1, 2), strict=True):
-        block = PiecewiseArray(codes, levels_w, levels_a, clock_mhz=clock.mhz, **pieces)
-        assert block.fetch == fetch and block.depth == block.pipeline + 2 + fetch
-        check(block, index, levels_a[index] @ levels_w[codes].T, drive, stalls)
-        whole = IntegerArray(weight, [], unsigned(4), pe=16, simd=6, clock=clock)
-        assert whole.fetch == fetch
-        check(whole, x, x @ weight.T, drive, stalls)
-    narrow = PiecewiseArray(codes, levels_w, levels_a, clock_mhz=150.0, **pieces | {"pe": 4})
-    assert narrow.fetch == 1  # few blocks lie near
 
 
 @pytest.mark.parametrize("x_shape", [unsigned(8), signed(5), unsigned(1)])
