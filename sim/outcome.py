@@ -53,6 +53,6 @@ def first_error(log: Path) -> str:
         else []
     )
     for line in lines:
-        if re.search(r"%Error|\berror:|ERROR:|fatal error|Unable to open|No such file", line):
+        if re.search(r"%Error|\berror:|ERROR:|fatal error|Unable to open|No such file|: not found$", line):
             return line
     return lines[-1] if lines else "no output"

@@ -45,6 +45,19 @@ def test_a_source_that_does_not_compile(tmp_path, monkeypatch):
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]  # nothing half made
 
 
+def test_a_system_without_a_program_called_python(tmp_path, monkeypatch):
+    """Verilator's makefile calls one; the interpreter that runs here does."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for folder in filter(os.path.isdir, os.get_exec_path()):
+        for path in Path(folder).iterdir():
+            if not path.name.startswith("python") and not (programs / path.name).is_symlink():
+                (programs / path.name).symlink_to(path)
+    monkeypatch.setenv("PATH", str(programs))
+    text = "module lut(input wire a, output wire b); assign b = ~a; endmodule\n"
+    build({"lut.v": f"// {tmp_path}, not compiled before\n{text}"}, "lut")
+
+
 def test_a_missing_memory_file_is_named(design, images):
     text = (design / "weighted_sum.v").read_text()
     (design / "weighted_sum.v").write_text(text.replace('"fault.hex"', '"absent.hex"'))
