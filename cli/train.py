@@ -131,12 +131,17 @@ def _check(net: str, data: str, out: str, resume: bool, options: dict[str, Any])
         raise InputError("edge_bits must be 0 (full precision) or 2 to 24, not 1")
     if options["epochs"] == 0 and not options["float_epochs"]:
         raise InputError("epochs must be at least 1")
-    if os.environ.get("RANK", "0") == "0":  # torchrun's other processes find what the first one has made
+    if _first_process():  # the others find what it has made
         _check_folder(out, resume)
     from fermatnet.model.train.data import check_name
 
     kind, _, folder = data.partition(":")  # imagenet:DIR is a tree of class folders, as images:DIR
     check_name(f"images:{folder}" if kind == "imagenet" else data)
+
+
+def _first_process() -> bool:
+    """Whether this is the first of torchrun's processes, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _check_folder(out: str, resume: bool) -> None:
@@ -168,6 +173,12 @@ def _train(net: str, data: str, out: str, resume: bool, twin: str | None, **opti
         if (Path(out) / "config.json").is_file():
             raise Interrupted("the same command with --resume goes on after the last checkpoint") from None
         raise
+    if _first_process():
+        _say(summary, out)
+
+
+def _say(summary: dict[str, Any], out: str) -> None:
+    """What a run has come to, and where it is."""
     for phase_name, accuracy in summary["accuracy"].items():
         if summary["metric"] == "r2":
             error = summary["rmse"][phase_name]
