@@ -16,6 +16,7 @@ from rich.table import Table
 from fermatnet.bench.boards.networks import network
 from fermatnet.bench.rows import Asked, bench
 from fermatnet.bench.samples.shapes import pa_resnet
+from fermatnet.bench.samples.untrained import untrained
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.network import Network
 from fermatnet.model.result_log import ResultLog, design_digest
@@ -30,24 +31,8 @@ COLUMNS = ("design", "cycles", "latency", "LUT", "FF", "BRAM", "DSP", "Fmax", "g
 
 
 def tfc(models: Path | None) -> Network:
-    """The fully connected 64-64-64 topology, M = 4 and N = 5, its weights drawn, its steps and norms set on
-    images of drawn patches, so that its outputs differ from image to image."""
-    import torch
-
-    from fermatnet.model import zoo
-    from fermatnet.model.exchange.export import export
-    from fermatnet.model.nn.measure import calibrate
-    from fermatnet.model.nn.scheme import scheme
-
-    torch.manual_seed(0)
-    net = zoo.build("tfc", how=scheme("pa", weights=4, activations=5), shape=(1, 28, 28))
-    images = torch.randint(0, 256, (256, 1, 4, 4), dtype=torch.uint8)
-    images = images.repeat_interleave(7, 2).repeat_interleave(7, 3)
-    net.train()
-    for _ in range(20):
-        net(images)
-    calibrate(net, images)
-    return export(net.eval(), (1, 28, 28), (0, 255), name="tfc")
+    """The fully connected 64-64-64 topology, M = 4 and N = 5, untrained."""
+    return untrained("tfc", ("pa", 4, 5), (1, 28, 28), patch=7, images=256, passes=20)
 
 
 Make = Callable[[Path | None], Network]

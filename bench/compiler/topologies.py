@@ -3,7 +3,7 @@ beside what others take.
 
 ``fermatnet bench topologies`` generates CNV (BNN-PYNQ's network for CIFAR-10) at 1,894 and 3,279 images a
 second of 100 MHz with weights of two pieces and activations of one (W1A1), with two bits of each (W2A2), and
-as PA(4,5); their weights are drawn, their norms set on drawn images. All weights are in block RAM. Rows are
+as PA(4,5); their weights are drawn, their norms set on drawn images. No weights come from outside. Rows are
 kept as they come (``--results``) and found again by their Verilog; ``--only`` takes the designs whose name
 holds a word.
 """
@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.rows import Asked, bench
+from fermatnet.bench.samples.untrained import untrained
 from fermatnet.hw.compiler.generate import generate
-from fermatnet.model.network import Network
 from fermatnet.model.result_log import ResultLog, design_digest
 from fermatnet.synth.flow import synthesise
 
-__all__ = ["DESIGNS", "drawn", "run"]
+__all__ = ["DESIGNS", "run"]
 
 DEVICE, MHZ = "xc7z020", 100.0
 # BNN-PYNQ's overlays for the PYNQ-Z1, as its repository lists them: LUT, block RAM of 36 kbit
@@ -31,29 +31,6 @@ SPEEDS = (1894, 3279)  # images a second at MHZ
 DESIGNS = {f"CNV {name}, {speed}/s": (name, speed) for name in SCHEMES for speed in SPEEDS}
 """Design: scheme, images a second."""
 COLUMNS = ("design", "cycles", "images/s", "LUT", "BNN-PYNQ", "FF", "BRAM", "BNN-PYNQ", "DSP")
-
-
-def drawn(net: str, how: tuple[str, int, int], shape: tuple[int, int, int] = (3, 32, 32)) -> Network:
-    """Network ``net`` of the zoo with scheme, weight and activation pieces or bits ``how``, untrained, its
-    norms set on images of drawn patches so that its outputs differ from image to image."""
-    import torch
-
-    from fermatnet.model import zoo
-    from fermatnet.model.exchange.export import export
-    from fermatnet.model.nn.measure import calibrate
-    from fermatnet.model.nn.scheme import scheme
-
-    torch.manual_seed(0)
-    name, weights, activations = how
-    model = zoo.build(net, how=scheme(name, weights=weights, activations=activations), shape=shape)
-    channels, height, width = shape
-    images = torch.randint(0, 256, (64, channels, height // 4, width // 4), dtype=torch.uint8)
-    images = images.repeat_interleave(4, 2).repeat_interleave(4, 3)
-    model.train()
-    for _ in range(6):
-        model(images)
-    calibrate(model, images)
-    return export(model.eval(), shape, (0, 255), name=net)
 
 
 @bench
@@ -74,9 +51,8 @@ def _row(name: str, log: ResultLog) -> dict[str, Any]:
     cycles = int(MHZ * 1e6 / speed)
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "out"
-        made = generate(
-            drawn("cnv", SCHEMES[how]), folder, cycles=cycles, clock_mhz=MHZ, device=DEVICE, external="none"
-        )
+        net = untrained("cnv", SCHEMES[how], (3, 32, 32), patch=4)
+        made = generate(net, folder, cycles=cycles, clock_mhz=MHZ, device=DEVICE, external="none")
         row = log.row(f"topologies/{design_digest(folder)}", lambda: _measured(folder, made))
     return row | {"design": name, "rival": RIVALS.get(how)}
 

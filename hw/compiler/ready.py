@@ -41,15 +41,19 @@ def cut_ready(
             if not layer.windowed(folds[edge.consumer]):  # whose ready is a register's
                 chain += (layer.ready_tables if tight(layer.clock) else 1) + behind[edge.consumer]
             rests = tight(layer.clock) and _rests(edge, net.types[name], period)
-            # no cut in front of this block shortens what runs from here through it
-            forks = len(leaving) > 1 and tight(layer.clock)
-            through = chain + layers[name].ready_tables + 1 if forks and name in layers else 0
-            over = chain + (name in joins) > _most(layer.clock) or through > _most(layer.clock) + ENDS
-            if chain and (rests or over):
+            over = chain + (name in joins) > _most(layer.clock)
+            forks = len(leaving) > 1 and name in layers
+            if chain and (rests or over or (forks and _long_fork(layers[name], chain))):
                 found[edge.key], chain = _cut(edge, net.types[name], period)
             chains.append(0 if edge.before else chain)
         behind[name] = max(chains) + (len(leaving) > 1)
     return [found[edge.key] for edge in edges]
+
+
+def _long_fork(layer: Layer, chain: int) -> bool:
+    """Whether a tight clock has no time for a fork's table between a block and ``chain`` tables behind it: a
+    cut in front of the block, where there is one, leaves all of them together."""
+    return tight(layer.clock) and chain + 1 + layer.ready_tables > _most(layer.clock) + ENDS
 
 
 def _conversion(edge: Edge) -> int:

@@ -2,11 +2,8 @@
 
 import json
 
-import numpy as np
-
 from fermatnet.bench.compiler import topologies
 from fermatnet.bench.samples.queues import fork_and_join
-from fermatnet.model.network import run
 
 
 def test_rows_beside_their_rivals(tmp_path, monkeypatch, capsys):
@@ -17,7 +14,7 @@ def test_rows_beside_their_rivals(tmp_path, monkeypatch, capsys):
         return dict.fromkeys(("luts", "ffs", "dsps"), 1007) | {"brams": 2.5, "versions": {}}
 
     monkeypatch.setattr(topologies, "synthesise", synthesise)
-    monkeypatch.setattr(topologies, "drawn", lambda net, how: fork_and_join(1)[0])
+    monkeypatch.setattr(topologies, "untrained", lambda *args, **kept: fork_and_join(1)[0])
     designs = {f"CNV {name}": (name, 90_000) for name in ("W1A1", "PA(4,5)")}
     monkeypatch.setattr(topologies, "DESIGNS", designs)
     kept, out = tmp_path / "rows.jsonl", tmp_path / "table.json"
@@ -26,10 +23,3 @@ def test_rows_beside_their_rivals(tmp_path, monkeypatch, capsys):
     assert all(row["cycles"] <= 1e8 / 90_000 < row["cycles"] * 2 for row in rows)
     assert json.loads(out.read_text())[0]["luts"] == 1007
     assert "26,072" in capsys.readouterr().out
-
-
-def test_a_drawn_network_answers_differently():
-    """Untrained, but its outputs are not the same for every image."""
-    net = topologies.drawn("tfc", ("pa", 4, 5), (1, 28, 28))
-    images = np.random.default_rng(0).integers(0, 256, (20, 1, 7, 7)).repeat(4, 2).repeat(4, 3)
-    assert len(np.unique(run(net, images.astype(np.uint8)), axis=0)) == 20
