@@ -73,8 +73,8 @@ def test_a_folder_of_another_network_is_named(folder, tmp_path):
 
 @needs_icarus
 def test_faults_are_found(folder, tmp_path):
-    """Of eight faults of each kind one is seen, and without one the same netlist is right. (What a fault changes
-    may never matter: which do is the netlist's.)"""
+    """Of eight faults of each kind one is seen, and without one the same netlist is right. (What a fault
+    changes may never matter: which do is the netlist's.)"""
     place, images, wanted = folder
     (tmp_path / "map").mkdir()
     device = find_device("ecp5-12k")
