@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fermatnet.bench.zoo.training import Row, arguments, compare, fit, subset, table
+from fermatnet.bench.zoo.training import Row, arguments, compare, differences, fit, subset, table
 from fermatnet.model.nn.scheme import scheme
 from fermatnet.model.train.data import Data, Part
 from fermatnet.model.train.loop import accuracy
@@ -56,6 +56,7 @@ class _Comparison:
         self.common: dict[str, Any] = {"classes": self.classes, "shape": data.shape, "width": parsed.width}
         self.image: dict[str, Any] = {"classes": self.classes, "image": data.shape}
         self.decided: dict[int, float] = {}
+        self.choices: dict[int, tuple[int, ...]] = {}
         self.teachers: dict[int, tuple[nn.Module, float]] = {}
 
     def teacher(self, seed: int) -> tuple[nn.Module, float]:
@@ -83,6 +84,12 @@ class _Comparison:
         return HumanGenerator(**self.image, scale=0.25)
 
     def searched(self, seed: int) -> nn.Module:
+        """Of a seed's one search, whose students of all widths share its architecture."""
+        if seed not in self.choices:
+            self.choices[seed] = self._search(seed)
+        return FoundGenerator(self.choices[seed], **self.image, width=self.given.generator_width)
+
+    def _search(self, seed: int) -> tuple[int, ...]:
         network = SuperGenerator(**self.image, width=self.given.generator_width)
         result = search_generator(
             self.teacher(seed)[0],
@@ -96,7 +103,7 @@ class _Comparison:
         )
         shares = [torch.softmax(alpha.detach(), 0).max() for alpha in network.architecture_parameters()]
         self.decided[seed] = float(torch.stack(shares).mean())
-        return FoundGenerator(result.choice, **self.image, width=self.given.generator_width)
+        return result.choice
 
     def random(self, seed: int) -> nn.Module:
         torch.manual_seed(seed)
@@ -197,6 +204,9 @@ def main(argv: Sequence[str] | None = None) -> str:
     }
     results = compare("zoo_autorecon", _Comparison(parsed, data).rows(), parsed.seeds, parsed.json, settings)
     text = table(results, ("weights", "macs"))
+    for bits in parsed.bits:
+        mine = [entry for entry in results if entry["label"].startswith(f"w{bits}a{bits}: ")]
+        text += "\n\n" + differences(mine, f"w{bits}a{bits}: human-designed generator")
     print(text)
     return text
 

@@ -24,7 +24,10 @@ from fermatnet.model.train.data import Data, Part, load
 from fermatnet.model.train.loop import Phase, accuracy
 from fermatnet.model.train.options import Options
 
-__all__ = ["Row", "Standardised", "arguments", "compare", "fit", "subset", "table"]
+__all__ = ["Row", "Standardised", "arguments", "compare", "differences", "fit", "subset", "table"]
+
+# of Student's distribution, two-sided 95 %, by degrees of freedom
+_STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 class Standardised(nn.Module):
@@ -84,8 +87,10 @@ def fit(
     weight_decay: float = 1e-4,
     flip: bool = False,
     pad: int = 0,
+    **more: Any,
 ) -> dict[str, float]:
-    """Train with the project's loop; returns test accuracy, training loss of the last epoch and seconds."""
+    """Train with the project's loop; returns test accuracy, training loss of the last epoch and seconds.
+    ``more``: other options of it."""
     how = Options(
         batch=batch,
         optimizer=optimizer,
@@ -94,6 +99,7 @@ def fit(
         epochs=epochs,
         seed=seed,
         distill=0.0,
+        **more,
     )
     phase = Phase(
         "compare",
@@ -194,6 +200,25 @@ def table(results: Sequence[dict[str, Any]], columns: Sequence[str] = (), measur
             f"to {max(values):.2f}) "
             f"| {len(values)} |"
         )
+    return "\n".join(lines)
+
+
+def differences(results: Sequence[dict[str, Any]], to: str = "plain", measure: str = "accuracy") -> str:
+    """Markdown: by label the mean difference of ``measure`` to ``to`` in points, over the seeds that both
+    have, and its 95 % interval (none of fewer than two seeds)."""
+    by: dict[str, dict[int, float]] = {}
+    for entry in results:
+        by.setdefault(entry["label"], {})[entry["seed"]] = 100 * entry[measure]
+    lines = [f"| network | points above {to}, 95 % interval | seeds |", "|---|---|---|"]
+    for label, own in by.items():
+        gaps = [own[seed] - by[to][seed] for seed in own if seed in by.get(to, {})]
+        if label == to or not gaps:
+            continue
+        interval = "none"
+        if len(gaps) > 1:
+            half = _STUDENT[min(len(gaps) - 1, 9)] * statistics.stdev(gaps) / len(gaps) ** 0.5
+            interval = f"{statistics.mean(gaps) - half:+.2f} to {statistics.mean(gaps) + half:+.2f}"
+        lines.append(f"| {label} | {statistics.mean(gaps):+.2f} ({interval}) | {len(gaps)} |")
     return "\n".join(lines)
 
 

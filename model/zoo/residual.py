@@ -25,8 +25,12 @@ BLOCKS = {
     50: (3, 4, 6, 3),
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
+    20: (3, 3, 3),
+    32: (5, 5, 5),
+    56: (9, 9, 9),
 }
-"""Depth -> blocks a stage. 26 is the bottleneck network with two blocks a stage, small enough for a CPU."""
+"""Depth -> blocks a stage. 26 is the bottleneck network with two blocks a stage, small enough for a CPU.
+20, 32 and 56 are He et al.'s three-stage networks for CIFAR, whose width is 16 and whose stem is as wide."""
 BOTTLENECK = (26, 50, 101, 152)
 ConvFactory = Callable[..., nn.Module]
 """(channels_in, channels_out, kernel, stride) -> a convolution with the same map at stride 1."""
@@ -131,7 +135,7 @@ class Bottleneck(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """Stem, four stages, classifier.
+    """Stem, three or four stages by depth, classifier.
 
     Parameters: depth; inner and middle: channels before and after the 3x3 convolution in the first stage (C
     and C' of table 6.3; a basic block uses ``inner`` alone), doubled every stage; outer: a bottleneck's
@@ -172,7 +176,7 @@ class ResidualNetwork(nn.Module):
             raise InputError(f"widths must be positive, not {inner} and {middle}")
         bottleneck = depth in BOTTLENECK
         outer = (256 if bottleneck else inner) if outer is None else outer
-        channels = min(64, outer) if stem_width is None else stem_width
+        channels = min(64, outer) if stem_width is None else stem_width  # 64: ImageNet's stem
         self.stem = stem(check_input(input_shape, classes), channels)
         stages = []
         for stage, count in enumerate(BLOCKS[depth]):
@@ -190,7 +194,7 @@ class ResidualNetwork(nn.Module):
                     )
                 channels = sizes[2]
             stages.append(nn.Sequential(*blocks))
-        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.layer1, self.layer2, self.layer3, self.layer4 = (*stages, nn.Identity())[:4]
         self.classifier = Classifier(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -143,7 +143,7 @@ def test_reaf_by_its_definition(groups_in, merged, out):
     got = conv(torch.from_numpy(x).double()).detach().numpy()
     assert np.array_equal(got, expected)
     dense = functional.conv2d(torch.from_numpy(x).double(), conv.dense_weight(), padding=1)
-    assert np.array_equal(dense.numpy(), expected)
+    assert np.array_equal(dense.detach().numpy(), expected)
 
 
 def test_all_groups_merged_is_ordinary_convolution():
@@ -225,3 +225,18 @@ def test_networks_run_backward(name):
 def test_bad_input_is_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("scheme", ["4-3-4", "4-2-6", "4-1-4"])
+def test_both_forms_of_the_convolution_train_alike(scheme):
+    """The dense form with zeros, and the gather with a group convolution, in float64."""
+    groups_in, merged = (int(part) for part in scheme.split("-")[:2])
+    torch.manual_seed(0)
+    conv = REAFConv2d(8, 12, 3, groups_in=groups_in, merged=merged, stride=2).double()
+    x = torch.randn(2, 8, 6, 6, dtype=torch.float64, requires_grad=True)
+    answers = []
+    for y in (conv(x), torch.nn.Conv2d.forward(conv, x[:, conv.index])):
+        gradients = torch.autograd.grad((y * y).sum(), (x, conv.weight))
+        answers.append((y, *gradients))
+    for one, other in zip(*answers, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)

@@ -165,3 +165,13 @@ def test_piecewise_resnets_of_chapter_3(depth, storage, flops):
     figures = summarise(network, (3, 224, 224))
     assert f"{figures['storage_mbit']:.{len(storage.partition('.')[2])}f}" == storage
     assert figures["flops"] == pytest.approx(flops, rel=1e-4)
+
+
+def test_resnet20_of_cifar_has_the_parameters_that_are_known():
+    """0.27 M of width 16 (He et al., table 6), 40.8 M multiplications; the map is 8x8 in the end."""
+    figures = report("plain-resnet20-16", (3, 32, 32), 10)
+    assert figures["parameters"] == 272_474
+    assert round(figures["flops"] / 1e6, 1) == 40.8
+    network = build("plain-resnet20-16")
+    stages = torch.nn.Sequential(network.stem, *(getattr(network, f"layer{n}") for n in (1, 2, 3, 4)))
+    assert stages(torch.zeros(1, 3, 32, 32)).shape == (1, 64, 8, 8)
