@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
 from fermatnet.hw.arrays.products.choice import Operands, make
 from fermatnet.hw.rtl.clock import Clock
-from fermatnet.hw.rtl.rom import Rom
+from fermatnet.hw.rtl.delayed import delayed
+from fermatnet.hw.rtl.registered_rom import RegisteredRom, registers_behind
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.model.errors import InputError
 
@@ -27,9 +28,9 @@ class DepthwiseArray(FreeRunning):
 
     The pipeline never stops: see `fermatnet.hw.arrays.free_running`.
 
-    Latency: T + 1 cycles, those of a product and those of the queue, from the first tap of a chunk to its
-    result. Throughput:
-    one beat a cycle, ``cycles`` = C / lanes * T for one pixel.
+    Latency: T + fetch cycles (`registers_behind`), those of a product and those of the queue, from the
+    first tap of a chunk to its result. Throughput: one beat a cycle, ``cycles`` = C / lanes * T for one
+    pixel.
 
     Parameters
     ----------
@@ -75,6 +76,7 @@ class DepthwiseArray(FreeRunning):
         self.value_shape = self.x_shape if self.levels is None else range_shape(min(0, lo), max(0, hi))
         extremes = min(0, int(self.weight.min())), max(0, int(self.weight.max()))
         operands = Operands(extremes, self.value_shape, 1, lanes, shared=False)
+        self.target = (clock or Clock()).target
         self.products = make(operands, clock or Clock(), products)
         self.weight_shape = self.products.weight_shape
         ends = np.stack([self.weight * lo, self.weight * hi])
@@ -87,9 +89,9 @@ class DepthwiseArray(FreeRunning):
         if contents is not None:
             self.weight = np.asarray(contents, np.int64)
         i_layout, o_layout = data.ArrayLayout(self.x_shape, lanes), data.ArrayLayout(self.acc_shape, lanes)
-        self._stream(
-            i_layout, o_layout, self.channels // lanes * self.taps, self.taps, 2 + self.products.latency
-        )
+        cycles = self.channels // lanes * self.taps
+        self.fetch = registers_behind(self.weight_width, cycles, clock or Clock())
+        self._stream(i_layout, o_layout, cycles, self.taps, 1 + self.fetch + self.products.latency)
 
     def words(self) -> list[int]:
         """Weight memory: chunk after chunk of channels, tap after tap."""
@@ -98,12 +100,13 @@ class DepthwiseArray(FreeRunning):
 
     def sums(self, m: Module, platform: Any, walk: Beats, enter: Value, groups: list[int]) -> tuple:
         layout = data.ArrayLayout(self.weight_shape, self.lanes)
-        m.submodules.weights = rom = Rom(layout.size, self.words(), "weights")
-        m.d.comb += [rom.addr.eq(walk.address), rom.en.eq(1)]
-        came = Signal(self.i.payload.shape(), reset_less=True)
+        m.submodules.weights = rom = RegisteredRom(
+            self.weight_width, self.words(), "weights", target=self.target
+        )
+        m.d.comb += rom.addr.eq(walk.address)
+        came = delayed(m, self.i.payload, self.fetch, "came")
         x = Signal(data.ArrayLayout(self.value_shape, self.lanes), reset_less=True)
-        weights = Signal(layout, reset_less=True)
-        m.d.sync += [came.eq(self.i.payload), weights.eq(rom.data)]
+        weights = layout(delayed(m, rom.data, self.fetch - 1, "weights"))
         m.d.sync += [x[k].eq(self._value(came[k])) for k in range(self.lanes)]
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         begin = Const(-self.products.offset * self.taps, self.acc_shape)  # what makes every product larger

@@ -13,6 +13,8 @@ from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
 from fermatnet.hw.arrays.products.choice import Operands, make
 from fermatnet.hw.arrays.products.sums import added
 from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.rtl.delayed import delayed
+from fermatnet.hw.rtl.registered_rom import RegisteredRom, registers_behind
 from fermatnet.hw.rtl.rom import Rom, constant, reloadable
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.model.errors import InputError
@@ -30,8 +32,8 @@ class IntegerArray(FreeRunning):
     Registers stand behind the memories, the products and every few sums; the pipeline never stops: see
     `fermatnet.hw.arrays.free_running`.
 
-    Latency: K/simd + 2 cycles, those of the sums of products and those of the queue, from the first beat of
-    an output to its result. Throughput: one beat a cycle.
+    Latency: K/simd + 1 + fetch cycles, those of the sums of products and those of the queue, from the first
+    beat of an output to its result. Throughput: one beat a cycle.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ class IntegerArray(FreeRunning):
         As above; cycles of one output pixel.
     pipeline, levels : int
         Register stages of the sums of products, and most adders between two of them.
+    fetch : int
+        Registers behind the weight memory, 1 or 2 (`registers_behind`).
     weight_width : int
         Bits of a word of the weight memory, one a beat.
 
@@ -87,6 +91,7 @@ class IntegerArray(FreeRunning):
         self.x_shape, self.pe, self.simd = Shape.cast(x_shape), pe, simd
         self.folding = Folding(self.weight.shape[0], self.weight.shape[1], pe, simd)
         ends = min(int(self.weight.min()), 0), max(int(self.weight.max()), 0)
+        self.target = (clock or Clock()).target
         self.products = make(Operands(ends, self.x_shape, simd, pe), clock or Clock(), products)
         self.weight_shape = self.products.weight_shape
         self.biased = bool(self.bias.any())  # by the bounds, where weights are reloadable
@@ -107,7 +112,10 @@ class IntegerArray(FreeRunning):
             self.bias = np.asarray(bias, np.int64) if np.size(bias) else np.zeros_like(self.bias)
         self.pipeline, self.levels = self.products.latency - 1, self.products.levels
         i_layout, o_layout = data.ArrayLayout(self.x_shape, simd), data.ArrayLayout(self.acc_shape, pe)
-        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, 2 + self.products.latency)
+        cycles = self.folding.cycles
+        self.fetch = registers_behind(self.weight_width, cycles, clock or Clock())
+        depth = 1 + self.fetch + self.products.latency
+        self._stream(i_layout, o_layout, cycles, self.folding.beats, depth)
 
     def words(self) -> list[int]:
         """Weight memory, one word a beat: lane after lane of output after output."""
@@ -117,11 +125,12 @@ class IntegerArray(FreeRunning):
 
     def sums(self, m: Module, platform: Any, walk: Beats, enter: Value, groups: list[int]) -> tuple:
         layout = data.ArrayLayout(data.ArrayLayout(self.weight_shape, self.simd), self.pe)
-        m.submodules.weights = rom = Rom(layout.size, self.words(), "weights")
-        m.d.comb += [rom.addr.eq(walk.address), rom.en.eq(1)]
-        came, x = (Signal(self.i.payload.shape(), name=name, reset_less=True) for name in ("came", "x"))
-        weights = Signal(layout, reset_less=True)
-        m.d.sync += [came.eq(self.i.payload), x.eq(came), weights.eq(rom.data)]
+        m.submodules.weights = rom = RegisteredRom(
+            self.weight_width, self.words(), "weights", target=self.target
+        )
+        m.d.comb += rom.addr.eq(walk.address)
+        x = delayed(m, self.i.payload, 1 + self.fetch, "x")
+        weights = layout(delayed(m, rom.data, self.fetch - 1, "weights"))
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         bias = self._bias(m, platform, flags)
         sums = self.products.sums(m, platform, [weights[n] for n in range(self.pe)], x)

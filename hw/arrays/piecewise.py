@@ -10,15 +10,21 @@ from fermatnet.hw.arrays.folding import Folding
 from fermatnet.hw.arrays.free_running import Beats, Flags, FreeRunning
 from fermatnet.hw.piecewise.compressor.heap import TARGETS
 from fermatnet.hw.piecewise.dot import Dot, Lanes
-from fermatnet.hw.piecewise.forms import choose_form
+from fermatnet.hw.piecewise.forms import choose_form, estimate
 from fermatnet.hw.rtl.clock import DEFAULT_MHZ, Clock
 from fermatnet.hw.rtl.copies import copies
-from fermatnet.hw.rtl.rom import Rom
+from fermatnet.hw.rtl.delayed import delayed
+from fermatnet.hw.rtl.registered_rom import RegisteredRom, registers_behind
 from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
 from fermatnet.model.piecewise.pieces import accumulator_range, check_levels
 
 __all__ = ["PiecewiseArray"]
+
+LOADS = 64
+"""Inputs of tables that a bit of the planes drives at a fast clock, about."""
+TABLE = 4
+"""Inputs of a table."""
 
 
 class PiecewiseArray(FreeRunning):
@@ -35,8 +41,8 @@ class PiecewiseArray(FreeRunning):
 
     The pipeline never stops: see `fermatnet.hw.arrays.free_running`.
 
-    Latency: K/simd + 2 + pipeline cycles, and those of the queue, from the first beat of an output to its
-    result. Throughput: one beat a cycle.
+    Latency: K/simd + 1 + fetch + pipeline cycles, and those of the queue, from the first beat of an output to
+    its result. Throughput: one beat a cycle.
 
     Parameters
     ----------
@@ -67,6 +73,8 @@ class PiecewiseArray(FreeRunning):
         As above; cycles of one output pixel.
     pipeline, levels : int
         Register stages inside the trees, and most counters (or adders) between two of them.
+    fetch : int
+        Registers behind the weight memory, 1 or 2 (`registers_behind`).
     weight_width : int
         Bits of a word of the weight memory, one a beat.
 
@@ -112,7 +120,10 @@ class PiecewiseArray(FreeRunning):
         if contents is not None:
             self.codes = contents
         i_layout, o_layout = data.ArrayLayout(self.index_bits, simd), data.ArrayLayout(self.acc_shape, pe)
-        self._stream(i_layout, o_layout, self.folding.cycles, self.folding.beats, self.pipeline + 3)
+        self.cycles = self.folding.cycles
+        self.fetch = registers_behind(self.weight_width, self.cycles, self.clock)
+        depth = self.pipeline + 2 + self.fetch
+        self._stream(i_layout, o_layout, self.cycles, self.folding.beats, depth)
 
     def words(self) -> list[int]:
         """Weight memory, one word a beat: for each output each plane's ``simd`` bits, or each lane's code."""
@@ -125,16 +136,13 @@ class PiecewiseArray(FreeRunning):
         return [int.from_bytes(row.tobytes(), "little") for row in octets]
 
     def sums(self, m: Module, platform, walk: Beats, enter: Value, groups: list[int]) -> tuple:
-        m.submodules.weights = rom = Rom(
-            max(1, self.pe * self.simd * self.form.weight_bits), self.words(), "weights"
+        m.submodules.weights = rom = RegisteredRom(
+            self.weight_width, self.words(), "weights", target=self.target
         )
-        index = Signal(self.i.payload.shape(), reset_less=True)
-        m.d.comb += [rom.addr.eq(walk.address), rom.en.eq(1)]
-        m.d.sync += index.eq(self.i.payload)
-        planes = self._activations(m, index)
-        v = Signal(len(planes), name="held_v", reset_less=True)
-        t = Signal(len(rom.data), name="held_t", reset_less=True)
-        m.d.sync += [v.eq(planes), t.eq(rom.data)]
+        m.d.comb += rom.addr.eq(walk.address)
+        index = delayed(m, self.i.payload, self.fetch, "index")
+        held = self._copied(m, platform, self._activations(m, index))
+        t = delayed(m, rom.data, self.fetch - 1, "held_t")
         flags = Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         clear = [Signal(name=f"clear{group}", init=1) for group in range(groups[-1] + 1)]
         if self.folding.beats > 1:
@@ -149,13 +157,33 @@ class PiecewiseArray(FreeRunning):
                 pipeline=self.pipeline,
                 budget=self.budget,
             )
-            m.d.comb += [dot.t.eq(t.word_select(n, len(dot.t)) if len(dot.t) else 0), dot.v.eq(v)]
+            m.d.comb += [dot.t.eq(t.word_select(n, len(dot.t)) if len(dot.t) else 0), dot.v.eq(held[n])]
             partial = Signal(self.acc_shape.width, name=f"partial{n}", reset_less=True)
             m.d.sync += partial.eq(dot.o)
             # what takes off the constants of all its beats
             start = -dot.offset * self.folding.beats
             results.append(self._accumulate(m, n, partial, start, flags.valid[group], clear[group]))
         return results, flags.done
+
+    def _copied(self, m: Module, platform, v: Value) -> list[Value]:
+        """The planes one cycle later, a value for each output. At a fast clock neighbouring outputs have a
+        register of their own where more tables than `LOADS` would listen to a bit."""
+        each = (
+            estimate(self.form, self.simd, self.pe, self.target)
+            * TABLE
+            / (self.weight_width / self.pe + len(v))
+        )
+        together = self.pe if self.fetch == 1 else max(1, min(self.pe, int(LOADS / each)))
+        names = [f"held_v{k}" if k else "held_v" for k in range(-(-self.pe // together))]
+        registers = [Signal(len(v), name=name, reset_less=True) for name in names]
+        if len(registers) == 1:
+            m.d.sync += registers[0].eq(v)
+        else:
+            for bit in range(len(v)):
+                one = [Signal(name=f"{name}_{bit}") for name in names]
+                copies(m, platform, v[bit], one)
+                m.d.comb += [register[bit].eq(copy) for register, copy in zip(registers, one, strict=True)]
+        return [registers[n // together] for n in range(self.pe)]
 
     def _accumulate(
         self, m: Module, n: int, partial: Signal, start: int, valid: Value, clear: Value

@@ -43,8 +43,8 @@ _RELOADABLE = {  # what a load needs to know of the design
 }
 
 
-VENDOR_CELLS = {"ecp5": ("CCU2C", "MULT18X18D")}
-"""By family: cells that generated Verilog may hold by name, for compressors on carry chains."""
+VENDOR_CELLS = {"ecp5": ("CCU2C", "MULT18X18D", "DP16KD")}
+"""By family: cells that generated Verilog may hold by name, for compressors, products and weights."""
 DEVICE = "ecp5-85k"
 """The device that layers are built and priced for where none is named."""
 TARGETS = ("auto", "plain", *VENDOR_CELLS)

@@ -4,7 +4,7 @@ and through the conversions of width between them."""
 from dataclasses import replace
 from itertools import pairwise
 
-from fermatnet.hw.compiler.edges import Edge, conversions
+from fermatnet.hw.compiler.edges import CUT, Edge, conversions
 from fermatnet.hw.layers import Fold, Layer
 from fermatnet.hw.rtl.clock import Clock
 from fermatnet.model.network import Network
@@ -24,6 +24,9 @@ def cut_ready(
     """The edges, with ready cut where it would run through more blocks than the layers' clock has time for;
     behind a join rather than at each of its inputs.
 
+    At a `tight` clock every edge is cut, whose queue takes a few tables: what lies between two blocks are the
+    longest wires. A fork is cut in front of its conversions too.
+
     A conversion of width cuts it by a rest for a cycle a beat of the wider side, where ``period`` cycles an
     image leave room, and a wide serialiser by a rest behind every piece; it costs no logic, so at a `tight`
     clock every one does. Elsewhere a queue of `fermatnet.hw.compiler.edges.CUT` places does, on the narrow
@@ -40,20 +43,14 @@ def cut_ready(
             chain = _conversion(edge)
             if not layer.windowed(folds[edge.consumer]):  # whose ready is a register's
                 chain += (layer.ready_tables if tight(layer.clock) else 1) + behind[edge.consumer]
-            rests = tight(layer.clock) and _rests(edge, net.types[name], period)
-            over = chain + (name in joins) > _most(layer.clock)
-            forks = len(leaving) > 1 and name in layers
-            if chain and (rests or over or (forks and _long_fork(layers[name], chain))):
+            over = tight(layer.clock) or chain + (name in joins) > _most(layer.clock)
+            if chain and over:
                 found[edge.key], chain = _cut(edge, net.types[name], period)
+                if tight(layer.clock) and len(leaving) > 1:
+                    found[edge.key] = replace(found[edge.key], before=max(found[edge.key].before, CUT))
             chains.append(0 if edge.before else chain)
         behind[name] = max(chains) + (len(leaving) > 1)
     return [found[edge.key] for edge in edges]
-
-
-def _long_fork(layer: Layer, chain: int) -> bool:
-    """Whether a tight clock has no time for a fork's table between a block and ``chain`` tables behind it: a
-    cut in front of the block, where there is one, leaves all of them together."""
-    return tight(layer.clock) and chain + 1 + layer.ready_tables > _most(layer.clock) + ENDS
 
 
 def _conversion(edge: Edge) -> int:

@@ -12,13 +12,15 @@ __all__ = ["Contents", "Store"]
 @dataclass(frozen=True)
 class Store:
     """A memory: ``words`` x ``width`` bits; ``contents`` of a read-only one; ``clocked``: read with a clock;
-    ``reads``: read ports."""
+    ``reads``: read ports;
+    ``registered``: with the output registers of its blocks, whose columns are as deep as it is."""
 
     words: int
     width: int
     contents: tuple[int, ...] | None
     clocked: bool
     reads: int = 1
+    registered: bool = False
 
 
 @dataclass

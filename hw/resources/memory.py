@@ -5,6 +5,7 @@ from functools import cache
 from math import ceil
 
 from fermatnet.hw.resources.contents import Store
+from fermatnet.hw.rtl.block_rom import blocks as deep_blocks
 
 __all__ = ["column_tables", "in_tables", "kept"]
 
@@ -78,6 +79,8 @@ def in_tables(family: str, words: int, width: int) -> bool:
 def kept(store: Store, family: str) -> tuple[float, float, float, str]:
     """Tables, register bits and block memories of a memory, and which kind it is."""
     constant = store.contents is not None
+    if store.registered:
+        return 0.0, 0.0, float(deep_blocks(store.words, store.width)), "block"
     block_price, blocks, banks = _blocks(family, store.words, store.width, constant)
     if constant:
         if store.words * store.width * LOGIC_BIT[family] <= block_price or not store.clocked:

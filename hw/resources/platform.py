@@ -18,9 +18,9 @@ class Inside(Platform):
     def __init__(self) -> None:
         self.roms: list[Rom] = []
         self.shared: dict[str, wiring.Component] = {}
-        self.own = 0  # bits of registers that are multipliers' own
+        self.own = 0  # bits of registers that are multipliers' or memories' own
 
-    def inside_multiplier(self, bits: int) -> None:
+    def inside_cell(self, bits: int) -> None:
         self.own += bits
 
     def verilog_module(self, name: str, text: str) -> str:

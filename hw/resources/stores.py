@@ -37,7 +37,9 @@ class Stores:
         if cell.type == ROM_MODULE:
             assert cell.index is not None
             rom = self._platform.roms[cell.index]
-            self._made.stores.append(Store(rom.depth, rom.width, tuple(rom.words), True))
+            self._made.stores.append(
+                Store(rom.depth, rom.width, tuple(rom.words), True, registered=rom.registered)
+            )
             self._equal_columns(index, rom)
         elif cell.type in COPIES:
             self._made.registers += 1

@@ -83,8 +83,8 @@ def hard_product(
     if not _own(a, b, register, target):
         with m.If(enable):
             m.d.sync += register.eq(a * b)
-    elif not kept.hard_products:
-        kept.inside_multiplier(len(register))
+    elif not kept.hard_cells:
+        kept.inside_cell(len(register))
         with m.If(enable):
             m.d.sync += register.eq(a * b)
     else:

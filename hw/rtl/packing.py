@@ -58,6 +58,8 @@ class Packing:
     ----------
     width, words : int, sequence of int
         Of the memory as its reader sees it.
+    coded : bool
+        Whether codes may stand for columns.
 
     Attributes
     ----------
@@ -69,7 +71,8 @@ class Packing:
         Their bits; 0: the word never changes.
     """
 
-    def __init__(self, width: int, words: Sequence[int]):
+    def __init__(self, width: int, words: Sequence[int], coded: bool = True):
+        self._codes = coded
         self.width, self.rows, self.depth = width, list(words), len(words)
         while (
             len(self.rows) % 2 == 0 and self.rows[: len(self.rows) // 2] == self.rows[len(self.rows) // 2 :]
@@ -107,7 +110,7 @@ class Packing:
     def groups(self) -> list[_Group]:
         """The needed columns as kept columns and codes."""
         plain = [_Group(len(self.needed))] if self.needed else []
-        if len(self.rows) <= ROWS or block_rams(len(self.needed), len(self.rows)) == 0:
+        if not self._codes or len(self.rows) <= ROWS or block_rams(len(self.needed), len(self.rows)) == 0:
             return plain
         coded = self._coded()
         blocks = [block_rams(sum(g.width for g in found), len(self.rows)) for found in (plain, coded)]

@@ -19,8 +19,8 @@ class Platform:
         Modules may be written as Verilog text: `verilog_module` may be asked.
     shared_modules : bool
         Equal components may be one module: `shared_module` may be asked.
-    hard_products : bool
-        Multipliers of a family may be instances by name, with their registers.
+    hard_cells : bool
+        Multipliers and memories of a family may be instances by name, with their registers.
     reloadable : bool
         Contents of memories change at run time, so nothing may be made of what they happen to be now.
     """
@@ -28,11 +28,11 @@ class Platform:
     memory_files = False
     named_modules = False
     shared_modules = False
-    hard_products = False
+    hard_cells = False
     reloadable = False
 
-    def inside_multiplier(self, bits: int) -> None:
-        """Hears that a register of ``bits`` will be a multiplier's own."""
+    def inside_cell(self, bits: int) -> None:
+        """Hears that a register of ``bits`` will be a multiplier's or a memory's own."""
 
     def memory_block(self, rom: Any) -> Any:
         """What stands for a `fermatnet.hw.rtl.rom.Rom`."""
@@ -60,11 +60,11 @@ class Within(Platform):
         self.memory_files = self.outer.memory_files
         self.named_modules = self.outer.named_modules
         self.shared_modules = self.outer.shared_modules
-        self.hard_products = self.outer.hard_products
+        self.hard_cells = self.outer.hard_cells
         self.reloadable = self.outer.reloadable
 
-    def inside_multiplier(self, bits: int) -> None:
-        self.outer.inside_multiplier(bits)
+    def inside_cell(self, bits: int) -> None:
+        self.outer.inside_cell(bits)
 
     def memory_block(self, rom: Any) -> Any:
         return self.outer.memory_block(rom)

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from fermatnet.hw.rtl.packing import Packing
 from fermatnet.hw.rtl.platform import Platform, platform_of
 
-__all__ = ["ROM_MODULE", "ROM_VERILOG", "Rom", "constant", "reloadable"]
+__all__ = ["ROM_MODULE", "ROM_VERILOG", "Rom", "checked_words", "constant", "reloadable"]
 
 ROM_MODULE = "fermatnet_rom"
 
@@ -39,6 +39,19 @@ endmodule
 KEPT_FROM = 16
 
 
+def checked_words(width: int, words: Iterable[Any], name: str) -> list[int]:
+    """The words of a memory; ValueError where they are none, or one does not fit ``width`` bits."""
+    kept = [operator.index(word) for word in words]
+    if width < 1:
+        raise ValueError(f"width must be at least 1, not {width!r}")
+    if not kept:
+        raise ValueError("a memory must hold at least one word")
+    for at, word in enumerate(kept):
+        if not 0 <= word < 1 << width:
+            raise ValueError(f"word {at} of {name} must fit {width} bits, not {word!r}")
+    return kept
+
+
 class Rom(wiring.Component):
     """Read-only memory with a synchronous read port; latency 1 cycle, one read a cycle.
 
@@ -57,6 +70,9 @@ class Rom(wiring.Component):
         Contents, each 0 <= word < 2^width; at least one.
     name : str
         Stem of the memory file.
+    registered : bool
+        A register behind it will be its blocks' own (`fermatnet.hw.rtl.registered_rom`): no codes, whose
+        tables would stand between them.
 
     Members
     -------
@@ -68,19 +84,12 @@ class Rom(wiring.Component):
         The word, one cycle after ``addr`` and ``en``.
     """
 
-    def __init__(self, width: int, words: Iterable[Any], name: str = "memory"):
-        self.words = [operator.index(word) for word in words]
-        if width < 1:
-            raise ValueError(f"width must be at least 1, not {width!r}")
-        if not self.words:
-            raise ValueError("a memory must hold at least one word")
-        for at, word in enumerate(self.words):
-            if not 0 <= word < 1 << width:
-                raise ValueError(f"word {at} of {name} must fit {width} bits, not {word!r}")
+    def __init__(self, width: int, words: Iterable[Any], name: str = "memory", *, registered: bool = False):
+        self.words = checked_words(width, words, name)
         self.width = width
         self.depth = len(self.words)
-        self.name = name
-        self.packing = Packing(width, self.words)
+        self.name, self.registered = name, registered
+        self.packing = Packing(width, self.words, coded=not registered)
         self.address_bits = max(1, (self.depth - 1).bit_length())
         super().__init__({"addr": In(self.address_bits), "en": In(1), "data": Out(width)})
 

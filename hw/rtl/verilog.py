@@ -38,7 +38,7 @@ class FilePlatform(Platform):
     memory_files = True
     named_modules = True
     shared_modules = True
-    hard_products = True
+    hard_cells = True
 
     prefix: str = "fermatnet"
     raw: bool = False
@@ -89,7 +89,7 @@ class _Inside(Platform):
     modules by name."""
 
     named_modules = True
-    hard_products = True
+    hard_cells = True
 
     def __init__(self, outer: FilePlatform):
         self.outer = outer

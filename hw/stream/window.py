@@ -123,8 +123,11 @@ class FreeWindow(WindowPlan, wiring.Component):
     def _writer(self, m, write, released):
         """Fills the ring; returns how far it is, as `Written`."""
         address = Signal(range(max(2, self._depth)))
-        held = Signal(signed((self.rows + self.height).bit_length() + 2))  # rows begun and not given back
-        kept, more = Signal.like(held), Signal(name="row_ended")  # a row that ``held`` is still to count
+        # rows begun and not given back, less the rows there are and one or two more: with each its own sign
+        # tells whether there is room, with one carry chain and no comparison behind it
+        width = (self.rows + self.height).bit_length() + 2
+        held = [Signal(signed(width), name=f"held{k}", init=k - self.rows) for k in range(3)]
+        more = Signal(name="row_ended")  # a row that ``held`` is still to count
         columns = Signal(range(self.width + 1))
         accept, row_end, room = Signal(), Signal(), Signal(init=1)
         nest = LoopNest(m, accept, [("column_in", self.width), ("chunk_in", self.chunks)])
@@ -135,7 +138,6 @@ class FreeWindow(WindowPlan, wiring.Component):
             write.addr.eq(address),
             write.data.eq(self.i.payload.as_value()),
             write.en.eq(accept),
-            kept.eq(held - released),
         ]
         with m.If(accept):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
@@ -143,8 +145,11 @@ class FreeWindow(WindowPlan, wiring.Component):
             m.d.sync += columns.eq(Mux(row_end, 0, columns + 1))
         # all answers ready before it is known whether a row ends
         free = [Signal(name=f"free{k}") for k in range(3)]
-        m.d.comb += [free[k].eq(kept < self.rows - k) for k in range(3)]
-        m.d.sync += [more.eq(row_end), held.eq(kept + more)]
+        m.d.sync += more.eq(row_end)
+        for k, rows in enumerate(held):
+            kept = Signal.like(rows, name=f"kept{k}")
+            m.d.comb += [kept.eq(rows - released), free[k].eq(kept[-1])]
+            m.d.sync += rows.eq(kept + more)
         m.d.sync += room.eq(Mux(row_end, Mux(more, free[2], free[1]), Mux(more, free[1], free[0])))
         return Written(row_end, columns)
 

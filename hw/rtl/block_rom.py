@@ -1,0 +1,116 @@
+"""A read-only memory of ``DP16KD`` cells with their output registers, as Verilog."""
+
+from collections.abc import Sequence
+from math import ceil
+
+__all__ = ["block_rom", "blocks", "fits"]
+
+_SHAPES = {18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
+"""Words of a block by the bits of a port."""
+_CONTENTS = 320  # bits of a parameter
+
+
+def fits(words: int) -> bool:
+    """Whether a column of a block is deep enough."""
+    return words <= max(_SHAPES.values())
+
+
+def _shape(words: int) -> tuple[int, int]:
+    """(bits of a port, ports that read) of a block of ``words`` words: each port its own column where they
+    fill half a block at most."""
+    bits = next(bits for bits, depth in _SHAPES.items() if words <= depth)
+    return bits, 2 if words <= _SHAPES[bits] // 2 else 1
+
+
+def blocks(words: int, width: int) -> int:
+    """Blocks of a memory whose columns are as deep as a block: no word is chosen from banks behind them."""
+    bits, ports = _shape(words)
+    return ceil(width / (bits * ports))
+
+
+def block_rom(name: str, file: str, width: int, words: Sequence[int]) -> str:
+    """Module ``name`` with ``clk``, ``addr`` and ``data``, two cycles later; ``file`` holds the words for
+    simulators."""
+    bits, ports = _shape(len(words))
+    count = blocks(len(words), width)
+    cells = "".join(
+        _cell(k, bits, ports, _contents(k, bits, ports, width, words), words) for k in range(count)
+    )
+    return f"""\
+// Read-only memory with the output registers of its blocks, two cycles of latency; contents for simulation
+// from a hex file next to this one, the same for synthesis in the blocks.
+module {name} (
+    input wire clk,
+    input wire [{_address_bits(words) - 1}:0] addr,
+    output wire [{width - 1}:0] data
+);
+`ifdef SYNTHESIS
+    wire [{bits * ports * count - 1}:0] whole;
+    assign data = whole[{width - 1}:0];
+{cells}`else
+    reg [{width - 1}:0] words [0:{len(words) - 1}];
+    reg [{width - 1}:0] word, register;
+    initial $readmemh("{file}", words);
+    always @(posedge clk) begin
+        word <= words[addr];
+        register <= word;
+    end
+    assign data = register;
+`endif
+endmodule
+"""
+
+
+def _address_bits(words: Sequence[int]) -> int:
+    return max(1, (len(words) - 1).bit_length())
+
+
+def _contents(number: int, bits: int, ports: int, width: int, words: Sequence[int]) -> list[int]:
+    """The parameters of a cell. Rows of 18 bits lie 20 bits apart, and words of 4 bits or fewer leave every
+    ninth bit out."""
+    rows = [0] * 1024
+    inside = 18 // bits if bits >= 9 else 16 // bits  # words of a row
+    for port in range(ports):
+        start = (number * ports + port) * bits
+        mask = (1 << max(0, min(bits, width - start))) - 1
+        for at, word in enumerate(words, port * _SHAPES[bits] // 2):
+            row, place = at // inside, at % inside * bits
+            rows[row] |= (word >> start & mask) << (place if bits >= 9 else place + place // 8)
+    step = _CONTENTS // 20
+    return [sum(row << 20 * k for k, row in enumerate(rows[at : at + step])) for at in range(0, 1024, step)]
+
+
+def _cell(number: int, bits: int, ports: int, contents: list[int], words: Sequence[int]) -> str:
+    parameters = [f".INITVAL_{k:02X}(320'h{value:080x})" for k, value in enumerate(contents) if value]
+    pins: list[str] = []
+    for port, letter in enumerate("AB"):
+        pins += _pins(letter, port < ports, (number * ports + port) * bits, bits, words)
+        if port < ports == 2:
+            half = pins.index(f".AD{letter}13(1'b0)")
+            pins[half] = f".AD{letter}13(1'b{port})"
+    listed = "".join(f"        {one},\n" for one in parameters)
+    connected = ",\n".join("        " + ", ".join(pins[k : k + 6]) for k in range(0, len(pins), 6))
+    return f"""\
+    DP16KD #(
+        .DATA_WIDTH_A({bits}), .DATA_WIDTH_B({bits}), .REGMODE_A("OUTREG"), .REGMODE_B("OUTREG"),
+{listed}        .CSDECODE_A("0b000"), .CSDECODE_B("0b000"), .WRITEMODE_A("NORMAL"), .WRITEMODE_B("NORMAL"),
+        .RESETMODE("SYNC"), .ASYNC_RESET_RELEASE("SYNC"), .GSR("DISABLED"),
+        .CLKAMUX("CLKA"), .CLKBMUX("CLKB")
+    ) block{number} (
+{connected}
+    );
+"""
+
+
+def _pins(letter: str, used: bool, start: int, bits: int, words: Sequence[int]) -> list[str]:
+    """Connections of a port that reads, or of one that is left alone."""
+    zero = "1'b0"
+    low = 14 - (_SHAPES[bits] - 1).bit_length()  # the lowest address pin of a word
+    address = [zero] * low + [f"addr[{bit}]" for bit in range(_address_bits(words))] if used else []
+    address += [zero] * (14 - len(address))
+    pins = [f".AD{letter}{pin}({value})" for pin, value in enumerate(address)]
+    pins += [f".DO{letter}{k}(whole[{start + k}])" for k in range(bits if used else 0)]
+    clock = "clk" if used else zero
+    pins += [f".CLK{letter}({clock})", *(f".{pin}{letter}(1'b{int(used)})" for pin in ("CE", "OCE"))]
+    tied = [f"DI{letter}{k}" for k in range(18)] + [f"WE{letter}", f"RST{letter}"]
+    return pins + [f".{pin}({zero})" for pin in (*tied, *(f"CS{letter}{k}" for k in range(3)))]

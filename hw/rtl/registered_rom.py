@@ -1,0 +1,107 @@
+"""A read-only memory and a register behind it, which on ECP5 is the block memory's own.
+
+yosys maps memories of ECP5 to ``DP16KD`` without their output registers: a word is then there 5.6 ns after
+the clock, through the multiplexers of banks where the memory is deep, and goes through the wires to a
+register of the fabric. With the register inside (Lattice FPGA-TN-02204, "ECP5 and ECP5-5G Memory Usage
+Guide") it is there after 1.0 ns (both by nextpnr's data for grade 6), and no bit of the word takes a register
+outside.
+"""
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from amaranth.hdl import ClockSignal, Instance, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from fermatnet.hw.rtl.block_rom import block_rom, fits
+from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.rtl.packing import Packing
+from fermatnet.hw.rtl.platform import Platform, platform_of
+from fermatnet.hw.rtl.rom import Rom, checked_words
+
+__all__ = ["RegisteredRom", "registers_behind"]
+
+_AWAY = 3
+"""Wires between neighbours that a way from a block to what it feeds is as long as."""
+_LEAST = 2048
+"""Bits up to which yosys makes tables of a read-only memory, so that it knows its equal and constant bits."""
+
+
+def registers_behind(width: int, words: int, clock: Clock) -> int:
+    """Registers, its own included, between a memory and the tables that its word goes into: a second one,
+    beside them, where the way from the blocks leaves a clock of ECP5 no time for tables."""
+    late = _AWAY * clock.delays.wire + 2 * clock.table() > clock.budget
+    return 2 if clock.target == "ecp5" and width * words > _LEAST and late else 1
+
+
+class RegisteredRom(wiring.Component):
+    """Read-only memory that reads in every cycle; latency 2 cycles, one read a cycle. Nothing resets it.
+
+    For ``target`` "ecp5" a memory that takes blocks (more than 2,048 bits, at most 16,384 words) is written
+    as `DP16KD` cells with their output registers in Verilog with cells of the family, each column as deep as
+    the memory. Elsewhere, and where its contents change at run time, it is a `Rom` and registers; the same
+    cycles everywhere.
+
+    Parameters
+    ----------
+    width, words, name : as of `fermatnet.hw.rtl.rom.Rom`
+    target : str
+        What the design is made for.
+
+    Members
+    -------
+    addr : In(unsigned)
+    data : Out(width)
+    """
+
+    def __init__(self, width: int, words: Iterable[Any], name: str = "memory", *, target: str = "generic"):
+        self.width, self.words = width, checked_words(width, words, name)
+        self.name, self.target = name, target
+        super().__init__({"addr": In(max(1, (len(self.words) - 1).bit_length())), "data": Out(width)})
+
+    @cached_property
+    def packing(self) -> Packing:
+        """What has to be held, without codes: their tables would stand behind the register."""
+        return Packing(self.width, self.words, coded=False)
+
+    @property
+    def own(self) -> bool:
+        """Whether the register is the blocks' own, where the platform does not change contents."""
+        if self.target != "ecp5" or self.width * len(self.words) <= _LEAST:
+            return False
+        width, words = self.packing.kept_width, len(self.packing.rows)
+        return width * words > _LEAST and fits(words)
+
+    def elaborate(self, platform: Any) -> Module:
+        m, kept = Module(), platform_of(platform)
+        if kept.reloadable or not self.own:
+            word = Signal(self.width, name="register", reset_less=True)
+            self._apart(m, Rom(self.width, self.words, self.name), word)
+            m.d.comb += self.data.eq(word)
+        else:
+            word = Signal(self.packing.kept_width, name="register", reset_less=True)
+            self._held(m, kept, word)
+            m.d.comb += self.data.eq(self.packing.expand(word))
+        return m
+
+    def _held(self, m: Module, platform: Platform, word: Signal) -> None:
+        words = self.packing.kept_words
+        if platform.memory_files and platform.hard_cells:
+            file = platform.memory_image(self.name, len(word), words)
+            name = f"fermatnet_{file.removesuffix('.hex')}"
+            m.submodules.blocks = Instance(
+                platform.verilog_module(name, block_rom(name, file, len(word), words)),
+                i_clk=ClockSignal(),
+                i_addr=self.addr[: max(1, (len(words) - 1).bit_length())],
+                o_data=word,
+            )
+            return
+        self._apart(m, Rom(len(word), words, self.name, registered=True), word)
+        platform.inside_cell(len(word))
+
+    def _apart(self, m: Module, rom: Rom, word: Signal) -> None:
+        m.submodules.memory = rom
+        m.d.comb += [rom.addr.eq(self.addr[: len(rom.addr)]), rom.en.eq(1)]
+        m.d.sync += word.eq(rom.data)
