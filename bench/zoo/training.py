@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor, nn
 
 from fermatnet.model.errors import InputError
@@ -25,9 +26,6 @@ from fermatnet.model.train.loop import Phase, accuracy
 from fermatnet.model.train.options import Options
 
 __all__ = ["Row", "Standardised", "arguments", "compare", "differences", "fit", "subset", "table"]
-
-# of Student's distribution, two-sided 95 %, by degrees of freedom
-_STUDENT = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 class Standardised(nn.Module):
@@ -216,7 +214,7 @@ def differences(results: Sequence[dict[str, Any]], to: str = "plain", measure: s
             continue
         interval = "none"
         if len(gaps) > 1:
-            half = _STUDENT[min(len(gaps) - 1, 9)] * statistics.stdev(gaps) / len(gaps) ** 0.5
+            half = stats.t.ppf(0.975, len(gaps) - 1) * statistics.stdev(gaps) / len(gaps) ** 0.5
             interval = f"{statistics.mean(gaps) - half:+.2f} to {statistics.mean(gaps) + half:+.2f}"
         lines.append(f"| {label} | {statistics.mean(gaps):+.2f} ({interval}) | {len(gaps)} |")
     return "\n".join(lines)

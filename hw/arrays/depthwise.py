@@ -76,7 +76,7 @@ class DepthwiseArray(FreeRunning):
         self.value_shape = self.x_shape if self.levels is None else range_shape(min(0, lo), max(0, hi))
         extremes = min(0, int(self.weight.min())), max(0, int(self.weight.max()))
         operands = Operands(extremes, self.value_shape, 1, lanes, shared=False)
-        self.target = (clock or Clock()).target
+        self.memory_target = (clock or Clock()).target
         self.products = make(operands, clock or Clock(), products)
         self.weight_shape = self.products.weight_shape
         ends = np.stack([self.weight * lo, self.weight * hi])
@@ -101,7 +101,7 @@ class DepthwiseArray(FreeRunning):
     def sums(self, m: Module, platform: Any, walk: Beats, enter: Value, groups: list[int]) -> tuple:
         layout = data.ArrayLayout(self.weight_shape, self.lanes)
         m.submodules.weights = rom = RegisteredRom(
-            self.weight_width, self.words(), "weights", target=self.target
+            self.weight_width, self.words(), "weights", target=self.memory_target
         )
         m.d.comb += rom.addr.eq(walk.address)
         came = delayed(m, self.i.payload, self.fetch, "came")

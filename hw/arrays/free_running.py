@@ -81,6 +81,9 @@ class FreeRunning(wiring.Component):
         Of the queue: as many as let a result wait until the next one is due.
     latency : int
         Cycles from the first beat of a result to the result.
+    memory_target : str
+        Target whose cells the weight memory may be (`fermatnet.hw.rtl.registered_rom`); "generic" leaves it
+        to synthesis, with the same cycles. To be set before it is elaborated.
     reserved : bool
         Whether what feeds the array reserves the places; then ``i.ready`` is always high.
 
@@ -88,6 +91,8 @@ class FreeRunning(wiring.Component):
     -------
     i : In(stream), o : Out(stream)
     """
+
+    memory_target = "generic"
 
     def _stream(
         self, i_layout: data.ArrayLayout, o_layout: data.ArrayLayout, cycles: int, beats: int, depth: int

@@ -91,7 +91,7 @@ class IntegerArray(FreeRunning):
         self.x_shape, self.pe, self.simd = Shape.cast(x_shape), pe, simd
         self.folding = Folding(self.weight.shape[0], self.weight.shape[1], pe, simd)
         ends = min(int(self.weight.min()), 0), max(int(self.weight.max()), 0)
-        self.target = (clock or Clock()).target
+        self.memory_target = (clock or Clock()).target
         self.products = make(Operands(ends, self.x_shape, simd, pe), clock or Clock(), products)
         self.weight_shape = self.products.weight_shape
         self.biased = bool(self.bias.any())  # by the bounds, where weights are reloadable
@@ -126,7 +126,7 @@ class IntegerArray(FreeRunning):
     def sums(self, m: Module, platform: Any, walk: Beats, enter: Value, groups: list[int]) -> tuple:
         layout = data.ArrayLayout(data.ArrayLayout(self.weight_shape, self.simd), self.pe)
         m.submodules.weights = rom = RegisteredRom(
-            self.weight_width, self.words(), "weights", target=self.target
+            self.weight_width, self.words(), "weights", target=self.memory_target
         )
         m.d.comb += rom.addr.eq(walk.address)
         x = delayed(m, self.i.payload, 1 + self.fetch, "x")

@@ -106,7 +106,7 @@ class PiecewiseArray(FreeRunning):
                 f"target must be one of {', '.join(TARGETS)} and pipeline not negative, not {target!r} and "
                 f"{pipeline!r}"
             )
-        self.pe, self.simd, self.target = pe, simd, target
+        self.pe, self.simd, self.target, self.memory_target = pe, simd, target, target
         self.folding = Folding(self.codes.shape[0], self.codes.shape[1], pe, simd)
         self.index_bits = (self.levels_a.size - 1).bit_length()
         self.acc_shape = range_shape(*accumulator_range(self.codes, self.levels_w, self.levels_a))
@@ -137,7 +137,7 @@ class PiecewiseArray(FreeRunning):
 
     def sums(self, m: Module, platform, walk: Beats, enter: Value, groups: list[int]) -> tuple:
         m.submodules.weights = rom = RegisteredRom(
-            self.weight_width, self.words(), "weights", target=self.target
+            self.weight_width, self.words(), "weights", target=self.memory_target
         )
         m.d.comb += rom.addr.eq(walk.address)
         index = delayed(m, self.i.payload, self.fetch, "index")

@@ -11,6 +11,7 @@ from fermatnet.hw.compiler.schedule import SOURCE_LATENCY, Schedule
 from fermatnet.hw.compiler.stage import Stage
 from fermatnet.hw.compiler.worst_case import Bounds
 from fermatnet.hw.layers import Fold, Layer, StreamRate, beats_of, shape_of
+from fermatnet.hw.layers.windowed import array_of
 from fermatnet.hw.stream.edge import ImageSink, ImageSource
 from fermatnet.hw.stream.options import StreamOptions
 from fermatnet.model.errors import InputError
@@ -133,6 +134,10 @@ class Design:
             [net.types[name].shape[0] for name in node.inputs],
             readers,
         )
+
+    def weight_cells(self, name: str) -> str:
+        """Target whose cells the weight memory of a layer may be; "generic": none's."""
+        return getattr(array_of(self.components[name]), "memory_target", "generic")
 
     def instances(self) -> dict[str, str]:
         """Instance name of each layer: the node's name with what Verilog allows in it, kept unique."""

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fermatnet.hw.compiler import folding, multipliers, schedule
+from fermatnet.hw.compiler import folding, multipliers, schedule, weight_blocks
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.compiler.edges import Edge
 from fermatnet.hw.compiler.schedule import Schedule
@@ -141,6 +141,7 @@ def _placed(
     components = {
         name: block.build(made.rows.get(name, 0), streamed=name in outside) for name, block in blocks.items()
     }
+    weight_blocks.within_device(components.values(), capacity)
     return made, components, outside
 
 

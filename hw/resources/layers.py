@@ -70,6 +70,7 @@ def _key(design: Any, node: Any) -> Any:
         layer.interval(edges[0].lanes_to, incoming),
         design.schedule.rows.get(node.name, 0),
         node.name in design.external,
+        design.weight_cells(node.name),
         edges,
     )
 

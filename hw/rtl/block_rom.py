@@ -8,6 +8,7 @@ __all__ = ["block_rom", "blocks", "fits"]
 _SHAPES = {18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
 """Words of a block by the bits of a port."""
 _CONTENTS = 320  # bits of a parameter
+_ZERO = "1'b0"
 
 
 def fits(words: int) -> bool:
@@ -84,10 +85,8 @@ def _cell(number: int, bits: int, ports: int, contents: list[int], words: Sequen
     parameters = [f".INITVAL_{k:02X}(320'h{value:080x})" for k, value in enumerate(contents) if value]
     pins: list[str] = []
     for port, letter in enumerate("AB"):
-        pins += _pins(letter, port < ports, (number * ports + port) * bits, bits, words)
-        if port < ports == 2:
-            half = pins.index(f".AD{letter}13(1'b0)")
-            pins[half] = f".AD{letter}13(1'b{port})"
+        half = f"1'b{port}" if ports == 2 else _ZERO
+        pins += _pins(letter, port < ports, half, (number * ports + port) * bits, bits, words)
     listed = "".join(f"        {one},\n" for one in parameters)
     connected = ",\n".join("        " + ", ".join(pins[k : k + 6]) for k in range(0, len(pins), 6))
     return f"""\
@@ -102,15 +101,15 @@ def _cell(number: int, bits: int, ports: int, contents: list[int], words: Sequen
 """
 
 
-def _pins(letter: str, used: bool, start: int, bits: int, words: Sequence[int]) -> list[str]:
-    """Connections of a port that reads, or of one that is left alone."""
-    zero = "1'b0"
+def _pins(letter: str, used: bool, half: str, start: int, bits: int, words: Sequence[int]) -> list[str]:
+    """Connections of a port that reads, in the ``half`` of the block that the highest address bit names where
+    the words leave it, or of one that is left alone."""
     low = 14 - (_SHAPES[bits] - 1).bit_length()  # the lowest address pin of a word
-    address = [zero] * low + [f"addr[{bit}]" for bit in range(_address_bits(words))] if used else []
-    address += [zero] * (14 - len(address))
+    address = [_ZERO] * low + [f"addr[{bit}]" for bit in range(_address_bits(words))] if used else []
+    address += [_ZERO] * (13 - len(address)) + [half] * (len(address) < 14)
     pins = [f".AD{letter}{pin}({value})" for pin, value in enumerate(address)]
     pins += [f".DO{letter}{k}(whole[{start + k}])" for k in range(bits if used else 0)]
-    clock = "clk" if used else zero
+    clock = "clk" if used else _ZERO
     pins += [f".CLK{letter}({clock})", *(f".{pin}{letter}(1'b{int(used)})" for pin in ("CE", "OCE"))]
     tied = [f"DI{letter}{k}" for k in range(18)] + [f"WE{letter}", f"RST{letter}"]
-    return pins + [f".{pin}({zero})" for pin in (*tied, *(f"CS{letter}{k}" for k in range(3)))]
+    return pins + [f".{pin}({_ZERO})" for pin in (*tied, *(f"CS{letter}{k}" for k in range(3)))]

@@ -21,7 +21,7 @@ from fermatnet.hw.rtl.packing import Packing
 from fermatnet.hw.rtl.platform import Platform, platform_of
 from fermatnet.hw.rtl.rom import Rom, checked_words
 
-__all__ = ["RegisteredRom", "registers_behind"]
+__all__ = ["RegisteredRom", "in_blocks", "registers_behind"]
 
 _AWAY = 3
 """Wires between neighbours that a way from a block to what it feeds is as long as."""
@@ -29,11 +29,16 @@ _LEAST = 2048
 """Bits up to which yosys makes tables of a read-only memory, so that it knows its equal and constant bits."""
 
 
+def in_blocks(width: int, words: int) -> bool:
+    """Whether a memory is large enough for blocks."""
+    return width * words > _LEAST
+
+
 def registers_behind(width: int, words: int, clock: Clock) -> int:
     """Registers, its own included, between a memory and the tables that its word goes into: a second one,
     beside them, where the way from the blocks leaves a clock of ECP5 no time for tables."""
     late = _AWAY * clock.delays.wire + 2 * clock.table() > clock.budget
-    return 2 if clock.target == "ecp5" and width * words > _LEAST and late else 1
+    return 2 if clock.target == "ecp5" and in_blocks(width, words) and late else 1
 
 
 class RegisteredRom(wiring.Component):
@@ -69,10 +74,10 @@ class RegisteredRom(wiring.Component):
     @property
     def own(self) -> bool:
         """Whether the register is the blocks' own, where the platform does not change contents."""
-        if self.target != "ecp5" or self.width * len(self.words) <= _LEAST:
+        if self.target != "ecp5" or not in_blocks(self.width, len(self.words)):
             return False
         width, words = self.packing.kept_width, len(self.packing.rows)
-        return width * words > _LEAST and fits(words)
+        return in_blocks(width, words) and fits(words)
 
     def elaborate(self, platform: Any) -> Module:
         m, kept = Module(), platform_of(platform)

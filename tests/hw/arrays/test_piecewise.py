@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 from amaranth.hdl import Shape, signed, unsigned
 
+from fermatnet.hw.arrays.depthwise import DepthwiseArray
 from fermatnet.hw.arrays.integer import IntegerArray
 from fermatnet.hw.arrays.piecewise import PiecewiseArray
 from fermatnet.hw.piecewise.compressor.heap import TARGETS
+from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.rtl.verilog import emit
 from fermatnet.model.errors import InputError
 
 LEVELS = {
@@ -93,6 +96,45 @@ def test_a_faster_clock_has_more_registers(target, drive):
         stages.append(block.pipeline)
         check(block, x, levels_a[x] @ levels_w[codes].T, drive, None)
     assert stages == sorted(stages) and stages[0] <= 1 and stages[-1] > stages[1]
+
+
+@pytest.mark.parametrize("stalls", [None, 3])
+def test_two_registers_behind_a_block_memory_at_a_fast_clock(stalls, drive):
+    """One beat later and the same sums, of pieces, integers and channels alone."""
+    rng, clocks = np.random.default_rng(9), (Clock(80.0, "ecp5"), Clock(150.0, "ecp5"))
+    levels_w, levels_a = (np.array(row) for row in LEVELS["symmetric"])
+    codes, index = rng.integers(0, 5, (32, 72), dtype=np.uint8), rng.integers(0, 4, (2, 72))
+    weight, x = rng.integers(-8, 8, (64, 36)), rng.integers(0, 16, (2, 36))
+    channels, taps = rng.integers(-8, 8, (64, 9)), rng.integers(0, 16, (2, 64, 9))
+    pieces = {"pe": 16, "simd": 9, "target": "ecp5", "pipeline": 1}
+    for clock, fetch in zip(clocks, (1, 2), strict=True):
+        block = PiecewiseArray(codes, levels_w, levels_a, clock_mhz=clock.mhz, **pieces)
+        assert block.fetch == fetch and block.depth == block.pipeline + 2 + fetch
+        check(block, index, levels_a[index] @ levels_w[codes].T, drive, stalls)
+        whole = IntegerArray(weight, [], unsigned(4), pe=16, simd=6, clock=clock)
+        assert whole.fetch == fetch and whole.memory_target == "ecp5"
+        check(whole, x, x @ weight.T, drive, stalls)
+        apart = DepthwiseArray(channels, unsigned(4), lanes=8, clock=clock)
+        assert apart.fetch == fetch
+        beats = taps.reshape(2, 8, 8, 9).transpose(0, 1, 3, 2).reshape(-1, 8)
+        run = drive(apart, beats, 2 * 8, stalls)
+        np.testing.assert_array_equal(run.beats, (taps * channels).sum(-1).reshape(-1, 8))
+    small = PiecewiseArray(codes[:8, :18], levels_w, levels_a, clock_mhz=150.0, **pieces | {"pe": 4})
+    assert small.fetch == 1  # tables hold its weights
+
+
+@pytest.mark.parametrize("stalls", [None, 3])
+def test_planes_are_copied_where_many_tables_listen(stalls, drive):
+    """A table of products a lane for 16 outputs: eight copies of each bit, and the same sums."""
+    rng = np.random.default_rng(10)
+    levels_w, levels_a = np.array([-40, -13, 0, 9, 33]), np.array([0, 3, 7, 16, 40, 61])
+    codes = rng.integers(0, 5, (32, 64), dtype=np.uint8)
+    index = rng.integers(0, 6, (2, 64))
+    block = PiecewiseArray(codes, levels_w, levels_a, pe=16, simd=1, target="ecp5", clock_mhz=150.0)
+    assert block.fetch == 2 and block.form.kind == "table"
+    check(block, index, levels_a[index] @ levels_w[codes].T, drive, stalls)
+    text = emit(block, "array").verilog
+    assert text.count("array_copy ") + text.count("array_copy #") > 2 * 3
 
 
 @pytest.mark.parametrize("x_shape", [unsigned(8), signed(5), unsigned(1)])
