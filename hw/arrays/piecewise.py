@@ -168,12 +168,9 @@ class PiecewiseArray(FreeRunning):
     def _copied(self, m: Module, platform, v: Value) -> list[Value]:
         """The planes one cycle later, a value for each output. At a fast clock neighbouring outputs have a
         register of their own where more tables than `LOADS` would listen to a bit."""
-        each = (
-            estimate(self.form, self.simd, self.pe, self.target)
-            * TABLE
-            / (self.weight_width / self.pe + len(v))
-        )
-        together = self.pe if self.fetch == 1 else max(1, min(self.pe, int(LOADS / each)))
+        inputs = TABLE * estimate(self.form, self.simd, self.pe, self.target)
+        each = max(1.0, inputs / (self.weight_width / self.pe + len(v)))
+        together = self.pe if self.fetch == 1 else min(self.pe, max(1, int(LOADS / each)))
         names = [f"held_v{k}" if k else "held_v" for k in range(-(-self.pe // together))]
         registers = [Signal(len(v), name=name, reset_less=True) for name in names]
         if len(registers) == 1:

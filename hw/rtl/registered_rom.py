@@ -95,7 +95,7 @@ class RegisteredRom(wiring.Component):
         words = self.packing.kept_words
         if platform.memory_files and platform.hard_cells:
             file = platform.memory_image(self.name, len(word), words)
-            name = f"fermatnet_{file.removesuffix('.hex')}"
+            name = f"fermatnet_rom_{file.removesuffix('.hex').partition('_')[2]}"  # behind the design's own
             m.submodules.blocks = Instance(
                 platform.verilog_module(name, block_rom(name, file, len(word), words)),
                 i_clk=ClockSignal(),
