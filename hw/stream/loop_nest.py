@@ -13,6 +13,8 @@ class LoopNest:
 
     Members
     -------
+    count : dict of Signal by name
+        The level's turn, from 0.
     last : dict of Signal(1) by name
         The level is in its last turn: a register.
     full : dict of Value by name
@@ -22,12 +24,13 @@ class LoopNest:
     """
 
     def __init__(self, m: Module, step: Signal, levels: Sequence[tuple[str, int]]):
+        self.count: dict[str, Signal] = {}
         self.last: dict[str, Signal] = {}
         self.full: dict[str, Value] = {}
         self.end: dict[str, Signal] = {}
         inner, full, coming = step, Const(1), None
         for name, turns in reversed(levels):
-            counter = Signal(range(max(2, turns)), name=name)
+            self.count[name] = counter = Signal(range(max(2, turns)), name=name)
             self.last[name] = last = Signal(name=f"last_{name}", init=turns == 1)
             if turns > 1:
                 with m.If(inner):

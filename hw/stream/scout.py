@@ -2,30 +2,44 @@
 comparison."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from fermatnet.hw.stream.loop_nest import LoopNest
 
-__all__ = ["Scout", "Written"]
+__all__ = ["Scout"]
 
 AHEAD = 3
 """Windows that are found before the reader ends them: with two it would miss a cycle at a window's end."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """How far the writer is: the last pixel of a row comes in this cycle (``row_end``), and so many pixels
-    are complete in the row being written (``columns``)."""
+class _Side:
+    """The last row (column) inside the image of every window down (across)."""
 
-    row_end: Signal
-    columns: Signal
+    ends: list[int]
+
+    @property
+    def moves(self) -> list[tuple[int, int]]:
+        """(window, rows to the next window's): where that changes, first to last."""
+        steps = [after - before for before, after in pairwise(self.ends)]
+        return [(at, n) for at, n in enumerate(steps) if at == 0 or n != steps[at - 1]]
 
 
 class Scout:
     """Walks over the windows of a `fermatnet.hw.stream.window_plan.WindowPlan` in module ``m``, as far as
     their last pixel that lies in the image is in memory.
+
+    It counts pixels along the raster: ``slack``, those written less those that the window looked for needs,
+    is one number with one carry chain, its sign tells all, and how far it is to the next window is ready in a
+    register before the window is found.
+
+    Parameters
+    ----------
+    pixel : Signal(1)
+        The last beat of a pixel is written in this cycle.
 
     Attributes
     ----------
@@ -34,46 +48,55 @@ class Scout:
     used : Signal(1)
         To be driven: the reader ends a window in this cycle.
 
-    A window is there one cycle after the one in which its last pixel is known to be in memory. One window a
-    cycle.
+    A window is there two cycles after the one in which its last pixel is written. One window a cycle.
     """
 
-    def __init__(self, m: Module, plan: Any, written: Written):
+    def __init__(self, m: Module, plan: Any, pixel: Value):
         self.some, self.used = Signal(name="some"), Signal(name="used")
-        complete, find = Signal(), Signal()
-        nest = LoopNest(m, find, [("y_found", plan.rows_out), ("x_found", plan.columns_out)])
-        row, column = self._needed(m, plan, find, nest)
-        # rows complete of the image being searched, negative while the writer is not there
-        rows = Signal(signed((2 * plan.height + plan.rows).bit_length() + 2), name="rows_written")
-        image = Mux(nest.end["y_found"], plan.height, 0)
-        # A row that has ended is counted a cycle later, from a register: whether it ends is known late. Until
-        # then it is one more; the row after it has no pixels yet.
-        more = Signal(name="row_ended")
-        m.d.sync += [more.eq(written.row_end), rows.eq(rows + more - image)]
+        rows, columns = (self._side(plan, side) for side in (0, 1))
+        first = rows.ends[0] * plan.width + columns.ends[0]
+        # the writer is at most a ring and a row ahead of the window, and an image behind it
+        reach = max(plan.height * plan.width + first + 1, (plan.rows + 2) * plan.width)
+        slack = Signal(range(-reach, reach + 1), init=-first - 1, name="slack")
+        find, begun = Signal(), Signal(name="begun")
+        back = self._back(m, plan, find | ~begun, rows, columns)
         ahead, following = Signal(range(AHEAD + 1), name="ahead"), Signal(range(AHEAD + 1))
-        m.d.comb += [
-            complete.eq((rows > row) | ((rows == row) & (more | (written.columns > column)))),
-            find.eq(complete & (ahead != AHEAD)),
-            following.eq(ahead + find - self.used),
-        ]
-        m.d.sync += [ahead.eq(following), self.some.eq(following != 0)]
+        moved = Mux(find, back, 0)
+        # the pixel is carried in: a sum of three would be two carry chains
+        total = Cat(Const(1, 1), slack).as_signed() + Cat(pixel, moved).as_signed()
+        m.d.comb += [find.eq((slack >= 0) & (ahead != AHEAD)), following.eq(ahead + find - self.used)]
+        m.d.sync += [begun.eq(1), slack.eq(total[1:]), ahead.eq(following), self.some.eq(following != 0)]
 
     @staticmethod
-    def _needed(m: Module, plan: Any, find: Signal, nest: LoopNest) -> list[Signal]:
-        """Row and column of the last pixel in the image of the window that is looked for: registers."""
-        found = []
-        row_end, image_end = nest.end["x_found"], nest.end["y_found"]
-        moves = (row_end, image_end, 0), (find, row_end, 1)
-        for move, wrap, side in moves:
-            size = (plan.height, plan.width)[side]
-            first = plan.dilation[side] * (plan.kernel[side] - 1) - plan.pad[side]
-            reach, stride = first + size + plan.stride[side], plan.stride[side]
-            last = Signal(range(reach + stride + 1), init=first, name=f"last{side}")
-            needed = Signal(range(max(2, size)), init=min(first, size - 1), name=f"needed{side}")
-            following = Signal.like(last)
-            m.d.comb += following.eq(Mux(wrap, first, last + stride))
-            with m.If(move):
-                m.d.sync += last.eq(following)
-                m.d.sync += needed.eq(Mux(following >= size, size - 1, following))
-            found.append(needed)
-        return found
+    def _side(plan: Any, side: int) -> _Side:
+        size = (plan.height, plan.width)[side]
+        reach = plan.dilation[side] * (plan.kernel[side] - 1) - plan.pad[side]
+        windows = (plan.rows_out, plan.columns_out)[side]
+        return _Side([min(reach + k * plan.stride[side], size - 1) for k in range(windows)])
+
+    @staticmethod
+    def _back(m: Module, plan: Any, step: Value, rows: _Side, columns: _Side) -> Signal:
+        """Pixels from the next window's last one back to that of the window looked for, 0 or less mostly: a
+        register, made while the loops are a window further."""
+        turn = columns.ends[0] - columns.ends[-1]
+        across = [(at, -n) for at, n in columns.moves]
+        down = [(at, -n * plan.width - turn) for at, n in rows.moves]
+        size = plan.height * plan.width
+        wrap = -(size + (rows.ends[0] - rows.ends[-1]) * plan.width + turn)
+        every = [wrap, *(n for _, n in (*across, *down))]
+        back = Signal(signed(max(n.bit_length() for n in every) + 1), name="back")
+        stepping = Signal(name="scouting")
+        m.d.comb += stepping.eq(step)
+        nest = LoopNest(m, stepping, [("y_found", len(rows.ends)), ("x_found", len(columns.ends))])
+
+        def chosen(moves: list[tuple[int, int]], at: Value) -> Value:
+            value: Value = Const(moves[0][1], back.shape()) if moves else Const(0)
+            for window, n in moves[1:]:
+                value = Mux(at >= window, Const(n, back.shape()), value)
+            return value
+
+        row, column = nest.count["y_found"], nest.count["x_found"]
+        turned = Mux(nest.last["y_found"], wrap, chosen(down, row))
+        with m.If(stepping):
+            m.d.sync += back.eq(Mux(nest.last["x_found"], turned, chosen(across, column)))
+        return back

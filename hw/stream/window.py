@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from fermatnet.hw.stream.credits import Credits, places_needed
 from fermatnet.hw.stream.loop_nest import LoopNest
 from fermatnet.hw.stream.result_queue import ResultQueue
-from fermatnet.hw.stream.scout import Scout, Written
+from fermatnet.hw.stream.scout import Scout
 from fermatnet.hw.stream.window_plan import WindowPlan
 
 __all__ = ["FreeWindow", "SlidingWindow"]
@@ -121,14 +121,13 @@ class FreeWindow(WindowPlan, wiring.Component):
         return sum(lane << (k * self.shape.width) for k in range(self.lanes))
 
     def _writer(self, m, write, released):
-        """Fills the ring; returns how far it is, as `Written`."""
+        """Fills the ring; returns whether a pixel is complete with this cycle."""
         address = Signal(range(max(2, self._depth)))
         # rows begun and not given back, less the rows there are and one or two more: with each its own sign
         # tells whether there is room, with one carry chain and no comparison behind it
         width = (self.rows + self.height).bit_length() + 2
         held = [Signal(signed(width), name=f"held{k}", init=k - self.rows) for k in range(3)]
         more = Signal(name="row_ended")  # a row that ``held`` is still to count
-        columns = Signal(range(self.width + 1))
         accept, row_end, room = Signal(), Signal(), Signal(init=1)
         nest = LoopNest(m, accept, [("column_in", self.width), ("chunk_in", self.chunks)])
         m.d.comb += [
@@ -141,8 +140,6 @@ class FreeWindow(WindowPlan, wiring.Component):
         ]
         with m.If(accept):
             m.d.sync += address.eq(Mux(address == self._depth - 1, 0, address + 1))
-        with m.If(nest.end["chunk_in"]):
-            m.d.sync += columns.eq(Mux(row_end, 0, columns + 1))
         # all answers ready before it is known whether a row ends
         free = [Signal(name=f"free{k}") for k in range(3)]
         m.d.sync += more.eq(row_end)
@@ -151,7 +148,7 @@ class FreeWindow(WindowPlan, wiring.Component):
             m.d.comb += [kept.eq(rows - released), free[k].eq(kept[-1])]
             m.d.sync += rows.eq(kept + more)
         m.d.sync += room.eq(Mux(row_end, Mux(more, free[2], free[1]), Mux(more, free[1], free[0])))
-        return Written(row_end, columns)
+        return nest.end["chunk_in"]
 
     def _reader(self, m, step, found, released):
         """Reads the next beat of a complete window with ``step``, and gives rows back. Returns the loops,
