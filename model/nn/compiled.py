@@ -45,55 +45,76 @@ def _spread(size: int, work: Callable[[slice], Any]) -> list[Any]:
     parts = _slices(size)
     if len(parts) == 1:
         return [work(parts[0])]
-    return list(_pool(len(parts)).map(work, parts))
+    others = _pool(len(parts) - 1).map(work, parts[1:])
+    return [work(parts[0]), *others]  # this thread is awake: it takes a slice itself
+
+
+# Boundaries and tables are taken four at a time, in registers, over a chunk in the first-level cache;
+# int32 cells beside float32 values have lanes of one width, so that whole vectors are compared.
+
+
+def _fours(values: np.ndarray, filling: float) -> np.ndarray:
+    """``values`` and as much of ``filling`` as makes their number a multiple of four."""
+    filled = np.full(-(-values.size // 4) * 4, filling, values.dtype)
+    filled[: values.size] = values
+    return filled
 
 
 @njit(cache=True, nogil=True)
-def _count(x, boundaries, count):
-    # int32 counts beside float32 values: equal lane widths, so that the compiler compares whole vectors.
+def _count(x, boundaries, j, count):
     one, zero = np.int32(1), np.int32(0)
+    b0, b1, b2, b3 = boundaries[j], boundaries[j + 1], boundaries[j + 2], boundaries[j + 3]
     for e in range(x.size):
-        count[e] = 0
-    j = 0
-    while j + 3 < boundaries.size:
-        b0, b1, b2, b3 = boundaries[j], boundaries[j + 1], boundaries[j + 2], boundaries[j + 3]
-        for e in range(x.size):
-            v = x[e]
-            count[e] += (
-                (one if v >= b0 else zero)
-                + (one if v >= b1 else zero)
-                + (one if v >= b2 else zero)
-                + (one if v >= b3 else zero)
-            )
-        j += 4
-    while j < boundaries.size:
-        b = boundaries[j]
-        for e in range(x.size):
-            count[e] += one if x[e] >= b else zero
-        j += 1
+        v = x[e]
+        count[e] = (
+            (count[e] if j else zero)
+            + (one if v >= b0 else zero)
+            + (one if v >= b1 else zero)
+            + (one if v >= b2 else zero)
+            + (one if v >= b3 else zero)
+        )
+
+
+@njit(cache=True, nogil=True)
+def _levels(x, boundaries, table, j, out):
+    b0, b1, b2, b3 = boundaries[j], boundaries[j + 1], boundaries[j + 2], boundaries[j + 3]
+    low, t0, t1, t2, t3 = table[0], table[j + 1], table[j + 2], table[j + 3], table[j + 4]
+    for e in range(x.size):
+        v = x[e]
+        level = out[e] if j else low
+        level = t0 if v >= b0 else level
+        level = t1 if v >= b1 else level
+        level = t2 if v >= b2 else level
+        out[e] = t3 if v >= b3 else level
 
 
 @njit(cache=True, nogil=True)
 def _cells(x, boundaries, cell):
-    count = np.empty(CHUNK, np.int32)
+    count = np.zeros(CHUNK, np.int32)
     for start in range(0, x.size, CHUNK):
         size = min(CHUNK, x.size - start)
-        _count(x[start : start + size], boundaries, count)
+        for j in range(0, boundaries.size, 4):
+            _count(x[start : start + size], boundaries, j, count)
+        cells = cell[start : start + size]
         for e in range(size):
-            cell[start + e] = count[e]
+            cells[e] = count[e]
 
 
 @njit(cache=True, nogil=True)
 def _quantize(x, boundaries, table, cell, out):
-    count = np.empty(CHUNK, np.int32)
+    count = np.zeros(CHUNK, np.int32)
     for start in range(0, x.size, CHUNK):
         size = min(CHUNK, x.size - start)
-        _count(x[start : start + size], boundaries, count)
-        cells, outs = cell[start : start + size], out[start : start + size]
+        xs, cells, outs = (
+            x[start : start + size],
+            cell[start : start + size],
+            out[start : start + size],
+        )
+        for j in range(0, boundaries.size, 4):
+            _count(xs, boundaries, j, count)
+            _levels(xs, boundaries, table, j, outs)
         for e in range(size):
             cells[e] = count[e]
-        for e in range(size):
-            outs[e] = table[count[e]]
 
 
 @njit(cache=True, nogil=True)
@@ -102,22 +123,40 @@ def _scale(g, cell, table, out):
         out[e] = g[e] * table[cell[e]]
 
 
+# reassoc: sums by vectors, in another order
+@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
+def _scale_four(g, cell, table, j, out, sums):
+    zero, s0, s1, s2, s3 = np.float32(0), np.float32(0), np.float32(0), np.float32(0), np.float32(0)
+    c0, c1, c2, c3 = np.int32(j), np.int32(j + 1), np.int32(j + 2), np.int32(j + 3)
+    t0, t1, t2, t3 = table[j], table[j + 1], table[j + 2], table[j + 3]
+    for e in range(g.size):
+        v, c = g[e], cell[e]
+        s0 += v if c == c0 else zero
+        s1 += v if c == c1 else zero
+        s2 += v if c == c2 else zero
+        s3 += v if c == c3 else zero
+        scaled = out[e] if j else zero
+        scaled = v * t0 if c == c0 else scaled
+        scaled = v * t1 if c == c1 else scaled
+        scaled = v * t2 if c == c2 else scaled
+        out[e] = v * t3 if c == c3 else scaled
+    sums[j] += s0
+    sums[j + 1] += s1
+    sums[j + 2] += s2
+    sums[j + 3] += s3
+
+
 @njit(cache=True, nogil=True)
 def _scale_and_sum(g, cell, table, out):
-    # Two interleaved sets of sums: neighbouring elements often share a cell, and one set would wait for its
-    # own last store.
-    even, odd = np.zeros(table.size, np.float64), np.zeros(table.size, np.float64)
-    for e in range(0, g.size - 1, 2):
-        a, b = cell[e], cell[e + 1]
-        out[e] = g[e] * table[a]
-        out[e + 1] = g[e + 1] * table[b]
-        even[a] += g[e]
-        odd[b] += g[e + 1]
-    if g.size % 2:
-        a = cell[g.size - 1]
-        out[g.size - 1] = g[g.size - 1] * table[a]
-        even[a] += g[g.size - 1]
-    return even + odd
+    sums, wide = np.zeros(table.size, np.float64), np.empty(CHUNK, np.int32)
+    for start in range(0, g.size, CHUNK):
+        size = min(CHUNK, g.size - start)
+        cells = cell[start : start + size]
+        for e in range(size):
+            wide[e] = cells[e]
+        for j in range(0, table.size, 4):
+            _scale_four(g[start : start + size], wide, table, j, out[start : start + size], sums)
+    return sums
 
 
 @njit(cache=True, nogil=True)
@@ -174,7 +213,9 @@ def _weight_pieces(w, k, cell):
         merged[2 * i] = u[i]
         if i:
             merged[2 * i - 1] = (u[i - 1] + u[i]) / np.float32(2)
-    _cells(w, merged, cell)
+    fours = np.full((2 * m + 2) // 4 * 4, np.nan, np.float32)
+    fours[: 2 * m - 1] = merged
+    _cells(w, fours, cell)
     sums, counts = _cell_sums(w, cell, 2 * m)
     levels = np.zeros(m + 1, np.float32)
     for i in range(m + 1):
@@ -203,14 +244,17 @@ def weight_pieces(w: np.ndarray, k: np.ndarray, cell: np.ndarray) -> tuple[np.nd
 
 def cells(x: np.ndarray, boundaries: np.ndarray, cell: np.ndarray) -> None:
     """Write the number of boundaries <= x[e] to cell[e]."""
-    _spread(x.size, lambda s: _cells(x[s], boundaries, cell[s]))
+    four = _fours(boundaries, np.nan)  # which nothing reaches
+    _spread(x.size, lambda s: _cells(x[s], four, cell[s]))
 
 
 def quantize(
     x: np.ndarray, boundaries: np.ndarray, table: np.ndarray, cell: np.ndarray, out: np.ndarray
 ) -> None:
     """Write cells, and table[cell] to ``out``."""
-    _spread(x.size, lambda s: _quantize(x[s], boundaries, table, cell[s], out[s]))
+    four = _fours(boundaries, np.nan)
+    levels = np.append(table[:1], _fours(table[1:], 0))
+    _spread(x.size, lambda s: _quantize(x[s], four, levels, cell[s], out[s]))
 
 
 def scale_by_cell(
@@ -218,7 +262,9 @@ def scale_by_cell(
 ) -> np.ndarray | None:
     """Write g * table[cell] to ``out``; the sums of g by cell where asked for."""
     if sums:
-        return np.sum(_spread(g.size, lambda s: _scale_and_sum(g[s], cell[s], table, out[s])), axis=0)
+        four = _fours(table, 0)
+        parts = _spread(g.size, lambda s: _scale_and_sum(g[s], cell[s], four, out[s]))
+        return np.sum(parts, axis=0)[: table.size]
     _spread(g.size, lambda s: _scale(g[s], cell[s], table, out[s]))
     return None
 
