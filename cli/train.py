@@ -157,10 +157,13 @@ def _check_folder(out: str, resume: bool) -> None:
             raise InputError(re.sub(r" \(--force.*\)", ": choose another folder", str(error))) from None
 
 
-def _train(net: str, data: str, out: str, resume: bool, twin: str | None, **options: Any) -> None:
-    if twin and options["float_epochs"]:
+def _train(
+    net: str, data: str, out: str, resume: bool, twin: str | None, start: str | None, **options: Any
+) -> None:
+    taken = "--twin" if twin else "--start"
+    if (twin or start) and options["float_epochs"]:
         raise InputError(
-            "--float-epochs trains a full-precision network, --twin takes one: leave one of them out"
+            f"--float-epochs trains a full-precision network, {taken} takes one: leave one of them out"
         )
     _check(net, data, out, resume, options)
     with phases("train") as phase:
@@ -168,7 +171,7 @@ def _train(net: str, data: str, out: str, resume: bool, twin: str | None, **opti
         from fermatnet.model.train.run import train
 
     try:
-        summary = train(net, data, out, resume=resume, twin=twin, **options)
+        summary = train(net, data, out, resume=resume, twin=twin, start=start, **options)
     except KeyboardInterrupt:
         if (Path(out) / "config.json").is_file():
             raise Interrupted("the same command with --resume goes on after the last checkpoint") from None
@@ -217,6 +220,12 @@ command = click.Command(
             type=InputDirectory("config.json", "no training run"),
             metavar="RUN",
             help="Begin with that run's full-precision network, and learn from it, instead of training one.",
+        ),
+        click.Option(
+            ["--start"],
+            type=InputDirectory("config.json", "no training run"),
+            metavar="RUN",
+            help="Go on from that run's quantized network, with other epochs, rates or augmentation.",
         ),
         click.Option(
             ["--option", "network"],

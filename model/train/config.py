@@ -39,8 +39,8 @@ def read_config(folder: RunFolder) -> dict[str, Any]:
 
 def check_same(folder: RunFolder, old: dict[str, Any], new: dict[str, Any]) -> None:
     """InputError unless the run in the folder can go on with this config."""
-    for key in ("format", "net", "data_sha256", "twin"):
-        if old.get(key) != new[key]:
+    for key in ("format", "net", "data_sha256", "twin", "start"):
+        if old.get(key) != new.get(key):
             raise InputError(f"{folder.path} is a run of another {key}: {old.get(key)}, not {new[key]}")
     usual = Options().plain()  # an option newer than the run had its usual value
     theirs, mine = old.get("options") or {}, new["options"]

@@ -18,6 +18,7 @@ from fermatnet.model.nn.low_memory import low_memory
 from fermatnet.model.nn.overparameterised import over_parameterise
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.train.config import FORMAT, check_same, read_config
+from fermatnet.model.train.earlier import check_earlier, take_over, twin_of
 from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.folder import RunFolder
 from fermatnet.model.train.loop import Phase
@@ -56,16 +57,21 @@ class _Run:
         twin: str | Path | None = None,
         network: dict[str, Any] | None = None,
         recipe: str | None = None,
+        start: str | Path | None = None,
     ):
         self.net, self.data_name, self.network, self.recipe = net, data, network or {}, recipe
         self.folder = RunFolder(out)
         self.rank, self.world = world_size()
         self.first = self.rank == 0
         self.progress = progress and self.first
-        self.twin = str(Path(twin).resolve()) if twin else None
+        self.start = str(Path(start).resolve()) if start else None
+        given_twin = twin or (twin_of(self.start) if self.start else None)
+        self.twin = str(Path(given_twin).resolve()) if given_twin else None
         check_scheme(net, unsettled.scheme)
         self.own = own_form(net, unsettled)
         self.options, self.scheme = settled(unsettled, self.twin, net)
+        if self.start:
+            check_earlier(self.start, net, self.scheme, self.network)
         self.device = unsettled.device
         self.cut = Cut(self.rank, self.world, self.options.accumulate)
         self.begun: dict[str, Any] | None = None  # config of the run that this one goes on with
@@ -85,6 +91,7 @@ class _Run:
             "classes": list(self.data.classes),
             "targets": targets_of(self.data).plain(),
             "twin": self.twin,
+            "start": self.start,
             "training_images": len(self.data.train),
             "test_images": len(self.data.test),
             "processes": self.world,
@@ -178,7 +185,9 @@ class _Run:
             network=self.network,
             statistics=self.statistics,
         ).to(self.device)
-        if twin is not None:
+        if twin is not None and self.start and not scheme.full_precision:
+            take_over(model, self.start)
+        elif twin is not None:
             carry_over(model, twin.state_dict())
         if self.options.low_memory and not scheme.full_precision:
             low_memory(model, gradient_bits=1 if self.options.sign_gradients else 32)
@@ -248,6 +257,7 @@ def train(
     twin: str | Path | None = None,
     network: dict[str, Any] | None = None,
     recipe: str | None = None,
+    start: str | Path | None = None,
     **given: Any,
 ) -> dict[str, Any]:
     """Train ``net`` on ``data`` into the run folder ``out``.
@@ -260,6 +270,8 @@ def train(
         the losses are the same but for rounding, where `fermatnet.model.train.parts` can keep the parts
     twin : run folder whose full-precision network is the start and the teacher, instead of training one
     (``float_epochs`` is then 0)
+    start : run folder of this network in these layers, whose quantized network is the start; the teacher is
+        then its twin, where ``twin`` names no other
     network : options of the network's own builder, such as ``{"width": 8}``
     recipe : name or file of a recipe (:mod:`fermatnet.model.train.recipe`); what is given beside it wins
     given : :class:`fermatnet.model.train.options.Options`; None and missing ones take the recipe's values,
@@ -271,7 +283,7 @@ def train(
     """
     if recipe is not None:
         given = with_recipe(recipe, given)
-    run = _Run(net, data, out, options(net, data, given), progress, twin, network, recipe)
+    run = _Run(net, data, out, options(net, data, given), progress, twin, network, recipe, start)
     run.device = local_device(run.options.device, run.world)
     with process_group(run.world, run.options.device):
         return run.run(resume)

@@ -93,5 +93,5 @@ def as_teacher(twin: nn.Module) -> nn.Module:
             module.training = True
     with suppress(Exception):  # whatever tracing raises: the teacher is right as it is
         teacher = fuse(teacher)
-    teacher.to(memory_format=torch.channels_last)
+    teacher.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return _Teacher(teacher, device).requires_grad_(False)
