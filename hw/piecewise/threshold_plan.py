@@ -144,7 +144,10 @@ class ThresholdPlan:
         width = self.word.size if form == "parallel" else self.entry.size
         read = clock.delays.memory if self.cycles > 1 and is_block(width, words) else 0.0
         compare = clock.chain(self.bound_shape.width) + (clock.table() if self.flips else 0.0)
-        follow = clock.table() * (1 + self.pieces // 8)  # the encoder, or the next address
+        if form == "parallel":
+            follow = clock.table() * (1 + self.pieces // 8)  # the encoder
+        else:  # the next address, and what a memory of tables reads there
+            follow = clock.table() * (1 if is_block(width, words) else 2 + (words > 64))
         if read + compare + follow <= clock.budget:
             return 0
         if self.cycles == 1:
