@@ -27,7 +27,8 @@ class Store:
 class Contents:
     """What a component holds. ``roots``: literals that a table, pin or wire must give; ``chain``: carry
     positions;
-    ``registers``: bits; ``products``: (bits a, bits b, bits read) of each multiplier;
+    ``registers``: bits; ``plain``: enable and input of each register that is counted and has no reset, by its
+    literal; ``products``: (bits a, bits b, bits read) of each multiplier;
     ``counters``: LUTs in compressor counters; ``inside``: components that stand in modules of their own, with
     their numbers."""
 
@@ -35,6 +36,7 @@ class Contents:
     roots: list[int] = field(default_factory=list)
     chain: int = 0
     registers: int = 0
+    plain: dict[int, tuple[int, int]] = field(default_factory=dict)
     stores: list[Store] = field(default_factory=list)
     products: list[tuple[int, int, int]] = field(default_factory=list)
     counters: float = 0.0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from fermatnet.hw.resources.cells import Assigned, Netlist, Operator
+from fermatnet.hw.resources.cells import Assigned, Cell, Netlist, Operator, Register, bit_of, cell_of
 
 __all__ = ["Multipliers"]
 
@@ -25,11 +25,15 @@ class Multipliers:
     def feeds_only(self, net: int, kind: str) -> bool:
         """Whether a register feeds operators of one kind only (and itself, to hold): on xc7 it is then
         theirs."""
-        users = self.netlist.users.get(net, ())
-        return self.family == "xc7" and bool(users) and all(_is(user, kind, net) for user in users)
+        if self.family != "xc7":
+            return False
+        own = self._holding(net)
+        users = [user for user in self.netlist.users.get(net, ()) if user is not own]
+        return bool(users) and all(isinstance(user, Operator) and user.kind == kind for user in users)
 
-
-def _is(user: object, kind: str, net: int) -> bool:
-    if isinstance(user, Assigned):
-        return net in user.default
-    return isinstance(user, Operator) and user.kind == kind
+    def _holding(self, net: int) -> Cell | None:
+        """The cell that gives a register its own value where it holds."""
+        cell = self.netlist.cells[cell_of(net)]
+        data = cell.data[bit_of(net)] if isinstance(cell, Register) else 0
+        source = self.netlist.cells[cell_of(data)] if data > 1 else None
+        return source if isinstance(source, Assigned) and net in source.default else None

@@ -32,7 +32,7 @@ class Registers:
         costs nothing; equal registers are one."""
         result, init = self._graph.leaf(), cell.init >> bit_of(net) & 1
         self._signals.begin(net, result)
-        enable, value = self._enable(net, cell.data[bit_of(net)])
+        enable, value, reset = self._enable(net, cell.data[bit_of(net)])
         if self._signals.is_unread(net):
             if (enable, value, init) in self._known:
                 return self._known[enable, value, init]
@@ -40,26 +40,32 @@ class Registers:
                 return value
         self._known[enable, value, init] = result
         self._made.roots += [enable, value]
-        self._count(net, value, result)
+        if self._count(net, value, result) and not reset:
+            self._made.plain[result] = enable, value
         return result
 
-    def _count(self, net: int, value: int, result: int) -> None:
+    def _count(self, net: int, value: int, result: int) -> bool:
+        """Whether the bit is a register of its own."""
         multipliers = self._multipliers
         if value in multipliers.products:
             multipliers.registered.add(result)
-            return
-        self._made.registers += not multipliers.feeds_only(net, "*")
+            return False
+        counted = not multipliers.feeds_only(net, "*")
+        self._made.registers += counted
         if multipliers.feeds_only(net, "+"):
             multipliers.addends.add(result)
+        return counted
 
-    def _enable(self, net: int, data: int) -> tuple[int, int]:
-        """Enable (1: always) and input of the register bit ``net`` that takes ``data``."""
+    def _enable(self, net: int, data: int) -> tuple[int, int, bool]:
+        """Enable (1: always), input and whether there is a reset of the register bit ``net`` that takes
+        ``data``."""
         literal, graph = self._signals.literal, self._graph
         source = self._netlist.cells[cell_of(data)] if data > 1 else None
         if not isinstance(source, Assigned):
-            return 1, literal(data)
+            return 1, literal(data), False
         default, bit = source.default[bit_of(data)], bit_of(data)
-        steps = [(one.condition, one.value[bit - one.start]) for one in self._assigning(source, bit)]
+        assigning, reset = self._assigning(source, bit)
+        steps = [(one.condition, one.value[bit - one.start]) for one in assigning]
         enable = 1
         if default == net and steps:
             enable = graph.any_of([literal(condition) for condition, _ in steps])
@@ -68,14 +74,15 @@ class Registers:
             value = literal(default)
         for condition, one in steps:
             value = graph.choose(literal(condition), literal(one), value)
-        return enable, value
+        return enable, value, reset
 
-    def _assigning(self, source: Assigned, bit: int) -> list[Assignment]:
-        """Assignments to a bit; the last one, if it is the reset to a constant, is the register's own."""
+    def _assigning(self, source: Assigned, bit: int) -> tuple[list[Assignment], bool]:
+        """Assignments to a bit, without the last one where that is the reset to a constant, which is the
+        register's own; whether it is."""
         steps = [one for one in source.assignments if one.holds(bit)]
-        if steps and steps[-1].value[bit - steps[-1].start] <= 1 and self._is_reset(steps[-1].condition):
-            steps.pop()
-        return steps
+        last = steps[-1] if steps else None
+        reset = last is not None and last.value[bit - last.start] <= 1 and self._is_reset(last.condition)
+        return steps[: len(steps) - reset], reset
 
     def _is_reset(self, net: int) -> bool:
         """Whether a condition is the reset port, matched against 1."""
