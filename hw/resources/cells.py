@@ -128,11 +128,13 @@ class Register(Cell):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory(Cell):
-    """``depth`` words of ``width`` bits, at first those of ``init``; its ports are cells of their own."""
+    """``depth`` words of ``width`` bits, at first those of ``init``; its ports are cells of their own.
+    ``loose``: a word that is read while it is written may be anything."""
 
     depth: int
     width: int
     init: tuple[int, ...]
+    loose: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

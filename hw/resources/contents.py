@@ -13,7 +13,8 @@ __all__ = ["Contents", "Store"]
 class Store:
     """A memory: ``words`` x ``width`` bits; ``contents`` of a read-only one; ``clocked``: read with a clock;
     ``reads``: read ports;
-    ``registered``: with the output registers of its blocks, whose columns are as deep as it is."""
+    ``registered``: with the output registers of its blocks, whose columns are as deep as it is; ``loose``: a
+    word that is read while it is written may be anything."""
 
     words: int
     width: int
@@ -21,6 +22,7 @@ class Store:
     clocked: bool
     reads: int = 1
     registered: bool = False
+    loose: bool = False
 
 
 @dataclass
@@ -28,7 +30,8 @@ class Contents:
     """What a component holds. ``roots``: literals that a table, pin or wire must give; ``chain``: carry
     positions;
     ``registers``: bits; ``plain``: enable and input of each register that is counted and has no reset, by its
-    literal; ``products``: (bits a, bits b, bits read) of each multiplier;
+    literal; ``operands``: inputs of registers that are a multiplier's own; ``products``: (bits a, bits b,
+    bits read) of each multiplier;
     ``counters``: LUTs in compressor counters; ``inside``: components that stand in modules of their own, with
     their numbers."""
 
@@ -37,6 +40,7 @@ class Contents:
     chain: int = 0
     registers: int = 0
     plain: dict[int, tuple[int, int]] = field(default_factory=dict)
+    operands: list[int] = field(default_factory=list)
     stores: list[Store] = field(default_factory=list)
     products: list[tuple[int, int, int]] = field(default_factory=list)
     counters: float = 0.0

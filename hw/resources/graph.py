@@ -83,6 +83,21 @@ class Graph:
             return self.disj(self.conj(select, yes), self.conj(select ^ 1, no))
         return self._gate("mux", select, yes, no)
 
+    def where(self, given: int, value: int) -> int:
+        """What ``value`` is where ``given`` is 1, as far as the gate that makes it tells."""
+        while given > 1 and (gate := self.gates.get(value >> 1)) is not None:
+            kind, *inputs = gate
+            if kind == "mux" and inputs[0] >> 1 == given >> 1:
+                taken = inputs[1 if inputs[0] == given else 2]
+            elif kind == "and" and given in inputs:
+                taken = inputs[1 - inputs.index(given)]
+            elif kind == "and" and given ^ 1 in inputs:
+                taken = 0
+            else:
+                break
+            value = taken ^ (value & 1)
+        return value
+
     def parity(self, a: int, b: int, c: int) -> int:
         """a xor b xor c"""
         return self.differ(self.differ(a, b), c)

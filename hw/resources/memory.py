@@ -101,10 +101,11 @@ def kept(store: Store, family: str) -> tuple[float, float, float, str]:
         found.append((count * price + MULTIPLEXER * store.width * (rows - 1), count * each + selecting))
     cheapest, tables = min(found)
     # ice40: one that is read at once goes to a block, too, which takes in the register that addresses it
-    if (store.clocked or family == "ice40") and cheapest >= block_price + AROUND[family]:
+    around = 0.0 if store.loose else AROUND[family]
+    if (store.clocked or family == "ice40") and cheapest >= block_price + around:
         # its blocks do not give the old word: yosys writes a cycle later, compares addresses and passes the
         # word on
-        if family in ("ecp5", "ice40"):
+        if family in ("ecp5", "ice40") and not store.loose:
             address = (store.words - 1).bit_length()
             return float(store.width + ceil(address / 2)), 2.0 * store.width + address + 2, blocks, "block"
         return 0.0, 0.0, blocks, "block"

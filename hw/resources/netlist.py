@@ -69,7 +69,8 @@ def _stored(cell: Any, reads: Word) -> Cell:
     """Memories, their ports and instances; what else there may be is a cell that nothing is known of."""
     match cell:
         case nir.Memory():
-            return cells.Memory(reads, cell.depth, cell.width, tuple(cell.init))
+            loose = bool(cell.attributes.get("no_rw_check"))
+            return cells.Memory(reads, cell.depth, cell.width, tuple(cell.init), loose)
         case nir.SyncWritePort():
             return cells.WritePort(reads, cell.memory, *map(_word, (cell.data, cell.addr, cell.en)))
         case nir.SyncReadPort():

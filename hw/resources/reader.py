@@ -46,17 +46,25 @@ def elaborated(component: wiring.Component, family: str, *, inside: bool = False
     ``inside``."""
     platform = Inside() if inside else Keeping()
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEPTH))
-    return _Reader(read_netlist(component, platform), family, platform).read()
+    netlist, constant = read_netlist(component, platform), dict[int, int]()
+    while True:  # what reads a constant register is less than it seemed: read again
+        reader = _Reader(netlist, family, platform, constant)
+        made = reader.read()
+        if reader.constant.keys() <= constant.keys():
+            return made
+        constant |= reader.constant
 
 
 class _Reader:
     """The parts that know the kinds of cells, and which of them makes a net."""
 
-    def __init__(self, netlist: Netlist, family: str, platform: Inside):
+    def __init__(self, netlist: Netlist, family: str, platform: Inside, constant: dict[int, int]):
         self._netlist, self._platform, self._made = netlist, platform, Contents()
         self._signals = signals = Signals(self._make)
         made, multipliers, chains = self._made, Multipliers(netlist, family), Chains(self._made, family)
         self._registers = Registers(netlist, signals, made, multipliers)
+        for net, literal in constant.items():
+            signals.put(net, literal)
         self._decisions = Decisions(signals, made.graph)
         self._stores = Stores(netlist, signals, made, platform=platform, family=family)
         self._operators = Operators(
@@ -69,6 +77,11 @@ class _Reader:
             multipliers=multipliers,
             family=family,
         )
+
+    @property
+    def constant(self) -> dict[int, int]:
+        """Registers' bits that `read` found to be constant too late."""
+        return self._registers.constant
 
     def read(self) -> Contents:
         """All that reaches an output."""

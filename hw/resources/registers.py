@@ -20,11 +20,13 @@ __all__ = ["Registers"]
 
 
 class Registers:
-    """Counts the registers of a netlist in ``made``, bit by bit."""
+    """Counts the registers of a netlist in ``made``, bit by bit. ``constant``: the bits that were found to
+    stay as they are after something had read them."""
 
     def __init__(self, netlist: Netlist, signals: Signals, made: Contents, multipliers: Multipliers):
         self._netlist, self._signals, self._made, self._graph = netlist, signals, made, made.graph
         self._multipliers = multipliers
+        self.constant: dict[int, int] = {}
         self._known: dict[tuple[int, int, int], int] = {}  # by enable, input and initial value
 
     def bit(self, net: int, cell: Register) -> int:
@@ -38,10 +40,15 @@ class Registers:
                 return self._known[enable, value, init]
             if value == init:
                 return value
+        elif value == init:
+            self.constant[net] = value
         self._known[enable, value, init] = result
         self._made.roots += [enable, value]
-        if self._count(net, value, result) and not reset:
+        counted = self._count(net, value, result)
+        if counted and not reset:
             self._made.plain[result] = enable, value
+        elif not counted and not reset and value not in self._multipliers.products:
+            self._made.operands.append(value)
         return result
 
     def _count(self, net: int, value: int, result: int) -> bool:
@@ -69,12 +76,14 @@ class Registers:
         enable = 1
         if default == net and steps:
             enable = graph.any_of([literal(condition) for condition, _ in steps])
-            value, steps = literal(steps[0][1]), steps[1:]
+            first, one = steps[0]
+            value, steps = graph.where(literal(first), literal(one)), steps[1:]
         else:
             value = literal(default)
         for condition, one in steps:
-            value = graph.choose(literal(condition), literal(one), value)
-        return enable, value, reset
+            given = literal(condition)
+            value = graph.choose(given, graph.where(given, literal(one)), value)
+        return enable, graph.where(enable, value), reset
 
     def _assigning(self, source: Assigned, bit: int) -> tuple[list[Assignment], bool]:
         """Assignments to a bit, without the last one where that is the reset to a constant, which is the

@@ -71,7 +71,8 @@ class Stores:
         assert isinstance(memory, Memory)
         writes = [port for port in self._netlist.ports_of(cell.memory) if isinstance(port, WritePort)]
         contents, clocked = None if writes else memory.init, cell.enable is not None
-        self._made.stores.append(Store(memory.depth, memory.width, contents, clocked))
+        store = Store(memory.depth, memory.width, contents, clocked, loose=memory.loose)
+        self._made.stores.append(store)
         self._signals.want(cell.address)
         if cell.enable is not None:
             self._signals.want([cell.enable])
