@@ -146,8 +146,9 @@ class ThresholdPlan:
         compare = clock.chain(self.bound_shape.width) + (clock.table() if self.flips else 0.0)
         if form == "parallel":
             follow = clock.table() * (1 + self.pieces // 8)  # the encoder
-        else:  # the next address, and what a memory of tables reads there
-            follow = clock.table() * (1 if is_block(width, words) else 2 + (words > 64))
+        else:  # the next address (of a new beat, too), and what a memory of tables reads there
+            tables = (form == "serial") + (1 if is_block(width, words) else 2 + (words > 64))
+            follow = clock.table() * tables
         if read + compare + follow <= clock.budget:
             return 0
         if self.cycles == 1:

@@ -27,7 +27,7 @@ __all__ = ["LOGIC", "Resources", "family_of", "is_predicted", "predict"]
 
 TABLE_INPUTS = {"xc7": 6, "ecp5": 4, "ice40": 4}
 READ_AS = {"ice40": "ecp5"}  # carry chains of one table a bit, as there; no wide tables
-LOGIC = {"xc7": 0.93, "ecp5": 0.9, "ice40": 0.9}  # tables of yosys for one of the cover, fitted
+LOGIC = {"xc7": 0.8, "ecp5": 0.85, "ice40": 0.9}  # tables of yosys for one of the cover, fitted
 HARD_PRODUCT = {"xc7": 9, "ecp5": 4, "ice40": 9}  # bits of a product from which yosys takes a hard multiplier
 WIDE_FACTOR = 4  # bits of both factors from which a product of tables needs half as many more
 HARD_INPUTS = {"xc7": (25, 18), "ecp5": (18, 18), "ice40": (16, 16)}
@@ -80,7 +80,8 @@ def _resources(made: Contents, family: str, known: dict[int, Resources]) -> Reso
         if family == "ecp5"
         else made.graph.cover(made.roots, TABLE_INPUTS[family])
     )
-    tables = LOGIC[family] * logic + made.chain + made.counters
+    free = max(0, logic - made.exact)
+    tables = LOGIC[family] * free + (logic - free) + made.chain + made.counters
     registers, blocks, hard = float(made.registers), 0.0, 0
     for length in chains(made) if family == "xc7" else ():
         shifting, left = tables_of(length)

@@ -25,7 +25,9 @@ class Chains:
         if self._family == "ecp5":
             return result + self.carried(a[low:], b[low:], carry)[0]
         for one, other in zip(a[low:], b[low:], strict=True):
-            self._made.roots += [self._graph.differ(one, other), one]  # a table and, beside it, a wire
+            differing = self._graph.differ(one, other)
+            self._made.roots += [differing, one]  # a table and, beside it, a wire
+            self._made.exact += differing >> 1 in self._graph.gates
             result.append(self._graph.leaf())
         return result
 

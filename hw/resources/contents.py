@@ -28,7 +28,7 @@ class Store:
 @dataclass
 class Contents:
     """What a component holds. ``roots``: literals that a table, pin or wire must give; ``chain``: carry
-    positions;
+    positions; ``exact``: tables beside carry chains, one a position, which logic before them may share;
     ``registers``: bits; ``plain``: enable and input of each register that is counted and has no reset, by its
     literal; ``operands``: inputs of registers that are a multiplier's own; ``products``: (bits a, bits b,
     bits read) of each multiplier;
@@ -38,6 +38,7 @@ class Contents:
     graph: Graph = field(default_factory=Graph)
     roots: list[int] = field(default_factory=list)
     chain: int = 0
+    exact: int = 0
     registers: int = 0
     plain: dict[int, tuple[int, int]] = field(default_factory=dict)
     operands: list[int] = field(default_factory=list)
