@@ -103,7 +103,7 @@ class AffineUnit(wiring.Component):
         low, high = min([0, *ends]), max([0, *ends])
         reach = shape_range(self.offset_shape)
         self.total_shape = range_shape(low + reach[0], high + reach[1])
-        self.target = clock.target if clock else "generic"
+        self.clock, self.target = clock, clock.target if clock else "generic"
         self.cuts = self._cuts(clock)
         self.latency = 2 + (self.cycles > 1) + self.cuts.word + sum(self.cuts.sums)
         self.o_shape = range_shape(self.lo, self.hi)
@@ -156,7 +156,7 @@ class AffineUnit(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
+        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency, clock=self.clock)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         x, factors, stage = self._fetch(m, platform, enables)
         for lane in range(self.lanes):

@@ -57,7 +57,7 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
 
     def _search(self) -> Module:
         m = Module()
-        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
+        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency, clock=self.clock)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         beat = self._beat(m, enables[0] & self.i.valid)
         for lane in range(self.lanes):
@@ -156,7 +156,7 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
 
     def _parallel(self, platform) -> Module:
         m = Module()
-        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency)
+        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency, clock=self.clock)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         stage = iter(enables)
         x = self.i.payload

@@ -6,6 +6,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
+from fermatnet.hw.rtl.clock import Clock
 from fermatnet.hw.stream.elastic import elastic
 
 
@@ -19,10 +20,11 @@ def step(held, item, ready):
     return [(held[k - 1] if k else item) if moves[k] else held[k] for k in range(len(held))], moves[0]
 
 
+@pytest.mark.parametrize("clock", [None, Clock(100.0, "ecp5"), Clock(150.0, "ecp5")])
 @pytest.mark.parametrize("depth", [1, 2, 3, 4, 5, 9])
-def test_items_move_as_in_a_plain_model(depth):
+def test_items_move_as_in_a_plain_model(depth, clock):
     m, valid, ready = Module(), Signal(), Signal()
-    valids, enables = elastic(m, valid, ready, depth)
+    valids, enables = elastic(m, valid, ready, depth, clock=clock)
     draw = random.Random(depth)
 
     async def bench(ctx):
