@@ -8,7 +8,7 @@ itself.
 
 from typing import Any
 
-from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal, Value, ValueLike
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Mux, Signal, Value, ValueLike
 
 from fermatnet.hw.rtl.platform import platform_of
 from fermatnet.hw.rtl.wide_product import WIDTHS
@@ -82,7 +82,7 @@ def hard_product(
     a, b, kept = Value.cast(a), Value.cast(b), platform_of(platform)
     if not _own(a, b, register, target):
         with m.If(enable):
-            m.d.sync += register.eq(a * b)
+            m.d.sync += register.eq(_product(a, b))
     elif not kept.hard_cells:
         kept.inside_cell(len(register))
         with m.If(enable):
@@ -101,6 +101,14 @@ def hard_product(
             i_b=b,
             o_p=register,
         )
+
+
+def _product(a: Value, b: Value) -> Value:
+    """``a * b``; by one bit it is a choice, for which yosys would take a multiplier too."""
+    for one, other in (a, b), (b, a):
+        if len(one) == 1 and not one.shape().signed:
+            return Mux(one, other, 0)
+    return a * b
 
 
 def _own(a: Value, b: Value, register: Signal, target: str) -> bool:

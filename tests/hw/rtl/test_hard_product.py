@@ -23,6 +23,8 @@ PAIRS = [
     (signed(7), unsigned(4)),
     (unsigned(2), unsigned(3)),
     (signed(2), unsigned(17)),
+    (signed(15), unsigned(1)),
+    (unsigned(1), unsigned(6)),
 ]
 
 
