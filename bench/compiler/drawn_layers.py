@@ -137,7 +137,7 @@ KINDS: tuple[tuple[Callable[[Random, int], tuple[str, dict[str, Any]]], int], ..
 
 def drawn(seed: int, count: int = 20) -> Layers:
     """``count`` layers, the same for the same seed: each of another name, kinds by their weights."""
-    rng, found = Random(seed), {}
+    rng, found = Random(seed), Layers()
     kinds, weights = zip(*KINDS, strict=True)
     while len(found) < count:
         name, values = rng.choices(kinds, weights)[0](rng, rng.randrange(1 << 30))
