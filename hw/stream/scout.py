@@ -1,7 +1,6 @@
 """Which windows over a raster stream are complete: found ahead of the reader, so that it never waits for a
 comparison."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -12,20 +11,21 @@ from fermatnet.hw.stream.loop_nest import LoopNest
 __all__ = ["Scout"]
 
 AHEAD = 3
-"""Windows that are found before the reader ends them: with two it would miss a cycle at a window's end."""
+"""Windows that are found before the reader ends them: with one it would miss a cycle at a window's end."""
 
 
-@dataclass(frozen=True)
-class _Side:
+def _ends(plan: Any, side: int) -> list[int]:
     """The last row (column) inside the image of every window down (across)."""
+    size = (plan.height, plan.width)[side]
+    reach = plan.dilation[side] * (plan.kernel[side] - 1) - plan.pad[side]
+    windows = (plan.rows_out, plan.columns_out)[side]
+    return [min(reach + k * plan.stride[side], size - 1) for k in range(windows)]
 
-    ends: list[int]
 
-    @property
-    def moves(self) -> list[tuple[int, int]]:
-        """(window, rows to the next window's): where that changes, first to last."""
-        steps = [after - before for before, after in pairwise(self.ends)]
-        return [(at, n) for at, n in enumerate(steps) if at == 0 or n != steps[at - 1]]
+def _moves(ends: list[int]) -> list[tuple[int, int]]:
+    """(window, rows or columns from its end to the next one's): where that changes, first to last."""
+    steps = [after - before for before, after in pairwise(ends)]
+    return [(at, n) for at, n in enumerate(steps) if at == 0 or n != steps[at - 1]]
 
 
 class Scout:
@@ -53,8 +53,8 @@ class Scout:
 
     def __init__(self, m: Module, plan: Any, pixel: Value):
         self.some, self.used = Signal(name="some"), Signal(name="used")
-        rows, columns = (self._side(plan, side) for side in (0, 1))
-        first = rows.ends[0] * plan.width + columns.ends[0]
+        rows, columns = _ends(plan, 0), _ends(plan, 1)
+        first = rows[0] * plan.width + columns[0]
         # the writer is at most a ring and a row ahead of the window, and an image behind it
         reach = max(plan.height * plan.width + first + 1, (plan.rows + 2) * plan.width)
         slack = Signal(range(-reach, reach + 1), init=-first - 1, name="slack")
@@ -68,26 +68,19 @@ class Scout:
         m.d.sync += [begun.eq(1), slack.eq(total[1:]), ahead.eq(following), self.some.eq(following != 0)]
 
     @staticmethod
-    def _side(plan: Any, side: int) -> _Side:
-        size = (plan.height, plan.width)[side]
-        reach = plan.dilation[side] * (plan.kernel[side] - 1) - plan.pad[side]
-        windows = (plan.rows_out, plan.columns_out)[side]
-        return _Side([min(reach + k * plan.stride[side], size - 1) for k in range(windows)])
-
-    @staticmethod
-    def _back(m: Module, plan: Any, step: Value, rows: _Side, columns: _Side) -> Signal:
+    def _back(m: Module, plan: Any, step: Value, rows: list[int], columns: list[int]) -> Signal:
         """Pixels from the next window's last one back to that of the window looked for, 0 or less mostly: a
         register, made while the loops are a window further."""
-        turn = columns.ends[0] - columns.ends[-1]
-        across = [(at, -n) for at, n in columns.moves]
-        down = [(at, -n * plan.width - turn) for at, n in rows.moves]
+        turn = columns[0] - columns[-1]
+        across = [(at, -n) for at, n in _moves(columns)]
+        down = [(at, -n * plan.width - turn) for at, n in _moves(rows)]
         size = plan.height * plan.width
-        wrap = -(size + (rows.ends[0] - rows.ends[-1]) * plan.width + turn)
+        wrap = -(size + (rows[0] - rows[-1]) * plan.width + turn)
         every = [wrap, *(n for _, n in (*across, *down))]
         back = Signal(signed(max(n.bit_length() for n in every) + 1), name="back")
         stepping = Signal(name="scouting")
         m.d.comb += stepping.eq(step)
-        nest = LoopNest(m, stepping, [("y_found", len(rows.ends)), ("x_found", len(columns.ends))])
+        nest = LoopNest(m, stepping, [("y_found", len(rows)), ("x_found", len(columns))])
 
         def chosen(moves: list[tuple[int, int]], at: Value) -> Value:
             value: Value = Const(moves[0][1], back.shape()) if moves else Const(0)

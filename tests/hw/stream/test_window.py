@@ -108,6 +108,18 @@ def test_a_ring_one_row_smaller_costs_cycles(streams):
     assert measured[1] > measured[0]
 
 
+def test_a_ring_of_several_images(streams):
+    """The writer, nine times as fast as the reader, is images ahead."""
+    x = np.random.default_rng(3).integers(0, 8, (8, 1, 6, 6))
+    geometry = {"kernel": (3, 3), "pad": (1, 1, 1, 1), "lanes": 1}
+    dut = SlidingWindow(unsigned(3), 1, 6, 6, rows=4 * 6, **geometry)
+    expected = windows(x, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1, 1, 1, 0)
+    feed = x.transpose(0, 2, 3, 1).reshape(-1, 1).tolist()
+    outputs, times = streams(dut, {"i": feed}, {"o": len(expected)})
+    assert outputs["o"] == expected
+    assert times["o"][-1] - times["o"][0] == len(expected) - 1  # without a pause
+
+
 @pytest.mark.filterwarnings("ignore::amaranth.UnusedElaboratable")
 @pytest.mark.parametrize(
     "change, message",
