@@ -19,7 +19,7 @@ from fermatnet.hw.resources.contents import Contents
 from fermatnet.hw.resources.mapping import wide_tables
 from fermatnet.hw.resources.memory import kept
 from fermatnet.hw.resources.reader import elaborated
-from fermatnet.hw.resources.shifts import chains, operands, tables_of
+from fermatnet.hw.resources.shifts import taken_in
 from fermatnet.hw.rtl.collection import uncollected
 from fermatnet.model.errors import InputError
 
@@ -83,10 +83,9 @@ def _resources(made: Contents, family: str, known: dict[int, Resources]) -> Reso
     free = max(0, logic - made.exact)
     tables = LOGIC[family] * free + (logic - free) + made.chain + made.counters
     registers, blocks, hard = float(made.registers), 0.0, 0
-    for length in chains(made) if family == "xc7" else ():
-        shifting, left = tables_of(length)
-        tables, registers = tables + shifting, registers - length + left
-    registers -= operands(made) if family == "xc7" else 0
+    if family == "xc7":
+        shifting, gone = taken_in(made)
+        tables, registers = tables + shifting, registers - gone
     for store in made.stores:
         own_tables, own_registers, own_blocks, _ = kept(store, family)
         tables, registers, blocks = tables + own_tables, registers + own_registers, blocks + own_blocks
