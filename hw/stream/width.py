@@ -24,7 +24,8 @@ class WidthConverter(wiring.Component):
     max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the
     other. A serialiser or collector that ``rests`` takes nothing in the cycle in which the last piece or the
     whole leaves, one cycle more for each beat of the wider side: then ``i.ready`` is a register. A serialiser
-    that ``halves`` its pace gives a piece in every other cycle, and moves its bits by registers alone.
+    that ``halves`` its pace gives a piece in every other cycle, the first one two cycles after its beat came,
+    and moves its bits by registers alone.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class WidthConverter(wiring.Component):
             raise InputError(
                 "width converter: only a serialiser that rests can halve its pace: give rests=True"
             )
-        self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in)
+        self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in) + halves
         self.cycles = max(channels // lanes_in, channels // lanes_out)
         if rests:
             self.cycles += channels // (lanes_out if halves else max(lanes_in, lanes_out))
@@ -127,21 +128,23 @@ class WidthConverter(wiring.Component):
         m.d.sync += [count.eq(following), empty.eq(following == 0), few.eq(following <= 1)]
 
     def _serialise_slowly(self, m, platform):
-        """What loads and moves the many bits are registers, one for each few dozen: a piece that leaves lets
-        them move in the next cycle, and the following piece is there behind that."""
+        """What loads and moves the many bits are registers, one for each few dozen. The piece that is given
+        stands in a register of its own, so that what fills it, and moves the others in the next cycle, asks
+        registers alone and nobody behind."""
         ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out
         groups = spread([bits] * ratio)
-        loads = [Signal(name=f"loads{group}", init=1) for group in range(groups[-1] + 1)]  # it is empty
+        loads = [Signal(name=f"loads{group}", init=1) for group in range(groups[-1] + 1)]  # no piece is left
         moves = [Signal(name=f"moves{group}") for group in range(groups[-1] + 1)]
-        count, there, last, leaves = Signal(range(ratio + 1)), Signal(), Signal(), Signal()
-        takes = self.i.valid & loads[0]
-        copies(m, platform, (loads[0] & ~self.i.valid) | (leaves & last), loads)
-        copies(m, platform, leaves & ~last, moves)
-        m.d.comb += [self.i.ready.eq(loads[0]), self.o.valid.eq(there), leaves.eq(there & self.o.ready)]
-        m.d.sync += there.eq(takes | moves[0] | (there & ~self.o.ready))
+        count, there, last, filled = Signal(range(ratio + 1)), Signal(), Signal(), Signal()
+        takes, gives = self.i.valid & loads[0], Signal()
+        copies(m, platform, (loads[0] & ~self.i.valid) | (gives & last), loads)
+        copies(m, platform, gives & ~last, moves)
+        m.d.comb += [self.i.ready.eq(loads[0]), self.o.valid.eq(filled), gives.eq(there & ~filled)]
+        m.d.sync += there.eq(takes | moves[0] | (there & filled))
+        m.d.sync += filled.eq(Mux(filled, ~self.o.ready, there))
         with m.If(takes):
             m.d.sync += [count.eq(ratio), last.eq(0)]
-        with m.Elif(leaves):
+        with m.Elif(gives):
             m.d.sync += [count.eq(count - 1), last.eq(count == 2)]
         pieces = [Signal(bits, name=f"piece{k}", reset_less=True) for k in range(ratio)]
         for k, (piece, group) in enumerate(zip(pieces, groups, strict=True)):
@@ -149,7 +152,10 @@ class WidthConverter(wiring.Component):
             following = pieces[k + 1] if k + 1 < ratio else coming
             with m.If(loads[group] | moves[group]):
                 m.d.sync += piece.eq(Mux(loads[group], coming, following))
-        m.d.comb += self.o.payload.as_value().eq(pieces[0])
+        given = Signal(bits, reset_less=True)
+        with m.If(~filled):
+            m.d.sync += given.eq(pieces[0])
+        m.d.comb += self.o.payload.as_value().eq(given)
 
     def _gearbox(self, m):
         """Pieces of gcd channels; room for one beat in and two out, so that the side with more beats never

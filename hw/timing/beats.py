@@ -28,7 +28,7 @@ class Chain:
 @dataclass(frozen=True)
 class Serialise:
     """One beat in, ``ratio`` out, the first one cycle later; takes the next one as the last piece leaves, or
-    the cycle after where it ``rests``. ``halves``: rests behind every piece."""
+    the cycle after where it ``rests``. ``halves``: rests behind every piece, the first one two cycles later."""
 
     ratio: int
     rests: bool = False
@@ -42,7 +42,7 @@ class Serialise:
     @property
     def _pieces(self) -> np.ndarray:
         """When pieces leave, after the beat was taken."""
-        return 1 + np.arange(self.ratio) * (1 + self.halves)
+        return (1 + np.arange(self.ratio)) * (1 + self.halves)
 
     def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         taken = earliest(offered, self._gap)
