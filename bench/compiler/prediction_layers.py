@@ -2,6 +2,7 @@
 held against."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -150,19 +151,13 @@ def _known() -> Layers:
     }
 
 
-def _fourth_draw() -> Layers:
-    """By a seed alone, arguments too."""
-    return drawn(20261128)
-
-
-def _fifth_draw() -> Layers:
-    """As the fourth, by another seed."""
-    return drawn(20261130)
+SEEDS = (20261128, 20261130, 20261201)
+"""Of the draws behind the third, each made by a seed alone, arguments too."""
 
 
 def cases() -> list[Case]:
     """All of them, always the same."""
-    draws = (first_draw, second_draw, third_draw, _fourth_draw, _fifth_draw)
+    draws = (first_draw, second_draw, third_draw, *(partial(drawn, seed) for seed in SEEDS))
     groups = ((0, _fitted), (0, _known), *enumerate(draws, 1))
     return [
         Case(name, group is _fitted, draw=draw, **values)

@@ -110,6 +110,8 @@ class _Reader:
                 return self._decisions.part(cell, bit)
             case Instance() as cell:
                 self._stores.instance(index, cell)
+                if (known := self._signals.known(net)) is not None:
+                    return known
             case ReadPort() as cell:
                 self._stores.read_port(index, cell)
         return self._made.graph.leaf()

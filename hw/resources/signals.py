@@ -41,6 +41,10 @@ class Signals:
         """Says what stands for a net."""
         self._literals[net] = literal
 
+    def known(self, net: int) -> int | None:
+        """The literal of a net that something stands for already."""
+        return self._literals.get(net)
+
     def begin(self, net: int, literal: int) -> None:
         """Says what stands for a net while it is being made."""
         self._literals[net] = literal

@@ -6,6 +6,7 @@ import re
 from fermatnet.hw.piecewise.compressor.counters import by_name
 from fermatnet.hw.resources.cells import Instance, Memory, Netlist, ReadPort, WritePort
 from fermatnet.hw.resources.contents import Contents, Store
+from fermatnet.hw.resources.memory import in_tables
 from fermatnet.hw.resources.platform import Inside
 from fermatnet.hw.resources.signals import Signals
 from fermatnet.hw.rtl.copies import COPIES
@@ -13,8 +14,6 @@ from fermatnet.hw.rtl.rom import KEPT_FROM, ROM_MODULE, Rom
 
 __all__ = ["Stores"]
 
-# bits of a read-only memory that yosys makes of tables rather than of a block
-TABLES = {"xc7": 64 * 129, "ecp5": 16 * 128}
 # gates of pairs, or inverted and constant inputs
 _GATES = re.compile(r"(?:_(?:nand|xor|xnor)\d+)*$|_i[0-9a-f]+_k[0-9a-f]+$")
 
@@ -53,7 +52,7 @@ class Stores:
 
     def _equal_columns(self, index: int, rom: Rom) -> None:
         """Equal and constant bits of a small read-only memory, one that becomes tables, are one signal."""
-        if rom.depth > KEPT_FROM or rom.depth * rom.width > TABLES[self._family]:
+        if rom.depth > KEPT_FROM or not in_tables(self._family, rom.depth, rom.width):
             return
         columns: dict[int, int] = {0: 0, (1 << rom.depth) - 1: 1}
         for bit in range(rom.width):

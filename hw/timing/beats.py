@@ -28,7 +28,7 @@ class Chain:
 @dataclass(frozen=True)
 class Serialise:
     """One beat in, ``ratio`` out, the first one cycle later; takes the next one as the last piece leaves, or
-    the cycle after where it ``rests``. ``halves``: rests behind every piece, the first one two cycles later."""
+    the cycle after where it ``rests``. ``halves``: rests behind each piece, the first one two cycles later."""
 
     ratio: int
     rests: bool = False

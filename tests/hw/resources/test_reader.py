@@ -1,12 +1,14 @@
 """Words of the netlist by hand: carry chains, what is dissolved into one sum, dead bits, registers that are
 one, products."""
 
+import numpy as np
 import pytest
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.resources.reader import elaborated
+from fermatnet.hw.rtl.rom import Rom
 
 
 class Block(wiring.Component):
@@ -110,6 +112,24 @@ def test_equal_registers_are_one():
         return one
 
     assert contents(twice, 8).registers == contents(once, 8).registers == 8
+
+
+@pytest.mark.parametrize("depth, registers", [(2, 2), (4, 14)])
+def test_equal_columns_of_wide_tables_are_one(depth, registers):
+    """4 words have 14 different columns that are not constant, 2 words 2, however many bits they have."""
+    rng = np.random.default_rng(3)
+    columns = [int(column) for column in rng.integers(1, (1 << depth) - 1, 900)]
+    words = [sum((column >> row & 1) << bit for bit, column in enumerate(columns)) for row in range(depth)]
+
+    def read(m, a, b, c):
+        rom, again = Rom(900, words), Signal(900)
+        m.submodules += rom
+        m.d.comb += [rom.addr.eq(a), rom.en.eq(1)]
+        m.d.sync += again.eq(rom.data)
+        return again
+
+    for family in ("xc7", "ecp5"):
+        assert contents(read, 900, family).registers == registers
 
 
 def test_products_by_significant_bits():
