@@ -44,6 +44,8 @@ class Comparisons:
         signed = kind[0] == "s"
         while signed and len(a) > 1 and a[-1] == a[-2] and b[-1] == b[-2]:
             a, b = a[:-1], b[:-1]
+        if signed and (decided := _out_of_reach(kind, a, b)) is not None:
+            return decided
         pairs = [(x, y) for x, y in zip(a, b, strict=True) if x != y or signed]
         result = self._less(pairs, signed=signed) ^ 1
         if kind in ("u>", "s>", "u<=", "s<="):
@@ -84,7 +86,20 @@ class Comparisons:
         for group in _groups(pairs):
             same = graph.all_of(graph.differ(x, y) ^ 1 for x, y in group)
             self._made.roots += [same, self._above(group[::-1], 0)]
+            self._made.exact += 2
         return graph.leaf()
+
+
+def _out_of_reach(kind: str, a: list[int], b: list[int]) -> int | None:
+    """Literal of a signed comparison with a constant that the other word never reaches, or that is the
+    largest one of its width, which a clamp asks for: yosys makes nothing of either."""
+    above = kind[1] == ">"
+    for small, large, swapped in ((a, b, False), (b, a, True)):
+        if len(a) > 1 and small[-1] == small[-2] and sorted(large[-2:]) == [0, 1]:
+            return large[-1] ^ swapped ^ above ^ 1
+    if kind in ("s>", "s>=", "s<=") and b[-1] == 0 and all(bit == 1 for bit in b[:-1]):
+        return int(not above)
+    return None
 
 
 def _groups(pairs: Pairs) -> list[Pairs]:

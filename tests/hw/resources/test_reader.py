@@ -89,6 +89,21 @@ def test_chains_of_ecp5(make, width, positions):
     assert contents(make, width, "ecp5").chain == positions
 
 
+@pytest.mark.parametrize(
+    "compare, positions",
+    [
+        (lambda a: a > 127, 0),  # the largest: never
+        (lambda a: Mux(a > 127, 127, a), 0),
+        (lambda a: a > 200, 0),  # out of reach, above and below
+        (lambda a: a < -128, 0),
+        (lambda a: 200 > a, 0),
+    ],
+)
+def test_comparisons_that_a_constant_decides_on_ecp5(compare, positions):
+    """CCU2C positions of yosys 0.70: none for what a signed word of 8 bits never is."""
+    assert contents(lambda m, a, b, c: compare(a), 8, "ecp5").chain == positions
+
+
 def test_equality_beside_a_comparison_on_ecp5():
     """a > b needs it, a >= b does not, nor does a limit: what is at the limit is the limit."""
 
