@@ -24,8 +24,8 @@ class WidthConverter(wiring.Component):
     max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the
     other. A serialiser or collector that ``rests`` takes nothing in the cycle in which the last piece or the
     whole leaves, one cycle more for each beat of the wider side: then ``i.ready`` is a register. A serialiser
-    that ``halves`` its pace gives a piece in every other cycle, the first one two cycles after its beat came,
-    and moves its bits by registers alone.
+    that ``halves`` its pace takes a beat in the cycle after it was offered, gives a piece in every other cycle
+    from the next one on, and moves its bits by registers alone.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class WidthConverter(wiring.Component):
             raise InputError(
                 "width converter: only a serialiser that rests can halve its pace: give rests=True"
             )
-        self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in) + halves
+        self.latency = 0 if lanes_in == lanes_out else -(-lanes_out // lanes_in)
         self.cycles = max(channels // lanes_in, channels // lanes_out)
         if rests:
             self.cycles += channels // (lanes_out if halves else max(lanes_in, lanes_out))
@@ -136,13 +136,15 @@ class WidthConverter(wiring.Component):
         loads = [Signal(name=f"loads{group}", init=1) for group in range(groups[-1] + 1)]  # no piece is left
         moves = [Signal(name=f"moves{group}") for group in range(groups[-1] + 1)]
         count, there, last, filled = Signal(range(ratio + 1)), Signal(), Signal(), Signal()
-        takes, gives = self.i.valid & loads[0], Signal()
-        copies(m, platform, (loads[0] & ~self.i.valid) | (gives & last), loads)
+        # What is offered is loaded until it is taken, a cycle after it was seen: so loads asks registers, too.
+        sees, seen, gives = Signal(), Signal(), Signal()
+        copies(m, platform, (loads[0] & ~seen) | (gives & last), loads)
         copies(m, platform, gives & ~last, moves)
-        m.d.comb += [self.i.ready.eq(loads[0]), self.o.valid.eq(filled), gives.eq(there & ~filled)]
-        m.d.sync += there.eq(takes | moves[0] | (there & filled))
+        m.d.comb += [sees.eq(self.i.valid & loads[0] & ~seen), self.i.ready.eq(seen)]
+        m.d.comb += [self.o.valid.eq(filled), gives.eq(there & ~filled)]
+        m.d.sync += [seen.eq(sees), there.eq(sees | moves[0] | (there & filled))]
         m.d.sync += filled.eq(Mux(filled, ~self.o.ready, there))
-        with m.If(takes):
+        with m.If(sees):
             m.d.sync += [count.eq(ratio), last.eq(0)]
         with m.Elif(gives):
             m.d.sync += [count.eq(count - 1), last.eq(count == 2)]

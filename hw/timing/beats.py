@@ -28,7 +28,8 @@ class Chain:
 @dataclass(frozen=True)
 class Serialise:
     """One beat in, ``ratio`` out, the first one cycle later; takes the next one as the last piece leaves, or
-    the cycle after where it ``rests``. ``halves``: rests behind each piece, the first one two cycles later."""
+    the cycle after where it ``rests``. ``halves``: takes it a cycle later, and rests behind every
+    piece."""
 
     ratio: int
     rests: bool = False
@@ -41,12 +42,12 @@ class Serialise:
 
     @property
     def _pieces(self) -> np.ndarray:
-        """When pieces leave, after the beat was taken."""
+        """When pieces leave, after the beat was offered."""
         return (1 + np.arange(self.ratio)) * (1 + self.halves)
 
     def forward(self, offered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        taken = earliest(offered, self._gap)
-        return taken, (taken[:, None] + self._pieces).reshape(-1)
+        seen = earliest(offered, self._gap)
+        return seen + self.halves, (seen[:, None] + self._pieces).reshape(-1)
 
     def backward(self, wanted: np.ndarray, period: int) -> np.ndarray:
         return latest((wanted.reshape(-1, self.ratio) - self._pieces).min(axis=1), period, self._gap)
