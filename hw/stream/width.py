@@ -24,8 +24,8 @@ class WidthConverter(wiring.Component):
     max(channels / lanes_in, channels / lanes_out), no bubble between pixels where one width divides the
     other. A serialiser or collector that ``rests`` takes nothing in the cycle in which the last piece or the
     whole leaves, one cycle more for each beat of the wider side: then ``i.ready`` is a register. A serialiser
-    that ``halves`` its pace takes a beat in the cycle after it was offered, gives a piece in every other cycle
-    from the next one on, and moves its bits by registers alone.
+    that ``halves`` its pace takes a beat in the cycle after it was offered, gives a piece in every other one
+    from the next on, and moves its bits by registers alone.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class WidthConverter(wiring.Component):
         loads = [Signal(name=f"loads{group}", init=1) for group in range(groups[-1] + 1)]  # no piece is left
         moves = [Signal(name=f"moves{group}") for group in range(groups[-1] + 1)]
         count, there, last, filled = Signal(range(ratio + 1)), Signal(), Signal(), Signal()
-        # What is offered is loaded until it is taken, a cycle after it was seen: so loads asks registers, too.
+        # What is offered is loaded until it is taken, a cycle after it was seen: loads asks registers, too.
         sees, seen, gives = Signal(), Signal(), Signal()
         copies(m, platform, (loads[0] & ~seen) | (gives & last), loads)
         copies(m, platform, gives & ~last, moves)
