@@ -3,12 +3,15 @@ beside what others take.
 
 ``fermatnet bench topologies`` generates CNV (BNN-PYNQ's network for CIFAR-10) at 1,894 and 3,279 images a
 second of 100 MHz with weights of two pieces and activations of one (W1A1), with two bits of each (W2A2), and
-as PA(4,5); their weights are drawn, their norms set on drawn images. No weights come from outside. Rows are
-kept as they come (``--results``) and found again by their Verilog; ``--only`` takes the designs whose name
-holds a word.
+as PA(4,5), then the multilayer perceptron 16-64-32-32-5 at an inference a cycle; their weights are drawn,
+their norms set on drawn images. No weights come from outside. Rows are kept as they come (``--results``) and
+found again by their Verilog; ``--only`` takes the designs whose name holds a word.
 """
 
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +19,44 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.rows import Asked, bench
+from fermatnet.bench.samples.multilayer import multilayer
 from fermatnet.bench.samples.untrained import untrained
 from fermatnet.hw.compiler.generate import generate
+from fermatnet.model.network import Network
 from fermatnet.model.result_log import ResultLog, design_digest
 from fermatnet.synth.flow import synthesise
 
 __all__ = ["DESIGNS", "run"]
 
 DEVICE, MHZ = "xc7z020", 100.0
-# BNN-PYNQ's overlays for the PYNQ-Z1, as its repository lists them: LUT, block RAM of 36 kbit
-RIVALS = {"W1A1": (26_072, 124), "W2A2": (37_302, 140)}
 SCHEMES = {"W1A1": ("pa", 2, 1), "W2A2": ("lsq", 2, 2), "PA(4,5)": ("pa", 4, 5)}
+# BNN-PYNQ's overlays for the PYNQ-Z1, as its repository lists them: LUT, block RAM of 36 kbit
+OVERLAYS = {"W1A1": (26_072, 124), "W2A2": (37_302, 140)}
 SPEEDS = (1894, 3279)  # images a second at MHZ
-DESIGNS = {f"CNV {name}, {speed}/s": (name, speed) for name in SCHEMES for speed in SPEEDS}
-"""Design: scheme, images a second."""
-COLUMNS = ("design", "cycles", "images/s", "LUT", "BNN-PYNQ", "FF", "BRAM", "BNN-PYNQ", "DSP")
+
+
+@dataclass(frozen=True)
+class Design:
+    """What makes the network, cycles an image, and what another project takes: LUT, block RAM."""
+
+    make: Callable[[], Network]
+    cycles: int
+    rival: tuple[int, int] | None = None
+
+
+DESIGNS = {
+    f"CNV {name}, {speed}/s": Design(
+        partial(untrained, "cnv", how, (3, 32, 32), patch=4), int(MHZ * 1e6 / speed), OVERLAYS.get(name)
+    )
+    for name, how in SCHEMES.items()
+    for speed in SPEEDS
+} | {
+    # beside da4ml's estimates for the same sizes
+    "MLP, 4-bit weights": Design(partial(multilayer, "int8", 4, 8), 1, (41_874, 0)),
+    "MLP PA(4,5)": Design(partial(multilayer, "pa", 4, 5), 1, (56_232, 0)),
+}
+"""What is measured, by name."""
+COLUMNS = ("design", "cycles", "images/s", "LUT", "others", "FF", "BRAM", "others", "DSP")
 
 
 @bench
@@ -47,14 +73,14 @@ def run(asked: Asked) -> list[dict[str, Any]]:
 
 
 def _row(name: str, log: ResultLog) -> dict[str, Any]:
-    how, speed = DESIGNS[name]
-    cycles = int(MHZ * 1e6 / speed)
+    design = DESIGNS[name]
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as scratch:
         folder = Path(scratch) / "out"
-        net = untrained("cnv", SCHEMES[how], (3, 32, 32), patch=4)
-        made = generate(net, folder, cycles=cycles, clock_mhz=MHZ, device=DEVICE, external="none")
+        made = generate(
+            design.make(), folder, cycles=design.cycles, clock_mhz=MHZ, device=DEVICE, external="none"
+        )
         row = log.row(f"topologies/{design_digest(folder)}", lambda: _measured(folder, made))
-    return row | {"design": name, "rival": RIVALS.get(how)}
+    return row | {"design": name, "rival": design.rival}
 
 
 def _measured(folder: Path, made: dict[str, Any]) -> dict[str, Any]:
