@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from fermatnet.hw.rtl.clock import Clock
 from fermatnet.hw.rtl.hard_product import hard_product
 from fermatnet.hw.rtl.memory_size import is_block
+from fermatnet.hw.rtl.registered_rom import RegisteredRom
 from fermatnet.hw.rtl.rom import Rom, constant
 from fermatnet.hw.rtl.wide_product import partial_factors, sum_at
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
@@ -170,20 +171,26 @@ class AffineUnit(wiring.Component):
             word = constant(m, platform, self.word.size, self.words()[0], "affine")
             m.d.comb += [x.eq(self.i.payload), factors.eq(word)]
             return x, factors, 0
-        m.submodules.table = rom = Rom(self.word.size, self.words(), "affine")
+        m.submodules.table = rom = self._memory()
         beat = Signal(range(self.cycles))
         with m.If(enables[0]):
             m.d.sync += x.eq(self.i.payload)
             with m.If(self.i.valid):
                 m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
-        m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0])]
+        m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0]), factors.eq(rom.data)]
         if not self.cuts.word:
-            m.d.comb += factors.eq(rom.data)
             return x, factors, 1
+        m.d.comb += rom.load.eq(enables[1])
         later = Signal.like(x, name="later")
         with m.If(enables[1]):
-            m.d.sync += [factors.eq(rom.data), later.eq(x)]
+            m.d.sync += later.eq(x)
         return later, factors, 2
+
+    def _memory(self) -> Rom | RegisteredRom:
+        """The factors, behind a register where the clock asks for one."""
+        if not self.cuts.word:
+            return Rom(self.word.size, self.words(), "affine")
+        return RegisteredRom(self.word.size, self.words(), "affine", target=self.target, enabled=True)
 
     def _lane(self, m, platform, lane, x, factors, enables):
         """Products, their sum with the offset, the clip: by the clock a register behind each sum."""

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.piecewise.threshold_plan import ThresholdPlan
+from fermatnet.hw.rtl.registered_rom import RegisteredRom
 from fermatnet.hw.rtl.rom import Rom, constant
 from fermatnet.hw.stream.elastic import elastic
 
@@ -69,16 +70,16 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         stage = iter(enables)
         x, place, found = self.i.payload[lane], beat, Const(0, 0)
         for level in range(self.index_bits):
-            rom = Rom(self.entry.size, self.search_words(lane, level), "thresholds")
+            rom = self._memory(self.entry.size, self.search_words(lane, level))
             m.submodules[f"table{lane}_{level}"] = rom
             enable = next(stage)
             m.d.comb += [rom.addr.eq(Cat(found, place)), rom.en.eq(enable)]
             x, place, found = _held(m, enable, f"{lane}_{level}", x=x, place=place, found=found)
-            word = rom.data
             if self.cuts == 2:
-                name = f"{lane}_{level}_word"
-                x, place, found, word = _held(m, next(stage), name, x=x, place=place, found=found, word=word)
-            found = Cat(self._step(x, word), found)
+                enable, name = next(stage), f"{lane}_{level}_word"
+                m.d.comb += rom.load.eq(enable)
+                x, place, found = _held(m, enable, name, x=x, place=place, found=found)
+            found = Cat(self._step(x, rom.data), found)
             if self.cuts and level < self.index_bits - 1:
                 name = f"{lane}_{level}_found"
                 x, place, found = _held(m, next(stage), name, x=x, place=place, found=found)
@@ -123,24 +124,30 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         x = Signal(self.x_shape, name=f"x{lane}")
         found, following = Signal(steps, name=f"found{lane}"), Signal(steps, name=f"next{lane}")
         words = [word for words in self.heaps(lane) for word in words]
-        m.submodules[f"table{lane}"] = rom = Rom(self.entry.size, words, "thresholds")
-        word = rom.data
+        m.submodules[f"table{lane}"] = rom = self._memory(self.entry.size, words)
         if self.cuts:  # the address is a register's
-            m.d.comb += [rom.addr.eq(Cat(found, place)), rom.en.eq(turn == 0)]
+            m.d.comb += [rom.addr.eq(Cat(found, place)), rom.en.eq(turn != self.cuts)]
             if self.cuts == 2:
-                (word,) = _held(m, turn == 1, f"{lane}", word=word)
+                m.d.comb += rom.load.eq(turn == 1)
         else:
             m.d.comb += [
                 rom.addr.eq(Mux(accept, Cat(Const(1, steps), beat), Cat(following, place))),
                 rom.en.eq(accept | move),
             ]
-        m.d.comb += following.eq(Cat(self._step(x, word), found))
+        m.d.comb += following.eq(Cat(self._step(x, rom.data), found))
         with m.If(accept):
             m.d.sync += [x.eq(self.i.payload[lane]), found.eq(1)]
         with m.Elif(move):
             m.d.sync += found.eq(following)
         with m.If(done):
             m.d.sync += self.o.payload[lane].eq(following)
+
+    def _memory(self, width: int, words: list[int]) -> Rom | RegisteredRom:
+        """A memory, its word behind a register where the clock asks for two."""
+        if self.cuts < (1 if self.form == "parallel" else 2):
+            return Rom(width, words, "thresholds")
+        target = "generic" if self.clock is None else self.clock.target
+        return RegisteredRom(width, words, "thresholds", target=target, enabled=True)
 
     def _step(self, x, word):
         """Whether x lies in an upper piece."""
@@ -164,9 +171,13 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
             word = constant(m, platform, self.word.size, self.words()[0], "thresholds")
         else:
             (held,) = _held(m, next(stage), "", x=x.as_value())
-            word = self._read(m, enables[0])
+            m.submodules.table = rom = self._memory(self.word.size, self.words())
+            beat, word = self._beat(m, enables[0] & self.i.valid), rom.data
+            m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0])]
             if self.cuts:
-                held, word = _held(m, next(stage), "_word", x=held, word=word)
+                enable = next(stage)
+                m.d.comb += rom.load.eq(enable)
+                (held,) = _held(m, enable, "_word", x=held)
             x = x.shape()(held)
         table = self.word(word)
         encode = self.cuts == (1 if self.cycles == 1 else 2)  # behind a register
@@ -183,13 +194,6 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         with m.If(enables[-1]):
             m.d.sync += self.o.payload.eq(index)
         return m
-
-    def _read(self, m: Module, enable: Signal) -> Signal:
-        """The word of the beat now in stage 0: a counter over the beats of a pixel and the memory."""
-        m.submodules.table = rom = Rom(self.word.size, self.words(), "thresholds")
-        beat = self._beat(m, enable & self.i.valid)
-        m.d.comb += [rom.addr.eq(beat), rom.en.eq(enable)]
-        return rom.data
 
 
 def _held(m: Module, enable, name: str, **values) -> list:

@@ -30,8 +30,8 @@ def blocks(words: int, width: int) -> int:
 
 
 def block_rom(name: str, file: str, width: int, words: Sequence[int]) -> str:
-    """Module ``name`` with ``clk``, ``addr`` and ``data``, two cycles later; ``file`` holds the words for
-    simulators."""
+    """Module ``name`` with ``clk``, ``addr`` and ``data``, two cycles later: ``en`` lets it read, ``load``
+    the register take what was read. ``file`` holds the words for simulators."""
     bits, ports = _shape(len(words))
     count = blocks(len(words), width)
     cells = "".join(
@@ -39,9 +39,11 @@ def block_rom(name: str, file: str, width: int, words: Sequence[int]) -> str:
     )
     return f"""\
 // Read-only memory with the output registers of its blocks, two cycles of latency; contents for simulation
-// from a hex file next to this one, the same for synthesis in the blocks.
+// from a hex file next to this one, the same for synthesis in the blocks. Where load is 1 en is, too.
 module {name} (
     input wire clk,
+    input wire en,
+    input wire load,
     input wire [{_address_bits(words) - 1}:0] addr,
     output wire [{width - 1}:0] data
 );
@@ -53,8 +55,8 @@ module {name} (
     reg [{width - 1}:0] word, register;
     initial $readmemh("{file}", words);
     always @(posedge clk) begin
-        word <= words[addr];
-        register <= word;
+        if (en) word <= words[addr];
+        if (load) register <= word;
     end
     assign data = register;
 `endif
@@ -110,6 +112,7 @@ def _pins(letter: str, used: bool, half: str, start: int, bits: int, words: Sequ
     pins = [f".AD{letter}{pin}({value})" for pin, value in enumerate(address)]
     pins += [f".DO{letter}{k}(whole[{start + k}])" for k in range(bits if used else 0)]
     clock = "clk" if used else _ZERO
-    pins += [f".CLK{letter}({clock})", *(f".{pin}{letter}(1'b{int(used)})" for pin in ("CE", "OCE"))]
+    pins += [f".CLK{letter}({clock})"]
+    pins += [f".{pin}{letter}({one if used else _ZERO})" for pin, one in (("CE", "en"), ("OCE", "load"))]
     tied = [f"DI{letter}{k}" for k in range(18)] + [f"WE{letter}", f"RST{letter}"]
     return pins + [f".{pin}({_ZERO})" for pin in (*tied, *(f"CS{letter}{k}" for k in range(3)))]

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from amaranth.hdl import ClockSignal, Instance, Module, Signal
+from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -42,7 +42,7 @@ def registers_behind(width: int, words: int, clock: Clock) -> int:
 
 
 class RegisteredRom(wiring.Component):
-    """Read-only memory that reads in every cycle; latency 2 cycles, one read a cycle. Nothing resets it.
+    """Read-only memory with a register behind it; latency 2 cycles, one read a cycle. Nothing resets it.
 
     For ``target`` "ecp5" a memory that takes blocks (more than 2,048 bits, at most 16,384 words) is written
     as `DP16KD` cells with their output registers in Verilog with cells of the family, each column as deep as
@@ -54,17 +54,35 @@ class RegisteredRom(wiring.Component):
     width, words, name : as of `fermatnet.hw.rtl.rom.Rom`
     target : str
         What the design is made for.
+    enabled : bool
+        It has ``en`` and ``load``; else it reads and loads in every cycle.
 
     Members
     -------
     addr : In(unsigned)
+    en, load : In(1)
+        It reads; the register takes the word that was read before. ``en`` must be 1 where ``load`` is: no
+        document says that a block's register loads while the block does not read.
     data : Out(width)
     """
 
-    def __init__(self, width: int, words: Iterable[Any], name: str = "memory", *, target: str = "generic"):
+    def __init__(
+        self,
+        width: int,
+        words: Iterable[Any],
+        name: str = "memory",
+        *,
+        target: str = "generic",
+        enabled: bool = False,
+    ):
         self.width, self.words = width, checked_words(width, words, name)
-        self.name, self.target = name, target
-        super().__init__({"addr": In(max(1, (len(self.words) - 1).bit_length())), "data": Out(width)})
+        self.name, self.target, self.enabled = name, target, enabled
+        ports = {"addr": In(max(1, (len(self.words) - 1).bit_length())), "data": Out(width)}
+        super().__init__(ports | ({"en": In(1), "load": In(1)} if enabled else {}))
+
+    @property
+    def _enables(self) -> tuple[Any, Any]:
+        return (self.en, self.load) if self.enabled else (Const(1), Const(1))
 
     @cached_property
     def packing(self) -> Packing:
@@ -99,6 +117,8 @@ class RegisteredRom(wiring.Component):
             m.submodules.blocks = Instance(
                 platform.verilog_module(name, block_rom(name, file, len(word), words)),
                 i_clk=ClockSignal(),
+                i_en=self._enables[0],
+                i_load=self._enables[1],
                 i_addr=self.addr[: max(1, (len(words) - 1).bit_length())],
                 o_data=word,
             )
@@ -108,5 +128,7 @@ class RegisteredRom(wiring.Component):
 
     def _apart(self, m: Module, rom: Rom, word: Signal) -> None:
         m.submodules.memory = rom
-        m.d.comb += [rom.addr.eq(self.addr[: len(rom.addr)]), rom.en.eq(1)]
-        m.d.sync += word.eq(rom.data)
+        reads, loads = self._enables
+        m.d.comb += [rom.addr.eq(self.addr[: len(rom.addr)]), rom.en.eq(reads)]
+        with m.If(loads):
+            m.d.sync += word.eq(rom.data)

@@ -137,12 +137,14 @@ class WidthConverter(wiring.Component):
         moves = [Signal(name=f"moves{group}") for group in range(groups[-1] + 1)]
         count, there, last, filled = Signal(range(ratio + 1)), Signal(), Signal(), Signal()
         # What is offered is loaded until it is taken, a cycle after it was seen: loads asks registers, too.
-        sees, seen, gives = Signal(), Signal(), Signal()
+        sees, gives = Signal(), Signal()
+        seen, taken = Signal(name="seen"), Signal(name="taken")  # here, and beside whoever offers
+        copies(m, platform, sees, [seen, taken])
         copies(m, platform, (loads[0] & ~seen) | (gives & last), loads)
         copies(m, platform, gives & ~last, moves)
-        m.d.comb += [sees.eq(self.i.valid & loads[0] & ~seen), self.i.ready.eq(seen)]
+        m.d.comb += [sees.eq(self.i.valid & loads[0] & ~seen), self.i.ready.eq(taken)]
         m.d.comb += [self.o.valid.eq(filled), gives.eq(there & ~filled)]
-        m.d.sync += [seen.eq(sees), there.eq(sees | moves[0] | (there & filled))]
+        m.d.sync += there.eq(sees | moves[0] | (there & filled))
         m.d.sync += filled.eq(Mux(filled, ~self.o.ready, there))
         with m.If(sees):
             m.d.sync += [count.eq(ratio), last.eq(0)]

@@ -58,6 +58,32 @@ def test_words(width, depth, tmp_path):
         assert [int(line) for line in found[1:]] == [words[at] for at in asked]
 
 
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not on PATH")
+def test_a_pipeline_that_stalls(tmp_path):
+    """Read and register by their enables, the latter never without the former: from the file, and from the
+    cells."""
+    words, chance = _words(11, 1500), random.Random(5)
+    verilog.emit(RegisteredRom(11, words, target="ecp5", enabled=True), "mem", tmp_path)
+    steps, expected, read, held = [], [], None, None
+    for _ in range(300):
+        en, at = chance.randrange(2), chance.randrange(1500)
+        load = en and chance.randrange(2)
+        held, read = read if load else held, words[at] if en else read
+        steps.append(f'addr = {at}; en = {en}; load = {load}; #1 clk = 1; #1 clk = 0; $display("%0d", q);')
+        expected.append(held)
+    ports = ".clk(clk), .rst(1'b0), .addr(addr), .en(en), .load(load), .data(q)"
+    bench = ["module bench; reg clk = 0, en, load; reg [10:0] addr; wire [10:0] q;"]
+    bench += [f"mem dut({ports}); initial begin", *steps, "end endmodule\n"]
+    for options, cells in ([], ""), (["-DSYNTHESIS"], models.text("ecp5", {"DP16KD"})):
+        (tmp_path / "bench.v").write_text("\n".join(bench) + cells)
+        command = ["iverilog", *options, "-s", "bench", "-o", "b.vvp", "bench.v", "mem.v"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        done = subprocess.run(["vvp", "b.vvp"], cwd=tmp_path, capture_output=True, text=True, check=True)
+        found = [line for line in done.stdout.splitlines() if line.isdigit() or set(line) <= {"x", "X"}]
+        known = expected.index(next(word for word in expected if word is not None))
+        assert len(found) == 300 and [int(line) for line in found[known:]] == expected[known:]
+
+
 def test_cells_only_where_they_are(tmp_path):
     """Not in plain Verilog, not for another family, a small memory or one that is deeper than a block; nor
     where contents change at run time."""
