@@ -34,7 +34,7 @@ class Registers:
         costs nothing; equal registers are one."""
         result, init = self._graph.leaf(), cell.init >> bit_of(net) & 1
         self._signals.begin(net, result)
-        enable, value, reset = self._enable(net, cell.data[bit_of(net)])
+        enable, value, reset = self._enable(net, cell.data[bit_of(net)], init)
         if self._signals.is_unread(net):
             if (enable, value, init) in self._known:
                 return self._known[enable, value, init]
@@ -63,7 +63,7 @@ class Registers:
             multipliers.addends.add(result)
         return counted
 
-    def _enable(self, net: int, data: int) -> tuple[int, int, bool]:
+    def _enable(self, net: int, data: int, init: int) -> tuple[int, int, bool]:
         """Enable (1: always), input and whether there is a reset of the register bit ``net`` that takes
         ``data``."""
         literal, graph = self._signals.literal, self._graph
@@ -73,6 +73,10 @@ class Registers:
         default, bit = source.default[bit_of(data)], bit_of(data)
         assigning, reset = self._assigning(source, bit)
         steps = [(one.condition, one.value[bit - one.start]) for one in assigning]
+        cleared = self._cleared(steps, init if reset else None)
+        if cleared is not None:
+            self._made.roots.append(literal(steps.pop(cleared)[0]))
+            reset = True
         enable = 1
         if default == net and steps:
             enable = graph.any_of([literal(condition) for condition, _ in steps])
@@ -92,6 +96,24 @@ class Registers:
         last = steps[-1] if steps else None
         reset = last is not None and last.value[bit - last.start] <= 1 and self._is_reset(last.condition)
         return steps[: len(steps) - reset], reset
+
+    def _cleared(self, steps: list[tuple[int, int]], init: int | None) -> int | None:
+        """Which of the conditions and values is the register's own reset: a constant that no other condition
+        overrides. A register with the reset pin, to ``init``, has room for the same value only."""
+        if len(steps) < 2:
+            return None
+        for place in reversed(range(len(steps))):
+            condition, value = steps[place]
+            if value > 1 or init not in (None, value):
+                continue
+            if all(self._exclude(condition, other) for other, _ in steps[place + 1 :]):
+                return place
+        return None
+
+    def _exclude(self, one: int, other: int) -> bool:
+        """Whether two conditions are branches of the same decision."""
+        same = min(one, other) > 1 and cell_of(one) == cell_of(other)
+        return same and isinstance(self._netlist.cells[cell_of(one)], Priority)
 
     def _is_reset(self, net: int) -> bool:
         """Whether a condition is the reset port, matched against 1."""

@@ -9,13 +9,14 @@ outside.
 
 from collections.abc import Iterable
 from functools import cached_property
+from math import ceil
 from typing import Any
 
 from amaranth.hdl import ClockSignal, Const, Instance, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.rtl.block_rom import block_rom, fits
+from fermatnet.hw.rtl.block_rom import block_rom, blocks, fits
 from fermatnet.hw.rtl.clock import Clock
 from fermatnet.hw.rtl.packing import Packing
 from fermatnet.hw.rtl.platform import Platform, platform_of
@@ -55,7 +56,8 @@ class RegisteredRom(wiring.Component):
     target : str
         What the design is made for.
     enabled : bool
-        It has ``en`` and ``load``; else it reads and loads in every cycle.
+        It has ``en`` and ``load``; else it reads and loads in every cycle. Then one of few words, which would
+        leave its blocks mostly empty, is tables.
 
     Members
     -------
@@ -95,7 +97,7 @@ class RegisteredRom(wiring.Component):
         if self.target != "ecp5" or not in_blocks(self.width, len(self.words)):
             return False
         width, words = self.packing.kept_width, len(self.packing.rows)
-        return in_blocks(width, words) and fits(words)
+        return in_blocks(width, words) and fits(words) and not (self.enabled and _mostly_empty(width, words))
 
     def elaborate(self, platform: Any) -> Module:
         m, kept = Module(), platform_of(platform)
@@ -132,3 +134,8 @@ class RegisteredRom(wiring.Component):
         m.d.comb += [rom.addr.eq(self.addr[: len(rom.addr)]), rom.en.eq(reads)]
         with m.If(loads):
             m.d.sync += word.eq(rom.data)
+
+
+def _mostly_empty(width: int, words: int) -> bool:
+    """Whether a memory would leave so much of its blocks empty that yosys makes tables of it."""
+    return width * words <= _LEAST * min(blocks(words, width), ceil(width / 36) * ceil(words / 512))

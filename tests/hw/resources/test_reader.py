@@ -129,6 +129,31 @@ def test_equal_registers_are_one():
     assert contents(twice, 8).registers == contents(once, 8).registers == 8
 
 
+@pytest.mark.parametrize(
+    "clear, add, tables",
+    [
+        (0, lambda acc, a: a, 1),  # the enable alone
+        (0, lambda acc, a: acc ^ a, 9),
+        (Signal(8, name="other"), lambda acc, a: a, 9),  # no constant: a table a bit
+    ],
+)
+def test_a_register_that_a_condition_clears(clear, add, tables):
+    """A constant that nothing overrides is the reset of the register's own."""
+
+    def accumulate(m, a, b, c):
+        acc = Signal(8, reset_less=True)
+        if isinstance(clear, Signal):
+            m.d.comb += clear.eq(b)
+        with m.If(c[0]):
+            m.d.sync += acc.eq(clear)
+        with m.Elif(c[1]):
+            m.d.sync += acc.eq(add(acc, a))
+        return acc
+
+    made = contents(accumulate, 8)
+    assert made.registers == 8 and made.graph.cover(made.roots, 6) == tables
+
+
 @pytest.mark.parametrize("depth, registers", [(2, 2), (4, 14)])
 def test_equal_columns_of_wide_tables_are_one(depth, registers):
     """4 words have 14 different columns that are not constant, 2 words 2, however many bits they have."""

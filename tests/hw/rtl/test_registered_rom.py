@@ -103,6 +103,14 @@ def test_cells_only_where_they_are(tmp_path):
     assert loader.layout.length == 400
 
 
+@pytest.mark.parametrize(
+    ("width", "depth", "own"), [(304, 12, False), (72, 56, False), (36, 100, True), (3, 5000, True)]
+)
+def test_wide_words_that_are_few_are_tables_with_enables(width, depth, own):
+    """As yosys chooses: a sixteenth of a block's price of 128 for each bit."""
+    assert RegisteredRom(width, _words(width, depth), target="ecp5", enabled=True).own is own
+
+
 def test_prediction():
     """Blocks without banks, and no register outside."""
     rom = RegisteredRom(11, _words(11, 1500), target="ecp5")
