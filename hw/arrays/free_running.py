@@ -84,6 +84,9 @@ class FreeRunning(wiring.Component):
     memory_target : str
         Target whose cells the weight memory may be (`fermatnet.hw.rtl.registered_rom`); "generic" leaves it
         to synthesis, with the same cycles. To be set before it is elaborated.
+    rests : bool
+        Whether its queue rests (`ResultQueue`): for a reader that takes a result in every fourth cycle at
+        most. To be set before it is elaborated.
     reserved : bool
         Whether what feeds the array reserves the places; then ``i.ready`` is always high.
 
@@ -93,6 +96,7 @@ class FreeRunning(wiring.Component):
     """
 
     memory_target = "generic"
+    rests = False
 
     def _stream(
         self, i_layout: data.ArrayLayout, o_layout: data.ArrayLayout, cycles: int, beats: int, depth: int
@@ -131,7 +135,7 @@ class FreeRunning(wiring.Component):
         m = Module()
         enter = Signal()
         walk = Beats(m, self.cycles, self.beats, enter)
-        m.submodules.queue = queue = ResultQueue(self.o_layout, self.places)
+        m.submodules.queue = queue = ResultQueue(self.o_layout, self.places, rests=self.rests)
         if self.reserved:
             m.d.comb += self.i.ready.eq(1)
         else:

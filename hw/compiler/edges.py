@@ -41,6 +41,11 @@ class Edge:
         """The layer that reads the edge, and which of its inputs it is."""
         return self.consumer, self.index
 
+    @property
+    def sees(self) -> int:
+        """Cycles from the one in which its conversion sees a beat to the one in which it takes it."""
+        return int(self.halves)
+
     def cut(self) -> "Edge":
         """The edge with a queue of `CUT` places on the narrow side of its conversion, none of it resting."""
         if self.lanes_from > self.lanes_to:

@@ -13,6 +13,7 @@ from typing import Any
 from fermatnet.hw.compiler import folding, multipliers, schedule, weight_blocks
 from fermatnet.hw.compiler.design import Design
 from fermatnet.hw.compiler.edges import Edge
+from fermatnet.hw.compiler.resting import rest
 from fermatnet.hw.compiler.schedule import Schedule
 from fermatnet.hw.compiler.worst_case import Bounds, bounds_of, envelope
 from fermatnet.hw.devices import Device
@@ -142,6 +143,7 @@ def _placed(
         name: block.build(made.rows.get(name, 0), streamed=name in outside) for name, block in blocks.items()
     }
     weight_blocks.within_device(components.values(), capacity)
+    rest(net, components, made.edges.values())
     return made, components, outside
 
 

@@ -28,6 +28,9 @@ class ResultQueue(wiring.Component):
     layout : ArrayLayout
         Of a result.
     places : int
+    rests : bool
+        Of few places: the last one is filled in the cycle after it was emptied, so that the taker's ready
+        enables none of its registers. A result is then offered in every other cycle at most.
 
     Attributes
     ----------
@@ -44,10 +47,11 @@ class ResultQueue(wiring.Component):
     o : Out(stream of layout)
     """
 
-    def __init__(self, layout: data.ArrayLayout, places: int):
+    def __init__(self, layout: data.ArrayLayout, places: int, *, rests: bool = False):
         if places < 1:
             raise InputError(f"result queue: there must be at least one place, not {places}")
         self.layout, self.places, self.latency = layout, places, self.latency_of(places)
+        self.rests = rests and 1 < places <= CHAIN
         self.groups = spread([Shape.cast(layout.elem_shape).width] * layout.length)
         self.copies = self.groups[-1] + 1
         super().__init__({"put": In(self.copies), "result": In(layout), "o": Out(stream.Signature(layout))})
@@ -82,9 +86,12 @@ class ResultQueue(wiring.Component):
         held, before = self.result, self.put[0]
         for k in range(depth):
             place = self.held[k]
-            follows = self.o.ready if k + 1 == depth else free[k + 1]
+            rests = self.rests and k + 1 == depth
+            follows = 0 if rests else self.o.ready if k + 1 == depth else free[k + 1]
             following = Signal(name=f"following{k}")
             m.d.comb += [free[k].eq(~here[k] | follows), following.eq(before | ~free[k])]
+            if rests:
+                m.d.comb += following.eq(Mux(here[k], ~self.o.ready, before))
             m.d.sync += here[k].eq(following)
             # the first place is free whenever a result comes
             loads = list(self.put)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -45,6 +45,12 @@ class Carrier(FreeRunning):
         assert groups == [0, 1]
         self.walk, self.flags = walk, Flags(m, platform, enter, walk, self.depth - 1, groups[-1] + 1)
         return list(before), self.flags.done
+
+
+class Resting(Carrier):
+    """One whose queue rests."""
+
+    rests = True
 
 
 class FreeRun(Harness):
@@ -115,7 +121,7 @@ class FreeRun(Harness):
 
     def _emptied(self, queue: Any) -> Value:
         """Whether the newest place's result moves on in this cycle: some place after it is free."""
-        free: Value = self.o.ready
+        free: Value = Const(0) if queue.rests else self.o.ready
         for here in reversed(queue.here[1:]):
             free = ~here | free
         return free
@@ -205,11 +211,13 @@ def _harness(beats: int, depth: int, design: type[Carrier] = Carrier) -> Harness
 def array_proofs(only: str = "") -> Iterator[Named]:
     """The stall contract for short and long results (or those whose name holds ``only``), and that nothing
     claimed is true of nothing."""
-    for beats, depth in (*SHORT, *LONG):
+    designs: list[tuple[int, int, type[Carrier]]] = [(*sizes, Carrier) for sizes in (*SHORT, *LONG)]
+    for beats, depth, design in [*designs, *((*sizes, Resting) for sizes in SHORT)]:
         name = f"free-running array of {beats} beats and {depth} stages"
+        name += ", its queue resting" * design.rests
         if only not in name:
             continue
-        harness = _harness(beats, depth)
+        harness = _harness(beats, depth, design)
         for claim, proof in harness.proofs():
             yield Named(f"{name}: {claim}", partial(_given, proof))
         for words, proof in harness.vacuities():

@@ -10,6 +10,7 @@ from fermatnet.hw.compiler.edges import CUT, WIDE
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top
 from fermatnet.hw.layers import Fold
+from fermatnet.hw.layers.windowed import array_of
 from fermatnet.model.network import Network, run
 from fermatnet.model.network.nodes import Add, Affine, Conv, PiecewiseConv, Threshold
 
@@ -116,6 +117,7 @@ def test_conversions_rest_where_there_is_time(monkeypatch, kernel, inputs, simd,
     edge = design.schedule.edges["scale", 0]
     assert edge.lanes_from > edge.lanes_to
     assert (edge.rests, edge.halves, edge.after) == (rests, halves, 0 if halves else CUT)
+    assert array_of(design.components["first"]).rests == halves
     images = np.random.default_rng(0).integers(0, 256, (5, *net.input_shape)).astype(np.uint8)
     result = simulate_top(Top(design), images, calm=5, limit=20_000)
     np.testing.assert_array_equal(result.outputs, run(net, images))
