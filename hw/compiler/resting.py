@@ -11,7 +11,7 @@ __all__ = ["rest"]
 
 
 def rest(net: Network, components: Mapping[str, Any], edges: Iterable[Edge]) -> None:
-    """Lets the queue of an array rest where all that reads it is a serialiser that halves its pace. That takes
+    """Lets the queue of an array rest where all that reads it is a serialiser that halves its pace. It takes
     a result in every fourth cycle at most, so no cycle changes; and its ready, which comes from far where the
     two are wide, enables no register of the queue."""
     for edge in edges:
