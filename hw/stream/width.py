@@ -6,10 +6,13 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from fermatnet.hw.rtl.copies import copies, spread
+from fermatnet.hw.rtl.copies import SPREAD, copies, spread
 from fermatnet.model.errors import InputError
 
 __all__ = ["WidthConverter"]
+
+PLACES = 32
+"""Of a collector, up to which each may have an enable of its own."""
 
 
 class WidthConverter(wiring.Component):
@@ -78,7 +81,7 @@ class WidthConverter(wiring.Component):
         if self.lanes_in == self.lanes_out:
             wiring.connect(m, wiring.flipped(self.i), wiring.flipped(self.o))
         elif self.lanes_out % self.lanes_in == 0:
-            self._collect(m)
+            self._collect(m, platform)
         elif self.halves:
             self._serialise_slowly(m, platform)
         elif self.lanes_in % self.lanes_out == 0:
@@ -87,8 +90,11 @@ class WidthConverter(wiring.Component):
             self._gearbox(m)
         return m
 
-    def _collect(self, m):
+    def _collect(self, m, platform):
         ratio, bits = self.lanes_out // self.lanes_in, self.shape.width * self.lanes_in
+        if self.rests and ratio <= PLACES and ratio * bits > SPREAD:
+            self._collect_in_place(m, platform, ratio, bits)
+            return
         held = Signal(bits * ratio, reset_less=True)
         count = Signal(range(ratio))  # pieces held, of those that are not whole yet
         full, last = Signal(), Signal()  # full: a register, for the neighbour's ready asks it
@@ -106,6 +112,23 @@ class WidthConverter(wiring.Component):
             ]
         with m.Elif(self.o.ready):
             m.d.sync += full.eq(0)
+
+    def _collect_in_place(self, m, platform, ratio, bits):
+        """A place loads in every cycle in which it is its turn, which ends with the beat that is taken there:
+        no register of the many asks whether one comes."""
+        full, takes, copied = Signal(), Signal(), -(-bits // SPREAD)
+        turns = [[Signal(name=f"turn{k}_{copy}", init=not k) for copy in range(copied)] for k in range(ratio)]
+        m.d.comb += [takes.eq(self.i.valid & ~full), self.i.ready.eq(~full), self.o.valid.eq(full)]
+        m.d.sync += full.eq(Mux(full, ~self.o.ready, takes & turns[-1][0]))
+        for k, turn in enumerate(turns):
+            comes = takes & turns[k - 1][0] if k else full & self.o.ready
+            copies(m, platform, Mux(turn[0], ~takes, comes), turn)
+            place = Signal(bits, name=f"place{k}", reset_less=True)
+            for copy, loads in enumerate(turn):
+                part = slice(copy * bits // copied, (copy + 1) * bits // copied)
+                with m.If(loads):
+                    m.d.sync += place[part].eq(self.i.payload.as_value()[part])
+            m.d.comb += self.o.payload.as_value()[k * bits : (k + 1) * bits].eq(place)
 
     def _serialise(self, m):
         ratio, bits = self.lanes_in // self.lanes_out, self.shape.width * self.lanes_out

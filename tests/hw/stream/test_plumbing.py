@@ -173,6 +173,21 @@ def test_width_converter_that_rests(streams, lanes_in, lanes_out, halves, seed):
         assert out[12 * 11 // lanes_out] - out[0] == 11 * dut.cycles
 
 
+@pytest.mark.parametrize("lanes_in, lanes_out", [(3, 12), (1, 6), (12, 24)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_wide_collector_loads_in_place(streams, lanes_in, lanes_out, seed):
+    """Values of 20 bits: an enable for each few dozen registers of a place; the cycles of any that rests."""
+    pixels = np.random.default_rng(9).integers(-(1 << 19), 1 << 19, (12, 24))
+    dut = WidthConverter(signed(20), lanes_in, lanes_out, 24, rests=True)
+    expected = pixels.reshape(-1, lanes_out).tolist()
+    got, times = streams(dut, {"i": pixels.reshape(-1, lanes_in).tolist()}, {"o": len(expected)}, seed=seed)
+    assert got["o"] == expected
+    if seed is None:
+        model = timing.Collect(lanes_out // lanes_in, rests=True)
+        taken, out = model.forward(np.full(288 // lanes_in, times["i"][0]))
+        assert times["i"] == taken.tolist() and times["o"] == out.tolist()
+
+
 @pytest.mark.filterwarnings("ignore::amaranth.UnusedElaboratable")
 def test_refusals():
     for build, message in [
