@@ -2,6 +2,7 @@
 """A matrix times each window of a map, on an array behind a sliding window where one is needed: what dense
 layers and convolutions have in common."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from fermatnet.hw.layers.layer import (
     shape_of,
 )
 from fermatnet.hw.layers.windowed import WindowedArray
+from fermatnet.hw.rtl.words import range_shape
 from fermatnet.hw.stream.parallel_window import ParallelWindow
 from fermatnet.hw.stream.window import FreeWindow, SlidingWindow
 from fermatnet.hw.stream.window_plan import WindowPlan
@@ -123,9 +125,13 @@ class MatrixVectorLayer(Layer):
     def cycles(self, fold):
         return self.pixels * (self.outputs // fold.pe) * (self.taps // fold.simd)
 
+    @cached_property
+    def _narrowest(self) -> int:
+        return range_shape(int(self.matrix.min()), int(self.matrix.max())).width
+
     def weight_bits(self) -> int:
-        """Bits of one weight, for its price."""
-        return self.node.weight_bits
+        """Bits of one weight, for its price: those that it takes, which may be fewer than its type's."""
+        return self._narrowest
 
     def products(self, fold: Fold) -> int:
         """Products side by side."""

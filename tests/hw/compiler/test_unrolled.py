@@ -100,3 +100,19 @@ def test_readers_of_a_whole_matrix_are_as_narrow_as_the_period_allows():
     result = simulate_top(Top(slow), images, limit=9000)
     np.testing.assert_array_equal(result.outputs, run(net, images))
     assert result.ends[-1] - result.ends[-2] == slow.cycles_per_image
+
+
+def test_narrow_weights_of_a_wide_type_are_priced_as_they_are():
+    """Weights of two bits that a file declares with eight: folded arrays of them are no dearer than they are,
+    so a matrix of constants is not taken in their place."""
+    rng = np.random.default_rng(2)
+    weight = rng.integers(-2, 2, (64, 64, 3, 3))
+
+    def layer(weight):
+        net = Network([Conv("conv", ("image",), weight, engine="direct")], (64, 12, 12), (0, 3))
+        return layer_of(net, net.nodes[0], "lut6")
+
+    narrow, fold = layer(weight), Fold(2, 576)
+    assert narrow.node.weight_bits == 8 and narrow.cost(fold) < narrow.cost(Fold(64, 576))
+    weight[0, 0, 0, 0] = 127
+    assert layer(weight).cost(fold) > 2 * narrow.cost(fold)
