@@ -1,6 +1,7 @@
 """Single layers of many kinds, shapes and folds: what resource prediction is fitted on, and what it is then
 held against."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -157,8 +158,9 @@ SEEDS = (20261128, 20261130, 20261201)
 
 def cases() -> list[Case]:
     """All of them, always the same."""
-    draws = (first_draw, second_draw, third_draw, *(partial(drawn, seed) for seed in SEEDS))
-    groups = ((0, _fitted), (0, _known), *enumerate(draws, 1))
+    draws: list[Callable[[], Layers]] = [first_draw, second_draw, third_draw]
+    draws += [partial(drawn, seed) for seed in SEEDS]
+    groups: list[tuple[int, Callable[[], Layers]]] = [(0, _fitted), (0, _known), *enumerate(draws, 1)]
     return [
         Case(name, group is _fitted, draw=draw, **values)
         for draw, group in groups

@@ -212,7 +212,8 @@ def array_proofs(only: str = "") -> Iterator[Named]:
     """The stall contract for short and long results (or those whose name holds ``only``), and that nothing
     claimed is true of nothing."""
     designs: list[tuple[int, int, type[Carrier]]] = [(*sizes, Carrier) for sizes in (*SHORT, *LONG)]
-    for beats, depth, design in [*designs, *((*sizes, Resting) for sizes in SHORT)]:
+    designs += [(*sizes, Resting) for sizes in SHORT]
+    for beats, depth, design in designs:
         name = f"free-running array of {beats} beats and {depth} stages"
         name += ", its queue resting" * design.rests
         if only not in name:
