@@ -22,8 +22,8 @@ __all__ = ["depth_rows", "speed_rows"]
 
 DEVICE = "ecp5-85k"
 LEVELS_W, LEVELS_A = [-5, -2, 0, 2, 5], [0, 1, 2, 3, 4, 5]
-WORDS = 9
-"""Weight words of the array: so few that they lie in tables, and no block memory bounds the clock."""
+WORDS = 72
+"""Weight words of the array, in block memory."""
 
 
 class Registered(wiring.Component):
