@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fermatnet.bench.rows import Asked, bench
-from fermatnet.bench.samples.multilayer import multilayer
-from fermatnet.bench.samples.untrained import untrained
+from fermatnet.bench.samples.untrained import multilayer, untrained
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.network import Network
 from fermatnet.model.result_log import ResultLog, design_digest
@@ -52,8 +51,8 @@ DESIGNS = {
     for speed in SPEEDS
 } | {
     # beside da4ml's estimates for the same sizes
-    "MLP, 4-bit weights": Design(partial(multilayer, "int8", 4, 8), 1, (41_874, 0)),
-    "MLP PA(4,5)": Design(partial(multilayer, "pa", 4, 5), 1, (56_232, 0)),
+    "MLP, 4-bit weights": Design(partial(multilayer, ("int8", 4, 8)), 1, (41_874, 0)),
+    "MLP PA(4,5)": Design(partial(multilayer, SCHEMES["PA(4,5)"]), 1, (56_232, 0)),
 }
 """What is measured, by name."""
 COLUMNS = ("design", "cycles", "images/s", "LUT", "others", "FF", "BRAM", "others", "DSP")

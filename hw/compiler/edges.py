@@ -42,7 +42,7 @@ class Edge:
         return self.consumer, self.index
 
     @property
-    def sees(self) -> int:
+    def take_delay(self) -> int:
         """Cycles from the one in which its conversion sees a beat to the one in which it takes it."""
         return int(self.halves)
 

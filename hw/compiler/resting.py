@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from fermatnet.hw.arrays.free_running import FreeRunning
 from fermatnet.hw.compiler.edges import Edge
 from fermatnet.hw.layers.windowed import array_of
 from fermatnet.model.network import Network
@@ -16,7 +17,6 @@ def rest(net: Network, components: Mapping[str, Any], edges: Iterable[Edge]) -> 
     two are wide, enables no register of the queue."""
     for edge in edges:
         alone = len(net.consumers(edge.producer)) == 1 and edge.producer not in net.outputs
-        if edge.halves and not edge.before and alone and edge.producer in components:
-            array = array_of(components[edge.producer])
-            if hasattr(array, "rests"):
-                array.rests = True
+        array = array_of(components.get(edge.producer))
+        if edge.halves and not edge.before and alone and isinstance(array, FreeRunning):
+            array.rests = True

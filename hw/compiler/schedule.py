@@ -251,7 +251,7 @@ def _hurry(plan, seen) -> bool:
     late = [
         edge
         for key, edge in plan.items()
-        if edge.rests and (seen[key][0][1] > seen[key][0][0] + edge.latencies()[0] + edge.sees).any()
+        if edge.rests and (seen[key][0][1] > seen[key][0][0] + edge.latencies()[0] + edge.take_delay).any()
     ]
     plan.update({edge.key: edge.hurried() for edge in late})
     return bool(late)
@@ -261,7 +261,7 @@ def _grow_queues(net, models, plan, times, seen) -> bool:
     changed = False
     for key, edge in plan.items():
         (offered, first_taken), (ready, taken) = seen[key]
-        waits = edge.before or (first_taken > offered + edge.sees).any()
+        waits = edge.before or (first_taken > offered + edge.take_delay).any()
         before = depth_needed(offered, first_taken) if waits else 0
         after = 0
         if edge.after or (taken > ready).any():

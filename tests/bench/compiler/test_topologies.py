@@ -3,8 +3,8 @@
 import json
 
 from fermatnet.bench.compiler import topologies
-from fermatnet.bench.samples.multilayer import multilayer
 from fermatnet.bench.samples.queues import fork_and_join
+from fermatnet.bench.samples.untrained import multilayer
 from fermatnet.model.network.nodes import Conv, Dense, PiecewiseConv
 
 
@@ -44,7 +44,7 @@ def test_the_designs_say_what_they_are_beside():
 def test_the_perceptron():
     """16-64-32-32-5 with 8-bit weights first and last, four bits or pieces between."""
     for name, kind, weights, activations in (("int8", Conv, 4, 8), ("pa", PiecewiseConv, 4, 5)):
-        net = multilayer(name, weights, activations, images=16, passes=1)
+        net = multilayer((name, weights, activations), images=16, passes=1)
         layers = [node for node in net.nodes if isinstance(node, Conv | PiecewiseConv | Dense)]
         assert [net.types[node.name].shape[0] for node in layers] == [64, 32, 32, 5]
         assert isinstance(layers[0], Conv) and all(isinstance(node, kind) for node in layers[1:3])

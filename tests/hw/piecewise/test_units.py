@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import Assert, signed, unsigned
 
 from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
 from fermatnet.hw.piecewise.thresholds import ThresholdUnit
 from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.rtl.registered_rom import RegisteredRom
 from fermatnet.model.errors import InputError
 
 
@@ -47,6 +48,25 @@ def test_thresholds(cuts, lanes, pieces, x_shape, drive):
     expected = (sign[:, None] * x[:, :, None] >= thresholds).sum(axis=2)
     unit = with_cuts(cuts)
     check(lambda: unit(thresholds, sign, x_shape, lanes=lanes), x, expected, drive)
+
+
+@pytest.mark.parametrize("form", ["parallel", "search", "serial"])
+def test_a_memory_reads_wherever_its_register_loads(form, drive, monkeypatch):
+    """What `RegisteredRom` asks for, under stalls."""
+    elaborate, seen = RegisteredRom.elaborate, []
+
+    def watched(self, platform):
+        m = elaborate(self, platform)
+        m.d.sync += Assert(~self.load | self.en)  # when the clock rises
+        seen.append(self)
+        return m
+
+    monkeypatch.setattr(RegisteredRom, "elaborate", watched)
+    rng = np.random.default_rng(6)
+    rows, sign, x = np.sort(rng.integers(-60, 60, (6, 5)), axis=1), np.ones(6), rng.integers(-64, 64, (40, 6))
+    expected = (x[:, :, None] >= rows).sum(axis=2)
+    check(lambda: with_cuts(2)(rows, sign, signed(7), lanes=2, form=form), x, expected, drive)
+    assert seen
 
 
 @pytest.mark.parametrize("form", ["search", "serial"])

@@ -27,6 +27,17 @@ def _asked(depth):
     return [depth - 1, 0, *(chance.randrange(depth) for _ in range(60))]
 
 
+def _both(bench, folder):
+    """What a bench displays with mem.v in ``folder``: with words from the file, and with the cells."""
+    for options, cells in ([], ""), (["-DSYNTHESIS"], models.text("ecp5", {"DP16KD"})):
+        (folder / "bench.v").write_text("\n".join(bench) + cells)
+        command = ["iverilog", *options, "-s", "bench", "-o", "b.vvp", "bench.v", "mem.v"]
+        subprocess.run(command, cwd=folder, check=True)
+        done = subprocess.run(["vvp", "b.vvp"], cwd=folder, capture_output=True, text=True, check=True)
+        found = [line for line in done.stdout.splitlines() if line.isdigit() or set(line) <= {"x", "X"}]
+        yield found
+
+
 @pytest.mark.parametrize("target", ["ecp5", "lut6"])
 def test_two_cycles_in_the_simulator(target, read):
     """With columns that repeat, are constant, or the complement of another, and rows that repeat."""
@@ -49,12 +60,7 @@ def test_words(width, depth, tmp_path):
     ports = ".clk(clk), .rst(1'b0), .addr(addr), .data(q)"
     bench = [f"module bench; reg clk = 0; reg [{len(rom.addr) - 1}:0] addr; wire [{width - 1}:0] q;"]
     bench += [f"mem dut({ports}); initial begin", *steps, "end endmodule\n"]
-    for options, cells in ([], ""), (["-DSYNTHESIS"], models.text("ecp5", {"DP16KD"})):
-        (tmp_path / "bench.v").write_text("\n".join(bench) + cells)
-        command = ["iverilog", *options, "-s", "bench", "-o", "b.vvp", "bench.v", "mem.v"]
-        subprocess.run(command, cwd=tmp_path, check=True)
-        done = subprocess.run(["vvp", "b.vvp"], cwd=tmp_path, capture_output=True, text=True, check=True)
-        found = [line for line in done.stdout.splitlines() if line.isdigit() or set(line) <= {"x", "X"}]
+    for found in _both(bench, tmp_path):
         assert [int(line) for line in found[1:]] == [words[at] for at in asked]
 
 
@@ -74,13 +80,8 @@ def test_a_pipeline_that_stalls(tmp_path):
     ports = ".clk(clk), .rst(1'b0), .addr(addr), .en(en), .load(load), .data(q)"
     bench = ["module bench; reg clk = 0, en, load; reg [10:0] addr; wire [10:0] q;"]
     bench += [f"mem dut({ports}); initial begin", *steps, "end endmodule\n"]
-    for options, cells in ([], ""), (["-DSYNTHESIS"], models.text("ecp5", {"DP16KD"})):
-        (tmp_path / "bench.v").write_text("\n".join(bench) + cells)
-        command = ["iverilog", *options, "-s", "bench", "-o", "b.vvp", "bench.v", "mem.v"]
-        subprocess.run(command, cwd=tmp_path, check=True)
-        done = subprocess.run(["vvp", "b.vvp"], cwd=tmp_path, capture_output=True, text=True, check=True)
-        found = [line for line in done.stdout.splitlines() if line.isdigit() or set(line) <= {"x", "X"}]
-        known = expected.index(next(word for word in expected if word is not None))
+    known = expected.index(next(word for word in expected if word is not None))
+    for found in _both(bench, tmp_path):
         assert len(found) == 300 and [int(line) for line in found[known:]] == expected[known:]
 
 

@@ -36,6 +36,8 @@ def test_items_move_as_in_a_plain_model(depth, clock):
             ctx.set(ready, taken)
             following, entered = step(held, True if offered else None, taken)
             assert ctx.get(enables[0]) == entered
+            moved = [ctx.get(one) for one in enables]
+            assert moved == sorted(moved, reverse=True)  # a stage that moves lets those before it move
             assert [bool(ctx.get(one)) for one in valids] == [one is not None for one in held], cycle
             held = following
             await ctx.tick()
