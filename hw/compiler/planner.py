@@ -116,6 +116,7 @@ def plan(
     def finished(layers: Layers) -> Design:
         made, components, outside = _placed(wide, layers, chosen, edges, paces, period, external, capacity)
         made = _with_depths(made, depths or {})
+        rest(wide, components, made.edges.values())
         return Design(wide, layers, chosen, paces, made, components, outside, kept, bounds)
 
     return finished(layers) if dsps is None else multipliers.kept(finished, layers, chosen, device, dsps)
@@ -143,7 +144,6 @@ def _placed(
         name: block.build(made.rows.get(name, 0), streamed=name in outside) for name, block in blocks.items()
     }
     weight_blocks.within_device(components.values(), capacity)
-    rest(net, components, made.edges.values())
     return made, components, outside
 
 
