@@ -28,10 +28,9 @@ from fermatnet.hw.fermat.multiplier import Multiplier
 from fermatnet.hw.fermat.raster_buffer import RasterBuffer
 from fermatnet.hw.fermat.residue import Reconstruct, WideEncoder
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d
-from fermatnet.hw.fermat.weight_source import WeightReader
 from fermatnet.hw.rtl.platform import Within
 from fermatnet.hw.rtl.verilog import emit
-from fermatnet.model.fermat.cost import block_rams
+from fermatnet.model.fermat.block_memory import block_rams, circle_memory
 from fermatnet.synth.flow import cells
 
 __all__ = ["DEVICE", "Bare", "Part", "Parts", "fermat_memories", "fermat_parts", "whole"]
@@ -154,16 +153,12 @@ def fermat_parts(engine: Convolver, small: Convolver) -> list[Part]:
         ),
     ]
     if engine.reader is not None:
-        reader = engine.reader
-        parts.append(
-            (
-                1,
-                f"weight reader {reader.bits} bits x {p} of {lengths}",
-                lambda: Bare(
-                    WeightReader(small.weight, small.geometry, small.plan, p, "part"), reader.bits * p
-                ),
-            )
-        )
+        reader = small.reader
+        assert reader is not None
+        width, rows = circle_memory(reader.bits * p, _taps(small))
+        more = f", {width - reader.bits * p} bits of a row for further ones" * (rows < _taps(small))
+        name = f"weight reader {reader.bits} bits x {p} of {lengths}{more}"
+        parts.append((1, name, lambda: Bare(reader, width)))
     for path in engine.paths:
         b = path.b
         parts += [
@@ -186,10 +181,16 @@ def fermat_parts(engine: Convolver, small: Convolver) -> list[Part]:
     return [part for part in parts if part[0]]
 
 
+def _taps(engine: Convolver) -> int:
+    """Words of plain weights, ``products`` of them each."""
+    plan, jobs = engine.plan, engine.outputs // engine.products
+    return jobs * engine.channels * plan.phases * prod(plan.kernel) // engine.group
+
+
 def fermat_memories(engine: Convolver) -> list[tuple[int, int]]:
     """(width, depth) of a convolver's memories that are not inside its parts (those of the transforms
     are)."""
-    plan, p, g = engine.plan, engine.products, engine.geometry
+    p, g = engine.products, engine.geometry
     memories = [
         (
             engine.shape.width * engine.lanes_in,
@@ -201,15 +202,13 @@ def fermat_memories(engine: Convolver) -> list[tuple[int, int]]:
     ] * engine.inverses
     jobs = engine.outputs // p
     if engine.reader is not None:
-        memories.append(
-            (engine.reader.bits * p, jobs * engine.channels * plan.phases * prod(plan.kernel) // engine.group)
-        )
+        memories.append(circle_memory(engine.reader.bits * p, _taps(engine)))
     for path in engine.paths:
         memories += [(path.b + 1, engine.spectra_banks * path.frame)] + [
             ((path.b + 1) * p, path.points)
         ] * engine.sums_banks
         if engine.reader is None:
-            memories.append(((path.b + 1) * p, jobs * path.job))
+            memories.append(circle_memory((path.b + 1) * p, jobs * path.job))
     return memories
 
 

@@ -8,12 +8,12 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.fermat.circular_rom import CircularRom
 from fermatnet.hw.fermat.counters import Counters
 from fermatnet.hw.fermat.number import Number, shifted
 from fermatnet.hw.fermat.residue import WideEncoder, encoder_latency
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.serial_transform2d import SerialTransform2d, serial_latency2d
-from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.words import whole_bytes
 from fermatnet.model.fermat.convolution import weight_spectra
 from fermatnet.model.fermat.plan import Geometry, Plan, polyphase
@@ -92,15 +92,11 @@ class StoredWeights(StoredWeightsPlan, wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.rom = rom = Rom(
+        m.submodules.rom = self.rom = rom = CircularRom(
             (self.b + 1) * self.products, self.words(), f"{self.name}_spectra{self.b}"
         )
-        self.at = at = Signal(range(max(2, rom.depth)))
-        with m.If(self.step):
-            m.d.sync += at.eq(Mux(at == rom.depth - 1, 0, at + 1))
         m.d.comb += [
-            rom.addr.eq(at),
-            rom.en.eq(self.step),
+            rom.step.eq(self.step),
             self.next.eq(self.step),
             self.o.as_value().eq(rom.data),
         ]
@@ -148,19 +144,18 @@ class WeightReader(WeightReaderPlan, wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.rom = rom = Rom(self.bits * self.products, self.words(), f"{self.name}_weights")
+        m.submodules.rom = self.rom = rom = CircularRom(
+            self.bits * self.products, self.words(), f"{self.name}_weights"
+        )
         counters = Counters(m, list(self.lengths))
         counters.step(self.step)
         tap, present = Signal(), Signal()
-        self.at = at = Signal(range(max(2, rom.depth)))
         self.place = counters
         hits = [
             (value == 0) | (value > length - kernel)
             for value, length, kernel in zip(counters.values, self.lengths, self.kernel, strict=True)
         ]
-        m.d.comb += [tap.eq(self.step & hits[0] & hits[1]), rom.addr.eq(at), rom.en.eq(tap)]
-        with m.If(tap):
-            m.d.sync += at.eq(Mux(at == rom.depth - 1, 0, at + 1))
+        m.d.comb += [tap.eq(self.step & hits[0] & hits[1]), rom.step.eq(tap)]
         m.d.sync += present.eq(tap)
         m.d.comb += self.o.as_value().eq(Mux(present, rom.data, 0))
         return m

@@ -11,12 +11,13 @@ worth 264 lookup tables and a block RAM 235.
 from dataclasses import dataclass
 from math import ceil, prod
 
+from fermatnet.model.fermat.block_memory import block_rams, circle_rams
+
 __all__ = [
     "Area",
     "Layer",
     "Match",
     "at_goal",
-    "block_rams",
     "cheaper_spectra",
     "direct_area",
     "matches",
@@ -113,19 +114,12 @@ class Match:
     direct: Area
 
 
-def block_rams(width: int, depth: int) -> int:
-    """18-kbit block RAMs of a memory, in the aspect ratio that takes the fewest; small ones are lookup-table
-    RAM, as yosys decides."""
-    if width * depth <= 2304:
-        return 0
-    return min(
-        ceil(width / w) * ceil(depth / d)
-        for w, d in ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
-    )
-
-
 def _ram(width: int, depth: int) -> Area:
     return Area(brams=block_rams(width, depth))
+
+
+def _circle(width: int, depth: int) -> Area:
+    return Area(brams=circle_rams(width, depth)[0])
 
 
 def _transform(b: int, lengths: tuple[int, int], lanes: int = 1) -> Area:
@@ -158,10 +152,10 @@ def spectra_areas(layer: Layer, products: int) -> tuple[Area, Area]:
     points, kernels = prod(layer.lengths), layer.outputs * (layer.channels // layer.group) * layer.phases
     stored, computed = (
         Area(),
-        _ram(layer.weight_bits * products, kernels // products * prod(layer.phase_kernel)) + Area(luts=60),
+        _circle(layer.weight_bits * products, kernels // products * prod(layer.phase_kernel)) + Area(luts=60),
     )
     for b in layer.widths:
-        stored += _ram((b + 1) * products, kernels // products * points)
+        stored += _circle((b + 1) * products, kernels // products * points)
         computed += _transform(b, layer.lengths, products) + Area(luts=ENCODER_LUTS) * products
     return stored, computed
 

@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from fermatnet.hw.fermat.circular_rom import CircularRom
 from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.model.fermat.plan import Geometry, choose
 from fermatnet.synth.formal import Named, Proof
@@ -43,10 +44,11 @@ from fermatnet.synth.proofs.path import Spectra, Sums
 from fermatnet.synth.proofs.path_mutants import AlwaysFresh, HastySums, NoReturn, OneBank
 from fermatnet.synth.proofs.raster import CrossedLanes, Doubling, EarlyBand, Overbooked, RasterBands
 from fermatnet.synth.proofs.stream import serial_delay
-from fermatnet.synth.proofs.weights import Kernels, Lines, SkippedTap
+from fermatnet.synth.proofs.weights import Circle, Kernels, Lines, LostSlice, SkippedTap
 
 __all__ = [
     "ENGINES",
+    "circle",
     "convolver_mutants",
     "convolver_proofs",
     "convolver_vacuities",
@@ -119,6 +121,11 @@ def layer_control() -> Control:
     return Control(Convolver(weight, 0, 255, Geometry(28, 28, (3, 3), pad=(1, 1, 1, 1)), products=8))
 
 
+def circle(depth: int) -> CircularRom:
+    """A memory of words of 5 bits, two of which hold three bits each of a third one."""
+    return CircularRom(5, np.random.default_rng(depth).integers(0, 32, depth).tolist(), "circle", group=2)
+
+
 def parts(name: str) -> dict[str, Callable[[], Harness]]:
     """Harnesses of all parts of an engine, each made of its own copy."""
     harnesses: dict[str, Callable[[], Harness]] = {
@@ -168,6 +175,12 @@ def convolver_proofs(only: tuple[str, ...] = ()) -> Iterator[Named]:
     if not only:
         for claim, proof in layer_control().proofs():
             yield Named(f"convolver, 64 channels of 28 x 28: control: {claim}", partial(_given, proof))
+    if not only:
+        for depth in (12, 14):
+            for claim, proof in Circle(circle(depth)).proofs():
+                yield Named(
+                    f"convolver: {depth} words of 5 bits, read in a circle: {claim}", partial(_given, proof)
+                )
     for b in sorted({b for name in only or ENGINES for b in ENGINES[name]["moduli"]}):
         for inverse in (False, True):
             steps, proof = serial_delay(b, 4, inverse)
@@ -227,6 +240,7 @@ def _mutated() -> Iterator[tuple[str, Callable[[], Harness], str]]:
         lambda: Kernels(_turned(engine(strided).reader, SkippedTap), engine(strided).jobs),
         kept,
     )
+    yield "LostSlice", lambda: Circle(_turned(circle(12), LostSlice)), kept
     yield "a delay line a cycle short", lambda: Lines(5, short=1), "a word and its flag leave 5 edges later"
     yield (
         "Overbooked",

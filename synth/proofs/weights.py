@@ -8,13 +8,14 @@ from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
+from fermatnet.hw.fermat.circular_rom import CircularRom
 from fermatnet.hw.fermat.delay import Delay
 from fermatnet.hw.fermat.serial_transform import FlagDelay
 from fermatnet.hw.fermat.weight_source import StoredWeights, WeightReader
 from fermatnet.model.fermat.plan import polyphase
 from fermatnet.synth.proofs.invariants import Harness, all_bits, implies, in_range, linear
 
-__all__ = ["Kernels", "Lines", "SkippedTap", "kernel_words"]
+__all__ = ["Circle", "Kernels", "Lines", "LostSlice", "SkippedTap", "kernel_words"]
 
 
 def kernel_words(design: WeightReader, jobs: int) -> list[int]:
@@ -66,10 +67,10 @@ class Kernels(Harness):
             invariant += [
                 in_range(design.place),
                 linear(design.place) == count % (ny * nx),
-                design.at == index[count],
+                design.rom.at == index[count],
             ]
         else:
-            invariant.append(design.at == count)
+            invariant.append(design.rom.at == count)
         return {
             "invariant": all_bits(*invariant),
             "assumed": Const(1, 1),
@@ -77,13 +78,75 @@ class Kernels(Harness):
         }
 
 
+class Circle(Harness):
+    """A memory read in a circle beside a count of its words, some in the spare bits of others."""
+
+    claims = (("each step gets the next word", "gets", 1),)
+
+    def __init__(self, design: CircularRom) -> None:
+        self.design = design
+        super().__init__({"step": In(1), "word": Out(design.width)})
+
+    def build(self, m: Module, platform: Any) -> dict[str, Any]:
+        design, words, size = self.design, self.design.words, self.design.group + 1
+        m.submodules.circle = design.elaborate(platform)
+        m.d.comb += [design.step.eq(self.step), self.word.eq(design.data)]
+        count = Signal(range(len(words)), name="count")
+        wanted, stepped = Signal(design.width, reset_less=True), Signal(reset_less=True)
+        with m.If(self.step):
+            m.d.sync += count.eq(Mux(count == len(words) - 1, 0, count + 1))
+        table = Array(Const(word, design.width) for word in words)
+        m.d.sync += [wanted.eq(table[count]), stepped.eq(self.step)]
+        return {
+            "invariant": all_bits(count < len(words), *self._rows(count), *self._slices(count, size)),
+            "assumed": Const(1, 1),
+            "gets": implies(stepped, self.word == wanted),
+        }
+
+    def _rows(self, count: Signal) -> list[Any]:
+        """Row and phase are those of the word; what was fetched is the row before."""
+        design, rows, size = self.design, self.design.rows(), self.design.group + 1
+        places = [divmod(at, size) for at in range(len(design.words))]
+        row = Array(Const((a * (size - 1) + min(b, size - 1)) % len(rows), 16) for a, b in places)
+        before = Array(Const(rows[at - 1], len(design.rom.data)) for at in range(len(rows)))
+        return [
+            design.at == row[count],
+            design.phase == Array(Const(b, 16) for _, b in places)[count],
+            implies(design.fetched, design.rom.data == before[design.at]),
+        ]
+
+    def _slices(self, count: Signal, size: int) -> list[Any]:
+        """The slices of a group's further word, but for the row that was fetched just now."""
+        design, words = self.design, self.design.words
+        last = [at // size * size + size - 1 for at in range(len(words))]
+        further = Array(Const(words[at] if at < len(words) else 0, design.width) for at in last)[count]
+        whole = Array(Const(at < len(words), 1) for at in last)[count]
+        come = design.phase - design.fetched
+        return [
+            implies(
+                whole & (design.phase != 0) & (come == k),
+                design.collected[(size - 1 - k) * design.slice :] == further[: k * design.slice],
+            )
+            for k in range(1, size)
+        ]
+
+
+class LostSlice(CircularRom):
+    """Takes no slice of the last row of a group."""
+
+    def elaborate(self, platform: Any) -> Module:
+        m = super().elaborate(platform)
+        with m.If(self.fetched & (self.phase == self.group)):
+            m.d.sync += self.collected.eq(self.collected)
+        return m
+
+
 class SkippedTap(WeightReader):
     """Goes on to the next weight also where the kernel has no tap."""
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
-        with m.If(self.step):
-            m.d.sync += self.at.eq(self.at + 1)
+        m.d.comb += self.rom.step.eq(self.step)
         return m
 
 

@@ -12,8 +12,9 @@ from fermatnet.hw.fermat.raster_buffer import RasterBuffer
 from fermatnet.model.fermat.plan import Geometry, choose
 from fermatnet.synth.formal import Block, Proof
 from fermatnet.synth.proofs.arithmetic import check
-from fermatnet.synth.proofs.convolver import convolver_mutants, engine, parts
+from fermatnet.synth.proofs.convolver import circle, convolver_mutants, engine, parts
 from fermatnet.synth.proofs.image import ImageRing, Unwaiting
+from fermatnet.synth.proofs.weights import Circle
 
 pytest.importorskip("z3")
 
@@ -74,6 +75,12 @@ def test_nothing_is_lost_doubled_or_reordered(part):
     assert {claim: proof.holds() for claim, proof in claims.items()} == dict.fromkeys(claims, True)
 
 
+@pytest.mark.parametrize("depth", [12, 14])
+def test_words_in_spare_bits_come_in_turn(depth):
+    claims = dict(Circle(circle(depth)).proofs())
+    assert {claim: proof.holds() for claim, proof in claims.items()} == dict.fromkeys(claims, True)
+
+
 def test_rows_given_back_are_not_overwritten_while_they_are_read():
     """The engine of one pixel under full padding waits before it takes the next image; without that it reads
     the wrong one."""
@@ -96,6 +103,7 @@ def test_mutants_are_refuted():
         "EarlyBand",
         "Doubling",
         "SkippedTap",
+        "LostSlice",
     )
     rows = list(check(convolver_mutants(wanted)))
     assert len(rows) == len(wanted)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.fermat.block_memory import block_rams
 from fermatnet.model.fermat.cost import (
     Area,
     Layer,
     at_goal,
-    block_rams,
     direct_area,
     matches,
     prices,
