@@ -48,34 +48,29 @@ class Transposer(wiring.Component):
             shape=self.shape, depth=size if square else 2 * size, init=[]
         )
         write, read = words.write_port(), words.read_port()
-        put, get = Signal(bits, name="put"), Signal(bits, name="get")
-        parity_in, parity_out = Signal(name="parity_in"), Signal(name="parity_out")
-        reading, finished = Signal(name="reading"), Signal(name="finished")
+        # places in two frames: the highest bit is the frame's parity, and a frame has come and not left while
+        # the two of them differ
+        put, get = Signal(bits + 1, name="put"), Signal(bits + 1, name="get")
+        step = Signal()
 
         with m.If(self.valid):
             m.d.sync += put.eq(put + 1)
-            with m.If(put == size - 1):
-                m.d.sync += parity_in.eq(~parity_in)
         # one cycle later than the read of the same place
         m.d.sync += [
             write.en.eq(self.valid),
             write.data.eq(self.i),
-            finished.eq(self.valid & (put == size - 1)),
-            write.addr.eq(self._address(put, False, parity_in)),
+            write.addr.eq(self._address(put[:-1], False, put[-1])),
         ]
-        step = Signal()
+        # the last word of a frame is written in the cycle in which the first one is read; it is read rows
+        # cycles later at the earliest
         m.d.comb += [
-            step.eq(reading | finished),
-            read.addr.eq(self._address(get, True, parity_out)),
+            step.eq(put[-1] ^ get[-1]),
+            read.addr.eq(self._address(get[:-1], True, get[-1])),
             read.en.eq(step),
             self.o.eq(read.data),
         ]
-        # the last word of a frame is written in the cycle `finished`; it is read rows cycles later at the
-        # earliest
         with m.If(step):
-            m.d.sync += [get.eq(get + 1), reading.eq(get != size - 1)]
-            with m.If(get == size - 1):
-                m.d.sync += parity_out.eq(~parity_out)
+            m.d.sync += get.eq(get + 1)
         m.d.sync += self.o_valid.eq(step)
         return m
 

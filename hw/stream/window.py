@@ -6,12 +6,12 @@ from itertools import pairwise
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.stream.credits import Credits, places_needed
 from fermatnet.hw.stream.loop_nest import LoopNest
 from fermatnet.hw.stream.result_queue import ResultQueue
+from fermatnet.hw.stream.row_memory import RowMemory
 from fermatnet.hw.stream.scout import Scout
 from fermatnet.hw.stream.window_plan import WindowPlan
 
@@ -85,20 +85,19 @@ class FreeWindow(WindowPlan, wiring.Component):
         bits = self.lanes * self.shape.width
         # A word is written two cycles or more before a beat of it is used, and after the last one is: what is
         # read while it is written does not matter, and needs no logic of its own.
-        attrs = {"ram_style": "auto", "no_rw_check": 1}
-        m.submodules.ring = ring = Memory(shape=bits, depth=self._depth, init=[], attrs=attrs)
-        read = ring.read_port()
+        m.submodules.ring = ring = RowMemory(bits, self._depth)
         step, released = Signal(), Signal(range(self.height + 1))
-        found = Scout(m, self, self._writer(m, ring.write_port(), released))
+        found = Scout(m, self, self._writer(m, ring.write, released))
         nest, inside, address = self._reader(m, step, found, released)
         last = nest.full["ky"] if self.by_window else 1
         m.d.comb += [step.eq(found.some & (self.room | ~Value.cast(last)[0])), self.reserve.eq(step & last)]
         # step, address, memory, register: a cycle each
         stages = [Signal(2, name=f"stage{k}") for k in range(3)]  # is there a beat, is it inside
-        m.d.sync += [read.addr.eq(address), stages[0].eq(Cat(step, inside))]
+        m.d.comb += ring.addr.eq(address)
+        m.d.sync += stages[0].eq(Cat(step, inside))
         m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
         beat = Signal(bits, reset_less=True)
-        m.d.sync += beat.eq(read.data)
+        m.d.sync += beat.eq(ring.data)
         if any(self.pad):
             with m.If(~stages[1][1]):  # a constant: the registers' own reset does it
                 m.d.sync += beat.eq(self._outside())

@@ -10,6 +10,7 @@ from amaranth.lib import data
 from amaranth.lib.memory import Memory
 
 import fermatnet.hw.stream.fifo as fifo
+import fermatnet.hw.stream.row_memory as row_memory
 import fermatnet.hw.stream.window as window
 
 
@@ -56,8 +57,10 @@ def test_windows(streams, monkeypatch, kernel, stride, pad, seed):
         return streams(dut, {"i": x}, {"o": 5 * dut.cycles}, seed=seed)[0]["o"]
 
     expected = result()
-    original = window.Memory
-    monkeypatch.setattr(window, "Memory", lambda **given: (Clashing if given["attrs"] else original)(**given))
+    original = row_memory.Memory
+    monkeypatch.setattr(
+        row_memory, "Memory", lambda **given: (Clashing if given["attrs"] else original)(**given)
+    )
     assert result() == expected
 
 
