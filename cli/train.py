@@ -58,6 +58,7 @@ _HELP = {
     "low_memory": "Scheme sign: keep bits for the backward pass, in place of real numbers.",
     "sign_gradients": "With --low-memory: only signs of the weights' gradients.",
     "over_parameterised": "Train several tensors for each quantized weight; one is left in the end.",
+    "revive": "Fresh weights for channels that never vary in what the quantized network starts from.",
     "workers": "Processes that decode images (usual: one fewer than the CPUs, at most 8).",
     "corrupt": "Files that are no image: refuse, or skip and count.",
 }

@@ -30,7 +30,8 @@ class Options:
 
     low_memory: the quantized network keeps bits for its backward pass (`fermatnet.model.nn.low_memory`), with
     sign_gradients only the signs of its weights' gradients. over_parameterised: several tensors a weight
-    while the quantized network trains, one in the end (`fermatnet.model.nn.overparameterised`).
+    while the quantized network trains, one in the end (`fermatnet.model.nn.overparameterised`). revive: dead
+    channels of what the quantized network starts from get fresh weights (`fermatnet.model.train.dead`).
 
     Augmentation: pad, flip; of image trees crop, jitter, lighting
     (`fermatnet.model.train.images.transforms`), read by ``workers`` processes (None: one fewer than the CPUs,
@@ -87,6 +88,7 @@ class Options:
     low_memory: bool = False
     sign_gradients: bool = False
     over_parameterised: bool = False
+    revive: bool = False
 
     def __post_init__(self) -> None:
         for item in fields(self):

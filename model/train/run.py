@@ -18,6 +18,7 @@ from fermatnet.model.nn.low_memory import low_memory
 from fermatnet.model.nn.overparameterised import over_parameterise
 from fermatnet.model.nn.scheme import Scheme
 from fermatnet.model.train.config import FORMAT, check_same, read_config
+from fermatnet.model.train.dead import dead_note, revive
 from fermatnet.model.train.earlier import check_earlier, take_over, twin_of
 from fermatnet.model.train.finished import load_run
 from fermatnet.model.train.folder import RunFolder
@@ -157,6 +158,8 @@ class _Run:
                 if state and state["phase"] > number:
                     model.load_state_dict(self.folder.load(f"{name}.pt")["model"])
                 else:
+                    if name == "quantized" and not (state or self.options.revive):
+                        tell(bar, dead_note(model))
                     model = self._phase(number, name, model, epochs, rate, twin, state, bar)
                     state = None
                 seconds = sum(e["seconds"] for e in self.record.entries if e["phase"] == name)
@@ -189,6 +192,8 @@ class _Run:
             take_over(model, self.start)
         elif twin is not None:
             carry_over(model, twin.state_dict())
+        if self.options.revive and not scheme.full_precision:
+            revive(model, self.options.seed)
         if self.options.low_memory and not scheme.full_precision:
             low_memory(model, gradient_bits=1 if self.options.sign_gradients else 32)
         return over_parameterise(model) if branches else model
