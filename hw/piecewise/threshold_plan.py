@@ -143,7 +143,7 @@ class ThresholdPlan:
         clock, words = self.clock, self.cycles << (0 if form == "parallel" else self.index_bits - 1)
         width = self.word.size if form == "parallel" else self.entry.size
         read = clock.delays.memory if self.cycles > 1 and is_block(width, words) else 0.0
-        compare = clock.chain(self.bound_shape.width) + (clock.table() if self.flips else 0.0)
+        compare = clock.comparison(self.bound_shape.width) + (clock.table() if self.flips else 0.0)
         if form == "parallel":
             follow = clock.table() * (1 + self.pieces // 8)  # the encoder
         else:  # the next address (of a new beat, too), and what a memory of tables reads there

@@ -14,7 +14,8 @@ DEFAULT_MHZ = 100.0
 class Delays:
     """Nanoseconds: of a table, of a carry chain from its inputs to its sums and for each bit it passes, of
     the wires before each of them, of a register (clock to output, and set-up), of a block memory (from the
-    clock to its output, less a register's), and of a multiplier (0: made of tables)."""
+    clock to its output, less a register's), of a multiplier (0: made of tables), and of a chain's last carry
+    on its way to a table."""
 
     table: float
     chain: float
@@ -23,13 +24,14 @@ class Delays:
     register: float
     memory: float
     multiplier: float
+    carry_out: float = 0.0
 
 
 # ecp5: speed grade 6 as nextpnr has it (its cells' delays; wires as placed in arrays of some thousand
-# tables); lut6: 7 series of the slowest grade, data sheet; asic: a 130 nm library; generic: iCE40 HX, the
-# slowest family that is not named.
+# tables; a carry leaves its chain through two further cells); lut6: 7 series of the slowest grade, data
+# sheet; asic: a 130 nm library; generic: iCE40 HX, the slowest family that is not named.
 TARGETS = {
-    "ecp5": Delays(0.24, 0.95, 0.036, 1.25, 0.6, 5.2, 3.9),
+    "ecp5": Delays(0.24, 0.95, 0.036, 1.25, 0.6, 5.2, 3.9, 1.3),
     "lut6": Delays(0.13, 0.60, 0.030, 0.9, 0.6, 2.0, 3.8),
     "asic": Delays(0.25, 0.50, 0.150, 0.1, 0.4, 2.0, 0.0),
     "generic": Delays(0.45, 0.70, 0.130, 1.2, 0.9, 1.6, 0.0),
@@ -70,6 +72,10 @@ class Clock:
     def chain(self, bits: int) -> float:
         """Nanoseconds of a carry chain of ``bits`` positions and the wires before it."""
         return self.delays.wire + self.delays.chain + self.delays.carry * bits
+
+    def comparison(self, bits: int) -> float:
+        """Nanoseconds of a comparison of ``bits`` bits, the carry of a chain, and the wires before it."""
+        return self.chain(bits) + self.delays.carry_out
 
     def multiplier(self, a: int, b: int) -> float:
         """Nanoseconds of a product of values of ``a`` and ``b`` bits, that fits a multiplier where there are

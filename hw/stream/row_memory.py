@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Shape, Signal
+from amaranth.hdl import Cat, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -30,9 +30,10 @@ def part_widths(bits: int, depth: int) -> list[int]:
 class RowMemory(wiring.Component):
     """Words that are written and read at once, each side one a cycle.
 
-    A wide and shallow one is in parts, each with its own copy of the read address: one that crosses half of
-    the device to a hundred columns is the longest path of a design.
-    What is read while it is written, or one cycle later, may be anything.
+    A wide and shallow one is in parts, each with its own copies of what both sides say: an address that
+    crosses half of the device to a hundred columns is the longest path of a design, and so is what tells them
+    all to write. Its writes come a cycle later than others'.
+    What is read while it is written, or in the two cycles after, may be anything.
 
     Latency: 2 cycles from ``addr`` to ``data``, one of which is the address register's.
 
@@ -51,22 +52,41 @@ class RowMemory(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         widths, words, start = part_widths(self.bits, self.depth), [], 0
-        addresses = [Signal.like(self.addr, name=f"address{k}") for k in range(len(widths))]
-        for at in range(len(self.addr)):
-            own = [Signal(name=f"address{k}_{at}") for k in range(len(widths))]
-            copies(m, platform, self.addr[at], own)
-            m.d.comb += [address[at].eq(bit) for address, bit in zip(addresses, own, strict=True)]
+        count = len(widths)
+        addresses = _copied(m, platform, self.addr, count, "address")
+        written = self._written(m, platform, count)
         for k, (width, address) in enumerate(zip(widths, addresses, strict=True)):
             attrs = {"ram_style": "auto", "no_rw_check": 1}
             m.submodules[f"part{k}"] = part = Memory(shape=width, depth=self.depth, init=[], attrs=attrs)
             write, read = part.write_port(), part.read_port()
+            place, en, data = written[k]
             m.d.comb += [
-                write.addr.eq(self.write.addr),
-                write.en.eq(self.write.en),
-                write.data.eq(self.write.data[start : start + width]),
+                write.addr.eq(place),
+                write.en.eq(en),
+                write.data.eq(data[start : start + width]),
                 read.addr.eq(address),
             ]
             words.append(read.data)
             start += width
         m.d.comb += self.data.eq(Cat(*words))
         return m
+
+    def _written(self, m: Module, platform: Any, count: int) -> list[tuple[Value, Value, Value]]:
+        """Address, enable and word of each part: as they are, or a cycle later from copies."""
+        write = self.write
+        if count == 1:
+            return [(write.addr, write.en, write.data)]
+        data = Signal(self.bits, name="later_data", reset_less=True)
+        m.d.sync += data.eq(write.data)
+        places = _copied(m, platform, write.addr, count, "place")
+        enables = _copied(m, platform, write.en, count, "write")
+        return [(place, en, data) for place, en in zip(places, enables, strict=True)]
+
+
+def _copied(m: Module, platform: Any, value: Value, count: int, name: str) -> list[Value]:
+    """The value a cycle later, ``count`` times."""
+    bits: list[list[Signal]] = []
+    for at in range(len(value)):
+        bits.append([Signal(name=f"{name}{k}_{at}") for k in range(count)])
+        copies(m, platform, value[at], bits[-1])
+    return [Cat(bit[k] for bit in bits) for k in range(count)]

@@ -83,8 +83,8 @@ class FreeWindow(WindowPlan, wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits = self.lanes * self.shape.width
-        # A word is written two cycles or more before a beat of it is used, and after the last one is: what is
-        # read while it is written does not matter, and needs no logic of its own.
+        # A word is written so long before a beat of it is used, and so long after the last one is, that what
+        # is read while it is written does not matter, and needs no logic of its own.
         m.submodules.ring = ring = RowMemory(bits, self._depth)
         step, released = Signal(), Signal(range(self.height + 1))
         found = Scout(m, self, self._writer(m, ring.write, released))

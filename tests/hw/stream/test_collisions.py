@@ -47,13 +47,23 @@ class Clashing(Elaboratable):
 @pytest.mark.parametrize(
     "kernel, stride, pad", [((3, 3), 1, 1), ((1, 1), 1, 0), ((2, 2), 2, 0), ((3, 2), 1, 0)]
 )
-def test_windows(streams, monkeypatch, kernel, stride, pad, seed):
-    x = np.random.default_rng(0).integers(0, 8, (24 * 5, 2)).tolist()
+@pytest.mark.parametrize("lanes", [2, 24])  # in one part; in two, whose writes come a cycle later
+def test_windows(streams, monkeypatch, kernel, stride, pad, seed, lanes):
+    x = np.random.default_rng(0).integers(0, 8, (24 * 5, lanes)).tolist()
 
     def result():
         dut = window.SlidingWindow(
-            unsigned(3), 4, 3, 4, kernel=kernel, stride=(stride,) * 2, pad=(pad,) * 4, lanes=2, repeats=1
+            unsigned(3),
+            2 * lanes,
+            3,
+            4,
+            kernel=kernel,
+            stride=(stride,) * 2,
+            pad=(pad,) * 4,
+            lanes=lanes,
+            repeats=1,
         )
+        assert len(row_memory.part_widths(3 * lanes, dut.window._depth)) == (lanes > 2) + 1
         return streams(dut, {"i": x}, {"o": 5 * dut.cycles}, seed=seed)[0]["o"]
 
     expected = result()
