@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.piecewise.threshold_plan import ThresholdPlan
+from fermatnet.hw.rtl.copies import word_copies
 from fermatnet.hw.rtl.registered_rom import RegisteredRom
 from fermatnet.hw.rtl.rom import Rom, constant
 from fermatnet.hw.stream.elastic import elastic
@@ -166,19 +167,22 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency, clock=self.clock)
         m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
         stage = iter(enables)
-        x = self.i.payload
+        x = self.i.payload.as_value()
+        copies = [x] * self.pieces  # of x: one for each comparator of a lane where the clock is tight
         if self.cycles == 1:
             word = constant(m, platform, self.word.size, self.words()[0], "thresholds")
         else:
-            (held,) = _held(m, next(stage), "", x=x.as_value())
+            (x,) = _held(m, next(stage), "", x=x)
+            copies = [x] * self.pieces
             m.submodules.table = rom = self._memory(self.word.size, self.words())
             beat, word = self._beat(m, enables[0] & self.i.valid), rom.data
             m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0])]
             if self.cuts:
                 enable = next(stage)
                 m.d.comb += rom.load.eq(enable)
-                (held,) = _held(m, enable, "_word", x=held)
-            x = x.shape()(held)
+                count = self.pieces if self.cuts == 2 else 1
+                copies = word_copies(m, platform, enable, x, count, "x_word") * (self.pieces // count)
+        shape = self.i.payload.shape()
         table = self.word(word)
         encode = self.cuts == (1 if self.cycles == 1 else 2)  # behind a register
         compared = next(stage) if encode else None
@@ -186,7 +190,8 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         for lane in range(self.lanes):
             entry = table.lanes[lane]
             steps = Cat(
-                (x[lane] >= entry.bounds[j]) ^ (entry.flip if self.flips else 0) for j in range(self.pieces)
+                (shape(copies[j])[lane] >= entry.bounds[j]) ^ (entry.flip if self.flips else 0)
+                for j in range(self.pieces)
             )
             if compared is not None:
                 (steps,) = _held(m, compared, f"{lane}", steps=steps)

@@ -7,13 +7,22 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Signal
 
 from fermatnet.hw.rtl.platform import platform_of
 
-__all__ = ["COPIES", "SPREAD", "copies", "spread"]
+__all__ = ["COPIES", "SPREAD", "copies", "spread", "word_copies"]
 
 SPREAD = 40
 """Registers that one copy drives, about."""
 
-COPIES = {f"fermatnet_copy{'_set' * start}": start for start in (0, 1)}
-"""Names of the modules, and what the register holds after reset."""
+_WHEN = "fermatnet_copy_when"
+
+COPIES = {"fermatnet_copy": 0, "fermatnet_copy_set": 1, _WHEN: None}
+"""Names of the modules, and what the register holds after reset (None: what it held)."""
+
+_WHEN_VERILOG = f"""\
+(* keep_hierarchy *)
+module {_WHEN} (input wire clk, input wire en, input wire d, output reg q);
+    always @(posedge clk) if (en) q <= d;
+endmodule
+"""
 
 
 def _verilog(start: int) -> tuple[str, str]:
@@ -46,6 +55,30 @@ def copies(m: Module, platform: Any, value: Any, registers: list[Signal]) -> Non
             )
         else:
             m.d.sync += register.eq(value)
+
+
+def word_copies(m: Module, platform: Any, enable: Any, value: Signal, count: int, name: str) -> list[Signal]:
+    """``count`` registers that load the same word with ``enable``, which synthesis leaves apart: one for each
+    of the things that would stretch the wires of a single one."""
+    kept, words = platform_of(platform), []
+    for copy in range(count):
+        word = Signal(len(value), name=f"{name}{copy}", reset_less=True)
+        words.append(word)
+        if not (kept.named_modules and count > 1):
+            with m.If(enable):
+                m.d.sync += word.eq(value)
+            continue
+        for at in range(len(value)):
+            bit = Signal(name=f"{name}{copy}_{at}")
+            m.submodules[bit.name] = Instance(
+                kept.verilog_module(_WHEN, _WHEN_VERILOG),
+                i_clk=ClockSignal(),
+                i_en=enable,
+                i_d=value[at],
+                o_q=bit,
+            )
+            m.d.comb += word[at].eq(bit)
+    return words
 
 
 def spread(widths: list[int]) -> list[int]:
