@@ -99,9 +99,16 @@ class Options:
             raise InputError("low-memory training keeps bits: it is for the scheme sign, without a map")
         if self.sign_gradients and not self.low_memory:
             raise InputError("sign gradients are of low-memory training: give --low-memory as well")
-        if (self.low_memory or self.over_parameterised) and (self.scheme == "float" or not self.epochs):
-            what = "low-memory training" if self.low_memory else "over-parameterised training"
-            raise InputError(f"{what} is of a quantized network: take another scheme than float, and epochs")
+        of_quantized = {
+            "low-memory training": self.low_memory,
+            "over-parameterised training": self.over_parameterised,
+            "reviving channels": self.revive,
+        }
+        for what, asked in of_quantized.items():
+            if asked and (self.scheme == "float" or not self.epochs):
+                raise InputError(
+                    f"{what} is of a quantized network: take another scheme than float, and epochs"
+                )
         if self.epochs + self.float_epochs == 0:
             raise InputError("epochs must be at least 1")
         if not all(0 <= mark < 1e6 for mark in self.milestones):

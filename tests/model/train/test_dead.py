@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 import torch
 from torch import nn
 
+from fermatnet.model.errors import InputError
 from fermatnet.model.train.dead import dead_channels, dead_note, revive
 from fermatnet.model.train.run import train
 
@@ -52,6 +54,12 @@ def test_revived():
     again = network()
     revive(again, 3)
     assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), after.values(), strict=True))
+
+
+def test_refused(tmp_path):
+    for wrong in ({"scheme": "float"}, {"epochs": 0, "float_epochs": 1}):
+        with pytest.raises(InputError, match="reviving channels is of a quantized network"):
+            train("tfc", "digits", tmp_path / "run", progress=False, revive=True, **wrong)
 
 
 def test_trained(tmp_path, capsys):
