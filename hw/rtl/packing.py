@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Array, Cat, Const, Value
 
-__all__ = ["Packing", "block_rams"]
+from fermatnet.model.fermat.block_memory import block_rams
+
+__all__ = ["Packing"]
 
 CODE = 5
 """Bits of a code: a table of five inputs is one of 7-series, or half of one."""
@@ -29,14 +31,6 @@ BLOCK = 235
 
 ROWS = 64
 """Rows up to which a column is one table of six inputs: codes would save nothing, and cost their tables."""
-
-
-def block_rams(width: int, depth: int) -> int:
-    """18-kbit block RAMs of a memory; 0 where it is small enough for lookup tables."""
-    if width * depth <= 2304:
-        return 0
-    shapes = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
-    return min(ceil(width / w) * ceil(depth / d) for w, d in shapes)
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,6 @@ def convolver_proofs(only: tuple[str, ...] = ()) -> Iterator[Named]:
     if not only:
         for claim, proof in layer_control().proofs():
             yield Named(f"convolver, 64 channels of 28 x 28: control: {claim}", partial(_given, proof))
-    if not only:
         for depth in (12, 14):
             for claim, proof in Circle(circle(depth)).proofs():
                 yield Named(

@@ -7,6 +7,7 @@ from fermatnet.hw.fermat.convolver import Convolver
 from fermatnet.hw.fermat.convolver_plan import products_allowed
 from fermatnet.hw.rtl.words import range_shape
 from fermatnet.model.errors import InputError
+from fermatnet.model.fermat.block_memory import block_rams, circle_rams
 from fermatnet.model.fermat.plan import Geometry, choose
 
 from .streaming import stream
@@ -81,6 +82,9 @@ CASES = {
 }
 
 
+SPARE = dict(o=16, c=16, k=(3, 3), size=(4, 4), x=(0, 3), moduli=(16,), length=4, spectra="computed")
+
+
 def build(case, seed=0, n=3):
     rng = np.random.default_rng(seed)
     top = case.get("w", 128)
@@ -138,6 +142,15 @@ def test_unstalled(name):
 def test_stalled(name, seed):
     block, beats, expected = build(CASES[name], seed, n=2)
     out, _ = stream(block, beats, len(expected), seed=seed)
+    assert np.array_equal(out, expected)
+
+
+def test_words_in_spare_bits():
+    """2304 weights of 8 bits take one block in place of two, read in a circle twice under stalls."""
+    block, beats, expected = build(SPARE, n=2)
+    assert circle_rams(8, 16 * 16 * 9) == (1, 8) and block_rams(8, 16 * 16 * 9) == 2
+    out, _ = stream(block, beats, len(expected), seed=1)
+    assert block.reader.rom.group == 8
     assert np.array_equal(out, expected)
 
 

@@ -6,9 +6,10 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from fermatnet.hw.rtl.packing import Packing, block_rams
+from fermatnet.hw.rtl.packing import Packing
 from fermatnet.hw.rtl.rom import Rom
 from fermatnet.hw.rtl.verilog import emit
+from fermatnet.model.fermat.block_memory import block_rams
 
 
 def read(rom, addresses):

@@ -1,12 +1,11 @@
 """Dead channels: found, told, and brought back; nothing else is touched."""
 
-import json
-
 import pytest
 import torch
 from torch import nn
 
 from fermatnet.model.errors import InputError
+from fermatnet.model.train import run
 from fermatnet.model.train.dead import dead_channels, dead_note, revive
 from fermatnet.model.train.run import train
 
@@ -62,19 +61,28 @@ def test_refused(tmp_path):
             train("tfc", "digits", tmp_path / "run", progress=False, revive=True, **wrong)
 
 
-def test_trained(tmp_path, capsys):
-    """A run that starts from a twin with dead channels says so, and with the option has none."""
+def test_trained(tmp_path, monkeypatch):
+    """A run from a twin with dead channels names them and leaves them; with the option they live, and nothing
+    is said."""
     options = {"progress": False, "threads": 1, "epochs": 1}
     train("tfc", "digits", tmp_path / "twin", scheme="float", float_epochs=1, **options)
     path = tmp_path / "twin" / "float.pt"
     kept = torch.load(path, weights_only=True)
     weights = kept["model"]
-    norm = next(name[: -len(".running_var")] for name in weights if name.endswith("running_var"))
-    weights[f"{norm}.running_var"][:2] = 0.0
+    before, norm, behind = "hidden.dense0.weight", "hidden.act0.0", "hidden.dense1.weight"
+    dead = [3, 7]
+    weights[before][dead], weights[behind][:, dead] = 0.0, 0.0
+    weights[f"{norm}.running_var"][dead] = 0.0
     torch.save(kept, path)
-    found = {}
+    said: list[str] = []
+    monkeypatch.setattr(run, "tell", lambda _, note: said.append(note) if note else None)
     for revived in (False, True):
+        said.clear()
         out = tmp_path / f"run{revived}"
         train("tfc", "digits", out, twin=tmp_path / "twin", revive=revived, **options)
-        found[revived] = json.loads((out / "config.json").read_text())["options"]["revive"]
-    assert found == {False: False, True: True}
+        after = torch.load(out / "quantized.pt", weights_only=True)["model"]
+        assert bool(after[before][dead].any()) is revived
+        assert bool(after[behind][:, dead].any()) is revived
+        assert said == (
+            [] if revived else [f"channels that never vary: 2 of {norm}; --revive gives them fresh weights"]
+        )
