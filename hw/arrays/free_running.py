@@ -9,8 +9,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.rtl.copies import copies
-from fermatnet.hw.stream.credits import Credits, places_needed
-from fermatnet.hw.stream.result_queue import CHAIN, ResultQueue
+from fermatnet.hw.stream.credits import Credits
+from fermatnet.hw.stream.result_queue import ResultQueue, places_behind
 
 __all__ = ["Beats", "Flags", "FreeRunning"]
 
@@ -108,13 +108,7 @@ class FreeRunning(wiring.Component):
 
     def _size(self, ahead: int) -> None:
         """The queue's places, where they are reserved ``ahead`` cycles before the last beat comes."""
-
-        def wanted(places: int) -> int:
-            return places_needed(self.beats, ahead + self.depth + ResultQueue.latency_of(places))
-
-        # each place of a short queue is one more cycle; a long one is a memory
-        short = [places for places in range(1, CHAIN + 1) if wanted(places) <= places]
-        self.places = short[0] if short else max(CHAIN + 1, wanted(CHAIN + 1))
+        self.places = places_behind(self.beats, ahead + self.depth)
         self.latency = self.beats - 1 + self.depth + ResultQueue.latency_of(self.places)
 
     def reserve_ahead(self, cycles: int) -> None:

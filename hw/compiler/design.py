@@ -113,7 +113,7 @@ class Design:
         times = self.schedule.times
         entered = min(int(times[one.name][-1]) for one in self.net.inputs)
         left = max(int(times[name][-1]) for name in self.net.outputs)
-        between = max(0, left - entered) + 4  # registers of the edges and of the queue
+        between = max(0, left - entered) + 6  # registers of the edges and of the queues
         return between // self.schedule.period + 2
 
     def stage(self, node: Node) -> Stage:

@@ -41,7 +41,7 @@ def cut_ready(
         for edge in leaving:
             layer = layers[edge.consumer]
             chain = _conversion(edge)
-            if not layer.windowed(folds[edge.consumer]):  # whose ready is a register's
+            if not layer.registered(folds[edge.consumer], edge.lanes_to):
                 chain += (layer.ready_tables if tight(layer.clock) else 1) + behind[edge.consumer]
             over = tight(layer.clock) or chain + (name in joins) > _most(layer.clock)
             if chain and over:

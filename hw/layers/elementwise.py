@@ -10,6 +10,7 @@ from fermatnet.hw.layers.extremes import ends, room
 from fermatnet.hw.layers.layer import Block, Layer, Placement, StreamRate, shape_of
 from fermatnet.hw.piecewise.scale import AffineUnit, LevelsUnit
 from fermatnet.hw.piecewise.thresholds import ThresholdUnit
+from fermatnet.hw.stream.elastic import short
 from fermatnet.hw.stream.requantize import LookupUnit, RequantizeUnit
 
 __all__ = [
@@ -53,6 +54,10 @@ class ThresholdLayer(ElementwiseLayer):
     def interval(self, lanes, incoming):
         return self._interval(lanes, incoming[0]) if incoming else 1
 
+    def registered(self, fold, lanes):
+        never_serial = self.node.thresholds.shape[1] == 1 or lanes == self.inputs[0].shape[0]
+        return short(self.clock) and never_serial
+
     def block(self, at: Placement) -> Block:
         held, lanes = self.contents, at.lanes[0]
         return Block(
@@ -79,9 +84,16 @@ class AffineLayer(ElementwiseLayer):
 
     ready_tables = 2  # as of thresholds
 
+    def registered(self, fold, lanes):
+        return short(self.clock) and not self._constant(lanes)
+
+    def _constant(self, lanes):
+        """Whether its factors are constants."""
+        return lanes == self.inputs[0].shape[0] and self.contents is None
+
     def block(self, at: Placement) -> Block:
         node, held, x = self.node, self.contents, self.inputs[0]
-        if at.lanes[0] == x.shape[0] and held is None:  # the factors are constants
+        if self._constant(at.lanes[0]):
             scale = node.multiplier, node.offset, node.shift, node.lo, node.hi
             ends, target, mhz = (x.lo, x.hi), self.target, self.clock_mhz
             return Block(ConstantAffine(*scale, shape_of(x), x_range=ends, target=target, clock_mhz=mhz))

@@ -203,8 +203,12 @@ class Layer:
         return 1
 
     def windowed(self, fold: Fold) -> bool:
-        """Whether a buffer stands at the input, so that its ready comes from registers."""
+        """Whether a buffer stands at the input."""
         return False
+
+    def registered(self, fold: Fold, lanes: int) -> bool:
+        """Whether the ready of its input, of ``lanes``, comes from registers."""
+        return self.windowed(fold)
 
     def queued(self, fold: Fold) -> bool:
         """Whether the output's ready ends in a queue, and moves nothing else."""

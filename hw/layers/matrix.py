@@ -191,6 +191,7 @@ class MatrixVectorLayer(Layer):
             "repeats": self.repeats(fold),
             "groups": self.groups(fold),
             "pad_value": getattr(self.node, "pad_value", 0),
+            "clock": self.clock,
         }
 
     def window_plan(self, fold: Fold) -> WindowPlan:

@@ -17,6 +17,7 @@ from fermatnet.hw.rtl.rom import Rom, constant
 from fermatnet.hw.rtl.wide_product import partial_factors, sum_at
 from fermatnet.hw.rtl.words import pack_words, range_shape, shape_range
 from fermatnet.hw.stream.elastic import elastic
+from fermatnet.hw.stream.pipeline import pipeline, queue_latency
 from fermatnet.model.errors import InputError
 
 __all__ = ["AffineUnit", "LevelsUnit"]
@@ -106,7 +107,8 @@ class AffineUnit(wiring.Component):
         self.total_shape = range_shape(low + reach[0], high + reach[1])
         self.clock, self.target = clock, clock.target if clock else "generic"
         self.cuts = self._cuts(clock)
-        self.latency = 2 + (self.cycles > 1) + self.cuts.word + sum(self.cuts.sums)
+        self.depth = 2 + (self.cycles > 1) + self.cuts.word + sum(self.cuts.sums)
+        self.latency = self.depth + queue_latency(self.depth, clock)
         self.o_shape = range_shape(self.lo, self.hi)
         if contents is not None:
             self.multiplier, self.offset = (np.asarray(values, np.int64) for values in contents)
@@ -157,14 +159,15 @@ class AffineUnit(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency, clock=self.clock)
-        m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
-        x, factors, stage = self._fetch(m, platform, enables)
+        pipe = pipeline(m, self.i, self.o, self.depth, clock=self.clock)
+        x, factors, stage = self._fetch(m, platform, pipe)
         for lane in range(self.lanes):
-            self._lane(m, platform, lane, x[lane], factors[lane], enables[stage:])
+            result = self._lane(m, platform, lane, x[lane], factors[lane], pipe.enables[stage:])
+            with m.If(pipe.enables[-1]):
+                m.d.sync += pipe.result[lane].eq(result)
         return m
 
-    def _fetch(self, m, platform, enables):
+    def _fetch(self, m, platform, pipe):
         """The beat and its factors, and the number of stages that took."""
         x, factors = Signal.like(self.i.payload), Signal(self.word)
         if self.cycles == 1:
@@ -173,10 +176,11 @@ class AffineUnit(wiring.Component):
             return x, factors, 0
         m.submodules.table = rom = self._memory()
         beat = Signal(range(self.cycles))
+        enables = pipe.enables
         with m.If(enables[0]):
             m.d.sync += x.eq(self.i.payload)
-            with m.If(self.i.valid):
-                m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
+        with m.If(pipe.accept):
+            m.d.sync += beat.eq(Mux(beat == self.cycles - 1, 0, beat + 1))
         m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0]), factors.eq(rom.data)]
         if not self.cuts.word:
             return x, factors, 1
@@ -193,7 +197,7 @@ class AffineUnit(wiring.Component):
         return RegisteredRom(self.word.size, self.words(), "affine", target=self.target, enabled=True)
 
     def _lane(self, m, platform, lane, x, factors, enables):
-        """Products, their sum with the offset, the clip: by the clock a register behind each sum."""
+        """Products, their sum with the offset, the clip of it: by the clock a register behind each sum."""
         stage = iter(enables)
         parts = partial_factors(x, factors.multiplier, self.target)
         terms = [Signal((a * b).shape(), name=f"product{lane}_{k}") for k, (a, b, _) in enumerate(parts)]
@@ -211,10 +215,7 @@ class AffineUnit(wiring.Component):
             if cut:
                 total, rest = self._held(m, next(stage), f"{lane}_{n}", total, rest)
         moved = total >> self.shift
-        with m.If(next(stage)):
-            m.d.sync += self.o.payload[lane].eq(
-                Mux(moved < self.lo, self.lo, Mux(moved > self.hi, self.hi, moved))
-            )
+        return Mux(moved < self.lo, self.lo, Mux(moved > self.hi, self.hi, moved))
 
     def _held(self, m, enable, name, total, rest):
         """A sum so far, and what is to be added to it, in registers."""

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from fermatnet.hw.rtl.clock import Clock
 from fermatnet.hw.rtl.memory_size import is_block
 from fermatnet.hw.rtl.words import pack_words, shape_range
+from fermatnet.hw.stream.pipeline import queue_latency
 from fermatnet.model.errors import InputError
 
 __all__ = ["ThresholdPlan"]
@@ -39,8 +40,9 @@ class ThresholdPlan:
 
     Attributes
     ----------
-    latency, cycles : int
-        Cycles from an input beat to its output beat; beats of one pixel.
+    latency, depth, cycles : int
+        Cycles from an input beat to its output beat, and less those of a queue behind it
+        (`fermatnet.hw.stream.pipeline`); beats of one pixel.
     form, gap : str, int
         What was built; least cycles between two beats.
     cuts : int
@@ -84,7 +86,8 @@ class ThresholdPlan:
         self.flips = bool(np.any(self.sign < 0))
         self.form = self._choose(form, interval)
         self.cuts = self.cuts_of(self.form)
-        self.gap, self.latency = self.gap_of(self.form), self._latency()
+        self.gap, self.depth = self.gap_of(self.form), self._depth()
+        self.latency = self.depth + (0 if self.form == "serial" else queue_latency(self.depth, clock))
         if contents is not None:
             self.sign = np.asarray(contents[1], np.int64)
             self.bounds = self._bounds(np.asarray(contents[0], np.int64), self.sign)
@@ -159,8 +162,8 @@ class ThresholdPlan:
         """Least cycles between two beats."""
         return self.index_bits * (1 + self.cuts_of(form)) if form == "serial" else 1
 
-    def _latency(self) -> int:
-        """Cycles from a beat to its answer."""
+    def _depth(self) -> int:
+        """Cycles from a beat to its answer, before there is a queue."""
         if self.form == "parallel":
             return 1 + self.cuts + (self.cycles > 1)
         # what a search with a register behind each comparison finds needs no other one

@@ -8,7 +8,7 @@ from fermatnet.hw.piecewise.threshold_plan import ThresholdPlan
 from fermatnet.hw.rtl.copies import word_copies
 from fermatnet.hw.rtl.registered_rom import RegisteredRom
 from fermatnet.hw.rtl.rom import Rom, constant
-from fermatnet.hw.stream.elastic import elastic
+from fermatnet.hw.stream.pipeline import Pipeline, pipeline
 
 __all__ = ["ThresholdUnit"]
 
@@ -59,16 +59,15 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
 
     def _search(self) -> Module:
         m = Module()
-        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency, clock=self.clock)
-        m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
-        beat = self._beat(m, enables[0] & self.i.valid)
+        pipe = pipeline(m, self.i, self.o, self.depth, clock=self.clock)
+        beat = self._beat(m, pipe.accept)
         for lane in range(self.lanes):
-            self._search_lane(m, lane, beat, enables)
+            self._search_lane(m, lane, beat, pipe)
         return m
 
-    def _search_lane(self, m: Module, lane: int, beat: Signal, enables: list[Signal]) -> None:
+    def _search_lane(self, m: Module, lane: int, beat: Signal, pipe: Pipeline) -> None:
         """Levels of a lane: a memory, its register, a comparison, its register."""
-        stage = iter(enables)
+        stage = iter(pipe.enables)
         x, place, found = self.i.payload[lane], beat, Const(0, 0)
         for level in range(self.index_bits):
             rom = self._memory(self.entry.size, self.search_words(lane, level))
@@ -85,7 +84,7 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
                 name = f"{lane}_{level}_found"
                 x, place, found = _held(m, next(stage), name, x=x, place=place, found=found)
         with m.If(next(stage)):
-            m.d.sync += self.o.payload[lane].eq(found)
+            m.d.sync += pipe.result[lane].eq(found)
 
     def _serial(self) -> Module:
         m = Module()
@@ -164,9 +163,8 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
 
     def _parallel(self, platform) -> Module:
         m = Module()
-        valids, enables = elastic(m, self.i.valid, self.o.ready, self.latency, clock=self.clock)
-        m.d.comb += [self.i.ready.eq(enables[0]), self.o.valid.eq(valids[-1])]
-        stage = iter(enables)
+        pipe = pipeline(m, self.i, self.o, self.depth, clock=self.clock)
+        stage = iter(pipe.enables)
         x = self.i.payload.as_value()
         copies = [x] * self.pieces  # of x: one for each comparator of a lane where the clock is tight
         if self.cycles == 1:
@@ -175,8 +173,8 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
             (x,) = _held(m, next(stage), "", x=x)
             copies = [x] * self.pieces
             m.submodules.table = rom = self._memory(self.word.size, self.words())
-            beat, word = self._beat(m, enables[0] & self.i.valid), rom.data
-            m.d.comb += [rom.addr.eq(beat), rom.en.eq(enables[0])]
+            beat, word = self._beat(m, pipe.accept), rom.data
+            m.d.comb += [rom.addr.eq(beat), rom.en.eq(pipe.enables[0])]
             if self.cuts:
                 enable = next(stage)
                 m.d.comb += rom.load.eq(enable)
@@ -196,8 +194,8 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
             if compared is not None:
                 (steps,) = _held(m, compared, f"{lane}", steps=steps)
             m.d.comb += index[lane].eq(_thermometer_to_binary(m, steps, self.index_bits, f"steps{lane}"))
-        with m.If(enables[-1]):
-            m.d.sync += self.o.payload.eq(index)
+        with m.If(pipe.enables[-1]):
+            m.d.sync += pipe.result.eq(index)
         return m
 
 

@@ -157,7 +157,8 @@ class ImageSink(wiring.Component):
     early : int
         Beats of an image's results that may come before its last input beat.
     cut : bool
-        Whether the verdict is to be kept out of ``i.ready``, which then comes from a register.
+        Whether the verdict is to be kept out of ``i.ready``, which then comes from a register; and where the
+        last result comes two cycles behind the last input beat at least, the way to it is cut, too.
 
     Members
     -------
@@ -172,7 +173,7 @@ class ImageSink(wiring.Component):
     def __init__(self, shape, *, lanes, beats, options, early=0, cut=False):
         self.shape, self.lanes, self.beats, self.early = Shape.cast(shape), lanes, beats, early
         self.judged = options.tlast == "check" and not options.frame_buffer
-        self.waits = self.judged and (cut or early >= beats)
+        self.cut, self.waits = cut, self.judged and (cut or early >= beats)
         bits = options.tdata_bits("m_axis", field_bits(shape) * lanes)
         self.pins = AxiStreamOut(shape, lanes=lanes, tdata_bits=bits)
         self.latency = self.pins.latency + self.waits
@@ -200,7 +201,12 @@ class ImageSink(wiring.Component):
         if self.judged:
             m.submodules.filter = results = ResultFilter(layout, beats=self.beats, early=self.early > 0)
             wiring.connect(m, source, results.i)
-            wiring.connect(m, wiring.flipped(self.verdict), results.verdict)
+            verdict = wiring.flipped(self.verdict)
+            if self.cut and self.early < self.beats:  # known long before the last result
+                m.submodules.near = near = Fifo(1, 2)
+                wiring.connect(m, verdict, near.i)
+                verdict = near.o
+            wiring.connect(m, verdict, results.verdict)
             wiring.connect(m, results.o, pins.i)
             m.d.comb += [
                 pins.last.eq(results.last),

@@ -5,10 +5,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from fermatnet.hw.rtl.clock import Clock
 
-__all__ = ["elastic"]
+__all__ = ["elastic", "short"]
 
 NEAR = 3  # stages whose valid bits make an enable at once
 CHAIN = 2  # tables before and behind them: of ready, and of what the enable moves
+
+
+def short(clock: Clock | None) -> bool:
+    """Whether a cycle of ``clock`` has no time for the chain of tables over the stages."""
+    return clock is not None and clock.budget < (NEAR + CHAIN) * clock.table()
 
 
 def elastic(
@@ -20,13 +25,12 @@ def elastic(
     Returns (valids, enables): stage k's data registers must load from stage k-1 when ``enables[k]``;
     ``valids[k]`` says that stage k holds an item, so ``valids[-1]`` is the output's valid and ``enables[0]``
     the input's ready. Ready never depends on the input's valid. A stage holds its item until the next one
-    takes it. ``clock``: where it leaves no time for a chain of tables over the stages, which synthesis makes
-    even of one table's worth, all but the last stage's answers are registers.
+    takes it. ``clock``: where it is `short`, all but the last stage's answers are registers: synthesis makes
+    a chain over the stages even of one table's worth.
     """
-    short = clock is not None and clock.budget < (NEAR + CHAIN) * clock.table()
     valids = [Signal(name=f"{name}{k}_valid") for k in range(depth)]
     enables = [Signal(name=f"{name}{k}_en") for k in range(depth)]
-    full = _full(m, valids, valid, ready, name, 1 if short else NEAR)
+    full = _full(m, valids, valid, ready, name, 1 if short(clock) else NEAR)
     for k in range(depth):
         # not from the next stage's enable: a consumer's ready often comes late
         m.d.comb += enables[k].eq(~full[k] | ready)

@@ -7,7 +7,7 @@ is known. `ResultFilter` stands behind the network, counts the same images, and 
 out of which nothing has left; if something has, it marks the rest.
 """
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -46,7 +46,8 @@ class LengthGuard(wiring.Component):
         Of one value.
     lanes : int
     beats : int
-        Of one image.
+        Of one image. Of several, ``verdict.ready`` must stay until a verdict is given, as a queue's does: the
+        guard looks at it a cycle early, and at a verdict in the cycle after another one that much later.
     filling : int
         Value of the lanes that fill up a short image.
 
@@ -90,10 +91,16 @@ class LengthGuard(wiring.Component):
         at_end = Signal(init=self.beats == 1)  # of the beats of an image: a register, for many tables ask
         judged = Signal()
         may = Signal()
+        room: Value = self.verdict.ready
         moves = self.o.valid & self.o.ready
+        given = self.i.valid & self.o.ready & judged & ~(self.hold & (place == 0))
+        if self.beats > 1:
+            room = Signal(name="room")
+            given &= room
+            m.d.sync += room.eq(self.verdict.ready & ~self.verdict.valid)
         m.d.comb += [
             judged.eq(self.last | at_end),
-            may.eq(~(self.hold & (place == 0)) & (self.verdict.ready | ~judged)),
+            may.eq(~(self.hold & (place == 0)) & (room | ~judged)),
             self.verdict.payload.eq((self.last ^ at_end) | spoilt | ~self.whole),
             self.bad.eq(self.verdict.valid & self.verdict.ready & self.verdict.payload),
             self.enters.eq(moves & (place == 0)),
@@ -108,7 +115,7 @@ class LengthGuard(wiring.Component):
                 m.d.comb += [
                     self.o.valid.eq(self.i.valid & may),
                     self.i.ready.eq(self.o.ready & may),
-                    self.verdict.valid.eq(self.i.valid & self.o.ready & judged & ~(self.hold & (place == 0))),
+                    self.verdict.valid.eq(given),
                 ]
                 with m.If(moves):
                     m.d.sync += spoilt.eq(~judged & (spoilt | ~self.whole))

@@ -6,9 +6,10 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.rtl.copies import copies, spread
+from fermatnet.hw.stream.credits import places_needed
 from fermatnet.model.errors import InputError
 
-__all__ = ["CHAIN", "ResultQueue"]
+__all__ = ["CHAIN", "ResultQueue", "places_behind"]
 
 CHAIN = 4  # places up to which registers in a row take less than a memory with its counters
 
@@ -117,3 +118,15 @@ class ResultQueue(wiring.Component):
         m.d.comb += [self.o.valid.eq(self.level != 0), leave.eq(self.o.valid & self.o.ready)]
         m.d.comb += self.o.payload.as_value().eq(read.data)
         m.d.sync += self.level.eq(self.level + self.put[0] - leave)
+
+
+def places_behind(beats: int, cycles: int) -> int:
+    """Places of the queue behind a pipeline that gives a result every ``beats`` cycles at most, ``cycles``
+    after the one in which its place was reserved (`fermatnet.hw.stream.credits.places_needed`)."""
+
+    def wanted(places: int) -> int:
+        return places_needed(beats, cycles + ResultQueue.latency_of(places))
+
+    # each place of a short queue is one more cycle; a long one is a memory
+    short = [places for places in range(1, CHAIN + 1) if wanted(places) <= places]
+    return short[0] if short else max(CHAIN + 1, wanted(CHAIN + 1))

@@ -85,7 +85,7 @@ class FreeWindow(WindowPlan, wiring.Component):
         bits = self.lanes * self.shape.width
         # A word is written so long before a beat of it is used, and so long after the last one is, that what
         # is read while it is written does not matter, and needs no logic of its own.
-        m.submodules.ring = ring = RowMemory(bits, self._depth)
+        m.submodules.ring = ring = RowMemory(bits, self._depth, self.clock)
         step, released = Signal(), Signal(range(self.height + 1))
         found = Scout(m, self, self._writer(m, ring.write, released))
         nest, inside, address = self._reader(m, step, found, released)

@@ -60,6 +60,8 @@ class WindowPlan:
         What beats outside the image carry.
     rows : int
         Rows of the ring; 0 = as many as :func:`ring_rows` says.
+    clock : Clock or None
+        By which the ring's memory is chosen (`fermatnet.hw.stream.row_memory`).
 
     Attributes
     ----------
@@ -93,7 +95,9 @@ class WindowPlan:
         groups=1,
         pad_value=0,
         rows=0,
+        clock=None,
     ):
+        self.clock = clock
         self.shape = Shape.cast(shape)
         self.channels, self.groups, self.lanes, self.repeats, self.pad_value = (
             channels,

@@ -14,7 +14,7 @@ Activations, N end-points v_i and levels beta_i, both learned::
     forward   A~ = 0 below v_1, beta_i on [v_i, v_{i+1}), beta_N from v_N on    (3.10)
     backward  dA~/dA = lambda_A (beta_i - beta_{i-1}) on [t_{i-1}, t_i), 0 outside [t_0, t_N)    (3.11)
               t_i = (v_i + v_{i+1})/2, t_0 = 2 v_1 - t_1, t_N = v_N + lambda_Delta    (3.12)
-              lambda_Delta = d/2, with one piece 1, as far as other one-bit activations reach
+              lambda_Delta = d/2; one piece: `fermatnet.model.nn.one_piece`
               dC/dbeta_i = sum of dC/dA~ over piece i    (3.13)
               dC/dv_i = -lambda_A (beta_i - beta_{i-1}) * sum of dC/dA~ over [t_{i-1}, t_i)    (3.14)
 
@@ -40,6 +40,7 @@ from fermatnet.model.nn.levels import (
     fixed_levels,
     weight_endpoints,
 )
+from fermatnet.model.nn.one_piece import REACH, tapered_step
 from fermatnet.model.nn.rounding import straight_through
 
 __all__ = [
@@ -225,8 +226,7 @@ class PiecewiseActivation(nn.Module):
         check_limit(limit, n, f"activations of {n} pieces")
         self.n, self.limit, self.function = n, limit, None
         self.lambda_a = 1.0 / d if lambda_a is None else lambda_a
-        # With one piece d / 2 would let gradients through for a third of a unit Gaussian alone.
-        reach = 1.0 if n == 1 else d / 2
+        reach = REACH if n == 1 else d / 2
         self.lambda_delta = reach if lambda_delta is None else lambda_delta
         self.v = nn.Parameter((torch.arange(1, n + 1) - 0.5) * d)
         self.beta = nn.Parameter(torch.arange(1, n + 1) * d)
@@ -258,12 +258,11 @@ class PiecewiseActivation(nn.Module):
         if self.limit:
             integers, exponent = self.levels()
             beta = straight_through(beta, integers[1:] * torch.exp2(-exponent))
+        values, points, slope = self._saturated(x), self.points(), self.lambda_a / self.scale
+        if self.n == 1:
+            return tapered_step(values, points, beta, lambda_a=slope, reach=self.lambda_delta * self.scale)
         return piecewise_activation(
-            self._saturated(x),
-            self.points(),
-            beta,
-            lambda_a=self.lambda_a / self.scale,
-            lambda_delta=self.lambda_delta * self.scale,
+            values, points, beta, lambda_a=slope, lambda_delta=self.lambda_delta * self.scale
         )
 
     def index(self, x: Tensor) -> Tensor:

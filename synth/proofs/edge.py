@@ -95,9 +95,17 @@ def guard_claims(kind: type[LengthGuard] = LengthGuard, beats: int = 5) -> Claim
             *([f"(= {block.high('at_end', state)} {at(beats - 1, state)})"] if beats > 1 else []),
             f"(=> {is_in(FILL, state)} (not {at(0, state)}))",
             f"(=> {is_in(SWALLOW, state)} {at(0, state)})",
+            *(
+                [f"(=> {block.high('room', state)} {block.high('verdict__ready', state)})"]
+                if beats > 1
+                else []
+            ),
         )
 
-    assumed = [running, allowed(0)]
+    given = _moves(block, "verdict")
+    kept = f"(=> (and {block.high('verdict__ready', 0)} (not {given})) {block.high('verdict__ready', 1)})"
+    alone = [running, allowed(0)]
+    assumed = [*alone, kept] if beats > 1 else alone
     yield "the states agree with the place", Proof(block, allowed(1), assumed, 1)
     now, then = block.port("place", 0), block.port("place", 1)
     ends = _all(_moves(block, "o"), at(beats - 1, 0))
@@ -121,7 +129,7 @@ def guard_claims(kind: type[LengthGuard] = LengthGuard, beats: int = 5) -> Claim
     )
     right = _all(last, at(beats - 1, 0), block.high("whole", 0), _not(block.high("spoilt", 0)))
     good = f"(= {block.port('verdict__payload', 0)} #b0)"
-    yield "good is the image of the right length", Proof(block, f"(=> {verdict} (= {good} {right}))", assumed)
+    yield "good is the image of the right length", Proof(block, f"(=> {verdict} (= {good} {right}))", alone)
 
 
 def filter_claims(kind: type[ResultFilter] = ResultFilter, beats: int = 5, early: bool = True) -> Claims:

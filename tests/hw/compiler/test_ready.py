@@ -49,25 +49,29 @@ def test_behind_a_join_and_not_at_its_inputs():
     assert not any(design.schedule.edges["add", side].before for side in (0, 1))
 
 
-def residual() -> Network:
-    """A scale that a threshold and a sum read, a convolution of pieces between them."""
+def residual(pieces: int) -> Network:
+    """A scale that thresholds and a sum read, a convolution of pieces between them."""
     rng, ones = np.random.default_rng(6), np.ones(2, int)
+    limits = np.sort(rng.integers(-20, 20, (2, pieces)), axis=1)
     codes = rng.integers(0, 3, (2, 2, 3, 3)).astype(np.uint8)
     nodes = [
         Conv("conv", ("image",), rng.integers(-7, 8, (2, 2, 3, 3)), pad=(1, 1, 1, 1)),
         Affine("norm", ("conv",), 3 * ones, ones, 6, -99, 99),
-        Threshold("act", ("norm",), np.array([[-3], [8]]), np.ones(2, np.int8)),
-        PiecewiseConv("conv2", ("act",), codes, np.array([-1, 0, 1]), np.array([0, 1]), pad=(1, 1, 1, 1)),
+        Threshold("act", ("norm",), limits, np.ones(2, np.int8)),
+        PiecewiseConv(
+            "conv2", ("act",), codes, np.array([-1, 0, 1]), np.arange(pieces + 1), pad=(1, 1, 1, 1)
+        ),
         Affine("norm2", ("conv2",), 5 * ones, ones, 1, -99, 99),
         Add("add", ("norm", "norm2")),
     ]
     return Network(nodes, (2, 5, 6))
 
 
-@pytest.mark.parametrize(("mhz", "cut"), [(50, False), (150, True)])
-def test_every_edge_is_cut_at_a_tight_clock(mhz, cut):
-    """A fork and the blocks on both sides of it, too, in front of conversions."""
-    net = residual()
+@pytest.mark.parametrize(("mhz", "pieces", "cut"), [(50, 3, False), (150, 3, True), (150, 1, False)])
+def test_every_edge_is_cut_at_a_tight_clock(mhz, pieces, cut):
+    """A fork and the blocks on both sides of it, too, in front of conversions; but for a block behind
+    credits, whose own ready is a register (a search may be serial, and is not)."""
+    net = residual(pieces)
     design = plan(net, cycles=30 * 36, clock_mhz=mhz, device="ecp5-85k")
     assert (design.schedule.edges["act", 0].before == CUT) == cut
     images = np.random.default_rng(0).integers(0, 256, (5, *net.input_shape)).astype(np.uint8)

@@ -152,6 +152,21 @@ def test_a_faster_clock_cuts_comparisons_and_serial_needs_a_longer_interval():
     assert unit(120, 1, form="search").latency == 9 and unit(20, 1, form="search").latency == 4
 
 
+@pytest.mark.parametrize(("form", "lanes"), [("parallel", 2), ("parallel", 6), ("search", 2), ("serial", 2)])
+def test_thresholds_at_a_short_clock(form, lanes, drive):
+    """Free behind credits, but for the serial form."""
+    rng = np.random.default_rng(lanes)
+    rows, sign = np.sort(rng.integers(-60, 60, (6, 5)), axis=1), np.array([1, -1, -1, 1, 1, -1])
+    x = rng.integers(-64, 64, (40, 6))
+
+    def unit():
+        made = ThresholdUnit(rows, sign, signed(7), lanes=lanes, form=form, clock=Clock(150, "ecp5"))
+        assert made.latency == made.depth + (form != "serial")
+        return made
+
+    check(unit, x, (sign[:, None] * x[:, :, None] >= rows).sum(axis=2), drive)
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 4])
 @pytest.mark.parametrize(
     ("shift", "lo", "hi"), [(0, -1 << 40, 1 << 40), (9, -128, 127), (3, 0, 255), (12, 5, 9)]

@@ -98,9 +98,9 @@ def test_activations_follow_the_equations(n):
         np.testing.assert_allclose(tensor.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("n, first, last", [(1, -0.39, 1.61), (3, 0.0, 0.65 * 3)])
+@pytest.mark.parametrize("n, first, last", [(1, -0.89, 2.11), (3, 0.0, 0.65 * 3)])
 def test_where_gradients_pass(n, first, last):
-    """One step beyond the middle of the outer pieces; with one piece as far as 1 on both sides."""
+    """One step beyond the middle of the outer pieces; with one piece as far as 1.5 on both sides."""
     x = torch.linspace(-3, 3, 601, dtype=torch.float64, requires_grad=True)
     activation = PiecewiseActivation(n).double()
     activation(x).sum().backward()
