@@ -39,7 +39,7 @@ class ResultQueue(wiring.Component):
         By lane, the bit of ``put`` that loads it.
     here, held, own : lists
         Which places are taken, by what, the newest first, and the copies of ``here`` that drive enables (few
-        places); ``level``, ``write`` and ``read`` of the memory (many).
+        places); ``level``, ``some`` (whether it is not 0), ``write`` and ``read`` of the memory (many).
 
     Members
     -------
@@ -65,6 +65,7 @@ class ResultQueue(wiring.Component):
             self.held.append(self.o.payload)
         else:
             self.level = Signal(range(places + 1))
+            self.some = Signal()  # what it offers goes far in its cycle
             self.write, self.read = Signal(range(places)), Signal(range(places))
 
     @staticmethod
@@ -115,9 +116,11 @@ class ResultQueue(wiring.Component):
                 m.d.sync += address.eq(Mux(address == depth - 1, 0, address + 1))
         m.d.comb += [write.data.eq(self.result.as_value()), write.en.eq(self.put[0])]
         m.d.comb += [write.addr.eq(self.write), read.addr.eq(self.read)]
-        m.d.comb += [self.o.valid.eq(self.level != 0), leave.eq(self.o.valid & self.o.ready)]
+        m.d.comb += [self.o.valid.eq(self.some), leave.eq(self.some & self.o.ready)]
         m.d.comb += self.o.payload.as_value().eq(read.data)
-        m.d.sync += self.level.eq(self.level + self.put[0] - leave)
+        following = Signal.like(self.level)
+        m.d.comb += following.eq(self.level + self.put[0] - leave)
+        m.d.sync += [self.level.eq(following), self.some.eq(following != 0)]
 
 
 def places_behind(beats: int, cycles: int) -> int:

@@ -183,6 +183,7 @@ class LongQueue(Harness):
             credits.room == (credits.taken != places),
             queue.write == Mux(reach >= places, reach - places, reach),
             (queue.read < places) & (queue.write < places),
+            queue.some == (queue.level != 0),
             design.flags.done[0] == design.flags.done[1],
             design.walk.beat < design.beats,
             design.walk.last == (design.walk.beat == design.beats - 1),

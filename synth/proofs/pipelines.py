@@ -72,6 +72,7 @@ class FreePipeline(Harness):
             credits.room == (credits.taken != places),
             queue.write == Mux(reach >= places, reach - places, reach),
             (queue.read < places) & (queue.write < places),
+            queue.some == (queue.level != 0),
         )
         return {
             "invariant": invariant,
