@@ -25,7 +25,8 @@ def cut_ready(
     behind a join rather than at each of its inputs.
 
     At a `tight` clock every edge is cut, whose queue takes a few tables: what lies between two blocks are the
-    longest wires. A fork is cut in front of its conversions too.
+    longest wires; but not one to a block whose ready is a register's, without a conversion. A fork is cut in
+    front of its conversions too.
 
     A conversion of width cuts it by a rest for a cycle a beat of the wider side, where ``period`` cycles an
     image leave room, and a wide serialiser by a rest behind every piece; it costs no logic, so at a `tight`

@@ -12,6 +12,7 @@ from amaranth.lib.memory import Memory
 import fermatnet.hw.stream.fifo as fifo
 import fermatnet.hw.stream.row_memory as row_memory
 import fermatnet.hw.stream.window as window
+from fermatnet.hw.rtl.clock import Clock
 
 
 class Clashing(Elaboratable):
@@ -47,8 +48,11 @@ class Clashing(Elaboratable):
 @pytest.mark.parametrize(
     "kernel, stride, pad", [((3, 3), 1, 1), ((1, 1), 1, 0), ((2, 2), 2, 0), ((3, 2), 1, 0)]
 )
-@pytest.mark.parametrize("lanes", [2, 24])  # in one part; in two, whose writes come a cycle later
-def test_windows(streams, monkeypatch, kernel, stride, pad, seed, lanes):
+# in one part; in two, whose writes come a cycle later; in blocks with a register behind, which read a cycle
+# earlier
+@pytest.mark.parametrize(("lanes", "clock"), [(2, None), (24, None), (2, Clock(150, "ecp5"))])
+def test_windows(streams, monkeypatch, kernel, stride, pad, seed, lanes, clock):
+    monkeypatch.setattr(row_memory, "in_blocks", lambda width, words: True)
     x = np.random.default_rng(0).integers(0, 8, (24 * 5, lanes)).tolist()
 
     def result():
@@ -62,7 +66,9 @@ def test_windows(streams, monkeypatch, kernel, stride, pad, seed, lanes):
             pad=(pad,) * 4,
             lanes=lanes,
             repeats=1,
+            clock=clock,
         )
+        assert row_memory.RowMemory(3 * lanes, dut.window._depth, clock).own == bool(clock)
         assert len(row_memory.part_widths(3 * lanes, dut.window._depth)) == (lanes > 2) + 1
         return streams(dut, {"i": x}, {"o": 5 * dut.cycles}, seed=seed)[0]["o"]
 
