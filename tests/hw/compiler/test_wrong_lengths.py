@@ -9,7 +9,6 @@ import pytest
 
 from fermatnet.bench.samples.check import random_folds
 from fermatnet.bench.samples.networks import drawn
-from fermatnet.bench.samples.rtl import simulate_top
 from fermatnet.bench.samples.shapes import pa_resnet
 from fermatnet.bench.samples.wrong_lengths import beats_of_images, packets, run_packets
 from fermatnet.hw.compiler.generate import generate
@@ -97,20 +96,6 @@ def random_top(seed, **options):
 @pytest.mark.parametrize("seed", [0, 3])
 def test_random_networks(seed):
     check(random_top(seed), seed, count=5, wrong=("short", "long", "split"))
-
-
-@pytest.mark.parametrize("net", [residual, two_layers, pixels, convolution, corners, vector])
-def test_at_a_tight_clock(net):
-    """Where verdicts are asked for a cycle early and known a cycle later: nothing else changes, and no image
-    comes later than the schedule says."""
-    design = plan(net(), device="ecp5-85k", clock_mhz=150, external="none")
-    for seed in (None, 1):
-        check(Top(design), seed)
-    images = images_for(design.net, 6)
-    result = simulate_top(Top(design), images, calm=4, limit=20_000)
-    np.testing.assert_array_equal(result.outputs, run(design.net, images))
-    assert result.latency == design.latency
-    assert result.ends[3] - result.ends[2] == design.cycles_per_image
 
 
 def test_results_that_need_not_wait_are_those_of_the_schedule():
