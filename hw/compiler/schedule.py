@@ -131,7 +131,7 @@ def make(
         images, times, seen = _steady(net, models, plan, first, period)
         changed = (
             _hurry(plan, seen)
-            or _grow_rings(net, models, rows, needs, seen, (images - 1) * period)
+            or _grow_rings(net, models, rows, needs, seen, images, period)
             or _grow_queues(net, models, plan, times, seen)
         )
         if not changed:
@@ -218,28 +218,29 @@ def _forward(net, models, plan, offered):
 
 
 def _steady(net, models, plan, first, period):
-    """Forward until the last three images leave exactly one period apart (or the rings turn out too small for
-    that)."""
+    """Forward until the last three images are a period apart, inside too, where a queue hides long that what
+    fills it is too slow (or the rings turn out too small for that)."""
     for images in IMAGES:
         starts = np.arange(images)[:, None] * period
         offered = {name: (beats + starts).reshape(-1) for name, beats in first.items()}
         times, seen = _forward(net, models, plan, offered)
-        last = [times[name].reshape(images, -1)[-3:] for name in net.outputs]
-        if all((np.diff(ends, axis=0) == period).all() for ends in last):
+        moves = [*times.values(), *(waits[1][1] for waits in seen.values())]
+        if not any(timing.drifts(one, images, period) for one in moves):
             break
     return images, times, seen
 
 
-def _grow_rings(net, models, rows, needs, seen, ahead) -> bool:
-    """A ring that makes its input wait past the latest time gets one more row."""
+def _grow_rings(net, models, rows, needs, seen, images, period) -> bool:
+    """A ring that makes its input wait too long, or longer with every image, gets one more row."""
     changed = False
     for node in net.nodes:
         model = models[node.name]
         if not isinstance(model, timing.Windows | timing.Repeats):
             continue
         needed = needs[node.name, 0]
-        taken = seen[node.name, 0][1][1][-len(needed) :] - ahead
-        if (taken > needed).any():
+        offered, taken = seen[node.name, 0][1]
+        falls_back = timing.drifts(taken, images, period) and not timing.drifts(offered, images, period)
+        if falls_back or (taken[-len(needed) :] - (images - 1) * period > needed).any():
             rows[node.name] = model.rows + 1
             models[node.name] = replace(model, rows=model.rows + 1)
             changed = True

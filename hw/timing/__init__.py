@@ -13,7 +13,7 @@ the proof in `fermatnet.hw.compiler.schedule`.
 from fermatnet.hw.timing.beats import Chain, Collect, Repack, Runs, Select, Serialise
 from fermatnet.hw.timing.frames import Frames, Repeats
 from fermatnet.hw.timing.joins import Broadcast, Gather, Join
-from fermatnet.hw.timing.spacing import FAR, earliest, latest
+from fermatnet.hw.timing.spacing import FAR, drifts, earliest, latest
 from fermatnet.hw.timing.tiles import Tiles
 from fermatnet.hw.timing.windows import Windows
 
@@ -32,6 +32,7 @@ __all__ = [
     "Serialise",
     "Tiles",
     "Windows",
+    "drifts",
     "earliest",
     "latest",
 ]

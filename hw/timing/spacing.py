@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["FAR", "earliest", "latest"]
+__all__ = ["FAR", "drifts", "earliest", "latest"]
 
 FAR = np.int64(1) << 60  # later than anything
 
@@ -20,6 +20,11 @@ def latest(times: np.ndarray, period: int, gap: int = 1, run: int = 0) -> np.nda
     two = np.concatenate([times, np.minimum(times, FAR) + period])
     ramp = _ramp(len(two), gap, run)
     return (np.minimum.accumulate((two - ramp)[::-1])[::-1] + ramp)[: len(times)]
+
+
+def drifts(times: np.ndarray, images: int, period: int) -> bool:
+    """Whether the last three of so many images are not exactly one period apart, in some beat."""
+    return bool((np.diff(times.reshape(images, -1)[-3:], axis=0) != period).any())
 
 
 def _ramp(many: int, gap: int, run: int) -> np.ndarray:

@@ -135,13 +135,27 @@ def test_repacking_against_rtl(lanes, rests):
     assert taken == expected[0].tolist() and out == expected[1].tolist()
 
 
-@pytest.mark.parametrize("seed, most_cycles", [(87, 160), (87, 600), (283, 160)])
+@pytest.mark.parametrize("seed, most_cycles", [(87, 160), (87, 600), (283, 160), (71073, 160)])
 def test_random_networks_that_were_mispredicted(seed, most_cycles):
     """87: a fork into three lanes and into a conversion to two, which takes fewer beats a cycle. 283: a
-    Fermat convolver read slower than it writes, whose images then leave in pairs."""
+    Fermat convolver read slower than it writes, whose images then leave in pairs. 71073: a pixelwise
+    convolution's ring a pixel too small, which queues hid for more images than were unrolled."""
     pytest.importorskip("onnxruntime")
     outcome, _ = check_seed(seed, most_cycles)
     assert not outcome.problem and outcome.latency_exact
+
+
+@pytest.mark.parametrize(("slower", "grown"), [(0, False), (1, True)])
+def test_a_ring_that_falls_back_grows_whatever_the_slack(slower, grown):
+    """Beats offered steadily and taken a cycle later with every image, long before they are needed."""
+    model = timing.Windows(4, 4, 1, (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), 1, 9, 5, 4)
+    net = SimpleNamespace(nodes=[SimpleNamespace(name="conv")])
+    offered = (np.arange(6)[:, None] * 50 + np.arange(16)).reshape(-1)
+    taken = offered + slower * np.repeat(np.arange(6), 16)
+    models, rows, needs = {"conv": model}, {}, {("conv", 0): np.full(16, 1000)}
+    seen = {("conv", 0): [None, [offered, taken]]}
+    assert schedule._grow_rings(net, models, rows, needs, seen, 6, 50) is grown
+    assert rows == ({"conv": 5} if grown else {})
 
 
 def test_two_images_a_period_apart_are_not_yet_steady(monkeypatch):
