@@ -38,7 +38,8 @@ class AffineUnit(wiring.Component):
 
     Latency: 3 cycles, 2 when all channels pass in one beat (the factors are then constants), and one for each
     register that the clock asks for (``cuts``): behind the memory, and behind sums of the parts of a wide
-    product and of the offset. Throughput: one beat a cycle, C/lanes beats a pixel.
+    product and of the offset; one more at a short clock, where it runs free behind credits
+    (`fermatnet.hw.stream.pipeline`). Throughput: one beat a cycle, C/lanes beats a pixel.
 
     Parameters
     ----------

@@ -28,6 +28,8 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
     *serial*: the same search by one comparator and one memory a lane, S (1 + cuts) cycles a beat and one more
     from a beat to its answer.
 
+    At a short clock the first two run free behind credits (`fermatnet.hw.stream.pipeline`), a cycle more.
+
     Throughput: one beat in ``gap`` cycles (S (1 + cuts) for serial, else 1), C/lanes beats a pixel.
 
     Parameters are those of `ThresholdPlan`.

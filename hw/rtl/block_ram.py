@@ -6,7 +6,7 @@ __all__ = ["block_ram", "in_blocks", "ram_shape"]
 
 _SHAPES = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
 """Words of a block by the bits of a port; 36 are both ports' together."""
-_ZERO = "1'b0"
+_ZERO, _ONE = "1'b0", "1'b1"
 _BLOCK, _COLUMN, _CHOSEN = 128, 4, 0.5
 """yosys' prices: of a block, of 16 words of 4 bits of distributed memory, of choosing a bit of 16 words
 more."""
@@ -65,9 +65,9 @@ def _cell(number: int, bits: int, address: int) -> str:
     start, low = number * bits, 14 - (_SHAPES[bits] - 1).bit_length()
     pins = []
     for port, name in (("A", "write_addr"), ("B", "addr")):
-        # the lowest address pins of the wide ports are enables of bytes
+        # the lowest address pins of wide ports are enables of bytes; at 36 bits yosys writes by these alone
         enables = {36: 4, 18: 2}.get(bits, 0) if port == "A" else 0
-        unused = ["1'b1"] * enables + ["1'b0"] * (low - enables)
+        unused = ["write_en"] * enables + ["1'b0"] * (low - enables)
         used = [f"{name}[{bit}]" for bit in range(address)]
         whole = [*unused, *used, *["1'b0"] * (14 - low - address)]
         pins += [f".AD{port}{pin}({value})" for pin, value in enumerate(whole)]
@@ -79,8 +79,8 @@ def _cell(number: int, bits: int, address: int) -> str:
     for k in range(half):
         ports = (("A", 0), ("B", 18)) if bits == 36 else (("B", 0),)
         pins += [f".DO{port}{k}(whole[{start + first + k}])" for port, first in ports]
-    pins += [".CLKA(clk)", ".CLKB(clk)", ".WEA(write_en)", f".WEB({_ZERO})"]
-    pins += [f".{pin}{port}(1'b1)" for pin in ("CE", "OCE") for port in "AB"]
+    pins += [".CLKA(clk)", ".CLKB(clk)", f".WEA({_ONE if bits == 36 else 'write_en'})", f".WEB({_ZERO})"]
+    pins += [f".{pin}{port}({_ONE})" for pin in ("CE", "OCE") for port in "AB"]
     pins += [
         f".{pin}({_ZERO})" for port in "AB" for pin in (f"RST{port}", *(f"CS{port}{k}" for k in range(3)))
     ]
