@@ -102,6 +102,7 @@ class Design:
             options=self.options,
             early=self.schedule.early[name],
             cut=tight(next(iter(self.layers.values())).clock),
+            late=len(self.net.outputs) > 1,
         )
 
     def verdicts(self) -> int:

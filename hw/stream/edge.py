@@ -145,7 +145,7 @@ class ImageSink(wiring.Component):
     """The network's last layer to AXI4-Stream, without the results of bad images or with a mark on them.
 
     Latency: 1 cycle; 2 where images are judged and all results of an image can come before its last input
-    beat (the last one waits for the verdict), or ``cut``. Throughput: one beat per cycle.
+    beat (the last one waits for the verdict), or ``cut``, or ``late``. Throughput: one beat per cycle.
 
     Parameters
     ----------
@@ -159,6 +159,9 @@ class ImageSink(wiring.Component):
     cut : bool
         Whether the verdict is to be kept out of ``i.ready``, which then comes from a register; and where the
         last result comes two cycles behind the last input beat at least, the way to it is cut, too.
+    late : bool
+        Whether the verdict comes two cycles behind the last input beat, as it does through `Verdicts` for
+        several outputs, not one: results wait a cycle for it without stopping what gives them.
 
     Members
     -------
@@ -170,10 +173,10 @@ class ImageSink(wiring.Component):
     tdata, tvalid, tready, tlast, tuser : as `AxiStreamOut`
     """
 
-    def __init__(self, shape, *, lanes, beats, options, early=0, cut=False):
+    def __init__(self, shape, *, lanes, beats, options, early=0, cut=False, late=False):
         self.shape, self.lanes, self.beats, self.early = Shape.cast(shape), lanes, beats, early
         self.judged = options.tlast == "check" and not options.frame_buffer
-        self.cut, self.waits = cut, self.judged and (cut or early >= beats)
+        self.cut, self.waits = cut, self.judged and (cut or late or early >= beats)
         bits = options.tdata_bits("m_axis", field_bits(shape) * lanes)
         self.pins = AxiStreamOut(shape, lanes=lanes, tdata_bits=bits)
         self.latency = self.pins.latency + self.waits

@@ -36,8 +36,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 def _slices(size: int) -> list[slice]:
     threads = max(1, min(torch.get_num_threads(), size // SPLIT))
-    step = -(-size // threads) if size else 1
-    return [slice(start, min(size, start + step)) for start in range(0, size, step)]
+    step = max(1, -(-size // threads))
+    return [slice(start, min(size, start + step)) for start in range(0, max(1, size), step)]
 
 
 def _spread(size: int, work: Callable[[slice], Any]) -> list[Any]:

@@ -76,6 +76,20 @@ def test_hardware_is_the_reference(make, cycles):
                 assert np.all(np.diff(got.ends[name])[2:] == design.cycles_per_image), name
 
 
+@pytest.mark.parametrize("clock_mhz", [100, 250])
+@pytest.mark.parametrize("shape", [(2, 3, 2), (3, 1, 1)])
+def test_outputs_right_behind_the_input_lose_no_cycle(shape, clock_mhz):
+    """Their verdicts take two cycles through the queue of each output, the results one."""
+    table = RNG.integers(-9, 10, 12)
+    layers = [n.Add("s", ("image", "image")), n.Lookup("q", ("image",), table, -4)]
+    net = Network(layers, shape, (-4, 7), outputs=("s", "q"))
+    given, design = samples(net, 8), plan(net, clock_mhz=clock_mhz, external="none")
+    got = simulate_streams(Top(design), given)
+    for name, wanted in run(net, given["image"]).items():
+        np.testing.assert_array_equal(got.outputs[name], wanted)
+        assert set(np.diff(got.ends[name])) == {design.cycles_per_image} == {shape[1] * shape[2]}, name
+
+
 @pytest.mark.parametrize(
     ("make", "name"), [(two_heads, "image"), (two_inputs, "image"), (two_inputs, "vector")]
 )
