@@ -10,7 +10,7 @@ import numpy as np
 from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
 
-from fermatnet.bench.samples.check import IMAGES, Outcome, check, random_folds
+from fermatnet.bench.samples.check import Outcome, check, random_folds
 from fermatnet.bench.samples.networks import drawn
 from fermatnet.bench.samples.rtl import value_of
 from fermatnet.hw.compiler.design import Design
@@ -25,6 +25,7 @@ from fermatnet.model.network import Network, run
 
 __all__ = ["check_reloaded", "check_streamed", "reshuffled", "run_loads", "with_weights_of"]
 
+IMAGES = 5
 TRAINED = ("weight", "bias", "codes", "thresholds", "sign", "multiplier", "offset")
 
 
