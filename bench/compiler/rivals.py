@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from fermatnet.bench.compiler.rivals_speed import DEVICE, rival_verilog, speed_row
+from fermatnet.bench.compiler.rivals_speed import DEVICE, rival_verilog, speed_rows
 from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.rtl import verilog
 from fermatnet.model.atomic import atomic_file
@@ -110,7 +110,7 @@ def run(
         _print(console, f"Constant {title}, xc7: tables of this project and of da4ml", rows)
     if not quick:
         placed = track(list(perceptron()), "placing", transient=True)
-        found["speed"] = [speed_row(*matrix, log) for matrix in placed]
+        found["speed"] = [row for matrix in placed for row in speed_rows(*matrix, log)]
         _print(console, f"The same layers pipelined and placed on {DEVICE}", found["speed"])
     if json_path is not None:
         with atomic_file(json_path) as path:

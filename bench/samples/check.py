@@ -23,7 +23,10 @@ from fermatnet.model.network import Network, run, save
 __all__ = ["Outcome", "check", "check_seed", "onnxruntime_run", "random_folds", "random_ways", "shrunk"]
 
 CLOCKS = 100.0, 250.0  # MHz that blocks are pipelined for: by turns, seed for seed
-IMAGES, CALM = 8, 6  # the first six without stalls: from the second on, the distance between two is the period
+IMAGES, CALM = (
+    8,
+    6,
+)  # the first six without stalls: from the second on, the distance between two is the period
 
 Simulate = Callable[..., Any]
 Draw = Callable[[int], tuple[Network, Choices]]

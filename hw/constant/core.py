@@ -96,15 +96,16 @@ class MatrixCore:
         stage = self.pipeline.stage_of(level)
         # the one that is added comes first: it is the bare wire of the carry chain
         parts = sorted(word.parts, key=lambda term: -term.sign)
-        result: Value = Const(0)
+        values = []
         for term in parts:
             value = self.pipeline.at(self.nets[term.word], stage)
             if term.sign < 0 and graph.offset:
                 value = (~value).as_unsigned()[: graph.words[term.word].width]
-            shifted = value << term.shift
-            result = result - shifted if term.sign < 0 and not graph.offset else result + shifted
+            values.append(value << term.shift)
+        first, second = values
+        result = first - second if parts[1].sign < 0 and not graph.offset else first + second
         # kept: else yosys adds chains of adders up at once, in more tables than carry chains take
-        kept = {} if graph.offset else {"keep": 1}
+        kept = {} if graph.offset else {"keep": "true"}
         o = Signal(signed(word.width) if word.signed else unsigned(word.width), name=name, attrs=kept)
         self.m.d.comb += o.eq(result)
         return Net(o, level, stage)

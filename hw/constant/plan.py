@@ -8,7 +8,7 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from fermatnet.hw.constant.graph import AdderGraph, Term, Word, combined, extremes, positions
+from fermatnet.hw.constant.graph import AdderGraph, Term, Word, combined, extremes
 from fermatnet.hw.constant.heap import BitHeap, heap_of
 from fermatnet.hw.constant.sharing import share
 from fermatnet.hw.piecewise.compressor.search import Plan, depth
@@ -45,9 +45,8 @@ class MatrixPlan:
         """Tables, by the counters and the positions of the carry chains."""
         if self.plans:
             return self.graph.adders + sum(plan.cost for plan in self.plans)
-        if self.target == "ecp5":  # two positions a cell, and one to read a carry
-            words = self.graph.words
-            return sum(2 * (positions(word, words) // 2 + 1) for word in self.graph.sums)
+        if self.target == "ecp5":  # two bits a cell
+            return sum(2 * -(-_span(word) // 2) for word in self.graph.sums)
         biased = [hi.bit_length() for (_, hi), bias in zip(self.ranges, self.bias, strict=True) if bias]
         return self.graph.adders + sum(biased)
 
@@ -107,6 +106,13 @@ def plan_matrix(
             return MatrixPlan(target, graph, whole, ranges, tuple(made), tuple(found))
         graph = shared(offset=False)
     return MatrixPlan(target, _summed(graph), whole, ranges)
+
+
+def _span(word: Word) -> int:
+    """Bits of a sum that a carry chain makes where a carry is read as a bit: all but those of an added
+    operand below the other one."""
+    low, high = sorted(word.parts, key=lambda term: term.shift)
+    return max(1, word.width - (high.shift - low.shift) * (low.sign > 0))
 
 
 def stages_for(plans: Sequence[MatrixPlan], clock_mhz: float) -> int:

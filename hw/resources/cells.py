@@ -168,11 +168,12 @@ class Instance(Cell):
 
 @dataclass
 class Netlist:
-    """Cells by their index, cell 0 the ports; ``resets``: nets of the reset port; ``readers``: how many cells
-    read a cell; ``users``: cells that read a net."""
+    """Cells by their index, cell 0 the ports; ``resets``: nets of the reset port; ``kept``: cells that drive
+    signals to be kept; ``readers``: how many cells read a cell; ``users``: cells that read a net."""
 
     cells: list[Cell]
     resets: frozenset[int]
+    kept: frozenset[int]
     readers: dict[int, int] = field(init=False, default_factory=dict)
     users: dict[int, list[Cell]] = field(init=False, default_factory=dict)
     _ports: dict[int, list[ReadPort | WritePort]] = field(init=False, default_factory=dict)

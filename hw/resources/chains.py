@@ -36,7 +36,7 @@ class Chains:
         low, result = 0, list[int]()
         for one, other in zip(a, b, strict=True):
             constant = one <= 1 and other <= 1 and carry <= 1
-            if not constant and (carry or 0 not in (one, other)):
+            if not constant and (carry > 1 or carry not in (one, other)):
                 break
             result.append(self._graph.parity(one, other, carry))
             carry = self._graph.majority(one, other, carry)

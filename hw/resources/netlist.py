@@ -4,6 +4,7 @@ The netlist is `amaranth.hdl._nir`, the last stop before RTLIL text (the version
 bit, adder, comparator and multiplexer is the one that will be in the Verilog.
 """
 
+import itertools
 import warnings
 from typing import Any
 
@@ -35,7 +36,9 @@ def read_netlist(component: wiring.Component, platform: Platform) -> Netlist:
         ]
         netlist = build_netlist(fragment, ports=ports)
     resets = frozenset(start for name, (start, _) in netlist.top.ports_i.items() if name == "rst")
-    return Netlist([_cell(cell) for cell in netlist.cells], resets)
+    words = [_word(value) for signal, value in netlist.signals.items() if signal.attrs.get("keep")]
+    kept = frozenset(cells.cell_of(net) for net in itertools.chain.from_iterable(words) if net > 1)
+    return Netlist([_cell(cell) for cell in netlist.cells], resets, kept)
 
 
 def _word(value: Any) -> Word:

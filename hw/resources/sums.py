@@ -58,15 +58,15 @@ class Sums:
         return terms
 
     def _only_read_here(self, word: Word) -> Operator | None:
-        """The sum that a word is, from its lowest bit on, where nothing else reads it and it cannot overflow
-        before it is extended."""
+        """The sum that a word is, from its lowest bit on, where nothing else reads it, nobody wants it kept
+        and it cannot overflow before it is extended."""
         if not word or word[0] <= 1:
             return None
         index = cell_of(word[0])
         cell = self._netlist.cells[index]
         if not isinstance(cell, Operator) or cell.kind not in ("+", "-"):
             return None
-        if self._netlist.readers.get(index) != 1:
+        if self._netlist.readers.get(index) != 1 or index in self._netlist.kept:
             return None
         low = word[: len(cell.inputs[0])]
         if any(net <= 1 or cell_of(net) != index or bit_of(net) != k for k, net in enumerate(low)):
@@ -115,6 +115,7 @@ class Sums:
 def _operands(terms: Sequence[Term], width: int) -> tuple[list[list[int]], int, int]:
     """Words to add, the sum of all constants, and the carry into the lowest bit: a subtracted word is its
     complement and one more, and of two words and more the carry gives that one."""
+    terms = [term for term in terms if any(term.word)]
     constant = sum(term.negative for term in terms)
     words = [[literal ^ term.negative for literal in term.word] for term in terms]
     fixed = [word for word in words if all(literal <= 1 for literal in word)]

@@ -121,8 +121,9 @@ _VENDOR = re.compile(r"^`ifdef SYNTHESIS\n.*?^`else\n(.*?)^`endif\n", re.MULTILI
 _SHELL = re.compile(r"^module (?!\S+\.counter\d+$)", re.MULTILINE)
 _LINK = re.compile(r"^  wire (?=.*\\o\d+__(?:payload|valid|ready)$)", re.MULTILINE)
 """The ends of links between layers: names that a simulation of one layer after the other looks for."""
-_KEPT = re.compile(r"^(?:\(\* keep_hierarchy| *\(\* keep) = [^*]*\*\)\n", re.MULTILINE)
-"""What was asked of yosys here, on modules and links; an instance that is to stay whole still says so."""
+_KEPT = re.compile(r'^(?:\(\* keep_hierarchy = [^*]*| *\(\* keep = "link" )\*\)\n', re.MULTILINE)
+"""What was asked of yosys here, on modules and links; instances and signals that a component keeps still say
+so."""
 _WHOLE = "attribute \\keep_hierarchy 1\n"
 
 
@@ -143,7 +144,7 @@ def _convert(component: wiring.Component, name: str, platform: object, *, raw: b
         text = _UNSET.sub("", rtlil.convert(fragment, name, ports=ports, emit_src=False))
         if not raw:
             text = _SHELL.sub(lambda match: f"{_WHOLE}{match[0]}", text)
-            text = _LINK.sub(lambda match: f"  attribute \\keep 1\n{match[0]}", text)
+            text = _LINK.sub(lambda match: f'  attribute \\keep "link"\n{match[0]}', text)
         (folder / "in.il").write_text(text)
         (folder / "script.ys").write_text(
             f"read_rtlil in.il\nproc -nomux -norom\nmemory_collect\n{'' if raw else SHORTER}"

@@ -13,7 +13,10 @@ from fermatnet.hw.constant.graph import Term
 from fermatnet.hw.constant.matrix import ConstantMatrix
 from fermatnet.hw.constant.plan import plan_matrix
 from fermatnet.hw.constant.sharing import share
+from fermatnet.hw.resources import predict
+from fermatnet.hw.rtl import verilog
 from fermatnet.model.errors import InputError
+from fermatnet.synth.flow import cells
 
 TARGETS = ["lut6", "ecp5", "asic", "generic"]
 
@@ -124,6 +127,18 @@ def test_sharing_and_heaps_pay():
     alone = share(weight, np.zeros(32), np.full(32, 15), price=0.0)
     assert not alone.sums and heaps.graph.bits < 0.7 * alone.bits
     assert heaps.cost < 2950 < adders.cost
+
+
+def test_adders_of_ecp5_stay_whole(tmp_path):
+    """yosys takes the carry chains that the plan and the prediction count, and no table: it is told to keep
+    words, else it adds several up at once by carry-save adders of tables."""
+    weight = np.random.default_rng(3).integers(-127, 128, (4, 9))
+    block = ConstantMatrix(weight, [], Shape(8), target="ecp5", stages=2)
+    (plan,) = block.plans
+    verilog.emit(block, "matrix", tmp_path)
+    found = cells(tmp_path / "matrix.v", "matrix", "ecp5-25k")
+    assert 2 * found["CCU2C"] == plan.cost and found["LUT4"] == 2  # two registers' valid bits
+    assert predict(block, "ecp5").luts == pytest.approx(found["luts"], abs=3)
 
 
 @pytest.mark.parametrize(
