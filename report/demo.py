@@ -23,11 +23,15 @@ from fermatnet.report.progress import Steps
 from fermatnet.sim.network import SimulationResult, simulate
 from fermatnet.synth.flow import synthesise
 
-__all__ = ["CYCLES", "run_demo"]
+__all__ = ["CLOCK_MHZ", "CYCLES", "SCHEME", "run_demo"]
 
 CYCLES, CLOCK_MHZ = 4608, 150.0
-"""Default goals, cycles an image and the clock: the design then takes a quarter of the default device and is
+"""Default goals, cycles an image and the clock: the design then takes a tenth of the default device and is
 placed in minutes."""
+
+SCHEME = "pa-short"
+"""Levels of few signed digits: as accurate on the digits as any levels (98.6 % both), in two thirds of the
+tables, whatever levels training ends with."""
 
 
 def _classes(logits: np.ndarray) -> np.ndarray:
@@ -90,6 +94,7 @@ class _Demo:
                 self.out / "run",
                 resume=(self.out / "run" / "config.json").is_file(),
                 seed=self.seed,
+                scheme=SCHEME,
             ),
             kept=lambda: json.loads((self.out / "run" / "summary.json").read_text()),
         )

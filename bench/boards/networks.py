@@ -1,8 +1,12 @@
-"""Networks that are put on boards: the demonstration's, and one that the smallest chips hold."""
+"""Networks that are put on boards: the demonstration's, the same one with any levels after fewer epochs, and
+one that the smallest chips hold."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from fermatnet.model.network import Network, load, save
+from fermatnet.report.demo import SCHEME
 
 __all__ = ["NETWORKS", "network"]
 
@@ -56,18 +60,18 @@ def _fit(model, images, labels, rate: float) -> None:
     model.eval()
 
 
-def _digits() -> Network:
+def _digits(**options: Any) -> Network:
     import tempfile
 
     from fermatnet.model.train.finished import export_run
     from fermatnet.model.train.run import train
 
     with tempfile.TemporaryDirectory(prefix="fermatnet-bench-") as folder:
-        train("digits", "digits", Path(folder) / "run", epochs=EPOCHS["digits"])
+        train("digits", "digits", Path(folder) / "run", **(options or {"epochs": EPOCHS["digits"]}))
         return export_run(Path(folder) / "run")
 
 
-NETWORKS = {"digits": _digits, "digits-small": _small}
+NETWORKS = {"demo": partial(_digits, scheme=SCHEME), "digits": _digits, "digits-small": _small}
 
 
 def network(name: str, folder: Path | None) -> Network:

@@ -8,6 +8,8 @@ import numpy as np
 
 from fermatnet.hw import timing
 from fermatnet.hw.layers import beats_of
+from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.stream.block_fifo import BlockFifo
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.model.network.types import TensorType
 
@@ -23,7 +25,8 @@ WIDE = 256
 class Edge:
     """One input of one layer: lanes as they come and as the block takes them, queues before and after the
     conversion (0: none), and whether the conversion ``rests`` for a cycle a beat of the wider side, so that
-    its ready is a register; ``halves``: behind every piece (`fermatnet.hw.stream.width`)."""
+    its ready is a register; ``halves``: behind every piece (`fermatnet.hw.stream.width`); ``clock``: by which
+    deep queues are made."""
 
     producer: str
     consumer: str
@@ -35,6 +38,7 @@ class Edge:
     after: int = 0
     rests: bool = False
     halves: bool = False
+    clock: Clock | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -69,10 +73,18 @@ class Edge:
 
     def latencies(self) -> tuple[int, int]:
         """Cycles the queues add."""
-        return tuple(
-            0 if not depth else 2 if Fifo.is_deep(self.width * lanes, depth) else 1
-            for depth, lanes in ((self.before, self.lanes_from), (self.after, self.lanes_to))
-        )  # type: ignore[return-value]
+        return self._latency(self.before, self.lanes_from), self._latency(self.after, self.lanes_to)
+
+    def _latency(self, depth: int, lanes: int) -> int:
+        if not depth:
+            return 0
+        if self.in_blocks(depth, lanes):
+            return BlockFifo.latency
+        return 2 if Fifo.is_deep(self.width * lanes, depth) else 1
+
+    def in_blocks(self, depth: int, lanes: int) -> bool:
+        """Whether a queue of it is a `BlockFifo`."""
+        return BlockFifo.pays(self.width * lanes, depth, self.clock)
 
 
 def conversions(lanes_from: int, lanes_to: int) -> list[int]:

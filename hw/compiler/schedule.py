@@ -78,11 +78,8 @@ def lanes_plan(
             # there: that ready comes from a register.
             open_ended = name in layers and not layers[name].queued(folds[name])
             cut = open_ended and not layer.windowed(folds[node.name])
-            edges.append(
-                Edge(
-                    name, node.name, index, paces[name].lanes, lanes, net.types[name].bits, CUT if cut else 0
-                )
-            )
+            here, bits, before = paces[name].lanes, net.types[name].bits, CUT if cut else 0
+            edges.append(Edge(name, node.name, index, here, lanes, bits, before, clock=layer.clock))
     period = max(period, least_period(net, layers, folds, edges, paces))
     return cut_ready(net, layers, folds, edges, period), paces
 

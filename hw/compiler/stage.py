@@ -8,6 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.compiler.edges import Edge, conversions
+from fermatnet.hw.stream.block_fifo import BlockFifo
 from fermatnet.hw.stream.fifo import Fifo
 from fermatnet.hw.stream.fork import Fork
 from fermatnet.hw.stream.link import link
@@ -60,7 +61,7 @@ class Stage(wiring.Component):
         for k, edge in enumerate(self.edges):
             source, shape = getattr(self, f"i{k}"), self.shapes[k]
             if edge.before:
-                source = self._queue(m, f"queue{k}", source, shape, edge.lanes_from, edge.before)
+                source = self._queue(m, f"queue{k}", source, edge, shape, edge.lanes_from, edge.before)
             way = conversions(edge.lanes_from, edge.lanes_to)
             for step, (a, b) in enumerate(itertools.pairwise(way)):
                 rests = edge.rests and not step
@@ -69,7 +70,7 @@ class Stage(wiring.Component):
                 link(m, source, converter.i)
                 source = converter.o
             if edge.after:
-                source = self._queue(m, f"wait{k}", source, shape, edge.lanes_to, edge.after)
+                source = self._queue(m, f"wait{k}", source, edge, shape, edge.lanes_to, edge.after)
             link(m, source, self.core.i if len(self.edges) == 1 else getattr(self.core, f"i{k}"))
         if self.readers == 1:
             link(m, self.core.o, self.o0)
@@ -86,7 +87,9 @@ class Stage(wiring.Component):
         return "w" in core.signature.members
 
     @staticmethod
-    def _queue(m, name, source, shape, lanes, depth):
-        m.submodules[name] = queue = Fifo(data.ArrayLayout(shape, lanes), depth)
+    def _queue(m, name, source, edge, shape, lanes, depth):
+        layout = data.ArrayLayout(shape, lanes)
+        queue = BlockFifo(layout, depth, edge.clock) if edge.in_blocks(depth, lanes) else Fifo(layout, depth)
+        m.submodules[name] = queue
         link(m, source, queue.i)
         return queue.o

@@ -62,6 +62,7 @@ class _MaxPoolBlock(Block):
             "stride": node.stride,
             "pad": node.pad,
             "lanes": self.fold.pe,
+            "clock": self.layer.clock,
         }
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:

@@ -61,6 +61,7 @@ class _WindowSumBlock(Block):
             "lanes": self.lanes,
             "groups": channels // self.lanes,
             "pad_value": padding,
+            "clock": layer.clock,
         }
 
     def build(self, rows: int = 0, streamed: bool = False) -> wiring.Component:

@@ -5,6 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from fermatnet.hw.piecewise.threshold_plan import ThresholdPlan
+from fermatnet.hw.rtl.comparison import at_least
 from fermatnet.hw.rtl.copies import word_copies
 from fermatnet.hw.rtl.registered_rom import RegisteredRom
 from fermatnet.hw.rtl.rom import Rom, constant
@@ -148,13 +149,16 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         """A memory, its word behind a register where the clock asks for two."""
         if self.cuts < (1 if self.form == "parallel" else 2):
             return Rom(width, words, "thresholds")
-        target = "generic" if self.clock is None else self.clock.target
-        return RegisteredRom(width, words, "thresholds", target=target, enabled=True)
+        return RegisteredRom(width, words, "thresholds", target=self._target, enabled=True)
+
+    @property
+    def _target(self) -> str:
+        return "generic" if self.clock is None else self.clock.target
 
     def _step(self, x, word):
         """Whether x lies in an upper piece."""
         entry = self.entry(word)
-        return (x >= entry.bound) ^ (entry.flip if self.flips else 0)
+        return at_least(x, entry.bound, self._target) ^ (entry.flip if self.flips else 0)
 
     def _beat(self, m: Module, advance) -> Signal:
         """Beat of the pixel that is at the input."""
@@ -182,7 +186,7 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
                 m.d.comb += rom.load.eq(enable)
                 count = self.pieces if self.cuts == 2 else 1
                 copies = word_copies(m, platform, enable, x, count, "x_word") * (self.pieces // count)
-        shape = self.i.payload.shape()
+        shape, target = self.i.payload.shape(), "generic" if self.cycles == 1 else self._target
         table = self.word(word)
         encode = self.cuts == (1 if self.cycles == 1 else 2)  # behind a register
         compared = next(stage) if encode else None
@@ -190,7 +194,7 @@ class ThresholdUnit(ThresholdPlan, wiring.Component):
         for lane in range(self.lanes):
             entry = table.lanes[lane]
             steps = Cat(
-                (shape(copies[j])[lane] >= entry.bounds[j]) ^ (entry.flip if self.flips else 0)
+                at_least(shape(copies[j])[lane], entry.bounds[j], target) ^ (entry.flip if self.flips else 0)
                 for j in range(self.pieces)
             )
             if compared is not None:

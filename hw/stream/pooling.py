@@ -61,12 +61,14 @@ class MaxPool(wiring.Component):
     Parameters
     ----------
     shape, channels, height, width : of the map
-    kernel, stride, pad : as in :class:`SlidingWindow`
+    kernel, stride, pad, clock : as in :class:`SlidingWindow`
     lanes : int
         Divides channels.
     """
 
-    def __init__(self, shape, channels, height, width, *, kernel, stride, pad=(0, 0, 0, 0), lanes, rows=0):
+    def __init__(
+        self, shape, channels, height, width, *, kernel, stride, pad=(0, 0, 0, 0), lanes, rows=0, clock=None
+    ):
         self.shape, self.lanes = Shape.cast(shape), lanes
         if channels % lanes:
             raise InputError(f"max-pool: {lanes} lanes do not divide {channels} channels")
@@ -83,6 +85,7 @@ class MaxPool(wiring.Component):
             groups=channels // lanes,
             pad_value=lowest,
             rows=rows,
+            clock=clock,
         )
         self.reduce = MaxReduce(shape, beats=self.window.beats, lanes=lanes)
         self.cycles = self.window.cycles

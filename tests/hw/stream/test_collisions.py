@@ -13,6 +13,7 @@ import fermatnet.hw.stream.fifo as fifo
 import fermatnet.hw.stream.row_memory as row_memory
 import fermatnet.hw.stream.window as window
 from fermatnet.hw.rtl.clock import Clock
+from fermatnet.hw.stream.block_fifo import BlockFifo
 
 
 class Clashing(Elaboratable):
@@ -87,3 +88,14 @@ def test_deep_queue(streams, monkeypatch, depth, seed):
     monkeypatch.setattr(fifo, "Memory", Clashing)
     dut = fifo.Fifo(data.ArrayLayout(unsigned(4), 1), depth, deep=True)
     assert streams(dut, {"i": feed}, {"o": 80}, seed=seed)[0]["o"] == feed
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_deep_queue_of_blocks(streams, monkeypatch, seed):
+    feed = np.random.default_rng(1).integers(0, 512, (300, 8)).tolist()
+    original = row_memory.Memory
+    monkeypatch.setattr(
+        row_memory, "Memory", lambda **given: (Clashing if given["attrs"] else original)(**given)
+    )
+    dut = BlockFifo(data.ArrayLayout(unsigned(9), 8), 64, Clock(150, "ecp5"))
+    assert streams(dut, {"i": feed}, {"o": 300}, seed=seed)[0]["o"] == feed
