@@ -88,3 +88,23 @@ def test_time_weighs_more_at_a_fast_clock_of_ecp5(device, mhz, hurried, tmp_path
     with pytest.raises(tools.ToolError, match="stopped"):
         place.place(netlist, DEVICES[device], mhz)
     assert ("--placer-heap-timingweight" in seen) == hurried
+
+
+@pytest.mark.parametrize(
+    ("name", "clock", "share", "router"),
+    [
+        ("ecp5-25k", 150.0, 0.29, "router1"),
+        ("ecp5-25k", 150.0, 0.31, "router2"),
+        ("ecp5-25k", 100.0, 0.1, "router2"),
+        ("ice40-hx8k", 150.0, 0.1, "router2"),
+        ("lifcl-40", 150.0, 0.1, "router1"),
+    ],
+)
+def test_who_routes(monkeypatch, name, clock, share, router):
+    device = DEVICES[name]
+    monkeypatch.setattr(place.count, "total", lambda modules, top: modules[top])
+    monkeypatch.setattr(place.count, "resources", lambda counts, family: {"luts": counts})
+    netlist = SimpleNamespace(modules={"top": share * device.luts}, top="top")
+    assert place._router(netlist, device, clock) == router
+    netlist = SimpleNamespace(modules={pins.FRAME: 1}, top=pins.FRAME)
+    assert name != "lifcl-40" or place._router(netlist, device, clock) == "router2"
