@@ -1,6 +1,7 @@
 """Networks that are put on boards: the demonstration's, the same one with any levels after fewer epochs, and
 one that the smallest chips hold."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,11 @@ def _digits(**options: Any) -> Network:
         return export_run(Path(folder) / "run")
 
 
-NETWORKS = {"demo": partial(_digits, scheme=SCHEME), "digits": _digits, "digits-small": _small}
+NETWORKS: dict[str, Callable[[], Network]] = {
+    "demo": partial(_digits, scheme=SCHEME),
+    "digits": _digits,
+    "digits-small": _small,
+}
 
 
 def network(name: str, folder: Path | None) -> Network:

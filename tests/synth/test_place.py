@@ -84,6 +84,7 @@ def test_time_weighs_more_at_a_fast_clock_of_ecp5(device, mhz, hurried, tmp_path
 
     monkeypatch.setattr(place.tools, "find", lambda name: None)
     monkeypatch.setattr(place, "_routed", routed)
+    monkeypatch.setattr(place, "_router", lambda *_: "router2")
     netlist = SimpleNamespace(directory=tmp_path, top="top", port_bits=10, instances=())
     with pytest.raises(tools.ToolError, match="stopped"):
         place.place(netlist, DEVICES[device], mhz)
