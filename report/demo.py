@@ -11,6 +11,7 @@ import torch
 
 from fermatnet.hw.compiler.generate import generate
 from fermatnet.model.atomic import atomic_file
+from fermatnet.model.errors import InputError
 from fermatnet.model.network import Network, load, run, save
 from fermatnet.model.network.summary import summary
 from fermatnet.model.nn.integer import integer_logits
@@ -23,7 +24,7 @@ from fermatnet.report.progress import Steps
 from fermatnet.sim.network import SimulationResult, simulate
 from fermatnet.synth.flow import synthesise
 
-__all__ = ["CLOCK_MHZ", "CYCLES", "SCHEME", "run_demo"]
+__all__ = ["CLOCK_MHZ", "CYCLES", "SCHEME", "check_scheme", "run_demo"]
 
 CYCLES, CLOCK_MHZ = 4608, 150.0
 """Default goals, cycles an image and the clock: the design then takes a tenth of the default device and is
@@ -75,6 +76,17 @@ def _accuracies(
     }
 
 
+def check_scheme(out: Path) -> None:
+    """InputError where ``out`` holds a run of another scheme than the demo's, as earlier versions left it."""
+    config = out / "run" / "config.json"
+    if config.is_file():
+        scheme = str(json.loads(config.read_text())["scheme"])
+        if scheme.partition("(")[0] != SCHEME:
+            raise InputError(
+                f"{out} holds a network of scheme {scheme}, the demo's is {SCHEME}: --force begins anew"
+            )
+
+
 class _Demo:
     """The steps of one demo; each leaves its result in ``out``."""
 
@@ -85,6 +97,7 @@ class _Demo:
         self.steps, self.data = steps, digits()
 
     def train(self) -> dict[str, Any]:
+        check_scheme(self.out)
         return self.steps.run(
             "train",
             "training the full-precision twin and the quantized network",

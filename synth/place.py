@@ -85,7 +85,7 @@ def place(
         "-l",
         "nextpnr.log",
     ]
-    seed, seconds = _routed(tool, fixed, netlist, progress, detail)
+    seed, seconds = _routed(tool, fixed, netlist, progress, detail, device.family == "ecp5")
     if not (netlist.directory / "timing.json").exists():
         return Placed(_logged_fmax(netlist.directory), {}, {}, context, tool.version, seconds, seed)
     report = json.loads((netlist.directory / "timing.json").read_text())
@@ -154,13 +154,18 @@ def _routed(
     netlist: Netlist,
     progress: Progress | None = None,
     detail: Progress | None = None,
+    either: bool = False,
 ) -> tuple[int, float]:
-    """(seed, seconds) of the first placement that can be routed; the last one's `ToolError` when none can."""
+    """(seed, seconds) of the first placement that can be routed; the last one's `ToolError` when none can.
+    ``either``: router2 may route what router1 did not."""
     started = time.monotonic()
     for seed in SEEDS:
         try:
             watch = routing(netlist.directory / "nextpnr.log", progress, detail)
-            tools.run(tool, [*fixed, "--seed", str(seed)], netlist.directory, "nextpnr.out", watch=watch)
+            options = [*fixed, "--seed", str(seed)]
+            if either and seed != SEEDS[0]:
+                options = ["router2" if option == "router1" else option for option in options]
+            tools.run(tool, options, netlist.directory, "nextpnr.out", watch=watch)
             return seed, time.monotonic() - started
         except tools.ToolError as error:
             if "wasm trap" in str(error) and _logged_fmax(netlist.directory):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from fermatnet.model.network import Network, load, save
-from fermatnet.report.demo import SCHEME
 
 __all__ = ["NETWORKS", "network"]
 
+DEMO = "pa-short"  # scheme of `fermatnet.report.demo`
 EPOCHS = {"digits": 15, "digits-small": 12}
 
 
@@ -73,7 +73,7 @@ def _digits(**options: Any) -> Network:
 
 
 NETWORKS: dict[str, Callable[[], Network]] = {
-    "demo": partial(_digits, scheme=SCHEME),
+    "demo": partial(_digits, scheme=DEMO),
     "digits": _digits,
     "digits-small": _small,
 }

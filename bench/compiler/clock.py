@@ -67,7 +67,7 @@ def _row(name: str, models: Path | None, log: ResultLog) -> dict[str, Any]:
         folder = Path(scratch) / "out"
         made = generate(make(models), folder, cycles=cycles, clock_mhz=AIM, device=DEVICE)
         key = design_digest(folder)
-        return log.row(f"clock/{key}", lambda: _measured(folder, made)) | {
+        return log.row(f"clock/router1/{key}", lambda: _measured(folder, made)) | {
             "design": name,
             "goal_mhz": GOAL,
             "goal_luts": GOAL_LUTS.get(name),

@@ -20,7 +20,7 @@ __all__ = ["SPEED", "residual_stage", "speed_row", "stage_row"]
 
 
 def _digits() -> Network:
-    """The network of the demo, trained as there (half a minute)."""
+    """The network of the demo with any levels (half a minute)."""
     from fermatnet.model.train.finished import export_run
     from fermatnet.model.train.run import train
 

@@ -89,7 +89,9 @@ class Stage(wiring.Component):
     @staticmethod
     def _queue(m, name, source, edge, shape, lanes, depth):
         layout = data.ArrayLayout(shape, lanes)
-        queue = BlockFifo(layout, depth, edge.clock) if edge.in_blocks(depth, lanes) else Fifo(layout, depth)
+        # by the edge's width, as the schedule has it; a block's values may be wider than its tensor
+        deep = Fifo.is_deep(edge.width * lanes, depth)
+        queue = BlockFifo(layout, depth) if edge.in_blocks(depth, lanes) else Fifo(layout, depth, deep=deep)
         m.submodules[name] = queue
         link(m, source, queue.i)
         return queue.o

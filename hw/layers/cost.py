@@ -39,8 +39,8 @@ def weight_memory(words: int, width: int) -> float:
 
 
 # Of a constant matrix: tables a signed digit and bit of the input, and a digit whatever the bits. Counters of
-# six inputs take in several bits a table; adders on carry chains one, and two cells for their ends.
-_DIGITS = {"lut6": (0.42, 0.2), "asic": (0.42, 0.2), "ecp5": (1.1, 0.8), "generic": (1.1, 0.8)}
+# six inputs take in several bits a table; adders on carry chains one.
+_DIGITS = {"lut6": (0.42, 0.2), "asic": (0.42, 0.2), "ecp5": (0.7, 1.3), "generic": (0.7, 1.3)}
 
 
 def constant_matrix(matrix: np.ndarray, width: int, target: str, out: int) -> float:

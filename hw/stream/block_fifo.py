@@ -26,7 +26,6 @@ class BlockFifo(wiring.Component):
         Of a beat.
     depth : int
         Beats that it holds at least; the small queue's `PLACES` come on top.
-    clock : Clock
 
     Members
     -------
@@ -38,8 +37,8 @@ class BlockFifo(wiring.Component):
 
     latency = READ + 2
 
-    def __init__(self, layout: data.ArrayLayout, depth: int, clock: Clock):
-        self.layout, self.depth, self.clock = layout, depth, clock
+    def __init__(self, layout: data.ArrayLayout, depth: int):
+        self.layout, self.depth = layout, depth
         super().__init__({"i": In(stream.Signature(layout)), "o": Out(stream.Signature(layout))})
 
     @staticmethod
@@ -50,7 +49,7 @@ class BlockFifo(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         depth, places = self.depth, range(max(2, self.depth))
-        m.submodules.ring = ring = RowMemory(self.layout.size, depth, self.clock)
+        m.submodules.ring = ring = RowMemory(self.layout.size, depth, own=True)
         m.submodules.queue = queue = ResultQueue(self.layout, self.PLACES)
         m.submodules.credits = credits = Credits(self.PLACES)
         write, read = Signal(places), Signal(places)

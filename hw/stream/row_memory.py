@@ -38,11 +38,19 @@ class RowMemory(wiring.Component):
     A wide and shallow one is in parts, each with its own copies of what both sides say: an address that
     crosses half of the device to a hundred columns is the longest path of a design, and so is what tells them
     all to write. Its writes come a cycle later than others'.
-    What is read while it is written, or in the two cycles after, may be anything.
+    What is read while it is written, or in the two cycles after, may be anything; in blocks with their own
+    register only what is read while it is written.
 
     Latency: 2 cycles from ``addr`` to ``data``, one of which is the address register's; or the blocks' own
     register's behind the word, on ECP5 where ``clock`` leaves no time for a word that comes from a block late
     (`fermatnet.hw.rtl.registered_rom`): then the blocks are cells of the family.
+
+    Parameters
+    ----------
+    bits, depth : int
+    clock : Clock or None
+    own : bool
+        Blocks with their own register in any case (the words must fit into a column of one).
 
     Members
     -------
@@ -50,9 +58,9 @@ class RowMemory(wiring.Component):
     addr : In(range(depth)), data : Out(bits)
     """
 
-    def __init__(self, bits: int, depth: int, clock: Clock | None = None):
+    def __init__(self, bits: int, depth: int, clock: Clock | None = None, own: bool = False):
         self.bits, self.depth = bits, depth
-        self.own = _late(clock) and len(part_widths(bits, depth)) == 1 and in_blocks(bits, depth)
+        self.own = own or (_late(clock) and len(part_widths(bits, depth)) == 1 and in_blocks(bits, depth))
         at = Shape.cast(range(max(2, depth)))
         write = wiring.Signature({"addr": Out(at), "en": Out(1), "data": Out(bits)})
         super().__init__({"write": In(write), "addr": In(at), "data": Out(bits)})

@@ -10,11 +10,9 @@ from amaranth.sim import Simulator
 from fermatnet.bench.samples.rtl import simulate_top
 from fermatnet.hw.compiler.planner import plan
 from fermatnet.hw.compiler.top import Top
-from fermatnet.hw.rtl.clock import Clock
 from fermatnet.hw.stream.block_fifo import BlockFifo
 from fermatnet.model.network import Network, nodes, run
 
-CLOCK = Clock(150.0, "ecp5")
 LAYOUT = data.ArrayLayout(unsigned(9), 8)
 DEPTHS = [64, 100]
 
@@ -23,7 +21,7 @@ DEPTHS = [64, 100]
 @pytest.mark.parametrize("seed", [None, 1, 2, 3])
 def test_order_rate_and_latency(streams, depth, seed):
     feed = np.random.default_rng(depth).integers(0, 512, (350, 8)).tolist()
-    dut = BlockFifo(LAYOUT, depth, CLOCK)
+    dut = BlockFifo(LAYOUT, depth)
     got, times = streams(dut, {"i": feed}, {"o": len(feed)}, seed=seed)
     assert got["o"] == feed
     if seed is None:
@@ -47,7 +45,7 @@ def test_places(depth):
             *_, valid = await ctx.tick().sample(dut.o.valid)
             assert valid
 
-    dut = BlockFifo(LAYOUT, depth, CLOCK)
+    dut = BlockFifo(LAYOUT, depth)
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)

@@ -91,11 +91,13 @@ def test_deep_queue(streams, monkeypatch, depth, seed):
 
 
 @pytest.mark.parametrize("seed", [None, 1, 2])
-def test_deep_queue_of_blocks(streams, monkeypatch, seed):
-    feed = np.random.default_rng(1).integers(0, 512, (300, 8)).tolist()
+@pytest.mark.parametrize(("lanes", "depth"), [(8, 64), (5, 40), (1, 60)])
+def test_deep_queue_of_blocks(streams, monkeypatch, lanes, depth, seed):
+    """Of any width: a tensor's may be less than that of the values of a block."""
+    feed = np.random.default_rng(1).integers(0, 256, (300, lanes)).tolist()
     original = row_memory.Memory
     monkeypatch.setattr(
         row_memory, "Memory", lambda **given: (Clashing if given["attrs"] else original)(**given)
     )
-    dut = BlockFifo(data.ArrayLayout(unsigned(9), 8), 64, Clock(150, "ecp5"))
+    dut = BlockFifo(data.ArrayLayout(unsigned(8), lanes), depth)
     assert streams(dut, {"i": feed}, {"o": 300}, seed=seed)[0]["o"] == feed
