@@ -2,10 +2,10 @@
 
 ``fermatnet bench vendors`` generates the network of the demo, with any levels, once and without a cell of any
 vendor, and maps the same files for a device of each family: cells by layer, and the names of cells that are
-not the family's own (there must be none). A device that the design is too large for is said so, and gets the next slower design
-as well. Rows are kept as they come (``--results``), and found again by their Verilog; ``--only`` takes one
-device, ``--quick`` a small residual network in the demo's place (seconds instead of minutes a step),
-``--models`` is a folder with ``digits.onnx``.
+not the family's own (there must be none). A device that the design is too large for is said so, and gets the
+next slower design as well. Rows are kept as they come (``--results``), and found again by their Verilog;
+``--only`` takes one device, ``--quick`` a small residual network in the demo's place (seconds instead of
+minutes a step), ``--models`` is a folder with ``digits.onnx``.
 """
 
 import functools
