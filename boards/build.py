@@ -132,7 +132,7 @@ def _scratch() -> Iterator[Path]:
 def _fitted(job: _Build, clock_mhz: float | None) -> _Done:
     """The first design, from fast to small, that fits and meets its clock."""
     first = job.setting(clock_mhz or CLOCKS[job.kind])
-    slow = ""
+    reached: list[float] = []
     for luts in _tries(job):
         mapped = _mapped(job, luts, first)
         if mapped is None:
@@ -146,12 +146,13 @@ def _fitted(job: _Build, clock_mhz: float | None) -> _Done:
                 raise refusal(job.net, job.board, lacking, [find_board(name) for name in BOARDS])
             continue
         done = _timed(job, project, found, clock_mhz)
-        if done is not None:
+        if isinstance(done, _Done):
             return done
-        slow = f"{first.mhz:.4g} MHz"
+        reached.append(done)
+    nearest = f", the nearest reaches {max(reached):.1f} MHz" if reached else ""
     raise InputError(
-        f"no design of {job.net.meta.get('name', 'the network')} meets {slow or 'its clock'} on "
-        f"{job.board.name}: name a lower clock (--clock-mhz), or let it be chosen"
+        f"no design of {job.net.meta.get('name', 'the network')} meets {first.mhz:.4g} MHz on "
+        f"{job.board.name}{nearest}: name a lower clock (--clock-mhz), or let it be chosen"
     )
 
 
@@ -189,21 +190,24 @@ def _map(job: _Build, project: Project) -> Mapped:
     )
 
 
-def _timed(job: _Build, project: Project, mapped: Mapped, clock_mhz: float | None) -> _Done | None:
-    """Placed with a clock that it meets; None when it does not meet the one that was asked for."""
+def _timed(job: _Build, project: Project, mapped: Mapped, clock_mhz: float | None) -> _Done | float:
+    """Placed with a clock that it meets; the MHz that it reaches when that is less than was asked for."""
+    reached = 0.0
     for _ in range(CLOCK_TRIES):
         wanted = project.setting.mhz
         job.say(f"nextpnr: placing {mapped.resources['luts']} LUTs on {job.board.name} for {wanted:.4g} MHz")
         placed = place_board(job.board, mapped, wanted, job.say, job.detail)
         if placed.fmax_mhz >= wanted:
             return _Done(project, mapped, placed)
+        reached = max(reached, placed.fmax_mhz)
         if clock_mhz is not None:
-            return None
+            job.say(f"it reaches {reached:.1f} MHz")
+            break
         slower = job.setting(MARGIN * placed.fmax_mhz)
         job.say(f"it reaches {placed.fmax_mhz:.1f} MHz, so the clock becomes {slower.mhz:.4g} MHz")
         project = make_top(project.folder, project.interface, job.board, slower, job.baud)
         mapped = _map(job, project)
-    return None
+    return reached
 
 
 def _without_tools(
