@@ -12,7 +12,7 @@ from fermatnet.hw.devices import Device
 from fermatnet.model.errors import InputError
 from fermatnet.synth import count, pins, tools
 from fermatnet.synth.mapping import NETLIST, Netlist
-from fermatnet.synth.watch import Progress, routing
+from fermatnet.synth.watch import Congested, Progress, routing
 
 __all__ = ["Placed", "place"]
 
@@ -76,8 +76,6 @@ def place(
         "--freq",
         f"{clock_mhz:g}",
         "--timing-allow-fail",
-        "--router",
-        _router(netlist, device, clock_mhz),
         *(HURRIED if device.family == "ecp5" and clock_mhz > HURRY_MHZ else []),
         "--report",
         "timing.json",
@@ -85,7 +83,10 @@ def place(
         "-l",
         "nextpnr.log",
     ]
-    seed, seconds = _routed(tool, fixed, netlist, progress, detail, device.family == "ecp5")
+    tries = [(_router(netlist, device, clock_mhz), seed) for seed in SEEDS]
+    if device.family == "ecp5" and tries[0][0] == "router1":
+        tries[1:] = [("router2", seed) for seed in SEEDS]
+    seed, seconds = _routed(tool, fixed, tries, netlist, progress, detail)
     if not (netlist.directory / "timing.json").exists():
         return Placed(_logged_fmax(netlist.directory), {}, {}, context, tool.version, seconds, seed)
     report = json.loads((netlist.directory / "timing.json").read_text())
@@ -151,28 +152,30 @@ def _loosen_carries(path: Path) -> None:
 def _routed(
     tool: tools.Tool,
     fixed: list[str],
+    tries: list[tuple[str, int]],
     netlist: Netlist,
     progress: Progress | None = None,
     detail: Progress | None = None,
-    either: bool = False,
 ) -> tuple[int, float]:
-    """(seed, seconds) of the first placement that can be routed; the last one's `ToolError` when none can.
-    ``either``: router2 may route what router1 did not."""
+    """(seed, seconds) of the first of ``tries``, router and seed of a placement, that comes to an end; the
+    last one's `ToolError` when none does."""
     started = time.monotonic()
-    for seed in SEEDS:
+    for at, (router, seed) in enumerate(tries):
         try:
-            watch = routing(netlist.directory / "nextpnr.log", progress, detail)
-            options = [*fixed, "--seed", str(seed)]
-            if either and seed != SEEDS[0]:
-                options = ["router2" if option == "router1" else option for option in options]
+            other = tries[at + 1 : at + 2] and tries[at + 1][0] != router
+            watch = routing(netlist.directory / "nextpnr.log", progress, detail, give_up=bool(other))
+            options = [*fixed, "--router", router, "--seed", str(seed)]
             tools.run(tool, options, netlist.directory, "nextpnr.out", watch=watch)
             return seed, time.monotonic() - started
+        except Congested:
+            if progress is not None:
+                progress(f"nextpnr: too many wires are taken for {router}, again with {tries[at + 1][0]}")
         except tools.ToolError as error:
             if "wasm trap" in str(error) and _logged_fmax(netlist.directory):
                 return seed, time.monotonic() - started
-            if "route" not in str(error).lower() or seed == SEEDS[-1]:
+            if "route" not in str(error).lower() or at == len(tries) - 1:
                 raise
-    raise AssertionError("there is at least one seed")
+    raise AssertionError("there is at least one try")
 
 
 def _logged_fmax(directory: Path) -> float:

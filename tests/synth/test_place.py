@@ -34,11 +34,11 @@ def test_a_build_that_dies_behind_its_routing_has_said_its_speed(tmp_path, monke
         f"Info: Max frequency for clock 'clk': {mhz} MHz (PASS at 40 MHz)\n" for mhz in (60, 46.25)
     )
     said = f"{before}Info: Routing complete.\n{after}"
-    assert place._routed(None, [], SimpleNamespace(directory=tmp_path))[0] == 1
+    assert place._routed(None, [], [("router2", 1)], SimpleNamespace(directory=tmp_path))[0] == 1
     assert place._logged_fmax(tmp_path) == 46.25
     said = before  # the estimate of a placement that was not routed
     with pytest.raises(tools.ToolError):
-        place._routed(None, [], SimpleNamespace(directory=tmp_path))
+        place._routed(None, [], [("router2", 1)], SimpleNamespace(directory=tmp_path))
     assert place._logged_fmax(tmp_path) == 0
 
 
