@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +9,12 @@ from typing import Any
 
 from fermatnet.hw.devices import Device
 from fermatnet.model.errors import InputError
-from fermatnet.synth import count, pins, tools
+from fermatnet.synth import pins, tools
+from fermatnet.synth.attempts import logged_fmax, routed, router, tries
 from fermatnet.synth.mapping import NETLIST, Netlist
-from fermatnet.synth.watch import Congested, Progress, routing
+from fermatnet.synth.watch import Progress
 
 __all__ = ["Placed", "place"]
-
-# fixed: the same design gives the same figures; the next one only where the placement before could not be
-# routed
-SEEDS = (1, 2, 3, 4)
-# at a fast clock time weighs four times as much as by default: digits for 150 MHz was placed at 125.8 and
-# 130.6 MHz with it, at 112.4 without. It costs wires, and placing takes half as long again.
-HURRIED, HURRY_MHZ = ("--placer-heap-timingweight", "40"), 100.0
-ROOMY = 0.3
-"""Share of the tables of an ECP5 device up to which a design with a fast clock is routed by router1, which
-takes the shortest ways for what is late; router2 does not. The demo's network, placed alike: 149, 143 and
-146 MHz (three seeds) in place of 124, 143 and 135; PA-ResNet8 at 36,864 cycles, a fifth of the device: 139 in
-place of 125. Router2 is many times as fast where wires are short."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +64,16 @@ def place(
         "--freq",
         f"{clock_mhz:g}",
         "--timing-allow-fail",
-        *(HURRIED if device.family == "ecp5" and clock_mhz > HURRY_MHZ else []),
         "--report",
         "timing.json",
         "-q",
         "-l",
         "nextpnr.log",
     ]
-    tries = [(_router(netlist, device, clock_mhz), seed) for seed in SEEDS]
-    if device.family == "ecp5" and tries[0][0] == "router1":
-        tries[1:] = [("router2", seed) for seed in SEEDS]
-    seed, seconds = _routed(tool, fixed, tries, netlist, progress, detail)
+    order = tries(router(netlist, device, clock_mhz), device.family, clock_mhz)
+    seed, seconds = routed(tool, fixed, order, netlist, progress, detail)
     if not (netlist.directory / "timing.json").exists():
-        return Placed(_logged_fmax(netlist.directory), {}, {}, context, tool.version, seconds, seed)
+        return Placed(logged_fmax(netlist.directory), {}, {}, context, tool.version, seconds, seed)
     report = json.loads((netlist.directory / "timing.json").read_text())
     fmax = {clock: entry["achieved"] for clock, entry in report["fmax"].items()}
     slowest = min(fmax, key=lambda clock: fmax[clock]) if fmax else ""
@@ -101,18 +86,6 @@ def place(
         seconds,
         seed,
     )
-
-
-def _router(netlist: Netlist, device: Device, clock_mhz: float) -> str:
-    """Router2, many times as fast as the default where a design is congested, but for ECP5 designs that are
-    `ROOMY` and hurried; and from a pin of CrossLink-NX to a clock buffer it finds no way when other wires are
-    there first."""
-    if device.family == "nexus":
-        return "router2" if netlist.top == pins.FRAME else "router1"
-    if device.family != "ecp5" or clock_mhz <= HURRY_MHZ:
-        return "router2"
-    luts = count.resources(count.total(netlist.modules, netlist.top), device.family)["luts"]
-    return "router1" if luts <= ROOMY * device.luts else "router2"
 
 
 def _unpinned(netlist: Netlist, device: Device) -> tuple[str, list[str]]:
@@ -147,46 +120,6 @@ def _loosen_carries(path: Path) -> None:
             if cell["type"] == "CCU2" and cell["parameters"].get("INIT0") == "0xFFFF":
                 cell["connections"].pop("CIN", None)
     path.write_text(json.dumps(netlist))
-
-
-def _routed(
-    tool: tools.Tool,
-    fixed: list[str],
-    tries: list[tuple[str, int]],
-    netlist: Netlist,
-    progress: Progress | None = None,
-    detail: Progress | None = None,
-) -> tuple[int, float]:
-    """(seed, seconds) of the first of ``tries``, router and seed of a placement, that comes to an end; the
-    last one's `ToolError` when none does."""
-    started = time.monotonic()
-    for at, (router, seed) in enumerate(tries):
-        try:
-            other = tries[at + 1 : at + 2] and tries[at + 1][0] != router
-            watch = routing(netlist.directory / "nextpnr.log", progress, detail, give_up=bool(other))
-            options = [*fixed, "--router", router, "--seed", str(seed)]
-            tools.run(tool, options, netlist.directory, "nextpnr.out", watch=watch)
-            return seed, time.monotonic() - started
-        except Congested:
-            if progress is not None:
-                progress(f"nextpnr: too many wires are taken for {router}, again with {tries[at + 1][0]}")
-        except tools.ToolError as error:
-            if "wasm trap" in str(error) and _logged_fmax(netlist.directory):
-                return seed, time.monotonic() - started
-            if "route" not in str(error).lower() or at == len(tries) - 1:
-                raise
-    raise AssertionError("there is at least one try")
-
-
-def _logged_fmax(directory: Path) -> float:
-    """Fmax as nextpnr's log has it after routing, 0 where it did not come so far.
-
-    nextpnr-gatemate 0.11.1 as pip brings it often runs out of stack behind that (it follows each net through
-    the lines that it took along the elements, by recursion), and writes no report.
-    """
-    _, routed, end = (directory / "nextpnr.log").read_text(errors="replace").partition("Routing complete.")
-    found = re.findall(r"Max frequency for clock '.*': ([\d.]+) MHz", end if routed else "")
-    return min(map(float, found), default=0.0)
 
 
 def _critical_path(report: dict[str, Any], clock: str, instances: set[str]) -> dict[str, Any]:

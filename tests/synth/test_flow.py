@@ -4,13 +4,12 @@ errors."""
 import dataclasses
 import json
 import shutil
-from types import SimpleNamespace
 
 import pytest
 
 from fermatnet.hw.devices import DEVICES
 from fermatnet.model.errors import InputError
-from fermatnet.synth import flow, place, tools
+from fermatnet.synth import flow, tools
 from fermatnet.synth.count import RESOURCES, resources, total
 from fermatnet.synth.wheels import WHEELS
 
@@ -163,50 +162,3 @@ def test_counts_follow_the_hierarchy():
         "brams": 1.5,
         "dsps": 1,
     }
-
-
-@pytest.mark.parametrize(("fails", "outcome"), [(0, 1), (2, 3), (9, None)])
-def test_a_placement_that_cannot_be_routed_is_followed_by_another(monkeypatch, tmp_path, fails, outcome):
-    tried = []
-
-    def run(tool, arguments, directory, log, watch=None):
-        tried.append(int(arguments[arguments.index("--seed") + 1]))
-        if len(tried) <= fails:
-            raise tools.ToolError("nextpnr-ecp5: Failed to route arc 0.0 of net 'clk'")
-        return 1.0
-
-    monkeypatch.setattr(tools, "run", run)
-    netlist, tries = SimpleNamespace(directory=tmp_path), [("router2", seed) for seed in place.SEEDS]
-    if outcome:
-        assert place._routed(None, [], tries, netlist)[0] == outcome and tried == list(range(1, outcome + 1))
-    else:
-        with pytest.raises(tools.ToolError, match="Failed to route"):
-            place._routed(None, [], tries, netlist)
-        assert tried == [1, 2, 3, 4]
-
-
-def test_other_errors_of_nextpnr_are_not_tried_again(monkeypatch, tmp_path):
-    def run(*_, **__):
-        raise tools.ToolError("nextpnr-ecp5: Expecting string value but got integer 1.")
-
-    monkeypatch.setattr(tools, "run", run)
-    tries = [("router2", 1), ("router2", 2)]
-    with pytest.raises(tools.ToolError, match="Expecting string"):
-        place._routed(None, [], tries, SimpleNamespace(directory=tmp_path))
-
-
-def test_where_router1_is_lost_router2_takes_over(monkeypatch, tmp_path):
-    tried, said = [], []
-
-    def run(tool, arguments, *_, watch):
-        tried.append((arguments[-3], int(arguments[-1])))
-        if arguments[-3] == "router1":
-            (tmp_path / "nextpnr.log").write_text(
-                "Info:      43000 |    24673      16326 |  597   403 |     43904|\n"
-            )
-        watch()
-
-    monkeypatch.setattr(tools, "run", run)
-    tries, netlist = [("router1", 1), ("router2", 1)], SimpleNamespace(directory=tmp_path)
-    assert place._routed(None, [], tries, netlist, said.append)[0] == 1 and tried == tries
-    assert said == ["nextpnr: too many wires are taken for router1, again with router2"]
