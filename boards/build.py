@@ -72,6 +72,7 @@ def build(
     *,
     cycles: int | None = None,
     clock_mhz: float | None = None,
+    aim_mhz: float | None = None,
     baud: int | None = None,
     reloadable: bool = False,
     bitstream: bool = True,
@@ -95,6 +96,9 @@ def build(
         At most this many cycles an image; None: the fastest design that fits and meets its clock.
     clock_mhz : float or None
         Clock that must be met, the nearest that the PLL can make from below; None: what is reached.
+    aim_mhz : float or None
+        MHz that the first placement aims at where no clock must be met; None: `CLOCKS`, which small designs
+        exceed.
     baud : int or None
         Bits a second on the line; None: the board's.
     reloadable : bool
@@ -114,9 +118,10 @@ def build(
     goal = Goal(cycles, reloadable)
     with _scratch() as scratch, atomic_directory(out, force=force) as folder:
         job = _Build(net, board, goal, baud or board.baud, scratch, say, detail)
+        aim = clock_mhz or aim_mhz or CLOCKS[job.kind]
         if not (board.bitstream and bitstream):
-            return _without_tools(job, folder, clock_mhz, finish)
-        done = _fitted(job, clock_mhz)
+            return _without_tools(job, folder, aim, finish)
+        done = _fitted(job, aim, clock_mhz is not None)
         say("packing the bitstream")
         assert done.mapped is not None
         shutil.copyfile(pack(board, done.mapped.netlist.directory), folder / board.bitstream)
@@ -129,9 +134,9 @@ def _scratch() -> Iterator[Path]:
         yield Path(name)
 
 
-def _fitted(job: _Build, clock_mhz: float | None) -> _Done:
-    """The first design, from fast to small, that fits and meets its clock."""
-    first = job.setting(clock_mhz or CLOCKS[job.kind])
+def _fitted(job: _Build, aim: float, strict: bool) -> _Done:
+    """The first design, from fast to small, that fits and meets its clock: the aimed one where ``strict``."""
+    first = job.setting(aim)
     reached: list[float] = []
     for luts in _tries(job):
         mapped = _mapped(job, luts, first)
@@ -145,7 +150,7 @@ def _fitted(job: _Build, clock_mhz: float | None) -> _Done:
             if last:
                 raise refusal(job.net, job.board, lacking, [find_board(name) for name in BOARDS])
             continue
-        done = _timed(job, project, found, clock_mhz)
+        done = _timed(job, project, found, strict)
         if isinstance(done, _Done):
             return done
         reached.append(done)
@@ -190,7 +195,7 @@ def _map(job: _Build, project: Project) -> Mapped:
     )
 
 
-def _timed(job: _Build, project: Project, mapped: Mapped, clock_mhz: float | None) -> _Done | float:
+def _timed(job: _Build, project: Project, mapped: Mapped, strict: bool) -> _Done | float:
     """Placed with a clock that it meets; the MHz that it reaches when that is less than was asked for."""
     reached = 0.0
     for _ in range(CLOCK_TRIES):
@@ -200,7 +205,7 @@ def _timed(job: _Build, project: Project, mapped: Mapped, clock_mhz: float | Non
         if placed.fmax_mhz >= wanted:
             return _Done(project, mapped, placed)
         reached = max(reached, placed.fmax_mhz)
-        if clock_mhz is not None:
+        if strict:
             job.say(f"it reaches {reached:.1f} MHz")
             break
         slower = job.setting(MARGIN * placed.fmax_mhz)
@@ -210,11 +215,9 @@ def _timed(job: _Build, project: Project, mapped: Mapped, clock_mhz: float | Non
     return reached
 
 
-def _without_tools(
-    job: _Build, folder: Path, clock_mhz: float | None, finish: Finish | None
-) -> dict[str, Any]:
+def _without_tools(job: _Build, folder: Path, aim: float, finish: Finish | None) -> dict[str, Any]:
     """The Verilog alone; where no open tool places on the chip, a script for the vendor's."""
-    setting = job.setting(clock_mhz or CLOCKS[job.kind])
+    setting = job.setting(aim)
     luts = None if job.goal.cycles is not None else next(budgets(job.board))
     interface = generate_within(
         job.net, job.scratch / "verilog", job.board, luts, job.goal, setting.mhz, job.say

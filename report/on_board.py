@@ -14,10 +14,12 @@ from fermatnet.model.network import Network
 from fermatnet.report.board import write_page
 from fermatnet.synth.watch import Progress
 
-__all__ = ["BOARDS", "IMAGES", "board_outputs", "build_board", "placed", "summary"]
+__all__ = ["AIM_MHZ", "BOARDS", "IMAGES", "board_outputs", "build_board", "placed", "summary"]
 
 BOARDS = {"ecp5-85k": "ulx3s"}
 """Boards of the demo's devices: one placement serves the board and the report."""
+AIM_MHZ = 112.5
+"""Clock that the demo's board is placed for; it becomes what is reached where that is less."""
 IMAGES = 20
 """Images through the simulated board; more would only take longer."""
 
@@ -31,6 +33,7 @@ def build_board(
         find_board(BOARDS[device]),
         folder,
         cycles=cycles,
+        aim_mhz=AIM_MHZ,
         force=True,
         progress=progress,
         detail=detail,

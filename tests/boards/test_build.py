@@ -71,7 +71,12 @@ def test_a_clock_that_is_not_met_is_lowered(monkeypatch, net, tmp_path):
     found = flow.build(net, find_board("icebreaker"), tmp_path / "out")
     assert len(tools.placed) == 2 and tools.placed[1] <= 17.1 and found["clock_mhz"] <= 17.1
     assert found["link"]["divisor"] == round(found["clock_mhz"])
+    # what is aimed at alone is lowered too
+    tools = Tools(monkeypatch, [3000], [28.0, 29.0])
+    found = flow.build(net, find_board("icebreaker"), tmp_path / "aimed", aim_mhz=30)
+    assert 28 < tools.placed[0] <= 30 and found["clock_mhz"] <= 28 and tools.placed[1] == found["clock_mhz"]
     # and one that was asked for is not
+    Tools(monkeypatch, [3000], [17.1])
     with pytest.raises(
         InputError, match=r"meets 20\.\d* MHz on icebreaker, the nearest reaches 17\.1 MHz: name a lower"
     ):
