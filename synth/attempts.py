@@ -63,11 +63,12 @@ def routed(
 ) -> tuple[int, float]:
     """(seed, seconds) of the first of ``order`` that comes to an end; the last one's `ToolError` when none
     does."""
-    started = time.monotonic()
+    started, log = time.monotonic(), netlist.directory / "nextpnr.log"
     for at, (how, seed) in enumerate(order):
+        log.unlink(missing_ok=True)  # the watch is not to read the one of the try before
         try:
             other = DENSE in (tried for tried, _ in order[at + 1 :])
-            watch = routing(netlist.directory / "nextpnr.log", progress, detail, give_up=other)
+            watch = routing(log, progress, detail, give_up=other)
             options = [*fixed, *how, "--seed", str(seed)]
             tools.run(tool, options, netlist.directory, "nextpnr.out", watch=watch)
             return seed, time.monotonic() - started
@@ -88,6 +89,8 @@ def logged_fmax(directory: Path) -> float:
     nextpnr-gatemate 0.11.1 as pip brings it often runs out of stack behind that (it follows each net through
     the lines that it took along the elements, by recursion), and writes no report.
     """
-    _, routed, end = (directory / "nextpnr.log").read_text(errors="replace").partition("Routing complete.")
+    log = directory / "nextpnr.log"
+    text = log.read_text(errors="replace") if log.exists() else ""
+    _, routed, end = text.partition("Routing complete.")
     found = re.findall(r"Max frequency for clock '.*': ([\d.]+) MHz", end if routed else "")
     return min(map(float, found), default=0.0)

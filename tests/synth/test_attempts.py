@@ -77,6 +77,7 @@ def test_where_router1_is_lost_cells_are_spread(monkeypatch, tmp_path, fails, ca
     tries, netlist = attempts.tries("router1", "ecp5", 150), SimpleNamespace(directory=tmp_path)
     assert attempts.routed(None, [], tries, netlist, said.append)[0] == 1
     assert tried == [how for how, _ in tries[:calls]] and tried[1] == attempts.DENSE
+    assert not (tmp_path / "nextpnr.log").exists()  # the lost one is not read as the next one's
     assert said[0] == "nextpnr: too many wires are taken, placing again more evenly"
 
 
