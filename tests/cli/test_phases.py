@@ -1,5 +1,4 @@
-"""Progress by phases: one line for a long one on a log, and what the tools' own logs say of how far they
-are."""
+"""Progress by phases: one line for a long one on a log, one that stays on a terminal."""
 
 import io
 import time
@@ -9,7 +8,6 @@ from rich.console import Console
 
 from fermatnet.cli import phases as module
 from fermatnet.cli.phases import phases
-from fermatnet.synth.watch import passes, routing
 
 
 def told(monkeypatch, terminal: bool) -> io.StringIO:
@@ -50,34 +48,3 @@ def test_nothing_is_told_after_a_failure(monkeypatch):
         raise ValueError
     time.sleep(0.3)
     assert out.getvalue() == ""
-
-
-def test_yosys_and_nextpnr_say_where_they_are(tmp_path):
-    log, said, more = tmp_path / "log", [], []
-    look = passes(log, said.append)
-    assert look is not None and passes(log, None) is None and routing(log, None, None) is None
-    look()
-    log.write_text(
-        "3.1. Executing HIERARCHY pass (managing design hierarchy).\n3.12.4. Executing ABC9_OPS pass "
-        "(helper).\n"
-    )
-    look()
-    look()
-    assert said == ["starting", "pass abc9_ops", "pass abc9_ops"]
-    said.clear()
-    log.write_text("Info: Packing constants..\n")
-    look = routing(log, said.append, more.append)
-    assert look is not None
-    look()
-    with log.open("a") as file:
-        for line in (
-            "Info: Creating initial analytic placement for 12 cells",
-            "Info:     at iteration #7, type ALL: wirelen solved = 9",
-            "Info: Routing..",
-            "Info:     iter=4 wires=812 overused=31 overuse=35 archfail=NA",
-        ):
-            file.write(f"{line}\n")
-            file.flush()
-            look()
-    assert said == ["nextpnr: packing", "nextpnr: placing", "nextpnr: routing"]
-    assert more == ["starting", "starting", "iteration 7", "starting", "iteration 4, 31 wires still overused"]

@@ -1,4 +1,4 @@
-"""How far nextpnr is, by logs as it writes them."""
+"""How far yosys and nextpnr are, by logs as they write them."""
 
 import pytest
 
@@ -14,17 +14,34 @@ def arcs(done, torn, left):
     )
 
 
-def test_steps_and_iterations(tmp_path):
-    log, said, details = tmp_path / "log", [], []
-    look = routing(log, said.append, details.append)
-    look()  # no log yet
-    log.write_text(HEAD)
+def test_yosys_and_nextpnr_say_where_they_are(tmp_path):
+    log, said, more = tmp_path / "log", [], []
+    look = passes(log, said.append)
+    assert look is not None and passes(log, None) is None
+    look()
+    log.write_text(
+        "3.1. Executing HIERARCHY pass (managing design hierarchy).\n3.12.4. Executing ABC9_OPS pass "
+        "(helper).\n"
+    )
+    look()
+    look()
+    assert said == ["starting", "pass abc9_ops", "pass abc9_ops"]
+    said.clear()
+    log.write_text("Info: Packing constants..\n")
+    look = routing(log, said.append, more.append)
     look()
     with log.open("a") as file:
-        file.write("Info:     iter=9 wires=26 overused=6390 overuse=6520 archfail=NA\n")
-    look()
+        for line in (
+            "Info: Creating initial analytic placement for 12 cells",
+            "Info:     at iteration #7, type ALL: wirelen solved = 9",
+            "Info: Routing..",
+            "Info:     iter=4 wires=812 overused=31 overuse=35 archfail=NA",
+        ):
+            file.write(f"{line}\n")
+            file.flush()
+            look()
     assert said == ["nextpnr: packing", "nextpnr: placing", "nextpnr: routing"]
-    assert details[0] == details[1] == "starting" and details[2] == "iteration 9, 6390 wires still overused"
+    assert more == ["starting", "starting", "iteration 7", "starting", "iteration 4, 31 wires still overused"]
 
 
 def test_router1_tells_what_is_left(tmp_path):
@@ -49,11 +66,3 @@ def test_router1_is_given_up_where_it_does_not_get_on(tmp_path, done, torn, lost
             look()
     else:
         look()
-
-
-def test_passes_of_yosys(tmp_path):
-    log, details = tmp_path / "log", []
-    assert passes(log, None) is None
-    log.write_text("1.2. Executing OPT_CLEAN pass (remove).\n3. Executing ABC9 pass.\n")
-    passes(log, details.append)()
-    assert details == ["pass abc9"]
