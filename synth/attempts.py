@@ -10,7 +10,7 @@ from fermatnet.synth import count, pins, tools
 from fermatnet.synth.mapping import Netlist
 from fermatnet.synth.watch import Congested, Progress, routing
 
-__all__ = ["DENSE", "Try", "logged_fmax", "routed", "router", "tries"]
+__all__ = ["DENSE", "Try", "logged_fmax", "routed", "tries"]
 
 # fixed: the same design gives the same figures; the next one only where the placement before could not be
 # routed
@@ -32,25 +32,22 @@ Try = tuple[tuple[str, ...], int]
 """nextpnr's options for one try, and its seed."""
 
 
-def router(netlist: Netlist, device: Device, clock_mhz: float) -> str:
-    """Router2, many times as fast as the default where a design is congested, but for ECP5 designs that are
-    `ROOMY` and hurried; and from a pin of CrossLink-NX to a clock buffer it finds no way when other wires are
-    there first."""
-    if device.family == "nexus":
-        return "router2" if netlist.top == pins.FRAME else "router1"
+def tries(netlist: Netlist, device: Device, clock_mhz: float) -> list[Try]:
+    """What is tried in turn until ``netlist`` is routed on ``device``, aiming at ``clock_mhz``.
+
+    Router2, many times as fast as the default where a design is congested; but router1 first for ECP5 designs
+    that are `ROOMY` and hurried, and where a pin of CrossLink-NX drives a clock buffer: router2 finds no way
+    there when other wires are there first.
+    """
+    if device.family == "nexus" and netlist.top != pins.FRAME:
+        return [(("--router", "router1"), seed) for seed in SEEDS]
     if device.family != "ecp5" or clock_mhz <= HURRY_MHZ:
-        return "router2"
+        return [(("--router", "router2"), seed) for seed in SEEDS]
+    crowded = [((*HURRIED, "--router", "router2"), seed) for seed in SEEDS]
     luts = count.resources(count.total(netlist.modules, netlist.top), device.family)["luts"]
-    return "router1" if luts <= ROOMY * device.luts else "router2"
-
-
-def tries(first: str, family: str, clock_mhz: float) -> list[Try]:
-    """What is tried in turn until a placement is routed."""
-    hurried = HURRIED if family == "ecp5" and clock_mhz > HURRY_MHZ else ()
-    if not hurried or first == "router2":
-        return [((*hurried, "--router", first), seed) for seed in SEEDS]
-    last = [((*hurried, "--router", "router2"), seed) for seed in SEEDS]
-    return [((*hurried, "--router", first), SEEDS[0]), (DENSE, SEEDS[0]), *last]
+    if luts > ROOMY * device.luts:
+        return crowded
+    return [((*HURRIED, "--router", "router1"), SEEDS[0]), (DENSE, SEEDS[0]), *crowded]
 
 
 def routed(

@@ -10,7 +10,7 @@ from typing import Any
 from fermatnet.hw.devices import Device
 from fermatnet.model.errors import InputError
 from fermatnet.synth import pins, tools
-from fermatnet.synth.attempts import logged_fmax, routed, router, tries
+from fermatnet.synth.attempts import logged_fmax, routed, tries
 from fermatnet.synth.mapping import NETLIST, Netlist
 from fermatnet.synth.watch import Progress
 
@@ -70,8 +70,7 @@ def place(
         "-l",
         "nextpnr.log",
     ]
-    order = tries(router(netlist, device, clock_mhz), device.family, clock_mhz)
-    seed, seconds = routed(tool, fixed, order, netlist, progress, detail)
+    seed, seconds = routed(tool, fixed, tries(netlist, device, clock_mhz), netlist, progress, detail)
     if not (netlist.directory / "timing.json").exists():
         return Placed(logged_fmax(netlist.directory), {}, {}, context, tool.version, seconds, seed)
     report = json.loads((netlist.directory / "timing.json").read_text())

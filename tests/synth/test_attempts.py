@@ -8,6 +8,19 @@ from fermatnet.hw.devices import DEVICES
 from fermatnet.synth import attempts, pins, tools
 
 
+@pytest.fixture
+def listed(monkeypatch):
+    """What is tried for a device, a clock and a share of its tables."""
+    monkeypatch.setattr(attempts.count, "total", lambda modules, top: modules[top])
+    monkeypatch.setattr(attempts.count, "resources", lambda counts, family: {"luts": counts})
+
+    def tries(name, clock, share=0.1, top="top"):
+        netlist = SimpleNamespace(modules={top: share * DEVICES[name].luts}, top=top)
+        return attempts.tries(netlist, DEVICES[name], clock)
+
+    return tries
+
+
 @pytest.mark.parametrize(
     ("name", "clock", "share", "router"),
     [
@@ -18,18 +31,22 @@ from fermatnet.synth import attempts, pins, tools
         ("lifcl-40", 150.0, 0.1, "router1"),
     ],
 )
-def test_who_routes(monkeypatch, name, clock, share, router):
-    device = DEVICES[name]
-    monkeypatch.setattr(attempts.count, "total", lambda modules, top: modules[top])
-    monkeypatch.setattr(attempts.count, "resources", lambda counts, family: {"luts": counts})
-    netlist = SimpleNamespace(modules={"top": share * device.luts}, top="top")
-    assert attempts.router(netlist, device, clock) == router
-    netlist = SimpleNamespace(modules={pins.FRAME: 1}, top=pins.FRAME)
-    assert name != "lifcl-40" or attempts.router(netlist, device, clock) == "router2"
+def test_who_routes_and_whether_time_weighs_more(listed, name, clock, share, router):
+    order = listed(name, clock, share)
+    (*weight, _, first), seed = order[0]
+    assert first == router and seed == 1
+    assert bool(weight) == (name == "ecp5-25k" and clock > 100)
+    other = "router1" if name == "lifcl-40" else "router2"
+    assert [(how[-1], seed) for how, seed in order[-4:]] == [(other, seed) for seed in attempts.SEEDS]
+    assert (attempts.DENSE in (how for how, _ in order)) == (name == "ecp5-25k" and router == "router1")
+
+
+def test_who_routes_a_frame_of_crosslink_nx(listed):
+    assert {how for how, _ in listed("lifcl-40", 150.0, top=pins.FRAME)} == {("--router", "router2")}
 
 
 @pytest.mark.parametrize(("fails", "outcome"), [(0, 1), (2, 3), (9, None)])
-def test_a_placement_that_cannot_be_routed_is_followed_by_another(monkeypatch, tmp_path, fails, outcome):
+def test_a_placement_that_is_not_routed_is_followed_by_another(listed, monkeypatch, tmp_path, fails, outcome):
     tried = []
 
     def run(tool, arguments, directory, log, watch=None):
@@ -39,7 +56,7 @@ def test_a_placement_that_cannot_be_routed_is_followed_by_another(monkeypatch, t
         return 1.0
 
     monkeypatch.setattr(tools, "run", run)
-    netlist, tries = SimpleNamespace(directory=tmp_path), attempts.tries("router2", "ecp5", 50)
+    netlist, tries = SimpleNamespace(directory=tmp_path), listed("ecp5-25k", 50.0)
     if outcome:
         assert attempts.routed(None, [], tries, netlist)[0] == outcome and tried == list(
             range(1, outcome + 1)
@@ -50,18 +67,18 @@ def test_a_placement_that_cannot_be_routed_is_followed_by_another(monkeypatch, t
         assert tried == [1, 2, 3, 4]
 
 
-def test_other_errors_of_nextpnr_are_not_tried_again(monkeypatch, tmp_path):
+def test_other_errors_of_nextpnr_are_not_tried_again(listed, monkeypatch, tmp_path):
     def run(*_, **__):
         raise tools.ToolError("nextpnr-ecp5: Expecting string value but got integer 1.")
 
     monkeypatch.setattr(tools, "run", run)
-    tries = attempts.tries("router2", "ecp5", 50)
+    tries = listed("ecp5-25k", 50.0)
     with pytest.raises(tools.ToolError, match="Expecting string"):
         attempts.routed(None, [], tries, SimpleNamespace(directory=tmp_path))
 
 
 @pytest.mark.parametrize(("fails", "calls"), [(0, 2), (1, 3)])
-def test_where_router1_is_lost_cells_are_spread(monkeypatch, tmp_path, fails, calls):
+def test_where_router1_is_lost_cells_are_spread(listed, monkeypatch, tmp_path, fails, calls):
     tried, said = [], []
 
     def run(tool, arguments, *_, watch):
@@ -74,7 +91,7 @@ def test_where_router1_is_lost_cells_are_spread(monkeypatch, tmp_path, fails, ca
         watch()
 
     monkeypatch.setattr(tools, "run", run)
-    tries, netlist = attempts.tries("router1", "ecp5", 150), SimpleNamespace(directory=tmp_path)
+    tries, netlist = listed("ecp5-25k", 150.0), SimpleNamespace(directory=tmp_path)
     assert attempts.routed(None, [], tries, netlist, said.append)[0] == 1
     assert tried == [how for how, _ in tries[:calls]] and tried[1] == attempts.DENSE
     assert not (tmp_path / "nextpnr.log").exists()  # the lost one is not read as the next one's

@@ -1,12 +1,9 @@
 """What stands around nextpnr: pins of a frame, and what particular builds of it need."""
 
 import json
-from types import SimpleNamespace
-
-import pytest
 
 from fermatnet.hw.devices import DEVICES
-from fermatnet.synth import pins, place, tools
+from fermatnet.synth import pins, place
 
 
 def test_pins_of_a_frame_stand_in_the_files_of_each_family(tmp_path):
@@ -51,23 +48,3 @@ def test_a_frame_for_crosslink_nx_is_clocked_from_within(tmp_path):
     assert oscillator["connections"] == {"HFCLKOUT": [11]} and oscillator["parameters"]["HF_CLK_DIV"] == "8"
     assert buffer["connections"] == {"CLKI": [11], "CLKO": [8]}
     assert list(module["ports"]) == ["bits"] and sorted(module["cells"]) == ["bits_buffer", "register"]
-
-
-@pytest.mark.parametrize(
-    ("device", "mhz", "hurried"),
-    [("ecp5-85k", 150, True), ("ecp5-85k", 50, False), ("ice40-hx8k", 150, False)],
-)
-def test_time_weighs_more_at_a_fast_clock_of_ecp5(device, mhz, hurried, tmp_path, monkeypatch):
-    seen = []
-
-    def routed(tool, fixed, tries, *_):
-        seen.extend(tries[0][0])
-        raise tools.ToolError("stopped here")
-
-    monkeypatch.setattr(place.tools, "find", lambda name: None)
-    monkeypatch.setattr(place, "routed", routed)
-    monkeypatch.setattr(place, "router", lambda *_: "router2")
-    netlist = SimpleNamespace(directory=tmp_path, top="top", port_bits=10, instances=())
-    with pytest.raises(tools.ToolError, match="stopped"):
-        place.place(netlist, DEVICES[device], mhz)
-    assert ("--placer-heap-timingweight" in seen) == hurried
