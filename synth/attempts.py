@@ -43,7 +43,7 @@ def tries(netlist: Netlist, device: Device, clock_mhz: float) -> list[Try]:
         return [(("--router", "router1"), seed) for seed in SEEDS]
     if device.family != "ecp5" or clock_mhz <= HURRY_MHZ:
         return [(("--router", "router2"), seed) for seed in SEEDS]
-    crowded = [((*HURRIED, "--router", "router2"), seed) for seed in SEEDS]
+    crowded: list[Try] = [((*HURRIED, "--router", "router2"), seed) for seed in SEEDS]
     luts = count.resources(count.total(netlist.modules, netlist.top), device.family)["luts"]
     if luts > ROOMY * device.luts:
         return crowded
