@@ -125,6 +125,9 @@ def entry() -> None:
 
     Exit status: 0 well, 1 a check failed, 2 bad input, 70 a bug in fermatnet, 130 interrupted.
     """
+    # Threads of torch that wait for each other sleep, unless the user says otherwise: beside other work on 2
+    # cores those that spin, OpenMP's default, took more than ten times as long to train the digits.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     prepare(_is_debug())
     _catch_signals()
     status = _run()

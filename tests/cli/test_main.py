@@ -1,6 +1,7 @@
 """The command line: help that loads nothing heavy, refusals in one line with status 2, nothing
 half-written."""
 
+import os
 import subprocess
 import sys
 
@@ -48,6 +49,17 @@ def test_help_lists_every_command_without_heavy_imports():
     assert shown.splitlines()[-1] == "[]"
     for name in ("demo", "train", "export", "info", "run", "verilog", "sim", "synth", "ip", "zoo", "bench"):
         assert f"\n  {name} " in shown
+
+
+@pytest.mark.parametrize(("given", "policy"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active")])
+def test_threads_that_wait_sleep_unless_told_otherwise(given, policy):
+    code = "import os; from fermatnet.cli import main; "
+    code += "main.cli.main = lambda **_: print(os.environ['OMP_WAIT_POLICY']); main.entry()"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | given
+    shown = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert shown.stdout.split() == [policy], shown.stderr
 
 
 @pytest.mark.parametrize(
