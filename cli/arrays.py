@@ -20,7 +20,7 @@ def load_array(path: str | Path) -> np.ndarray:
         raise InputError(f"{path}: no such file")
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, TypeError, OSError, EOFError) as error:  # a header may say anything
         raise InputError(f"{path}: not a .npy file of numbers") from error
     except MemoryError as error:
         raise InputError(

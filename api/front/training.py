@@ -1,7 +1,7 @@
 """From a torch model to a network: quantize, train on, export. Needs torch
 (``pip install 'fermatnet[train]'``)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from fermatnet.front.network import Network
 from fermatnet.model.errors import InputError
 from fermatnet.model.exchange.export import export as _export
 from fermatnet.model.nn.convert import convert
+from fermatnet.model.nn.door.images import check_shape
 from fermatnet.model.nn.scheme import Scheme, scheme
 
 __all__ = ["export", "quantize", "scheme"]
@@ -43,7 +44,8 @@ def quantize(
     InputError, before anything is trained, for everything that the hardware would compute differently or not
     at all.
     """
-    shape: Any = dict(input_shape) if isinstance(input_shape, Mapping) else tuple(input_shape)
+    whole = tuple(input_shape) if isinstance(input_shape, Iterable) else input_shape
+    shape: Any = dict(input_shape) if isinstance(input_shape, Mapping) else check_shape(whole)
     twin, changes = convert(model, how, shape, images=calibration, mean=mean, std=std, bits=bits, **more)
     twin.changes, twin.input_shape = changes, shape  # type: ignore[assignment]
     return twin

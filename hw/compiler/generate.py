@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fermatnet.hw.compiler.budget import plan_within
 from fermatnet.hw.compiler.describe import add_resources, interface
@@ -63,6 +66,13 @@ def build(net: Network, folds: Mapping[str, Fold] | None = None, *, cycles: int 
 def _cycles_wanted(fps: float | None, cycles: int | None, luts: float | None, clock_mhz: float) -> int | None:
     if sum(goal is not None for goal in (fps, cycles, luts)) > 1:
         raise InputError("give only one of fps, cycles and luts")
+    goals = {"fps": fps, "cycles": cycles, "luts": luts, "clock_mhz": clock_mhz}
+    for name, value in goals.items():
+        real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        if value is not None and not (real and math.isfinite(value)):
+            raise InputError(f"{name} must be a finite number, not {value!r}")
+    if cycles is not None and cycles != int(cycles):
+        raise InputError(f"cycles must be a whole number, not {cycles!r}")
     if clock_mhz <= 0:
         raise InputError(f"the clock must be above 0 MHz, not {clock_mhz}")
     if fps is not None:
@@ -71,7 +81,7 @@ def _cycles_wanted(fps: float | None, cycles: int | None, luts: float | None, cl
         return int(clock_mhz * 1e6 / fps)
     if cycles is not None and cycles < 1:
         raise InputError(f"cycles must be at least 1, not {cycles}")
-    return cycles
+    return None if cycles is None else int(cycles)
 
 
 @uncollected()

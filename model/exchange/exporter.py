@@ -95,7 +95,7 @@ class Exporter(Values):
             if shift < 0:
                 raise InputError(
                     f"layer {name!r}: its inputs' unit 2^{-kx} is too coarse for the bias: put a batch norm "
-                    "before it, or give convert images="
+                    "before it, or quantize with calibration images"
                 )
             bias = np.floor(module.bias.detach().double().numpy() * unit + 0.5).astype(np.int64) << shift
         made = self.append(Dense(short(name), (x.name,), w, bias, bits))

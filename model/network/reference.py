@@ -17,6 +17,11 @@ def check_images(net: Network, images: Samples) -> dict[str, np.ndarray]:
     """Every input by name, int64 (n, C, H, W); InputError unless ``images`` is an array of the network's
     input type, shape and range (n at least 1), or, where several tensors come in, one such array for each
     name."""
+    if not isinstance(images, np.ndarray | Mapping):
+        raise InputError(
+            f"images must be a numpy array of integers, not {type(images).__name__}: give tensors as "
+            "x.numpy(), lists as numpy.array(x, numpy.uint8)"
+        )
     by_name = {net.input_name: images} if isinstance(images, np.ndarray) else dict(images)
     names = [net_input.name for net_input in net.inputs]
     if sorted(by_name) != sorted(names):

@@ -36,6 +36,7 @@ from fermatnet.model.nn.door.entries import (
 from fermatnet.model.nn.door.normalisation import fold_normalisation
 from fermatnet.model.nn.door.prepare import as_float32, effective_weights, look
 from fermatnet.model.nn.door.report import Change, Report
+from fermatnet.model.nn.door.state import check_steady
 from fermatnet.model.nn.door.ties import look_at_ties
 from fermatnet.model.nn.door.traced import shapes_of, traced
 from fermatnet.model.nn.door.wrappers import copied, unwrap_children, unwrapped
@@ -172,13 +173,15 @@ def _twin(model: nn.Module, told: _Checked, report: Report) -> nn.Module | None:
     as_float32(source, report)
     shown = probed(inputs, images)
     graph = traced(source, report, [one.name for one in inputs] if forward_names(model) else None)
-    reference = reference_of(model, taken(inputs, shown[:3])) if told.check else None
+    reference = reference_of(model, taken(inputs, shown[:3]))[0] if told.check else None
     shapes = shapes_of(source, graph, [one.dims for one in inputs])
     for refusal in refusals(source, graph, shapes):
         report.refuse(refusal.name, refusal.what, refusal.why)
     look_at_ties(source, graph, report)
     if report.refusals:
         return None
+    if told.check:
+        check_steady(model, taken(inputs, shown[:3]))
     converter = Converter(source, graph, shapes, told.scheme, inputs, report)
     made = converter.run()
     if reference is not None:

@@ -30,6 +30,7 @@ from fermatnet.model.nn.uniform import UniformActivation
 __all__ = ["Change", "Converter"]
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+TINY_EPS = torch.finfo(torch.float32).tiny  # torch trains no norm with eps = 0; this one changes no variance
 
 
 class Converter:
@@ -254,7 +255,8 @@ class Converter:
         else:
             made = self.scheme.fixed_norm(module.num_features, bits=10, fraction=None)  # type: ignore[assignment]
             why = "feeds a sum: fixed point"
-        made.eps, made.momentum = module.eps, module.momentum
+        made.eps = module.eps or TINY_EPS
+        made.momentum = module.momentum
         made.load_state_dict(module.state_dict(), strict=False)
         self.shared.take(made, module)
         self.put(node, made, type(module).__name__, why)

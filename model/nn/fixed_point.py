@@ -81,7 +81,9 @@ class _FixedPoint(Saturating, nn.Module):
     def fraction(self) -> int:
         """f of the output's unit 2^-f; InputError where no data has set it."""
         if bool(torch.isnan(self.log2_step)):
-            raise InputError("a fixed-point layer has no step yet: give convert images=, or train the model")
+            raise InputError(
+                "a fixed-point layer has no step yet: give calibration images, or train the model"
+            )
         return -round(float(self.log2_step.detach()))
 
     @torch.no_grad()

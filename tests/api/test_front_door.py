@@ -49,6 +49,20 @@ def test_quantize_export_run_save_load_generate(tmp_path):
         fn.export(model)
 
 
+def test_slips_of_the_hand_are_refused_by_name():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    images = torch.randint(0, 256, (8, 1, 6, 6), dtype=torch.uint8)
+    with pytest.raises(fn.InputError, match=r"shape must be \(C, H, W\)"):
+        fn.quantize(model, fn.scheme("int8"), 8, calibration=images)
+    for odd in (images.to("meta"), images.to_sparse()):
+        with pytest.raises(fn.InputError, match="dense tensor with its numbers"):
+            fn.quantize(model, fn.scheme("int8"), (1, 6, 6), calibration=odd)
+    net = fn.export(fn.quantize(model, fn.scheme("int8"), (1, 6, 6), calibration=images))
+    for odd in (images, images.tolist(), None):
+        with pytest.raises(fn.InputError, match=r"must be a numpy array of integers, not .*x\.numpy\(\)"):
+            net.run(odd)
+
+
 class Pair(nn.Module):
     def __init__(self):
         super().__init__()

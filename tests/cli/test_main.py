@@ -32,6 +32,10 @@ def files(tmp_path_factory):
     np.save(folder / "x.npy", images)
     np.save(folder / "float.npy", images.astype(float))
     np.save(folder / "shape.npy", images[:, :, :5])
+    with (folder / "bools.npy").open("wb") as file:  # numpy reads this header and trips over its shape
+        header = {"descr": "|u1", "fortran_order": False, "shape": (True, 1, 8, 8)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(bytes(64))
     np.save(folder / "objects.npy", np.array([{}]), allow_pickle=True)
     (folder / "text.onnx").write_text("no network")
     (folder / "short.onnx").write_bytes((folder / "net.onnx").read_bytes()[:500])
@@ -100,6 +104,7 @@ REFUSALS = [
     (["run", "{f}/net.onnx", "--input", "{f}/float.npy", "--output", "{o}"], "uint8"),
     (["run", "{f}/net.onnx", "--input", "{f}/shape.npy", "--output", "{o}"], "shape"),
     (["run", "{f}/net.onnx", "--input", "{f}/objects.npy", "--output", "{o}"], "not a .npy file of numbers"),
+    (["run", "{f}/net.onnx", "--input", "{f}/bools.npy", "--output", "{o}"], "not a .npy file of numbers"),
     (["run", "{f}/net.onnx", "--input", "{f}/net.onnx", "--output", "{o}"], "not a .npy file"),
     (["run", "{f}/net.onnx", "--input", "{f}/none.npy", "--output", "{o}"], "no such file"),
     (["run", "{f}/net.onnx", "--input", "{f}/x.npy", "--output", "{f}/nowhere/y.npy"], "does not exist"),

@@ -88,9 +88,19 @@ def answer(
     return _run(nodes, values, opsets, inputs, [wanted])[0].astype(np.int64)
 
 
+def _array(tensor: onnx.TensorProto) -> np.ndarray:
+    """A constant of the file; InputError where it is damaged."""
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError, OverflowError, MemoryError) as error:
+        raise InputError(
+            f"constant {tensor.name!r} is damaged: its type, shape and data do not belong together"
+        ) from error
+
+
 def constants(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     """Every tensor of a graph that depends on constants alone, by name."""
-    values = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    values = {item.name: _array(item) for item in model.graph.initializer}
     nodes, made, empty = [], [], {""}
     for node in model.graph.node:
         if all(name in values or name in made or name in empty for name in node.input):

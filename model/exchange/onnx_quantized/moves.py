@@ -33,6 +33,11 @@ def moved(g: Graph, node: onnx.NodeProto, x: Tensor) -> Tensor:
     if node.op_type in PLACED:
         return placed(g, node, x)
     given = g.take(node)
+    if node.op_type == "Dropout" and any(node.input[2:]) and g.constant(node, 2, "training mode").any():
+        raise InputError(
+            f"{label(node)}: Dropout in training mode drops values at random: export the model in evaluation "
+            "mode"
+        )
     if node.op_type in ("Identity", "Dropout"):
         return x
     if node.op_type == "MaxPool":

@@ -60,16 +60,15 @@ def _kind(model: nn.Module) -> torch.dtype:
     return next((value.dtype for value in model.parameters() if value.is_floating_point()), torch.float64)
 
 
-def reference_of(model: nn.Module, images: Batch) -> nn.Module:
-    """A copy that computes in float64, or in float32 where the model itself asks for that; it takes such
-    ``images``, or InputError."""
+def reference_of(model: nn.Module, images: Batch) -> tuple[nn.Module, dict[str, Tensor]]:
+    """A copy that computes in float64, or in float32 where the model itself asks for that, and what its first
+    call gives; it takes such ``images``, or InputError."""
     reference = copied(model).double()
     try:
-        user_outputs(reference, images)
+        return reference, user_outputs(reference, images)
     except InputError:
         reference = copied(model).float()
-        user_outputs(reference, images)
-    return reference
+        return reference, user_outputs(reference, images)
 
 
 def _typed(model: nn.Module, images: Batch) -> Batch:

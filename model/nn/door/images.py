@@ -134,6 +134,8 @@ def check_images(images: Any, pixels: PixelScale) -> Tensor | None:
             raise InputError(f"images must be a uint8 array (n, C, H, W), not of {images.dtype}") from error
     if not isinstance(images, Tensor):
         raise InputError(f"images must be a tensor or an array of integers, not {type(images).__name__}")
+    if images.layout != torch.strided or images.is_meta:
+        raise InputError("images must be a dense tensor with its numbers, not a sparse or a meta one")
     if images.dtype.is_floating_point or images.dtype.is_complex:
         raise InputError(
             f"images must be raw integers, uint8 for instance, not {images.dtype}: undo the scaling, (x * "

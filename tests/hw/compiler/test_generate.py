@@ -123,6 +123,22 @@ def test_refusals_before_anything_is_written(tmp_path, options, message):
     assert list(tmp_path.iterdir()) == [] and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cycles": "4"}, "cycles must be a finite number, not '4'"),
+        ({"cycles": float("inf")}, "cycles must be a finite number, not inf"),
+        ({"cycles": 400.5}, "cycles must be a whole number"),
+        ({"fps": float("nan")}, "fps must be a finite number, not nan"),
+        ({"clock_mhz": float("inf"), "cycles": 400}, "clock_mhz must be a finite number"),
+    ],
+)
+def test_goals_that_are_no_numbers(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        generate(small(), tmp_path / "out", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nearest_that_can_be_met_is_met():
     with pytest.raises(InputError) as caught:
         plan(small(), cycles=10)

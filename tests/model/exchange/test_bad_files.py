@@ -66,6 +66,23 @@ def test_weights_in_a_file_that_is_missing(good, tmp_path):
     assert "put it beside the model, or save the model in one file" in refused(tmp_path / "m.onnx")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"raw_data": b"\0"}, {"raw_data": b""}, {"data_type": 0}, {"data_type": 99}, {"dims": [1 << 40]}],
+    ids=str,
+)
+def test_damaged_constants(good, damage, tmp_path):
+    model = onnx.load(good["onnx"])
+    for tensor in model.graph.initializer:
+        for name, value in damage.items():
+            if name == "dims":
+                tensor.dims[:] = value
+            else:
+                setattr(tensor, name, value)
+    onnx.save(model, tmp_path / "m.onnx")
+    assert "is damaged: its type, shape and data do not belong together" in refused(tmp_path / "m.onnx")
+
+
 def test_open_sizes(good, tmp_path):
     model = onnx.load(good["onnx"])
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "width"

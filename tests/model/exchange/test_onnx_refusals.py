@@ -66,6 +66,12 @@ REFUSED = {
         ),
         "rounds its size up and counts its padding",
     ),
+    "values dropped at random": (
+        lambda f: f.op(
+            "Dropout", f.real(f.last, 0.0517, 3), f.constant(0.5), f.constant(True, np.bool_), seed=3
+        ),
+        "Dropout in training mode drops values at random: export the model in evaluation mode",
+    ),
     "a scale that is not positive": (lambda f: f.real(f.last, -0.0517, 3), "must be positive"),
     "another type": (lambda f: f.real(f.last, 0.0517, 3, np.uint8), "uint8"),
 }

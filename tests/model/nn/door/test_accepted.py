@@ -21,6 +21,9 @@ ACCEPTED = {
         lambda x: functional.relu(x) + functional.hardtanh(x, 0.0, 0.3)
     ),
     "same": lambda: conv(padding="same"),
+    "a norm without eps": lambda: nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=0.0), nn.ReLU(), *HEAD
+    ),
     "valid": lambda: conv(padding="valid"),
     "zeros in front": lambda: Around(nn.ReLU(), before=lambda x: functional.pad(x, (2, 2, 1, 1))),
     "ZeroPad2d": lambda: nn.Sequential(

@@ -102,6 +102,43 @@ class Scaled(Around):
         return x * self.scale
 
 
+class Counting(Around):
+    """``change`` is done to the model at each call."""
+
+    def __init__(self, change):
+        super().__init__(self.counted)
+        self.register_buffer("n", torch.zeros(1))
+        self.t, self.i, self.change = torch.zeros(1), 0, change
+
+    def counted(self, x):
+        y = x * (1 + float(self.n + self.t + self.i))
+        self.change(self)
+        return y
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda m: m.n.add_(0.01), "'n'"),
+        (lambda m: setattr(m, "n", m.n + 1), "'n'"),
+        (lambda m: m.t.add_(1), "'t'"),
+        (lambda m: setattr(m, "i", m.i + 1), "'i'"),
+        (lambda m: m.n.fill_(3), "'n'"),
+    ],
+    ids=["in place", "set", "tensor attribute", "number", "once"],
+)
+def test_a_model_that_keeps_something_from_call_to_call(change, name):
+    images = torch.randint(0, 256, (4, *SHAPE), dtype=torch.uint8)
+    with pytest.raises(InputError, match=f"forward changes its own {name}.*in evaluation"):
+        convert(Counting(change), scheme("int16"), SHAPE, images=images)
+
+
+def test_a_model_may_keep_what_it_does_not_read():
+    model = Counting(lambda m: setattr(m, "seen", 1))
+    convert(model, scheme("int16"), SHAPE)
+    assert not hasattr(model, "seen")
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused_by_name(name):
     make, words = REFUSED[name]
